@@ -1,0 +1,1 @@
+"""What both programs need, and nothing else."""

@@ -1,0 +1,1 @@
+"""DNS64 server that knows its gateways."""

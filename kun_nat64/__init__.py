@@ -1,0 +1,1 @@
+"""Agent that runs one anycast NAT64 gateway."""
