@@ -1,0 +1,64 @@
+"""A small HTTP server for health checks, metrics and status, on aiohttp (imported only when it starts)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+MAX_BODY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a handler answers. `body` as text; `status` an HTTP status code."""
+
+    body: str
+    status: int = 200
+    content_type: str = "text/plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Mapping[str, str]], Awaitable[Page]]
+
+
+class AdminServer:
+    """Serves GET handlers, and POST ones for what changes things, by path until `close`."""
+
+    def __init__(self, gets: Mapping[str, Handler], posts: Mapping[str, Handler] | None = None) -> None:
+        self._gets, self._posts = dict(gets), dict(posts or {})
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens, and returns the port (0 asks the kernel for one). Raises OSError when the address is taken."""
+        from aiohttp import web
+
+        app = web.Application(client_max_size=MAX_BODY)
+        for path, handler in self._gets.items():
+            app.router.add_get(path, _adapted(handler))
+        for path, handler in self._posts.items():
+            app.router.add_post(path, _adapted(handler))
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+
+def _adapted(handler: Handler) -> Callable[["web.Request"], Awaitable["web.Response"]]:
+    from aiohttp import web
+
+    async def handle(request: web.Request) -> web.Response:
+        page = await handler(request.query)
+        return web.Response(
+            text=page.body, status=page.status, content_type=page.content_type, charset="utf-8", headers=page.headers
+        )
+
+    return handle

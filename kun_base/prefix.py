@@ -1,0 +1,116 @@
+"""NAT64 prefixes: IPv4 addresses inside IPv6 ones (RFC 6052), and the 6to4 prefix of a VIP (RFC 3056)."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+LENGTHS = (32, 40, 48, 56, 64, 96)
+U_OCTET = 8
+
+# Where the four octets of the IPv4 address stand (RFC 6052 section 2.2): octet 8, the "u" octet, is stepped over.
+POSITIONS: dict[int, tuple[int, int, int, int]] = {
+    32: (4, 5, 6, 7),
+    40: (5, 6, 7, 9),
+    48: (6, 7, 9, 10),
+    56: (7, 9, 10, 11),
+    64: (9, 10, 11, 12),
+    96: (12, 13, 14, 15),
+}
+
+# IANA IPv4 Special-Purpose Address Registry, entries with "Globally Reachable: False" (RFC 6890 and updates), plus
+# multicast and the deprecated 6to4 relay anycast prefix (RFC 7526). Python's own is_global differs between versions.
+NONGLOBAL_IPV4 = tuple(
+    IPv4Network(n)
+    for n in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+DOCUMENTATION_IPV4 = tuple(IPv4Network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
+# Exceptions inside 192.0.0.0/24: PCP and TURN anycast are globally reachable (RFC 7723, RFC 8155).
+GLOBAL_EXCEPTIONS = frozenset(IPv4Address(a) for a in ("192.0.0.9", "192.0.0.10"))
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """An RFC 6052 prefix. Raises ValueError, naming the prefix, when its length or its u-octet is not legal."""
+
+    network: IPv6Network
+
+    def __post_init__(self) -> None:
+        if self.network.prefixlen not in LENGTHS:
+            legal = ", ".join(f"/{n}" for n in LENGTHS)
+            raise ValueError(f"{self.network}: a NAT64 prefix is one of {legal} (RFC 6052 section 2.2)")
+        if self.network.network_address.packed[U_OCTET]:
+            raise ValueError(f"{self.network}: bits 64 to 71 must be zero (RFC 6052 section 2.2)")
+
+    @classmethod
+    def parse(cls, text: str) -> "Prefix":
+        """`2001:db8::/96`; raises ValueError for host bits, a missing length, IPv4, or what RFC 6052 forbids."""
+        if "/" not in text:
+            raise ValueError(f"{text!r}: a prefix needs its length, for example {text}/96")
+        return cls(IPv6Network(text))
+
+    @property
+    def head(self) -> bytes:
+        """The octets before the embedded address; for /96 an AAAA is `head` plus the four octets of the A."""
+        return self.network.network_address.packed[: self.network.prefixlen // 8]
+
+    def embed_octets(self, ipv4: bytes) -> bytes:
+        """16 octets for 4 octets."""
+        if self.network.prefixlen == 96:
+            return self.network.network_address.packed[:12] + ipv4
+        out = bytearray(self.network.network_address.packed)
+        for place, octet in zip(POSITIONS[self.network.prefixlen], ipv4, strict=True):
+            out[place] = octet
+        return bytes(out)
+
+    def embed(self, address: IPv4Address) -> IPv6Address:
+        return IPv6Address(self.embed_octets(address.packed))
+
+    def extract(self, address: IPv6Address) -> IPv4Address | None:
+        """The embedded IPv4, or None for an address outside the prefix."""
+        if address not in self.network:
+            return None
+        packed = address.packed
+        return IPv4Address(bytes(packed[i] for i in POSITIONS[self.network.prefixlen]))
+
+    def __str__(self) -> str:
+        return str(self.network)
+
+
+WELL_KNOWN = Prefix(IPv6Network("64:ff9b::/96"))
+
+
+def sixtofour_network(vip: IPv4Address) -> IPv6Network:
+    """The 6to4 /48 of an IPv4 address (RFC 3056 section 2): 203.0.113.1 gives 2002:cb00:7101::/48."""
+    return IPv6Network((b"\x20\x02" + vip.packed + bytes(10), 48))
+
+
+def sixtofour_prefix(vip: IPv4Address) -> Prefix:
+    """The NAT64 prefix of a VIP: the first /96 of its 6to4 /48."""
+    return Prefix(IPv6Network((b"\x20\x02" + vip.packed + bytes(10), 96)))
+
+
+def is_nonglobal(address: IPv4Address) -> bool:
+    """True where RFC 6052 section 3.1 forbids the well-known prefix."""
+    return address not in GLOBAL_EXCEPTIONS and any(address in network for network in NONGLOBAL_IPV4)
+
+
+def vip_problem(vip: IPv4Address, *, allow_nonglobal: bool) -> str | None:
+    """Why `vip` must not be a 6to4 VIP, or None. Documentation networks pass (RFC 3056 section 2, RFC 7526)."""
+    if allow_nonglobal or any(vip in network for network in DOCUMENTATION_IPV4) or not is_nonglobal(vip):
+        return None
+    return f"{vip} is not a global unicast IPv4 address: a 6to4 prefix must not be built on it (RFC 3056 section 2)"

@@ -1,0 +1,77 @@
+"""DNS messages as values: what a client sent, what an upstream said."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+
+from kun_dns64.model.question import Question
+
+IPAddress = IPv4Address | IPv6Address
+LOOPBACK = IPv6Address("::1")
+
+
+class Transport(StrEnum):
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True)
+class Edns:
+    """An OPT record (RFC 6891). `payload` in octets; `options` as (code, data) in the order received."""
+
+    payload: int
+    version: int = 0
+    do: bool = False
+    options: tuple[tuple[int, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question of one client. `source` is the peer of the socket; ECS is read from `edns` by policy."""
+
+    id: int
+    question: Question
+    rd: bool = True
+    ad: bool = False
+    cd: bool = False
+    edns: Edns | None = None
+    transport: Transport = Transport.UDP
+    source: IPAddress = LOOPBACK
+
+    @property
+    def do(self) -> bool:
+        return self.edns is not None and self.edns.do
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One resource record. `name` uncompressed wire format, `ttl` in seconds, `rdata` uncompressed wire format."""
+
+    name: bytes
+    rtype: int
+    rclass: int
+    ttl: int
+    rdata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ede:
+    """An extended DNS error (RFC 8914)."""
+
+    code: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An upstream's reply without its OPT record (its rcode bits and EDE are kept here)."""
+
+    rcode: int
+    answer: tuple[Record, ...] = ()
+    authority: tuple[Record, ...] = ()
+    additional: tuple[Record, ...] = ()
+    aa: bool = False
+    ad: bool = False
+    ra: bool = True
+    ede: tuple[Ede, ...] = ()

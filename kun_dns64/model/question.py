@@ -1,0 +1,55 @@
+"""What is asked: a name, a type, a class."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class RRType(IntEnum):
+    """The types this server decides about; every other type number passes through untouched (RFC 3597)."""
+
+    A = 1
+    NS = 2
+    CNAME = 5
+    SOA = 6
+    PTR = 12
+    AAAA = 28
+    DNAME = 39
+    OPT = 41
+    DS = 43
+    RRSIG = 46
+    NSEC = 47
+    NSEC3 = 50
+    TKEY = 249
+    TSIG = 250
+    IXFR = 251
+    AXFR = 252
+    ANY = 255
+
+
+class Rcode(IntEnum):
+    NOERROR = 0
+    FORMERR = 1
+    SERVFAIL = 2
+    NXDOMAIN = 3
+    NOTIMP = 4
+    REFUSED = 5
+    NOTAUTH = 9
+    BADVERS = 16
+    BADCOOKIE = 23
+
+
+CLASS_IN = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`name` is in uncompressed wire format, in the case it was asked; `qtype` and `qclass` are numbers."""
+
+    name: bytes
+    qtype: int
+    qclass: int = CLASS_IN
+
+    @property
+    def key(self) -> tuple[bytes, int, int]:
+        """Equal for equal questions: names compare without case (RFC 4343)."""
+        return self.name.lower(), self.qtype, self.qclass

@@ -1,0 +1,92 @@
+"""What the operator decided, checked and resolved: the program's own form of the configuration."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
+
+from kun_base.prefix import Prefix
+
+IPNetwork = IPv4Network | IPv6Network
+
+
+class ZoneMode(StrEnum):
+    NORMAL = "normal"
+    NEVER = "never"
+    FORCE = "force"
+
+
+class PtrMode(StrEnum):
+    CNAME = "cname"
+    PTR = "ptr"
+
+
+class GatewayDown(StrEnum):
+    KEEP = "keep"
+    CLAMP_TTL = "clamp-ttl"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Embed addresses of `network` in `prefix`; None: never (RFC 6147 section 5.1.7)."""
+
+    network: IPv4Network
+    prefix: Prefix | None
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    suffix: bytes
+    mode: ZoneMode = ZoneMode.NORMAL
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Names that leave by other gateways: their own prefixes, and upstreams under `group` when they have some."""
+
+    name: str
+    prefixes: tuple[Prefix, ...]
+    group: str = ""
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPolicy:
+    name: str
+    networks: tuple[IPNetwork, ...]
+    dns64: bool = True
+    filter_a: bool = False
+    pool: str = ""
+
+
+class SuffixTable(Protocol):
+    """Longest-suffix look-up over wire-format lower-case names; a million entries are fine."""
+
+    def find(self, name: bytes) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything `next_step` needs beside the query. Immutable: a reload makes a new one and a new `generation`."""
+
+    generation: int
+    prefixes: tuple[Prefix, ...]
+    exclude_aaaa: tuple[IPv6Network, ...]
+    never_embed: tuple[IPv4Network, ...]
+    mappings: tuple[Mapping, ...] = ()
+    zones: tuple[Zone, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    pool_of: SuffixTable | None = None
+    clients: tuple[ClientPolicy, ...] = ()
+    allow_clients: tuple[IPNetwork, ...] = ()
+    trust_ecs_from: tuple[IPNetwork, ...] = ()
+    ptr_mode: PtrMode = PtrMode.CNAME
+    strict_dnssec: bool = False
+    trust_ad: bool = False
+    shadow: bool = False
+    max_ttl_s: int = 86400
+    stale_ttl_s: int = 30
+    on_gateway_down: GatewayDown = GatewayDown.CLAMP_TTL
+    pools_down: frozenset[str] = frozenset()

@@ -1,0 +1,140 @@
+"""The language between the decision core and the loop that performs its wishes.
+
+`policy.next_step.next_step(query, heard, rules, now)` returns one of `Ask`, `Reply`, `Drop`. The loop answers an `Ask`
+by looking in the cache, then upstream, and calls again with one `Heard` more per question asked.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kun_dns64.model.message import Ede, Record, Response
+from kun_dns64.model.question import Question
+
+
+class FailureKind(StrEnum):
+    """Why there is no usable reply. All count as SERVFAIL for RFC 6147 section 5.1.2."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    GARBAGE = "garbage"
+    TRUNCATED = "truncated"
+    LAME = "lame"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFailure:
+    kind: FailureKind
+    detail: str = ""
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFlags:
+    """How a question is put upstream. Part of the cache key: CD=1 data never serves CD=0."""
+
+    cd: bool = False
+    do: bool = False
+    rd: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The outcome of one question. TTLs in `outcome` are already aged to the moment of `next_step`'s `now`.
+
+    `stale`: the data had expired and is served under RFC 8767. `rtt_s`: seconds the upstream took; 0 from the cache.
+    """
+
+    question: Question
+    outcome: Response | UpstreamFailure
+    stale: bool = False
+    cached: bool = False
+    upstream: str = ""
+    rtt_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Put the question, and call again. `group` names the upstreams ("" is `[upstream]`).
+
+    `meanwhile`: a question that may be put too, `stagger_ms` later, while the first is still open (RFC 6147 5.1.8); the
+    loop keeps its outcome until it is asked for. `fresh`: not from the cache.
+    """
+
+    question: Question
+    flags: AskedFlags
+    group: str = ""
+    meanwhile: Question | None = None
+    fresh: bool = False
+
+
+class Rule(StrEnum):
+    """Which rule decided. One name for the metric label, the log field, the explanation and the test."""
+
+    FORWARDED = "forwarded"
+    REAL_AAAA = "real-aaaa"
+    NXDOMAIN = "nxdomain"
+    SYNTHESISED_NODATA = "synthesised-nodata"
+    SYNTHESISED_ERROR = "synthesised-error"
+    SYNTHESISED_TIMEOUT = "synthesised-timeout"
+    SYNTHESISED_EXCLUDED = "synthesised-excluded"
+    SYNTHESISED_FORCED = "synthesised-forced"
+    NO_A = "no-a"
+    A_FAILED = "a-failed"
+    AAAA_FAILED = "aaaa-failed"
+    NOT_FOR_CD = "not-for-cd"
+    NOT_FOR_ZONE = "not-for-zone"
+    NOT_FOR_CLIENT = "not-for-client"
+    NOT_FOR_CLASS = "not-for-class"
+    NOT_SIGNED_OVER = "not-signed-over"
+    GATEWAY_DOWN = "gateway-down"
+    IPV4_DENIED = "ipv4-denied"
+    FILTERED_A = "filtered-a"
+    LOCAL_DISCOVERY = "local-discovery"
+    LOCAL_REVERSE = "local-reverse"
+    REVERSE = "reverse"
+    REFUSED_CLIENT = "refused-client"
+    RATE_LIMITED = "rate-limited"
+    NOT_RECURSIVE = "not-recursive"
+    DNSSEC_FAILURE = "dnssec-failure"
+    UPSTREAM_FAILED = "upstream-failed"
+    MALFORMED = "malformed"
+    NOT_IMPLEMENTED = "not-implemented"
+    BAD_VERSION = "bad-version"
+    BAD_COOKIE = "bad-cookie"
+    TOO_LARGE = "too-large"
+    LOOP = "loop"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of an explanation: what was looked at, what followed, and the section that says so."""
+
+    text: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The decided answer. Everything but id, transport limits and EDNS transport options, which the renderer adds."""
+
+    rcode: int
+    rule: Rule
+    answer: tuple[Record, ...] = ()
+    authority: tuple[Record, ...] = ()
+    additional: tuple[Record, ...] = ()
+    aa: bool = False
+    ad: bool = False
+    ede: tuple[Ede, ...] = ()
+    notes: tuple[Note, ...] = field(default=(), compare=False)
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Say nothing (a reply must not be answered, RFC 1035 section 4.1.1; rate limits)."""
+
+    rule: Rule
+
+
+Step = Ask | Reply | Drop
