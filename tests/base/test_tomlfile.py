@@ -1,0 +1,74 @@
+"""Every error of a file at once, each with its place."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from kun_base import tomlfile
+from kun_base.errors import ConfigError
+
+
+class Peer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    address: str
+    hold_s: int = 3
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    port: int = 1
+    peers: list[Peer] = []
+
+    @field_validator("port")
+    @classmethod
+    def _port_is_real(cls, value: int) -> int:
+        if not 0 < value < 65536:
+            raise ValueError("a port is 1 to 65535")
+        return value
+
+
+class File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    server: Section = Section()
+
+
+def faults_of(text: str) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        tomlfile.parse(text, File, "x.toml")
+    assert str(caught.value).startswith(f"x.toml: {len(caught.value.faults)} error")
+    return {fault.where: str(fault) for fault in caught.value.faults}
+
+
+def test_all_errors_are_reported_at_once_with_their_key_paths() -> None:
+    faults = faults_of("""
+        [server]
+        port = 70000
+        pears = 1
+        peers = [{ address = "a", hold = 1 }, { hold_s = "x" }]
+    """)
+    assert "70000" in faults["server.port"]
+    assert "1 to 65535" in faults["server.port"]
+    assert "did you mean 'peers'" in faults["server.pears"]
+    assert "did you mean 'hold_s'" in faults["server.peers[0].hold"]
+    assert "is required" in faults["server.peers[1].address"]
+    assert "server.peers[1].hold_s" in faults
+
+
+def test_an_unknown_key_with_nothing_near_lists_what_is_known() -> None:
+    assert "known here: port, peers" in faults_of("[server]\nzzz = 1")["server.zzz"]
+
+
+def test_text_that_is_not_toml_names_the_line() -> None:
+    assert "line 1" in faults_of("= 3")["file"]
+
+
+def test_a_missing_file_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        tomlfile.load(tmp_path / "none.toml", File)
+
+
+def test_a_good_file_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "good.toml"
+    path.write_text("[server]\nport = 53\n")
+    assert tomlfile.load(path, File).server.port == 53
