@@ -1,0 +1,33 @@
+"""What the other gateways say about themselves: the second witness."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kun_nat64.model.health import Outcome, Verdict
+from kun_nat64.model.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One other gateway, as it was at `seen_at` (this host's clock). Unreachable members are not in a `Fleet`.
+
+    `full_for_s`: how long it has been in the ECMP set, None when it is not. `wants_back`: healthy, and waiting its turn.
+    """
+
+    url: str
+    name: str
+    seen_at: float
+    standing: Standing
+    verdict: Verdict
+    targets: Mapping[str, Outcome] = field(default_factory=dict)
+    full_for_s: float | None = None
+    wants_back: bool = False
+    sessions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """`configured`: how many members the operator named; `members`: those that answered lately."""
+
+    configured: int = 0
+    members: tuple[Member, ...] = ()
