@@ -1,0 +1,16 @@
+"""What we tell the network: whether the VIP is reachable through this gateway, and how much we like that."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """`wanted` False withdraws the path. `communities` are added to the configured ones ("65535:0" in a drain)."""
+
+    wanted: bool
+    med: int
+    communities: tuple[str, ...] = ()
+
+
+WITHDRAWN = Announcement(wanted=False, med=0)
+GRACEFUL_SHUTDOWN = "65535:0"  # RFC 8326

@@ -1,0 +1,48 @@
+"""Facts about BGP: the paths we inject, and what the speaker says about its neighbours."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from kun_nat64.model.area import Area, Key
+
+
+@dataclass(frozen=True, slots=True)
+class BgpPath:
+    """A path of our own in the speaker's global table. `communities` as "65535:0", sorted; `med` None: not there."""
+
+    prefix: IPv4Network | IPv6Network
+    next_hop: IPv4Address | IPv6Address
+    med: int | None
+    communities: tuple[str, ...] = ()
+    origin: str = "igp"
+
+    @property
+    def area(self) -> Area:
+        return Area.BGP
+
+    @property
+    def key(self) -> Key:
+        return ("bgp", str(self.prefix))
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+    def __str__(self) -> str:
+        med = "" if self.med is None else f", MED {self.med}"
+        communities = f", communities {' '.join(self.communities)}" if self.communities else ""
+        origin = "" if self.origin == "igp" else f", origin {self.origin}"
+        return f"BGP path {self.prefix} next hop {self.next_hop}{med}{communities}{origin}"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A BGP peer as the speaker sees it. `advertised`: prefixes of ours in its adj-RIB-out (None: not asked)."""
+
+    address: str
+    asn: int
+    state: str
+    established: bool
+    hold_s: int | None = None
+    up_since: int | None = None
+    advertised: tuple[str, ...] | None = None

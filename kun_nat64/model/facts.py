@@ -1,0 +1,54 @@
+"""Desired and observed state are the same thing: a set of facts. A plan is the difference of two such sets.
+
+Every fact has an `area` (which tool looks at it), a `key` (which object it is about: two facts with one key are two
+states of the same object), `inside` (the key of the object it disappears with), and prints itself as one line.
+"""
+
+from kun_nat64.model.area import Area, Key
+from kun_nat64.model.bgpfacts import BgpPath, Neighbour
+from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, Route, Sysctl, Tunnel, Veth
+from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
+from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule
+
+Fact = (
+    Module
+    | Sysctl
+    | Netns
+    | Veth
+    | Tunnel
+    | LinkState
+    | Address
+    | Route
+    | Chain
+    | Rule
+    | JoolInstance
+    | JoolGlobal
+    | Pool4
+    | BgpPath
+)
+Facts = frozenset[Fact]
+
+__all__ = [
+    "MARK",
+    "Address",
+    "Area",
+    "BgpPath",
+    "Chain",
+    "Fact",
+    "Facts",
+    "Family",
+    "JoolGlobal",
+    "JoolInstance",
+    "Key",
+    "LinkState",
+    "Module",
+    "Neighbour",
+    "Netns",
+    "Pool4",
+    "Protocol",
+    "Route",
+    "Rule",
+    "Sysctl",
+    "Tunnel",
+    "Veth",
+]

@@ -1,0 +1,22 @@
+"""The port between the cycle and the machine. The real one is drivers/machine.py, the fake one is in the tests."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from kun_nat64.model.observation import Observation, Scope
+from kun_nat64.model.plan import Change
+from kun_nat64.model.traffic import Traffic
+
+
+class Host(Protocol):
+    async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
+        """Looks, and never raises DriverError: an area that does not answer stands in `failures`.
+
+        `fresh` False lets it reuse what the kernel's change notices say has not moved since the last look.
+        """
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Makes one batch (policy/order.py `batches`). Raises DriverError; then the batch may be half done."""
+
+    async def traffic(self, instance: str) -> Traffic:
+        """Live sessions and bindings. Raises DriverError."""

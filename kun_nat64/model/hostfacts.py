@@ -1,0 +1,227 @@
+"""Facts about the kernel of a gateway: modules, sysctls, namespaces, links, addresses, routes.
+
+`netns` is "" for the gateway's own network namespace, else the name of one of ours (the probe's).
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from kun_nat64.model.area import Area, Key
+
+ANY_IPV4 = IPv4Address("0.0.0.0")
+
+
+def netns_key(netns: str) -> Key | None:
+    return ("netns", netns) if netns else None
+
+
+def where(netns: str) -> str:
+    return f" in {netns}" if netns else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A kernel module that is loaded."""
+
+    name: str
+
+    @property
+    def area(self) -> Area:
+        return Area.MODULES
+
+    @property
+    def key(self) -> Key:
+        return ("module", self.name)
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+    def __str__(self) -> str:
+        return f"module {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """`name` with dots (`net.ipv4.ip_forward`), `value` as the kernel prints it, blanks single."""
+
+    name: str
+    value: str
+
+    @property
+    def area(self) -> Area:
+        return Area.SYSCTLS
+
+    @property
+    def key(self) -> Key:
+        return ("sysctl", self.name)
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+    def __str__(self) -> str:
+        return f"sysctl {self.name} = {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Netns:
+    """A named network namespace of ours."""
+
+    name: str
+
+    @property
+    def area(self) -> Area:
+        return Area.LINKS
+
+    @property
+    def key(self) -> Key:
+        return ("netns", self.name)
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+    def __str__(self) -> str:
+        return f"network namespace {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Veth:
+    """A pair of virtual cables: `name` here, `peer` in `peer_netns`, both up."""
+
+    name: str
+    peer: str
+    peer_netns: str
+    mtu: int
+    up: bool = True
+
+    @property
+    def area(self) -> Area:
+        return Area.LINKS
+
+    @property
+    def key(self) -> Key:
+        return ("link", "", self.name)
+
+    @property
+    def inside(self) -> Key | None:
+        return netns_key(self.peer_netns)
+
+    def __str__(self) -> str:
+        state = "up" if self.up else "down"
+        return f"veth {self.name} to {self.peer}{where(self.peer_netns)}, mtu {self.mtu}, {state}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A sit device (RFC 4213, with 6to4 by RFC 3056: remote any), that carries IPv6 only (`proto` 41)."""
+
+    name: str
+    local: IPv4Address
+    mtu: int
+    netns: str = ""
+    remote: IPv4Address = ANY_IPV4
+    ttl: int = 64
+    proto: int = 41
+    pmtudisc: bool = True
+    up: bool = True
+    marked: bool = True
+
+    @property
+    def area(self) -> Area:
+        return Area.LINKS
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.netns, self.name)
+
+    @property
+    def inside(self) -> Key | None:
+        return netns_key(self.netns)
+
+    def __str__(self) -> str:
+        odd = "" if self.proto == 41 else f", proto {self.proto}"
+        odd += "" if self.pmtudisc else ", nopmtudisc"
+        odd += "" if self.remote == ANY_IPV4 else f", remote {self.remote}"
+        odd += "" if self.marked else ", not marked as ours"
+        state = "up" if self.up else "down"
+        shape = f"sit local {self.local}, mtu {self.mtu}, ttl {self.ttl}{odd}, {state}"
+        return f"tunnel {self.name}{where(self.netns)}: {shape}"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """Whether a link that others made is up. A link that is not there is down."""
+
+    name: str
+    up: bool
+
+    @property
+    def area(self) -> Area:
+        return Area.LINKS
+
+    @property
+    def key(self) -> Key:
+        return ("linkstate", self.name)
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+    def __str__(self) -> str:
+        return f"link {self.name} {'up' if self.up else 'down'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    ifname: str
+    address: IPv4Address | IPv6Address
+    prefixlen: int
+    netns: str = ""
+
+    @property
+    def area(self) -> Area:
+        return Area.LINKS
+
+    @property
+    def key(self) -> Key:
+        return ("address", self.netns, self.ifname, f"{self.address}/{self.prefixlen}")
+
+    @property
+    def inside(self) -> Key | None:
+        """The link it goes down with; the loopback is nobody's to remove."""
+        return None if self.ifname == "lo" else ("link", self.netns, self.ifname)
+
+    def __str__(self) -> str:
+        return f"address {self.address}/{self.prefixlen} on {self.ifname}{where(self.netns)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of the main table that carries our protocol number. `source`: preferred source address."""
+
+    dst: IPv4Network | IPv6Network
+    dev: str
+    via: IPv4Address | IPv6Address | None = None
+    netns: str = ""
+    metric: int = 0
+    source: IPv4Address | IPv6Address | None = None
+
+    @property
+    def area(self) -> Area:
+        return Area.LINKS
+
+    @property
+    def key(self) -> Key:
+        return ("route", self.netns, str(self.dst), str(self.metric))
+
+    @property
+    def inside(self) -> Key | None:
+        return ("link", self.netns, self.dev)
+
+    def __str__(self) -> str:
+        via = f" via {self.via}" if self.via else ""
+        source = f" src {self.source}" if self.source else ""
+        metric = f" metric {self.metric}" if self.metric else ""
+        return f"route {self.dst}{via} dev {self.dev}{source}{metric}{where(self.netns)}"

@@ -1,0 +1,59 @@
+"""What one look at the machine found."""
+
+from dataclasses import dataclass, field
+
+from kun_nat64.model.area import Area
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.facts import Facts, Neighbour
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Something that is not ours and stands in our way: `what` it is, and the command that would move it."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """A link we depend on and do not own (the outside interface, those towards the peers)."""
+
+    name: str
+    present: bool
+    up: bool = False
+    carrier: bool = False
+    mtu: int = 0
+    qdisc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What to look for beside our own marks: names that are desired, and would otherwise look like anybody's.
+
+    `sysctls`, `modules`, `link_states`: by name. `instance`: Jool's. `links`: those to report on.
+    """
+
+    instance: str
+    globals: frozenset[str]
+    sysctls: frozenset[str] = frozenset()
+    modules: frozenset[str] = frozenset()
+    link_states: frozenset[str] = frozenset()
+    tunnels: frozenset[str] = frozenset()
+    vip_prefixes: frozenset[str] = frozenset()
+    netns: str = ""
+    links: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """`facts` of every area that answered; `failures` of those that did not: unknown, neither there nor gone."""
+
+    facts: Facts = frozenset()
+    foreign: tuple[Foreign, ...] = ()
+    links: tuple[LinkReport, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    failures: dict[Area, DriverError] = field(default_factory=dict)
+
+    def link(self, name: str) -> LinkReport:
+        return next((link for link in self.links if link.name == name), LinkReport(name, present=False))

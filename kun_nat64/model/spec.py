@@ -1,0 +1,156 @@
+"""What the operator decided, checked and resolved: the program's own form of the configuration. Times in seconds."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from kun_base.prefix import Prefix
+from kun_nat64.model.joolfacts import Protocol
+
+
+class TargetKind(StrEnum):
+    TCP = "tcp"
+    ICMP = "icmp"
+    DNS = "dns"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a probe asks, through the own translator. `port` 0 for ICMP; `name` is the name a DNS probe asks for."""
+
+    kind: TargetKind
+    address: IPv4Address
+    port: int = 0
+    name: str = ""
+
+    def __str__(self) -> str:
+        port = f":{self.port}" if self.port else ""
+        return f"{self.kind}://{self.address}{port}" + (f"/{self.name}" if self.name else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRange:
+    """Public ports sessions may use: an address, a range with both ends, and the protocols it is for."""
+
+    address: IPv4Address
+    first_port: int
+    last_port: int
+    protocols: tuple[Protocol, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySpec:
+    """`tunnel` is the name of our sit device; `routes` lead through it back to the pods."""
+
+    name: str
+    vip: IPv4Address
+    pool6: Prefix
+    outside: str
+    tunnel: str
+    inside_mtu: int
+    mss: int
+    clients: tuple[IPv4Network, ...]
+    never_reach: tuple[IPv4Network, ...]
+    routes: tuple[IPv6Network, ...]
+    sysctls: tuple[tuple[str, str], ...]
+    manage_modules: bool
+    check_source: bool
+    observe_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nat64Spec:
+    instance: str
+    pool4: tuple[PoolRange, ...]
+    globals: tuple[tuple[str, str], ...]
+    session_log: str
+    session_log_max_mb: int
+    session_poll_s: float
+    sessions_per_client: int
+    fast_fail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    address: IPv4Address | IPv6Address
+    asn: int
+    hold_s: int
+    password_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BgpSpec:
+    speaker: str
+    api: str
+    local_as: int
+    router_id: IPv4Address
+    next_hop: IPv4Address
+    peers: tuple[Peer, ...]
+    med: int
+    soft_fail_med: int
+    communities: tuple[str, ...]
+    prefixes: tuple[IPv4Network | IPv6Network, ...]
+    manage_daemon: bool
+    daemon_config: str
+    observe_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSpec:
+    """`probe_network` joins the probe's namespace to the gateway: first host the gateway, second the probe."""
+
+    interval_s: float
+    timeout_s: float
+    fall: int
+    rise: int
+    targets: tuple[Target, ...]
+    quorum: int
+    hold_down_s: float
+    hold_down_max_s: float
+    flap_memory_s: float
+    probe_netns: str
+    probe_link: str
+    probe_network: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSpec:
+    members: tuple[str, ...]
+    poll_s: float
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSpec:
+    max_removals: int
+    never_withdraw_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DrainSpec:
+    grace_s: float
+    tcp_sessions_left: int
+    med: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSpec:
+    """`listen` as (address, port)."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """The whole file. `source` names it for messages."""
+
+    gateway: GatewaySpec
+    nat64: Nat64Spec
+    bgp: BgpSpec
+    health: HealthSpec
+    fleet: FleetSpec
+    guard: GuardSpec
+    drain: DrainSpec
+    admin: AdminSpec
+    source: str = field(default="", compare=False)
