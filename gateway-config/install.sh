@@ -1,0 +1,293 @@
+#!/usr/bin/env bash
+# Installs one machine of the egress gateway: bare metal, a Vagrant VM and the lab image all come through here.
+# Run it again at any time: it changes only what differs, and never a file that the operator has edited.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+roles="" prefix=/opt/kun etc=/etc bin=/usr/local/bin
+wheel="" lock="" wheelhouse="" headers=""
+packages=yes files=yes start=yes dry=no
+todo=()
+
+usage() {
+    cat <<'TEXT'
+Usage: install.sh --role ROLE[,ROLE...] [option...]
+
+Roles
+  gateway    NAT64 gateway: Jool, GoBGP, kun-nat64
+  dns        kun-dns64
+  node       a 6to4 tunnel towards the gateways
+  tor        BIRD with equal-cost routes to the gateways (a Linux router in the place of a switch)
+
+What to install
+  --wheel FILE        the kun_gateway wheel (default: the newest in dist/, or built from the source tree around this script)
+  --lock FILE         pinned, hashed dependencies (default: requirements.lock beside this folder)
+  --wheelhouse DIR    take dependencies from DIR, never from the network
+  --headers PACKAGE   kernel headers for jool-dkms (default: those of the installed kernel packages)
+
+How far to go
+  --packages-only     Debian packages, nothing else
+  --no-packages       everything else
+  --print-packages    print the package names and end
+  --no-start          install, but enable and start nothing (an image, a chroot)
+  --dry-run           print what would be done
+  --prefix DIR        programs (default /opt/kun)
+  --etc DIR           configuration (default /etc; another place also means --no-start)
+  --bin DIR           links to the commands (default /usr/local/bin)
+  --help
+
+Exit code: 0 done, 1 something on this machine is missing or failed, 2 wrong use.
+TEXT
+}
+
+say() { printf '%s\n' "install: $*"; }
+fail() { printf '%s\n' "install: error: $*" >&2; exit 1; }
+wrong() { printf '%s\n' "install: $*" "Try: $0 --help" >&2; exit 2; }
+has_role() { [[ ",$roles," == *",$1,"* ]]; }
+needs_python() { has_role gateway || has_role dns; }
+
+# Every change of the machine goes through here, so that --dry-run is complete by construction.
+run() {
+    if [[ $dry == yes ]]; then printf 'would run: %s\n' "$*"; else "$@"; fi
+}
+
+parse_arguments() {
+    local print=no value
+    while (($#)); do
+        case $1 in
+            --role | --wheel | --lock | --wheelhouse | --headers | --prefix | --etc | --bin)
+                value=${2-}
+                [[ -n $value && $value != --* ]] || wrong "$1 needs a value"
+                case $1 in
+                    --role) roles+=${roles:+,}$value ;;
+                    *) printf -v "${1#--}" '%s' "$value" ;;
+                esac
+                shift
+                ;;
+            --packages-only) files=no ;;
+            --no-packages) packages=no ;;
+            --print-packages) print=yes ;;
+            --no-start) start=no ;;
+            --dry-run) dry=yes ;;
+            --help | -h) usage; exit 0 ;;
+            *) wrong "unknown argument: $1" ;;
+        esac
+        shift
+    done
+    check_arguments
+    if [[ $print == yes ]]; then package_list; exit 0; fi
+}
+
+check_arguments() {
+    local role path
+    [[ -n $roles ]] || wrong "--role is missing (gateway, dns, node, tor)"
+    for role in ${roles//,/ }; do
+        [[ $role =~ ^(gateway|dns|node|tor)$ ]] || wrong "unknown role: $role (gateway, dns, node, tor)"
+    done
+    [[ $packages == yes || $files == yes ]] || wrong "--packages-only and --no-packages leave nothing to do"
+    for path in "$prefix" "$etc" "$bin"; do
+        [[ $path == /* ]] || wrong "$path: an absolute path is needed"
+    done
+    [[ -z $wheel || -f $wheel ]] || fail "--wheel $wheel: no such file"
+    [[ -z $lock || -f $lock ]] || fail "--lock $lock: no such file"
+    [[ -z $wheelhouse || -d $wheelhouse ]] || fail "--wheelhouse $wheelhouse: no such folder"
+    [[ $etc == /etc ]] || start=no
+}
+
+check_machine() {
+    local id="" like=""
+    if [[ -r /etc/os-release ]]; then
+        id=$(. /etc/os-release && echo "${ID-}")
+        like=$(. /etc/os-release && echo "${ID_LIKE-}")
+    fi
+    if [[ $packages == yes && " $id $like " != *" debian "* ]]; then
+        fail "this is ${id:-an unknown system}: packages are known for Debian and its kin only (install them by hand: $(package_list | xargs), then use --no-packages)"
+    fi
+    [[ $dry == yes || $(id -u) == 0 ]] && return
+    if [[ $packages == yes || $etc == /etc ]]; then fail "root is needed (sudo $0 ...), or --dry-run to look first"; fi
+}
+
+# Headers follow the kernel *packages*: in a chroot `uname -r` names the kernel of another machine.
+header_packages() {
+    local found
+    if [[ -n $headers ]]; then echo "$headers"; return; fi
+    found=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 'linux-image-*' 2>/dev/null |
+        sed -nE 's/^ii +linux-image-((cloud-|rt-)?(amd64|arm64)) *$/linux-headers-\1/p') || true
+    if [[ -z $found && -d /lib/modules/$(uname -r) ]]; then found=linux-headers-$(uname -r); fi
+    echo "${found:-linux-headers-$(dpkg --print-architecture)}"
+}
+
+package_list() {
+    {
+        echo "iproute2 kmod procps"
+        if needs_python; then echo "python3 python3-venv ca-certificates"; fi
+        if has_role gateway; then echo "$(header_packages) dkms jool-dkms jool-tools gobgpd iptables nftables ethtool"; fi
+        if has_role tor; then echo "bird2"; fi
+    } | xargs -n1 | sort -u
+}
+
+install_packages() {
+    local wanted=() missing=() name
+    mapfile -t wanted < <(package_list)
+    for name in "${wanted[@]}"; do
+        [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true) == installed ]] || missing+=("$name")
+    done
+    if ((${#missing[@]} == 0)); then say "packages: all ${#wanted[@]} are there"; return; fi
+    say "packages: installing ${missing[*]}"
+    run env DEBIAN_FRONTEND=noninteractive apt-get -q update
+    run env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" ||
+        fail "apt could not install: ${missing[*]}"
+}
+
+# A kernel without the module boots into a gateway that translates nothing: look now, not at the next boot.
+check_module() {
+    local kernel built=()
+    for kernel in /lib/modules/*/; do
+        [[ -d ${kernel}kernel ]] || continue
+        kernel=$(basename "$kernel")
+        if compgen -G "/lib/modules/$kernel/updates/dkms/jool.ko*" >/dev/null; then built+=("$kernel"); fi
+    done
+    if ((${#built[@]})); then say "jool module: built for ${built[*]}"; return; fi
+    todo+=("the jool module is built for no installed kernel: apt-get install linux-headers-\$(uname -r) && dkms autoinstall")
+}
+
+find_wheel() {
+    local source=$here/.. found
+    if [[ -n $wheel ]]; then return; fi
+    found=$(find "$source/dist" -maxdepth 1 -name 'kun_gateway-*.whl' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-)
+    if [[ -n $found ]]; then wheel=$found; return; fi
+    [[ -f $source/pyproject.toml && -d $source/kun_dns64 ]] ||
+        fail "no wheel: give --wheel FILE, or put it into $(realpath -m "$source/dist")"
+    if [[ $dry == yes ]]; then say "would build the wheel from $(realpath "$source")"; return; fi
+    say "no wheel given: building one from $(realpath "$source")"
+    # From a copy: a build leaves its traces in the tree it runs in.
+    cp -r "$source"/{pyproject.toml,README.md,kun_base,kun_dns64,kun_nat64} "$scratch/"
+    python3 -m venv "$scratch/venv"
+    "$scratch/venv/bin/pip" --quiet wheel --no-deps --wheel-dir "$scratch" "$scratch" ||
+        fail "the wheel could not be built here; build it elsewhere and give it with --wheel FILE"
+    wheel=$(find "$scratch" -maxdepth 1 -name 'kun_gateway-*.whl')
+}
+
+# Each set of versions is a folder of its own and `current` a link: an interrupted or failed installation changes nothing,
+# running programs keep the files they started with, and going back is one `ln -sfn`.
+install_programs() {
+    local name new from_where=()
+    lock=${lock:-$here/../requirements.lock}
+    [[ -f $lock ]] || fail "$lock: no such file (give --lock FILE)"
+    find_wheel
+    if [[ $dry == yes ]]; then say "would install ${wheel:-the wheel} into $prefix and link its commands into $bin"; return; fi
+    name=venv-$({ cat "$lock" "$wheel"; python3 --version; } | sha256sum | cut -c1-12)
+    new=$prefix/$name
+    if [[ -n $wheelhouse ]]; then from_where=(--no-index --find-links "$wheelhouse"); fi
+    if [[ ! -f $new/.complete ]]; then
+        say "programs: making $new"
+        rm -rf "$new"
+        mkdir -p "$prefix"
+        python3 -m venv "$new" || fail "no working python3 -m venv: apt-get install python3-venv"
+        "$new/bin/pip" --quiet --disable-pip-version-check install --require-hashes --only-binary :all: "${from_where[@]}" -r "$lock" ||
+            fail "the dependencies of $lock could not be installed"
+        "$new/bin/pip" --quiet --disable-pip-version-check install --no-deps --no-index "$wheel" || fail "$wheel could not be installed"
+        touch "$new/.complete"
+    fi
+    link_programs "$name"
+}
+
+link_programs() {
+    local old command
+    old=$(readlink "$prefix/current" || true)
+    ln -sfn "$1" "$prefix/current.new" && mv -T "$prefix/current.new" "$prefix/current"
+    mkdir -p "$bin"
+    for command in kun-dns64 kun-nat64; do ln -sfn "$prefix/current/bin/$command" "$bin/$command"; done
+    # One earlier set stays for the way back.
+    find "$prefix" -maxdepth 1 -name 'venv-*' ! -name "$1" ! -name "${old:-none}" -exec rm -rf {} +
+    say "programs: $bin/kun-dns64 and $bin/kun-nat64 are $("$bin/kun-dns64" --version 2>/dev/null || echo "$1")"
+}
+
+recorded_sum() { awk -v path="$1" '$2 == path { sum = $1 } END { print sum }' "$prefix/installed.sha256" 2>/dev/null || true; }
+sum_of() { sha256sum "$1" | cut -d' ' -f1; }
+
+# As dpkg treats a configuration file: an edited one stays, and the new one is put beside it.
+place() {
+    local source=$here/$1 target=$2 mode=${3:-0644} now=""
+    if [[ -e $target ]]; then now=$(sum_of "$target"); fi
+    if [[ $now == "$(sum_of "$source")" ]]; then return; fi
+    if [[ -n $now && $now != "$(recorded_sum "$target")" ]]; then
+        say "kept: $target is yours (the new one is $target.kun-new)"
+        run install -D -m "$mode" "$source" "$target.kun-new"
+        return
+    fi
+    say "file: $target"
+    run install -D -m "$mode" "$source" "$target"
+    if [[ $dry == no ]]; then printf '%s  %s\n' "$(sum_of "$target")" "$target" >>"$prefix/installed.sha256"; fi
+}
+
+install_files() {
+    local units=$etc/systemd/system
+    run mkdir -p "$prefix" "$etc/kun"
+    if has_role gateway; then
+        place kun-nat64.toml "$etc/kun/kun-nat64.toml"
+        place gobgp/gobgpd.conf "$etc/kun/gobgpd.conf"
+        place sysctl.d/60-kun-nat64.conf "$etc/sysctl.d/60-kun-nat64.conf"
+        place modules-load.d/kun-nat64.conf "$etc/modules-load.d/kun-nat64.conf"
+        place systemd/kun-nat64.service "$units/kun-nat64.service"
+        place systemd/gobgpd.service "$units/gobgpd.service"
+    fi
+    if has_role dns; then
+        place kun-dns64.toml "$etc/kun/kun-dns64.toml"
+        place systemd/kun-dns64.service "$units/kun-dns64.service"
+        place systemd/kun-dns64.socket "$units/kun-dns64.socket"
+    fi
+    if has_role node; then
+        place node/kun-6to4 "$prefix/sbin/kun-6to4" 0755
+        place node/kun-6to4.conf "$etc/kun/kun-6to4.conf"
+        place systemd/kun-6to4.service "$units/kun-6to4.service"
+    fi
+    if has_role tor; then
+        place bird/kun-tor.conf "$etc/bird/kun-tor.conf"
+        place sysctl.d/60-kun-tor.conf "$etc/sysctl.d/60-kun-tor.conf"
+    fi
+}
+
+# The shipped configuration carries documentation addresses: nothing runs, now or at boot, before someone has edited it.
+start_service() {
+    local unit=$1 config=$2 shipped=$here/$3
+    if cmp -s "$shipped" "$config"; then
+        todo+=("edit $config, then: systemctl enable --now $unit")
+        return
+    fi
+    run systemctl enable --quiet "$unit"
+    if [[ -d /run/systemd/system ]]; then run systemctl restart "$unit"; fi
+}
+
+start_services() {
+    if ! command -v systemctl >/dev/null; then todo+=("no systemd here: start the programs by your own means"); return; fi
+    if [[ -d /run/systemd/system ]]; then
+        run systemctl daemon-reload
+        run systemctl restart systemd-modules-load.service
+        run sysctl --quiet --system
+    fi
+    if has_role gateway; then
+        start_service gobgpd.service "$etc/kun/gobgpd.conf" gobgp/gobgpd.conf
+        start_service kun-nat64.service "$etc/kun/kun-nat64.toml" kun-nat64.toml
+    fi
+    if has_role dns; then start_service kun-dns64.service "$etc/kun/kun-dns64.toml" kun-dns64.toml; fi
+    if has_role node; then start_service kun-6to4.service "$etc/kun/kun-6to4.conf" node/kun-6to4.conf; fi
+}
+
+main() {
+    parse_arguments "$@"
+    check_machine
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    if [[ $packages == yes ]]; then install_packages; fi
+    if [[ $files == yes ]]; then
+        if needs_python; then install_programs; fi
+        install_files
+        if has_role gateway && [[ $etc == /etc ]]; then check_module; fi
+        if [[ $start == yes ]]; then start_services; fi
+    fi
+    if ((${#todo[@]})); then say "left to do:"; printf '  - %s\n' "${todo[@]}"; fi
+    say "done ($roles)"
+}
+
+main "$@"
