@@ -1,7 +1,9 @@
 """Reads a TOML file into a pydantic model and turns everything that is wrong into one `ConfigError`."""
 
+import copy
 import difflib
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -13,29 +15,82 @@ from kun_base.errors import ConfigError, Fault
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def load(path: Path, model: type[Model]) -> Model:
+# What several keys say together: the faults of a model whose values are right one by one.
+CrossCheck = Callable[[Any], list[Fault]]
+
+
+def load(path: Path, model: type[Model], cross: CrossCheck | None = None) -> Model:
     """The checked content of `path`. Raises ConfigError with all faults, each with its key path."""
+    return check(read(path), model, str(path), cross)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The raw content of `path`. Raises ConfigError when it cannot be read or is no TOML."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(str(path), [Fault("file", "", f"cannot be read: {reason}")]) from error
-    return parse(text, model, str(path))
+    return _loads(text, str(path))
 
 
-def parse(text: str, model: type[Model], source: str) -> Model:
+def parse(text: str, model: type[Model], source: str, cross: CrossCheck | None = None) -> Model:
+    return check(_loads(text, source), model, source, cross)
+
+
+def check(data: dict[str, Any], model: type[Model], source: str, cross: CrossCheck | None = None) -> Model:
+    """The model of `data`. Where single values are wrong, `cross` still sees the right ones, so that one run tells all."""
     try:
-        data = tomllib.loads(text)
+        checked: Model | None = model.model_validate(data)
+        faults: list[Fault] = []
+        touched: set[str] = set()
+    except ValidationError as error:
+        faults = [_fault(problem, data, model) for problem in error.errors()]
+        touched = {_dotted(_list_of(problem["loc"])) for problem in error.errors()}
+        checked = _what_is_right(data, model, error)
+    if cross is not None and checked is not None:
+        faults += [fault for fault in cross(checked) if not any(fault.where.startswith(t + "[") for t in touched if t)]
+    if faults or checked is None:
+        raise ConfigError(source, faults)
+    return checked
+
+
+def _loads(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(source, [Fault("file", "", f"not TOML: {error}")]) from error
-    return check(data, model, source)
 
 
-def check(data: dict[str, Any], model: type[Model], source: str) -> Model:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(source, [_fault(problem, data, model) for problem in error.errors()]) from error
+def _list_of(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The list whose places move when the value at `path` is taken out of it, or ()."""
+    return path[:-1] if path and isinstance(path[-1], int) else ()
+
+
+def _what_is_right(data: dict[str, Any], model: type[Model], error: ValidationError) -> Model | None:
+    """The model with each wrong value left out, or None when nothing sensible remains."""
+    rest = copy.deepcopy(data)
+    for _ in range(3):
+        problems = error.errors()
+        for problem in sorted(problems, key=lambda p: [str(part).rjust(9) for part in p["loc"]], reverse=True):
+            _remove(rest, problem["loc"][: -1 if problem["type"] == "missing" else None])
+        try:
+            return model.model_validate(rest)
+        except ValidationError as next_error:
+            error = next_error
+    return None
+
+
+def _remove(container: Any, path: tuple[str | int, ...]) -> None:
+    for depth, part in enumerate(path):
+        try:
+            inner = container[part]
+        except (KeyError, IndexError, TypeError):
+            return
+        if depth == len(path) - 1 or not isinstance(inner, (dict, list)):
+            del container[part]
+            return
+        container = inner
 
 
 def _fault(problem: Any, data: dict[str, Any], model: type[BaseModel]) -> Fault:

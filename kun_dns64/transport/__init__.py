@@ -1,0 +1,1 @@
+"""Sockets: listeners towards clients, connections towards upstreams. Foreign exceptions end here."""

@@ -1,0 +1,112 @@
+"""Where to listen and whom to ask: an address with its port, and an upstream's URL."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+DNS_PORT, TLS_PORT, HTTPS_PORT = 53, 853, 443
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`192.0.2.1:53` or `[2001:db8::1]:53`."""
+
+    address: IPv4Address | IPv6Address
+    port: int
+
+    @classmethod
+    def parse(cls, text: str, default_port: int | None = None) -> "Endpoint":
+        """Raises ValueError with an example of what would be right. Names are not resolved: an address is wanted."""
+        host, port_text = _split(text)
+        try:
+            address = ip_address(host)
+        except ValueError:
+            raise ValueError("wants ADDRESS:PORT, for example 127.0.0.1:5353 or [::1]:5353") from None
+        if not port_text and default_port is None:
+            shown = f"[{host}]" if address.version == 6 else host
+            raise ValueError(f"has no port, for example {shown}:5353")
+        if not port_text:
+            return cls(address, default_port or 0)
+        if not (port_text.isascii() and port_text.isdigit() and int(port_text) <= 65535):
+            raise ValueError(f"port {port_text!r} is not a number from 0 to 65535")
+        return cls(address, int(port_text))
+
+    @property
+    def host(self) -> str:
+        return str(self.address)
+
+    @property
+    def is_wildcard(self) -> bool:
+        return self.address.is_unspecified
+
+    def covers(self, other: "Endpoint") -> bool:
+        """Whether a listener here surely receives what is sent to `other`."""
+        if self.port != other.port:
+            return False
+        if self.address == other.address:
+            return True
+        return self.is_wildcard and other.address.is_loopback and self.address.version == other.address.version
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
+
+
+def _split(text: str) -> tuple[str, str]:
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        return host, rest[1:] if rest.startswith(":") else rest
+    if text.count(":") > 1:
+        return text, ""
+    host, _, port = text.partition(":")
+    return host, port
+
+
+class Scheme(StrEnum):
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+    HTTPS = "https"
+
+
+DEFAULT_PORTS = {Scheme.UDP: DNS_PORT, Scheme.TCP: DNS_PORT, Scheme.TLS: TLS_PORT, Scheme.HTTPS: HTTPS_PORT}
+EXAMPLE = "udp://192.0.2.53, tcp://[2001:db8::53]:5300, tls://192.0.2.53@dns.example, https://192.0.2.53/dns-query@dns.example"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamAddress:
+    """One upstream resolver. `name` is what its certificate must carry; without it, its address."""
+
+    scheme: Scheme
+    endpoint: Endpoint
+    name: str = ""
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "UpstreamAddress":
+        scheme_text, separator, rest = text.partition("://")
+        if not separator or scheme_text not in set(Scheme):
+            raise ValueError(f"wants a URL: {EXAMPLE}")
+        scheme = Scheme(scheme_text)
+        rest, _, name = rest.partition("@")
+        authority, slash, path = rest.partition("/")
+        if name and scheme in (Scheme.UDP, Scheme.TCP):
+            raise ValueError(f"a name to verify needs tls:// or https://, not {scheme}://")
+        if slash and scheme is not Scheme.HTTPS:
+            raise ValueError(f"{scheme}:// takes no path")
+        try:
+            endpoint = Endpoint.parse(authority, DEFAULT_PORTS[scheme])
+        except ValueError as error:
+            raise ValueError(f"wants an address, not a name ({error}); for example {EXAMPLE}") from None
+        if endpoint.port == 0 or endpoint.is_wildcard or endpoint.address.is_multicast:
+            raise ValueError("is not an address that can be asked")
+        return cls(scheme, endpoint, name, "/" + path if scheme is Scheme.HTTPS else "")
+
+    @property
+    def server_name(self) -> str:
+        return self.name or self.endpoint.host
+
+    def __str__(self) -> str:
+        default = self.endpoint.port == DEFAULT_PORTS[self.scheme]
+        bare = f"[{self.endpoint.host}]" if self.endpoint.address.version == 6 else self.endpoint.host
+        name = f"@{self.name}" if self.name else ""
+        return f"{self.scheme}://{bare if default else self.endpoint}{self.path}{name}"

@@ -1,0 +1,147 @@
+"""The configuration file as the operator writes it: every key, its default, its own limits.
+
+What several keys say together is checked in `crosscheck.py`; what the program makes of it is `resolve.py`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
+from kun_dns64.config.values import (
+    Listen,
+    MapPrefix,
+    Nat64Prefix,
+    Network,
+    Network4,
+    Network6,
+    OptionalListen,
+    StatusUrl,
+    Upstream,
+    Vip,
+    parse_ipv4_network,
+    parse_ipv6_network,
+    parse_network,
+)
+
+Name = Annotated[str, Field(min_length=1, max_length=80)]
+
+ALLOW_CLIENTS = (
+    "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10", "2002::/16",
+)  # fmt: skip
+NEVER_EMBED = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
+EXCLUDE_AAAA = ("::ffff:0:0/96", "64:ff9b::/96")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class TlsSection(Section):
+    listen: list[Listen] = [Endpoint.parse("127.0.0.1:8853")]
+    certificate: str
+    key: str
+
+
+class ServerSection(Section):
+    listen: list[Listen] = Field(
+        default=[Endpoint.parse("127.0.0.1:5353"), Endpoint.parse("[::1]:5353")], min_length=1
+    )
+    workers: int = Field(default=0, ge=0, le=256)
+    allow_clients: list[Network] = [parse_network(text) for text in ALLOW_CLIENTS]
+    trust_ecs_from: list[Network] = []
+    udp_payload_max: int = Field(default=1232, ge=512, le=65535)
+    budget_s: float = Field(default=1.8, ge=0.2, le=30)
+    rate_limit_per_s: int = Field(default=0, ge=0)
+    tcp_idle_s: float = Field(default=10, gt=0, le=3600)
+    tcp_max_connections: int = Field(default=1000, ge=1)
+    tcp_max_per_client: int = Field(default=100, ge=1)
+    cookie_secret_file: str = ""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tls: TlsSection | None = None
+
+
+class AdminSection(Section):
+    listen: OptionalListen = Endpoint.parse("127.0.0.1:9464")
+
+
+class UpstreamSection(Section):
+    servers: list[Upstream] = []
+    stagger_ms: int = Field(default=50, ge=0, le=10_000)
+    case_randomisation: bool = True
+    trust_ad: bool = False
+    client_subnet: bool = False
+    check_not_dns64: bool = False
+    max_outstanding: int = Field(default=10_000, ge=1)
+    ca_file: str = ""
+
+
+class CacheSection(Section):
+    max_entries: int = Field(default=500_000, ge=0)
+    max_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    max_ttl_s: int = Field(default=86_400, ge=0, le=604_800)
+    max_stale_s: int = Field(default=86_400, ge=0, le=604_800)
+    stale_ttl_s: int = Field(default=30, ge=1, le=3600)
+    prefetch: bool = True
+
+
+class MapEntry(Section):
+    ipv4: Network4
+    prefix: MapPrefix
+
+
+class Dns64Section(Section):
+    vip: Vip = None
+    prefixes: list[Nat64Prefix] = []
+    allow_nonglobal_vip: bool = False
+    exclude_aaaa: list[Network6] = [parse_ipv6_network(text) for text in EXCLUDE_AAAA]
+    never_embed: list[Network4] = [parse_ipv4_network(text) for text in NEVER_EMBED]
+    ptr_mode: Literal["cname", "ptr"] = "cname"
+    strict_dnssec: bool = False
+    shadow: bool = False
+    map: list[MapEntry] = []
+    gateway_status: list[StatusUrl] = []
+    gateway_poll_s: float = Field(default=2, ge=0.1, le=3600)
+    on_gateway_down: Literal["keep", "clamp-ttl", "stop"] = "clamp-ttl"
+
+
+class ZoneSection(Section):
+    suffix: Name
+    dns64: Literal["normal", "never", "force"] = "normal"
+    servers: list[Upstream] = []
+
+
+class PoolSection(Section):
+    name: Name
+    vip: Vip = None
+    prefixes: list[Nat64Prefix] = []
+    domains: list[Name] = []
+    domain_files: list[Name] = []
+    servers: list[Upstream] = []
+    gateway_status: list[StatusUrl] = []
+    fallback: str = ""
+
+
+class ClientSection(Section):
+    name: Name
+    networks: list[Network] = Field(min_length=1)
+    dns64: bool = True
+    filter_a: bool = False
+    pool: str = ""
+
+
+class ConfigFile(Section):
+    """The whole file. Every section and key may be left out, except what names a thing."""
+
+    server: ServerSection = Field(default_factory=ServerSection)
+    admin: AdminSection = Field(default_factory=AdminSection)
+    upstream: UpstreamSection = Field(default_factory=UpstreamSection)
+    cache: CacheSection = Field(default_factory=CacheSection)
+    dns64: Dns64Section = Field(default_factory=Dns64Section)
+    zone: list[ZoneSection] = []
+    pool: list[PoolSection] = []
+    client: list[ClientSection] = []
+
+
+__all__ = ["ConfigFile", "Endpoint", "UpstreamAddress"]

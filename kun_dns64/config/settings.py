@@ -1,0 +1,77 @@
+"""What the program uses: the configuration, checked, with every default and path resolved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
+from kun_dns64.model.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class TlsListen:
+    listen: tuple[Endpoint, ...]
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Towards clients. Times in seconds, sizes in octets; `rate_per_s` 0: no limit."""
+
+    budget_s: float
+    udp_payload_max: int
+    rate_per_s: int
+    tcp_idle_s: float
+    tcp_max_connections: int
+    tcp_max_per_client: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Towards upstreams."""
+
+    stagger_s: float
+    case_randomisation: bool
+    client_subnet: bool
+    check_not_dns64: bool
+    max_outstanding: int
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    max_entries: int
+    max_bytes: int
+    max_ttl_s: int
+    max_stale_s: int
+    stale_ttl_s: int
+    prefetch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayWatch:
+    """Whose /readyz tells that a pool has a way out; "" is the default pool. Pools without URLs are always up."""
+
+    urls: Mapping[str, tuple[str, ...]]
+    poll_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`groups[""]` are the upstreams of everything that has none of its own."""
+
+    rules: Rules
+    groups: Mapping[str, tuple[UpstreamAddress, ...]]
+    listen: tuple[Endpoint, ...]
+    tls: TlsListen | None
+    admin: Endpoint | None
+    workers: int
+    limits: Limits
+    asking: Asking
+    cache: CacheLimits
+    gateways: GatewayWatch
+    cookie_secret: bytes | None
+    watched_files: tuple[Path, ...]
+    log_format: str = "text"
+    log_level: str = "info"

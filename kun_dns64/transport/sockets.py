@@ -1,0 +1,151 @@
+"""Listening sockets: bound here, or inherited from systemd (sd_listen_fds(3))."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kun_dns64.config.endpoint import Endpoint
+
+RECEIVE_BUFFER = 4 * 1024 * 1024
+BACKLOG = 1024
+FIRST_INHERITED_FD = 3
+# Linux <linux/in.h>; the socket module of Python 3.11 has no name for it.
+IP_PKTINFO = 8
+
+
+class ListenError(Exception):
+    """An address cannot be listened on: the operator's to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One listening address: `udp` is None where only streams are served."""
+
+    endpoint: Endpoint
+    udp: socket.socket | None
+    tcp: socket.socket
+    tls: bool = False
+
+    def close(self) -> None:
+        for sock in (self.udp, self.tcp):
+            if sock is not None:
+                sock.close()
+
+
+def bind_all(plain: Iterable[Endpoint], tls: Iterable[Endpoint] = ()) -> list[Listening]:
+    """UDP and TCP on each plain address, TCP on each TLS one. Raises ListenError for the first that fails."""
+    bound: list[Listening] = []
+    try:
+        for endpoint in plain:
+            bound.append(_bind_plain(endpoint))
+        for endpoint in tls:
+            bound.append(Listening(endpoint, None, _bind(endpoint, socket.SOCK_STREAM), tls=True))
+    except BaseException:
+        for listening in bound:
+            listening.close()
+        raise
+    return bound
+
+
+def _bind_plain(endpoint: Endpoint) -> Listening:
+    udp = _bind(endpoint, socket.SOCK_DGRAM)
+    # Port 0: TCP takes the port that UDP was given.
+    actual = Endpoint(endpoint.address, udp.getsockname()[1])
+    try:
+        return Listening(actual, udp, _bind(actual, socket.SOCK_STREAM))
+    except BaseException:
+        udp.close()
+        raise
+
+
+def _bind(endpoint: Endpoint, kind: int) -> socket.socket:
+    family = socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET
+    sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        _prepare(sock, endpoint)
+        sock.bind(_sockaddr(endpoint))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        what = "TCP" if kind == socket.SOCK_STREAM else "UDP"
+        raise ListenError(f"cannot listen on {endpoint} ({what}): {error.strerror or error}") from error
+    return sock
+
+
+def _sockaddr(endpoint: Endpoint) -> tuple[object, ...]:
+    if endpoint.address.version == 4:
+        return endpoint.host, endpoint.port
+    host, _, zone = endpoint.host.partition("%")
+    return host, endpoint.port, 0, socket.if_nametoindex(zone) if zone else 0
+
+
+def _prepare(sock: socket.socket, endpoint: Endpoint) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if sock.family == socket.AF_INET6:
+        # Each family has its own socket, whatever net.ipv6.bindv6only says.
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if sock.type == socket.SOCK_STREAM:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    if endpoint.is_wildcard:
+        want_destination(sock)
+
+
+def want_destination(sock: socket.socket) -> None:
+    """Asks the kernel to tell where each datagram was sent to, so that the reply leaves from there (RFC 2181 4.1)."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+
+
+def inherited() -> list[Listening]:
+    """Sockets that systemd opened for us (LISTEN_FDS), paired by address; empty without socket activation.
+
+    A stream socket whose name (FileDescriptorName=) is `tls` serves DNS over TLS.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count, names = int(os.environ.get("LISTEN_FDS", "0")), os.environ.get("LISTEN_FDNAMES", "").split(":")
+    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(variable, None)
+    names += [""] * count
+    adopted = [(socket.socket(fileno=FIRST_INHERITED_FD + i), names[i]) for i in range(count)]
+    return _paired(adopted)
+
+
+def _paired(adopted: Sequence[tuple[socket.socket, str]]) -> list[Listening]:
+    datagrams: dict[Endpoint, socket.socket] = {}
+    for sock, _ in adopted:
+        sock.setblocking(False)
+        os.set_inheritable(sock.fileno(), False)
+        if sock.type == socket.SOCK_DGRAM:
+            endpoint = endpoint_of(sock)
+            datagrams[endpoint] = sock
+            if endpoint.is_wildcard:
+                want_destination(sock)
+    found = []
+    for sock, name in adopted:
+        if sock.type == socket.SOCK_STREAM:
+            endpoint, tls = endpoint_of(sock), name == "tls"
+            found.append(Listening(endpoint, None if tls else datagrams.pop(endpoint, None), sock, tls))
+    if datagrams:
+        alone = ", ".join(str(endpoint) for endpoint in datagrams)
+        raise ListenError(f"{alone}: a datagram socket without its stream socket; DNS needs both (RFC 7766 section 5)")
+    return found
+
+
+def endpoint_of(sock: socket.socket) -> Endpoint:
+    host, port = sock.getsockname()[:2]
+    return Endpoint.parse(f"[{host}]:{port}")
+
+
+def leave_group(sock: socket.socket) -> None:
+    """New datagrams go to the other sockets of the port; what is queued here can still be read and answered."""
+    nowhere = ("::1", 9) if sock.family == socket.AF_INET6 else ("127.0.0.1", 9)
+    with contextlib.suppress(OSError):
+        sock.connect(nowhere)

@@ -1,0 +1,119 @@
+"""UDP listeners. A reply always leaves from the address the query was sent to (RFC 2181 section 4.1)."""
+
+import asyncio
+import socket
+from typing import Any, cast
+
+from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.model.message import Transport
+from kun_dns64.transport.port import Front
+from kun_dns64.transport.sockets import IP_PKTINFO, leave_group
+
+MAX_DATAGRAM = 65535
+# Datagrams taken from a wildcard socket per turn of the loop, so that timers and other sockets get theirs.
+BURST = 64
+ANCILLARY = socket.CMSG_SPACE(32)
+
+
+class UdpListener(asyncio.DatagramProtocol):
+    """One socket bound to one address: the kernel sends from that address by itself."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        reply = self._front.quick(data, addr[0])
+        if reply is not None:
+            self._transport.sendto(reply, addr)
+            return
+        transport = self._transport
+
+        def send(message: bytes | None) -> None:
+            if message is not None and not transport.is_closing():
+                transport.sendto(message, addr)
+
+        self._front.handle(data, addr[0], Transport.UDP, send)
+
+    def error_received(self, exc: Exception) -> None:
+        """An ICMP error for a reply sent earlier: the client is gone, nobody is to be told."""
+
+
+class WildcardUdpListener:
+    """One socket bound to 0.0.0.0 or [::]: source addresses of replies are set per datagram (IP_PKTINFO)."""
+
+    def __init__(self, front: Front, sock: socket.socket) -> None:
+        self._front, self._sock = front, sock
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+
+    def _readable(self) -> None:
+        for _ in range(BURST):
+            try:
+                data, ancillary, _, addr = self._sock.recvmsg(MAX_DATAGRAM, ANCILLARY)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                # An ICMP error of an earlier reply, told here once.
+                continue
+            self._received(data, _source_of(ancillary), addr)
+
+    def _received(self, data: bytes, source: list[tuple[int, int, bytes]], addr: tuple[Any, ...]) -> None:
+        reply = self._front.quick(data, addr[0])
+        if reply is not None:
+            self._send(reply, source, addr)
+            return
+
+        def send(message: bytes | None) -> None:
+            if message is not None:
+                self._send(message, source, addr)
+
+        self._front.handle(data, addr[0], Transport.UDP, send)
+
+    def _send(self, message: bytes, source: list[tuple[int, int, bytes]], addr: tuple[Any, ...]) -> None:
+        try:
+            self._sock.sendmsg([message], source, 0, addr)
+        except OSError:
+            # A full buffer or a client without a route: UDP promises nothing, the client asks again.
+            return
+
+
+def _source_of(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """The control message that makes a reply leave from where the query arrived."""
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+            return [(level, kind, data)]
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+            # struct in_pktinfo: interface index (0: let routing choose), source to use, header destination.
+            return [(level, kind, bytes(4) + data[8:12] + bytes(4))]
+    return []
+
+
+class UdpServing:
+    """A UDP listener at work, of either kind."""
+
+    def __init__(self, front: Front, endpoint: Endpoint, sock: socket.socket) -> None:
+        self._front, self._wildcard, self._sock = front, endpoint.is_wildcard, sock
+        self._open: asyncio.DatagramTransport | WildcardUdpListener | None = None
+
+    async def start(self) -> None:
+        if self._wildcard:
+            self._open = WildcardUdpListener(self._front, self._sock)
+            return
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: UdpListener(self._front), sock=self._sock)
+        self._open = transport
+
+    def stop_taking(self) -> None:
+        leave_group(self._sock)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
