@@ -11,7 +11,8 @@ from kun_nat64.model.standing import Standing
 class Member:
     """One other gateway, as it was at `seen_at` (this host's clock). Unreachable members are not in a `Fleet`.
 
-    `full_for_s`: how long it has been in the ECMP set, None when it is not. `wants_back`: healthy, and waiting its turn.
+    `full_for_s`: how long it has been in the ECMP set, None when it is not. `wants_back`: healthy, and waiting
+    for its turn.
     """
 
     url: str
@@ -31,3 +32,6 @@ class Fleet:
 
     configured: int = 0
     members: tuple[Member, ...] = ()
+
+
+ALONE = Fleet()

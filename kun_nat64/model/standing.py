@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Standing(StrEnum):
-    """`FULL`: in the ECMP set. `SOFT`: announced with a raised MED, used only when nobody is better. `OUT`: withdrawn."""
+    """`FULL`: in the ECMP set. `SOFT`: announced with a raised MED, for when nobody is better. `OUT`: withdrawn."""
 
     FULL = "full"
     SOFT = "soft"

@@ -1,0 +1,185 @@
+"""The canary: packets that leave this gateway the way a pod's do, through the tunnel, the rules and the translator.
+
+Jool does not see what the gateway itself sends, so the probes start in a network namespace of their own, which has a
+6to4 tunnel to the VIP just as a node has. The sockets are made inside it once and used from the agent's event loop.
+"""
+
+import asyncio
+import math
+import socket
+import time
+from ipaddress import IPv6Address
+from typing import Protocol
+
+from kun_base.prefix import Prefix
+from kun_nat64.drivers import netnsockets
+from kun_nat64.drivers.probelanes import (
+    FIRST_PORT,
+    DnsLane,
+    IcmpLane,
+    Lane,
+    Report,
+    TcpLane,
+    raw_socket,
+    tcp_sockets,
+    udp_socket,
+)
+from kun_nat64.formats import icmp6
+from kun_nat64.model.health import ProbeResult, Symptom
+from kun_nat64.model.spec import HealthSpec, Target, TargetKind
+
+FIRST_IDENT = 0x6B75
+LARGEST_PACKET = 2048
+
+
+class Prober(Protocol):
+    """What the agent needs of a canary; the tests have one without a network."""
+
+    def fire(self, now: float) -> None: ...
+    def expire(self, now: float, lag_s: float) -> None: ...
+    def next_expiry(self) -> float | None: ...
+    def renew(self) -> str | None: ...
+    def close(self) -> None: ...
+
+
+class Canary:
+    """`report` is called once for every probe fired, with what became of it, on the event loop."""
+
+    def __init__(self, spec: HealthSpec, pool6: Prefix, report: Report) -> None:
+        self._spec, self._pool6, self._report = spec, pool6, report
+        # One more slot than probes can be in flight, so that no slot is needed twice at once.
+        self._slots = max(8, math.ceil(spec.timeout_s / spec.interval_s) + 1)
+        self._lanes: list[Lane] = []
+        self._by_ident: dict[int, IcmpLane] = {}
+        self._raw: socket.socket | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def renew(self) -> str | None:
+        """Opens the sockets, or opens them anew where the namespace is another one than before. Says why it cannot."""
+        identity = netnsockets.namespace_identity(self._spec.probe_netns)
+        if identity is not None and identity == self._identity:
+            return None
+        self.close()
+        if identity is None:
+            return f"no network namespace {self._spec.probe_netns}"
+        try:
+            netnsockets.make_inside(self._spec.probe_netns, self._open)
+        except OSError as error:
+            self.close()
+            return f"cannot open the probe sockets in {self._spec.probe_netns}: {error}"
+        self._identity = identity
+        self._listen()
+        return None
+
+    def _open(self) -> None:
+        self._raw = raw_socket()
+        for index, target in enumerate(self._spec.targets):
+            self._lanes.append(self._lane(index, target))
+
+    def _lane(self, index: int, target: Target) -> Lane:
+        address = self._pool6.embed(target.address)
+        first_port = FIRST_PORT + index * self._slots
+        match target.kind:
+            case TargetKind.TCP:
+                return TcpLane(target, address, self._report, tcp_sockets(first_port, self._slots))
+            case TargetKind.DNS:
+                return DnsLane(target, address, self._report, udp_socket(first_port))
+            case TargetKind.ICMP:
+                assert self._raw is not None
+                lane = IcmpLane(target, address, self._report, self._raw, FIRST_IDENT + index)
+                self._by_ident[lane.ident] = lane
+                return lane
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert self._raw is not None
+        loop.add_reader(self._raw, self._hear_raw)
+        for lane in self._lanes:
+            if isinstance(lane, DnsLane):
+                loop.add_reader(lane.sock, self._hear, lane)
+
+    def fire(self, now: float) -> None:
+        """One probe to each target. Without sockets every one of them is unknown: nothing was proven either way."""
+        if not self._lanes:
+            for target in self._spec.targets:
+                self._report(ProbeResult(target, Symptom.NOT_SENT, detail=f"no sockets in {self._spec.probe_netns}"))
+            return
+        loop = asyncio.get_running_loop()
+        for lane in self._lanes:
+            seq = lane.send(now)
+            if isinstance(lane, TcpLane) and seq in lane.in_flight:
+                loop.add_writer(lane.slot(seq), self._hear_tcp, lane, lane.slot(seq))
+
+    def expire(self, now: float, lag_s: float) -> None:
+        """Ends what is overdue at `now`. `lag_s`: how late this call is itself; after a stall nothing is proven."""
+        overdue = now - self._spec.timeout_s
+        if all(sent > overdue for lane in self._lanes for sent in lane.in_flight.values()):
+            return
+        self._hear_raw()
+        symptom = Symptom.STALLED if lag_s > self._spec.timeout_s else Symptom.TIMEOUT
+        for lane in self._lanes:
+            self._hear(lane)
+            lane.expire(overdue, symptom, now)
+            self._stop_listening_to_finished(lane)
+
+    def next_expiry(self) -> float | None:
+        """When the oldest probe in flight is overdue; None: nothing is in flight."""
+        sent = [at for lane in self._lanes for at in lane.in_flight.values()]
+        return min(sent) + self._spec.timeout_s if sent else None
+
+    def close(self) -> None:
+        """Probes in flight end without a report. Safe to call twice."""
+        loop = asyncio.get_running_loop()
+        for lane in self._lanes:
+            for sock in lane.sockets():
+                loop.remove_reader(sock)
+                loop.remove_writer(sock)
+            lane.close()
+        if self._raw is not None:
+            loop.remove_reader(self._raw)
+            self._raw.close()
+        self._raw, self._identity = None, None
+        self._lanes, self._by_ident = [], {}
+
+    def _hear(self, lane: Lane) -> None:
+        lane.drain(time.monotonic())
+
+    def _hear_tcp(self, lane: TcpLane, sock: socket.socket) -> None:
+        asyncio.get_running_loop().remove_writer(sock)
+        self._hear(lane)
+
+    def _stop_listening_to_finished(self, lane: Lane) -> None:
+        # A disconnected TCP socket is always "writable": it must not stay registered.
+        if isinstance(lane, TcpLane):
+            busy = {lane.slot(seq) for seq in lane.in_flight}
+            for sock in set(lane.slots) - busy:
+                asyncio.get_running_loop().remove_writer(sock)
+
+    def _hear_raw(self) -> None:
+        while self._raw is not None:
+            try:
+                data, source = self._raw.recvfrom(LARGEST_PACKET)
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError:
+                continue  # an error about an earlier packet; its ICMPv6 message comes here as a packet, too
+            self._take(icmp6.parse(data), IPv6Address(source[0].partition("%")[0]))
+
+    def _take(self, heard: icmp6.Echo | icmp6.Error | None, source: IPv6Address) -> None:
+        now = time.monotonic()
+        match heard:
+            case icmp6.Echo(ident, seq):
+                asked = self._by_ident.get(ident)
+                if asked is not None and asked.address == source:
+                    asked.finish(seq, Symptom.ANSWERED, now)
+            case icmp6.Error():
+                symptom = self._symptom_of(heard, source)
+                for lane in self._lanes:
+                    if lane.address == heard.about and lane.next_header == heard.next_header:
+                        lane.finish_all(symptom, now, source)
+                        self._stop_listening_to_finished(lane)
+
+    def _symptom_of(self, error: icmp6.Error, source: IPv6Address) -> Symptom:
+        if source == error.about and (error.type, error.code) == (icmp6.UNREACHABLE, icmp6.PORT_UNREACHABLE):
+            return Symptom.REFUSED
+        return Symptom.NO_ROUTE_HERE if self._pool6.extract(source) is None else Symptom.NO_ROUTE_BEYOND

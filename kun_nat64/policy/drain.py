@@ -1,0 +1,60 @@
+"""When a drain is over: as few live TCP sessions as the operator accepts, or the grace time."""
+
+from dataclasses import dataclass, replace
+
+from kun_nat64.model.drain import SERVING, Drain, Phase
+from kun_nat64.model.joolfacts import Protocol
+from kun_nat64.model.traffic import Session, Traffic
+
+# The states of RFC 6146 section 3.5.2 in which neither end has closed the connection yet.
+LIVE_STATES = frozenset({"ESTABLISHED", "V4_INIT", "V6_INIT"})
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRules:
+    grace_s: float
+    sessions_left: int
+
+
+def requested(drain: Drain, why: str, *, now: float) -> Drain:
+    """Asking twice changes nothing: the grace time runs from the first request."""
+    return drain if drain.phase is not Phase.SERVING else Drain(Phase.DRAINING, now, why)
+
+
+def revoked(_drain: Drain) -> Drain:
+    return SERVING
+
+
+def progressed(drain: Drain, rules: DrainRules, *, now: float) -> Drain:
+    """The drain at `now`. A clock that was set back starts the grace time again: it never ends a drain early."""
+    if drain.phase is not Phase.DRAINING:
+        return drain
+    if now < drain.since:
+        return replace(drain, since=now)
+    if drain.left is not None and drain.left <= rules.sessions_left:
+        return replace(drain, phase=Phase.DRAINED, ended=f"{drain.left} TCP sessions left")
+    if now - drain.since >= rules.grace_s:
+        left = "an unknown number of" if drain.left is None else str(drain.left)
+        return replace(drain, phase=Phase.DRAINED, ended=f"grace time over with {left} TCP sessions left")
+    return drain
+
+
+def counted(drain: Drain, left: int, oldest_s: float | None) -> Drain:
+    return replace(drain, left=left, oldest_s=oldest_s)
+
+
+def live_tcp(traffic: Traffic) -> tuple[Session, ...]:
+    return tuple(s for s in traffic.sessions if s.protocol is Protocol.TCP and s.state in LIVE_STATES)
+
+
+Ages = dict[tuple[str, int, str, int], float]
+
+
+def first_seen(before: Ages, sessions: tuple[Session, ...], *, now: float) -> Ages:
+    """When each session was seen first. Jool tells no ages, so a session is as old as our oldest look at it."""
+    keys = ((str(s.inside.address), s.inside.port, str(s.remote.address), s.remote.port) for s in sessions)
+    return {key: before.get(key, now) for key in keys}
+
+
+def oldest_s(ages: Ages, *, now: float) -> float | None:
+    return max((now - seen for seen in ages.values()), default=None)

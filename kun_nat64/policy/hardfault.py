@@ -1,0 +1,60 @@
+"""Hard failures: what must be there for one packet to be translated, and was looked for and not found.
+
+An area that could not be looked at is no evidence: the canary alone decides then.
+"""
+
+from collections.abc import Iterator
+
+from kun_nat64.model.facts import Address, Fact, Facts, JoolGlobal, JoolInstance, Module, Tunnel
+from kun_nat64.model.observation import Observation
+from kun_nat64.model.standing import Reason
+
+# The first of these that holds names the fault: a missing module explains a missing instance.
+ORDER = (
+    Reason.CARRIER_DOWN,
+    Reason.MODULE_MISSING,
+    Reason.INSTANCE_MISSING,
+    Reason.INSTANCE_PAUSED,
+    Reason.TUNNEL_MISSING,
+    Reason.VIP_MISSING,
+)
+
+
+def hard_faults(desired: Facts, observed: Observation, outside: str) -> tuple[Reason, ...]:
+    """Each reason once, the one that explains the others first."""
+    found = {_when_amiss(fact, observed.facts) for fact in desired if fact.area not in observed.failures}
+    if _carrier_lost(observed, outside):
+        found.add(Reason.CARRIER_DOWN)
+    return tuple(reason for reason in ORDER if reason in found)
+
+
+def _carrier_lost(observed: Observation, outside: str) -> bool:
+    reports: Iterator[bool] = (
+        not (link.present and link.up and link.carrier) for link in observed.links if link.name == outside
+    )
+    return any(reports)
+
+
+def _when_amiss(fact: Fact, observed: Facts) -> Reason | None:
+    if fact in observed:
+        return None
+    match fact:
+        case Module(name=name) if name.startswith("jool"):
+            return Reason.MODULE_MISSING
+        case JoolInstance():
+            return Reason.INSTANCE_MISSING
+        case JoolGlobal(name="manually-enabled"):
+            return Reason.INSTANCE_PAUSED
+        case Tunnel(netns=""):
+            return Reason.TUNNEL_MISSING if _carries_nothing(fact, observed) else None
+        case Address(ifname="lo", netns=""):
+            return Reason.VIP_MISSING
+    return None
+
+
+def _carries_nothing(wanted: Tunnel, observed: Facts) -> bool:
+    """Another MTU or TTL still carries packets; a tunnel that is down, or has another local address, does not."""
+    return not any(
+        isinstance(fact, Tunnel) and fact.key == wanted.key and fact.up and fact.local == wanted.local
+        for fact in observed
+    )

@@ -1,0 +1,123 @@
+"""Health as a pure table: what a row of probe results says about each target, and about the gateway.
+
+    state     | ok                    | failed                | unknown
+    unproven  | `rise` in a row: up   | `fall` in a row: down | nothing
+    up        | nothing               | `fall` in a row: down | nothing
+    down      | `rise` in a row: up   | nothing               | nothing
+
+An ok ends a row of failures and the other way round. An unknown result (the probe could not be made, or the agent
+itself was stalled) counts for neither and breaks no row: but it proves nothing either, so a target without a result
+of either sort for `proof_s` is unproven again.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from kun_nat64.model.health import Outcome, ProbeResult, Verdict
+from kun_nat64.model.spec import Target, TargetKind
+
+
+class TargetState(StrEnum):
+    UNPROVEN = "unproven"
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRules:
+    """`fall`, `rise`: results in a row; `quorum`: targets that must be up; `proof_s`: how long a result proves."""
+
+    fall: int
+    rise: int
+    quorum: int
+    proof_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHealth:
+    """`row`: results in a row that speak against `state`; in `UNPROVEN` positive for oks, negative for failures."""
+
+    target: Target
+    state: TargetState = TargetState.UNPROVEN
+    row: int = 0
+    proven_at: float | None = None
+    last: ProbeResult | None = None
+    sent: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    targets: tuple[TargetHealth, ...]
+
+    def of(self, target: Target) -> TargetHealth:
+        return next(one for one in self.targets if one.target == target)
+
+
+def start(targets: tuple[Target, ...]) -> Health:
+    return Health(tuple(TargetHealth(target) for target in targets))
+
+
+def heard(health: Health, result: ProbeResult, rules: HealthRules, *, now: float) -> Health:
+    """Health after one more result. A result for a target that is not watched any more changes nothing."""
+    return Health(
+        tuple(_one(each, result, rules, now) if each.target == result.target else each for each in health.targets)
+    )
+
+
+def _one(before: TargetHealth, result: ProbeResult, rules: HealthRules, now: float) -> TargetHealth:
+    fresh = _forget_old_proof(before, rules, now)
+    counted = replace(fresh, last=result, sent=before.sent + 1, lost=before.lost + (result.outcome is Outcome.FAILED))
+    match result.outcome:
+        case Outcome.UNKNOWN:
+            return counted
+        case Outcome.OK:
+            return replace(_step(counted, +1, rules), proven_at=now)
+        case Outcome.FAILED:
+            return replace(_step(counted, -1, rules), proven_at=now)
+
+
+def _step(one: TargetHealth, sign: int, rules: HealthRules) -> TargetHealth:
+    if (one.state, sign) in ((TargetState.UP, +1), (TargetState.DOWN, -1)):
+        return replace(one, row=0)
+    row = one.row + sign if one.row * sign >= 0 else sign
+    if row >= rules.rise:
+        return replace(one, state=TargetState.UP, row=0)
+    if row <= -rules.fall:
+        return replace(one, state=TargetState.DOWN, row=0)
+    return replace(one, row=row)
+
+
+def _forget_old_proof(one: TargetHealth, rules: HealthRules, now: float) -> TargetHealth:
+    stale = one.proven_at is not None and now - one.proven_at > rules.proof_s
+    return replace(one, state=TargetState.UNPROVEN, row=0) if stale else one
+
+
+def settled(health: Health, rules: HealthRules, *, now: float) -> Health:
+    """Health as it stands at `now`: targets whose last proof is too old are unproven."""
+    return Health(tuple(_forget_old_proof(one, rules, now) for one in health.targets))
+
+
+def verdict(health: Health, rules: HealthRules, *, now: float) -> Verdict:
+    """HEALTHY: the quorum is up. FAILED: it cannot be reached even if every unproven target were up."""
+    states = [one.state for one in settled(health, rules, now=now).targets]
+    up, unproven = states.count(TargetState.UP), states.count(TargetState.UNPROVEN)
+    if states and up >= rules.quorum:
+        return Verdict.HEALTHY
+    return Verdict.UNPROVEN if not states or up + unproven >= rules.quorum else Verdict.FAILED
+
+
+def outcomes(health: Health) -> dict[str, Outcome]:
+    """By target, what the other gateways may know about it."""
+    said = {TargetState.UP: Outcome.OK, TargetState.DOWN: Outcome.FAILED, TargetState.UNPROVEN: Outcome.UNKNOWN}
+    return {str(one.target): said[one.state] for one in health.targets}
+
+
+def dead_kinds(health: Health) -> tuple[TargetKind, ...]:
+    """Protocols of which every target is down: pool4 may lack them, or a rule drops them."""
+    kinds = dict.fromkeys(one.target.kind for one in health.targets)
+    return tuple(
+        kind
+        for kind in kinds
+        if all(one.state is TargetState.DOWN for one in health.targets if one.target.kind is kind)
+    )
