@@ -1,0 +1,55 @@
+# ruff: noqa: E501  (a row of a table is one line)
+"""Section 12: sizes, truncation, and TCP behind and in front (RFC 1035, RFC 2181 section 9, RFC 7766; decisions D19, D22).
+
+The case's own name has 16 octets: header and question are 32, an AAAA is 28, an A 16 (the owner compressed), an OPT 11.
+What needs more than one message in a connection stands in test_transport.py.
+"""
+
+from __future__ import annotations
+
+import dns.message
+
+from .case import BOTH, TCP, UDP, Case, Expect, Step, a, aaaa, nodata, real, synth
+from .cases_edns import made, many
+from .client import Query
+from .names import Names
+from .script import ByTransport, Drop, HangUp, Says
+
+TC_EMPTY = Says(tc=True)
+
+
+def _whole_records_only(reply: dns.message.Message, wire: bytes, names: Names) -> str:
+    """RFC 2181 section 9 allows an empty or a partial answer, but every record in it must be right."""
+    wanted = {str(reply_rrset[0]) for reply_rrset in reply.answer}
+    return "" if all(text.startswith("2002:c633:6440::14") for text in wanted) else f"answer {wanted}"
+
+
+TRUNCATED = Expect(None, tc=True, check=_whole_records_only)
+
+CASES = [
+    Case("c224", "rfc1035-4.2.1", "17-fit-512-without-edns", {"A": many(17)}, made(17), Query(edns=None), over=UDP),
+    Case("c225", "rfc1035-4.2.1", "18-do-not", {"A": many(18)}, TRUNCATED, Query(edns=None), over=UDP),
+    Case("c225a", "rfc1035-4.2.2", "18-by-tcp-without-edns", {"A": many(18)}, made(18), Query(edns=None), over=TCP),
+    Case("c225b", "rfc1035-4.2.1", "a-of-30-fit-512-without-edns", {"A": many(30)}, real(*many(30).answer), Query(rdtype="A", edns=None), over=UDP),
+    Case("c225c", "rfc1035-4.2.1", "a-of-31-do-not", {"A": many(31)}, Expect(None, tc=True), Query(rdtype="A", edns=None), over=UDP),
+    Case("c226", "rfc6147-5.4", "growth-by-synthesis", {"A": many(60)}, TRUNCATED, over=UDP),
+    Case("c226a", "rfc6147-5.4", "growth-by-synthesis-by-tcp", {"A": many(60)}, made(60), over=TCP),
+    Case("c226b", "rfc6147-5.4", "truncation-is-not-cached", {"A": many(60)}, TRUNCATED, over=UDP, then=(Step(TRUNCATED.but(asked={"AAAA": 1, "A": 1})), Step(made(60).but(asked={"AAAA": 1, "A": 1}), Query(payload=65535)))),
+    Case("c227", "rfc6891-6.2.4", "42-fit-1232", {"A": many(42)}, made(42), over=UDP),
+    Case("c227a", "rfc6891-6.2.4", "43-do-not", {"A": many(43)}, TRUNCATED, over=UDP),
+    Case("c227b", "rfc6891-6.2.4", "a-of-74-fit-1232", {"A": many(74)}, real(*many(74).answer), Query(rdtype="A"), over=UDP),
+    Case("c227c", "rfc6891-6.2.4", "a-of-75-do-not", {"A": many(75)}, Expect(None, tc=True), Query(rdtype="A"), over=UDP),
+    Case("c228", "rfc2181-9", "authority-may-go-before-data-is-truncated", {"A": Says(many(17).answer, authority=("t.example. 60 NS ns.t.example.",))}, Expect(None, check=lambda reply, wire, names: ""), Query(), over=UDP),
+    Case("c229", "rfc1035-4.2.2", "2339-fill-a-tcp-message", {"A": many(2339)}, made(2339), over=TCP),
+    Case("c229a", "decision-d19", "2340-do-not", {"A": many(2340)}, Expect((), "SERVFAIL", ede=(0,)), over=TCP),
+    Case("c230", "rfc7766-5", "a-truncated-then-tcp", {"A": ByTransport(TC_EMPTY, many(60))}, made(60), over=TCP),
+    Case("c230a", "rfc7766-5", "a-truncated-then-tcp-small", {"A": ByTransport(Says(("@ 3600 A 192.0.2.66",), tc=True), a(".33"))}, synth(".33")),
+    Case("c231", "rfc7766-5", "aaaa-truncated-then-tcp", {"AAAA": ByTransport(TC_EMPTY, aaaa("2001:db8::1")), "A": a(".33")}, real("@ 3600 AAAA 2001:db8::1").but(asked={"A": 0})),
+    Case("c231a", "rfc7766-5", "aaaa-truncated-then-denied-by-tcp", {"AAAA": ByTransport(Says(("@ 3600 AAAA 2001:db8::66",), tc=True), nodata()), "A": a(".33")}, synth(".33")),
+    Case("c231b", "rfc7766-5", "txt-truncated-then-tcp", {"TXT": ByTransport(TC_EMPTY, Says(("@ 60 TXT whole",)))}, real("@ 60 TXT whole"), Query(rdtype="TXT")),
+    Case("c232", "decision-d22", "a-truncated-and-tcp-refused", {"A": ByTransport(Says(many(5).answer, tc=True), HangUp())}, Expect((), "SERVFAIL"), over=BOTH, slow=True),
+    Case("c232a", "decision-d22", "aaaa-truncated-and-tcp-refused", {"AAAA": ByTransport(Says(("@ 60 AAAA 2001:db8::66",), tc=True), HangUp()), "A": a(".33")}, synth(".33", ttl=600), over=BOTH, slow=True),
+    Case("c232b", "decision-d22", "a-truncated-and-tcp-silent", {"A": ByTransport(Says(many(5).answer, tc=True), Drop())}, Expect((), "SERVFAIL"), over=BOTH, slow=True),
+    Case("c232c", "decision-d22", "truncated-by-tcp-too", {"A": Says(many(5).answer, tc=True)}, Expect((), "SERVFAIL"), over=BOTH, slow=True),
+    Case("c244", "rfc7766-5", "no-tc-by-tcp", {"A": many(200)}, made(200).but(tc=False), over=TCP),
+]  # fmt: skip

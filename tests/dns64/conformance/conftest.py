@@ -1,0 +1,57 @@
+"""Session-wide parts of the conformance run: two scripted upstreams and the servers under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .case import Case
+from .configs import CONFIGS, SECRET, filled
+from .ports import free_port
+from .run import SlowLane, Stage
+from .server import ServerPool
+from .upstream import ScriptedUpstream
+
+DOMAINS = """# egress by the third gateway
+listed.example
+
+  upper.LISTED2.example  # blanks, capitals and a comment
+dotted.example.
+"""
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Upstreams that run, and servers that start when the first row needs them; no log may speak of an exception."""
+    directory = tmp_path_factory.mktemp("conformance")
+    (directory / "secret").write_text(SECRET + "\n")
+    (directory / "domains").write_text(DOMAINS)
+    one, two = ScriptedUpstream().start(), ScriptedUpstream().start()
+    places = {
+        "ONE": one.address,
+        "TWO": two.address,
+        "DEAD": f"127.0.0.1:{free_port('127.0.0.1')}",
+        "SECRET_FILE": str(directory / "secret"),
+        "DOMAIN_FILE": str(directory / "domains"),
+    }
+    servers = ServerPool({name: filled(config, places) for name, config in CONFIGS.items()}, directory)
+    yield Stage(servers, one, two)
+    bad = servers.stop()
+    one.stop()
+    two.stop()
+    assert not bad, "\n".join(bad)
+
+
+@pytest.fixture(scope="session")
+def slow_lane(stage: Stage, request: pytest.FixtureRequest) -> Iterator[SlowLane]:
+    """All selected rows that wait, started together."""
+    rows: list[tuple[Case, str]] = []
+    for item in request.session.items:
+        params = getattr(item, "callspec", None)
+        case = params.params.get("case") if params else None
+        if params and isinstance(case, Case) and case.slow:
+            rows.append((case, params.params["transport"]))
+    lane = SlowLane(stage, rows)
+    yield lane
+    lane.close()
