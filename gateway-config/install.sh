@@ -238,7 +238,7 @@ install_files() {
         place systemd/kun-dns64.socket "$units/kun-dns64.socket"
     fi
     if has_role node; then
-        place node/kun-6to4 "$prefix/sbin/kun-6to4" 0755
+        place node/kun-6to4 "$bin/kun-6to4" 0755
         place node/kun-6to4.conf "$etc/kun/kun-6to4.conf"
         place systemd/kun-6to4.service "$units/kun-6to4.service"
     fi
