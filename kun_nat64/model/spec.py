@@ -48,6 +48,7 @@ class GatewaySpec:
     outside: str
     tunnel: str
     inside_mtu: int
+    outside_mtu: int
     mss: int
     clients: tuple[IPv4Network, ...]
     never_reach: tuple[IPv4Network, ...]
@@ -142,6 +143,12 @@ class AdminSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSpec:
+    level: str
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpec:
     """The whole file. `source` names it for messages."""
 
@@ -153,4 +160,5 @@ class AgentSpec:
     guard: GuardSpec
     drain: DrainSpec
     admin: AdminSpec
+    log: LogSpec
     source: str = field(default="", compare=False)

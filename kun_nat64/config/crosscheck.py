@@ -1,0 +1,217 @@
+"""What several keys say together. Works with whatever sections are readable, so that one run tells all."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, TypeVar
+
+from kun_base.errors import Fault
+from kun_base.prefix import sixtofour_network, vip_problem
+from kun_nat64.config.file import (
+    BgpSection,
+    DrainSection,
+    FleetSection,
+    GatewaySection,
+    HealthSection,
+    Nat64Section,
+    PoolEntry,
+)
+from kun_nat64.model.joolglobals import MANAGED_BY_KEY, problem_of
+
+Entry = TypeVar("Entry")
+IPV6_HEADER, IPV4_HEADER, TCP_HEADER = 40, 20, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The sections that could be read; None for the others."""
+
+    gateway: GatewaySection | None = None
+    nat64: Nat64Section | None = None
+    bgp: BgpSection | None = None
+    health: HealthSection | None = None
+    fleet: FleetSection | None = None
+    drain: DrainSection | None = None
+
+
+def faults_of(parts: Parts) -> list[Fault]:
+    checks = (_vip, _mss, _pool4, _pool6, _globals, _sysctls, _bgp, _med, _targets, _timing, _probe, _links, _fleet)
+    return [fault for check in checks for fault in _as_far_as_readable(check(parts))]
+
+
+def _as_far_as_readable(faults: Iterator[Fault]) -> Iterator[Fault]:
+    """A key that is wrong or missing has its own fault already; what hangs on it cannot be said."""
+    try:
+        yield from faults
+    except AttributeError:
+        return
+
+
+def _entries(values: tuple[Entry | None, ...]) -> Iterator[tuple[int, Entry]]:
+    """Elements with their places, without those that could not be read."""
+    return ((place, value) for place, value in enumerate(values) if value is not None)
+
+
+def _vip(parts: Parts) -> Iterator[Fault]:
+    gateway = parts.gateway
+    if gateway is None:
+        return
+    if problem := vip_problem(gateway.vip, allow_nonglobal=gateway.allow_nonglobal_vip):
+        yield Fault("gateway.vip", _quoted(gateway.vip), f"{problem}; allow_nonglobal_vip = true admits it")
+    if parts.bgp and gateway.vip == parts.bgp.next_hop:
+        yield Fault("bgp.next_hop", _quoted(gateway.vip), "is the VIP itself: give this gateway's own address")
+    if parts.bgp and gateway.vip == parts.bgp.router_id:
+        yield Fault("bgp.router_id", _quoted(gateway.vip), "is the VIP, which all gateways share: give an own address")
+
+
+def _mss(parts: Parts) -> Iterator[Fault]:
+    """MSS arithmetic: a segment of the pod leaves as IPv4, one of the server arrives as IPv6 on the inside."""
+    if (gateway := parts.gateway) is None:
+        return
+    outside = gateway.outside_mtu - IPV4_HEADER - TCP_HEADER
+    inside = gateway.inside_mtu - IPV6_HEADER - TCP_HEADER
+    if gateway.mss > outside:
+        sum_ = f"outside_mtu {gateway.outside_mtu} - {IPV4_HEADER} (IPv4) - {TCP_HEADER} (TCP) = {outside}"
+        yield Fault("gateway.mss", str(gateway.mss), f"must be at most {outside}: {sum_}")
+    if gateway.mss > inside:
+        sum_ = f"inside_mtu {gateway.inside_mtu} - {IPV6_HEADER} (IPv6) - {TCP_HEADER} (TCP) = {inside}"
+        yield Fault("gateway.mss", str(gateway.mss), f"must be at most {inside}: {sum_}")
+
+
+def _pool4(parts: Parts) -> Iterator[Fault]:
+    if parts.nat64 is None:
+        return
+    seen: list[tuple[int, PoolEntry]] = []
+    for index, entry in _entries(parts.nat64.pool4):
+        where = f"nat64.pool4[{index}]"
+        if parts.gateway and entry.address == parts.gateway.vip:
+            wanted = "is the VIP: replies would reach any gateway; each gateway needs a public address of its own"
+            yield Fault(f"{where}.address", _quoted(entry.address), wanted)
+        if _unusable(entry.address):
+            yield Fault(f"{where}.address", _quoted(entry.address), "is not an address that packets can come back to")
+        for other, before in seen:
+            if _overlap(entry, before):
+                yield Fault(f"{where}.ports", _quoted(entry.ports), f"overlaps nat64.pool4[{other}]")
+        seen.append((index, entry))
+
+
+def _unusable(address: IPv4Address) -> bool:
+    return address.is_multicast or address.is_loopback or address.is_reserved or address.packed[0] == 0
+
+
+def _overlap(one: PoolEntry, other: PoolEntry) -> bool:
+    shared = one.address == other.address and set(one.protocols) & set(other.protocols)
+    return bool(shared) and one.ports.first <= other.ports.last and other.ports.first <= one.ports.last
+
+
+def _pool6(parts: Parts) -> Iterator[Fault]:
+    """sit drops a packet whose inner 6to4 destination does not embed the outer one: pool6 must be of the VIP."""
+    if parts.gateway is None or parts.nat64 is None or parts.nat64.pool6 is None:
+        return
+    own = sixtofour_network(parts.gateway.vip)
+    if not parts.nat64.pool6.network.subnet_of(own):
+        yield Fault("nat64.pool6", _quoted(parts.nat64.pool6), f"must be inside {own}, the 6to4 prefix of gateway.vip")
+
+
+def _globals(parts: Parts) -> Iterator[Fault]:
+    if parts.nat64 is None:
+        return
+    for name, value in parts.nat64.globals.items():
+        where = f"nat64.globals.{name}"
+        if name in MANAGED_BY_KEY:
+            yield Fault(where, _quoted(value), f"is set by nat64.{MANAGED_BY_KEY[name]}")
+        elif problem := problem_of(name, value):
+            yield Fault(where, _quoted(value), problem)
+
+
+def _sysctls(parts: Parts) -> Iterator[Fault]:
+    if parts.gateway is None:
+        return
+    for name, value in parts.gateway.sysctls.items():
+        if "/" in name or ".." in name or not name.startswith("net."):
+            wanted = 'must be a name with dots below net, for example "net.core.netdev_max_backlog"'
+            yield Fault(f"gateway.sysctls.{name}", _quoted(value), wanted)
+
+
+def _bgp(parts: Parts) -> Iterator[Fault]:
+    if (bgp := parts.bgp) is None:
+        return
+    peers = [str(peer.address) if peer else None for peer in bgp.peers]
+    for index, address in _entries(tuple(peers)):
+        where = f"bgp.peers[{index}].address"
+        if (first := peers.index(address)) < index:
+            yield Fault(where, _quoted(address), f"is the same as bgp.peers[{first}].address")
+        if address in (str(bgp.next_hop), str(bgp.router_id)):
+            yield Fault(where, _quoted(address), "is this gateway's own address")
+    if parts.gateway and IPv4Network(parts.gateway.vip) in bgp.prefixes:
+        place = bgp.prefixes.index(IPv4Network(parts.gateway.vip))
+        yield Fault(f"bgp.prefixes[{place}]", _quoted(parts.gateway.vip), "the VIP is always announced: leave it out")
+
+
+def _med(parts: Parts) -> Iterator[Fault]:
+    """A sick or draining gateway leaves the ECMP set only if its MED is worse (RFC 4271 section 9.1.2.2)."""
+    if parts.bgp is None:
+        return
+    bgp = parts.bgp
+    if bgp.soft_fail_med <= bgp.med:
+        yield Fault("bgp.soft_fail_med", str(bgp.soft_fail_med), f"must be above bgp.med = {bgp.med}")
+    if parts.drain and parts.drain.med <= bgp.med:
+        yield Fault("drain.med", str(parts.drain.med), f"must be above bgp.med = {bgp.med}")
+
+
+def _targets(parts: Parts) -> Iterator[Fault]:
+    if (health := parts.health) is None:
+        return
+    if health.quorum > len(health.targets):
+        wanted = f"must be at most the number of targets, {len(health.targets)}"
+        yield Fault("health.quorum", str(health.quorum), wanted)
+    for index, target in _entries(health.targets):
+        where = f"health.targets[{index}]"
+        if target in health.targets[:index]:
+            yield Fault(where, _quoted(target), "is there twice")
+        if parts.gateway is None:
+            continue
+        if target.address == parts.gateway.vip:
+            yield Fault(where, _quoted(target), "is the VIP: a target must be outside of the gateway")
+        for _, network in _entries(parts.gateway.never_reach):
+            if target.address in network:
+                wanted = f"is in gateway.never_reach ({network}): the probe would be dropped"
+                yield Fault(where, _quoted(target), wanted)
+
+
+def _timing(parts: Parts) -> Iterator[Fault]:
+    health, fleet = parts.health, parts.fleet
+    if health and health.hold_down_max_s < health.hold_down_s:
+        wanted = f"must be at least health.hold_down_s = {health.hold_down_s:g}"
+        yield Fault("health.hold_down_max_s", f"{health.hold_down_max_s:g}", wanted)
+    if fleet and fleet.timeout_s > fleet.poll_s:
+        yield Fault("fleet.timeout_s", f"{fleet.timeout_s:g}", f"must be at most fleet.poll_s = {fleet.poll_s:g}")
+
+
+def _probe(parts: Parts) -> Iterator[Fault]:
+    if (health := parts.health) is None:
+        return
+    network = health.probe_network
+    if network.prefixlen not in (29, 30):
+        yield Fault("health.probe_network", _quoted(network), "must be a /30 or /29 that nobody else uses")
+    if parts.gateway and parts.gateway.vip in network:
+        yield Fault("health.probe_network", _quoted(network), "contains gateway.vip")
+
+
+def _links(parts: Parts) -> Iterator[Fault]:
+    gateway, health = parts.gateway, parts.health
+    if gateway and gateway.tunnel in (gateway.outside, "sit0"):
+        yield Fault("gateway.tunnel", _quoted(gateway.tunnel), "must be a name of its own, not sit0")
+    if gateway and health and health.probe_link in (gateway.tunnel, gateway.outside):
+        yield Fault("health.probe_link", _quoted(health.probe_link), "must be a name of its own")
+
+
+def _fleet(parts: Parts) -> Iterator[Fault]:
+    members = parts.fleet.members if parts.fleet else ()
+    for index, member in _entries(members):
+        if member in members[:index]:
+            yield Fault(f"fleet.members[{index}]", _quoted(member), "is there twice")
+
+
+def _quoted(value: Any) -> str:
+    return repr(str(value))

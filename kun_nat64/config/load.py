@@ -1,0 +1,42 @@
+"""From a file to a checked configuration: all faults at once, or none."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from kun_base.errors import ConfigError
+from kun_base.tomlfile import check, read
+from kun_nat64.config.crosscheck import Parts, faults_of
+from kun_nat64.config.file import SECTIONS, ConfigFile
+from kun_nat64.config.partial import readable_part
+from kun_nat64.config.resolve import resolve
+from kun_nat64.model.spec import AgentSpec
+
+
+def load(path: Path) -> AgentSpec:
+    """Raises ConfigError with every fault of the file."""
+    return from_data(read(path), str(path))
+
+
+def from_data(data: dict[str, Any], source: str) -> AgentSpec:
+    """As `load`, from what the TOML parser made of the file."""
+    faults = []
+    try:
+        file: ConfigFile | None = check(data, ConfigFile, source)
+    except ConfigError as error:
+        file, faults = None, list(error.faults)
+    faults += faults_of(_readable_parts(data))
+    if file is None or faults:
+        raise ConfigError(source, faults)
+    return resolve(file, source)
+
+
+def schema() -> str:
+    """JSON schema of the file, for editors."""
+    return json.dumps(ConfigFile.model_json_schema(by_alias=True), indent=2)
+
+
+def _readable_parts(data: dict[str, Any]) -> Parts:
+    names = [field.name for field in fields(Parts)]
+    return Parts(**{name: readable_part(data.get(name, {}), SECTIONS[name]) for name in names})

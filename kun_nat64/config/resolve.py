@@ -1,0 +1,136 @@
+"""From the file as written to the values the program works with."""
+
+from ipaddress import IPv4Network
+
+from kun_base.prefix import sixtofour_prefix
+from kun_nat64.config.file import BgpSection, ConfigFile, GatewaySection, HealthSection, Nat64Section, PeerEntry
+from kun_nat64.model.joolfacts import Protocol
+from kun_nat64.model.joolglobals import SETTINGS, canonical, time_text
+from kun_nat64.model.spec import (
+    AdminSpec,
+    AgentSpec,
+    BgpSpec,
+    DrainSpec,
+    FleetSpec,
+    GatewaySpec,
+    GuardSpec,
+    HealthSpec,
+    LogSpec,
+    Nat64Spec,
+    Peer,
+    PoolRange,
+)
+
+# Jool itself needs none of them (it translates before routing): they are for ICMP errors and packets it hands back.
+# rp_filter 2 is loose: the larger of `all` and the interface's counts, and strict drops asymmetric outer sources.
+SYSCTLS = {
+    "net.ipv4.ip_forward": "1",
+    "net.ipv6.conf.all.forwarding": "1",
+    "net.ipv4.conf.all.rp_filter": "2",
+    "net.ipv4.conf.all.send_redirects": "0",
+}
+
+
+def resolve(file: ConfigFile, source: str) -> AgentSpec:
+    return AgentSpec(
+        gateway=_gateway(file.gateway, file.nat64),
+        nat64=_nat64(file.nat64),
+        bgp=_bgp(file.bgp, file.gateway),
+        health=_health(file.health, file.gateway),
+        fleet=FleetSpec(file.fleet.members, file.fleet.poll_s, file.fleet.timeout_s),
+        guard=GuardSpec(file.guard.max_removals, file.guard.never_withdraw_last),
+        drain=DrainSpec(file.drain.grace_s, file.drain.tcp_sessions_left, file.drain.med),
+        admin=AdminSpec(file.admin.listen.host, file.admin.listen.port),
+        log=LogSpec(file.log.level, file.log.format == "json"),
+        source=source,
+    )
+
+
+def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
+    return GatewaySpec(
+        name=section.name,
+        vip=section.vip,
+        pool6=nat64.pool6 or sixtofour_prefix(section.vip),
+        outside=section.outside,
+        tunnel=section.tunnel,
+        inside_mtu=section.inside_mtu,
+        outside_mtu=section.outside_mtu,
+        mss=section.mss,
+        clients=section.clients,
+        never_reach=section.never_reach,
+        routes=section.routes,
+        sysctls=tuple(sorted({**SYSCTLS, **section.sysctls}.items())),
+        manage_modules=section.manage_modules,
+        check_source=section.check_source,
+        observe_s=section.observe_s,
+    )
+
+
+def _nat64(section: Nat64Section) -> Nat64Spec:
+    return Nat64Spec(
+        instance=section.instance,
+        pool4=tuple(
+            PoolRange(entry.address, entry.ports.first, entry.ports.last, tuple(map(Protocol, entry.protocols)))
+            for entry in section.pool4
+        ),
+        globals=_globals(section),
+        session_log=section.session_log,
+        session_log_max_mb=section.session_log_max_mb,
+        session_poll_s=section.session_poll_s,
+        sessions_per_client=section.sessions_per_client,
+        fast_fail=section.fast_fail,
+    )
+
+
+def _globals(section: Nat64Section) -> tuple[tuple[str, str], ...]:
+    """Every setting that matters, explicitly: what is not told to Jool would be its default, and drift unseen."""
+    wanted = {name: setting.wanted for name, setting in SETTINGS.items() if setting.wanted}
+    wanted |= {name: canonical(name, value) for name, value in section.globals.items()}
+    wanted |= {
+        "tcp-est-timeout": time_text(section.tcp_established_s),
+        "tcp-trans-timeout": time_text(section.tcp_transitory_s),
+        "udp-timeout": time_text(section.udp_s),
+        "icmp-timeout": time_text(section.icmp_s),
+        "lowest-ipv6-mtu": str(section.lowest_ipv6_mtu),
+    }
+    return tuple(sorted(wanted.items()))
+
+
+def _bgp(section: BgpSection, gateway: GatewaySection) -> BgpSpec:
+    return BgpSpec(
+        speaker=section.speaker,
+        api=section.api,
+        local_as=section.local_as,
+        router_id=section.router_id,
+        next_hop=section.next_hop or section.router_id,
+        peers=tuple(map(_peer, section.peers)),
+        med=section.med,
+        soft_fail_med=section.soft_fail_med,
+        communities=tuple(sorted(set(section.communities))),
+        prefixes=(IPv4Network(gateway.vip), *section.prefixes),
+        manage_daemon=section.manage_daemon,
+        daemon_config=section.daemon_config,
+        observe_s=section.observe_s,
+    )
+
+
+def _peer(entry: PeerEntry) -> Peer:
+    return Peer(entry.address, entry.asn, entry.hold_s, entry.password_file)
+
+
+def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:
+    return HealthSpec(
+        interval_s=section.interval_s,
+        timeout_s=section.timeout_s,
+        fall=section.fall,
+        rise=section.rise,
+        targets=section.targets,
+        quorum=section.quorum,
+        hold_down_s=section.hold_down_s,
+        hold_down_max_s=section.hold_down_max_s,
+        flap_memory_s=section.flap_memory_s,
+        # Two gateways of one machine (a laboratory) share the folder of namespace names.
+        probe_netns=section.probe_netns or f"kun-probe-{gateway.name}",
+        probe_link=section.probe_link,
+        probe_network=section.probe_network,
+    )
