@@ -12,6 +12,8 @@ class RRType(IntEnum):
     CNAME = 5
     SOA = 6
     PTR = 12
+    MX = 15
+    SIG = 24
     AAAA = 28
     DNAME = 39
     OPT = 41
@@ -19,10 +21,13 @@ class RRType(IntEnum):
     RRSIG = 46
     NSEC = 47
     NSEC3 = 50
+    NXNAME = 128
     TKEY = 249
     TSIG = 250
     IXFR = 251
     AXFR = 252
+    MAILB = 253
+    MAILA = 254
     ANY = 255
 
 
@@ -53,3 +58,7 @@ class Question:
     def key(self) -> tuple[bytes, int, int]:
         """Equal for equal questions: names compare without case (RFC 4343)."""
         return self.name.lower(), self.qtype, self.qclass
+
+
+# What stands in a query without a question (QDCOUNT=0), which only asks for a cookie (RFC 7873 section 5.4).
+NO_QUESTION = Question(b"", 0, 0)

@@ -67,9 +67,16 @@ class SuffixTable(Protocol):
     def find(self, name: bytes) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+# eq=False: two sets of rules are the same only if they are the same object, so what is prepared from one can be
+# remembered by identity.
+@dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """Everything `next_step` needs beside the query. Immutable: a reload makes a new one and a new `generation`."""
+    """Everything `next_step` needs beside the query. Immutable: a reload makes a new one and a new `generation`.
+
+    `allow_clients` empty: nobody. `pools_down`: names of pools whose gateways are all gone; "" is the default prefixes.
+    A pool's `fallback` names the pool to use then; "default" means the default prefixes. `local_mname` and `local_rname`
+    (wire format) stand in the SOA of the zones answered here. `client_subnet`: pass EDNS client subnet on.
+    """
 
     generation: int
     prefixes: tuple[Prefix, ...]
@@ -90,3 +97,6 @@ class Rules:
     stale_ttl_s: int = 30
     on_gateway_down: GatewayDown = GatewayDown.CLAMP_TTL
     pools_down: frozenset[str] = frozenset()
+    local_mname: bytes = b"\x09localhost\x00"
+    local_rname: bytes = b"\x06nobody\x07invalid\x00"
+    client_subnet: bool = False

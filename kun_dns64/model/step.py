@@ -4,7 +4,7 @@
 by looking in the cache, then upstream, and calls again with one `Heard` more per question asked.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from kun_dns64.model.message import Ede, Record, Response
@@ -20,6 +20,7 @@ class FailureKind(StrEnum):
     TRUNCATED = "truncated"
     LAME = "lame"
     CLOSED = "closed"
+    NOT_CACHED = "not-cached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,14 @@ class UpstreamFailure:
 
 @dataclass(frozen=True, slots=True)
 class AskedFlags:
-    """How a question is put upstream. Part of the cache key: CD=1 data never serves CD=0."""
+    """How a question is put upstream. Part of the cache key: CD=1 data never serves CD=0.
+
+    `subnet`: the data of an EDNS client subnet option to send along (RFC 7871); b"": none.
+    """
 
     cd: bool = False
     do: bool = False
-    rd: bool = True
+    subnet: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Heard:
     """The outcome of one question. TTLs in `outcome` are already aged to the moment of `next_step`'s `now`.
 
     `stale`: the data had expired and is served under RFC 8767. `rtt_s`: seconds the upstream took; 0 from the cache.
+    `refresh`: the loop should ask again in the background (prefetch, or the recheck of stale data).
     """
 
     question: Question
@@ -51,6 +56,7 @@ class Heard:
     cached: bool = False
     upstream: str = ""
     rtt_s: float = 0.0
+    refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +64,15 @@ class Ask:
     """Put the question, and call again. `group` names the upstreams ("" is `[upstream]`).
 
     `meanwhile`: a question that may be put too, `stagger_ms` later, while the first is still open (RFC 6147 5.1.8); the
-    loop keeps its outcome until it is asked for. `fresh`: not from the cache.
+    loop keeps its outcome until it is asked for. `cached_only` (RD=0): look in the cache and nowhere else; a miss is an
+    `UpstreamFailure` of kind NOT_CACHED.
     """
 
     question: Question
     flags: AskedFlags
     group: str = ""
     meanwhile: Question | None = None
-    fresh: bool = False
+    cached_only: bool = False
 
 
 class Rule(StrEnum):
@@ -104,6 +111,7 @@ class Rule(StrEnum):
     BAD_COOKIE = "bad-cookie"
     TOO_LARGE = "too-large"
     LOOP = "loop"
+    COOKIE_ONLY = "cookie-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The decided answer. Everything but id, transport limits and EDNS transport options, which the renderer adds."""
+    """The decided answer. Everything but id, transport limits and EDNS transport options, which the renderer adds.
+
+    `stale`: some of it had expired (RFC 8767). `shadow`: what shadow mode would have answered instead.
+    """
 
     rcode: int
     rule: Rule
@@ -126,8 +137,8 @@ class Reply:
     aa: bool = False
     ad: bool = False
     ede: tuple[Ede, ...] = ()
-    notes: tuple[Note, ...] = field(default=(), compare=False)
     stale: bool = False
+    shadow: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,15 @@ class Drop:
     """Say nothing (a reply must not be answered, RFC 1035 section 4.1.1; rate limits)."""
 
     rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A packet that is not a question we can take. `wire` is the finished error reply (RFC 1035 section 4.1.1)."""
+
+    rcode: int
+    rule: Rule
+    wire: bytes
 
 
 Step = Ask | Reply | Drop

@@ -1,0 +1,14 @@
+"""Who may ask at all."""
+
+from kun_dns64.model.message import Ede, EdeCode, Query
+from kun_dns64.model.question import Rcode
+from kun_dns64.model.step import Reply, Rule
+from kun_dns64.policy.networks import MISS
+from kun_dns64.policy.prepared import Prepared
+
+
+def stranger(query: Query, prepared: Prepared) -> Reply | None:
+    """REFUSED for a source outside `allow_clients`. The socket's peer counts, never an address named inside the packet."""
+    if prepared.allowed.first(query.source) != MISS:
+        return None
+    return Reply(Rcode.REFUSED, Rule.REFUSED_CLIENT, ede=(Ede(EdeCode.PROHIBITED, Rule.REFUSED_CLIENT.value),))

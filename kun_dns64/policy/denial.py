@@ -1,0 +1,63 @@
+"""What a reply says about the data asked for: there is some, there is none, or it is no answer at all."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kun_dns64.model.message import Record, Response
+from kun_dns64.model.question import Question, Rcode, RRType
+from kun_dns64.model.step import FailureKind, UpstreamFailure
+from kun_dns64.policy.chain import Chain, follow
+
+
+class Kind(StrEnum):
+    DATA = "data"
+    NODATA = "nodata"
+    NXDOMAIN = "nxdomain"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`data`: the records of the asked type at the end of the chain, each once. `response` None: an upstream failure."""
+
+    kind: Kind
+    chain: Chain
+    data: tuple[Record, ...] = ()
+    response: Response | None = None
+    failure: UpstreamFailure | None = None
+
+
+def read(question: Question, outcome: Response | UpstreamFailure) -> Finding:
+    if isinstance(outcome, UpstreamFailure):
+        return Finding(Kind.ERROR, Chain((), question.name.lower()), failure=outcome)
+    chain = follow(question, outcome.answer)
+    if outcome.rcode == Rcode.NXDOMAIN:
+        return Finding(Kind.NXDOMAIN, chain, response=outcome)
+    if outcome.rcode != Rcode.NOERROR:
+        return Finding(Kind.ERROR, chain, response=outcome)
+    if chain.broken:
+        return Finding(Kind.ERROR, chain, failure=UpstreamFailure(FailureKind.GARBAGE, "alias loop or chain too long"))
+    data = at_end(question, chain, outcome.answer)
+    if data:
+        return Finding(Kind.DATA, chain, data, outcome)
+    if is_referral(outcome):
+        return Finding(Kind.ERROR, chain, failure=UpstreamFailure(FailureKind.LAME, "a referral, not an answer"))
+    return Finding(Kind.NODATA, chain, response=outcome)
+
+
+def at_end(question: Question, chain: Chain, answer: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The records of the asked type and class at the chain's end, each once (RFC 2181 section 5)."""
+    end, qtype, qclass = chain.end, question.qtype, question.qclass
+    found: dict[bytes, Record] = {}
+    for record in answer:
+        if record.rtype == qtype and record.rclass == qclass and record.name.lower() == end:
+            found.setdefault(record.rdata, record)
+    return tuple(found.values())
+
+
+def is_referral(response: Response) -> bool:
+    """NS without SOA and without an answer: the server sends us elsewhere (RFC 2308 section 2.2)."""
+    if response.answer or not response.authority:
+        return False
+    types = {record.rtype for record in response.authority}
+    return RRType.NS in types and RRType.SOA not in types

@@ -1,0 +1,98 @@
+"""Replies made of one upstream answer as it is, and replies that say it could not be had."""
+
+from kun_dns64.model.message import Ede, EdeCode, Record, Response
+from kun_dns64.model.question import Rcode
+from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, UpstreamFailure
+from kun_dns64.policy.denial import Finding, Kind
+from kun_dns64.policy.dnssec import wants_ad
+from kun_dns64.policy.hygiene import MANY_TYPES, answer_section, negative_authority, tidy
+from kun_dns64.policy.lifetime import at_most
+from kun_dns64.policy.situation import Situation
+
+# Which failures are between us and the upstream, and which lie behind it (RFC 8914 sections 4.23 and 4.24).
+_KNOWN_RCODES = frozenset(Rcode)
+NETWORK_ERRORS = frozenset((FailureKind.UNREACHABLE, FailureKind.CLOSED, FailureKind.GARBAGE, FailureKind.TRUNCATED))
+
+
+def forwarded(
+    case: Situation, heard: Heard, finding: Finding, rule: Rule, kept: tuple[Record, ...] | None = None
+) -> Reply:
+    """The upstream's answer. `kept`: what exclusion left of its data; then no signature and no AD fit it any more."""
+    response = finding.response
+    if response is None:
+        return failed(case, heard, finding, rule if rule is not Rule.FORWARDED else Rule.UPSTREAM_FAILED)
+    query = case.query
+    if query.question.qtype in MANY_TYPES:
+        answer = tidy(response.answer, query)
+    elif kept is not None:
+        answer = answer_section(query, finding.chain, kept, response.answer, data_signed=False)
+    else:
+        answer = answer_section(query, finding.chain, finding.data, response.answer)
+    denied = finding.kind in (Kind.NODATA, Kind.NXDOMAIN)
+    authority = negative_authority(response, query) if denied else tidy(response.authority, query)
+    return finish(
+        case,
+        (heard,),
+        Reply(
+            response.rcode,
+            rule,
+            answer,
+            authority,
+            tidy(response.additional, query),
+            ad=response.ad and kept is None and not heard.stale and wants_ad(query),
+            ede=response.ede,
+        ),
+    )
+
+
+def finish(case: Situation, used: tuple[Heard, ...], reply: Reply) -> Reply:
+    """The last touches every reply from upstream data gets: TTL cap, and the marks of stale data (RFC 8767 section 4)."""
+    stale = any(heard.stale for heard in used)
+    ede = reply.ede
+    if stale:
+        code = EdeCode.STALE_NXDOMAIN if reply.rcode == Rcode.NXDOMAIN else EdeCode.STALE_ANSWER
+        ede = (*ede, Ede(code))
+    longest = case.rules.max_ttl_s
+    return Reply(
+        reply.rcode,
+        reply.rule,
+        at_most(reply.answer, longest),
+        at_most(reply.authority, longest),
+        at_most(reply.additional, longest),
+        reply.aa,
+        reply.ad,
+        ede,
+        stale,
+        reply.shadow,
+    )
+
+
+def failed(case: Situation, heard: Heard, finding: Finding, rule: Rule) -> Reply:
+    """SERVFAIL with the upstream's reasons, or ours (RFC 8914; RFC 9520 section 3 for an error remembered)."""
+    if isinstance(heard.outcome, UpstreamFailure) and heard.outcome.kind is FailureKind.NOT_CACHED:
+        return not_recursive()
+    return Reply(Rcode.SERVFAIL, rule, ede=reasons(heard, finding))
+
+
+def reasons(heard: Heard, finding: Finding) -> tuple[Ede, ...]:
+    outcome = heard.outcome
+    told: tuple[Ede, ...] = outcome.ede if isinstance(outcome, Response) else ()
+    if not told:
+        failure = finding.failure
+        network = failure is not None and failure.kind in NETWORK_ERRORS
+        text = failure.kind.value if failure is not None else _rcode_text(outcome)
+        told = (Ede(EdeCode.NETWORK_ERROR if network else EdeCode.NO_REACHABLE_AUTHORITY, text),)
+    if heard.cached and EdeCode.CACHED_ERROR not in [ede.code for ede in told]:
+        told = (*told, Ede(EdeCode.CACHED_ERROR))
+    return told
+
+
+def _rcode_text(outcome: Response | UpstreamFailure) -> str:
+    if isinstance(outcome, UpstreamFailure):
+        return outcome.kind.value
+    return Rcode(outcome.rcode).name if outcome.rcode in _KNOWN_RCODES else f"RCODE{outcome.rcode}"
+
+
+def not_recursive() -> Reply:
+    """RD=0 and nothing in the cache: we are no authority and were not asked to find one (RFC 8914 section 4.21)."""
+    return Reply(Rcode.REFUSED, Rule.NOT_RECURSIVE, ede=(Ede(EdeCode.NOT_AUTHORITATIVE, Rule.NOT_RECURSIVE.value),))

@@ -1,0 +1,43 @@
+"""The way out for each pool, given which pools have a living gateway: keep, clamp the TTL, stop, or fall back."""
+
+from dataclasses import dataclass
+
+from kun_base.prefix import Prefix
+from kun_dns64.model.rules import GatewayDown, Pool, Rules
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """`prefixes` to embed in. `clamp`: answers live at most CLAMP_S. `stop`: no synthesis. `group`: upstreams to ask."""
+
+    pool: str
+    prefixes: tuple[Prefix, ...]
+    group: str = ""
+    clamp: bool = False
+    stop: bool = False
+
+
+def exits(rules: Rules) -> dict[str, Exit]:
+    """Pool name to its way out; "" is the default prefixes."""
+    main = Pool("", rules.prefixes)
+    pools = {"": main, **{pool.name: pool for pool in rules.pools}}
+    return {name: _exit(pool, pools, rules) for name, pool in pools.items()}
+
+
+def _exit(pool: Pool, pools: dict[str, Pool], rules: Rules) -> Exit:
+    if pool.name not in rules.pools_down:
+        return Exit(pool.name, pool.prefixes, pool.group)
+    other = pools.get("" if pool.fallback == DEFAULT else pool.fallback) if pool.fallback else None
+    if other is not None and other.name not in rules.pools_down:
+        # Clamped: clients come back soon after the pool does.
+        return Exit(pool.name, other.prefixes, pool.group, clamp=True)
+    how = rules.on_gateway_down
+    return Exit(
+        pool.name,
+        pool.prefixes,
+        pool.group,
+        clamp=how is GatewayDown.CLAMP_TTL,
+        stop=how is GatewayDown.STOP,
+    )

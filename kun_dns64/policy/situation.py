@@ -1,0 +1,64 @@
+"""Everything the rules say about one query, looked up once."""
+
+from dataclasses import dataclass
+
+from kun_dns64.formats.ecs import write_subnet
+from kun_dns64.model.message import Query
+from kun_dns64.model.question import Question
+from kun_dns64.model.rules import ClientPolicy, Rules, Zone, ZoneMode
+from kun_dns64.model.step import Ask, AskedFlags
+from kun_dns64.policy.client import client_of, named_subnet
+from kun_dns64.policy.gateway import Exit
+from kun_dns64.policy.pool import exit_for
+from kun_dns64.policy.prepared import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    query: Query
+    name: bytes
+    prepared: Prepared
+    client: ClientPolicy | None
+    zone: Zone | None
+    exit: Exit
+    flags: AskedFlags
+
+    @property
+    def rules(self) -> Rules:
+        return self.prepared.rules
+
+    @property
+    def mode(self) -> ZoneMode:
+        return ZoneMode.NORMAL if self.zone is None else self.zone.mode
+
+    def ask(self, question: Question, meanwhile: Question | None = None) -> Ask:
+        """A zone's own upstreams go before the pool's; without RD nothing new is asked (RFC 1034 section 4.3.1)."""
+        group = self.zone.group if self.zone is not None and self.zone.group else self.exit.group
+        rd = self.query.rd
+        return Ask(question, self.flags, group, meanwhile if rd else None, cached_only=not rd)
+
+
+_PLAIN_FLAGS = {(cd, do): AskedFlags(cd, do) for cd in (False, True) for do in (False, True)}
+
+
+def situation(query: Query, prepared: Prepared) -> Situation:
+    name = query.question.name.lower()
+    client = client_of(query, prepared)
+    return Situation(
+        query,
+        name,
+        prepared,
+        client,
+        prepared.zones.find(name),
+        exit_for(name, client, prepared),
+        _flags(query, prepared),
+    )
+
+
+def _flags(query: Query, prepared: Prepared) -> AskedFlags:
+    """CD and DO go upstream as asked; client subnet only when the operator says so (RFC 7871 section 11.1)."""
+    if prepared.rules.client_subnet:
+        subnet = named_subnet(query, prepared)
+        if subnet is not None:
+            return AskedFlags(query.cd, query.do, write_subnet(subnet))
+    return _PLAIN_FLAGS[query.cd, query.do]
