@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from kun_dns64.model.message import Transport
-from kun_dns64.transport.port import Front, Send
+from kun_dns64.transport.port import Front
 
 MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; reading pauses above.
@@ -91,7 +91,7 @@ class StreamConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._in_flight = 0
-        self._finishing = self._clogged = self._reading_paused = False
+        self._ended = self._clogged = self._reading_paused = False
         self.client = ""
         self._transport: asyncio.Transport
 
@@ -115,8 +115,9 @@ class StreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client has asked its last; half-closed, it still gets its answers (RFC 7766 section 6.2.4)."""
-        self.finish()
-        return self._in_flight > 0 and self._kind is Transport.TCP
+        self._ended = True
+        self._take_queries()
+        return self._kind is Transport.TCP
 
     def pause_writing(self) -> None:
         self._clogged = True
@@ -128,8 +129,13 @@ class StreamConnection(asyncio.Protocol):
         self._pause_or_resume()
 
     def finish(self) -> None:
-        self._finishing = True
-        if not self._in_flight and not self._transport.is_closing():
+        """Takes no more queries, and closes when the answers are out."""
+        self._ended = True
+        self._buffer.clear()
+        self._close_when_done()
+
+    def _close_when_done(self) -> None:
+        if self._ended and not self._in_flight and not self._transport.is_closing():
             self._transport.close()
 
     def close_now(self) -> None:
@@ -138,37 +144,38 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort() if self._clogged else self._transport.close()
 
     def _take_queries(self) -> None:
-        while len(self._buffer) >= 2 and not self._finishing and self._in_flight < MAX_IN_FLIGHT and not self._clogged:
+        while len(self._buffer) >= 2 and self._in_flight < MAX_IN_FLIGHT and not self._clogged:
             length = self._buffer[0] << 8 | self._buffer[1]
             if length < MIN_MESSAGE:
                 # Nothing after a frame without a header can be trusted.
                 self.close_now()
                 return
             if len(self._buffer) < 2 + length:
+                if self._ended:
+                    self._buffer.clear()
                 break
             wire = bytes(self._buffer[2 : 2 + length])
             del self._buffer[: 2 + length]
             self._in_flight += 1
             self._connections.touch(self, self._loop.time())
-            self._front.handle(wire, self.client, self._kind, self._sender())
+            self._front.handle(wire, self.client, self._kind, self._send)
         self._pause_or_resume()
+        if len(self._buffer) < 2:
+            self._close_when_done()
 
-    def _sender(self) -> Send:
-        def send(message: bytes | None) -> None:
-            self._in_flight -= 1
-            if self._transport.is_closing():
-                return
-            if message is not None:
-                # Length and message in one write, so in one segment (RFC 7766 section 8).
-                self._transport.write(len(message).to_bytes(2, "big") + message)
-                if not self._clogged:
-                    self._connections.touch(self, self._loop.time())
-            if self._finishing and not self._in_flight:
-                self._transport.close()
-            elif self._reading_paused:
-                self._loop.call_soon(self._resume_taking)
-
-        return send
+    def _send(self, message: bytes | None) -> None:
+        self._in_flight -= 1
+        if self._transport.is_closing():
+            return
+        if message is not None:
+            # Length and message in one write, so in one segment (RFC 7766 section 8).
+            self._transport.write(len(message).to_bytes(2, "big") + message)
+            if not self._clogged:
+                self._connections.touch(self, self._loop.time())
+        if self._reading_paused:
+            self._loop.call_soon(self._resume_taking)
+        elif len(self._buffer) < 2:
+            self._close_when_done()
 
     def _resume_taking(self) -> None:
         if not self._transport.is_closing():

@@ -1,0 +1,151 @@
+"""From what the operator wrote to what the program uses: names become wire format, defaults become values."""
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from kun_base.errors import ConfigError, Fault
+from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
+from kun_dns64.config.endpoint import UpstreamAddress
+from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection, ServerSection
+from kun_dns64.config.load import Loaded
+from kun_dns64.config.settings import Asking, CacheLimits, GatewayWatch, Limits, Settings, TlsListen
+from kun_dns64.config.suffixes import wire_suffix
+from kun_dns64.config.values import parse_cookie_secret
+from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
+from kun_dns64.policy.suffix import build_suffix_set
+
+
+def resolve(loaded: Loaded) -> Settings:
+    """Reads the files that the configuration names. Raises ConfigError for lines in them that are no domain names."""
+    file, folder = loaded.file, loaded.folder
+    server = file.server
+    secret = server.cookie_secret_file
+    return Settings(
+        rules=_rules(file, folder),
+        groups=_groups(file),
+        listen=tuple(server.listen),
+        tls=_tls(server, folder),
+        admin=file.admin.listen,
+        workers=server.workers or len(os.sched_getaffinity(0)),
+        limits=_limits(server),
+        asking=_asking(file, folder),
+        cache=CacheLimits(**file.cache.model_dump()),
+        gateways=_gateways(file),
+        cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
+        watched_files=tuple(folder / name for pool in file.pool for name in pool.domain_files),
+        log_format=server.log_format,
+        log_level=server.log_level,
+    )
+
+
+def _limits(server: ServerSection) -> Limits:
+    return Limits(
+        budget_s=server.budget_s,
+        udp_payload_max=server.udp_payload_max,
+        rate_per_s=server.rate_limit_per_s,
+        tcp_idle_s=server.tcp_idle_s,
+        tcp_max_connections=server.tcp_max_connections,
+        tcp_max_per_client=server.tcp_max_per_client,
+    )
+
+
+def _asking(file: ConfigFile, folder: Path) -> Asking:
+    upstream = file.upstream
+    return Asking(
+        stagger_s=upstream.stagger_ms / 1000,
+        case_randomisation=upstream.case_randomisation,
+        client_subnet=upstream.client_subnet,
+        check_not_dns64=upstream.check_not_dns64,
+        max_outstanding=upstream.max_outstanding,
+        ca_file=folder / upstream.ca_file if upstream.ca_file else None,
+    )
+
+
+def _tls(server: ServerSection, folder: Path) -> TlsListen | None:
+    tls = server.tls
+    return TlsListen(tuple(tls.listen), folder / tls.certificate, folder / tls.key) if tls and tls.listen else None
+
+
+def _gateways(file: ConfigFile) -> GatewayWatch:
+    urls = {"": tuple(file.dns64.gateway_status), **{pool.name: tuple(pool.gateway_status) for pool in file.pool}}
+    return GatewayWatch({name: found for name, found in urls.items() if found}, file.dns64.gateway_poll_s)
+
+
+def _groups(file: ConfigFile) -> dict[str, tuple[UpstreamAddress, ...]]:
+    groups = {"": tuple(file.upstream.servers)}
+    groups |= {_zone_group(zone.suffix): tuple(zone.servers) for zone in file.zone if zone.servers}
+    return groups | {_pool_group(pool): tuple(pool.servers) for pool in file.pool if pool.servers}
+
+
+def _zone_group(suffix: str) -> str:
+    return f"zone {suffix.lower().rstrip('.')}"
+
+
+def _pool_group(pool: PoolSection) -> str:
+    return f"pool {pool.name}"
+
+
+def _rules(file: ConfigFile, folder: Path) -> Rules:
+    dns64 = file.dns64
+    return Rules(
+        generation=0,
+        prefixes=_prefixes(dns64) or (WELL_KNOWN,),
+        exclude_aaaa=tuple(dns64.exclude_aaaa),
+        never_embed=tuple(dns64.never_embed),
+        mappings=tuple(Mapping(entry.ipv4, entry.prefix) for entry in dns64.map),
+        zones=tuple(
+            Zone(wire_suffix(zone.suffix), ZoneMode(zone.dns64), _zone_group(zone.suffix) if zone.servers else "")
+            for zone in file.zone
+        ),
+        pools=tuple(
+            Pool(pool.name, _prefixes(pool), _pool_group(pool) if pool.servers else "", pool.fallback)
+            for pool in file.pool
+        ),
+        pool_of=_pool_table(file, folder),
+        clients=tuple(
+            ClientPolicy(client.name, tuple(client.networks), client.dns64, client.filter_a, client.pool)
+            for client in file.client
+        ),
+        allow_clients=tuple(file.server.allow_clients),
+        trust_ecs_from=tuple(file.server.trust_ecs_from),
+        ptr_mode=PtrMode(dns64.ptr_mode),
+        strict_dnssec=dns64.strict_dnssec,
+        trust_ad=file.upstream.trust_ad,
+        shadow=dns64.shadow,
+        max_ttl_s=file.cache.max_ttl_s,
+        stale_ttl_s=file.cache.stale_ttl_s,
+        on_gateway_down=GatewayDown(dns64.on_gateway_down),
+        client_subnet=file.upstream.client_subnet,
+    )
+
+
+def _prefixes(section: Dns64Section | PoolSection) -> tuple[Prefix, ...]:
+    return (sixtofour_prefix(section.vip),) if section.vip is not None else tuple(section.prefixes)
+
+
+def _pool_table(file: ConfigFile, folder: Path) -> SuffixTable | None:
+    """None without pools. A line that is no name is told with its file, every file's first twenty."""
+    pools = [pool for pool in file.pool if pool.domains or pool.domain_files]
+    if not pools:
+        return None
+    table, faults = build_suffix_set({pool.name: _lines(pool, folder) for pool in pools})
+    if faults:
+        files = [folder / name for pool in pools for name in pool.domain_files]
+        told = [fault for path in files for fault in build_suffix_set({str(path): read_lines(path)})[1]]
+        raise ConfigError("domain files", [Fault(f.where.removeprefix("pool "), f.value, f.wanted) for f in told])
+    return table
+
+
+def _lines(pool: PoolSection, folder: Path) -> Iterator[str]:
+    return chain(pool.domains, *(read_lines(folder / name) for name in pool.domain_files))
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Raises ConfigError when the file went away since it was checked."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            yield from stream
+    except OSError as error:
+        raise ConfigError(str(path), [Fault("file", "", f"cannot be read: {error.strerror}")]) from error

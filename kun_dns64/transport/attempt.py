@@ -1,0 +1,88 @@
+"""The port between a group of upstreams and one upstream: put a question once, hear what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kun_dns64.config.endpoint import UpstreamAddress
+from kun_dns64.formats.names import scramble
+from kun_dns64.formats.render import encode_ask
+from kun_dns64.formats.response import parse_response
+from kun_dns64.formats.wire import RCODE_MASK
+from kun_dns64.model.message import Response
+from kun_dns64.model.question import Question, Rcode
+from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
+from kun_dns64.transport.health import Health
+from kun_dns64.transport.randomness import Randomness
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    question: Question
+    flags: AskedFlags
+    edns: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`wire` is the packet the response was read from, b"" when there was none."""
+
+    outcome: Response | UpstreamFailure
+    wire: bytes = b""
+
+
+Done = Callable[[Result], None]
+
+
+class Attempt(Protocol):
+    """One question on its way to one upstream. `done` is called at most once, and never after `cancel`."""
+
+    def again(self) -> None:
+        """The same packet once more, where packets can be lost."""
+        ...
+
+    def cancel(self) -> None: ...
+
+
+class Upstream(Protocol):
+    address: UpstreamAddress
+    health: Health
+
+    def send(self, request: Request, done: Done) -> Attempt: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Observed:
+    """Counters that all upstreams of a worker share, and the packets that are out, to know our own when they return."""
+
+    wrong_replies: int = 0
+    case_fallbacks: int = 0
+    tcp_fallbacks: int = 0
+    edns_fallbacks: int = 0
+    stream_retries: int = 0
+    out: set[bytes] = field(default_factory=set)
+
+
+def encode(request: Request, ident: int, random: Randomness | None = None) -> tuple[bytes, Question]:
+    """The packet, and the question as it stands in it: in random case (draft-vixie-dnsext-dns0x20) given randomness."""
+    question = request.question
+    if random is not None:
+        name = scramble(question.name, random.bits(len(question.name)))
+        question = Question(name, question.qtype, question.qclass)
+    return encode_ask(question, request.flags, ident, request.edns), question
+
+
+def read(wire: bytes, request: Request) -> Result:
+    """A packet that answers this request, as far as id and question tell."""
+    return Result(parse_response(wire, request.question), wire)
+
+
+def knows_no_edns(wire: bytes, request: Request) -> bool:
+    """FORMERR without an OPT of its own: this server chokes on ours (RFC 6891 section 7)."""
+    return request.edns and wire[3] & RCODE_MASK == Rcode.FORMERR and wire[10:12] == b"\x00\x00"
+
+
+def failure(kind: FailureKind, detail: str = "") -> Result:
+    return Result(UpstreamFailure(kind, detail))

@@ -1,0 +1,261 @@
+"""An upstream asked by UDP; by TCP where the answer is truncated, garbled, or somebody is guessing.
+
+Every question leaves from a port of its own, chosen by the kernel, as long as `FRESH_PER_S` allows; beyond that the open
+ports are shared, one picked at random (RFC 5452 sections 4.5 and 9.2).
+"""
+
+import asyncio
+import socket
+from dataclasses import replace
+
+from kun_dns64.config.endpoint import UpstreamAddress
+from kun_dns64.formats.response import is_truncated, matches
+from kun_dns64.model.question import Question
+from kun_dns64.model.step import FailureKind, UpstreamFailure
+from kun_dns64.transport.attempt import (
+    Attempt,
+    Done,
+    Observed,
+    Request,
+    Result,
+    Upstream,
+    encode,
+    failure,
+    knows_no_edns,
+    read,
+)
+from kun_dns64.transport.health import Health
+from kun_dns64.transport.randomness import Randomness
+
+FRESH_PER_S = 4000
+# Open ports: kept without a question while fewer than KEEP, never more than MOST.
+KEEP, MOST = 32, 512
+MAX_DATAGRAM = 65535
+# Wrong replies on one port before its questions move to TCP (RFC 5452 section 9.3).
+GUESSES = 20
+# An upstream that changed the case of a name is asked in plain case for so long.
+PLAIN_CASE_S = 300.0
+
+
+class UdpUpstream:
+    """One address. `by_tcp` asks the same one over a stream."""
+
+    def __init__(
+        self, address: UpstreamAddress, by_tcp: Upstream, observed: Observed, *, randomise_case: bool
+    ) -> None:
+        self.address, self.health = address, Health()
+        self.by_tcp, self.observed = by_tcp, observed
+        self.random = Randomness()
+        self._randomise_case, self._plain_case_until = randomise_case, 0.0
+        self._loop = asyncio.get_running_loop()
+        self._ports: dict[int, Port] = {}
+        self._fresh, self._fresh_since = FRESH_PER_S, self._loop.time()
+
+    def send(self, request: Request, done: Done) -> Attempt:
+        attempt = UdpAttempt(self, request, done)
+        attempt.start()
+        return attempt
+
+    async def close(self) -> None:
+        for port in list(self._ports.values()):
+            port.close()
+        self._ports.clear()
+        await self.by_tcp.close()
+
+    def case_bits(self) -> Randomness | None:
+        randomise = self._randomise_case and self._loop.time() >= self._plain_case_until
+        return self.random if randomise else None
+
+    def changed_case(self) -> None:
+        self.observed.case_fallbacks += 1
+        self._plain_case_until = self._loop.time() + PLAIN_CASE_S
+
+    def port(self) -> "Port":
+        """A port to ask from. Raises OSError when there is no route to the upstream, or no descriptor left."""
+        if self._may_open():
+            port = Port(self, self._loop)
+            self._ports[port.fileno] = port
+            return port
+        ports = list(self._ports.values())
+        return ports[self.random.below(len(ports))]
+
+    def released(self, port: "Port") -> None:
+        """Nothing is out on `port` any more. The oldest idle one goes, so that ports do not grow old."""
+        if len(self._ports) > KEEP:
+            oldest = next(iter(self._ports.values()))
+            self.drop(oldest if oldest.idle else port)
+
+    def drop(self, port: "Port") -> None:
+        self._ports.pop(port.fileno, None)
+        port.close()
+
+    def _may_open(self) -> bool:
+        if not self._ports:
+            return True
+        now = self._loop.time()
+        if now - self._fresh_since >= 1.0:
+            self._fresh, self._fresh_since = FRESH_PER_S, now
+        if not self._fresh or len(self._ports) >= MOST:
+            return False
+        self._fresh -= 1
+        return True
+
+
+class Port:
+    """A connected socket: the kernel drops what comes from elsewhere, and tells of ICMP errors at once."""
+
+    def __init__(self, upstream: UdpUpstream, loop: asyncio.AbstractEventLoop) -> None:
+        self._upstream, self._loop = upstream, loop
+        self._out: dict[int, UdpAttempt] = {}
+        self._wrong = 0
+        endpoint = upstream.address.endpoint
+        family = socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET
+        self._sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            self._sock.connect((endpoint.host, endpoint.port))
+        except OSError:
+            self._sock.close()
+            raise
+        self.fileno = self._sock.fileno()
+        loop.add_reader(self.fileno, self._readable)
+
+    @property
+    def idle(self) -> bool:
+        return not self._out
+
+    def close(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self.fileno)
+            self._sock.close()
+
+    def take(self, attempt: "UdpAttempt") -> int:
+        """An id that is free on this port."""
+        ident = self._upstream.random.id()
+        while ident in self._out:
+            ident = self._upstream.random.id()
+        self._out[ident] = attempt
+        return ident
+
+    def send(self, wire: bytes) -> None:
+        try:
+            self._sock.send(wire)
+        except BlockingIOError:
+            # As good as lost on the way: it is sent again later.
+            return
+        except OSError as error:
+            self._unreachable(error)
+
+    def free(self, ident: int) -> None:
+        if self._out.pop(ident, None) is not None and not self._out:
+            self._upstream.released(self)
+
+    def _readable(self) -> None:
+        try:
+            wire = self._sock.recv(MAX_DATAGRAM)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._unreachable(error)
+            return
+        attempt = self._out.get(int.from_bytes(wire[:2])) if len(wire) >= 12 else None
+        if attempt is None or not attempt.received(wire):
+            self._guessed()
+
+    def _guessed(self) -> None:
+        self._upstream.observed.wrong_replies += 1
+        self._wrong += 1
+        if self._wrong >= GUESSES:
+            self._upstream.drop(self)
+            for attempt in list(self._out.values()):
+                attempt.move_to_tcp()
+
+    def _unreachable(self, error: OSError) -> None:
+        """ICMP speaks of the address, not of one question: all that are out here have failed."""
+        self._upstream.drop(self)
+        for attempt in list(self._out.values()):
+            attempt.finish(failure(FailureKind.UNREACHABLE, error.strerror or "unreachable"))
+
+
+class UdpAttempt:
+    """One question: on a port, perhaps then by TCP."""
+
+    __slots__ = ("_done", "_ident", "_port", "_question", "_request", "_stream", "_upstream", "_wire")
+
+    def __init__(self, upstream: UdpUpstream, request: Request, done: Done) -> None:
+        self._upstream, self._request = upstream, request
+        self._done: Done | None = done
+        self._port: Port | None = None
+        self._stream: Attempt | None = None
+        self._ident, self._wire = 0, b""
+        self._question: Question = request.question
+
+    def start(self) -> None:
+        try:
+            port = self._upstream.port()
+        except OSError as error:
+            # Told later, like every other outcome.
+            result = failure(FailureKind.UNREACHABLE, error.strerror or "no socket")
+            asyncio.get_running_loop().call_soon(self.finish, result)
+            return
+        self._port, self._ident = port, port.take(self)
+        self._wire, self._question = encode(self._request, self._ident, self._upstream.case_bits())
+        self._upstream.observed.out.add(self._wire)
+        port.send(self._wire)
+
+    def again(self) -> None:
+        if self._port is not None:
+            self._port.send(self._wire)
+
+    def cancel(self) -> None:
+        self._done = None
+        self._leave_port()
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def received(self, wire: bytes) -> bool:
+        """False: not the answer to this question, and it stays open (RFC 5452 section 9.1)."""
+        if not matches(wire, self._ident, self._question):
+            return False
+        if not matches(wire, self._ident, self._question, exact_case=True):
+            self._upstream.changed_case()
+            self.move_to_tcp()
+        elif is_truncated(wire):
+            self._upstream.observed.tcp_fallbacks += 1
+            self.move_to_tcp(FailureKind.TRUNCATED)
+        elif knows_no_edns(wire, self._request):
+            self._upstream.observed.edns_fallbacks += 1
+            self._leave_port()
+            self._request = replace(self._request, edns=False)
+            self.start()
+        else:
+            result = read(wire, self._request)
+            if isinstance(result.outcome, UpstreamFailure):
+                self.move_to_tcp()
+            else:
+                self.finish(result)
+        return True
+
+    def move_to_tcp(self, if_it_fails: FailureKind | None = None) -> None:
+        """`if_it_fails`: what the whole attempt is then called (a truncated answer is no answer, RFC 2181 section 9)."""
+        self._leave_port()
+
+        def done(result: Result) -> None:
+            if if_it_fails is not None and isinstance(result.outcome, UpstreamFailure):
+                result = failure(if_it_fails, f"and by TCP: {result.outcome.detail or result.outcome.kind}")
+            self.finish(result)
+
+        self._stream = self._upstream.by_tcp.send(self._request, done)
+
+    def finish(self, result: Result) -> None:
+        done, self._done = self._done, None
+        self._leave_port()
+        if done is not None:
+            done(result)
+
+    def _leave_port(self) -> None:
+        if self._port is not None:
+            port, self._port = self._port, None
+            self._upstream.observed.out.discard(self._wire)
+            port.free(self._ident)
+
+

@@ -1,0 +1,150 @@
+"""All upstreams in their groups. Equal questions that are out at the same time are asked once (RFC 5452 section 5)."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kun_dns64.config.endpoint import Scheme, UpstreamAddress
+from kun_dns64.config.settings import Asking
+from kun_dns64.model.question import Question
+from kun_dns64.model.step import AskedFlags, FailureKind
+from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
+from kun_dns64.transport.exchange import Exchange
+from kun_dns64.transport.upstream_https import HttpsUpstream
+from kun_dns64.transport.upstream_stream import StreamUpstream
+from kun_dns64.transport.upstream_udp import UdpUpstream
+
+Key = tuple[tuple[bytes, int, int], AskedFlags, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a question: the result, who said it, how long that took, and whether anybody still waited."""
+
+    key: Key
+    question: Question
+    result: Result
+    upstream: str
+    rtt_s: float
+    awaited: bool
+
+
+Waiter = Callable[[Outcome], None]
+
+
+@dataclass(slots=True)
+class _InFlight:
+    question: Question
+    exchange: Exchange | None = None
+    waiters: list[Waiter] = field(default_factory=list)
+    began: bool = False
+
+
+class Upstreams:
+    """`heard` is told of every outcome before those who wait for it, also when nobody does any more."""
+
+    def __init__(
+        self, groups: Mapping[str, Sequence[UpstreamAddress]], asking: Asking, heard: Callable[[Outcome], None]
+    ) -> None:
+        self._asking, self._heard = asking, heard
+        self.observed = Observed()
+        self._made: dict[UpstreamAddress, Upstream] = {}
+        self._groups = {name: [self._upstream(a) for a in addresses] for name, addresses in groups.items()}
+        self._in_flight: dict[Key, _InFlight] = {}
+        self.coalesced = self.overflows = self.asked = 0
+
+    @property
+    def outstanding(self) -> int:
+        return len(self._in_flight)
+
+    @property
+    def all(self) -> Mapping[UpstreamAddress, Upstream]:
+        return self._made
+
+    def usable(self, group: str = "") -> bool:
+        """Whether any upstream of the group is not known to be dead."""
+        return any(not upstream.health.down for upstream in self._groups[group])
+
+    def is_own(self, wire: bytes) -> bool:
+        """Whether this very packet is a question of ours that is out now: somebody forwards us to ourselves."""
+        return wire in self.observed.out
+
+    def ask(self, question: Question, flags: AskedFlags, group: str, waiter: Waiter | None) -> None:
+        """The waiter is called once, never before `ask` returns unless the question cannot be put at all."""
+        key = question.key, flags, group
+        flight = self._in_flight.get(key)
+        if flight is not None:
+            self.coalesced += 1
+            if waiter is not None:
+                flight.waiters.append(waiter)
+            return
+        if len(self._in_flight) >= self._asking.max_outstanding:
+            self.overflows += 1
+            if waiter is not None:
+                result = failure(FailureKind.UNREACHABLE, "too many questions are out")
+                waiter(Outcome(key, question, result, "", 0.0, True))
+            return
+        self.asked += 1
+        flight = self._in_flight[key] = _InFlight(question, waiters=[waiter] if waiter is not None else [])
+        upstreams, probe = self._order(group)
+
+        def finished(result: Result, upstream: str, rtt_s: float) -> None:
+            self._finished(key, result, upstream, rtt_s)
+
+        flight.exchange = Exchange(Request(question, flags), upstreams, probe, finished)
+        flight.exchange.start()
+
+    def abandon(self, question: Question, flags: AskedFlags, group: str, waiter: Waiter) -> None:
+        """The waiter waits no longer; the question stays out, and its answer goes to the cache."""
+        flight = self._in_flight.get((question.key, flags, group))
+        if flight is not None and waiter in flight.waiters:
+            flight.waiters.remove(waiter)
+
+    async def close(self) -> None:
+        for flight in self._in_flight.values():
+            if flight.exchange is not None:
+                flight.exchange.cancel()
+        self._in_flight.clear()
+        for upstream in self._made.values():
+            await upstream.close()
+
+    def _finished(self, key: Key, result: Result, upstream: str, rtt_s: float) -> None:
+        flight = self._in_flight.pop(key)
+        outcome = Outcome(key, flight.question, result, upstream, rtt_s, bool(flight.waiters))
+        self._heard(outcome)
+        for waiter in flight.waiters:
+            waiter(outcome)
+
+    def _order(self, group: str) -> tuple[list[Upstream], Upstream | None]:
+        """The living by speed, in the operator's order where that is alike, then the dead; and one dead one to probe."""
+        upstreams = self._groups[group]
+        if len(upstreams) == 1:
+            return upstreams, None
+        now = asyncio.get_running_loop().time()
+        living = sorted((u for u in upstreams if not u.health.down), key=lambda u: u.health.band(now))
+        dead = sorted((u for u in upstreams if u.health.down), key=lambda u: u.health.down_until)
+        probe = None
+        if living and dead and dead[0].health.down_until <= now:
+            probe = dead.pop(0)
+            probe.health.failed(now)
+        return living + dead, probe
+
+    def _upstream(self, address: UpstreamAddress) -> Upstream:
+        if address not in self._made:
+            self._made[address] = self._make(address)
+        return self._made[address]
+
+    def _make(self, address: UpstreamAddress) -> Upstream:
+        randomise = self._asking.case_randomisation
+        if address.scheme is Scheme.UDP:
+            by_tcp = StreamUpstream(address, self.observed)
+            return UdpUpstream(address, by_tcp, self.observed, randomise_case=randomise)
+        if address.scheme is Scheme.TCP:
+            return StreamUpstream(address, self.observed)
+        # Imported only where TLS is used: 15 ms.
+        from kun_dns64.transport.tls import upstream_context
+
+        context = upstream_context(self._asking.ca_file)
+        if address.scheme is Scheme.TLS:
+            return StreamUpstream(address, self.observed, context=context)
+        return HttpsUpstream(address, self.observed, context)
