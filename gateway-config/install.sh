@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs one machine of the egress gateway: bare metal, a Vagrant VM and the lab image all come through here.
 # Run it again at any time: it changes only what differs, and never a file that the operator has edited.
-set -euo pipefail
+set -Eeuo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 roles="" prefix=/opt/kun etc=/etc bin=/usr/local/bin
@@ -154,7 +154,7 @@ check_module() {
 find_wheel() {
     local source=$here/.. found
     if [[ -n $wheel ]]; then return; fi
-    found=$(find "$source/dist" -maxdepth 1 -name 'kun_gateway-*.whl' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-)
+    found=$(find "$source/dist" -maxdepth 1 -name 'kun_gateway-*.whl' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-) || true
     if [[ -n $found ]]; then wheel=$found; return; fi
     [[ -f $source/pyproject.toml && -d $source/kun_dns64 ]] ||
         fail "no wheel: give --wheel FILE, or put it into $(realpath -m "$source/dist")"
@@ -163,7 +163,8 @@ find_wheel() {
     # From a copy: a build leaves its traces in the tree it runs in.
     cp -r "$source"/{pyproject.toml,README.md,kun_base,kun_dns64,kun_nat64} "$scratch/"
     python3 -m venv "$scratch/venv"
-    "$scratch/venv/bin/pip" --quiet wheel --no-deps --wheel-dir "$scratch" "$scratch" ||
+    # A fixed date makes equal sources equal wheels, and a second run a quick one.
+    SOURCE_DATE_EPOCH=315532800 "$scratch/venv/bin/pip" --quiet wheel --no-deps --wheel-dir "$scratch" "$scratch" ||
         fail "the wheel could not be built here; build it elsewhere and give it with --wheel FILE"
     wheel=$(find "$scratch" -maxdepth 1 -name 'kun_gateway-*.whl')
 }
@@ -230,6 +231,7 @@ install_files() {
         place sysctl.d/60-kun-nat64.conf "$etc/sysctl.d/60-kun-nat64.conf"
         place modules-load.d/kun-nat64.conf "$etc/modules-load.d/kun-nat64.conf"
         place systemd/kun-nat64.service "$units/kun-nat64.service"
+        place systemd/kun-nat64-prepare "$bin/kun-nat64-prepare" 0755
         place systemd/gobgpd.service "$units/gobgpd.service"
     fi
     if has_role dns; then
@@ -275,6 +277,7 @@ start_services() {
 }
 
 main() {
+    trap 'printf "install: error: line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
     parse_arguments "$@"
     check_machine
     scratch=$(mktemp -d)
