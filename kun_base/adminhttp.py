@@ -34,6 +34,21 @@ class AdminServer:
         """Listens, and returns the port (0 asks the kernel for one). Raises OSError when the address is taken."""
         from aiohttp import web
 
+        runner = await self._set_up()
+        await web.TCPSite(runner, host, port).start()
+        bound: int = runner.addresses[0][1]
+        return bound
+
+    async def start_unix(self, path: str) -> None:
+        """Listens on a unix socket; who may open it is said by the directory it lies in. Raises OSError."""
+        from aiohttp import web
+
+        runner = await self._set_up()
+        await web.UnixSite(runner, path).start()
+
+    async def _set_up(self) -> "web.AppRunner":
+        from aiohttp import web
+
         app = web.Application(client_max_size=MAX_BODY)
         for path, handler in self._gets.items():
             app.router.add_get(path, _adapted(handler))
@@ -41,10 +56,7 @@ class AdminServer:
             app.router.add_post(path, _adapted(handler))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        bound: int = self._runner.addresses[0][1]
-        return bound
+        return self._runner
 
     async def close(self) -> None:
         if self._runner is not None:
