@@ -23,6 +23,7 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+Records = tuple[Record, ...]
 
 
 def size_limit(query: Query, limits: Limits = DEFAULT_LIMITS) -> int:
@@ -41,8 +42,8 @@ def render(query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: 
     positive answer without DNSSEC; then TC=1 without data (RFC 2181 section 9). What no transport can carry is SERVFAIL.
     """
     limit = size_limit(query, limits)
-    body = _Body(query.question)
-    body.sections(reply)
+    body = Body(query.question)
+    body.sections(reply.answer, reply.authority, reply.additional)
     opt = _opt(query, reply.rcode, limits, cookie, reply.ede)
     if len(body.out) + len(opt) > limit and reply.ede:
         opt = _opt(query, reply.rcode, limits, cookie, ())
@@ -58,7 +59,7 @@ def too_large() -> Reply:
     return Reply(Rcode.SERVFAIL, Rule.TOO_LARGE, ede=(Ede(0, Rule.TOO_LARGE.value),))
 
 
-def _finish(query: Query, reply: Reply, body: "_Body", opt: bytes, truncated: int, limit: int) -> bytes:
+def _finish(query: Query, reply: Reply, body: "Body", opt: bytes, truncated: int, limit: int) -> bytes:
     rcode = reply.rcode
     if rcode > RCODE_MASK and query.edns is None:
         rcode = Rcode.SERVFAIL  # the upper bits have no place without OPT
@@ -99,7 +100,7 @@ def _padded(opt: bytes, used: int, limit: int) -> bytes:
     return opt[:9] + length.to_bytes(2) + opt[11:] + option(PADDING, bytes(fill))
 
 
-class _Body:
+class Body:
     """Question and sections with compressed names; remembers where each section ends."""
 
     __slots__ = ("counts", "ends", "names", "out", "qname", "qname_lower", "question")
@@ -115,16 +116,16 @@ class _Body:
         self.counts = (0, 0, 0)
         self.ends = (0, 0, 0)
 
-    def sections(self, reply: Reply) -> None:
-        self.add(reply.answer)
-        answer = len(self.out)
-        self.add(reply.authority)
-        authority = len(self.out)
-        self.add(reply.additional)
-        self.counts = len(reply.answer), len(reply.authority), len(reply.additional)
-        self.ends = answer, authority, len(self.out)
+    def sections(self, answer: Records, authority: Records, additional: Records) -> None:
+        self.add(answer)
+        answer_end = len(self.out)
+        self.add(authority)
+        authority_end = len(self.out)
+        self.add(additional)
+        self.counts = len(answer), len(authority), len(additional)
+        self.ends = answer_end, authority_end, len(self.out)
 
-    def add(self, records: tuple[Record, ...]) -> None:
+    def add(self, records: Records) -> None:
         out, qname = self.out, self.qname
         for owner, rtype, rclass, ttl, rdata in records:
             if owner == qname and len(qname) > 1:
@@ -176,7 +177,7 @@ class _Body:
 
     def fit(self, room: int, keep_authority: bool) -> bool:
         """Cut back to `room` octets. False: TC is due, and only the question is left."""
-        answer, authority, additional = self.counts
+        answer, authority, _ = self.counts
         answer_end, authority_end, _ = self.ends
         if len(self.out) <= room:
             return True

@@ -71,7 +71,7 @@ def _parse(wire: bytes, question: Question, age: int) -> Response | UpstreamFail
         raise WireError("more than one question")
     reader = _Reader(wire, question.name if qdcount else b"", age)
     reader.place = question_name_end(wire) + 4 if qdcount else 12
-    answer = reader.section(ancount)
+    answer = reader.section(ancount, answering=True)
     authority = reader.section(nscount)
     if reader.opt is not None:
         raise WireError("OPT outside the additional section")
@@ -100,7 +100,7 @@ class _Reader:
         self.known: dict[int, bytes] = {12: qname} if qname else {}
         self.opt: tuple[int, tuple[Ede, ...]] | None = None
 
-    def section(self, count: int) -> tuple[Record, ...]:
+    def section(self, count: int, answering: bool = False) -> tuple[Record, ...]:
         wire, known, age = self.wire, self.known, self.age
         place, size, records = self.place, len(self.wire), []
         for _ in range(count):
@@ -121,6 +121,8 @@ class _Reader:
             elif rtype not in TRANSACTION:
                 ttl = 0 if ttl & SIGN_BIT else min(ttl, MAX_TTL)
                 rdata = decode_rdata(wire, data, place, rtype, rclass, known) if rtype in DECODED else wire[data:place]
+                if age and ttl <= age and not answering:
+                    continue  # the answer outlives what was told beside it
                 records.append(Record(owner, rtype, rclass, ttl - age if ttl > age else 0, rdata))
         self.place = place
         return tuple(records)

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from kun_dns64.model.message import Record, Response
-from kun_dns64.model.question import RRType
+from kun_dns64.model.question import Question, RRType
 
 WITHOUT_SOA_S = 600
 CLAMP_S = 30
 LOCAL_S = 600
+# Questions that records of any type answer.
+SEVERAL = frozenset((RRType.ANY,))
 
 
 def soa_lifetime(record: Record) -> int:
@@ -22,6 +24,14 @@ def denial_lifetime(response: Response) -> int | None:
     """
     found = [soa_lifetime(record) for record in response.authority if record.rtype == RRType.SOA]
     return min(found) if found else None
+
+
+def positive_lifetime(question: Question, response: Response) -> int | None:
+    """The least TTL in the answer; None where it holds no data of the asked type (a chain that ends in nothing)."""
+    qtype = question.qtype
+    if not any(record.rtype == qtype for record in response.answer) and qtype not in SEVERAL:
+        return None
+    return min((record.ttl for record in response.answer), default=None)
 
 
 def synthesis_cap(aaaa: Response | None, excluded: tuple[Record, ...]) -> int:

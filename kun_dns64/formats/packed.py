@@ -1,0 +1,40 @@
+"""An upstream's answer as few octets: its own message, compressed, without the question (the cache's key has that)."""
+
+from kun_dns64.formats.options import ede_option
+from kun_dns64.formats.render import Body
+from kun_dns64.formats.response import parse_response
+from kun_dns64.formats.wire import AA, AD, HEADER, QR, QTAIL, RA, RCODE_MASK, RRHEAD
+from kun_dns64.model.message import Response
+from kun_dns64.model.question import Question, RRType
+from kun_dns64.model.step import UpstreamFailure
+
+
+def pack(question: Question, response: Response) -> bytes | None:
+    """The octets `unpack` takes; None for an answer that no message can hold."""
+    body = Body(question)
+    start = len(body.out)
+    body.sections(response.answer, response.authority, response.additional)
+    if len(body.out) > 65000:
+        return None
+    answer, authority, additional = body.counts
+    flags = QR | (AA if response.aa else 0) | (AD if response.ad else 0) | (RA if response.ra else 0)
+    opt = _opt(response)
+    head = HEADER.pack(0, flags | response.rcode & RCODE_MASK, 1, answer, authority, additional + (1 if opt else 0))
+    return head + bytes(body.out[start:]) + opt
+
+
+def _opt(response: Response) -> bytes:
+    if not response.ede and response.rcode <= RCODE_MASK:
+        return b""
+    data = b"".join(ede_option(ede) for ede in response.ede)
+    return b"\x00" + RRHEAD.pack(RRType.OPT, 512, (response.rcode >> 4) << 24, len(data)) + data
+
+
+def unpack(question: Question, packed: bytes, age: int) -> Response | UpstreamFailure:
+    """What was packed, `age` seconds later; names equal to the question's come back in its case."""
+    return parse_response(whole(question, packed), question, age)
+
+
+def whole(question: Question, packed: bytes) -> bytes:
+    """The complete message, question included."""
+    return packed[:12] + question.name + QTAIL.pack(question.qtype, question.qclass) + packed[12:]

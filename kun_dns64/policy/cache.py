@@ -1,0 +1,180 @@
+"""What upstreams said, for as long as it holds: answers, denials, failures, and stale data for bad days.
+
+Sources: RFC 2308 (denials), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept, never what was made of it:
+synthesis happens anew for every answer, so a new policy or prefix shows at once.
+"""
+
+from struct import Struct
+
+from kun_dns64.formats.packed import pack, unpack
+from kun_dns64.model.message import Response
+from kun_dns64.model.question import Question, Rcode
+from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
+from kun_dns64.policy.denial import is_referral
+from kun_dns64.policy.generations import Generations
+from kun_dns64.policy.lifetime import denial_lifetime, positive_lifetime
+
+# RFC 9520 section 3.2: at least a second, at most five minutes, longer with each failure in a row.
+FAILURE_FIRST_S = 2.0
+FAILURE_MAX_S = 300.0
+# RFC 8767 section 5: how long stale data is served before the upstreams are tried again.
+STALE_RECHECK_S = 30.0
+# The last tenth of a lifetime is when a used answer is fetched anew.
+PREFETCH_SHARE = 0.1
+FAILURE_OCTETS = 250
+
+_STAMP = Struct("!dI")
+_KEY_TAIL = Struct("!HHB")
+_Failure = tuple[float, float, Response | UpstreamFailure]
+
+
+class Cache:
+    """Bounded by entries and octets. All times are `now` of one monotonic clock, in seconds.
+
+    A key is the question without case, CD, DO, the client subnet sent along, and the group of upstreams.
+    """
+
+    __slots__ = ("_data", "_failures", "_max_stale_s", "_max_ttl_s", "_prefetch")
+
+    def __init__(
+        self,
+        max_entries: int = 500_000,
+        max_octets: int = 1 << 30,
+        max_ttl_s: int = 86400,
+        max_stale_s: int = 86400,
+        prefetch: bool = True,
+    ) -> None:
+        self._data: Generations[bytes] = Generations(max_entries, max_octets, len)
+        self._failures: Generations[_Failure] = Generations(
+            max(64, max_entries // 8), 1 << 26, lambda _: FAILURE_OCTETS
+        )
+        self._max_ttl_s = max_ttl_s
+        self._max_stale_s = max_stale_s
+        self._prefetch = prefetch
+
+    def lookup(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
+        """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure."""
+        key = _key(question, flags, group)
+        packed = self._data.get(key)
+        failure = self._failures.get(key) if len(self._failures) else None
+        if packed is not None:
+            arrival, lifetime = _STAMP.unpack_from(packed)
+            age = now - arrival
+            if age < lifetime:
+                late = self._prefetch and lifetime - age < lifetime * PREFETCH_SHARE
+                return _heard(question, packed, age, refresh=late and (failure is None or failure[0] <= now))
+            if failure is not None and age < lifetime + self._max_stale_s:
+                return self._stale_again(key, question, packed, age, failure, now)
+        if failure is not None and now < failure[0]:
+            return Heard(question, _remembered(failure[2]), cached=True)
+        return None
+
+    def _stale_again(
+        self, key: bytes, question: Question, packed: bytes, age: float, failure: _Failure, now: float
+    ) -> Heard:
+        """One background try per recheck time (RFC 8767 section 5); this hint is it."""
+        due = now >= failure[0]
+        if due:
+            self._failures.put(key, (now + STALE_RECHECK_S, failure[1], failure[2]))
+        return _heard(question, packed, age, stale=True, refresh=due)
+
+    def stale(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
+        """Expired data that may still be served when the upstreams fail or are too slow (RFC 8767 section 5)."""
+        packed = self._data.get(_key(question, flags, group))
+        if packed is None:
+            return None
+        arrival, lifetime = _STAMP.unpack_from(packed)
+        age = now - arrival
+        if age < lifetime:
+            return _heard(question, packed, age)
+        return _heard(question, packed, age, stale=True) if age < lifetime + self._max_stale_s else None
+
+    def store(
+        self, question: Question, flags: AskedFlags, group: str, outcome: Response | UpstreamFailure, now: float
+    ) -> None:
+        """Remember a reply or a failure heard at `now`. A failure leaves stale data where it is."""
+        key = _key(question, flags, group)
+        if is_failure(outcome):
+            self._store_failure(key, outcome, now)
+            return
+        assert isinstance(outcome, Response)
+        self._failures.drop(key)
+        lifetime = min(self._max_ttl_s, lifetime_of(question, outcome))
+        packed = pack(question, outcome) if lifetime > 0 else None
+        if packed is None:
+            self._data.drop(key)
+        else:
+            self._data.put(key, _STAMP.pack(now, lifetime) + packed)
+
+    def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
+        before = self._failures.get(key)
+        packed = self._data.get(key)
+        if packed is not None:
+            arrival, lifetime = _STAMP.unpack_from(packed)
+            if now - arrival < lifetime + self._max_stale_s:
+                self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome))
+                return
+        in_a_row = before is not None and now < before[0] + FAILURE_MAX_S
+        delay = min(before[1] * 2, FAILURE_MAX_S) if before is not None and in_a_row else FAILURE_FIRST_S
+        self._failures.put(key, (now + delay, delay, outcome))
+
+    def settle(
+        self,
+        question: Question,
+        flags: AskedFlags,
+        group: str,
+        outcome: Response | UpstreamFailure,
+        now: float,
+        upstream: str = "",
+        rtt_s: float = 0.0,
+    ) -> Heard:
+        """Store, and say what `next_step` should hear: the outcome, or stale data in place of a failure."""
+        self.store(question, flags, group, outcome, now)
+        if is_failure(outcome):
+            stale = self.stale(question, flags, group, now)
+            if stale is not None:
+                return stale
+        return Heard(question, outcome, upstream=upstream, rtt_s=rtt_s)
+
+    def clear(self) -> None:
+        self._data.clear()
+        self._failures.clear()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def octets(self) -> int:
+        return self._data.octets
+
+
+def is_failure(outcome: Response | UpstreamFailure) -> bool:
+    """No reply, an error code, or a referral: nothing that says what data there is."""
+    if isinstance(outcome, UpstreamFailure):
+        return True
+    return outcome.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN) or is_referral(outcome)
+
+
+def lifetime_of(question: Question, response: Response) -> int:
+    """Seconds an answer may be kept: its least TTL; a denial's SOA; 0 for a denial without one (RFC 2308 section 5)."""
+    positive = positive_lifetime(question, response) if response.rcode == Rcode.NOERROR else None
+    if positive is not None:
+        return positive
+    return min([denial_lifetime(response) or 0, *(record.ttl for record in response.answer)])
+
+
+def _key(question: Question, flags: AskedFlags, group: str) -> bytes:
+    tail = _KEY_TAIL.pack(question.qtype, question.qclass, flags.cd | flags.do << 1)
+    key = question.name.lower() + tail
+    return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key
+
+
+def _heard(question: Question, packed: bytes, age: float, stale: bool = False, refresh: bool = False) -> Heard:
+    outcome = unpack(question, packed[_STAMP.size :], max(0, int(age)))
+    return Heard(question, outcome, stale, cached=True, refresh=refresh)
+
+
+def _remembered(outcome: Response | UpstreamFailure) -> Response | UpstreamFailure:
+    if isinstance(outcome, Response) or outcome.cached:
+        return outcome
+    return UpstreamFailure(FailureKind(outcome.kind), outcome.detail, cached=True)
