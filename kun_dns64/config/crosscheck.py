@@ -85,19 +85,21 @@ def _names(config: ConfigFile) -> Iterator[Fault]:
 
 def _references(config: ConfigFile) -> Iterator[Fault]:
     pools = [pool.name for pool in config.pool]
+    ways = [*pools, "default"]
     for index, client in enumerate(config.client):
         if client.pool and client.pool not in pools:
             yield Fault(f"client[{index}].pool", repr(client.pool), _unknown_pool(client.pool, pools))
     for index, pool in enumerate(config.pool):
         if pool.fallback == pool.name:
             yield Fault(f"pool[{index}].fallback", repr(pool.fallback), "is the pool itself")
-        elif pool.fallback and pool.fallback not in [*pools, "default"]:
-            yield Fault(f"pool[{index}].fallback", repr(pool.fallback), _unknown_pool(pool.fallback, [*pools, "default"]))
+        elif pool.fallback and pool.fallback not in ways:
+            yield Fault(f"pool[{index}].fallback", repr(pool.fallback), _unknown_pool(pool.fallback, ways))
 
 
 def _unknown_pool(name: str, pools: list[str]) -> str:
     close = difflib.get_close_matches(name, pools, n=1, cutoff=0.5)
-    return "unknown pool" + (f", did you mean {close[0]!r}?" if close else f"; pools here: {', '.join(pools) or 'none'}")
+    hint = f", did you mean {close[0]!r}?" if close else f"; pools here: {', '.join(pools) or 'none'}"
+    return f"unknown pool{hint}"
 
 
 def _timing(config: ConfigFile) -> Iterator[Fault]:

@@ -1,5 +1,6 @@
 """From a file and flags to a checked configuration: all faults at once, or none."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,28 +20,37 @@ class Loaded:
     folder: Path
 
 
-def load(path: Path | None, flags: Flags = Flags(), resolv_conf: Path = RESOLV_CONF) -> Loaded:
+NO_FLAGS = Flags()
+
+
+def load(path: Path | None, flags: Flags = NO_FLAGS, resolv_conf: Path = RESOLV_CONF) -> Loaded:
     """Raises ConfigError with every fault. Without a file, the flags and the defaults are the configuration."""
     folder = path.parent if path else Path.cwd()
+    source = str(path or "command line")
     data = overlay(read(path) if path else {}, flags)
-    if not isinstance(data.get("upstream", {}), dict) or data.get("upstream", {}).get("servers"):
-        named = True
-    else:
-        named = False
-        found = [str(server) for server in read_nameservers(resolv_conf)]
-        data["upstream"] = {**data.get("upstream", {}), "servers": found}
+    section = data.get("upstream", {})
+    borrowed = isinstance(section, dict) and not section.get("servers")
+    if borrowed:
+        data["upstream"] = {**section, "servers": [str(server) for server in read_nameservers(resolv_conf)]}
+
+    def cross(config: ConfigFile) -> list[Fault]:
+        return faults_of(config, folder) + list(_no_upstream(config, borrowed, resolv_conf))
+
     try:
-        file = check(data, ConfigFile, str(path or "command line"), lambda config: faults_of(config, folder))
+        return Loaded(check(data, ConfigFile, source, cross), folder)
     except ConfigError as error:
         faults = [blame(fault, flags) for fault in error.faults]
-        raise ConfigError(error.source, faults if named else [_from_resolv_conf(f, resolv_conf) for f in faults]) from None
-    if not file.upstream.servers:
+        raise ConfigError(source, [_borrowed(f, resolv_conf) for f in faults] if borrowed else faults) from None
+
+
+def _no_upstream(config: ConfigFile, borrowed: bool, resolv_conf: Path) -> Iterator[Fault]:
+    if borrowed and not config.upstream.servers:
         wanted = f"names no upstream, and {resolv_conf} has no nameserver; for example udp://192.0.2.53"
-        raise ConfigError(str(path or "command line"), [Fault("upstream.servers", "", wanted)])
-    return Loaded(file, folder)
+        yield Fault("upstream.servers", "", wanted)
 
 
-def _from_resolv_conf(fault: Fault, resolv_conf: Path) -> Fault:
-    if not fault.where.startswith("upstream.servers"):
+def _borrowed(fault: Fault, resolv_conf: Path) -> Fault:
+    """A fault in what resolv.conf says, told as such."""
+    if not fault.where.startswith("upstream.servers["):
         return fault
     return Fault(str(resolv_conf), fault.value, f"{fault.wanted}; name upstream.servers or give --upstream")

@@ -37,7 +37,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_best", "_finished", "_loop", "_next", "_open", "_probe", "_request", "_resends", "_started", "_timer", "_upstreams",
+        "_best", "_finished", "_loop", "_next", "_open", "_probe", "_request", "_resends", "_started", "_timer",
+        "_upstreams",
     )  # fmt: skip
 
     def __init__(
@@ -96,7 +97,7 @@ class Exchange:
         if self._resends < MAX_SENDS:
             for _, attempt, _ in list(self._open.values()):
                 attempt.again()
-            self._arm(min(0.5 * 2**self._resends, self._left_s(now)))
+            self._arm(min(0.3 * 2**self._resends, self._left_s(now)))
         else:
             self._arm(self._left_s(now))
 

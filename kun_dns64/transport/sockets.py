@@ -38,10 +38,9 @@ def bind_all(plain: Iterable[Endpoint], tls: Iterable[Endpoint] = ()) -> list[Li
     """UDP and TCP on each plain address, TCP on each TLS one. Raises ListenError for the first that fails."""
     bound: list[Listening] = []
     try:
-        for endpoint in plain:
-            bound.append(_bind_plain(endpoint))
-        for endpoint in tls:
-            bound.append(Listening(endpoint, None, _bind(endpoint, socket.SOCK_STREAM), tls=True))
+        # One by one: what is bound before a failure has to be closed.
+        bound.extend(_bind_plain(endpoint) for endpoint in plain)
+        bound.extend(Listening(endpoint, None, _bind(endpoint, socket.SOCK_STREAM), tls=True) for endpoint in tls)
     except BaseException:
         for listening in bound:
             listening.close()

@@ -1,7 +1,7 @@
 """An upstream asked by UDP; by TCP where the answer is truncated, garbled, or somebody is guessing.
 
-Every question leaves from a port of its own, chosen by the kernel, as long as `FRESH_PER_S` allows; beyond that the open
-ports are shared, one picked at random (RFC 5452 sections 4.5 and 9.2).
+Every question leaves from a port of its own, chosen by the kernel, as long as `FRESH_PER_S` allows; beyond that the
+open ports are shared, one picked at random (RFC 5452 sections 4.5 and 9.2).
 """
 
 import asyncio
@@ -143,7 +143,7 @@ class Port:
             # As good as lost on the way: it is sent again later.
             return
         except OSError as error:
-            self._unreachable(error)
+            self._loop.call_soon(self._unreachable, error)
 
     def free(self, ident: int) -> None:
         if self._out.pop(ident, None) is not None and not self._out:
@@ -236,7 +236,7 @@ class UdpAttempt:
         return True
 
     def move_to_tcp(self, if_it_fails: FailureKind | None = None) -> None:
-        """`if_it_fails`: what the whole attempt is then called (a truncated answer is no answer, RFC 2181 section 9)."""
+        """`if_it_fails`: what the attempt is then called (a truncated answer is no answer, RFC 2181 section 9)."""
         self._leave_port()
 
         def done(result: Result) -> None:

@@ -116,7 +116,7 @@ class Upstreams:
             waiter(outcome)
 
     def _order(self, group: str) -> tuple[list[Upstream], Upstream | None]:
-        """The living by speed, in the operator's order where that is alike, then the dead; and one dead one to probe."""
+        """The living by speed, in the operator's order where that is alike, then the dead; and a dead one to probe."""
         upstreams = self._groups[group]
         if len(upstreams) == 1:
             return upstreams, None
