@@ -106,7 +106,8 @@ class Veth:
 
     @property
     def inside(self) -> Key | None:
-        return netns_key(self.peer_netns)
+        """Not its namespace: that can outlive its name, held by a socket, and the cable with it."""
+        return None
 
     def __str__(self) -> str:
         state = "up" if self.up else "down"

@@ -40,7 +40,7 @@ class Scope:
     modules: frozenset[str] = frozenset()
     link_states: frozenset[str] = frozenset()
     tunnels: frozenset[str] = frozenset()
-    vip_prefixes: frozenset[str] = frozenset()
+    prefixes: frozenset[str] = frozenset()
     netns: str = ""
     links: frozenset[str] = frozenset()
 

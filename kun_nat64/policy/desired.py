@@ -1,0 +1,123 @@
+"""The state a gateway should be in, as facts: from the configuration, and from what is to be announced."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+from kun_nat64.model.announcement import Announcement
+from kun_nat64.model.facts import (
+    Address,
+    BgpPath,
+    Fact,
+    Facts,
+    JoolGlobal,
+    JoolInstance,
+    LinkState,
+    Module,
+    Pool4,
+    Route,
+    Sysctl,
+    Tunnel,
+)
+from kun_nat64.model.observation import Scope
+from kun_nat64.model.spec import AgentSpec, BgpSpec, GatewaySpec, Nat64Spec
+from kun_nat64.policy.portranges import merged
+from kun_nat64.policy.probepath import probe_path
+from kun_nat64.policy.ruleset import rules
+
+MODULES = ("jool", "sit")
+# The kernel's fallback tunnel takes what no other one matches: up, it would hide that ours is missing.
+FALLBACK_TUNNEL = "sit0"
+
+
+def desired(spec: AgentSpec, announcement: Announcement) -> Facts:
+    """Everything that should be there; the paths only if the announcement wants them."""
+    return frozenset(
+        (
+            *_host(spec.gateway),
+            *_tunnel(spec.gateway),
+            *rules(spec),
+            *_jool(spec.nat64, spec.gateway),
+            *probe_path(spec),
+            *_paths(spec.bgp, announcement),
+        )
+    )
+
+
+def _host(gateway: GatewaySpec) -> Iterator[Fact]:
+    if gateway.manage_modules:
+        yield from map(Module, MODULES)
+    yield from (Sysctl(name, value) for name, value in gateway.sysctls)
+
+
+def _tunnel(gateway: GatewaySpec) -> Iterator[Fact]:
+    """The local address is the VIP: a node's sit checks that a 6to4 source matches the outer one (RFC 3056, 9)."""
+    yield Address("lo", gateway.vip, 32)
+    yield Tunnel(gateway.tunnel, local=gateway.vip, mtu=gateway.inside_mtu)
+    yield LinkState(FALLBACK_TUNNEL, up=False)
+    yield from (Route(network, gateway.tunnel) for network in gateway.routes)
+
+
+def _jool(nat64: Nat64Spec, gateway: GatewaySpec) -> Iterator[Fact]:
+    yield JoolInstance(nat64.instance, gateway.pool6)
+    yield from (JoolGlobal(nat64.instance, name, value) for name, value in nat64.globals)
+    entries = (
+        Pool4(nat64.instance, protocol, entry.address, entry.first_port, entry.last_port)
+        for entry in nat64.pool4
+        for protocol in entry.protocols
+    )
+    yield from merged(entries)
+
+
+def _paths(bgp: BgpSpec, announcement: Announcement) -> Iterator[Fact]:
+    if not announcement.wanted:
+        return
+    communities = tuple(sorted({*bgp.communities, *announcement.communities}))
+    for prefix in bgp.prefixes:
+        yield BgpPath(prefix, bgp.next_hop, announcement.med, communities)
+
+
+def scope(spec: AgentSpec) -> Scope:
+    """What to look for: names that carry no mark of ours, and the links we depend on."""
+    wanted = desired(spec, Announcement(wanted=False, med=0))
+    return Scope(
+        instance=spec.nat64.instance,
+        globals=frozenset(fact.name for fact in wanted if isinstance(fact, JoolGlobal)),
+        sysctls=frozenset(fact.name for fact in wanted if isinstance(fact, Sysctl)),
+        modules=frozenset(fact.name for fact in wanted if isinstance(fact, Module)),
+        link_states=frozenset(fact.name for fact in wanted if isinstance(fact, LinkState)),
+        tunnels=frozenset({spec.gateway.tunnel}),
+        prefixes=frozenset(map(str, spec.bgp.prefixes)),
+        netns=spec.health.probe_netns,
+        links=frozenset({spec.gateway.outside}),
+    )
+
+
+def after_teardown(before: Facts, observed: Facts) -> Facts:
+    """What a teardown aims at: nothing of ours, and settings as `before` remembers them.
+
+    What is only a state of something that is not ours (sysctls, modules, other links) stays where nothing is known.
+    """
+    known = {fact.key: fact for fact in before}
+    kept = (fact for fact in observed if isinstance(fact, Sysctl | Module | LinkState))
+    return frozenset(known.get(fact.key, fact) for fact in kept) - _loaded_by_us(before, observed)
+
+
+def _loaded_by_us(before: Facts, observed: Facts) -> Facts:
+    """Modules that `before` knows to have been absent. `before` empty: nothing is known, nothing is unloaded."""
+    if not before:
+        return frozenset()
+    return frozenset(fact for fact in observed if isinstance(fact, Module) and fact not in before)
+
+
+def own_prefixes(observed: Facts) -> frozenset[str]:
+    """/32 of every VIP that we put on the loopback: a path for one of them is ours, even after the VIP has changed."""
+    return frozenset(
+        str(IPv4Network(f"{fact.address}/{fact.prefixlen}"))
+        for fact in observed
+        if isinstance(fact, Address) and fact.ifname == "lo" and fact.address.version == 4
+    )
+
+
+def widened(asked: Scope, observed: Facts) -> Scope:
+    return replace(asked, prefixes=asked.prefixes | own_prefixes(observed))

@@ -1,0 +1,98 @@
+"""The order of changes: make before break.
+
+Worse paths first, better ones last. What carries packets is made before what sends packets into it, and rules stand
+before Jool starts to translate. New addresses and ports come before old ones go.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from kun_nat64.model.announcement import GRACEFUL_SHUTDOWN
+from kun_nat64.model.area import Area
+from kun_nat64.model.facts import (
+    Address,
+    BgpPath,
+    Chain,
+    Fact,
+    JoolGlobal,
+    JoolInstance,
+    LinkState,
+    Module,
+    Netns,
+    Pool4,
+    Route,
+    Rule,
+    Sysctl,
+    Tunnel,
+    Veth,
+)
+from kun_nat64.model.plan import Action, Change
+
+# Making goes down this list, breaking goes up. The fallback tunnel goes down only when ours is there.
+MAKING: tuple[type[Fact], ...] = (
+    Module,
+    Netns,
+    Veth,
+    Tunnel,
+    LinkState,
+    Sysctl,
+    Address,
+    Route,
+    Chain,
+    Rule,
+    JoolInstance,
+    JoolGlobal,
+    Pool4,
+)
+FIRST, MAKE, BREAK, LAST = range(4)
+# One command does several changes of these at once, and all of them or none.
+IN_ONE_COMMAND = frozenset({Area.JOOL, Area.RULES})
+
+
+def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Sorted, the same way each time for the same changes."""
+    return tuple(sorted(changes, key=_place))
+
+
+def _place(change: Change) -> tuple[int, int, str]:
+    phase = _phase(change)
+    rank = 0 if isinstance(change.fact, BgpPath) else MAKING.index(type(change.fact))
+    return phase, -rank if phase == BREAK else rank, str(change.fact)
+
+
+def _phase(change: Change) -> int:
+    if isinstance(change.fact, BgpPath):
+        return FIRST if _takes_traffic_away(change) else LAST
+    return BREAK if change.action is Action.REMOVE else MAKE
+
+
+def _takes_traffic_away(change: Change) -> bool:
+    if change.action is Action.REMOVE:
+        return True
+    if not isinstance(change.fact, BgpPath) or not isinstance(change.before, BgpPath):
+        return False
+    return _badness(change.fact) > _badness(change.before)
+
+
+def _badness(path: BgpPath) -> tuple[bool, int]:
+    return GRACEFUL_SHUTDOWN in path.communities, path.med or 0
+
+
+def batches(changes: Iterable[Change]) -> tuple[tuple[Change, ...], ...]:
+    """Neighbouring changes that are applied together, in the order given."""
+    return tuple(_batches(changes))
+
+
+def _batches(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
+    batch: list[Change] = []
+    for change in changes:
+        if batch and not _belong_together(batch[-1], change):
+            yield tuple(batch)
+            batch = []
+        batch.append(change)
+    if batch:
+        yield tuple(batch)
+
+
+def _belong_together(one: Change, next_one: Change) -> bool:
+    area = one.fact.area
+    return area in IN_ONE_COMMAND and area is next_one.fact.area and _phase(one) == _phase(next_one)

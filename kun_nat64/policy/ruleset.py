@@ -1,0 +1,68 @@
+"""Our ip6tables and iptables rules, in the words of iptables-save (the form they are compared in).
+
+Jool takes packets in PREROUTING and sends them in POSTROUTING: translated traffic never sees INPUT, FORWARD, OUTPUT.
+"""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from kun_nat64.model.facts import MARK, Chain, Fact, Family, Rule
+from kun_nat64.model.spec import AgentSpec, GatewaySpec
+
+COMMENT = f"-m comment --comment {MARK}"
+CLIENTS_CHAIN = "KUN-NAT64-CLIENTS"
+PODS_CHAIN = "KUN-NAT64-PODS"
+# "This network", loopback, multicast and reserved: never a destination outside, whatever the operator lists.
+NEVER = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
+
+
+def rules(spec: AgentSpec) -> Iterator[Fact]:
+    yield from _mss(spec.gateway)
+    yield from _clients(spec)
+    yield from _pods(spec)
+
+
+def _mss(gateway: GatewaySpec) -> Iterator[Fact]:
+    """The pod's SYN before Jool, the server's SYN-ACK after it. TCPMSS never raises an MSS."""
+    syn = f"-p tcp -m tcp --tcp-flags SYN,RST SYN {COMMENT} -j TCPMSS --set-mss {gateway.mss}"
+    yield Rule(Family.IPV6, "mangle", "PREROUTING", f"-d {gateway.pool6} {syn}")
+    yield Rule(Family.IPV6, "mangle", "POSTROUTING", f"-s {gateway.pool6} {syn}")
+
+
+def _clients(spec: AgentSpec) -> Iterator[Fact]:
+    """Who may send us protocol 41. RETURN, not ACCEPT: the host's own firewall still has its say."""
+    vip = spec.gateway.vip
+    yield Rule(Family.IPV4, "filter", "INPUT", f"-d {vip}/32 -p 41 {COMMENT} -j {CLIENTS_CHAIN}")
+    probe = f"{spec.health.probe_network[2]}/32"
+    allowed = (
+        f"-s {probe} -i {spec.health.probe_link} -j RETURN",
+        *(f"-s {n} -j RETURN" for n in spec.gateway.clients),
+    )
+    yield Chain(Family.IPV4, "filter", CLIENTS_CHAIN, (*allowed, "-j DROP"))
+
+
+def _pods(spec: AgentSpec) -> Iterator[Fact]:
+    """What may come out of the tunnel: 6to4 sources, to pool6, and not to what shall never be reached.
+
+    The kernel checks that a 6to4 source embeds the outer one (RFC 3964 section 5.1); other sources it lets pass.
+    """
+    gateway = spec.gateway
+    yield Rule(Family.IPV6, "raw", "PREROUTING", f"-i {gateway.tunnel} {COMMENT} -j {PODS_CHAIN}")
+    source = ("! -s 2002::/16 -j DROP",) if gateway.check_source else ()
+    denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in _denied(spec))
+    yield Chain(Family.IPV6, "raw", PODS_CHAIN, (*source, f"! -d {gateway.pool6} -j DROP", *denied))
+    # Without Jool the kernel would route pool6 packets on: no relaying, in either case.
+    yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {gateway.tunnel} {COMMENT} -j DROP")
+
+
+def _denied(spec: AgentSpec) -> tuple[IPv4Network, ...]:
+    """The gateway's own addresses are always among them. Without networks that another one covers."""
+    own = {spec.gateway.vip, spec.bgp.router_id, spec.bgp.next_hop, *(entry.address for entry in spec.nat64.pool4)}
+    wanted = {*spec.gateway.never_reach, *NEVER, *map(IPv4Network, own)}
+    covered = {inner for inner in wanted for outer in wanted if inner != outer and inner.subnet_of(outer)}
+    return tuple(sorted(wanted - covered))
+
+
+def embedded(spec: AgentSpec, network: IPv4Network) -> str:
+    """The IPv6 network of a /96 prefix that embeds an IPv4 network (RFC 6052 section 2.2)."""
+    return f"{spec.gateway.pool6.embed(network.network_address)}/{96 + network.prefixlen}"
