@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +39,7 @@ async def _serve_here(settings: Settings, sockets: list[Listening], journal: Jou
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = Server(settings, sockets, journal)
+    server = Server(settings, sockets, journal, settings.cookie_secret or os.urandom(16))
     await server.start()
     journal.info("ready", listen=" ".join(str(s.endpoint) for s in sockets), workers=1)
     notify("READY=1")

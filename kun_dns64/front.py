@@ -1,10 +1,12 @@
 """From a client's packet to its reply: parsing, limits, the resolver, rendering, and the numbers about all that."""
 
 import asyncio
+import time
 from functools import lru_cache
 from ipaddress import ip_address
 
 from kun_dns64.config.settings import Limits
+from kun_dns64.formats.cookies import reply_cookie
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import Limits as RenderLimits
 from kun_dns64.formats.render import render
@@ -29,8 +31,10 @@ def address_of(source: str) -> IPAddress:
 class Front:
     """What all listeners of a worker share."""
 
-    def __init__(self, resolver: Resolver, limits: Limits, metrics: Metrics) -> None:
-        self._resolver, self._metrics = resolver, metrics
+    def __init__(
+        self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]
+    ) -> None:
+        self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
         self._loop = asyncio.get_running_loop()
         self._limits = RenderLimits(limits.udp_payload_max)
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
@@ -82,7 +86,9 @@ class Front:
 
     def _reply(self, query: Query, reply: Reply, send: Send) -> None:
         self._metrics.count("replies", reply.rule.value, rcode_name(reply.rcode))
-        send(render(query, reply, self._limits))
+        edns = query.edns
+        cookie = reply_cookie(query, self._cookie_secrets, int(time.time())) if edns and edns.options else b""
+        send(render(query, reply, self._limits, cookie))
 
     def _limited(self, wire: bytes, verdict: Verdict, send: Send) -> None:
         if verdict is Verdict.DROP or len(wire) < 12 or wire[2] & 0x80:

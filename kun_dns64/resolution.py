@@ -28,10 +28,9 @@ Decided = Callable[[Reply | Drop, tuple[Heard, ...]], None]
 
 @dataclass(slots=True)
 class _Open:
-    """A question of this query that is out. `stale`: what to use if nothing fresh comes."""
+    """A question of this query that is out, or was."""
 
     ask: Ask
-    stale: Heard | None
     outcome: Heard | None = None
 
 
@@ -76,16 +75,16 @@ class Resolution:
             return known.outcome
         if known is None:
             cached = self._resolver.cached(ask)
-            if cached is not None and not (cached.stale and cached.refresh):
+            if cached is not None:
                 return cached
             if ask.cached_only:
-                return cached or Heard(ask.question, UpstreamFailure(FailureKind.NOT_CACHED))
-            known = self._put(ask, cached)
+                return Heard(ask.question, UpstreamFailure(FailureKind.NOT_CACHED))
+            known = self._put(ask)
         self._wait_for(known)
         return known.outcome
 
-    def _put(self, ask: Ask, stale: Heard | None) -> _Open:
-        open_ = self._open[ask.question] = _Open(ask, stale)
+    def _put(self, ask: Ask) -> _Open:
+        open_ = self._open[ask.question] = _Open(ask)
         self._resolver.upstreams.ask(ask.question, ask.flags, ask.group, self._answered)
         return open_
 
@@ -113,19 +112,15 @@ class Resolution:
         if first is None or first.ask.meanwhile is None:
             return
         ask = Ask(first.ask.meanwhile, first.ask.flags, first.ask.group)
-        cached = self._resolver.cached(ask)
-        if cached is None or (cached.stale and cached.refresh):
+        if self._resolver.cached(ask) is None:
             self._resolver.metrics.count("stagger_saved")
-            self._put(ask, cached)
+            self._put(ask)
 
     def _answered(self, outcome: Outcome) -> None:
         open_ = self._open.get(outcome.question)
         if open_ is None:
             open_ = next(o for q, o in self._open.items() if q.key == outcome.key[0])
-        heard = Heard(
-            open_.ask.question, outcome.result.outcome, upstream=outcome.upstream, rtt_s=outcome.rtt_s
-        )
-        open_.outcome = self._resolver.better(heard, open_.stale)
+        open_.outcome = self._resolver.heard(open_.ask, outcome)
         self._go_on_with(open_)
 
     def _gave_up(self) -> None:
@@ -135,8 +130,7 @@ class Resolution:
             return
         ask = open_.ask
         self._resolver.upstreams.abandon(ask.question, ask.flags, ask.group, self._answered)
-        heard = self._resolver.timed_out(ask)
-        open_.outcome = self._resolver.better(heard, open_.stale)
+        open_.outcome = self._resolver.timed_out(ask)
         self._go_on_with(open_)
 
     def _go_on_with(self, open_: _Open) -> None:

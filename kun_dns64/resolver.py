@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Settings
@@ -11,6 +10,7 @@ from kun_dns64.model.message import Query, Response
 from kun_dns64.model.question import Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, UpstreamFailure
+from kun_dns64.policy.cache import Cache, is_failure
 from kun_dns64.resolution import Decided, Resolution
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 
@@ -24,7 +24,10 @@ class Resolver:
         self.metrics, self._journal, self.rules = metrics, journal, rules
         self._loop = asyncio.get_running_loop()
         self.budget_s, self.stagger_s = settings.limits.budget_s, settings.asking.stagger_s
-        self._settings = settings
+        limits = settings.cache
+        self.cache = Cache(
+            limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch
+        )
         self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
 
     def resolve(self, query: Query, decided: Decided) -> None:
@@ -41,22 +44,38 @@ class Resolver:
             resolution.fail(SERVFAIL)
 
     def cached(self, ask: Ask) -> Heard | None:
-        return None
+        """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background."""
+        heard = self.cache.lookup(ask.question, ask.flags, ask.group, self._loop.time())
+        if heard is not None and heard.refresh and not ask.cached_only:
+            self.metrics.count("background_refreshes")
+            self.upstreams.ask(ask.question, ask.flags, ask.group, None)
+        return heard
 
-    def better(self, heard: Heard, stale: Heard | None) -> Heard:
-        """Stale data before none (RFC 8767 section 5), and before an upstream that has no verdict about the name."""
-        outcome = heard.outcome
-        useless = isinstance(outcome, UpstreamFailure) or outcome.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN)
-        return replace(stale, refresh=False) if useless and stale is not None else heard
+    def heard(self, ask: Ask, outcome: Outcome) -> Heard:
+        """For `next_step`: what the upstream said, or stale data where it had no verdict (RFC 8767 section 5)."""
+        said = outcome.result.outcome
+        stale = self._stale(ask) if is_failure(said) else None
+        return stale or Heard(ask.question, said, upstream=outcome.upstream, rtt_s=outcome.rtt_s)
 
     def timed_out(self, ask: Ask) -> Heard:
-        return Heard(ask.question, UpstreamFailure(FailureKind.TIMEOUT, f"no answer within {self.budget_s:g} s"))
+        """The budget ran out first. Remembered as a failure once, however many queries were waiting."""
+        failed = UpstreamFailure(FailureKind.TIMEOUT, f"no answer within {self.budget_s:g} s")
+        if self.upstreams.give_up(ask.question, ask.flags, ask.group):
+            self.cache.store(ask.question, ask.flags, ask.group, failed, self._loop.time())
+        return self._stale(ask) or Heard(ask.question, failed)
+
+    def _stale(self, ask: Ask) -> Heard | None:
+        return self.cache.stale(ask.question, ask.flags, ask.group, self._loop.time())
 
     async def close(self) -> None:
         await self.upstreams.close()
 
     def _heard(self, outcome: Outcome) -> None:
         result = outcome.result.outcome
+        # A failure that queries have given up on is in the cache already.
+        if not (outcome.given_up and is_failure(result)):
+            _, flags, group = outcome.key
+            self.cache.store(outcome.question, flags, group, result, self._loop.time())
         said = _result_label(result)
         self.metrics.count("upstream_results", outcome.upstream, said)
         self.metrics.observe("upstream_seconds", outcome.rtt_s, outcome.upstream)

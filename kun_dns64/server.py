@@ -26,11 +26,13 @@ STOP_GRACE_S = 0.5
 class Server:
     """Serves on sockets that are already bound. `start`, then `stop`; `change` in between."""
 
-    def __init__(self, settings: Settings, sockets: Sequence[Listening], journal: Journal) -> None:
+    def __init__(
+        self, settings: Settings, sockets: Sequence[Listening], journal: Journal, cookie_secret: bytes
+    ) -> None:
         self.settings, self._sockets, self._journal = settings, sockets, journal
         self.metrics = Metrics()
         self.resolver = Resolver(settings, settings.rules, self.metrics, journal)
-        self.front = Front(self.resolver, settings.limits, self.metrics)
+        self.front = Front(self.resolver, settings.limits, self.metrics, (cookie_secret,))
         limits = settings.limits
         self._connections = Connections(
             StreamLimits(limits.tcp_idle_s, limits.tcp_max_connections, limits.tcp_max_per_client)

@@ -19,7 +19,10 @@ Key = tuple[tuple[bytes, int, int], AskedFlags, str]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a question: the result, who said it, how long that took, and whether anybody still waited."""
+    """What came of a question: the result, who said it, how long that took.
+
+    `awaited`: somebody still waited. `given_up`: somebody ran out of time before.
+    """
 
     key: Key
     question: Question
@@ -27,6 +30,7 @@ class Outcome:
     upstream: str
     rtt_s: float
     awaited: bool
+    given_up: bool = False
 
 
 Waiter = Callable[[Outcome], None]
@@ -37,7 +41,7 @@ class _InFlight:
     question: Question
     exchange: Exchange | None = None
     waiters: list[Waiter] = field(default_factory=list)
-    began: bool = False
+    given_up: bool = False
 
 
 class Upstreams:
@@ -100,6 +104,14 @@ class Upstreams:
         if flight is not None and waiter in flight.waiters:
             flight.waiters.remove(waiter)
 
+    def give_up(self, question: Question, flags: AskedFlags, group: str) -> bool:
+        """True for the first who runs out of time while the question is out."""
+        flight = self._in_flight.get((question.key, flags, group))
+        if flight is None or flight.given_up:
+            return False
+        flight.given_up = True
+        return True
+
     async def close(self) -> None:
         for flight in self._in_flight.values():
             if flight.exchange is not None:
@@ -110,7 +122,7 @@ class Upstreams:
 
     def _finished(self, key: Key, result: Result, upstream: str, rtt_s: float) -> None:
         flight = self._in_flight.pop(key)
-        outcome = Outcome(key, flight.question, result, upstream, rtt_s, bool(flight.waiters))
+        outcome = Outcome(key, flight.question, result, upstream, rtt_s, bool(flight.waiters), flight.given_up)
         self._heard(outcome)
         for waiter in flight.waiters:
             waiter(outcome)
