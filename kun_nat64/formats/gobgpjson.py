@@ -1,0 +1,116 @@
+"""What `gobgp -j` says, of GoBGP 3 and 4 (their JSON differs in names and enums; see each function)."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from kun_nat64.formats.table import FormatError
+from kun_nat64.model.bgpfacts import BgpPath, Neighbour
+
+ORIGIN, NEXT_HOP, MED, COMMUNITIES, MP_REACH = 1, 3, 4, 8, 14
+ORIGINS = ("igp", "egp", "incomplete")
+# Numbers of session_state, the same in both versions (admin_state and conf.type are not).
+STATES = ("unknown", "idle", "connect", "active", "opensent", "openconfirm", "established")
+# In a received path: version 3, version 4.
+FOREIGN_SOURCE = ("neighbor-ip", "peer-address")
+SELF = ("0.0.0.0", "::", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A path of the global table; `local`: injected here, by us or by another hand."""
+
+    path: BgpPath
+    local: bool
+
+
+def error_in(text: str) -> str | None:
+    """The speaker's complaint: `{"error": "..."}`, on standard output."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return None
+    return str(data["error"]) if isinstance(data, dict) and "error" in data else None
+
+
+def parse_rib(text: str, own_next_hop: str) -> list[Path]:
+    """`gobgp -j global rib` or `... neighbor X adj-out`. Next hop 0.0.0.0 means the speaker itself."""
+    table = _loaded(text)
+    if table is None:
+        return []
+    if not isinstance(table, dict):
+        raise FormatError("a table of paths", text)
+    try:
+        return [_path(prefix, path, own_next_hop) for prefix, paths in table.items() for path in paths or ()]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FormatError("a table of paths", f"{error!r} in {text}") from None
+
+
+def _path(prefix: str, path: dict[str, Any], own_next_hop: str) -> Path:
+    attributes = {attribute["type"]: attribute for attribute in path["attrs"]}
+    holder = attributes.get(NEXT_HOP) or attributes.get(MP_REACH) or {}
+    next_hop = str(holder.get("nexthop", ""))
+    fact = BgpPath(
+        prefix=ip_network(prefix),
+        next_hop=ip_address(own_next_hop if next_hop in SELF else next_hop),
+        med=int(attributes[MED]["metric"]) if MED in attributes else None,
+        communities=_communities(attributes.get(COMMUNITIES, {}).get("communities", ())),
+        origin=ORIGINS[int(attributes.get(ORIGIN, {}).get("value", 2))],
+    )
+    return Path(fact, local=not any(_names_peer(path.get(key)) for key in FOREIGN_SOURCE))
+
+
+def _names_peer(value: Any) -> bool:
+    """Version 4 writes "invalid IP" for nobody."""
+    return isinstance(value, str) and value not in ("", "invalid IP", "<nil>")
+
+
+def _communities(numbers: Any) -> tuple[str, ...]:
+    return tuple(sorted(f"{int(number) >> 16}:{int(number) & 0xFFFF}" for number in numbers))
+
+
+def parse_neighbours(text: str) -> list[Neighbour]:
+    """`gobgp -j neighbor`. What else stands there (a password in clear) is not taken over."""
+    found = _loaded(text)
+    if not isinstance(found, list):
+        raise FormatError("a list of neighbours", text)
+    try:
+        return [_neighbour(one) for one in found]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FormatError("a neighbour", repr(error)) from None
+
+
+def _neighbour(data: dict[str, Any]) -> Neighbour:
+    state, conf = data.get("state", {}), data.get("conf", {})
+    timers = data.get("timers", {}).get("state", {})
+    number = int(state.get("session_state", 0))
+    return Neighbour(
+        address=str(conf["neighbor_address"]),
+        asn=int(conf.get("peer_asn", 0)),
+        state=STATES[number],
+        established=STATES[number] == "established",
+        hold_s=int(timers["negotiated_hold_time"]) if timers.get("negotiated_hold_time") else None,
+        up_since=_epoch(timers.get("uptime")),
+    )
+
+
+def _epoch(uptime: Any) -> int | None:
+    """Seconds since 1970: `{"seconds": N}`, or an RFC 3339 text that is not taken."""
+    return int(uptime["seconds"]) if isinstance(uptime, dict) and uptime.get("seconds") else None
+
+
+def prefixes(text: str) -> Iterator[str]:
+    """Of a table of paths, whatever their attributes: adj-out of version 4 leaves some out."""
+    table = _loaded(text)
+    if table is not None and not isinstance(table, dict):
+        raise FormatError("a table of paths", text)
+    return iter(table or ())
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text) if text.strip() else None
+    except ValueError:
+        raise FormatError("JSON", text) from None

@@ -1,0 +1,142 @@
+"""`iptables-save -c` and `iptables-restore`: our chains and rules in the one, changes of them for the other.
+
+Rules are compared as text, in the words of iptables-save; what differs between versions is made the same here.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kun_nat64.formats.table import FormatError
+from kun_nat64.model.facts import MARK, Chain, Facts, Family, Rule
+from kun_nat64.model.plan import Action, Change
+
+OWN_CHAIN = re.compile(r"KUN-NAT64(-[A-Z0-9-]+)?")
+LINE = re.compile(r"(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)")
+OUR_COMMENT = re.compile(rf'--comment "?{re.escape(MARK)}"?(?: |$)')
+TARGET = re.compile(r"(?:^| )-[jg] (\S+)")
+# Targets that let no later rule of the chain see the packet.
+ENDING = frozenset({"ACCEPT", "DROP", "REJECT", "RETURN", "QUEUE", "NFQUEUE", "DNAT", "SNAT", "REDIRECT"})
+# Protocol numbers get names from /etc/protocols, where the machine has that file.
+NAMED_PROTOCOLS = {"-p ipv6 ": "-p 41 ", "-p icmpv6 ": "-p ipv6-icmp "}
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Packets and octets that a rule of ours has met since it was made."""
+
+    family: Family
+    table: str
+    chain: str
+    spec: str
+    packets: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    facts: Facts
+    counters: tuple[Counter, ...]
+
+
+def canonical_spec(spec: str) -> str:
+    """One text for one rule, whichever version printed it."""
+    text = re.sub(rf'--comment "{re.escape(MARK)}"', f"--comment {MARK}", spec.strip()) + " "
+    for printed, ours in NAMED_PROTOCOLS.items():
+        text = text.replace(printed, ours)
+    return text.strip()
+
+
+def parse_save(text: str, family: Family) -> Saved:
+    """Our chains and rules, with their counters. Raises FormatError for text that is not of iptables-save."""
+    reader = _Reader(family)
+    for line in text.splitlines():
+        reader.read(line)
+    return reader.saved()
+
+
+class _Reader:
+    def __init__(self, family: Family) -> None:
+        self._family, self._table = family, ""
+        self._chains: dict[tuple[str, str], list[str]] = {}
+        self._rules: list[Rule] = []
+        self._counters: list[Counter] = []
+        self._ended: set[tuple[str, str]] = set()
+
+    def read(self, line: str) -> None:
+        if not line or line.startswith("#") or line == "COMMIT":
+            return
+        if line.startswith("*"):
+            self._table = line[1:].strip()
+        elif self._table and line.startswith(":"):
+            name = line[1:].split(" ", 1)[0]
+            if OWN_CHAIN.fullmatch(name):
+                self._chains.setdefault((self._table, name), [])
+        elif self._table and (found := LINE.fullmatch(line)):
+            self._rule(found[3], found[4], int(found[1] or 0), int(found[2] or 0))
+        else:
+            raise FormatError("output of iptables-save", line)
+
+    def _rule(self, chain: str, text: str, packets: int, octets: int) -> None:
+        spec, place = canonical_spec(text), (self._table, chain)
+        own = place in self._chains
+        if own:
+            self._chains[place].append(spec)
+        elif OUR_COMMENT.search(spec):
+            self._rules.append(Rule(self._family, self._table, chain, spec, shadowed=place in self._ended))
+        else:
+            self._note_end(place, spec)
+            return
+        self._counters.append(Counter(self._family, self._table, chain, spec, packets, octets))
+
+    def _note_end(self, place: tuple[str, str], spec: str) -> None:
+        target = TARGET.search(spec)
+        if target and target[1] in ENDING:
+            self._ended.add(place)
+
+    def saved(self) -> Saved:
+        chains = (Chain(self._family, table, name, tuple(specs)) for (table, name), specs in self._chains.items())
+        return Saved(frozenset((*chains, *self._best())), tuple(self._counters))
+
+    def _best(self) -> Iterator[Rule]:
+        """A rule that stands there twice counts as where it stands first."""
+        seen: set[tuple[str, ...]] = set()
+        for rule in self._rules:
+            if rule.key not in seen:
+                seen.add(rule.key)
+                yield rule
+
+
+def restore_input(changes: Iterable[Change]) -> dict[Family, str]:
+    """What `iptables-restore --noflush` shall read, for each family. A table is changed as a whole or not at all."""
+    lines: dict[Family, dict[str, list[str]]] = {}
+    for change in changes:
+        fact = change.fact
+        assert isinstance(fact, Chain | Rule)
+        lines.setdefault(fact.family, {}).setdefault(fact.table, []).extend(_commands(change))
+    return {family: _document(tables) for family, tables in lines.items()}
+
+
+def _document(tables: dict[str, list[str]]) -> str:
+    parts = []
+    for table, commands in sorted(tables.items()):
+        # Chains are declared before the rules that may jump to them.
+        ordered = sorted(commands, key=lambda line: not line.startswith(":"))
+        parts += [f"*{table}", *ordered, "COMMIT"]
+    return "\n".join(parts) + "\n"
+
+
+def _commands(change: Change) -> Iterator[str]:
+    match change.fact, change.action:
+        case Chain(name=name), Action.REMOVE:
+            yield from (f"-F {name}", f"-X {name}")
+        case Chain(name=name, rules=rules), _:
+            # With --noflush, declaring a chain of ours empties it and leaves all others alone.
+            yield f":{name} - [0:0]"
+            yield from (f"-A {name} {rule}" for rule in rules)
+        case Rule(chain=chain, spec=spec), Action.REMOVE:
+            yield f"-D {chain} {spec}"
+        case Rule(chain=chain, spec=spec), Action.REPLACE:
+            yield from (f"-D {chain} {spec}", f"-I {chain} 1 {spec}")
+        case Rule(chain=chain, spec=spec), _:
+            yield f"-I {chain} 1 {spec}"

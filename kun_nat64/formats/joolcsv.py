@@ -1,0 +1,146 @@
+"""What `jool ... --csv --numeric` says about an instance (Jool 4.1.x; there is no JSON output).
+
+All functions raise FormatError. Callers look at the exit code first: the header is printed even by a command that
+fails.
+"""
+
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from kun_base.prefix import Prefix
+from kun_nat64.formats.table import FormatError, rows
+from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
+from kun_nat64.model.joolglobals import canonical
+from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session
+
+# Gauges of a statistics table that was reset while entries were alive count below zero (an unsigned 64-bit number).
+UNDERFLOW = 2**63
+BINDING_COLUMNS = ("Protocol", "IPv6 Address", "IPv6 L4-ID", "IPv4 Address", "IPv4 L4-ID", "Static?")
+SESSION_COLUMNS = (
+    "Protocol",
+    "IPv6 Remote Address",
+    "IPv6 Remote L4-ID",
+    "IPv6 Local Address",
+    "IPv6 Local L4-ID",
+    "IPv4 Local Address",
+    "IPv4 Local L4-ID",
+    "IPv4 Remote Address",
+    "IPv4 Remote L4-ID",
+    "Expires in",
+    "State",
+)
+
+
+def parse_globals(text: str) -> dict[str, str]:
+    """`jool global display --csv`: every setting in canonical form, pool6 among them."""
+    found = {}
+    for name, value in rows(text, ("Field", "Value")):
+        try:
+            found[name or ""] = canonical(name or "", value or "")
+        except ValueError:
+            raise FormatError(f"a value of {name}", value or "") from None
+    return found
+
+
+def instance_of(name: str, settings: dict[str, str]) -> JoolInstance:
+    """The instance that has these globals. Only instances of the netfilter framework are ours."""
+    try:
+        return JoolInstance(name, Prefix.parse(settings["pool6"]))
+    except (KeyError, ValueError):
+        raise FormatError("a pool6 among the globals", str(settings.get("pool6"))) from None
+
+
+def globals_of(name: str, settings: dict[str, str], wanted: frozenset[str]) -> Iterator[JoolGlobal]:
+    return (JoolGlobal(name, key, value) for key, value in settings.items() if key in wanted)
+
+
+def parse_pool4(text: str, instance: str) -> list[Pool4]:
+    """`jool pool4 display --csv`, of one protocol. Entries with a mark are not ours and are left out."""
+    found = []
+    for mark, protocol, address, first, last in rows(text, ("Mark", "Protocol", "Address", "Min port", "Max port")):
+        try:
+            entry = Pool4(instance, _protocol(protocol), _ipv4(address), int(first or ""), int(last or ""))
+        except ValueError:
+            raise FormatError("an entry of pool4", f"{protocol},{address},{first},{last}") from None
+        if mark == "0":
+            found.append(entry)
+    return found
+
+
+def parse_bib(text: str) -> list[Binding]:
+    found = []
+    for cells in rows(text, BINDING_COLUMNS):
+        protocol, inside, inside_port, outside, outside_port, static = cells
+        try:
+            binding = Binding(
+                _protocol(protocol),
+                Endpoint6(_ipv6(inside), int(inside_port or "")),
+                Endpoint4(_ipv4(outside), int(outside_port or "")),
+                static in ("1", "TRUE", "true"),
+            )
+        except ValueError:
+            raise FormatError("a BIB entry", ",".join(map(str, cells))) from None
+        found.append(binding)
+    return found
+
+
+def parse_sessions(text: str) -> list[Session]:
+    """Rows of UDP and ICMP have no state and are a cell shorter than the header."""
+    found = []
+    for cells in rows(text, SESSION_COLUMNS):
+        try:
+            found.append(_session(cells))
+        except ValueError:
+            raise FormatError("a session", ",".join(map(str, cells))) from None
+    return found
+
+
+def _session(cells: list[str | None]) -> Session:
+    ports = [int(cells[place] or "") for place in (2, 4, 6, 8)]
+    return Session(
+        protocol=_protocol(cells[0]),
+        inside=Endpoint6(_ipv6(cells[1]), ports[0]),
+        target=Endpoint6(_ipv6(cells[3]), ports[1]),
+        outside=Endpoint4(_ipv4(cells[5]), ports[2]),
+        remote=Endpoint4(_ipv4(cells[7]), ports[3]),
+        expires_s=_seconds(cells[9] or ""),
+        state=cells[10] or "",
+    )
+
+
+def parse_stats(text: str) -> dict[str, int]:
+    """Counters by name without `JSTAT_`. A gauge that fell below zero is left out: it is unknown."""
+    found = {}
+    for name, value in rows(text, ("Stat", "Value")):
+        if not (value or "").isdigit():
+            raise FormatError(f"a count of {name}", value or "")
+        if int(value or "") < UNDERFLOW:
+            found[(name or "").removeprefix("JSTAT_")] = int(value or "")
+    return found
+
+
+def parse_instances(text: str) -> list[tuple[str, str]]:
+    """`jool instance display --csv`: (name, framework) of every instance in every network namespace."""
+    return [(name or "", framework or "") for name, framework in rows(text, ("Name", "Framework"))]
+
+
+def _seconds(text: str) -> float:
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds
+
+
+def _protocol(text: str | None) -> Protocol:
+    return Protocol((text or "").lower())
+
+
+def _ipv4(text: str | None) -> IPv4Address:
+    return IPv4Address(text or "")
+
+
+def _ipv6(text: str | None) -> IPv6Address:
+    try:
+        return IPv6Address(text or "")
+    except AddressValueError:
+        raise ValueError(text) from None
