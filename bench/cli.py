@@ -1,0 +1,66 @@
+"""`python -m bench dns64 | nat64`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.peers import PEERS
+from bench.plan import SESSIONS, Plan, quick
+from bench.process import BenchError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+PEER_KEYS = tuple(peer.key for peer in PEERS)
+
+
+def chosen(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """A comma-separated choice; "" is everything."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    wrong = [part for part in found if part not in known]
+    if wrong:
+        raise typer.BadParameter(f"no such {what}: {', '.join(wrong)}; there are {', '.join(known)}")
+    return found
+
+
+@app.callback()
+def benchmarks() -> None:
+    """Benchmarks of the KUN egress gateway."""
+
+
+@app.command()
+def dns64(
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the table shows medians and spread.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of each timed measurement.")] = 5.0,
+    peers: Annotated[str, typer.Option(help=f"Only these, comma-separated: {', '.join(PEER_KEYS)}.")] = "",
+    sessions: Annotated[str, typer.Option(help=f"Only these: {', '.join(SESSIONS)}.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder for bench.md, bench.svg and bench.json.")] = Path("out"),
+    short: Annotated[bool, typer.Option("--quick", help="One short round; figures mean little.")] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Install missing servers from Debian (root or sudo).")
+    ] = False,
+) -> None:
+    """kun-dns64 beside Unbound, BIND, PowerDNS Recursor, Knot Resolver and CoreDNS."""
+    from bench.dns64 import bench_dns64
+
+    names = chosen(sessions, SESSIONS, "session")
+    if short:
+        plan = quick(names or ("steady", "mixed"))
+    else:
+        plan = Plan(rounds=rounds, seconds=seconds, sessions=names or SESSIONS)
+    bench_dns64(plan, chosen(peers, PEER_KEYS, "server"), out, may_install=install, command=command_line())
+    print(f"{out / 'bench.md'} {out / 'bench.svg'}")
+
+
+def command_line() -> str:
+    return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Exit 1 when nothing could be measured, 130 after Ctrl-C."""
+    try:
+        app()
+    except BenchError as wrong:
+        print(f"bench: {wrong}", file=sys.stderr)
+        sys.exit(1)

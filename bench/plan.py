@@ -1,0 +1,65 @@
+"""How long and how much: the sizes of one benchmark."""
+
+from dataclasses import dataclass
+
+SESSIONS = ("steady", "mixed", "pair", "big", "pool")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`big_rounds`: half a million names take a slow server a minute, and memory hardly varies between rounds."""
+
+    rounds: int = 5
+    seconds: float = 5.0
+    cold_names: int = 50_000
+    hot_names: int = 1_000
+    fresh_names: int = 20_000
+    big_names: int = 500_000
+    big_rounds: int = 1
+    suffixes: int = 1_000_000
+    same_rate: int = 50_000
+    window: int = 200
+    sockets: int = 4
+    pair_sockets: int = 64
+    tcp_connections: int = 10
+    tcp_window: int = 1_000
+    sessions: tuple[str, ...] = SESSIONS
+
+    def sessions_of(self, number: int) -> list[str]:
+        """The sessions of round `number`, counted from 0."""
+        return [name for name in self.sessions if name != "big" or number < self.big_rounds]
+
+    @property
+    def cached_names(self) -> int:
+        """What a cache must hold outside the big session."""
+        return max(self.cold_names, self.hot_names + self.fresh_names)
+
+    @property
+    def zone_names(self) -> int:
+        return max(self.cached_names, self.big_names if "big" in self.sessions else 0)
+
+
+def quick(sessions: tuple[str, ...]) -> Plan:
+    """One short round to see that everything runs; its figures mean little."""
+    return Plan(
+        rounds=1,
+        seconds=1.0,
+        cold_names=5_000,
+        fresh_names=2_000,
+        big_names=20_000,
+        suffixes=100_000,
+        same_rate=20_000,
+        sessions=sessions,
+    )
+
+
+def seconds_of(session: str, plan: Plan) -> float:
+    """A guess for the progress bar: what a middling server needs."""
+    cold = plan.cold_names / 12_000
+    return {
+        "steady": cold + 4 * plan.seconds + 3,
+        "mixed": plan.fresh_names / 4_000 + 2,
+        "pair": plan.seconds + 2,
+        "big": plan.big_names / 12_000 + 3,
+        "pool": cold + plan.seconds + 12,
+    }[session]
