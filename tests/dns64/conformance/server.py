@@ -49,10 +49,10 @@ def command() -> list[str]:
 
 
 class Server:
-    """One running kun-dns64. `config` lacks only the listening addresses, which are chosen here."""
+    """One running kun-dns64. The addresses to listen on are chosen here; `hosts` in `config` replaces loopback."""
 
-    def __init__(self, config: Mapping[str, Any], directory: Path, name: str) -> None:
-        self.port, self.admin_port = free_port(V4, V6), free_port(V4)
+    def __init__(self, config: Mapping[str, Any], directory: Path, name: str, port: int = 0) -> None:
+        self.port, self.admin_port = port or free_port(V4, V6), free_port(V4)
         self.config_file = directory / f"{name}.toml"
         self.log_file = directory / f"{name}.log"
         self._read_up_to = 0
@@ -70,11 +70,14 @@ class Server:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Replace the file in one step; the running server is not told."""
+        listen = [f"{host}:{self.port}" for host in config.get("hosts", (V4, f"[{V6}]"))]
         own: dict[str, Any] = {
-            "server": {"listen": [f"{V4}:{self.port}", f"[{V6}]:{self.port}"], "workers": 1},
+            "server": {"listen": listen, "workers": 1},
             "admin": {"listen": f"{V4}:{self.admin_port}"},
         }
         for table, value in config.items():
+            if table == "hosts":
+                continue
             own[table] = own.get(table, {}) | value if isinstance(value, Mapping) else value
         draft = self.config_file.with_suffix(".new")
         draft.write_text(to_toml(own))
@@ -145,9 +148,9 @@ class ServerPool:
             raise found
         return found
 
-    def private(self, name: str, config: Mapping[str, Any]) -> Server:
+    def private(self, name: str, config: Mapping[str, Any], port: int = 0) -> Server:
         """A server that one test owns, for tests that reload or end it; the caller stops it."""
-        return Server(config, self._directory, name)
+        return Server(config, self._directory, name.replace("[", "-").replace("]", ""), port)
 
     def stop(self) -> list[str]:
         """End all; the names and last words of those that did not end well or logged an exception."""
