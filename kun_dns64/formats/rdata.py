@@ -36,7 +36,7 @@ DECODED = frozenset((*LAYOUTS, *FIXED, NAPTR))
 
 
 def decode_rdata(wire: bytes, place: int, end: int, rtype: int, rclass: int, known: dict[int, bytes]) -> bytes:
-    """The rdata with its names uncompressed. Raises WireError or IndexError when it does not fill its length exactly."""
+    """The rdata with its names uncompressed. Raises WireError or IndexError unless it fills its length."""
     if rtype in FIXED:
         if rclass == CLASS_IN and end - place != FIXED[rtype]:
             raise WireError("an address of the wrong length")

@@ -39,7 +39,7 @@ def render(query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: 
     """The packet for the client. `cookie`: the data of the COOKIE option to answer with (RFC 7873), b"" for none.
 
     What does not fit is left out in this order: extended errors, the additional section, the authority section of a
-    positive answer without DNSSEC; then TC=1 without data (RFC 2181 section 9). What no transport can carry is SERVFAIL.
+    positive answer without DNSSEC; then TC=1, no data (RFC 2181 section 9). What no transport can carry is SERVFAIL.
     """
     limit = size_limit(query, limits)
     body = Body(query.question)
@@ -82,7 +82,7 @@ def _finish(query: Query, reply: Reply, body: "Body", opt: bytes, truncated: int
 
 
 def _opt(query: Query, rcode: int, limits: Limits, cookie: bytes, edes: tuple[Ede, ...]) -> bytes:
-    """Our own OPT, if the query had one (RFC 6891 section 6.1.1, section 7): DO is copied (RFC 3225), options are not."""
+    """Our own OPT, if the query had one (RFC 6891 sections 6.1.1 and 7): DO is copied (RFC 3225), options not."""
     if query.edns is None:
         return b""
     data = option(COOKIE, cookie) if cookie else b""
@@ -213,7 +213,7 @@ def name_end(data: bytes, place: int) -> int:
 def encode_ask(
     question: Question, flags: AskedFlags, ident: int, edns: bool = True, payload: int = OWN_PAYLOAD
 ) -> bytes:
-    """The question for an upstream: RD=1, AD=1 to learn the upstream's verdict (RFC 6840 section 5.7), CD and DO as asked.
+    """The question for an upstream: RD=1, AD=1 to learn its verdict (RFC 6840 section 5.7), CD and DO as asked.
 
     For 0x20 the caller gives a question with a scrambled name. `edns` False: without OPT, for servers that choke on it.
     """

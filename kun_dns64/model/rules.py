@@ -74,7 +74,7 @@ class Rules:
     """Everything `next_step` needs beside the query. Immutable: a reload makes a new one and a new `generation`.
 
     `allow_clients` empty: nobody. `pools_down`: names of pools whose gateways are all gone; "" is the default prefixes.
-    A pool's `fallback` names the pool to use then; "default" means the default prefixes. `local_mname` and `local_rname`
+    A pool's `fallback` names the pool to use then; "default": the default prefixes. `local_mname` and `local_rname`
     (wire format) stand in the SOA of the zones answered here. `client_subnet`: pass EDNS client subnet on.
     """
 

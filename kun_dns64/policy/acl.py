@@ -8,7 +8,7 @@ from kun_dns64.policy.prepared import Prepared
 
 
 def stranger(query: Query, prepared: Prepared) -> Reply | None:
-    """REFUSED for a source outside `allow_clients`. The socket's peer counts, never an address named inside the packet."""
+    """REFUSED for a source outside `allow_clients`. The socket's peer counts, no address inside the packet does."""
     if prepared.allowed.first(query.source) != MISS:
         return None
     return Reply(Rcode.REFUSED, Rule.REFUSED_CLIENT, ede=(Ede(EdeCode.PROHIBITED, Rule.REFUSED_CLIENT.value),))

@@ -1,7 +1,7 @@
 """What upstreams said, for as long as it holds: answers, denials, failures, and stale data for bad days.
 
-Sources: RFC 2308 (denials), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept, never what was made of it:
-synthesis happens anew for every answer, so a new policy or prefix shows at once.
+Sources: RFC 2308 (denials), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept, never what was made of
+it: synthesis happens anew for every answer, so a new policy or prefix shows at once.
 """
 
 from struct import Struct

@@ -13,7 +13,7 @@ NOT_FOLLOWED = frozenset((RRType.CNAME, RRType.DNAME, RRType.ANY, RRType.RRSIG))
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """`links`: the aliases in order. `end`: the name where data is looked for, lower-case. `broken`: a loop, or too long."""
+    """`links`: the aliases in order. `end`: the name where the data is, lower-case. `broken`: a loop, or too long."""
 
     links: tuple[Record, ...]
     end: bytes

@@ -15,7 +15,7 @@ RULE = Rule.LOCAL_DISCOVERY
 
 
 def discovered(case: Situation) -> Reply | None:
-    """The answer for ipv4only.arpa and everything below it; None for other names, and for its DS (section 7.1, item 4)."""
+    """The answer for ipv4only.arpa and all below it; None for other names, and for its DS (section 7.1, item 4)."""
     name, question, rules = case.name, case.query.question, case.rules
     if not name.endswith(IPV4ONLY) or question.qclass != CLASS_IN:
         return None

@@ -2,6 +2,8 @@
 
 from kun_dns64.model.message import Query, Record, Response
 from kun_dns64.model.question import Rcode, RRType
+from kun_dns64.model.rules import Rules
+from kun_dns64.policy.denial import Finding
 
 # An upstream that validates tells by these that the data is bogus, not that its server is broken (RFC 8914).
 DNSSEC_ERRORS = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 27))
@@ -32,8 +34,11 @@ def covers(record: Record, rtype: int) -> bool:
     return record.rtype == RRType.RRSIG and int.from_bytes(record.rdata[:2]) == rtype
 
 
-def is_signed(response: Response, rtype: int) -> bool:
-    return any(covers(record, rtype) for record in response.answer)
+def leave_signed_alone(query: Query, rules: Rules, finding: Finding, rtype: int) -> bool:
+    """Strict mode: what is signed is not changed for a client that validates (RFC 6147 section 3)."""
+    if not (rules.strict_dnssec and query.do) or finding.response is None:
+        return False
+    return any(covers(record, rtype) for record in finding.response.answer)
 
 
 def wants_ad(query: Query) -> bool:

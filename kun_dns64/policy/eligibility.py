@@ -6,7 +6,7 @@ from kun_dns64.policy.situation import Situation
 
 
 def obstacle(case: Situation) -> Rule | None:
-    """None: synthesis is wanted. CD=1 asks for the truth as it is (RFC 6147 section 5.5, case 3, and without DO too)."""
+    """None: synthesis is wanted. CD=1 asks for the truth as it is (RFC 6147 section 5.5, case 3; without DO too)."""
     if case.query.cd:
         return Rule.NOT_FOR_CD
     if case.client is not None and not case.client.dns64:

@@ -20,7 +20,7 @@ def forwarded(
     """The upstream's answer. `kept`: what exclusion left of its data; then no signature and no AD fit it any more."""
     response = finding.response
     if response is None:
-        return failed(case, heard, finding, rule if rule is not Rule.FORWARDED else Rule.UPSTREAM_FAILED)
+        return failed(heard, finding, rule if rule is not Rule.FORWARDED else Rule.UPSTREAM_FAILED)
     query = case.query
     if query.question.qtype in MANY_TYPES:
         answer = tidy(response.answer, query)
@@ -46,7 +46,7 @@ def forwarded(
 
 
 def finish(case: Situation, used: tuple[Heard, ...], reply: Reply) -> Reply:
-    """The last touches every reply from upstream data gets: TTL cap, and the marks of stale data (RFC 8767 section 4)."""
+    """What every reply made of upstream data gets: the TTL cap, and the mark of stale data (RFC 8767 section 4)."""
     stale = any(heard.stale for heard in used)
     ede = reply.ede
     if stale:
@@ -63,11 +63,10 @@ def finish(case: Situation, used: tuple[Heard, ...], reply: Reply) -> Reply:
         reply.ad,
         ede,
         stale,
-        reply.shadow,
     )
 
 
-def failed(case: Situation, heard: Heard, finding: Finding, rule: Rule) -> Reply:
+def failed(heard: Heard, finding: Finding, rule: Rule) -> Reply:
     """SERVFAIL with the upstream's reasons, or ours (RFC 8914; RFC 9520 section 3 for an error remembered)."""
     if isinstance(heard.outcome, UpstreamFailure) and heard.outcome.kind is FailureKind.NOT_CACHED:
         return not_recursive()

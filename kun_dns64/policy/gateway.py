@@ -10,7 +10,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """`prefixes` to embed in. `clamp`: answers live at most CLAMP_S. `stop`: no synthesis. `group`: upstreams to ask."""
+    """`prefixes` to embed in. `clamp`: answers live CLAMP_S at most. `stop`: no synthesis. `group`: the upstreams."""
 
     pool: str
     prefixes: tuple[Prefix, ...]

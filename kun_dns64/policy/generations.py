@@ -1,8 +1,8 @@
 """A bounded store that forgets what was not used lately, in constant time and with nothing added to each entry.
 
-Two dictionaries: entries are made in the young one and moved there when used; when it holds half of what is allowed, the
-young becomes the old, and what stood in the old unused is forgotten a few entries at a time. So whatever was used within
-the last half of the capacity stays. (An LRU list would cost every entry 64 octets and the collector a walk over all.)
+Two dictionaries: entries are made in the young one and moved there when used; when it holds half of what is allowed,
+the young becomes the old, and what stood in the old unused is forgotten a few entries at a time. So whatever was used
+within the last half of the capacity stays. (An LRU list would cost each entry 64 octets, and the collector a walk.)
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What leaves here is tidy: data on the chain only, aliases first, no duplicates, one TTL per RRset (RFC 2181 section 5)."""
+"""What leaves here is tidy: only data on the chain, aliases first, no duplicates, one TTL per RRset (RFC 2181)."""
 
 from kun_dns64.model.message import Query, Record, Response
 from kun_dns64.model.question import RRType
@@ -20,7 +20,7 @@ def one_ttl(rrset: Records) -> Records:
 
 
 def answer_section(query: Query, chain: Chain, data: Records, received: Records, data_signed: bool = True) -> Records:
-    """Aliases, each with its signatures, then the data with its own. `received`: where the signatures are looked for."""
+    """Aliases, each with its signatures, then the data with its own. `received`: where the signatures are."""
     signatures = [record for record in received if record.rtype == RRType.RRSIG] if query.do else []
     data = one_ttl(data)
     if not signatures:

@@ -1,4 +1,4 @@
-"""How long answers live: RFC 6147 section 5.1.7, RFC 2308 sections 3 and 5, RFC 2181 section 5.2, RFC 8767 section 4."""
+"""How long answers live (RFC 6147 section 5.1.7, RFC 2308 sections 3 and 5, RFC 2181 section 5.2, RFC 8767)."""
 
 from dataclasses import replace
 

@@ -53,7 +53,7 @@ def _whole_address(case: Situation, heard: tuple[Heard, ...], zone: ReverseZone,
 def _from_target(case: Situation, heard: Heard, zone: ReverseZone, finding: Finding, target: bytes) -> Reply:
     response = finding.response
     if finding.kind is Kind.ERROR or response is None:
-        return failed(case, heard, finding, Rule.UPSTREAM_FAILED)
+        return failed(heard, finding, Rule.UPSTREAM_FAILED)
     if finding.kind is not Kind.DATA:
         lifetime = denial_lifetime(response)
         ttl = LOCAL_S if lifetime is None else min(LOCAL_S, lifetime)

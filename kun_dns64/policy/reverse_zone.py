@@ -42,7 +42,7 @@ def _at_label(name: bytes, start: int) -> bool:
 
 
 def nibbles_below(name: bytes, zone: ReverseZone) -> str | None:
-    """The nibbles of the whole address as far as the name gives them, leftmost first; None where no such name can be."""
+    """The nibbles of the address as far as the name gives them, leftmost first; None where no such name can be."""
     below = name[: len(name) - len(zone.apex)]
     if len(below) % 2 or any(below[place : place + 2] not in _NIBBLES for place in range(0, len(below), 2)):
         return None

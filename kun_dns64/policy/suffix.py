@@ -66,7 +66,7 @@ class SuffixSet:
 
 
 def build_suffix_set(lists: Mapping[str, Iterable[str]]) -> tuple[SuffixSet, list[Fault]]:
-    """Pool name to lines: one suffix a line, `#` begins a comment. Every bad line is a fault (the first 20 are told)."""
+    """Pool name to lines: one suffix a line, `#` begins a comment. Every bad line is a fault; 20 are told."""
     pairs: list[int] = []
     faults: list[Fault] = []
     for index, (pool, lines) in enumerate(lists.items()):

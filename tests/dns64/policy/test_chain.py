@@ -1,21 +1,25 @@
 """CNAME and DNAME chains around synthesis (RFC 6147 section 5.1.5, RFC 1034, RFC 6672)."""
 
+# ruff: noqa: E501 - a row stays on one line
+
+import itertools
 from typing import NamedTuple
 
 import pytest
 
-from ..world import RULES, Outcome, answer, bare_nodata, error, nodata, nxdomain, query, run, wire_name
-from ..world import rules as changed_rules
 from kun_dns64.model.question import Question
 from kun_dns64.model.rules import Zone, ZoneMode
 from kun_dns64.policy.chain import MAX_LINKS, follow
+
+from ..world import RULES, Outcome, answer, bare_nodata, error, nodata, nxdomain, query, run, wire_name
+from ..world import rules as changed_rules
 
 X33 = "x {} AAAA 2002:c633:6440::c000:221"
 
 
 def links(count: int) -> str:
     names = ["w", *(f"c{n}" for n in range(1, count)), "x"]
-    return "\n".join(f"{a} 30 CNAME {b}" for a, b in zip(names, names[1:], strict=False))
+    return "\n".join(f"{a} 30 CNAME {b}" for a, b in itertools.pairwise(names))
 
 
 class Row(NamedTuple):

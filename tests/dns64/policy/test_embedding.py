@@ -1,16 +1,19 @@
 """Which prefix, which addresses: RFC 6052, RFC 6147 sections 5.1.7 and 5.2."""
 
+
+
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..world import NEVER, P, answer, nodata, prefix, query, run
-from ..world import rules as changed_rules
 from kun_base.prefix import WELL_KNOWN
 from kun_dns64.model.rules import Mapping, Rules
 from kun_dns64.policy.mapping import EmbeddingTable
+
+from ..world import NEVER, P, answer, nodata, prefix, query, run
+from ..world import rules as changed_rules
 
 
 def lines(ipv4: str, under: Rules, owner: str = "w") -> list[str]:
@@ -40,14 +43,29 @@ WKP = changed_rules(prefixes=(WELL_KNOWN,))
 
 @pytest.mark.parametrize(
     "ipv4",
-    "10.1.2.3 100.64.0.1 127.0.0.1 169.254.1.1 172.16.5.5 192.0.2.33 192.168.1.1 198.18.0.1 198.51.100.7 203.0.113.9 "
-    "240.0.0.1 255.255.255.255 0.0.0.0 192.0.0.1 192.0.0.170".split(),
+    [
+        "10.1.2.3",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.1.1",
+        "172.16.5.5",
+        "192.0.2.33",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.51.100.7",
+        "203.0.113.9",
+        "240.0.0.1",
+        "255.255.255.255",
+        "0.0.0.0",
+        "192.0.0.1",
+        "192.0.0.170",
+    ],
 )
 def test_the_well_known_prefix_carries_no_nonglobal_ipv4(ipv4: str) -> None:
     assert lines(ipv4, WKP) == []
 
 
-@pytest.mark.parametrize("ipv4", "8.8.8.8 192.0.0.9 192.0.0.10 192.31.196.1 192.52.193.1 192.175.48.1".split())
+@pytest.mark.parametrize("ipv4", ["8.8.8.8", "192.0.0.9", "192.0.0.10", "192.31.196.1", "192.52.193.1", "192.175.48.1"])
 def test_the_well_known_prefix_carries_global_ipv4(ipv4: str) -> None:
     assert len(lines(ipv4, WKP)) == 1
 
@@ -62,7 +80,9 @@ def test_never_unicast_is_dropped_from_a_mixed_set() -> None:
     assert lines("0.0.0.0 192.0.2.33", changed_rules()) == ["2002:c633:6440::c000:221"]
 
 
-@pytest.mark.parametrize("ipv4", "0.0.0.0 127.0.0.1 169.254.169.254 224.0.0.1 255.255.255.255 198.51.100.64".split())
+@pytest.mark.parametrize(
+    "ipv4", ["0.0.0.0", "127.0.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255", "198.51.100.64"]
+)
 def test_only_denied_addresses_are_nodata_with_the_aaaas_soa(ipv4: str) -> None:
     got = run(query("w", "AAAA"), {"w AAAA": nodata(), "w A": answer(f"w 60 A {ipv4}")})
     assert (got.rcode, got.lines, got.edes, got.rule) == ("NOERROR", [], [17], "ipv4-denied")

@@ -1,5 +1,7 @@
 """Real AAAA that count as absent (RFC 6147 section 5.1.4)."""
 
+# ruff: noqa: E501 - a row stays on one line
+
 from typing import NamedTuple
 
 import pytest

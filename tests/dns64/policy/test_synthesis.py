@@ -1,10 +1,13 @@
 """What an AAAA question gets, by what upstream said about AAAA and A. Ids carry number and section of the case list."""
 
+# ruff: noqa: E501 - a row stays on one line
+
 from typing import NamedTuple
 
 import pytest
 
 from kun_dns64.model.step import FailureKind
+
 from ..world import Outcome, answer, bare_nodata, error, lost, nodata, nxdomain, query, run
 
 S33 = "w {} AAAA 2002:c633:6440::c000:221"
