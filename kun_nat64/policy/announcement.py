@@ -149,7 +149,8 @@ def _failed(known: Decision, seen: Evidence, rules: AnnounceRules) -> Judgement:
 
 def _unproven(known: Decision, seen: Evidence, rules: AnnounceRules, now: float) -> Judgement:
     if known.standing is Standing.OUT:
-        return Standing.OUT, Reason.UNPROVEN if known.proven else Reason.STARTING
+        lost = known.proven or known.reason is Reason.UNPROVEN
+        return Standing.OUT, Reason.UNPROVEN if lost else Reason.STARTING
     if not known.proven and now - known.since < rules.adopt_s:
         return known.standing, known.reason
     if not seen.fleet.configured or not rules.never_withdraw_last:

@@ -37,6 +37,10 @@ def _after_one(change: Change, facts: Facts) -> Facts:
     if isinstance(fact, Pool4):
         return _after_ports(change.action, fact, facts)
     held = {one.key: one for one in facts}
+    if isinstance(fact, BgpPath):
+        # gobgp: adding replaces, removing what is not there does nothing.
+        rest = facts - {held[fact.key]} if fact.key in held else facts
+        return rest if change.action is Action.REMOVE else rest | {fact}
     if change.action is Action.ADD:
         assert fact.key not in held, f"{fact} is there already"
         assert _container_exists(fact, held), f"{fact} has nowhere to be"

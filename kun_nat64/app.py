@@ -1,0 +1,224 @@
+"""Wiring: the running agent, from its start to its stop."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from kun_base.errors import ConfigError
+from kun_base.journal import Journal
+from kun_base.notify import notify, watchdog_interval_s
+from kun_nat64.admin import Admin
+from kun_nat64.announcer import Announcer
+from kun_nat64.config.load import load
+from kun_nat64.cycle import Cycle
+from kun_nat64.drivers import runfiles
+from kun_nat64.drivers.canary import Canary, Prober
+from kun_nat64.drivers.deadman import DeadMan
+from kun_nat64.drivers.fleet import FleetWatch
+from kun_nat64.drivers.machine import Machine
+from kun_nat64.drivers.preflight import missing_for_changes
+from kun_nat64.model.drain import Drain
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.health import ProbeResult
+from kun_nat64.model.host import Host
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.oneshot import withdraw_paths
+from kun_nat64.probing import Probing, pause
+from kun_nat64.sessions import SessionCount
+from kun_nat64.state import State
+from kun_nat64.version import version
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    config: Path
+    run_dir: Path
+
+
+class Agent:
+    """The parts and how they wake each other. `host` and `prober` are what the tests replace."""
+
+    def __init__(self, spec: AgentSpec, options: Options, host: Host, journal: Journal) -> None:
+        self.options, self.host, self.journal = options, host, journal
+        self.stop = asyncio.Event()
+        self.state = State(spec, journal, now=time.monotonic(), wall=time.time)
+        self.announcer = Announcer(self.state, host)
+        self.cycle = Cycle(self.state, host, self.announcer.poke)
+        self.sessions = SessionCount(self.state, host)
+        self.admin = Admin(self.state, self.set_drain)
+        self.fleet = FleetWatch(spec.fleet.members, spec.fleet.timeout_s)
+        self.probing = Probing(self.state, self._prober())
+        self.state.wake_announcer = self.announcer.poke
+        self.state.wake_cycle = self.cycle.wake
+
+    def _prober(self) -> Prober:
+        spec = self.state.spec
+        return Canary(spec.health, spec.gateway.pool6, self._heard)
+
+    def _heard(self, result: ProbeResult) -> None:
+        self.state.hear(result, now=time.monotonic())
+        self.state.evaluate(now=time.monotonic())
+
+    def set_drain(self, drain: Drain, keep: bool) -> str | None:
+        """Acts on a drain at once, and stores it; what could not be stored is said and does not stop it."""
+        before, self.state.drain = self.state.drain, drain
+        if before.phase is not drain.phase:
+            self.journal.info("drain", phase=drain.phase, was=before.phase, why=drain.why or None)
+        problem = self._store(drain) if keep else None
+        self.state.evaluate(now=time.monotonic())
+        self.sessions.wake()
+        return problem
+
+    def _store(self, drain: Drain) -> str | None:
+        try:
+            runfiles.save_drain(self.options.run_dir, drain)
+        except OSError as error:
+            problem = f"the drain is in force, but will not survive a restart of the agent: {error}"
+            self.state.warnings["run-dir"] = problem
+            self.journal.error("drain", failed=problem)
+            return problem
+        self.state.warnings.pop("run-dir", None)
+        return None
+
+    def withdraw_apart(self) -> None:
+        """The dead-man's act: in its own thread, with an event loop and drivers of its own, since ours hangs."""
+        try:
+            asyncio.run(withdraw_paths(self.state.spec))
+        except DriverError as error:
+            self.journal.error("dead-man", failed=str(error))
+
+    def reload(self) -> None:
+        """Takes the file anew. A bad one changes nothing, and stands among the warnings until a good one comes."""
+        old = self.state.spec
+        try:
+            spec = load(self.options.config)
+        except ConfigError as error:
+            self.state.warnings["config"] = f"the file is wrong, the old one stays in force: {error}"
+            self.journal.error("reload", failed=str(error))
+            return
+        self.state.warnings.pop("config", None)
+        if spec.admin != old.admin:
+            self.state.warnings["config"] = "a new [admin] listen takes force at the next start"
+        self.state.take(spec)
+        self.host.take(spec)
+        if (spec.health, spec.gateway.pool6) != (old.health, old.gateway.pool6):
+            self.probing.replace(self._prober())
+        if spec.fleet != old.fleet:
+            self.fleet.take(spec.fleet.members, spec.fleet.timeout_s)
+        self.journal.info("reload", changed=spec != old)
+        self.cycle.wake()
+
+
+async def serve(agent: Agent) -> None:
+    """Runs until `agent.stop`. The data plane and the announcement stay as they are: a restart disturbs no flow."""
+    agent.state.drain = runfiles.load_drain(agent.options.run_dir)
+    dead_man = DeadMan(agent.withdraw_apart)
+    await _start_admin(agent)
+    dead_man.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in (
+                agent.cycle.run(agent.stop),
+                agent.probing.run(agent.stop),
+                agent.announcer.run(agent.stop),
+                agent.sessions.run(agent.stop),
+                _watch_fleet(agent),
+                _beat(agent, dead_man),
+                _say_ready(agent),
+                _end(agent),
+            ):
+                group.create_task(work)
+    finally:
+        dead_man.close()
+        await agent.admin.close()
+        await agent.fleet.close()
+        agent.host.close()
+
+
+async def _start_admin(agent: Agent) -> None:
+    """Without its admin port the agent goes on: the port is for people, the gateway is for the pods."""
+    spec = agent.state.spec.admin
+    control = agent.options.run_dir / runfiles.CONTROL
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            control.unlink()
+        await agent.admin.start(spec.host, spec.port, str(control))
+        control.chmod(0o600)
+    except OSError as error:
+        agent.state.warnings["admin"] = f"the admin port does not work: {error}"
+        agent.journal.error("admin", listen=f"{spec.host}:{spec.port}", failed=str(error))
+
+
+async def _watch_fleet(agent: Agent) -> None:
+    while not agent.stop.is_set():
+        agent.state.fleet = await agent.fleet.look()
+        agent.state.evaluate(now=time.monotonic())
+        await pause(agent.state.spec.fleet.poll_s, agent.stop)
+
+
+async def _beat(agent: Agent, dead_man: DeadMan) -> None:
+    """Life signs, for our own dead-man's switch and for systemd's watchdog."""
+    interval_s = min(0.5, watchdog_interval_s() or 0.5)
+    while not agent.stop.is_set():
+        dead_man.beat()
+        notify("WATCHDOG=1")
+        if dead_man.sprung:
+            dead_man.sprung = 0
+            agent.state.speaker.told = None
+            agent.journal.error("dead-man", why="the agent hung; the path was withdrawn until it moved again")
+            agent.announcer.poke()
+        await pause(interval_s, agent.stop)
+
+
+async def _say_ready(agent: Agent) -> None:
+    """Ready means: looked at the machine once. Whether to send traffic here is /readyz's business."""
+    while agent.state.machine.turns == 0 and not agent.stop.is_set():
+        await pause(0.05, agent.stop)
+    agent.journal.info("ready", name=agent.state.spec.gateway.name, version=version(), pid=os.getpid())
+    notify("READY=1", f"STATUS=VIP {agent.state.spec.gateway.vip}")
+
+
+async def _end(agent: Agent) -> None:
+    """Wakes everybody who sleeps when it is time to stop."""
+    await agent.stop.wait()
+    notify("STOPPING=1")
+    agent.journal.info("stopping", standing=agent.state.decision.standing, kept="data plane and announcement")
+    agent.cycle.wake()
+    agent.announcer.poke()
+    agent.sessions.wake()
+
+
+async def _run(spec: AgentSpec, options: Options, journal: Journal) -> None:
+    agent = Agent(spec, options, Machine(spec), journal)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.stop.set)
+    loop.add_signal_handler(signal.SIGHUP, agent.reload)
+    await serve(agent)
+
+
+def main(options: Options) -> int:
+    """The exit code of `kun-nat64 run`. Raises ConfigError."""
+    spec = load(options.config)
+    journal = Journal("kun-nat64", as_json=spec.log.as_json, level=spec.log.level)
+    lock = runfiles.Lock(options.run_dir)
+    try:
+        lock.take()
+    except runfiles.AlreadyRunning as error:
+        journal.error("start", failed=str(error), remedy=f"one agent per gateway: `kill {error.pid}` ends the other")
+        return 1
+    except OSError as error:
+        journal.error("start", failed=str(error), remedy="run it as root, or give another --run-dir")
+        return 1
+    missing = [f"{each.what}: {each.remedy}" for each in missing_for_changes()]
+    for line in missing:
+        journal.error("start", missing=line)
+    if missing:
+        return 1
+    asyncio.run(_run(spec, options, journal))
+    lock.release()
+    return 0

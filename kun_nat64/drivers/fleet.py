@@ -1,0 +1,62 @@
+"""Asks the other gateways how they are, over their admin ports."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from kun_nat64.formats import memberstatus
+from kun_nat64.model.fleet import Fleet, Member
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+LARGEST_STATUS = 1 << 20
+
+
+class FleetWatch:
+    """`look` asks all members at once. One that does not answer in time is not part of the fleet that is returned."""
+
+    def __init__(self, members: tuple[str, ...], timeout_s: float) -> None:
+        self.take(members, timeout_s)
+        self._session: ClientSession | None = None
+
+    def take(self, members: tuple[str, ...], timeout_s: float) -> None:
+        self._members, self._timeout_s = members, timeout_s
+        self.problems: dict[str, str] = {}
+
+    async def look(self) -> Fleet:
+        if not self._members:
+            return Fleet()
+        found = await asyncio.gather(*(self._ask(url) for url in self._members))
+        return Fleet(len(self._members), tuple(member for member in found if member is not None))
+
+    async def _ask(self, url: str) -> Member | None:
+        from aiohttp import ClientError
+
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                member = await self._fetch(url)
+        except (ClientError, OSError, TimeoutError, ValueError) as error:
+            self.problems[url] = str(error) or type(error).__name__
+            return None
+        self.problems.pop(url, None)
+        return member
+
+    async def _fetch(self, url: str) -> Member:
+        from aiohttp import ClientSession, TCPConnector
+
+        if self._session is None:
+            self._session = ClientSession(connector=TCPConnector(limit_per_host=1))
+        # The answer is about now or earlier: the time of asking never makes it look fresher than it is.
+        asked_at = time.monotonic()
+        async with self._session.get(f"{url.rstrip('/')}/status", allow_redirects=False) as answer:
+            if answer.status != 200:
+                raise ValueError(f"HTTP status {answer.status}")
+            if (answer.content_length or 0) > LARGEST_STATUS:
+                raise ValueError("status is too large")
+            return memberstatus.parse(await answer.json(content_type=None), url, seen_at=asked_at)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

@@ -1,0 +1,86 @@
+"""Files of the run directory: the lock that keeps two agents apart, and the drain that outlives an agent."""
+
+import contextlib
+import fcntl
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kun_nat64.model.drain import SERVING, Drain, Phase
+
+LOCK, DRAIN, CONTROL = "agent.lock", "drain.json", "control.sock"
+
+
+class AlreadyRunning(Exception):
+    """Another agent holds the lock; `pid` is what it wrote there ("" when it did not get that far)."""
+
+    def __init__(self, pid: str) -> None:
+        self.pid = pid
+        super().__init__(f"an agent is running already (pid {pid or 'unknown'})")
+
+
+class Lock:
+    """Held from `take` to the end of the process, however it ends: the kernel lets go of flock(2) then."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / LOCK
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """Raises AlreadyRunning, or OSError where the directory cannot be made or written."""
+        self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.read(descriptor, 32).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise AlreadyRunning(pid) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def running_pid(run_dir: Path) -> int | None:
+    """The agent that holds the lock, or None."""
+    try:
+        descriptor = os.open(run_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 32).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def load_drain(run_dir: Path) -> Drain:
+    """What an earlier agent wrote. A file that is missing or makes no sense is no drain."""
+    try:
+        data: Any = json.loads((run_dir / DRAIN).read_text())
+        return Drain(Phase(data["phase"]), float(data["since"]), str(data["why"]), ended=str(data["ended"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return SERVING
+
+
+def save_drain(run_dir: Path, drain: Drain) -> None:
+    """Whole or not at all. Raises OSError."""
+    path = run_dir / DRAIN
+    if drain.phase is Phase.SERVING:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        return
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(asdict(drain)))
+    fresh.replace(path)

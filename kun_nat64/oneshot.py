@@ -1,0 +1,182 @@
+"""Commands that look or change once: plan, apply, teardown, withdraw."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kun_nat64.announcer import changes_for
+from kun_nat64.config.load import load
+from kun_nat64.drivers import runfiles
+from kun_nat64.drivers.machine import Machine
+from kun_nat64.drivers.preflight import Missing, missing_for_changes
+from kun_nat64.model.announcement import WITHDRAWN
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.facts import BgpPath, Facts
+from kun_nat64.model.host import Host
+from kun_nat64.model.observation import Observation
+from kun_nat64.model.plan import Plan, Refusal
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.cuts import may_cut
+from kun_nat64.policy.desired import after_teardown, desired, scope
+from kun_nat64.policy.diff import plan
+from kun_nat64.policy.guard import Circumstances, guard
+from kun_nat64.policy.order import batches
+
+DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
+
+
+def show_plan(config: Path, run_dir: Path, *, as_json: bool) -> int:
+    spec = load(config)
+    if _lacking(missing_for_changes()):
+        return FAILED
+    todo, refusals, seen = asyncio.run(_planned(spec))
+    if as_json:
+        print(json.dumps(_as_data(todo, refusals), indent=1))
+    else:
+        _print_plan(todo, refusals)
+    for area, error in seen.failures.items():
+        print(f"not looked at: {area}: {error}", file=sys.stderr)
+    if refusals:
+        return REFUSED
+    return CHANGES if todo else FAILED if seen.failures else DONE
+
+
+def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
+    spec = load(config)
+    if _lacking(missing_for_changes()):
+        return FAILED
+    pid = runfiles.running_pid(run_dir)
+    if pid is not None and not force:
+        print(
+            f"the agent (pid {pid}) keeps this gateway as its file says; `kill -HUP {pid}` makes it read the file "
+            "again, `apply --force` applies what its guard refuses",
+            file=sys.stderr,
+        )
+        return FAILED
+    return asyncio.run(_apply(spec, force=force))
+
+
+def tear_down(config: Path, run_dir: Path) -> int:
+    spec = load(config)
+    if _lacking(missing_for_changes()):
+        return FAILED
+    pid = runfiles.running_pid(run_dir)
+    if pid is not None:
+        print(f"the agent (pid {pid}) would set everything up again: `systemctl stop kun-nat64` first", file=sys.stderr)
+        return FAILED
+    return asyncio.run(_tear_down(spec))
+
+
+def withdraw_now(config: Path) -> int:
+    spec = load(config)
+    try:
+        asyncio.run(withdraw_paths(spec))
+    except DriverError as error:
+        print(f"not withdrawn: {error}", file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+async def withdraw_paths(spec: AgentSpec) -> None:
+    """Raises DriverError."""
+    host = Machine(spec)
+    try:
+        await host.apply(changes_for(spec, WITHDRAWN))
+    finally:
+        host.close()
+
+
+async def _planned(spec: AgentSpec) -> tuple[Plan, tuple[Refusal, ...], Observation]:
+    host = Machine(spec)
+    try:
+        return await planned(spec, host)
+    finally:
+        host.close()
+
+
+async def planned(spec: AgentSpec, host: Host) -> tuple[Plan, tuple[Refusal, ...], Observation]:
+    """The plan to the desired state. Paths in BGP stay as they are: only the agent has the proof to announce."""
+    seen = await host.observe(scope(spec))
+    wanted = desired(spec, WITHDRAWN) | _own_paths(seen.facts, spec)
+    todo = plan(wanted, seen)
+    if may_cut(todo.changes):
+        # Where they cannot be counted, the plan says that their number is not known.
+        with contextlib.suppress(DriverError):
+            todo = plan(wanted, seen, await host.traffic(spec.nat64.instance))
+    return todo, guard(todo, spec.guard, Circumstances(other_exit=False, foreign=seen.foreign)), seen
+
+
+def _own_paths(facts: Facts, spec: AgentSpec) -> Facts:
+    return frozenset(fact for fact in facts if isinstance(fact, BgpPath) and fact.prefix in spec.bgp.prefixes)
+
+
+async def _apply(spec: AgentSpec, *, force: bool) -> int:
+    host = Machine(spec)
+    try:
+        todo, refusals, _ = await planned(spec, host)
+        against = [refusal for refusal in refusals if not (force and refusal.forcible)]
+        if against:
+            _print_plan(todo, against)
+            return REFUSED
+        return await _carry_out(todo, host, spec)
+    finally:
+        host.close()
+
+
+async def _carry_out(todo: Plan, host: Host, spec: AgentSpec) -> int:
+    for batch in batches(todo.changes):
+        try:
+            await host.apply(batch)
+        except DriverError as error:
+            print(f"failed: {error}", file=sys.stderr)
+            rest, _, _ = await planned(spec, host)
+            print(f"what is still to be done:\n{rest}", file=sys.stderr)
+            return FAILED
+        for change in batch:
+            print(change)
+    return DONE
+
+
+async def _tear_down(spec: AgentSpec) -> int:
+    host = Machine(spec)
+    try:
+        seen = await host.observe(scope(spec))
+        target = after_teardown(frozenset(), seen.facts)
+        todo = plan(target, seen)
+        return await _carry_out(todo, host, spec)
+    finally:
+        host.close()
+
+
+def _lacking(missing: Sequence[Missing]) -> bool:
+    for each in missing:
+        print(each, file=sys.stderr)
+    return bool(missing)
+
+
+def _as_data(todo: Plan, refusals: Sequence[Refusal]) -> dict[str, object]:
+    return {
+        "checksum": todo.checksum,
+        "changes": [
+            {"action": change.action, "object": "/".join(change.fact.key), "fact": str(change.fact),
+             "before": None if change.before is None else str(change.before)}
+            for change in todo.changes
+        ],
+        "cuts": [{"flows": cut.flows, "reason": cut.reason} for cut in todo.cuts],
+        "refused": [{"kind": each.kind, "reason": each.reason, "forcible": each.forcible} for each in refusals],
+        "unknown": list(todo.unknown),
+    }  # fmt: skip
+
+
+def _print_plan(todo: Plan, refusals: Sequence[Refusal]) -> None:
+    if not todo:
+        print("nothing to change")
+        return
+    print(todo)
+    print(f"{len(todo.changes)} changes, checksum {todo.checksum}")
+    for refusal in refusals:
+        hint = "" if not refusal.forcible else " (`apply --force` does it all the same)"
+        print(f"refused: {refusal}{hint}", file=sys.stderr)

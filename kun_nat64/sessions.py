@@ -1,0 +1,90 @@
+"""Counts what flows through the translator: for the metrics, for the pool's use, and for the end of a drain."""
+
+import asyncio
+import time
+from collections import Counter
+from ipaddress import IPv4Address
+
+from kun_nat64.model.drain import Phase
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.host import Host
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy import drain
+from kun_nat64.policy.drain import Ages
+from kun_nat64.policy.probepath import probe_source
+from kun_nat64.state import State
+
+DRAIN_S = 1.0
+# Counting many sessions costs time: it may take one part in this many.
+SHARE = 200
+
+
+class SessionCount:
+    def __init__(self, state: State, host: Host) -> None:
+        self._state, self._host = state, host
+        self._ages: Ages = {}
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._woken.clear()
+            begun = time.monotonic()
+            await self.count()
+            await self._rest(time.monotonic() - begun)
+
+    async def count(self) -> None:
+        state = self._state
+        try:
+            traffic = await self._host.traffic(state.spec.nat64.instance)
+        except DriverError as error:
+            if str(error) != str(state.flow.failed):
+                state.journal.warning("sessions", failed=str(error))
+            state.flow.failed = error
+            return
+        self._take(traffic, time.monotonic())
+
+    def _take(self, traffic: Traffic, now: float) -> None:
+        state, flow = self._state, self._state.flow
+        flow.ports = port_use(traffic, state.spec)
+        traffic = without_probes(traffic, state.spec)
+        live = drain.live_tcp(traffic)
+        self._ages = drain.first_seen(self._ages, live, now=now)
+        flow.counted_at, flow.failed = now, None
+        flow.tcp, flow.sessions, flow.bindings = len(live), len(traffic.sessions), len(traffic.bindings)
+        flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
+        if state.drain.phase is Phase.DRAINING:
+            state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
+            state.evaluate(now=now)
+
+    async def _rest(self, cost_s: float) -> None:
+        draining = self._state.drain.phase is Phase.DRAINING
+        pause = max(DRAIN_S if draining else self._state.spec.nat64.session_poll_s, cost_s * (5 if draining else SHARE))
+        try:
+            async with asyncio.timeout(pause):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+
+def without_probes(traffic: Traffic, spec: AgentSpec) -> Traffic:
+    """What the pods do, without what the canary does."""
+    canary = probe_source(spec)
+    return Traffic(
+        tuple(one for one in traffic.bindings if one.inside.address != canary),
+        tuple(one for one in traffic.sessions if one.inside.address != canary),
+    )
+
+
+def port_use(traffic: Traffic, spec: AgentSpec) -> dict[tuple[str, str], tuple[int, int]]:
+    """(address, protocol) to (used, total) for everything in pool4."""
+    used: Counter[tuple[IPv4Address, str]] = Counter()
+    used.update((one.outside.address, str(one.protocol)) for one in traffic.bindings)
+    total: Counter[tuple[IPv4Address, str]] = Counter()
+    for part in spec.nat64.pool4:
+        for protocol in part.protocols:
+            total[part.address, str(protocol)] += part.last_port - part.first_port + 1
+    return {(str(address), protocol): (used[address, protocol], count) for (address, protocol), count in total.items()}

@@ -1,0 +1,207 @@
+"""What the running agent knows, in one place. Every part writes its own fields; the decision is made here."""
+
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kun_base.journal import Journal
+from kun_nat64.model.announcement import Announcement
+from kun_nat64.model.drain import SERVING, Drain
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.fleet import ALONE, Fleet
+from kun_nat64.model.health import ProbeResult, Verdict
+from kun_nat64.model.observation import Observation
+from kun_nat64.model.plan import Plan, Refusal
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import WORDS, Reason, Standing
+from kun_nat64.policy import announcement, drain, health
+from kun_nat64.policy.announcement import AnnounceRules, Decision, Evidence
+from kun_nat64.policy.drain import DrainRules
+from kun_nat64.policy.health import Health, HealthRules
+from kun_nat64.policy.holddown import HoldDownRules
+
+REMEMBERED_CHANGES = 50
+LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+TURN_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass
+class Buckets:
+    """A histogram: `counts[i]` values up to `bounds[i]` and above the one before, the last one for all larger."""
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+@dataclass
+class Machine:
+    """The last look at the machine and what came of it."""
+
+    seen: Observation | None = None
+    seen_at: float = 0.0
+    took_s: float = 0.0
+    turns: int = 0
+    plan: Plan = field(default_factory=Plan)
+    refusals: tuple[Refusal, ...] = ()
+    failed: DriverError | None = None
+    hard: tuple[Reason, ...] = ()
+    mended: Counter[str] = field(default_factory=Counter)
+    durations: Buckets = field(default_factory=lambda: Buckets(TURN_BOUNDS))
+    settled: bool = False
+
+
+@dataclass
+class Speaker:
+    """What we last told BGP: `told` None until the first success. `failed`: why the last attempt did not work."""
+
+    told: Announcement | None = None
+    told_at: float = 0.0
+    failed: DriverError | None = None
+
+
+@dataclass
+class Flow:
+    """What flows through the translator at the last count; the canary's own sessions are not in it."""
+
+    counted_at: float | None = None
+    tcp: int = 0
+    sessions: int = 0
+    bindings: int = 0
+    oldest_tcp_s: float | None = None
+    ports: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    failed: DriverError | None = None
+
+    @property
+    def pool_use(self) -> float | None:
+        """The fullest address and protocol, from 0 to 1; None until counted."""
+        return max((used / total for used, total in self.ports.values() if total), default=None)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One change of standing, for people to read later. `at`: wall clock."""
+
+    at: float
+    standing: Standing
+    reason: Reason
+
+
+class State:
+    """`wake_announcer` and `wake_cycle` are called when the standing changes."""
+
+    def __init__(self, spec: AgentSpec, journal: Journal, *, now: float, wall: Callable[[], float]) -> None:
+        self.journal, self._wall = journal, wall
+        self.started_at = now
+        self.machine, self.speaker, self.flow = Machine(), Speaker(), Flow()
+        self.fleet: Fleet = ALONE
+        self.drain: Drain = SERVING
+        self.turns: deque[Turn] = deque(maxlen=REMEMBERED_CHANGES)
+        self.falls_total = 0
+        self.warnings: dict[str, str] = {}
+        self.probes: Counter[tuple[str, str]] = Counter()
+        self.latencies: dict[str, Buckets] = {}
+        self.wake_announcer: Callable[[], None] = _nothing
+        self.wake_cycle: Callable[[], None] = _nothing
+        self.health: Health = health.start(spec.health.targets)
+        self.decision: Decision = announcement.adopted(None, announce_rules(spec), now=now)
+        self.verdict = Verdict.UNPROVEN
+        self.take(spec)
+
+    def take(self, spec: AgentSpec) -> None:
+        """Lets a new configuration take force; targets that stay keep what is known of them."""
+        self.spec = spec
+        self.health_rules, self.announce_rules = health_rules(spec), announce_rules(spec)
+        self.drain_rules = DrainRules(spec.drain.grace_s, spec.drain.tcp_sessions_left)
+        known = {one.target: one for one in self.health.targets}
+        fresh = health.start(spec.health.targets)
+        self.health = Health(tuple(known.get(one.target, one) for one in fresh.targets))
+
+    def hear(self, result: ProbeResult, *, now: float) -> None:
+        name = str(result.target)
+        self.probes[name, result.symptom] += 1
+        if result.latency_s is not None:
+            self.latencies.setdefault(name, Buckets(LATENCY_BOUNDS)).add(result.latency_s)
+        before = self.health
+        self.health = health.heard(before, result, self.health_rules, now=now)
+        was, is_ = before.of(result.target).state, self.health.of(result.target).state
+        if was is not is_:
+            self.journal.info(
+                "target", target=name, state=is_, was=was, symptom=result.symptom, detail=result.detail or None
+            )
+
+    def evaluate(self, *, now: float) -> None:
+        """Decides anew. Cheap: it is called for every probe, look, answer of a member, and with time itself."""
+        self.drain = drain.progressed(self.drain, self.drain_rules, now=self._wall())
+        self.verdict = health.verdict(self.health, self.health_rules, now=now)
+        dead = set(health.dead_kinds(self.health))
+        evidence = Evidence(
+            verdict=self.verdict,
+            hard=self.machine.hard,
+            fleet=self.fleet,
+            phase=self.drain.phase,
+            dead_targets=tuple(one.target for one in self.health.targets if one.target.kind in dead),
+            pool_use=self.flow.pool_use,
+        )
+        before, self.decision = (
+            self.decision,
+            announcement.decide(self.decision, evidence, self.announce_rules, now=now),
+        )
+        if (before.standing, before.reason) != (self.decision.standing, self.decision.reason):
+            self._tell(before, now)
+
+    def _tell(self, before: Decision, now: float) -> None:
+        after = self.decision
+        self.turns.append(Turn(self._wall(), after.standing, after.reason))
+        self.journal.info(
+            "announcement",
+            standing=after.standing,
+            was=before.standing,
+            reason=after.reason,
+            words=WORDS[after.reason],
+            back_in_s=None if after.back_at is None else round(after.back_at - now, 1),
+        )
+        if before.standing is not after.standing:
+            self.falls_total += after.falls.count > before.falls.count
+            self.wake_announcer()
+            self.wake_cycle()
+
+    @property
+    def announcement(self) -> Announcement:
+        return announcement.announcement_of(self.decision.standing, self.announce_rules)
+
+    def adopt(self, found: Announcement | None, *, now: float) -> None:
+        self.decision = announcement.adopted(found, self.announce_rules, now=now)
+
+
+def _nothing() -> None:
+    return None
+
+
+def health_rules(spec: AgentSpec) -> HealthRules:
+    # Longer than it takes to mend a probe namespace that somebody removed: that alone must not withdraw anything.
+    proof_s = max(5.0, 2.5 * spec.gateway.observe_s, (spec.health.fall + 1) * spec.health.interval_s)
+    return HealthRules(spec.health.fall, spec.health.rise, spec.health.quorum, proof_s)
+
+
+def announce_rules(spec: AgentSpec) -> AnnounceRules:
+    detect_s = spec.health.interval_s * spec.health.fall + spec.health.timeout_s
+    return AnnounceRules(
+        name=spec.gateway.name,
+        med=spec.bgp.med,
+        soft_fail_med=spec.bgp.soft_fail_med,
+        drain_med=spec.drain.med,
+        hold_down=HoldDownRules(spec.health.hold_down_s, spec.health.hold_down_max_s, spec.health.flap_memory_s),
+        never_withdraw_last=spec.guard.never_withdraw_last,
+        confirm_s=detect_s + 2 * spec.fleet.poll_s,
+        adopt_s=spec.health.interval_s * spec.health.rise * 2 + 5,
+        spacing_s=max(spec.health.hold_down_s, 2 * spec.fleet.poll_s),
+    )

@@ -1,0 +1,170 @@
+"""The agent's state as plain data: /status, the status page, `kun-nat64 status` and the other gateways read this."""
+
+from typing import Any
+
+from kun_nat64.model.standing import WORDS, Reason, Standing
+from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
+from kun_nat64.state import State
+from kun_nat64.version import version
+
+JSON = dict[str, Any]
+
+
+def snapshot(state: State, *, now: float, wall: float) -> JSON:
+    """Ages are seconds before `now`; times are wall-clock seconds."""
+    spec = state.spec
+    return {
+        "name": spec.gateway.name,
+        "version": version(),
+        "time": round(wall, 3),
+        "up_s": round(now - state.started_at, 3),
+        "vip": str(spec.gateway.vip),
+        "prefix": str(spec.gateway.pool6),
+        "config": spec.source,
+        "announcement": _announcement(state, now),
+        "health": _health(state, now),
+        "machine": _machine(state, now),
+        "bgp": _bgp(state, now),
+        "fleet": _fleet(state, now),
+        "drain": _drain(state, wall),
+        "traffic": _traffic(state, now),
+        "warnings": dict(state.warnings),
+        "history": [{"at": turn.at, "standing": turn.standing, "reason": turn.reason} for turn in state.turns],
+    }
+
+
+def announced(state: State) -> bool:
+    """True while BGP was told to send traffic here, and took it."""
+    told = state.speaker.told
+    return told is not None and told.wanted and state.decision.standing is not Standing.OUT
+
+
+def _announcement(state: State, now: float) -> JSON:
+    decision = state.decision
+    return {
+        "standing": decision.standing,
+        "reason": decision.reason,
+        "words": WORDS[decision.reason],
+        "since_s": round(now - decision.since, 3),
+        "med": state.announcement.med if state.announcement.wanted else None,
+        "announced": announced(state),
+        "wants_back": decision.reason is Reason.WAITING_TURN,
+        "back_in_s": None if decision.back_at is None else round(max(0.0, decision.back_at - now), 3),
+        "falls": decision.falls.count,
+        "falls_total": state.falls_total,
+    }
+
+
+def _health(state: State, now: float) -> JSON:
+    said = outcomes(state.health)
+    return {
+        "verdict": state.verdict,
+        "quorum": state.spec.health.quorum,
+        "up": sum(one.state is TargetState.UP for one in state.health.targets),
+        "targets": [_target(one, said[str(one.target)], now) for one in state.health.targets],
+    }
+
+
+def _target(one: TargetHealth, outcome: str, now: float) -> JSON:
+    last = one.last
+    return {
+        "target": str(one.target),
+        "state": one.state,
+        "outcome": outcome,
+        "symptom": last.symptom if last else None,
+        "detail": last.detail if last else "",
+        "error_from": str(last.error_from) if last and last.error_from else None,
+        "latency_ms": round(last.latency_s * 1000, 3) if last and last.latency_s is not None else None,
+        "proven_s_ago": round(now - one.proven_at, 3) if one.proven_at is not None else None,
+        "sent": one.sent,
+        "lost": one.lost,
+    }
+
+
+def _machine(state: State, now: float) -> JSON:
+    machine = state.machine
+    seen = machine.seen
+    return {
+        "looked_s_ago": round(now - machine.seen_at, 3) if seen else None,
+        "turn_s": round(machine.took_s, 4),
+        "turns": machine.turns,
+        "drift": [str(change) for change in machine.plan.changes],
+        "cuts": [cut.reason for cut in machine.plan.cuts],
+        "refused": [str(refusal) for refusal in machine.refusals],
+        "failed": str(machine.failed) if machine.failed else None,
+        "hard": list(machine.hard),
+        "mended": dict(machine.mended),
+        "foreign": [{"what": each.what, "remedy": each.remedy} for each in seen.foreign] if seen else [],
+        "unknown": {area: str(error) for area, error in seen.failures.items()} if seen else {},
+        "links": [
+            {"name": one.name, "up": one.up, "carrier": one.carrier, "mtu": one.mtu, "qdisc": one.qdisc}
+            for one in (seen.links if seen else ())
+        ],
+    }
+
+
+def _bgp(state: State, now: float) -> JSON:
+    seen = state.machine.seen
+    failed = state.speaker.failed
+    return {
+        "told_s_ago": round(now - state.speaker.told_at, 3) if state.speaker.told else None,
+        "failed": str(failed) if failed else None,
+        "neighbours": [
+            {
+                "address": peer.address,
+                "as": peer.asn,
+                "state": peer.state,
+                "established": peer.established,
+                "hold_s": peer.hold_s,
+                "advertised": None if peer.advertised is None else list(peer.advertised),
+            }
+            for peer in (seen.neighbours if seen else ())
+        ],
+    }
+
+
+def _fleet(state: State, now: float) -> JSON:
+    return {
+        "configured": state.fleet.configured,
+        "members": [
+            {
+                "url": member.url,
+                "name": member.name,
+                "standing": member.standing,
+                "verdict": member.verdict,
+                "seen_s_ago": round(now - member.seen_at, 3),
+                "sessions": member.sessions,
+            }
+            for member in state.fleet.members
+        ],
+    }
+
+
+def _drain(state: State, wall: float) -> JSON:
+    drain = state.drain
+    running = drain.since > 0
+    return {
+        "phase": drain.phase,
+        "why": drain.why,
+        "for_s": round(wall - drain.since, 3) if running else None,
+        "grace_s": state.spec.drain.grace_s,
+        "left": drain.left,
+        "oldest_s": drain.oldest_s,
+        "ended": drain.ended,
+    }
+
+
+def _traffic(state: State, now: float) -> JSON:
+    flow = state.flow
+    return {
+        "counted_s_ago": round(now - flow.counted_at, 3) if flow.counted_at is not None else None,
+        "tcp_sessions": flow.tcp if flow.counted_at is not None else None,
+        "sessions": flow.sessions,
+        "bindings": flow.bindings,
+        "oldest_tcp_s": flow.oldest_tcp_s,
+        "ports": [
+            {"address": address, "protocol": protocol, "used": used, "total": total}
+            for (address, protocol), (used, total) in sorted(flow.ports.items())
+        ],
+        "failed": str(flow.failed) if flow.failed else None,
+    }
