@@ -11,6 +11,7 @@ from bench.ctools import compiled
 from bench.peers import Peer
 
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+COREDNS_BUILD = Path(__file__).parent.parent / "tests" / "coredns" / "build.py"
 APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 
 
@@ -33,7 +34,12 @@ def find_peer(peer: Peer, folder: Path) -> str | None:
 
 
 def find_coredns() -> str | None:
-    return os.environ.get("KUN_COREDNS") or find_program("coredns")
+    """The program KUN_COREDNS names, or the one on PATH, or the pinned one of tests/coredns, built now if Go is there."""
+    if given := os.environ.get("KUN_COREDNS") or find_program("coredns"):
+        return given
+    print("looking for CoreDNS; building it takes some minutes the first time", file=sys.stderr, flush=True)
+    done = subprocess.run([sys.executable, str(COREDNS_BUILD)], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def unconfined(program: str, folder: Path) -> str:

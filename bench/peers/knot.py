@@ -35,5 +35,5 @@ KNOT = Peer(
     setup=setup,
     version_argv=("-V",),
     version_pattern=r"version (\S+)",
-    note="`policy.FORWARD` (with STUB its dns64 module asks the root for the A), no trust anchor; a worker is a process.",
+    note="`policy.FORWARD` (with STUB its dns64 asks the root for the A), no trust anchor; a worker: a process.",
 )
