@@ -8,7 +8,7 @@ from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.formats.names import scramble
 from kun_dns64.formats.render import encode_ask
 from kun_dns64.formats.response import parse_response
-from kun_dns64.formats.wire import RCODE_MASK
+from kun_dns64.formats.wire import HEADER_SIZE, RCODE_MASK
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
@@ -75,7 +75,14 @@ def encode(request: Request, ident: int, random: Randomness | None = None) -> tu
 
 
 def read(wire: bytes, request: Request) -> Result:
-    """A packet that answers this request, as far as id and question tell."""
+    """A packet that answers this request, as far as id and question tell.
+
+    The question's own case goes back into the packet, so that names compressed against it lose the random one.
+    """
+    name = request.question.name
+    end = HEADER_SIZE + len(name)
+    if wire[4:6] != b"\x00\x00" and wire[HEADER_SIZE:end] != name:
+        wire = wire[:HEADER_SIZE] + name + wire[end:]
     return Result(parse_response(wire, request.question), wire)
 
 

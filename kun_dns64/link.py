@@ -1,0 +1,95 @@
+"""The wire between supervisor and worker: pickled messages with their length in front, over a socket pair.
+
+Both ends are this program; the socket pair is never reachable from outside, which is what pickle asks for.
+"""
+
+import asyncio
+import itertools
+import pickle
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+ANSWER_S = 5.0
+MAX_MESSAGE = 256 * 1024 * 1024
+
+
+class LinkClosed(Exception):
+    """The other end is gone."""
+
+
+# (name, arguments) -> the answer; None for what needs no answer.
+Handler = Callable[[str, tuple[Any, ...]], Awaitable[Any]]
+
+
+class Link:
+    """Calls in both directions: `ask` waits for an answer, `tell` does not."""
+
+    def __init__(self, sock: socket.socket, handler: Handler) -> None:
+        self._sock, self._handler = sock, handler
+        self._numbers = itertools.count(1)
+        self._open: dict[int, asyncio.Future[Any]] = {}
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+        self._handling: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until the other end closes. Messages are handled side by side."""
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=self._sock)
+        try:
+            while True:
+                size = int.from_bytes(await self._reader.readexactly(4))
+                message = pickle.loads(await self._reader.readexactly(size))
+                task = asyncio.get_running_loop().create_task(self._received(*message))
+                self._handling.add(task)
+                task.add_done_callback(self._handling.discard)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self._end()
+
+    async def ask(self, name: str, *arguments: Any, within_s: float = ANSWER_S) -> Any:
+        """Raises LinkClosed, or TimeoutError when there is no answer in time."""
+        number = next(self._numbers)
+        future = self._open[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(("ask", number, name, arguments))
+            async with asyncio.timeout(within_s):
+                return await future
+        finally:
+            self._open.pop(number, None)
+
+    def tell(self, name: str, *arguments: Any) -> None:
+        with suppress(LinkClosed):
+            self._send(("tell", 0, name, arguments))
+
+    def close(self) -> None:
+        with suppress(AttributeError):
+            self._writer.close()
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        writer = getattr(self, "_writer", None)
+        if writer is None or writer.is_closing():
+            raise LinkClosed
+        octets = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        writer.write(len(octets).to_bytes(4) + octets)
+
+    async def _received(self, kind: str, number: int, name: str, arguments: tuple[Any, ...]) -> None:
+        if kind == "answer":
+            future = self._open.get(number)
+            if future is not None and not future.done():
+                future.set_result(arguments[0])
+            return
+        answer = await self._handler(name, arguments)
+        if kind == "ask":
+            with suppress(LinkClosed):
+                self._send(("answer", number, "", (answer,)))
+
+    def _end(self) -> None:
+        for task in self._handling:
+            task.cancel()
+        for future in self._open.values():
+            if not future.done():
+                future.set_exception(LinkClosed())
+        self._writer.close()
