@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kun_nat64.formats.table import FormatError
-from kun_nat64.model.facts import MARK, Chain, Facts, Family, Rule
+from kun_nat64.model.facts import MARK, Chain, Facts, Family, Rule, RuleCounter
 from kun_nat64.model.plan import Action, Change
 
 OWN_CHAIN = re.compile(r"KUN-NAT64(-[A-Z0-9-]+)?")
@@ -22,21 +22,12 @@ NAMED_PROTOCOLS = {"-p ipv6 ": "-p 41 ", "-p icmpv6 ": "-p ipv6-icmp "}
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
-    """Packets and octets that a rule of ours has met since it was made."""
-
-    family: Family
-    table: str
-    chain: str
-    spec: str
-    packets: int
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
 class Saved:
+    """`nftables`: the backend, which tells of every change; the older one does not."""
+
     facts: Facts
-    counters: tuple[Counter, ...]
+    counters: tuple[RuleCounter, ...]
+    nftables: bool
 
 
 def canonical_spec(spec: str) -> str:
@@ -60,10 +51,12 @@ class _Reader:
         self._family, self._table = family, ""
         self._chains: dict[tuple[str, str], list[str]] = {}
         self._rules: list[Rule] = []
-        self._counters: list[Counter] = []
+        self._counters: list[RuleCounter] = []
         self._ended: set[tuple[str, str]] = set()
+        self._nftables = False
 
     def read(self, line: str) -> None:
+        self._nftables = self._nftables or (line.startswith("#") and "(nf_tables)" in line)
         if not line or line.startswith("#") or line == "COMMIT":
             return
         if line.startswith("*"):
@@ -87,7 +80,7 @@ class _Reader:
         else:
             self._note_end(place, spec)
             return
-        self._counters.append(Counter(self._family, self._table, chain, spec, packets, octets))
+        self._counters.append(RuleCounter(self._family, self._table, chain, spec, packets, octets))
 
     def _note_end(self, place: tuple[str, str], spec: str) -> None:
         target = TARGET.search(spec)
@@ -96,7 +89,7 @@ class _Reader:
 
     def saved(self) -> Saved:
         chains = (Chain(self._family, table, name, tuple(specs)) for (table, name), specs in self._chains.items())
-        return Saved(frozenset((*chains, *self._best())), tuple(self._counters))
+        return Saved(frozenset((*chains, *self._best())), tuple(self._counters), self._nftables)
 
     def _best(self) -> Iterator[Rule]:
         """A rule that stands there twice counts as where it stands first."""

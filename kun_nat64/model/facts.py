@@ -8,7 +8,7 @@ from kun_nat64.model.area import Area, Key
 from kun_nat64.model.bgpfacts import BgpPath, Neighbour
 from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, Route, Sysctl, Tunnel, Veth
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
-from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule
+from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
 
 Fact = (
     Module
@@ -48,6 +48,7 @@ __all__ = [
     "Protocol",
     "Route",
     "Rule",
+    "RuleCounter",
     "Sysctl",
     "Tunnel",
     "Veth",

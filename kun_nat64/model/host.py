@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from kun_nat64.model.facts import RuleCounter
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.traffic import Traffic
@@ -20,3 +21,12 @@ class Host(Protocol):
 
     async def traffic(self, instance: str) -> Traffic:
         """Live sessions and bindings. Raises DriverError."""
+
+    async def stats(self, instance: str) -> dict[str, int]:
+        """Jool's counters, by name without `JSTAT_`; one that is not there is 0, or unknown. Raises DriverError."""
+
+    async def rule_counters(self) -> tuple[RuleCounter, ...]:
+        """Packets that met our rules. Raises DriverError."""
+
+    def withdraw_blocking(self) -> None:
+        """Takes our paths out of BGP, from any thread, without the event loop. Raises DriverError."""

@@ -40,6 +40,7 @@ class Scope:
     modules: frozenset[str] = frozenset()
     link_states: frozenset[str] = frozenset()
     tunnels: frozenset[str] = frozenset()
+    vip: str = ""
     prefixes: frozenset[str] = frozenset()
     netns: str = ""
     links: frozenset[str] = frozenset()

@@ -70,3 +70,15 @@ class Rule:
     def __str__(self) -> str:
         hidden = " (behind a foreign rule)" if self.shadowed else ""
         return f"{self.family.command} -t {self.table} -A {self.chain} {self.spec}{hidden}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCounter:
+    """Packets and octets that a rule of ours has met since it was made."""
+
+    family: Family
+    table: str
+    chain: str
+    spec: str
+    packets: int
+    octets: int

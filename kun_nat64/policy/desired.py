@@ -87,10 +87,16 @@ def scope(spec: AgentSpec) -> Scope:
         modules=frozenset(fact.name for fact in wanted if isinstance(fact, Module)),
         link_states=frozenset(fact.name for fact in wanted if isinstance(fact, LinkState)),
         tunnels=frozenset({spec.gateway.tunnel}),
+        vip=str(spec.gateway.vip),
         prefixes=frozenset(map(str, spec.bgp.prefixes)),
         netns=spec.health.probe_netns,
         links=frozenset({spec.gateway.outside}),
     )
+
+
+def teardown_scope(spec: AgentSpec) -> Scope:
+    """As `scope`, but a tunnel or an address that carries no mark is not ours: the operator's own stay."""
+    return replace(scope(spec), tunnels=frozenset(), vip="")
 
 
 def after_teardown(before: Facts, observed: Facts) -> Facts:

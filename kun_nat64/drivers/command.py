@@ -1,0 +1,125 @@
+"""Runs the machine's tools: one place for deadlines, locale, bounded output, and for what can go wrong."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from kun_nat64.model.errors import DriverError, FailureKind
+
+LARGEST_OUTPUT = 64 * 1024 * 1024
+LONGEST_COMPLAINT = 2000
+DEADLINE_S = 5.0
+# Services often have a short PATH, and these tools live in the sbin folders.
+FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class Runner(Protocol):
+    """Runs argv to its end. Raises DriverError for a tool that is missing, hangs or says more than it may.
+
+    An exit code other than 0 is an outcome, not an error: each tool has its own meanings for them.
+    """
+
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome: ...
+
+
+def environment() -> Mapping[str, str]:
+    return {"LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:{FOLDERS}".strip(":"), "HOME": "/"}
+
+
+class ProcessRunner:
+    """The real one. The child has a process group of its own, which ends with it when the deadline passes."""
+
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome:
+        process = await _started(argv)
+        try:
+            async with asyncio.timeout(deadline_s):
+                stdout, stderr = await _heard(process, stdin.encode())
+                code = await process.wait()
+        except TimeoutError:
+            raise DriverError(FailureKind.TIMEOUT, argv, f"no answer within {deadline_s:g} s") from None
+        except _TooMuch:
+            limit = LARGEST_OUTPUT // (1024 * 1024)
+            raise DriverError(FailureKind.GARBAGE, argv, f"more than {limit} MB of output") from None
+        finally:
+            if process.returncode is None:
+                await _end(process)
+        return Outcome(code, stdout.decode(errors="replace"), stderr.decode(errors="replace")[:LONGEST_COMPLAINT])
+
+
+class _TooMuch(Exception):
+    pass
+
+
+async def _started(argv: tuple[str, ...]) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(),
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise DriverError(FailureKind.MISSING_TOOL, argv, f"{argv[0]} is not installed") from None
+    except PermissionError as error:
+        raise DriverError(FailureKind.PERMISSION, argv, str(error), error.errno) from None
+    except OSError as error:
+        raise DriverError(FailureKind.EXIT_CODE, argv, str(error), error.errno) from None
+
+
+async def _heard(process: asyncio.subprocess.Process, given: bytes) -> tuple[bytes, bytes]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    stdout, stderr, _ = await asyncio.gather(
+        _bounded(process.stdout), _bounded(process.stderr), _tell(process.stdin, given)
+    )
+    return stdout, stderr
+
+
+async def _bounded(stream: asyncio.StreamReader) -> bytes:
+    parts, size = [], 0
+    while chunk := await stream.read(65536):
+        size += len(chunk)
+        if size > LARGEST_OUTPUT:
+            raise _TooMuch
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+async def _tell(stream: asyncio.StreamWriter, given: bytes) -> None:
+    # A tool that ends without reading shows in its exit code.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        if given:
+            stream.write(given)
+            await stream.drain()
+        stream.close()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # A process in uninterruptible sleep does not end: it is left to the kernel.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1.0):
+            await process.wait()
+
+
+def failed(argv: tuple[str, ...], outcome: Outcome, kind: FailureKind = FailureKind.EXIT_CODE) -> DriverError:
+    """The error of an outcome that its driver does not accept."""
+    complaint = outcome.stderr.strip() or outcome.stdout.strip()[:LONGEST_COMPLAINT]
+    if kind is FailureKind.EXIT_CODE and "ermitted" in complaint:
+        kind = FailureKind.PERMISSION
+    return DriverError(kind, argv, complaint, outcome.exit_code)

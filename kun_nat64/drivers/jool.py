@@ -1,0 +1,167 @@
+"""Jool through its command. Not through netlink: module 4.1.9 is known to lock up the kernel on messages it dislikes.
+
+Every command has a deadline, `--csv` and, where names would be looked up, `--numeric`.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from kun_nat64.drivers.command import Outcome, Runner, failed
+from kun_nat64.formats import joolcsv, jooldocument
+from kun_nat64.formats.table import FormatError
+from kun_nat64.model.errors import DriverError, FailureKind
+from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
+from kun_nat64.model.plan import Action, Change
+from kun_nat64.model.traffic import Traffic
+
+# Exit codes are 256 - errno for errors of the command itself, errno for those of the kernel module.
+NO_INSTANCE, EXISTS, NO_MODULE = 3, 17, 253
+LISTING_DEADLINE_S = 20.0
+
+
+class JoolDriver:
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    async def observe(self, instance: str, wanted_globals: frozenset[str]) -> Facts:
+        """The instance with its globals and pool4; nothing when there is none. Raises DriverError."""
+        text = await self._display(instance, "global", "display", "--csv")
+        if text is None:
+            return frozenset()
+        found: set[Fact] = set()
+        argv = ("jool", "-i", instance, "global", "display", "--csv")
+        with _understanding(argv):
+            settings = joolcsv.parse_globals(text)
+            found.add(joolcsv.instance_of(instance, settings))
+            found.update(joolcsv.globals_of(instance, settings, wanted_globals))
+        for protocol in Protocol:
+            found.update(await self._pool4(instance, protocol))
+        return frozenset(found)
+
+    async def _pool4(self, instance: str, protocol: Protocol) -> list[Pool4]:
+        argv = ("pool4", "display", f"--{protocol}", "--csv")
+        text = await self._display(instance, *argv)
+        if text is None:
+            return []
+        with _understanding(("jool", "-i", instance, *argv)):
+            return joolcsv.parse_pool4(text, instance)
+
+    async def traffic(self, instance: str) -> Traffic:
+        """Live bindings and sessions. Raises DriverError; none when there is no instance."""
+        traffic = Traffic()
+        for protocol in Protocol:
+            bindings = await self._list(instance, "bib", protocol)
+            sessions = await self._list(instance, "session", protocol)
+            with _understanding(("jool", "-i", instance, "session", "display")):
+                traffic = Traffic(
+                    (*traffic.bindings, *(joolcsv.parse_bib(bindings) if bindings else ())),
+                    (*traffic.sessions, *(joolcsv.parse_sessions(sessions) if sessions else ())),
+                )
+        return traffic
+
+    async def _list(self, instance: str, mode: str, protocol: Protocol) -> str | None:
+        argv = (mode, "display", f"--{protocol}", "--numeric", "--csv")
+        return await self._display(instance, *argv, deadline_s=LISTING_DEADLINE_S)
+
+    async def stats(self, instance: str) -> dict[str, int]:
+        """Counters and gauges by name; zeroes are left out by the command itself. Raises DriverError."""
+        text = await self._display(instance, "stats", "display", "--csv")
+        with _understanding(("jool", "-i", instance, "stats", "display", "--csv")):
+            return joolcsv.parse_stats(text) if text else {}
+
+    async def _display(self, instance: str, *words: str, deadline_s: float = 5.0) -> str | None:
+        """None when there is no such instance, or no module that could have one."""
+        argv = ("jool", "-i", instance, *words)
+        outcome = await self._runner.run(*argv, deadline_s=deadline_s)
+        match outcome.exit_code:
+            case 0:
+                return outcome.stdout
+            case 3 | 253:
+                return None
+            case _:
+                raise failed(argv, outcome)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """A new instance is made with all that belongs to it, in one step; a living one is changed bit by bit."""
+        births = [change for change in changes if isinstance(change.fact, JoolInstance)]
+        made = set()
+        for birth in births:
+            made |= await self._replace(birth, changes)
+        for change in changes:
+            if change not in made:
+                await self._one(change)
+
+    async def _replace(self, change: Change, changes: Sequence[Change]) -> set[Change]:
+        """The changes that are done with it."""
+        instance = change.fact
+        assert isinstance(instance, JoolInstance)
+        if change.action is not Action.ADD:
+            await self._do("jool", "instance", "remove", instance.name)
+        if change.action is Action.REMOVE:
+            return {change}
+        contents = [one for one in changes if one.fact.inside == instance.key and one.action is not Action.REMOVE]
+        settings = [one.fact for one in contents if isinstance(one.fact, JoolGlobal)]
+        pool4 = [one.fact for one in contents if isinstance(one.fact, Pool4)]
+        await self._load(instance.name, jooldocument.document(instance, settings, pool4))
+        return {change, *contents}
+
+    async def _load(self, name: str, document: str) -> None:
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="kun-nat64-")
+            path = Path(folder.name) / "jool.json"
+            path.write_text(document)
+        except OSError as error:
+            raise DriverError(FailureKind.EXIT_CODE, ("jool", "file", "handle"), str(error), error.errno) from error
+        with folder:
+            await self._forcing("jool", "-i", name, "file", "handle", str(path))
+
+    async def _one(self, change: Change) -> None:
+        match change.fact:
+            case JoolGlobal(instance=instance, name=name, value=value):
+                await self._do("jool", "-i", instance, "global", "update", name, value)
+            case Pool4() as entry:
+                await self._ports(change.action, entry)
+            case other:
+                raise AssertionError(f"{other} is not for this driver")
+
+    async def _ports(self, action: Action, entry: Pool4) -> None:
+        verb = "remove" if action is Action.REMOVE else "add"
+        ports = f"{entry.first_port}-{entry.last_port}"
+        argv = ("jool", "-i", entry.instance, "pool4", verb, str(entry.address), ports, f"--{entry.protocol}")
+        await self._forcing(*argv)
+
+    async def _forcing(self, *argv: str) -> None:
+        """Jool 4.1.15 refuses ports that the host itself may take: `doctor` warns of them, but service goes first."""
+        outcome = await self._runner.run(*argv)
+        if outcome.exit_code != 0 and "--force" in outcome.stderr:
+            outcome = await self._runner.run(*argv, "--force")
+        _check(argv, outcome)
+
+    async def _do(self, *argv: str) -> None:
+        _check(argv, await self._runner.run(*argv))
+
+
+def _check(argv: tuple[str, ...], outcome: Outcome) -> None:
+    if outcome.exit_code == 0:
+        return
+    kind = {
+        NO_INSTANCE: FailureKind.NOT_FOUND,
+        EXISTS: FailureKind.CONFLICT,
+        NO_MODULE: FailureKind.MISSING_MODULE,
+    }.get(outcome.exit_code, FailureKind.EXIT_CODE)
+    raise failed(argv, outcome, kind)
+
+
+class _understanding:
+    """Translates a FormatError of the body into a DriverError of the command whose output it was."""
+
+    def __init__(self, argv: tuple[str, ...]) -> None:
+        self._argv = argv
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FormatError):
+            raise DriverError(FailureKind.GARBAGE, self._argv, str(error)) from error

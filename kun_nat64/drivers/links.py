@@ -1,0 +1,165 @@
+"""Links, addresses, routes and the probe's namespace: looks and changes, through netlink."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from socket import AF_INET, AF_INET6
+
+from kun_nat64.drivers import linkchange
+from kun_nat64.drivers.command import Runner, failed
+from kun_nat64.drivers.linkdump import (
+    ROUTE_PROTOCOL,
+    Link,
+    addresses,
+    obstacles,
+    own_links,
+    read_link,
+    reports,
+    routes,
+    tunnel_of,
+)
+from kun_nat64.drivers.netlink import RUN_NETNS, NetlinkThread, Session
+from kun_nat64.model.errors import DriverError, FailureKind
+from kun_nat64.model.facts import Address, Fact, Facts, LinkState, Netns, Route, Tunnel, Veth
+from kun_nat64.model.observation import Foreign, LinkReport, Scope
+from kun_nat64.model.plan import Action, Change
+
+Identity = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LinksSeen:
+    facts: Facts
+    foreign: tuple[Foreign, ...]
+    reports: tuple[LinkReport, ...]
+
+
+class LinksDriver:
+    """Keeps a thread in the probe's namespace for as long as that one exists."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._own = NetlinkThread()
+        self._inside: dict[str, tuple[Identity, NetlinkThread]] = {}
+
+    async def observe(self, scope: Scope) -> LinksSeen:
+        """Raises DriverError."""
+        there, inside = await self._observe_inside(scope.netns)
+        here = await self._own.call(_links, "link", "show")
+        loopback = [link for link in here if link.name == "lo"]
+        veths = [link for link in here if link.ours and link.kind == "veth"]
+        names = {link.index: link.name for link in (*loopback, *veths)}
+        found: set[Fact] = {*inside, *own_links(here, there, scope)}
+        found.update(await self._own.call(lambda ip: _addresses(ip, names, "", scope.vip), "address", "show"))
+        every = {link.index: link.name for link in here}
+        found.update(await self._own.call(lambda ip: _routes(ip, every, ""), "route", "show"))
+        return LinksSeen(frozenset(found), tuple(obstacles(here, scope)), tuple(reports(here, scope.links)))
+
+    async def _observe_inside(self, netns: str) -> tuple[list[Link], set[Fact]]:
+        """The links of the probe's namespace, and all facts about it."""
+        thread = self._thread_in(netns)
+        if thread is None:
+            return [], set()
+        links = await thread.call(_links, "link", "show")
+        names = {link.index: link.name for link in links if link.name != "lo"}
+        found: set[Fact] = {Netns(netns)}
+        found.update(tunnel_of(link, netns) for link in links if link.kind == "sit" and link.ours)
+        found.update(await thread.call(lambda ip: _addresses(ip, names, netns, ""), "address", "show"))
+        found.update(await thread.call(lambda ip: _routes(ip, names, netns), "route", "show"))
+        return links, found
+
+    def _thread_in(self, netns: str) -> NetlinkThread | None:
+        identity = _identity(netns)
+        known = self._inside.get(netns)
+        if known and known[0] != identity:
+            self._inside.pop(netns)[1].close()
+            known = None
+        if identity is None:
+            return None
+        if known is None:
+            known = self._inside[netns] = identity, NetlinkThread(netns)
+        return known[1]
+
+    async def apply(self, change: Change) -> None:
+        """Raises DriverError. What is there, or gone, already is no error: the next look decides."""
+        try:
+            await self._apply(change)
+        except DriverError as error:
+            settled = (Action.REMOVE, FailureKind.NOT_FOUND)
+            if (change.action, error.kind) != settled:
+                raise
+
+    async def _apply(self, change: Change) -> None:
+        match change.fact:
+            case Netns(name=name):
+                await self._namespace(name, change.action)
+            case Veth() as veth:
+                await self._veth(veth, change.action)
+            case Tunnel(netns=netns) | Address(netns=netns) | Route(netns=netns):
+                await self._in(netns).call(linkchange.action_of(change), *linkchange.words(change))
+            case LinkState():
+                await self._own.call(linkchange.action_of(change), *linkchange.words(change))
+            case other:
+                raise AssertionError(f"{other} is not for this driver")
+
+    def _in(self, netns: str) -> NetlinkThread:
+        if not netns:
+            return self._own
+        thread = self._thread_in(netns)
+        if thread is None:
+            raise DriverError(FailureKind.NOT_FOUND, ("ip", "netns", "exec", netns), "no such network namespace")
+        return thread
+
+    async def _namespace(self, name: str, action: Action) -> None:
+        if action is Action.REMOVE:
+            known = self._inside.pop(name, None)
+            if known:
+                known[1].close()
+        elif _identity(name) is None:
+            # A name without a namespace behind it is left over from another mount namespace, or from a crash.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{RUN_NETNS}/{name}")
+        argv = ("ip", "netns", "delete" if action is Action.REMOVE else "add", name)
+        outcome = await self._runner.run(*argv)
+        if outcome.exit_code != 0:
+            raise failed(argv, outcome)
+
+    async def _veth(self, veth: Veth, action: Action) -> None:
+        words = ("link", "add", veth.name, "type", "veth", "peer", "name", veth.peer, "netns", veth.peer_netns)
+        if action is not Action.ADD:
+            await self._own.call(lambda ip: linkchange.delete_link(ip, veth.name), "link", "delete", veth.name)
+        if action is not Action.REMOVE:
+            await self._own.call(lambda ip: linkchange.make_veth(ip, veth), *words)
+            await self._in(veth.peer_netns).call(lambda ip: linkchange.ready_peer(ip, veth), *words)
+
+    def close(self) -> None:
+        self._own.close()
+        for _, thread in self._inside.values():
+            thread.close()
+        self._inside.clear()
+
+
+def _identity(netns: str) -> Identity | None:
+    """Tells one namespace from a later one of the same name; None when the name leads to none."""
+    try:
+        status, own = os.stat(f"{RUN_NETNS}/{netns}"), os.stat("/proc/self/ns/net")
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_dev == own.st_dev else None
+
+
+def _links(ip: Session) -> list[Link]:
+    return [read_link(message) for message in ip.get_links()]
+
+
+def _addresses(ip: Session, names: dict[int, str], netns: str, vip: str) -> set[Fact]:
+    return set(addresses(ip.get_addr(), names, netns, vip))
+
+
+def _routes(ip: Session, names: dict[int, str], netns: str) -> set[Fact]:
+    """Asks the kernel for our protocol only: a gateway may have the whole Internet in its table."""
+    families = (AF_INET, AF_INET6) if netns else (AF_INET6,)
+    found: set[Fact] = set()
+    for family in families:
+        found.update(routes(ip.get_routes(family=family, proto=ROUTE_PROTOCOL), names, netns))
+    return found

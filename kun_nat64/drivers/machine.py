@@ -1,0 +1,148 @@
+"""The real machine behind the port model/host.py: every area has its driver, and what did not move is left alone."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from kun_nat64.drivers.command import ProcessRunner, Runner
+from kun_nat64.drivers.gobgp import GobgpSpeaker
+from kun_nat64.drivers.jool import JoolDriver
+from kun_nat64.drivers.kernel import KernelDriver
+from kun_nat64.drivers.links import LinksDriver, LinksSeen
+from kun_nat64.drivers.memo import Memo
+from kun_nat64.drivers.notices import Notices
+from kun_nat64.drivers.rules import RulesDriver
+from kun_nat64.drivers.speakerpulse import Pulse, pulse
+from kun_nat64.model.area import Area
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
+from kun_nat64.model.observation import Observation, Scope
+from kun_nat64.model.plan import Change
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy.desired import widened
+
+# A whole look now and then, for what no notice tells of (changes inside the probe's namespace).
+WHOLE_LOOK_S = 10.0
+NOTHING = LinksSeen(frozenset(), (), ())
+Found = TypeVar("Found")
+
+
+class Machine:
+    """`notice` is called when the kernel says that somebody changed something; the next `observe` will look there."""
+
+    def __init__(
+        self, spec: AgentSpec, runner: Runner | None = None, notice: Callable[[Area], None] | None = None
+    ) -> None:
+        runner = runner or ProcessRunner()
+        self._prefixes = tuple(map(str, spec.bgp.prefixes))
+        self._api = spec.bgp.api
+        self._kernel, self._links = KernelDriver(runner), LinksDriver(runner)
+        self._rules, self._jool = RulesDriver(runner), JoolDriver(runner)
+        self._speaker = GobgpSpeaker(runner, spec.bgp.api, spec.bgp.next_hop)
+        self._notices, self._notice = Notices(self._noticed), notice
+        self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
+        self._rules_memo = Memo[Facts](WHOLE_LOOK_S)
+        self._paths_memo = Memo[tuple[Facts, tuple[Neighbour, ...]]](spec.bgp.observe_s)
+        self._memos: dict[Area, Memo[Any]] = {
+            Area.LINKS: self._links_memo,
+            Area.RULES: self._rules_memo,
+            Area.BGP: self._paths_memo,
+        }
+        self._pulse: Pulse = frozenset()
+
+    def listen(self) -> None:
+        """Subscribes to the kernel's notices, until `close`. Without it every look is a whole one."""
+        self._notices.start()
+
+    def _noticed(self, area: Area) -> None:
+        self._forget(area)
+        if self._notice is not None:
+            self._notice(area)
+
+    async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
+        now = time.monotonic()
+        self._forget_what_may_have_moved(fresh=fresh)
+        failures: dict[Area, DriverError] = {}
+        jool = asyncio.create_task(_try(failures, Area.JOOL, self._jool.observe(scope.instance, scope.globals)))
+        rules = asyncio.create_task(_try(failures, Area.RULES, self._rules_memo.get(now, self._rules.observe)))
+        links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._links.observe(scope)))
+        links = links or NOTHING
+        wider = widened(scope, links.facts)
+        bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
+        facts = links.facts | self._settings(scope, failures) | (bgp[0] if bgp else frozenset())
+        facts |= (await jool or frozenset()) | (await rules or frozenset())
+        return Observation(facts, links.foreign, links.reports, bgp[1] if bgp else (), failures)
+
+    def _forget_what_may_have_moved(self, *, fresh: bool) -> None:
+        beat = pulse(self._api)
+        if fresh or beat != self._pulse:
+            self._paths_memo.forget()
+        if fresh or not self._notices.covers(Area.LINKS):
+            self._links_memo.forget()
+        if fresh or not (self._notices.covers(Area.RULES) and self._rules.tells_changes):
+            self._rules_memo.forget()
+        self._pulse = beat
+
+    async def _bgp(self, scope: Scope) -> tuple[Facts, tuple[Neighbour, ...]]:
+        paths = await self._speaker.observe_paths(scope.prefixes)
+        return paths, await self._speaker.observe_neighbours()
+
+    def _settings(self, scope: Scope, failures: dict[Area, DriverError]) -> Facts:
+        facts = self._kernel.observe_modules(scope.modules)
+        try:
+            return facts | self._kernel.observe_sysctls(scope.sysctls)
+        except DriverError as error:
+            failures[Area.SYSCTLS] = error
+            return facts
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """One batch: changes of one area. What was known of it is forgotten, however it ends."""
+        if not changes:
+            return
+        area = changes[0].fact.area
+        try:
+            await self._apply(area, changes)
+        finally:
+            for moved in {area, *self._notices.settle()}:
+                self._forget(moved)
+
+    async def _apply(self, area: Area, changes: Sequence[Change]) -> None:
+        if area is Area.JOOL:
+            await self._jool.apply(changes)
+        elif area is Area.RULES:
+            await self._rules.apply(changes)
+        else:
+            one = {Area.LINKS: self._links.apply, Area.BGP: self._speaker.apply}.get(area, self._kernel.apply)
+            for change in changes:
+                await one(change)
+
+    def _forget(self, area: Area) -> None:
+        if area in self._memos:
+            self._memos[area].forget()
+
+    async def traffic(self, instance: str) -> Traffic:
+        return await self._jool.traffic(instance)
+
+    async def stats(self, instance: str) -> dict[str, int]:
+        return await self._jool.stats(instance)
+
+    async def rule_counters(self) -> tuple[RuleCounter, ...]:
+        await self._rules.observe()
+        return self._rules.counters
+
+    def withdraw_blocking(self) -> None:
+        self._speaker.withdraw_blocking(self._prefixes)
+
+    def close(self) -> None:
+        self._notices.close()
+        self._links.close()
+
+
+async def _try(failures: dict[Area, DriverError], area: Area, look: Awaitable[Found]) -> Found | None:
+    try:
+        return await look
+    except DriverError as error:
+        failures[area] = error
+        return None

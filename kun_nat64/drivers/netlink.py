@@ -1,0 +1,103 @@
+"""Netlink in one thread per network namespace: links, addresses, routes (rtnetlink(7), through pyroute2).
+
+The event loop never waits for the kernel: each namespace has a thread that entered it once and serves nothing else.
+pyroute2 is imported in that thread, when it is first needed.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from kun_nat64.model.errors import DriverError, FailureKind
+
+RUN_NETNS = "/run/netns"
+CLONE_NEWNET = 0x40000000
+DEADLINE_S = 5.0
+
+Result = TypeVar("Result")
+# pyroute2's IPRoute, which has no type annotations.
+Session = Any
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NetlinkThread:
+    """`netns` "" is the namespace the agent runs in."""
+
+    def __init__(self, netns: str = "") -> None:
+        self._netns = netns
+        self._session: Session = None
+        self._pool = ThreadPoolExecutor(1, f"netlink-{netns or 'own'}")
+
+    async def call(self, work: Callable[[Session], Result], *words: str) -> Result:
+        """`work` with a session, in the thread. `words`: the `ip` command that does the same, for errors.
+
+        Raises DriverError.
+        """
+        argv = ("ip", *(("-n", self._netns) if self._netns else ()), *words)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return await loop.run_in_executor(self._pool, self._guarded, work, argv)
+        except TimeoutError:
+            raise DriverError(FailureKind.TIMEOUT, argv, f"no answer within {DEADLINE_S:g} s") from None
+
+    def _guarded(self, work: Callable[[Session], Result], argv: tuple[str, ...]) -> Result:
+        from pyroute2 import NetlinkError
+
+        try:
+            return work(self._opened())
+        except NetlinkError as error:
+            raise _translated(argv, error.code, str(error)) from error
+        except OSError as error:
+            raise _translated(argv, error.errno or 0, str(error)) from error
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            from pyroute2 import IPRoute
+
+            if self._netns:
+                _enter(self._netns)
+            self._session = IPRoute(strict_check=True)
+        return self._session
+
+    def close(self) -> None:
+        """Lets the namespace go, once the thread has finished what it is doing."""
+
+        def end() -> None:
+            if self._session is not None:
+                self._session.close()
+
+        with contextlib.suppress(RuntimeError):
+            self._pool.submit(end)
+        self._pool.shutdown(wait=False)
+
+
+def _enter(netns: str) -> None:
+    descriptor = os.open(f"{RUN_NETNS}/{netns}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(descriptor, CLONE_NEWNET) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), netns)
+    finally:
+        os.close(descriptor)
+
+
+KINDS = {
+    errno.EPERM: FailureKind.PERMISSION,
+    errno.EACCES: FailureKind.PERMISSION,
+    errno.EEXIST: FailureKind.CONFLICT,
+    errno.ENOENT: FailureKind.NOT_FOUND,
+    errno.ESRCH: FailureKind.NOT_FOUND,
+    errno.ENODEV: FailureKind.NOT_FOUND,
+    errno.EADDRNOTAVAIL: FailureKind.NOT_FOUND,
+    errno.EOPNOTSUPP: FailureKind.MISSING_MODULE,
+}
+
+
+def _translated(argv: tuple[str, ...], code: int, text: str) -> DriverError:
+    return DriverError(KINDS.get(code, FailureKind.EXIT_CODE), argv, text, code)
