@@ -11,7 +11,7 @@ from bench.ctools import compiled
 from bench.peers import Peer
 
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
-COREDNS_BUILD = Path(__file__).parent.parent / "tests" / "coredns" / "build.py"
+COREDNS_BUILD = Path(__file__).parent.parent / "tests" / "coredns" / "coredns_build.py"
 APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 
 
