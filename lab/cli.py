@@ -1,0 +1,187 @@
+"""The commands of the lab: python -m lab COMMAND."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from lab import guest, terminal
+from lab.api import Lab
+from lab.errors import LabError
+from lab.image import ensure_image
+from lab.progress import reporting
+
+app = typer.Typer(
+    help="A whole network in one virtual machine: pod, node, TOR, gateways, Internet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Name = Annotated[str, typer.Option(help="Which lab: several can run side by side.")]
+HostName = Annotated[str, typer.Argument(help="pod, node, dns, tor, gw1, gw2, gw3 or internet.")]
+_COMMAND = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command()
+def build() -> None:
+    """Build the guest image (once; needs root or sudo, and takes some minutes)."""
+    with reporting("image") as reporter:
+        image = ensure_image(reporter)
+    print(image.directory)
+
+
+@app.command()
+def up(
+    name: Name = "lab",
+    gateways: Annotated[int, typer.Option(min=1, max=9)] = 3,
+    wait: Annotated[bool, typer.Option(help="Return only when every gateway has announced itself.")] = True,
+) -> None:
+    """Start a lab that stays until `down`."""
+    with reporting("lab") as reporter:
+        lab = Lab.start(name, gateways, detached=True, reporter=reporter)
+        if wait:
+            reporter.step("waiting for the gateways to announce themselves")
+            lab.wait_until_ready()
+    print(f"the lab runs: python -m lab shell pod --name {name}; end it with: python -m lab down --name {name}")
+
+
+@app.command()
+def down(name: Name = "lab") -> None:
+    """End a lab at once."""
+    Lab.attach(name).stop()
+
+
+@app.command()
+def status(name: Name = "lab") -> None:
+    """Hosts, the TOR's next hops for the VIP, and every service."""
+    lab = Lab.attach(name)
+    print(f"machine: process {lab.guest.pid}, files in {lab.guest.directory}")
+    print(f"next hops of the VIP at the TOR: {', '.join(lab.next_hops()) or 'none'}")
+    for process in lab.processes():
+        state = "runs" if process["code"] is None else f"ended with {process['code']}"
+        print(f"{process['host'] or 'guest':10} {process['name']:12} {state}")
+
+
+@app.command(context_settings=_COMMAND)
+def run(
+    context: typer.Context,
+    host: HostName,
+    name: Name = "lab",
+    timeout: Annotated[float, typer.Option(help="Seconds; 0: none.")] = 0.0,
+) -> None:
+    """Run a command on a host: python -m lab run gw1 -- ip addr. Input, output and exit code are the command's."""
+    lab = Lab.attach(name)
+    lab.topology.host(host)
+    raise typer.Exit(terminal.run_through(lab.guest, host, _command(context), timeout))
+
+
+@app.command(context_settings=_COMMAND)
+def shell(context: typer.Context, host: HostName, name: Name = "lab") -> None:
+    """A shell (or the command given after --) on a host, with a terminal."""
+    lab = Lab.attach(name)
+    lab.topology.host(host)
+    raise typer.Exit(terminal.interact(lab.guest, host, list(context.args) or ["bash", "-l"]))
+
+
+@app.command()
+def push(
+    name: Name = "lab",
+    restart: Annotated[bool, typer.Option(help="Restart kun-nat64 and kun-dns64 with the new code.")] = False,
+) -> None:
+    """Send the source tree as it is now into a running lab."""
+    lab = Lab.attach(name)
+    lab.push()
+    if restart:
+        for host in lab.topology.hosts:
+            for service in ("kun-nat64", "kun-dns64"):
+                if (host.name, service) in {("dns", "kun-dns64"), *((g.name, "kun-nat64") for g in lab.topology.gateways)}:
+                    lab.restart_service(host.name, service)
+
+
+@app.command()
+def service(
+    action: Annotated[str, typer.Argument(help="start, stop, kill or restart.")],
+    host: HostName,
+    service_name: Annotated[str, typer.Argument(metavar="SERVICE", help="For example kun-nat64 or gobgpd.")],
+    name: Name = "lab",
+) -> None:
+    """Start, stop, kill or restart one service of a host."""
+    lab = Lab.attach(name)
+    lab.service(host, service_name)
+    actions = {
+        "start": lambda: lab.start_service(host, service_name),
+        "stop": lambda: lab.end(host, service_name),
+        "kill": lambda: lab.end(host, service_name, signal=9),
+        "restart": lambda: lab.restart_service(host, service_name),
+    }
+    if action not in actions:
+        raise LabError(f"{action}: start, stop, kill or restart")
+    actions[action]()
+
+
+@app.command()
+def kill(
+    host: HostName,
+    name: Name = "lab",
+    silent: Annotated[bool, typer.Option(help="Its neighbours still see a link.")] = False,
+) -> None:
+    """Power cut of a host; `heal` brings it back."""
+    lab = Lab.attach(name)
+    lab.topology.host(host)
+    if silent:
+        lab.silence(host)
+    else:
+        lab.kill(host)
+
+
+@app.command()
+def heal(host: HostName, name: Name = "lab") -> None:
+    """Boot a killed host again."""
+    lab = Lab.attach(name)
+    lab.topology.host(host)
+    lab.heal(host)
+
+
+@app.command()
+def logs(
+    directory: Annotated[Path | None, typer.Argument(help="Write every log here; without it: print them.")] = None,
+    name: Name = "lab",
+) -> None:
+    """Collect the logs of every service, the kernel and the console."""
+    lab = Lab.attach(name)
+    if directory:
+        lab.collect_logs(directory)
+        print(directory)
+        return
+    sys.stdout.write(lab.guest.run("", "sh", "-c", "tail -n 50 /run/lab/log/*", check=False).stdout)
+
+
+@app.command(name="list")
+def list_labs() -> None:
+    """Names of the labs that run."""
+    for running in guest.running():
+        print(running)
+
+
+def _command(context: typer.Context) -> list[str]:
+    if not context.args:
+        raise LabError("no command given: python -m lab run HOST -- COMMAND [ARGUMENT...]")
+    return list(context.args)
+
+
+def _end_in_order(number: int, frame: FrameType | None) -> None:
+    # As Ctrl-C: every `finally` on the way out runs.
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end_in_order)
+    try:
+        app()
+    except (LabError, KeyError) as error:
+        print(f"lab: {error.args[0] if error.args else error}", file=sys.stderr)
+        sys.exit(1)

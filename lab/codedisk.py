@@ -1,0 +1,56 @@
+"""The second disk: the code under test, the shipped configuration and the lab's own guest files. Made anew for each run."""
+
+import compileall
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.paths import GUEST_FILES, REPOSITORY
+from lab.rendering import SHIPPED, Files, host_files
+from lab.topology import Topology
+from lab.wheel import build_wheel, unpack
+
+_SIZE = "64M"
+
+
+def shipped_files(repository: Path = REPOSITORY) -> Files:
+    return {name: (repository / "gateway-config" / name).read_text() for name in SHIPPED}
+
+
+def fill(directory: Path, topology: Topology, token: str) -> None:
+    """Lays out in `directory` what the guest will see as /opt/lab."""
+    shutil.copytree(GUEST_FILES, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPOSITORY / "gateway-config", directory / "gateway-config")
+    (directory / "token").write_text(token)
+    with tempfile.TemporaryDirectory() as scratch:
+        unpack(build_wheel(Path(scratch)), directory / "site")
+    if sys.version_info[:2] == (3, 11):  # the guest's; others compile at the first import, in the guest
+        compileall.compile_dir(directory / "site", quiet=2, stripdir=str(directory), prependdir="/opt/lab", workers=1)
+    shipped = shipped_files()
+    for host in topology.hosts:
+        (directory / "hosts" / host.name).mkdir(parents=True)
+        for path, text in host_files(topology, host, shipped).items():
+            target = directory / "hosts" / host.name / path.removeprefix("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+
+
+def make_disk(directory: Path, image: Path) -> None:
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", str(directory), str(image), _SIZE]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"mke2fs failed: {done.stderr}")
+
+
+def archive(directory: Path) -> bytes:
+    """The same content as a tar, for a guest that runs already."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in sorted(directory.iterdir()):
+            tar.add(path, arcname=path.name)
+    return buffer.getvalue()

@@ -1,0 +1,99 @@
+"""The configuration files of every host: the shipped ones of gateway-config/, with this host's addresses put in.
+
+Pure: texts in, texts out. The shipped files describe gateway gw1 of the example network, and so does the lab; the other
+gateways differ by a handful of values, which are replaced where they stand.
+"""
+
+import re
+
+from lab.errors import LabError
+from lab.topology import Gateway, Host, Topology
+from lab.zones import baidu_zone_file, nsd_configuration, zone_file
+
+SHIPPED = (
+    "kun-nat64.toml",
+    "gobgp/gobgpd.conf",
+    "bird/kun-tor.conf",
+    "node/kun-6to4.conf",
+    "sysctl.d/60-kun-nat64.conf",
+    "sysctl.d/60-kun-tor.conf",
+)
+Files = dict[str, str]
+
+
+def host_files(topology: Topology, host: Host, shipped: Files) -> Files:
+    """Absolute path to content, for one host. `shipped` maps the names in SHIPPED to their texts."""
+    files: Files = {}
+    if host.nameserver:
+        files["/etc/resolv.conf"] = f"nameserver {host.nameserver}\noptions timeout:2 attempts:3\n"
+    if host.sixto4:
+        files["/etc/kun/kun-6to4.conf"] = put(shipped["node/kun-6to4.conf"], r"(?<=^LOCAL=).*$", host.sixto4)
+    if host.name == "tor":
+        files["/etc/bird/kun-tor.conf"] = tor_configuration(topology, shipped["bird/kun-tor.conf"])
+        files["/etc/sysctl.d/60-kun-tor.conf"] = shipped["sysctl.d/60-kun-tor.conf"]
+    if host.name == "dns":
+        files["/etc/kun/kun-dns64.toml"] = dns64_configuration(topology)
+    if host.name == "internet":
+        files["/etc/nsd/nsd.conf"] = nsd_configuration(topology)
+        files[f"/etc/nsd/{topology.zone}.zone"] = zone_file(topology)
+        files["/etc/nsd/baidu.com.zone"] = baidu_zone_file(topology)
+    if host.name in {gateway.name for gateway in topology.gateways}:
+        files |= gateway_files(topology, topology.gateway(host.name), shipped)
+    return files
+
+
+def gateway_files(topology: Topology, gateway: Gateway, shipped: Files) -> Files:
+    return {
+        "/etc/kun/kun-nat64.toml": nat64_configuration(topology, gateway, shipped["kun-nat64.toml"]),
+        "/etc/kun/gobgpd.conf": gobgpd_configuration(gateway, shipped["gobgp/gobgpd.conf"]),
+        "/etc/sysctl.d/60-kun-nat64.conf": shipped["sysctl.d/60-kun-nat64.conf"],
+    }
+
+
+def put(text: str, pattern: str, value: str) -> str:
+    """Replaces the one place that matches. Raises LabError when the shipped file no longer has it."""
+    replaced, count = re.subn(pattern, lambda _: value, text, flags=re.MULTILINE)
+    if count != 1:
+        raise LabError(f"a shipped configuration file has {count} places instead of one that look like {pattern}")
+    return replaced
+
+
+def nat64_configuration(topology: Topology, gateway: Gateway, shipped: str) -> str:
+    others = [f'"http://{other.inside}:9465"' for other in topology.gateways if other != gateway]
+    text = put(shipped, r'(?<=^name = )"\w+"', f'"{gateway.name}"')
+    text = put(text, r'(?<=pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
+    text = put(text, r'(?<=^router_id = )"[\d.]+"', f'"{gateway.inside}"')
+    text = put(text, r'(?<=^next_hop = )"[\d.]+"', f'"{gateway.inside}"')
+    text = put(text, r'(?<=^peers = \[\{ address = )"[\d.]+"', f'"{gateway.tor}"')
+    text = put(text, r"(?<=^members = )\[[^]]*\]", f"[{', '.join(others)}]")
+    # The other gateways and the DNS server look at it, so not on loopback.
+    return put(text, r'(?<=^listen = )"127\.0\.0\.1:9465"', f'"{gateway.inside}:9465"')
+
+
+def gobgpd_configuration(gateway: Gateway, shipped: str) -> str:
+    text = put(shipped, r'(?<=^  router-id = )"[\d.]+"', f'"{gateway.inside}"')
+    text = put(text, r'(?<=^    neighbor-address = )"[\d.]+"', f'"{gateway.tor}"')
+    return put(text, r'(?<=^    local-address = )"[\d.]+"', f'"{gateway.inside}"')
+
+
+def tor_configuration(topology: Topology, shipped: str) -> str:
+    """The shipped file knows gw1 to gw3; a lab with more or fewer gateways has as many protocols."""
+    lines = [line for line in shipped.splitlines() if not re.match(r"protocol bgp gw\d+ ", line)]
+    for gateway in topology.gateways:
+        lines.append(f"protocol bgp {gateway.name} from kun_gateway {{ neighbor {gateway.inside} as gateway_as; }}")
+    return "\n".join(lines) + "\n"
+
+
+def dns64_configuration(topology: Topology) -> str:
+    status = ", ".join(f'"http://{gateway.inside}:9465/readyz"' for gateway in topology.gateways)
+    return f"""[server]
+listen = ["[{topology.dns64_address}]:53", "127.0.0.1:53"]
+workers = 1
+
+[upstream]
+servers = ["udp://{topology.dns_server}:53"]
+
+[dns64]
+vip = "203.0.113.1"
+gateway_status = [{status}]
+"""
