@@ -59,8 +59,11 @@ def _denied(spec: AgentSpec) -> tuple[IPv4Network, ...]:
     """The gateway's own addresses are always among them. Without networks that another one covers."""
     own = {spec.gateway.vip, spec.bgp.router_id, spec.bgp.next_hop, *(entry.address for entry in spec.nat64.pool4)}
     wanted = {*spec.gateway.never_reach, *NEVER, *map(IPv4Network, own)}
-    covered = {inner for inner in wanted for outer in wanted if inner != outer and inner.subnet_of(outer)}
-    return tuple(sorted(wanted - covered))
+    kept: list[IPv4Network] = []
+    for network in sorted(wanted):  # a network sorts just before all that it covers
+        if not kept or not network.subnet_of(kept[-1]):
+            kept.append(network)
+    return tuple(kept)
 
 
 def embedded(spec: AgentSpec, network: IPv4Network) -> str:
