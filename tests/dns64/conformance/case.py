@@ -35,7 +35,7 @@ class Expect:
     authority: Lines | None = None
     additional: Lines | None = None
     aa: bool | None = False
-    ad: bool = False
+    ad: bool | None = False
     tc: bool = False
     ra: bool = True
     ede: tuple[int, ...] = ()

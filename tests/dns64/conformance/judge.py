@@ -21,7 +21,7 @@ from .script import Lines, parse_record
 from .upstream import ScriptedUpstream, parse_key
 
 Record = tuple[str, int, int, int, bytes]
-"""Owner in lower case, class, type, TTL, RDATA in wire form."""
+"""Owner in lower case, class, type, TTL, RDATA in canonical form."""
 
 
 def judge(query: Query, sent: bytes, heard: Heard, expect: Expect, names: Names, transport: str) -> list[str]:
@@ -82,8 +82,8 @@ def _header(query: Query, sent: bytes, wire: bytes, expect: Expect) -> Iterator[
     flags, asked = int.from_bytes(wire[2:4], "big"), int.from_bytes(sent[2:4], "big")
     wanted: dict[str, bool | None] = {"QR": True, "RD": bool(asked & dns.flags.RD)}
     wanted |= {"RA": expect.ra, "AA": expect.aa, "TC": expect.tc, "AD": expect.ad}
-    if expect.aa is None:
-        wanted.pop("AA")
+    for name in [name for name, value in wanted.items() if value is None]:
+        wanted.pop(name)
     if query.raw is None:
         wanted["CD"] = query.cd
     else:
@@ -164,8 +164,8 @@ def _same(section: list[dns.rrset.RRset], lines: Lines, names: Names, slack: int
 
 
 def _record(rrset: dns.rrset.RRset) -> Record:
-    rdata = rrset[0].to_wire()
-    assert rdata is not None
+    # canonical form: a name in RDATA that is compressed against the question takes the question's case
+    rdata = rrset[0].to_digestable()
     return rrset.name.to_text().lower(), int(rrset.rdclass), int(rrset.rdtype), rrset.ttl, rdata
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,10 +25,15 @@ _CLASSES = {"IN", "CH", "HS", "NONE", "ANY"}
 
 def parse_record(line: str, names: Names) -> dns.rrset.RRset:
     """One record from `owner ttl [class] type rdata`, shorthand of names.py allowed."""
-    owner, ttl, *rest = names.fill(line).split(" ")
+    return _record(names.fill(line))
+
+
+@functools.lru_cache(10000)
+def _record(text: str) -> dns.rrset.RRset:
+    owner, ttl, *rest = text.split(" ")
     rdclass = dns.rdataclass.from_text(rest.pop(0)) if rest[0] in _CLASSES else dns.rdataclass.IN
-    rdtype, text = dns.rdatatype.from_text(rest[0]), " ".join(rest[1:])
-    rdata = dns.rdata.from_text(rdclass, rdtype, text, relativize=False)
+    rdtype = dns.rdatatype.from_text(rest[0])
+    rdata = dns.rdata.from_text(rdclass, rdtype, " ".join(rest[1:]), relativize=False)
     return dns.rrset.from_rdata(dns.name.from_text(owner), int(ttl), rdata)
 
 

@@ -18,7 +18,7 @@ from .configs import filled, plain
 from .judge import judge
 from .names import Names
 from .run import Stage
-from .script import After, Twice
+from .script import After, ByTransport, Says, Twice
 from .server import V4, V6, Server
 
 
@@ -77,7 +77,7 @@ def _parsed(wire: bytes | None) -> dns.message.Message:
 
 def test_c229_decision_d19_connection_stays_usable_after_an_answer_too_large(stage: Stage) -> None:
     server, names, good = stage.servers.get("plain"), Names.fresh(), _known(stage)
-    stage.one.script(names, {"A": many(2340)})
+    stage.one.script(names, {"A": ByTransport(Says(tc=True), many(2340))})
     with _tcp(server) as connection:
         connection.send(Query().to_wire(names))
         assert _parsed(connection.receive()).rcode() == 2
