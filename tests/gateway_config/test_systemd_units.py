@@ -8,7 +8,7 @@ import pytest
 UNITS = Path(__file__).parent.parent.parent / "gateway-config" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 
-# Exposure by `systemd-analyze security`, times ten. Links, rules and Jool need rights that cost kun-nat64 most of the rest.
+# Exposure by `systemd-analyze security`, times ten. What is left of kun-nat64 is the price of links, rules and Jool.
 MOST_EXPOSED = {"kun-dns64.service": 25, "gobgpd.service": 25, "kun-nat64.service": 32}
 
 

@@ -1,0 +1,37 @@
+"""The metric names of both programs, as their sources state them."""
+
+import ast
+from pathlib import Path
+
+from kun_dns64.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
+
+ROOT = Path(__file__).parent.parent.parent
+HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
+# Functions of kun_nat64/metrics.py that make a family, with what the exposition adds to the name.
+NAT64_MAKERS = {
+    "_gauge": ("",),
+    "_labelled": ("",),
+    "_one_of": ("",),
+    "_flags": ("",),
+    "_counts": ("_total",),
+    "_histogram": HISTOGRAM_PARTS,
+}
+MADE_BY_PROMETHEUS = {"up"}
+
+
+def of_dns64() -> set[str]:
+    names = {f"{PREFIX}{name}_total" for name in COUNTERS} | {PREFIX + name for name in GAUGES}
+    return names | {f"{PREFIX}{name}{part}" for name in HISTOGRAMS for part in HISTOGRAM_PARTS}
+
+
+def of_nat64() -> set[str]:
+    found = {"kun_nat64_agent_info"}
+    for node in ast.walk(ast.parse((ROOT / "kun_nat64" / "metrics.py").read_text())):
+        match node:
+            case ast.Call(func=ast.Name(id=maker), args=[ast.Constant(value=str(name)), *_]):
+                found |= {f"kun_nat64_{name}{end}" for end in NAT64_MAKERS.get(maker, ())}
+    return found
+
+
+def exported() -> set[str]:
+    return of_dns64() | of_nat64() | MADE_BY_PROMETHEUS
