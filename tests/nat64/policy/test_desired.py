@@ -1,0 +1,146 @@
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from kun_nat64.model.announcement import GRACEFUL_SHUTDOWN, Announcement
+from kun_nat64.model.facts import (
+    Address,
+    BgpPath,
+    Facts,
+    JoolGlobal,
+    JoolInstance,
+    LinkState,
+    Module,
+    Netns,
+    Pool4,
+    Protocol,
+    Route,
+    Sysctl,
+    Tunnel,
+    Veth,
+)
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.desired import after_teardown, desired, own_prefixes, scope, teardown_scope, widened
+from kun_nat64.policy.probepath import probe_source
+
+ANNOUNCED = Announcement(wanted=True, med=10)
+WITHDRAWN = Announcement(wanted=False, med=0)
+VIP = IPv4Address("203.0.113.1")
+
+
+def test_the_tunnel_has_the_vip_as_local_address_and_carries_the_inside_mtu(spec: AgentSpec) -> None:
+    facts = desired(spec, ANNOUNCED)
+    assert Tunnel("kun64", local=VIP, mtu=8800) in facts
+    assert Address("lo", VIP, 32) in facts
+    assert Route(IPv6Network("2002::/16"), "kun64") in facts
+
+
+def test_the_fallback_tunnel_is_down_so_that_it_cannot_hide_a_missing_one(spec: AgentSpec) -> None:
+    assert LinkState("sit0", up=False) in desired(spec, ANNOUNCED)
+
+
+def test_the_instance_translates_the_first_96_of_the_vips_6to4_prefix(spec: AgentSpec) -> None:
+    instances = [fact for fact in desired(spec, ANNOUNCED) if isinstance(fact, JoolInstance)]
+    assert [str(instance.pool6) for instance in instances] == ["2002:cb00:7101::/96"]
+
+
+def test_every_protocol_of_an_entry_gets_its_ports(spec_with: Callable[..., AgentSpec]) -> None:
+    pool4 = [
+        {"address": "192.0.2.11", "ports": "20000-29999", "protocols": ["tcp"]},
+        {"address": "192.0.2.11", "ports": "30000-39999", "protocols": ["tcp", "udp"]},
+    ]
+    facts = desired(spec_with(nat64={"pool4": pool4}), ANNOUNCED)
+    entries = {fact for fact in facts if isinstance(fact, Pool4)}
+    address = IPv4Address("192.0.2.11")
+    assert entries == {
+        Pool4("kun", Protocol.TCP, address, 20000, 39999),
+        Pool4("kun", Protocol.UDP, address, 30000, 39999),
+    }
+
+
+def test_timeouts_of_the_file_become_globals_in_jools_own_writing(spec_with: Callable[..., AgentSpec]) -> None:
+    facts = desired(spec_with(nat64={"tcp_established_s": 7440, "udp_s": 125, "icmp_s": 5}), ANNOUNCED)
+    values = {fact.name: fact.value for fact in facts if isinstance(fact, JoolGlobal)}
+    assert values["tcp-est-timeout"] == "2:04:00"
+    assert values["udp-timeout"] == "0:02:05"
+    assert values["icmp-timeout"] == "0:00:05"
+    assert values["drop-externally-initiated-tcp"] == "true"
+
+
+def test_nothing_is_announced_unless_wanted(spec: AgentSpec) -> None:
+    assert not [fact for fact in desired(spec, WITHDRAWN) if isinstance(fact, BgpPath)]
+
+
+def test_a_path_carries_the_announcements_med_and_all_communities(spec_with: Callable[..., AgentSpec]) -> None:
+    spec = spec_with(bgp={"communities": ["64512:100"], "prefixes": ["198.18.0.0/24"]})
+    facts = desired(spec, Announcement(True, 1000, (GRACEFUL_SHUTDOWN,)))
+    hop = IPv4Address("10.2.1.2")
+    communities = ("64512:100", "65535:0")
+    assert {fact for fact in facts if isinstance(fact, BgpPath)} == {
+        BgpPath(IPv4Network("203.0.113.1/32"), hop, 1000, communities),
+        BgpPath(IPv4Network("198.18.0.0/24"), hop, 1000, communities),
+    }
+
+
+def test_the_probe_is_to_the_gateway_what_a_node_is(spec: AgentSpec) -> None:
+    facts = desired(spec, ANNOUNCED)
+    inside = "kun-probe-gw1"
+    here, there = IPv4Address("169.254.64.1"), IPv4Address("169.254.64.2")
+    assert {
+        Netns(inside),
+        Veth("kunprobe", "eth0", inside, 8820),
+        Tunnel("kun64", local=there, mtu=8800, netns=inside),
+        Address("kun64", IPv6Address("2002:a9fe:4002::1"), 128, inside),
+        Route(IPv4Network("203.0.113.1/32"), "eth0", here, inside),
+    } <= facts
+    assert probe_source(spec) == IPv6Address("2002:a9fe:4002::1")
+
+
+def test_modules_are_left_alone_when_the_operator_says_so(spec_with: Callable[..., AgentSpec]) -> None:
+    facts = desired(spec_with(gateway={"manage_modules": False}), ANNOUNCED)
+    assert not [fact for fact in facts if isinstance(fact, Module)]
+
+
+def test_sysctls_of_the_file_are_added_and_win(spec_with: Callable[..., AgentSpec]) -> None:
+    own = {"net.ipv4.conf.all.rp_filter": "0", "net.core.netdev_max_backlog": "10000"}
+    facts = desired(spec_with(gateway={"sysctls": own}), ANNOUNCED)
+    values = {fact.name: fact.value for fact in facts if isinstance(fact, Sysctl)}
+    assert values == {
+        "net.ipv4.ip_forward": "1",
+        "net.ipv6.conf.all.forwarding": "1",
+        "net.ipv4.conf.all.rp_filter": "0",
+        "net.ipv4.conf.all.send_redirects": "0",
+        "net.core.netdev_max_backlog": "10000",
+    }
+
+
+def test_what_is_looked_for_covers_everything_that_carries_no_mark(spec: AgentSpec) -> None:
+    asked, facts = scope(spec), desired(spec, ANNOUNCED)
+    assert asked.sysctls == {fact.name for fact in facts if isinstance(fact, Sysctl)}
+    assert asked.globals == {fact.name for fact in facts if isinstance(fact, JoolGlobal)}
+    assert asked.prefixes == {"203.0.113.1/32"}
+    assert asked.links == {"eth1"}
+
+
+def test_a_path_of_an_earlier_vip_is_found_by_the_address_it_left_on_the_loopback(spec: AgentSpec) -> None:
+    observed: Facts = frozenset({Address("lo", IPv4Address("203.0.113.9"), 32)})
+    assert own_prefixes(observed) == {"203.0.113.9/32"}
+    assert widened(scope(spec), observed).prefixes == {"203.0.113.1/32", "203.0.113.9/32"}
+
+
+def test_a_teardown_does_not_count_unmarked_tunnels_and_addresses_as_ours(spec: AgentSpec) -> None:
+    asked = teardown_scope(spec)
+    assert asked.tunnels == frozenset()
+    assert asked.vip == ""
+
+
+def test_a_teardown_restores_settings_and_unloads_only_what_was_not_there_before() -> None:
+    observed: Facts = frozenset(
+        {Sysctl("net.ipv4.ip_forward", "1"), Module("jool"), Module("sit"), Address("lo", VIP, 32)}
+    )
+    before: Facts = frozenset({Sysctl("net.ipv4.ip_forward", "0"), Module("sit")})
+    assert after_teardown(before, observed) == {Sysctl("net.ipv4.ip_forward", "0"), Module("sit")}
+
+
+def test_a_teardown_that_remembers_nothing_leaves_settings_and_modules_as_they_are() -> None:
+    observed: Facts = frozenset({Sysctl("net.ipv4.ip_forward", "1"), Module("jool"), Address("lo", VIP, 32)})
+    assert after_teardown(frozenset(), observed) == {Sysctl("net.ipv4.ip_forward", "1"), Module("jool")}

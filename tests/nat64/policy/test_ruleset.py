@@ -1,0 +1,66 @@
+from collections.abc import Callable
+
+from kun_nat64.model.facts import Chain, Family, Rule
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.ruleset import rules
+
+MSS = "-p tcp -m tcp --tcp-flags SYN,RST SYN -m comment --comment kun-nat64 -j TCPMSS --set-mss 1420"
+
+
+def chain(spec: AgentSpec, name: str) -> Chain:
+    return next(fact for fact in rules(spec) if isinstance(fact, Chain) and fact.name == name)
+
+
+def test_the_mss_is_set_before_and_after_jool_and_never_in_forward(spec: AgentSpec) -> None:
+    mangle = {fact for fact in rules(spec) if isinstance(fact, Rule) and fact.table == "mangle"}
+    assert mangle == {
+        Rule(Family.IPV6, "mangle", "PREROUTING", f"-d 2002:cb00:7101::/96 {MSS}"),
+        Rule(Family.IPV6, "mangle", "POSTROUTING", f"-s 2002:cb00:7101::/96 {MSS}"),
+    }
+
+
+def test_only_clients_and_the_probe_may_send_protocol_41(spec_with: Callable[..., AgentSpec]) -> None:
+    spec = spec_with(gateway={"clients": ["10.0.0.0/8", "192.0.2.0/24"]})
+    assert chain(spec, "KUN-NAT64-CLIENTS").rules == (
+        "-s 169.254.64.2/32 -i kunprobe -j RETURN",
+        "-s 10.0.0.0/8 -j RETURN",
+        "-s 192.0.2.0/24 -j RETURN",
+        "-j DROP",
+    )
+
+
+def test_what_the_host_lets_in_is_still_the_hosts_own_decision(spec: AgentSpec) -> None:
+    assert not any("ACCEPT" in str(fact) for fact in rules(spec))
+
+
+def test_a_pod_reaches_neither_listed_networks_nor_the_gateway_itself(spec: AgentSpec) -> None:
+    dropped = set(chain(spec, "KUN-NAT64-PODS").rules)
+    for destination in (
+        "2002:cb00:7101::/104",  # 0.0.0.0/8
+        "2002:cb00:7101::a00:0/104",  # 10.0.0.0/8
+        "2002:cb00:7101::7f00:0/104",  # 127.0.0.0/8
+        "2002:cb00:7101::a9fe:0/112",  # 169.254.0.0/16
+        "2002:cb00:7101::cb00:7101/128",  # the VIP
+        "2002:cb00:7101::c000:20b/128",  # 192.0.2.11, of pool4
+        "2002:cb00:7101::e000:0/100",  # 224.0.0.0/4
+    ):
+        assert f"-d {destination} -j DROP" in dropped
+
+
+def test_a_network_inside_another_denied_one_makes_no_rule_of_its_own(spec: AgentSpec) -> None:
+    # 10.2.1.2, the next hop, is in 10.0.0.0/8 already.
+    assert "-d 2002:cb00:7101::a02:102/128 -j DROP" not in chain(spec, "KUN-NAT64-PODS").rules
+
+
+def test_the_tunnel_leads_to_pool6_only_and_nothing_is_relayed(spec: AgentSpec) -> None:
+    assert "! -d 2002:cb00:7101::/96 -j DROP" in chain(spec, "KUN-NAT64-PODS").rules
+    forward = Rule(Family.IPV6, "filter", "FORWARD", "-i kun64 -m comment --comment kun-nat64 -j DROP")
+    assert forward in set(rules(spec))
+
+
+def test_sources_outside_of_6to4_are_dropped_unless_the_operator_admits_them(
+    spec_with: Callable[..., AgentSpec],
+) -> None:
+    anti_spoof = "! -s 2002::/16 -j DROP"
+    assert anti_spoof in chain(spec_with(), "KUN-NAT64-PODS").rules
+    assert anti_spoof not in chain(spec_with(gateway={"check_source": False}), "KUN-NAT64-PODS").rules
