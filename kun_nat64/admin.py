@@ -88,7 +88,7 @@ class Admin:
         return Page(json.dumps(body) + "\n", content_type="application/json")
 
     def _snapshot(self) -> dict[str, object]:
-        return snapshot(self._state, now=time.monotonic(), wall=time.time())
+        return snapshot(self._state, now=self._state.clock(), wall=time.time())
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,7 +1,6 @@
 """Tells BGP what was decided. A lane of its own: a withdrawal never waits for the rest of the machine."""
 
 import asyncio
-import time
 
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
@@ -22,19 +21,19 @@ class Announcer:
     """
 
     def __init__(self, state: State, host: Host) -> None:
-        self._state, self._host = state, host
-        self._poked = asyncio.Event()
+        self._state, self.host = state, host
+        self.poked = asyncio.Event()
         self._stale: tuple[Change, ...] = ()
 
     def poke(self, stale: tuple[Change, ...] = ()) -> None:
         self._stale = stale or self._stale
-        self._poked.set()
+        self.poked.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         retry_s = FIRST_RETRY_S
         while not stop.is_set():
-            await self._poked.wait()
-            self._poked.clear()
+            await self.poked.wait()
+            self.poked.clear()
             if stop.is_set() or await self.tell():
                 retry_s = FIRST_RETRY_S
                 continue
@@ -45,13 +44,13 @@ class Announcer:
         state = self._state
         wanted = state.announcement
         try:
-            await self._host.apply((*self._stale, *changes_for(state.spec, wanted)))
+            await self.host.apply((*self._stale, *changes_for(state.spec, wanted)))
         except DriverError as error:
             self._failed(error)
             return False
         self._stale = ()
         told = state.speaker.told != wanted
-        state.speaker.told, state.speaker.told_at = wanted, time.monotonic()
+        state.speaker.told, state.speaker.told_at = wanted, state.clock()
         if told or state.speaker.failed is not None:
             state.journal.info("bgp", announced=wanted.wanted, med=wanted.med if wanted.wanted else None)
         state.speaker.failed = None
@@ -65,9 +64,9 @@ class Announcer:
     async def _back_off(self, retry_s: float) -> float:
         try:
             async with asyncio.timeout(retry_s):
-                await self._poked.wait()
+                await self.poked.wait()
         except TimeoutError:
-            self._poked.set()
+            self.poked.set()
         return min(retry_s * 2, LAST_RETRY_S)
 
 

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from kun_base.errors import ConfigError
 from kun_base.journal import Journal
@@ -21,16 +21,24 @@ from kun_nat64.drivers.deadman import DeadMan
 from kun_nat64.drivers.fleet import FleetWatch
 from kun_nat64.drivers.machine import Machine
 from kun_nat64.drivers.preflight import missing_for_changes
+from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Drain
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.health import ProbeResult
 from kun_nat64.model.host import Host
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.oneshot import withdraw_paths
 from kun_nat64.probing import Probing, pause
 from kun_nat64.sessions import SessionCount
 from kun_nat64.state import State
 from kun_nat64.version import version
+
+
+class RunningHost(Host, Protocol):
+    """What the agent needs beside looking and changing."""
+
+    def listen(self) -> None: ...
+    def withdraw_blocking(self) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +50,14 @@ class Options:
 class Agent:
     """The parts and how they wake each other. `host` and `prober` are what the tests replace."""
 
-    def __init__(self, spec: AgentSpec, options: Options, host: Host, journal: Journal) -> None:
-        self.options, self.host, self.journal = options, host, journal
+    def __init__(self, spec: AgentSpec, options: Options, journal: Journal, host: RunningHost | None = None) -> None:
+        self.options, self.journal = options, journal
+        self.host: RunningHost = host or Machine(spec, notice=self.noticed)
         self.stop = asyncio.Event()
-        self.state = State(spec, journal, now=time.monotonic(), wall=time.time)
-        self.announcer = Announcer(self.state, host)
-        self.cycle = Cycle(self.state, host, self.announcer.poke)
-        self.sessions = SessionCount(self.state, host)
+        self.state = State(spec, journal)
+        self.announcer = Announcer(self.state, self.host)
+        self.cycle = Cycle(self.state, self.host, self.announcer.poke)
+        self.sessions = SessionCount(self.state, self.host)
         self.admin = Admin(self.state, self.set_drain)
         self.fleet = FleetWatch(spec.fleet.members, spec.fleet.timeout_s)
         self.probing = Probing(self.state, self._prober())
@@ -60,8 +69,17 @@ class Agent:
         return Canary(spec.health, spec.gateway.pool6, self._heard)
 
     def _heard(self, result: ProbeResult) -> None:
-        self.state.hear(result, now=time.monotonic())
-        self.state.evaluate(now=time.monotonic())
+        self.state.hear(result, now=self.state.clock())
+        self.state.evaluate(now=self.state.clock())
+
+    def _take_host(self, host: RunningHost) -> None:
+        self.host.close()
+        self.host = self.announcer.host = self.cycle.host = self.sessions.host = host
+        host.listen()
+
+    def noticed(self, _area: Area) -> None:
+        """The kernel says that somebody changed something: time to look, at what has changed only."""
+        self.cycle.wake(fresh=False)
 
     def set_drain(self, drain: Drain, keep: bool) -> str | None:
         """Acts on a drain at once, and stores it; what could not be stored is said and does not stop it."""
@@ -69,7 +87,7 @@ class Agent:
         if before.phase is not drain.phase:
             self.journal.info("drain", phase=drain.phase, was=before.phase, why=drain.why or None)
         problem = self._store(drain) if keep else None
-        self.state.evaluate(now=time.monotonic())
+        self.state.evaluate(now=self.state.clock())
         self.sessions.wake()
         return problem
 
@@ -84,10 +102,10 @@ class Agent:
         self.state.warnings.pop("run-dir", None)
         return None
 
-    def withdraw_apart(self) -> None:
-        """The dead-man's act: in its own thread, with an event loop and drivers of its own, since ours hangs."""
+    def withdraw(self) -> None:
+        """The dead-man's act: in a thread of its own, since the event loop hangs."""
         try:
-            asyncio.run(withdraw_paths(self.state.spec))
+            self.host.withdraw_blocking()
         except DriverError as error:
             self.journal.error("dead-man", failed=str(error))
 
@@ -104,7 +122,8 @@ class Agent:
         if spec.admin != old.admin:
             self.state.warnings["config"] = "a new [admin] listen takes force at the next start"
         self.state.take(spec)
-        self.host.take(spec)
+        if spec.bgp != old.bgp:
+            self._take_host(Machine(spec, notice=self.noticed))
         if (spec.health, spec.gateway.pool6) != (old.health, old.gateway.pool6):
             self.probing.replace(self._prober())
         if spec.fleet != old.fleet:
@@ -116,8 +135,9 @@ class Agent:
 async def serve(agent: Agent) -> None:
     """Runs until `agent.stop`. The data plane and the announcement stay as they are: a restart disturbs no flow."""
     agent.state.drain = runfiles.load_drain(agent.options.run_dir)
-    dead_man = DeadMan(agent.withdraw_apart)
+    dead_man = DeadMan(agent.withdraw)
     await _start_admin(agent)
+    agent.host.listen()
     dead_man.start()
     try:
         async with asyncio.TaskGroup() as group:
@@ -156,7 +176,7 @@ async def _start_admin(agent: Agent) -> None:
 async def _watch_fleet(agent: Agent) -> None:
     while not agent.stop.is_set():
         agent.state.fleet = await agent.fleet.look()
-        agent.state.evaluate(now=time.monotonic())
+        agent.state.evaluate(now=agent.state.clock())
         await pause(agent.state.spec.fleet.poll_s, agent.stop)
 
 
@@ -193,7 +213,7 @@ async def _end(agent: Agent) -> None:
 
 
 async def _run(spec: AgentSpec, options: Options, journal: Journal) -> None:
-    agent = Agent(spec, options, Machine(spec), journal)
+    agent = Agent(spec, options, journal)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.stop.set)

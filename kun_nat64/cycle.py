@@ -5,7 +5,6 @@ announcer. What fails is logged once, tried again with growing pauses, and never
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,14 +32,14 @@ FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.5, 30.0
 
 class Cycle:
     def __init__(self, state: State, host: Host, poke_announcer: Callable[[tuple[Change, ...]], None]) -> None:
-        self._state, self._host, self._poke_announcer = state, host, poke_announcer
+        self._state, self.host, self._poke_announcer = state, host, poke_announcer
         self._woken = asyncio.Event()
         self._fresh = True
         self._adopted = False
 
-    def wake(self) -> None:
-        """Another turn now, and one that trusts no earlier look."""
-        self._fresh = True
+    def wake(self, *, fresh: bool = True) -> None:
+        """Another turn now; `fresh`: one that trusts no earlier look."""
+        self._fresh = self._fresh or fresh
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -53,7 +52,7 @@ class Cycle:
 
     async def turn(self) -> bool:
         """One turn. False: a change failed, and the next try may be later."""
-        begun, machine = time.monotonic(), self._state.machine
+        begun, machine = self._state.clock(), self._state.machine
         fresh, self._fresh = self._fresh, False
         todo = await self._plan(await self._look(fresh=fresh))
         self._note_plan(todo)
@@ -65,15 +64,15 @@ class Cycle:
         self._note_failure(failed)
         machine.settled = machine.settled or not machine.plan
         machine.turns += 1
-        machine.took_s = time.monotonic() - begun
+        machine.took_s = self._state.clock() - begun
         machine.durations.add(machine.took_s)
         return failed is None
 
     async def _look(self, *, fresh: bool) -> Observation:
         """Observes, and lets everybody know what that means: hard failures, a lost path, a path to adopt."""
         state, machine = self._state, self._state.machine
-        seen = await self._host.observe(scope(state.spec), fresh=fresh)
-        now = time.monotonic()
+        seen = await self.host.observe(scope(state.spec), fresh=fresh)
+        now = self._state.clock()
         self._note_unknown(machine.seen, seen)
         machine.seen, machine.seen_at = seen, now
         hard = hard_faults(desired(state.spec, state.announcement), seen, state.spec.gateway.outside)
@@ -100,7 +99,7 @@ class Cycle:
 
     async def _traffic(self) -> Traffic | None:
         try:
-            return await self._host.traffic(self._state.spec.nat64.instance)
+            return await self.host.traffic(self._state.spec.nat64.instance)
         except DriverError:
             return None
 
@@ -118,7 +117,7 @@ class Cycle:
         """Stops at the first failure: what comes later may rest on it."""
         for batch in batches(todo.changes):
             try:
-                await self._host.apply(batch)
+                await self.host.apply(batch)
             except DriverError as error:
                 return error
             for change in batch:

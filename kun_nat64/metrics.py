@@ -1,7 +1,6 @@
 """The agent's state in Prometheus' words. Collected when asked for; nothing is counted twice."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from time import monotonic
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -82,13 +81,13 @@ def _identity(state: State) -> Iterator[Metric]:
     spec = state.spec.gateway
     told = {"name": spec.name, "vip": str(spec.vip), "prefix": str(spec.pool6), "version": version()}
     yield InfoMetricFamily("kun_nat64_agent", "Who this gateway is", value=told)
-    yield _gauge("uptime_seconds", "Seconds since the agent started", monotonic() - state.started_at)
+    yield _gauge("uptime_seconds", "Seconds since the agent started", state.clock() - state.started_at)
     rows = (([what], 1.0) for what in state.warnings)
     yield _labelled("warning", "1 for each thing the agent warns about, see /status", ["what"], rows)
 
 
 def _announcement(state: State) -> Iterator[Metric]:
-    decision, now = state.decision, monotonic()
+    decision, now = state.decision, state.clock()
     yield _gauge("announced", "1 while the VIP is announced by this gateway", float(announced(state)))
     yield _one_of("standing", "How this gateway stands in BGP", "standing", Standing, decision.standing)
     yield _labelled("reason", "Why it stands so", ["reason"], [([decision.reason], 1.0)])
@@ -110,7 +109,7 @@ def _health(state: State) -> Iterator[Metric]:
 
 
 def _machine(state: State) -> Iterator[Metric]:
-    machine, now = state.machine, monotonic()
+    machine, now = state.machine, state.clock()
     yield _gauge("plan_changes", "Changes between the machine and what is desired", len(machine.plan.changes))
     drift: dict[str, int] = {}
     for change in machine.plan.changes:

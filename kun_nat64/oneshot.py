@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kun_nat64.announcer import changes_for
 from kun_nat64.config.load import load
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.machine import Machine
@@ -73,20 +72,11 @@ def tear_down(config: Path, run_dir: Path) -> int:
 def withdraw_now(config: Path) -> int:
     spec = load(config)
     try:
-        asyncio.run(withdraw_paths(spec))
+        Machine(spec).withdraw_blocking()
     except DriverError as error:
         print(f"not withdrawn: {error}", file=sys.stderr)
         return FAILED
     return DONE
-
-
-async def withdraw_paths(spec: AgentSpec) -> None:
-    """Raises DriverError."""
-    host = Machine(spec)
-    try:
-        await host.apply(changes_for(spec, WITHDRAWN))
-    finally:
-        host.close()
 
 
 async def _planned(spec: AgentSpec) -> tuple[Plan, tuple[Refusal, ...], Observation]:

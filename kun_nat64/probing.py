@@ -1,7 +1,6 @@
 """The health clock: fires the canary every `interval_s`, ends what is overdue, and has the decision made anew."""
 
 import asyncio
-import time
 
 from kun_nat64.drivers.canary import Prober
 from kun_nat64.state import State
@@ -23,12 +22,12 @@ class Probing:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Keeps its rhythm whatever a tick costs, and skips what a stall made it miss."""
-        due = time.monotonic()
+        due = self._state.clock()
         try:
             while not stop.is_set():
-                now = time.monotonic()
+                now = self._state.clock()
                 due = self.tick(now, due)
-                await pause(due - time.monotonic(), stop)
+                await pause(due - self._state.clock(), stop)
         finally:
             self._prober.close()
 

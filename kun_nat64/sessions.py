@@ -1,7 +1,6 @@
 """Counts what flows through the translator: for the metrics, for the pool's use, and for the end of a drain."""
 
 import asyncio
-import time
 from collections import Counter
 from ipaddress import IPv4Address
 
@@ -22,7 +21,7 @@ SHARE = 200
 
 class SessionCount:
     def __init__(self, state: State, host: Host) -> None:
-        self._state, self._host = state, host
+        self._state, self.host = state, host
         self._ages: Ages = {}
         self._woken = asyncio.Event()
 
@@ -32,20 +31,20 @@ class SessionCount:
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self._woken.clear()
-            begun = time.monotonic()
+            begun = self._state.clock()
             await self.count()
-            await self._rest(time.monotonic() - begun)
+            await self._rest(self._state.clock() - begun)
 
     async def count(self) -> None:
         state = self._state
         try:
-            traffic = await self._host.traffic(state.spec.nat64.instance)
+            traffic = await self.host.traffic(state.spec.nat64.instance)
         except DriverError as error:
             if str(error) != str(state.flow.failed):
                 state.journal.warning("sessions", failed=str(error))
             state.flow.failed = error
             return
-        self._take(traffic, time.monotonic())
+        self._take(traffic, self._state.clock())
 
     def _take(self, traffic: Traffic, now: float) -> None:
         state, flow = self._state, self._state.flow

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic, time
 
 from kun_base.journal import Journal
 from kun_nat64.model.announcement import Announcement
@@ -21,6 +22,7 @@ from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.health import Health, HealthRules
 from kun_nat64.policy.holddown import HoldDownRules
 
+Clock = Callable[[], float]
 REMEMBERED_CHANGES = 50
 LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 TURN_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -96,11 +98,11 @@ class Turn:
 
 
 class State:
-    """`wake_announcer` and `wake_cycle` are called when the standing changes."""
+    """`wake_announcer` and `wake_cycle` are called when the standing changes. `clock` never goes back; `wall` may."""
 
-    def __init__(self, spec: AgentSpec, journal: Journal, *, now: float, wall: Callable[[], float]) -> None:
-        self.journal, self._wall = journal, wall
-        self.started_at = now
+    def __init__(self, spec: AgentSpec, journal: Journal, *, clock: Clock = monotonic, wall: Clock = time) -> None:
+        self.journal, self.clock, self._wall = journal, clock, wall
+        self.started_at = now = clock()
         self.machine, self.speaker, self.flow = Machine(), Speaker(), Flow()
         self.fleet: Fleet = ALONE
         self.drain: Drain = SERVING

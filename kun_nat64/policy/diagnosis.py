@@ -1,0 +1,249 @@
+"""From what is seen to the broken part: the pattern of probes, facts and counters of 24 injected faults.
+
+The table is read from above; the first row whose condition holds names the cause. Rows that rest on facts stand above
+those that rest on counters, and those above what only the pattern of probes can say.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kun_nat64.model.health import Symptom
+from kun_nat64.model.spec import TargetKind
+from kun_nat64.model.standing import Reason
+
+
+class Cause(StrEnum):
+    NONE = "none"
+    NO_PROBES = "no-probes"
+    OUTSIDE_LINK_DOWN = "outside-link-down"
+    MODULE_MISSING = "module-missing"
+    INSTANCE_MISSING = "instance-missing"
+    PAUSED = "paused"
+    POOL6_WRONG = "pool6-wrong"
+    POOL4_LACKS_PROTOCOL = "pool4-lacks-protocol"
+    POOL4_EMPTY = "pool4-empty"
+    POOL4_EXHAUSTED = "pool4-exhausted"
+    TUNNEL_MISSING = "tunnel-missing"
+    FALLBACK_TUNNEL_MASKS = "fallback-tunnel-masks"
+    VIP_MISSING = "vip-missing"
+    PROTOCOL_41_DROPPED = "protocol-41-dropped"
+    FQ_DROPS = "fq-drops"
+    NO_DEFAULT_ROUTE = "no-default-route"
+    RETURN_ROUTE_MISSING = "return-route-missing"
+    UPSTREAM_DEAD = "upstream-dead"
+    REPLIES_MISSING = "replies-missing"
+    PACKETS_DO_NOT_ARRIVE = "packets-do-not-arrive"
+    TARGET_DEAD = "target-dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What is known. `symptoms`: last symptom of each target's kind; `counters`: Jool's, as increases over the look.
+
+    `tunnel_rx`: packets that came out of the tunnel meanwhile, None where nobody counted. `input_drops`: rules of
+    others that drop protocol 41. `pool4`: protocols in it, None where nobody looked.
+    """
+
+    symptoms: Mapping[TargetKind, frozenset[Symptom]]
+    hard: frozenset[Reason] = frozenset()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    tunnel_rx: int | None = None
+    fallback_up: bool = False
+    pool6_differs: bool = False
+    pool4: frozenset[str] | None = None
+    pool_use: float | None = None
+    default_route: bool | None = None
+    input_drops: tuple[str, ...] = ()
+    qdisc: str = ""
+    jool_version: tuple[int, ...] = ()
+
+    def rises(self, *names: str) -> bool:
+        return any(self.counters.get(name, 0) > 0 for name in names)
+
+    @property
+    def all_symptoms(self) -> frozenset[Symptom]:
+        return frozenset().union(*self.symptoms.values())
+
+    @property
+    def all_fail(self) -> bool:
+        return bool(self.symptoms) and not self.all_symptoms & WELL
+
+    @property
+    def any_fails(self) -> bool:
+        return bool(self.all_symptoms & ILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    cause: Cause
+    words: str
+    remedy: str = ""
+
+
+WELL = frozenset({Symptom.ANSWERED, Symptom.REFUSED})
+ILL = frozenset({Symptom.TIMEOUT, Symptom.NO_ROUTE_HERE, Symptom.NO_ROUTE_BEYOND})
+FQ_IS_SAFE_FROM = (4, 1, 10)
+
+Row = tuple[Callable[[Signs], bool], Diagnosis]
+
+
+def _fq_trap(signs: Signs) -> bool:
+    return signs.qdisc == "fq" and bool(signs.jool_version) and signs.jool_version < FQ_IS_SAFE_FROM
+
+
+def _lacks_protocol(signs: Signs) -> bool:
+    """Some protocol goes through, another does not, and pool4 says why."""
+    named = {TargetKind.TCP: "tcp", TargetKind.ICMP: "icmp", TargetKind.DNS: "udp"}
+    failing = {named[kind] for kind, seen in signs.symptoms.items() if not seen & WELL}
+    absent = signs.pool4 is not None and bool(signs.pool4) and bool(failing - signs.pool4)
+    return absent or (bool(failing) and not signs.all_fail and signs.rises("JSTAT_MASK_DOMAIN_NOT_FOUND"))
+
+
+TABLE: tuple[Row, ...] = (
+    (
+        lambda s: Reason.CARRIER_DOWN in s.hard,
+        Diagnosis(Cause.OUTSIDE_LINK_DOWN, "the outside interface has no link", "look at the cable, the switch port"),
+    ),
+    (
+        lambda s: Reason.MODULE_MISSING in s.hard,
+        Diagnosis(Cause.MODULE_MISSING, "the Jool module is not loaded", "`modprobe jool`; `dkms status` for why not"),
+    ),
+    (
+        lambda s: s.pool6_differs,
+        Diagnosis(
+            Cause.POOL6_WRONG,
+            "the Jool instance translates another prefix: packets for ours go back to the kernel, which has no route",
+            "the agent makes the instance anew; its sessions are lost",
+        ),
+    ),
+    (
+        lambda s: Reason.INSTANCE_MISSING in s.hard,
+        Diagnosis(Cause.INSTANCE_MISSING, "the Jool instance is not there", "the agent makes it anew"),
+    ),
+    (
+        lambda s: Reason.INSTANCE_PAUSED in s.hard or s.rises("JSTAT_XLATOR_DISABLED"),
+        Diagnosis(Cause.PAUSED, "the Jool instance is switched off", "`jool global update manually-enabled true`"),
+    ),
+    (
+        lambda s: Reason.TUNNEL_MISSING in s.hard and s.fallback_up and not s.all_fail,
+        Diagnosis(
+            Cause.FALLBACK_TUNNEL_MASKS,
+            "our tunnel is missing, and the kernel's fallback tunnel sit0 does its work unseen",
+            "the agent makes the tunnel and sets sit0 down",
+        ),
+    ),
+    (
+        lambda s: Reason.TUNNEL_MISSING in s.hard,
+        Diagnosis(Cause.TUNNEL_MISSING, "the 6to4 tunnel is missing or down", "the agent makes it anew"),
+    ),
+    (
+        lambda s: Reason.VIP_MISSING in s.hard,
+        Diagnosis(Cause.VIP_MISSING, "the VIP is not on the loopback interface", "the agent adds it"),
+    ),
+    (
+        lambda s: bool(s.input_drops) and s.any_fails,
+        Diagnosis(
+            Cause.PROTOCOL_41_DROPPED,
+            "a firewall rule of this machine drops protocol 41 before the tunnel sees it",
+            "let protocol 41 to the VIP through, above that rule",
+        ),
+    ),
+    (
+        lambda s: _fq_trap(s) and s.any_fails,
+        Diagnosis(
+            Cause.FQ_DROPS,
+            "the queueing discipline fq drops what Jool before 4.1.10 sends",
+            "`tc qdisc replace dev OUTSIDE root fq_codel`, and net.core.default_qdisc = fq_codel",
+        ),
+    ),
+    (
+        lambda s: s.pool4 is not None and not s.pool4,
+        Diagnosis(
+            Cause.POOL4_EMPTY,
+            "pool4 is empty: Jool uses 4535 ports of the outside interface's own address",
+            "the agent fills it",
+        ),
+    ),
+    (
+        _lacks_protocol,
+        Diagnosis(Cause.POOL4_LACKS_PROTOCOL, "pool4 has no ports for one protocol", "the agent adds them"),
+    ),
+    (
+        lambda s: (s.pool_use or 0) >= 0.95,
+        Diagnosis(
+            Cause.POOL4_EXHAUSTED,
+            "the public ports are used up: new flows get no answer, Jool says nothing",
+            "more addresses in [nat64] pool4",
+        ),
+    ),
+    (
+        lambda s: s.any_fails and s.rises("JSTAT_POOL6_MISMATCH") and not s.rises("JSTAT_SUCCESS"),
+        Diagnosis(
+            Cause.POOL6_WRONG, "packets arrive for another prefix than Jool's", "compare [gateway] vip and pool6"
+        ),
+    ),
+    (
+        lambda s: s.any_fails and s.default_route is False,
+        Diagnosis(
+            Cause.NO_DEFAULT_ROUTE,
+            "there is no IPv4 route to the outside",
+            "`ip route add default via NEXT-HOP dev OUTSIDE`; with forwarding on, accept_ra needs the value 2",
+        ),
+    ),
+    (
+        lambda s: s.any_fails and s.rises("JSTAT_FAILED_ROUTES") and s.rises("JSTAT_RECEIVED4_REPLIES"),
+        Diagnosis(
+            Cause.RETURN_ROUTE_MISSING,
+            "answers arrive from outside and find no way back to the pods",
+            "2002::/16 must lead into the tunnel; the agent adds it",
+        ),
+    ),
+    (
+        lambda s: s.any_fails and (s.rises("JSTAT_FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in s.all_symptoms),
+        Diagnosis(Cause.NO_DEFAULT_ROUTE, "translated packets find no route to the outside", "`ip route get TARGET`"),
+    ),
+    (
+        lambda s: Symptom.NO_ROUTE_BEYOND in s.all_symptoms,
+        Diagnosis(
+            Cause.UPSTREAM_DEAD,
+            "a router outside, or this host about its next hop, says that the target cannot be reached",
+            "`ip neigh` on the outside interface; then the provider",
+        ),
+    ),
+    (
+        lambda s: s.all_fail and s.tunnel_rx == 0,
+        Diagnosis(
+            Cause.PACKETS_DO_NOT_ARRIVE,
+            "nothing comes out of the tunnel: a filter, rp_filter or the way to the VIP takes the packets",
+            "`iptables -L INPUT -v`, `nft list ruleset`, `sysctl net.ipv4.conf.all.rp_filter` (0 or 2)",
+        ),
+    ),
+    (
+        lambda s: s.all_fail and s.rises("JSTAT_SUCCESS"),
+        Diagnosis(
+            Cause.REPLIES_MISSING,
+            "packets are translated and leave, and no answers come back",
+            "the pool4 address must be on the outside interface or routed here; no rule may drop ctstate INVALID",
+        ),
+    ),
+    (
+        lambda s: s.any_fails and not s.all_fail,
+        Diagnosis(Cause.TARGET_DEAD, "some targets answer and others do not: look at those", "ask the other gateways"),
+    ),
+    (
+        lambda s: s.any_fails,
+        Diagnosis(Cause.UNKNOWN, "no probe comes back, and nothing here says why", "`kun-nat64 doctor`"),
+    ),
+    (
+        lambda s: not s.symptoms or not s.all_symptoms & WELL,
+        Diagnosis(Cause.NO_PROBES, "no probe could be made", "`kun-nat64 doctor`; the probe's network namespace"),
+    ),
+)
+HEALTHY = Diagnosis(Cause.NONE, "probes come back")
+
+
+def diagnose(signs: Signs) -> Diagnosis:
+    """The first row that fits; HEALTHY where none does."""
+    return next((diagnosis for holds, diagnosis in TABLE if holds(signs)), HEALTHY)

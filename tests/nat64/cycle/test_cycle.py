@@ -1,0 +1,246 @@
+import asyncio
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from kun_base.journal import Journal
+from kun_nat64.announcer import Announcer
+from kun_nat64.cycle import Cycle
+from kun_nat64.model.announcement import Announcement
+from kun_nat64.model.area import Area
+from kun_nat64.model.errors import DriverError, FailureKind
+from kun_nat64.model.facts import BgpPath, JoolInstance, Pool4, Rule, Tunnel
+from kun_nat64.model.health import ProbeResult, Symptom
+from kun_nat64.model.observation import Foreign, LinkReport
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import Reason, Standing
+from kun_nat64.policy.desired import desired
+from kun_nat64.state import State
+from tests.nat64.fake_host import FakeHost, hung
+
+BROKEN_TOOL = DriverError(FailureKind.EXIT_CODE, ("jool", "instance", "add"), "no luck today", 22)
+
+
+@dataclass
+class Gateway:
+    """The agent's lanes on a machine made of facts, with a clock that the test moves."""
+
+    spec: AgentSpec
+    host: FakeHost
+    state: State
+    cycle: Cycle
+    announcer: Announcer
+    log: io.StringIO
+    clock: list[float]
+
+    @property
+    def now(self) -> float:
+        return self.clock[0]
+
+    async def turn(self) -> bool:
+        """One turn of the cycle, and what it makes the announcer do."""
+        went_well = await self.cycle.turn()
+        await self.tell()
+        return went_well
+
+    async def tell(self) -> None:
+        if self.announcer.poked.is_set():
+            self.announcer.poked.clear()
+            await self.announcer.tell()
+
+    async def hear(self, symptom: Symptom, count: int = 20) -> None:
+        for _ in range(count):
+            self.clock[0] += self.spec.health.interval_s
+            for target in self.spec.health.targets:
+                self.state.hear(ProbeResult(target, symptom, 0.01), now=self.now)
+            self.state.evaluate(now=self.now)
+        await self.tell()
+
+    async def come_up(self) -> None:
+        await self.turn()
+        await self.hear(Symptom.ANSWERED)
+        await self.turn()
+
+    def path(self) -> BgpPath | None:
+        return next((fact for fact in self.host.facts if isinstance(fact, BgpPath)), None)
+
+    @property
+    def standing(self) -> Standing:
+        return self.state.decision.standing
+
+
+@pytest.fixture
+def gateway(spec_with: Callable[..., AgentSpec]) -> Gateway:
+    return on(FakeHost(), spec_with(fleet={"members": []}))
+
+
+def on(host: FakeHost, spec: AgentSpec) -> Gateway:
+    log = io.StringIO()
+    host.links = (LinkReport(spec.gateway.outside, present=True, up=True, carrier=True, mtu=1500),)
+    clock = [1000.0]
+    state = State(spec, Journal("test", stream=log), clock=lambda: clock[0], wall=lambda: 0.0)
+    announcer = Announcer(state, host)
+    cycle = Cycle(state, host, announcer.poke)
+    state.wake_announcer, state.wake_cycle = announcer.poke, cycle.wake
+    return Gateway(spec, host, state, cycle, announcer, log, clock)
+
+
+def of_kind(gateway: Gateway, kind: type) -> list:
+    return [fact for fact in gateway.host.facts if isinstance(fact, kind)]
+
+
+async def test_one_turn_makes_everything_but_the_path(gateway: Gateway) -> None:
+    assert await gateway.turn()
+    assert desired(gateway.spec, Announcement(False, 0)) <= gateway.host.facts
+    assert gateway.path() is None
+    assert gateway.state.machine.plan.changes == ()
+
+
+async def test_a_second_turn_changes_nothing(gateway: Gateway) -> None:
+    await gateway.turn()
+    done = list(gateway.host.log)
+    await gateway.turn()
+    assert gateway.host.log == done
+
+
+async def test_proof_announces_and_its_loss_raises_the_med(gateway: Gateway) -> None:
+    await gateway.come_up()
+    assert gateway.path() is not None
+    assert gateway.path().med == gateway.spec.bgp.med
+    await gateway.hear(Symptom.TIMEOUT, gateway.spec.health.fall)
+    assert gateway.path().med == gateway.spec.bgp.soft_fail_med
+
+
+async def test_a_missing_instance_withdraws_before_it_is_mended(gateway: Gateway) -> None:
+    await gateway.come_up()
+    gateway.host.break_by_hand(*of_kind(gateway, JoolInstance))
+    paths_when_mended: list[bool] = []
+    plain_apply = gateway.host.apply
+
+    async def apply(changes):
+        if any(isinstance(change.fact, JoolInstance) for change in changes):
+            paths_when_mended.append(gateway.state.decision.standing is Standing.OUT)
+        await plain_apply(changes)
+
+    gateway.host.apply = apply
+    await gateway.turn()
+    assert paths_when_mended == [True]
+    assert of_kind(gateway, JoolInstance), "mended"
+    assert gateway.path() is None
+    assert Reason.INSTANCE_MISSING in [turn.reason for turn in gateway.state.turns]
+
+
+@pytest.mark.parametrize("kind", [Rule, Pool4], ids=["an ip6tables rule", "a pool4 entry"])
+async def test_what_was_removed_by_hand_is_mended_within_one_turn(gateway: Gateway, kind: type) -> None:
+    await gateway.come_up()
+    before = gateway.host.facts
+    gateway.host.break_by_hand(of_kind(gateway, kind)[0])
+    await gateway.turn()
+    assert gateway.host.facts == before
+    assert gateway.standing is Standing.FULL
+    assert gateway.state.machine.mended[kind.__name__.lower()] == 1
+    assert " drift " in gateway.log.getvalue()
+
+
+async def test_a_path_lost_by_the_speaker_is_told_again(gateway: Gateway) -> None:
+    await gateway.come_up()
+    gateway.host.break_by_hand(gateway.path())
+    await gateway.cycle.turn()
+    assert gateway.announcer.poked.is_set()
+    await gateway.announcer.tell()
+    assert gateway.path() is not None
+
+
+async def test_a_lost_carrier_withdraws(gateway: Gateway) -> None:
+    await gateway.come_up()
+    gateway.host.links = (LinkReport(gateway.spec.gateway.outside, present=True, up=True, carrier=False),)
+    await gateway.turn()
+    assert gateway.path() is None
+    assert gateway.state.decision.reason is Reason.CARRIER_DOWN
+
+
+async def test_a_restart_adopts_the_path_it_finds(gateway: Gateway) -> None:
+    await gateway.come_up()
+    done = list(gateway.host.log)
+    after = on(gateway.host, gateway.spec)
+    await after.turn()
+    assert after.standing is Standing.FULL
+    assert after.path() == gateway.path()
+    assert [line for line in after.host.log[len(done) :] if "gobgp" not in line] == []
+
+
+async def test_a_restart_with_a_silent_speaker_adopts_later(gateway: Gateway) -> None:
+    await gateway.come_up()
+    after = on(gateway.host, gateway.spec)
+    gateway.host.fail_observing = hung(Area.BGP)
+    await after.cycle.turn()
+    assert not after.announcer.poked.is_set(), "nothing may be withdrawn for not having looked"
+    gateway.host.fail_observing = {}
+    await after.cycle.turn()
+    assert after.standing is Standing.FULL
+
+
+async def test_an_area_that_does_not_answer_decides_nothing(gateway: Gateway) -> None:
+    await gateway.come_up()
+    gateway.host.fail_observing = hung(Area.JOOL)
+    await gateway.turn()
+    await gateway.turn()
+    assert gateway.standing is Standing.FULL
+    assert gateway.log.getvalue().count("no answer within 2 s") == 1, "logged once"
+
+
+async def test_a_failing_change_is_logged_once_and_tried_again(gateway: Gateway) -> None:
+    gateway.host.fail_applying = {Area.JOOL: BROKEN_TOOL}
+    assert not await gateway.turn()
+    assert not await gateway.turn()
+    assert gateway.log.getvalue().count("no luck today") == 1
+    gateway.host.fail_applying = {}
+    assert await gateway.turn()
+    assert of_kind(gateway, JoolInstance)
+
+
+async def test_a_refused_plan_changes_nothing_and_says_why(gateway: Gateway) -> None:
+    gateway.host.foreign = (Foreign("a Jool instance named default", "`jool instance remove default`"),)
+    await gateway.turn()
+    assert gateway.host.log == []
+    assert "jool instance remove default" in str(gateway.state.machine.refusals[0])
+    assert gateway.log.getvalue().count("refused") == 1
+
+
+async def test_a_speaker_that_refuses_is_told_again(gateway: Gateway) -> None:
+    await gateway.turn()
+    gateway.host.fail_applying = {Area.BGP: DriverError(FailureKind.UNREACHABLE, ("gobgp",), "connection refused")}
+    await gateway.hear(Symptom.ANSWERED)
+    assert gateway.path() is None
+    assert gateway.state.speaker.failed is not None
+    gateway.host.fail_applying = {}
+    assert await gateway.announcer.tell()
+    assert gateway.path() is not None
+
+
+async def test_the_announcer_retries_by_itself_and_stops_when_told(gateway: Gateway) -> None:
+    await gateway.turn()
+    gateway.host.fail_applying = {Area.BGP: DriverError(FailureKind.TIMEOUT, ("gobgp",), "slow")}
+    stop = asyncio.Event()
+    running = asyncio.create_task(gateway.announcer.run(stop))
+    await gateway.hear(Symptom.ANSWERED)
+    gateway.announcer.poke()
+    await asyncio.sleep(0.05)
+    gateway.host.fail_applying = {}
+    async with asyncio.timeout(5):
+        while gateway.path() is None:
+            await asyncio.sleep(0.02)
+    stop.set()
+    gateway.announcer.poke()
+    await asyncio.wait_for(running, 5)
+
+
+async def test_a_tunnel_of_another_mtu_is_drift_and_no_hard_failure(gateway: Gateway) -> None:
+    await gateway.come_up()
+    tunnel = next(fact for fact in of_kind(gateway, Tunnel) if not fact.netns)
+    gateway.host.set_by_hand(Tunnel(tunnel.name, tunnel.local, mtu=1480))
+    await gateway.turn()
+    assert tunnel in gateway.host.facts
+    assert gateway.standing is Standing.FULL
