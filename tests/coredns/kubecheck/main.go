@@ -1,15 +1,15 @@
 // kubecheck reads Kubernetes manifests as strictly as an API server would: every document must be a known kind, every field
-// one of its fields, every value of its type. It prints one line per object and exits 1 at the first file with an error.
+// one of its fields, every value of its type. It prints each object as one line of JSON and exits 1 at the first file with an error.
 package main
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -31,15 +31,15 @@ func check(path string) error {
 		if err != nil {
 			return err
 		}
-		object, kind, err := strict.Decode(buffer[:length], nil, nil)
+		object, _, err := strict.Decode(buffer[:length], nil, nil)
 		if err != nil {
 			return err
 		}
-		named, err := meta.Accessor(object)
+		line, err := stdjson.Marshal(object)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s/%s %s/%s\n", kind.GroupVersion(), kind.Kind, named.GetNamespace(), named.GetName())
+		fmt.Println(string(line))
 	}
 }
 
