@@ -1,51 +1,97 @@
-"""Wiring: from a configuration to a serving process."""
+"""Wiring: from a configuration to a serving process, alone or as a supervisor of workers."""
 
 import asyncio
 import gc
 import os
 import signal
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import uvloop
 
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal
 from kun_base.notify import notify
-from kun_dns64.config.flags import Flags
-from kun_dns64.config.load import load
-from kun_dns64.config.resolve import resolve
+from kun_dns64 import __version__
+from kun_dns64.admin import Pages
 from kun_dns64.config.settings import Settings
-from kun_dns64.server import Server
-from kun_dns64.transport.sockets import ListenError, Listening, bind_all, inherited
+from kun_dns64.control import Control
+from kun_dns64.fleet import Fleet
+from kun_dns64.loading import Source
+from kun_dns64.single import Single
+from kun_dns64.transport.sockets import ListenError, Listening, bind_sets, inherited
 
 
-def serve(path: Path | None, flags: Flags) -> int:
+def serve(source: Source) -> int:
     """Runs until SIGTERM or SIGINT; the exit code. Raises ConfigError before anything is changed."""
-    settings = resolve(load(path, flags))
+    settings = source.settings()
+    if settings.cookie_secret is None:
+        settings = replace(settings, cookie_secret=os.urandom(16))
     journal = Journal("kun-dns64", as_json=settings.log_format == "json", level=settings.log_level)
     try:
-        sockets = inherited() or bind_all(settings.listen, settings.tls.listen if settings.tls else ())
-    except ListenError as error:
+        sockets = _sockets(settings)
+    except (ListenError, OSError) as error:
         raise ConfigError("listen", [Fault("server.listen", "", str(error))]) from error
-    # What exists now lives as long as the process.
+    # What exists now lives as long as the process: no collection need look at it again, no fork copies it.
     gc.collect()
     gc.freeze()
-    return uvloop.run(_serve_here(settings, sockets, journal))
+    if settings.workers == 1:
+        return uvloop.run(_serve_alone(source, settings, sockets[0], journal))
+    # No threads, no uvloop here: the supervisor forks.
+    return asyncio.run(_supervise(source, settings, sockets, journal))
 
 
-async def _serve_here(settings: Settings, sockets: list[Listening], journal: Journal) -> int:
+def _sockets(settings: Settings) -> list[list[Listening]]:
+    """A set for each worker; the kernel spreads queries over them (SO_REUSEPORT). systemd's are shared by all."""
+    if handed := inherited():
+        return [handed for _ in range(settings.workers)]
+    return bind_sets(settings.listen, settings.tls_listen, settings.workers)
+
+
+async def _serve_alone(source: Source, settings: Settings, sockets: Sequence[Listening], journal: Journal) -> int:
+    single = Single(settings, sockets, journal)
+    await single.start()
+    code = await _until_stopped(source, settings, single, journal, sockets)
+    await single.stop()
+    journal.info("stopped")
+    return code
+
+
+async def _supervise(
+    source: Source, settings: Settings, sockets: Sequence[Sequence[Listening]], journal: Journal
+) -> int:
+    from kun_dns64.supervisor import Supervisor
+
+    supervisor = Supervisor(settings, sockets, journal)
+    try:
+        await supervisor.start()
+    except OSError as error:
+        journal.error("start-failed", reason=str(error))
+        return 1
+    code = await _until_stopped(source, settings, supervisor, journal, sockets[0])
+    await supervisor.stop()
+    journal.info("stopped")
+    return code
+
+
+async def _until_stopped(
+    source: Source, settings: Settings, fleet: Fleet, journal: Journal, sockets: Sequence[Listening]
+) -> int:
+    """Tells that all is ready, and runs the control side until a signal ends it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    control = Control(source, settings, fleet, journal)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = Server(settings, sockets, journal, settings.cookie_secret or os.urandom(16))
-    await server.start()
-    journal.info("ready", listen=" ".join(str(s.endpoint) for s in sockets), workers=1)
+    loop.add_signal_handler(signal.SIGHUP, control.reload_wanted.set)
+    where = " ".join(str(listening.endpoint) for listening in sockets)
+    journal.info("ready", listen=where, workers=settings.workers)
     notify("READY=1")
-    await stop.wait()
-    notify("STOPPING=1")
-    with suppress(asyncio.CancelledError):
-        await server.stop()
-    journal.info("stopped")
+    try:
+        await control.run(stop, Pages(control, fleet, __version__).server())
+    except ConfigError as error:
+        journal.error("admin-failed", reason=str(error.faults[0]))
+        return 2
+    finally:
+        notify("STOPPING=1")
     return 0

@@ -19,5 +19,6 @@ def main() -> None:
 
 def _serve(arguments: list[str]) -> int:
     from kun_dns64.app import serve
+    from kun_dns64.loading import Source
 
-    return serve(Path(arguments[1]), Flags())
+    return serve(Source(Path(arguments[1]), Flags()))

@@ -1,6 +1,5 @@
 """From a client's packet to its reply: parsing, limits, the resolver, rendering, and the numbers about all that."""
 
-import asyncio
 import time
 from functools import lru_cache
 from ipaddress import ip_address
@@ -10,12 +9,12 @@ from kun_dns64.formats.cookies import reply_cookie
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import Limits as RenderLimits
 from kun_dns64.formats.render import render
-from kun_dns64.metrics import Metrics
+from kun_dns64.metrics import Metrics, rcode_name
 from kun_dns64.model.message import IPAddress, Query, Transport
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.ratelimit import RateLimiter, Verdict
-from kun_dns64.resolver import Resolver, rcode_name
+from kun_dns64.resolver import Resolver
 from kun_dns64.transport.port import Send
 
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
@@ -35,16 +34,19 @@ class Front:
         self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]
     ) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
-        self._loop = asyncio.get_running_loop()
         self._limits = RenderLimits(limits.udp_payload_max)
+        self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
         self.pending = 0
 
-    def change(self, resolver: Resolver, limits: Limits) -> None:
-        """New settings; queries under way end under the old ones."""
-        self._resolver = resolver
+    def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
+        """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
         self._limits = RenderLimits(limits.udp_payload_max)
-        self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+        if limits.rate_per_s != self._rate_per_s:
+            self._rate_per_s = limits.rate_per_s
+            self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+        if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
+            self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
 
     def quick(self, wire: bytes, source: str) -> bytes | None:
         return None
@@ -52,7 +54,7 @@ class Front:
     def handle(self, wire: bytes, source: str, transport: Transport, send: Send) -> None:
         self._metrics.count("queries", transport.value)
         if self._limiter is not None and transport is Transport.UDP:
-            verdict = self._limiter.judge(source, self._loop.time())
+            verdict = self._limiter.judge(source, time.monotonic())
             if verdict is not Verdict.ANSWER:
                 self._limited(wire, verdict, send)
                 return
@@ -70,12 +72,12 @@ class Front:
             self._resolve(query, send)
 
     def _resolve(self, query: Query, send: Send) -> None:
-        began = self._loop.time()
+        began = time.monotonic()
         self.pending += 1
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
             self.pending -= 1
-            self._metrics.observe("reply_seconds", self._loop.time() - began)
+            self._metrics.observe("reply_seconds", time.monotonic() - began)
             if isinstance(step, Drop):
                 self._metrics.count("dropped", step.rule.value)
                 send(None)

@@ -50,7 +50,7 @@ class Link:
             self._end()
 
     async def ask(self, name: str, *arguments: Any, within_s: float = ANSWER_S) -> Any:
-        """Raises LinkClosed, or TimeoutError when there is no answer in time."""
+        """Raises LinkClosed, TimeoutError when there is no answer in time, or the OSError or ValueError met there."""
         number = next(self._numbers)
         future = self._open[number] = asyncio.get_running_loop().create_future()
         try:
@@ -77,14 +77,25 @@ class Link:
 
     async def _received(self, kind: str, number: int, name: str, arguments: tuple[Any, ...]) -> None:
         if kind == "answer":
-            future = self._open.get(number)
-            if future is not None and not future.done():
-                future.set_result(arguments[0])
+            self._answered(number, *arguments)
             return
-        answer = await self._handler(name, arguments)
+        answer, error = None, None
+        try:
+            answer = await self._handler(name, arguments)
+        except (OSError, ValueError) as raised:
+            error = raised
         if kind == "ask":
             with suppress(LinkClosed):
-                self._send(("answer", number, "", (answer,)))
+                self._send(("answer", number, "", (answer, error)))
+
+    def _answered(self, number: int, answer: Any, error: Exception | None) -> None:
+        future = self._open.get(number)
+        if future is None or future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(answer)
 
     def _end(self) -> None:
         for task in self._handling:

@@ -6,7 +6,8 @@ Counting costs a dictionary look-up; prometheus-client is imported only to print
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+
+from kun_dns64.model.question import Rcode
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.8, 5.0)
 PREFIX = "kun_dns64_"
@@ -56,7 +57,10 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 # Gauges that mean the same in every worker: not summed.
 SHARED_GAUGES = frozenset(
-    ("upstream_srtt_seconds", "upstream_up", "upstream_is_dns64", "gateways_up", "config_valid", "config_generation", "pool_suffixes")
+    (
+        "upstream_srtt_seconds", "upstream_up", "upstream_is_dns64", "gateways_up", "config_valid",
+        "config_generation", "pool_suffixes",
+    )  # fmt: skip
 )
 
 Labels = tuple[str, ...]
@@ -91,21 +95,6 @@ class Metrics:
         buckets[bisect_left(LATENCY_BUCKETS, value)] += 1
         buckets[-1] += value
 
-    def as_json(self) -> dict[str, Any]:
-        """For the way to the supervisor: JSON has no tuples as keys."""
-        return {
-            kind: {name: [[list(labels), value] for labels, value in rows.items()] for name, rows in table.items()}
-            for kind, table in (("counters", self.counters), ("gauges", self.gauges), ("histograms", self.histograms))
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Metrics":
-        tables = {
-            kind: {name: {tuple(labels): value for labels, value in rows} for name, rows in table.items()}
-            for kind, table in data.items()
-        }
-        return cls(**tables)
-
 
 def summed(parts: Iterable[Metrics]) -> Metrics:
     """One set of numbers for several workers."""
@@ -123,3 +112,11 @@ def summed(parts: Iterable[Metrics]) -> Metrics:
                 known = total.histograms[name].get(labels, [0.0] * len(buckets))
                 total.histograms[name][labels] = [a + b for a, b in zip(known, buckets, strict=True)]
     return total
+
+
+_RCODE_NAMES = {int(rcode): rcode.name for rcode in Rcode}
+
+
+def rcode_name(rcode: int) -> str:
+    """The label of an rcode."""
+    return _RCODE_NAMES.get(rcode) or f"RCODE{rcode}"

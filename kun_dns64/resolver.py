@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Settings
-from kun_dns64.metrics import Metrics
+from kun_dns64.metrics import Metrics, rcode_name
 from kun_dns64.model.message import Query, Response
 from kun_dns64.model.question import Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.cache import Cache, is_failure
 from kun_dns64.resolution import Decided, Resolution
+from kun_dns64.transport.exchange import LIFE_S
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 
 SERVFAIL = Reply(Rcode.SERVFAIL, Rule.UPSTREAM_FAILED)
@@ -20,15 +22,37 @@ SERVFAIL = Reply(Rcode.SERVFAIL, Rule.UPSTREAM_FAILED)
 class Resolver:
     """Answers queries by the rules in force. `rules` may be replaced at any time; running queries keep theirs."""
 
-    def __init__(self, settings: Settings, rules: Rules, metrics: Metrics, journal: Journal) -> None:
-        self.metrics, self._journal, self.rules = metrics, journal, rules
+    def __init__(self, settings: Settings, metrics: Metrics, journal: Journal) -> None:
+        self.metrics, self._journal = metrics, journal
         self._loop = asyncio.get_running_loop()
-        self.budget_s, self.stagger_s = settings.limits.budget_s, settings.asking.stagger_s
-        limits = settings.cache
-        self.cache = Cache(
-            limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch
-        )
+        self._settings = settings
+        self.rules: Rules = settings.rules
+        self.cache = _cache(settings)
         self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
+        self._retired: set[Upstreams] = set()
+
+    @property
+    def budget_s(self) -> float:
+        return self._settings.limits.budget_s
+
+    @property
+    def stagger_s(self) -> float:
+        return self._settings.asking.stagger_s
+
+    def change(self, settings: Settings) -> None:
+        """Other settings; the cache stays unless its own limits change."""
+        before, self._settings, self.rules = self._settings, settings, settings.rules
+        if settings.cache != before.cache:
+            self.cache = _cache(settings)
+        if (settings.groups, settings.asking) != (before.groups, before.asking):
+            self._retired.add(self.upstreams)
+            self._loop.call_later(LIFE_S + 1, self._retire, self.upstreams)
+            self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
+
+    def _retire(self, upstreams: Upstreams) -> None:
+        """Nothing is out there any more."""
+        closing = self._loop.create_task(upstreams.close())
+        closing.add_done_callback(lambda _: self._retired.discard(upstreams))
 
     def resolve(self, query: Query, decided: Decided) -> None:
         resolution = Resolution(self, query, self.rules, decided)
@@ -45,7 +69,7 @@ class Resolver:
 
     def cached(self, ask: Ask) -> Heard | None:
         """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background."""
-        heard = self.cache.lookup(ask.question, ask.flags, ask.group, self._loop.time())
+        heard = self.cache.lookup(ask.question, ask.flags, ask.group, monotonic())
         if heard is not None and heard.refresh and not ask.cached_only:
             self.metrics.count("background_refreshes")
             self.upstreams.ask(ask.question, ask.flags, ask.group, None)
@@ -61,21 +85,22 @@ class Resolver:
         """The budget ran out first. Remembered as a failure once, however many queries were waiting."""
         failed = UpstreamFailure(FailureKind.TIMEOUT, f"no answer within {self.budget_s:g} s")
         if self.upstreams.give_up(ask.question, ask.flags, ask.group):
-            self.cache.store(ask.question, ask.flags, ask.group, failed, self._loop.time())
+            self.cache.store(ask.question, ask.flags, ask.group, failed, monotonic())
         return self._stale(ask) or Heard(ask.question, failed)
 
     def _stale(self, ask: Ask) -> Heard | None:
-        return self.cache.stale(ask.question, ask.flags, ask.group, self._loop.time())
+        return self.cache.stale(ask.question, ask.flags, ask.group, monotonic())
 
     async def close(self) -> None:
-        await self.upstreams.close()
+        for upstreams in (self.upstreams, *self._retired):
+            await upstreams.close()
 
     def _heard(self, outcome: Outcome) -> None:
         result = outcome.result.outcome
         # A failure that queries have given up on is in the cache already.
         if not (outcome.given_up and is_failure(result)):
             _, flags, group = outcome.key
-            self.cache.store(outcome.question, flags, group, result, self._loop.time())
+            self.cache.store(outcome.question, flags, group, result, monotonic())
         said = _result_label(result)
         self.metrics.count("upstream_results", outcome.upstream, said)
         self.metrics.observe("upstream_seconds", outcome.rtt_s, outcome.upstream)
@@ -85,14 +110,12 @@ class Resolver:
                 self.metrics.count("late_aaaa")
 
 
-_RCODE_NAMES = {int(rcode): rcode.name for rcode in Rcode}
+def _cache(settings: Settings) -> Cache:
+    limits = settings.cache
+    return Cache(limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch)
 
 
 def _result_label(result: Response | UpstreamFailure) -> str:
     if isinstance(result, UpstreamFailure):
         return result.kind.value
     return rcode_name(result.rcode)
-
-
-def rcode_name(rcode: int) -> str:
-    return _RCODE_NAMES.get(rcode) or f"RCODE{rcode}"

@@ -1,15 +1,19 @@
 """One worker: listeners, the resolver behind them, and the housekeeping, from start to the last answer."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from kun_base.journal import Journal
-from kun_dns64.config.settings import Settings, TlsListen
+from kun_dns64.config.settings import Limits, Settings
+from kun_dns64.fleet import Standing, Story
 from kun_dns64.front import Front
 from kun_dns64.metrics import Metrics
-from kun_dns64.model.rules import Rules
+from kun_dns64.model.message import Query
+from kun_dns64.model.step import Drop, Heard, Reply
 from kun_dns64.resolver import Resolver
 from kun_dns64.transport.sockets import Listening
 from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
@@ -21,65 +25,114 @@ if TYPE_CHECKING:
 HOUSEKEEPING_S = 1.0
 # A stop waits for answers under way no longer than this beyond the budget.
 STOP_GRACE_S = 0.5
+# Long enough for what stood in the sockets' queues, and for the last replies to leave.
+TURN_S = 0.05
 
 
 class Server:
     """Serves on sockets that are already bound. `start`, then `stop`; `change` in between."""
 
     def __init__(
-        self, settings: Settings, sockets: Sequence[Listening], journal: Journal, cookie_secret: bytes
+        self, settings: Settings, sockets: Iterable[Listening], journal: Journal, cookie_secrets: Sequence[bytes]
     ) -> None:
-        self.settings, self._sockets, self._journal = settings, sockets, journal
+        self.settings = settings
+        self._sockets = list(sockets)
         self.metrics = Metrics()
-        self.resolver = Resolver(settings, settings.rules, self.metrics, journal)
-        self.front = Front(self.resolver, settings.limits, self.metrics, (cookie_secret,))
-        limits = settings.limits
-        self._connections = Connections(
-            StreamLimits(limits.tcp_idle_s, limits.tcp_max_connections, limits.tcp_max_per_client)
-        )
-        self._udp: list[UdpServing] = []
-        self._streams: list[StreamServing] = []
+        self.resolver = Resolver(settings, self.metrics, journal)
+        self.front = Front(self.resolver, settings.limits, self.metrics, tuple(cookie_secrets))
+        self._connections = Connections(_stream_limits(settings.limits))
+        self._udp: dict[Listening, UdpServing] = {}
+        self._streams: dict[Listening, StreamServing] = {}
+        self._tls: ssl.SSLContext | None = None
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Raises OSError when TLS files cannot be used."""
         for listening in self._sockets:
-            context = None
-            if listening.tls:
-                context = _tls_context(self.settings.tls)
-            self._streams.append(StreamServing(self.front, self._connections, listening.tcp, context))
-            if listening.udp is not None:
-                self._udp.append(UdpServing(self.front, listening.endpoint, listening.udp))
-        for stream in self._streams:
-            await stream.start()
-        for udp in self._udp:
-            await udp.start()
-        self._housekeeping = asyncio.get_running_loop().create_task(self._keep_house())
+            await self._listen(listening)
+        self._housekeeping = asyncio.create_task(self._keep_house())
 
-    def use_rules(self, rules: Rules) -> None:
+    async def change(self, settings: Settings) -> None:
+        """New queries are answered by `settings`. Raises OSError, with nothing changed, when TLS files are bad."""
+        if self._tls is not None and settings.tls is not None:
+            # The running context: new handshakes get the new certificate.
+            self._tls.load_cert_chain(settings.tls.certificate, settings.tls.key)
+        self.settings = settings
+        self.resolver.change(settings)
+        self.front.change(settings.limits, settings.cookie_secret)
+        self._connections.limits = _stream_limits(settings.limits)
+
+    def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
+        rules = replace(self.settings.rules, pools_down=pools_down, generation=generation)
+        self.settings = replace(self.settings, rules=rules)
         self.resolver.rules = rules
+
+    async def explain(self, query: Query) -> Story:
+        """The query answered as for its client, with everything heard on the way."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Story] = loop.create_future()
+
+        def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
+            if not future.done():
+                future.set_result(Story(query, heard, step))
+
+        self.resolver.resolve(query, decided)
+        async with asyncio.timeout(self.settings.limits.budget_s + STOP_GRACE_S):
+            return await future
+
+    async def listen_on(self, sockets: Sequence[Listening]) -> None:
+        """Other sockets instead of those served so far; what stays the same is not touched."""
+        for listening in [known for known in self._sockets if known not in sockets]:
+            self._streams.pop(listening).close()
+            if listening in self._udp:
+                self._udp.pop(listening).close()
+        for listening in [new for new in sockets if new not in self._sockets]:
+            await self._listen(listening)
+        self._sockets = list(sockets)
 
     async def stop(self) -> None:
         """Answers what has been taken, and ends."""
-        for udp in self._udp:
+        for udp in self._udp.values():
             udp.stop_taking()
-        for stream in self._streams:
+        for stream in self._streams.values():
             stream.close()
-        # One turn for datagrams that wait in the sockets, then time for what is under way.
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(TURN_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.limits.budget_s + STOP_GRACE_S):
                 while self.front.pending:
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(TURN_S / 5)
         self._connections.finish_all()
+        await asyncio.sleep(TURN_S)
+        self._connections.close_all()
+        for udp in self._udp.values():
+            udp.close()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
-        await asyncio.sleep(0.02)
-        self._connections.close_all()
-        for udp in self._udp:
-            udp.close()
         await self.resolver.close()
+        # Transports close in the next turn of the loop.
         await asyncio.sleep(0)
+
+    def standing(self) -> Standing:
+        upstreams = self.resolver.upstreams
+        known = [
+            {
+                "upstream": str(address),
+                "up": not upstream.health.down,
+                "srtt_s": round(upstream.health.srtt_s, 6),
+                "answers": upstream.health.answers,
+            }
+            for address, upstream in upstreams.all.items()
+        ]
+        worker: dict[str, Any] = {
+            "pid": os.getpid(),
+            "generation": self.resolver.rules.generation,
+            "pending": self.front.pending,
+            "cache_entries": len(self.resolver.cache),
+            "cache_bytes": self.resolver.cache.octets,
+            "tcp_connections": len(self._connections),
+            "upstreams": known,
+        }
+        return Standing(upstreams.usable(), (worker,))
 
     def snapshot(self) -> Metrics:
         """The numbers of now."""
@@ -95,12 +148,30 @@ class Server:
         metrics.set_count("tcp_closed_for_limit", self._connections.closed_for_limit)
         metrics.gauge("tcp_connections", len(self._connections))
         metrics.gauge("upstream_outstanding", upstreams.outstanding)
-        metrics.gauge("config_generation", self.resolver.rules.generation)
+        metrics.gauge("cache_entries", len(self.resolver.cache))
+        metrics.gauge("cache_bytes", self.resolver.cache.octets)
         metrics.gauge("workers", 1)
         for address, upstream in upstreams.all.items():
             metrics.gauge("upstream_srtt_seconds", upstream.health.srtt_s, str(address))
             metrics.gauge("upstream_up", float(not upstream.health.down), str(address))
         return metrics
+
+    async def _listen(self, listening: Listening) -> None:
+        context = self._tls_context() if listening.tls else None
+        stream = self._streams[listening] = StreamServing(self.front, self._connections, listening.tcp, context)
+        await stream.start()
+        if listening.udp is not None:
+            udp = self._udp[listening] = UdpServing(self.front, listening.endpoint, listening.udp)
+            await udp.start()
+
+    def _tls_context(self) -> "ssl.SSLContext":
+        if self.settings.tls is None:
+            raise OSError("a TLS socket was handed over, but [server.tls] names no certificate")
+        if self._tls is None:
+            from kun_dns64.transport.tls import server_context
+
+            self._tls = server_context(self.settings.tls.certificate, self.settings.tls.key)
+        return self._tls
 
     async def _keep_house(self) -> None:
         loop = asyncio.get_running_loop()
@@ -109,9 +180,5 @@ class Server:
             self._connections.close_idle(loop.time())
 
 
-def _tls_context(tls: TlsListen | None) -> "ssl.SSLContext":
-    if tls is None:
-        raise OSError("a TLS socket was handed over, but [server.tls] names no certificate")
-    from kun_dns64.transport.tls import server_context
-
-    return server_context(tls.certificate, tls.key)
+def _stream_limits(limits: Limits) -> StreamLimits:
+    return StreamLimits(limits.tcp_idle_s, limits.tcp_max_connections, limits.tcp_max_per_client)

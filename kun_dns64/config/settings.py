@@ -75,3 +75,7 @@ class Settings:
     watched_files: tuple[Path, ...]
     log_format: str = "text"
     log_level: str = "info"
+
+    @property
+    def tls_listen(self) -> tuple[Endpoint, ...]:
+        return self.tls.listen if self.tls else ()

@@ -16,6 +16,9 @@ from kun_dns64.transport.health import Health
 from kun_dns64.transport.randomness import Randomness
 
 
+CHOKING = frozenset((Rcode.FORMERR, Rcode.NOTIMP))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     question: Question
@@ -87,8 +90,8 @@ def read(wire: bytes, request: Request) -> Result:
 
 
 def knows_no_edns(wire: bytes, request: Request) -> bool:
-    """FORMERR without an OPT of its own: this server chokes on ours (RFC 6891 section 7)."""
-    return request.edns and wire[3] & RCODE_MASK == Rcode.FORMERR and wire[10:12] == b"\x00\x00"
+    """FORMERR (RFC 6891 section 7), or NOTIMP from some, without an OPT of its own: this server chokes on ours."""
+    return request.edns and wire[3] & RCODE_MASK in CHOKING and wire[10:12] == b"\x00\x00"
 
 
 def failure(kind: FailureKind, detail: str = "") -> Result:

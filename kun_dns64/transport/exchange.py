@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import monotonic
 
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Rcode
@@ -51,7 +52,7 @@ class Exchange:
         self._next = self._resends = 0
         self._best: tuple[Result, str] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._started = self._loop.time()
+        self._started = monotonic()
 
     def start(self) -> None:
         if self._probe is not None:
@@ -71,7 +72,7 @@ class Exchange:
             self._arm(upstream.health.patience_s())
 
     def _send(self, index: int, upstream: Upstream) -> None:
-        now = self._loop.time()
+        now = monotonic()
         self._open[index] = upstream, upstream.send(self._request, partial(self._heard, index)), now
 
     def _arm(self, delay_s: float) -> None:
@@ -81,7 +82,7 @@ class Exchange:
 
     def _silence(self) -> None:
         """Nobody has answered in time: the next upstream, or the same packets again, or the end."""
-        now = self._loop.time()
+        now = monotonic()
         if now - self._started >= LIFE_S - 0.01:
             for upstream, _, _ in self._open.values():
                 upstream.health.silent(now)
@@ -108,7 +109,7 @@ class Exchange:
         if self._finished is None:
             return
         upstream, _, sent_at = self._open.pop(index)
-        now = self._loop.time()
+        now = monotonic()
         if isinstance(result.outcome, Response):
             upstream.health.heard(now - sent_at, now)
         elif result.outcome.kind in (FailureKind.UNREACHABLE, FailureKind.CLOSED, FailureKind.TIMEOUT):
@@ -127,7 +128,7 @@ class Exchange:
     def _finish_with_best(self, otherwise: Result) -> None:
         """The first reply in so many words, else the first failure: what the operator's first choice said."""
         result, name = self._best or (otherwise, str(self._upstreams[0].address))
-        self._finish(result, name, self._loop.time() - self._started)
+        self._finish(result, name, monotonic() - self._started)
 
     def _finish(self, result: Result, name: str, rtt_s: float) -> None:
         finished, self._finished = self._finished, None

@@ -48,6 +48,14 @@ def bind_all(plain: Iterable[Endpoint], tls: Iterable[Endpoint] = ()) -> list[Li
     return bound
 
 
+def bind_sets(plain: Sequence[Endpoint], tls: Sequence[Endpoint], count: int) -> list[list[Listening]]:
+    """The same addresses `count` times: the kernel spreads what arrives over the sets (SO_REUSEPORT)."""
+    first = bind_all(plain, tls)
+    # Where port 0 was asked for, the others take the port that the first was given.
+    plain, tls = [s.endpoint for s in first if not s.tls], [s.endpoint for s in first if s.tls]
+    return [first, *(bind_all(plain, tls) for _ in range(count - 1))]
+
+
 def _bind_plain(endpoint: Endpoint) -> Listening:
     udp = _bind(endpoint, socket.SOCK_DGRAM)
     # Port 0: TCP takes the port that UDP was given.

@@ -1,8 +1,8 @@
 """All upstreams in their groups. Equal questions that are out at the same time are asked once (RFC 5452 section 5)."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Asking
@@ -129,10 +129,11 @@ class Upstreams:
 
     def _order(self, group: str) -> tuple[list[Upstream], Upstream | None]:
         """The living by speed, in the operator's order where that is alike, then the dead; and a dead one to probe."""
-        upstreams = self._groups[group]
+        # A reload may have taken away the group of a query that began before it.
+        upstreams = self._groups.get(group) or self._groups[""]
         if len(upstreams) == 1:
             return upstreams, None
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         living = sorted((u for u in upstreams if not u.health.down), key=lambda u: u.health.band(now))
         dead = sorted((u for u in upstreams if u.health.down), key=lambda u: u.health.down_until)
         probe = None

@@ -1,0 +1,146 @@
+"""The side that does not answer queries: reloads, watches files and gateways, serves the admin pages."""
+
+import asyncio
+import importlib
+from dataclasses import replace
+
+from kun_base.adminhttp import AdminServer
+from kun_base.errors import ConfigError, Fault
+from kun_base.journal import Journal
+from kun_base.notify import notify, watchdog_interval_s
+from kun_dns64.config.settings import GatewayWatch, Settings
+from kun_dns64.filewatch import FileWatch
+from kun_dns64.fleet import Fleet
+from kun_dns64.loading import Source, load_aside
+
+LOOK_S = 1.0
+
+
+class Control:
+    """Runs beside a fleet until `stop` is set. `settings` are those in force."""
+
+    def __init__(self, source: Source, settings: Settings, fleet: Fleet, journal: Journal) -> None:
+        self.source, self.settings, self._fleet, self._journal = source, settings, fleet, journal
+        self.reload_wanted = asyncio.Event()
+        self.problems: tuple[str, ...] = ()
+        self.reloads = {"ok": 0, "failed": 0}
+        self.pools_down: frozenset[str] = frozenset()
+        self._watch = FileWatch(settings.watched_files)
+        self._gateways_changed = asyncio.Event()
+        self._changing = asyncio.Lock()
+
+    async def run(self, stop: asyncio.Event, admin: AdminServer) -> None:
+        """Raises ConfigError when the admin address cannot be listened on."""
+        await self._open_admin(admin)
+        background = [
+            asyncio.create_task(work) for work in (self._reloading(), self._looking(), self._gateways(), _watchdog())
+        ]
+        try:
+            ended = asyncio.create_task(stop.wait())
+            # A background task ends only by a defect, which must not pass in silence.
+            await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            for task in background:
+                if task.done():
+                    task.result()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await admin.close()
+
+    async def _open_admin(self, admin: AdminServer) -> None:
+        if self.settings.admin is None:
+            return
+        # In a thread: a quarter of a second, while queries are answered already.
+        await asyncio.to_thread(importlib.import_module, "aiohttp.web")
+        await asyncio.get_running_loop().shutdown_default_executor()
+        try:
+            port = await admin.start(self.settings.admin.host, self.settings.admin.port)
+        except OSError as error:
+            where = str(self.settings.admin)
+            raise ConfigError("listen", [Fault("admin.listen", where, f"cannot listen: {error.strerror}")]) from error
+        self._journal.info("admin", listen=f"{self.settings.admin.host}:{port}")
+
+    async def reload(self) -> bool:
+        """The whole configuration anew, checked as one; a bad one leaves the old in force. True: it is in force."""
+        notify("RELOADING=1")
+        async with self._changing:
+            try:
+                await self._put_in_force(await load_aside(self.source))
+                self.problems = ()
+            except ConfigError as error:
+                self.problems = tuple(str(fault) for fault in error.faults)
+            except OSError as error:
+                self.problems = (str(error),)
+        self.reloads["failed" if self.problems else "ok"] += 1
+        if self.problems:
+            self._journal.error("reload-refused", errors=len(self.problems), first=self.problems[0])
+        else:
+            self._journal.info("reloaded", generation=self.settings.rules.generation)
+        notify("READY=1")
+        return not self.problems
+
+    async def _put_in_force(self, settings: Settings) -> None:
+        gateways_before = self.settings.gateways
+        generation = self.settings.rules.generation + 1
+        down = self.pools_down if settings.gateways == gateways_before else frozenset()
+        rules = replace(settings.rules, generation=generation, pools_down=down)
+        secret = settings.cookie_secret or self.settings.cookie_secret
+        settings = replace(settings, rules=rules, cookie_secret=secret)
+        await self._fleet.change(settings)
+        self.settings, self.pools_down = settings, down
+        self._watch = FileWatch(settings.watched_files)
+        if settings.gateways != gateways_before:
+            self._gateways_changed.set()
+
+    async def _reloading(self) -> None:
+        while True:
+            await self.reload_wanted.wait()
+            self.reload_wanted.clear()
+            await self.reload()
+
+    async def _looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self._watch.changed():
+                self.reload_wanted.set()
+
+    async def _gateways(self) -> None:
+        """The watch of the present configuration; a new configuration gets a new watch."""
+        while True:
+            self._gateways_changed.clear()
+            changed = asyncio.create_task(self._gateways_changed.wait())
+            watching = asyncio.create_task(self._watch_gateways(self.settings.gateways))
+            try:
+                await asyncio.wait([changed, watching], return_when=asyncio.FIRST_COMPLETED)
+                if watching.done():
+                    watching.result()
+            finally:
+                changed.cancel()
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch_gateways(self, gateways: GatewayWatch) -> None:
+        if not gateways.urls:
+            await asyncio.Event().wait()
+        from kun_dns64.gateways import watch
+
+        await watch(gateways, self._use_gateways)
+
+    async def _use_gateways(self, down: frozenset[str]) -> None:
+        async with self._changing:
+            self.pools_down = down
+            generation = self.settings.rules.generation + 1
+            rules = replace(self.settings.rules, pools_down=down, generation=generation)
+            self.settings = replace(self.settings, rules=rules)
+            await self._fleet.use_gateways(down, generation)
+        self._journal.warning("gateways", pools_down=" ".join(name or "default" for name in sorted(down)) or "none")
+
+
+async def _watchdog() -> None:
+    interval_s = watchdog_interval_s()
+    while True:
+        await asyncio.sleep(interval_s or 3600)
+        if interval_s:
+            notify("WATCHDOG=1")

@@ -1,0 +1,44 @@
+"""What the control side needs from those who serve, whether that is this process or several workers."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kun_dns64.config.settings import Settings
+from kun_dns64.metrics import Metrics
+from kun_dns64.model.message import Query
+from kun_dns64.model.step import Drop, Heard, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands with the serving: `forward`, at least one upstream of the default group answers."""
+
+    forward: bool
+    workers: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What became of a query, and what was heard on the way."""
+
+    query: Query
+    heard: tuple[Heard, ...]
+    step: Reply | Drop
+
+
+class Fleet(Protocol):
+    async def numbers(self) -> Metrics: ...
+
+    async def standing(self) -> Standing: ...
+
+    async def explain(self, query: Query) -> Story:
+        """Raises OSError or TimeoutError when nobody answers."""
+        ...
+
+    async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
+        """The same rules, with these pools known to have no living gateway ("" is the default)."""
+        ...
+
+    async def change(self, settings: Settings) -> None:
+        """Serve by these settings from now on. Raises OSError when new sockets or TLS files cannot be used."""
+        ...
