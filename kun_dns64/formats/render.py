@@ -95,7 +95,9 @@ def _opt(query: Query, rcode: int, limits: Limits, cookie: bytes, edes: tuple[Ed
 def _padded(opt: bytes, used: int, limit: int) -> bytes:
     """Up to a whole number of blocks; only over TLS, and only for a client that padded (RFC 7830 section 4)."""
     size = used + len(opt) + 4
-    fill = min(-size % PADDING_BLOCK, max(0, limit - size))
+    if size > limit:
+        return opt
+    fill = min(-size % PADDING_BLOCK, limit - size)
     length = int.from_bytes(opt[9:11]) + 4 + fill
     return opt[:9] + length.to_bytes(2) + opt[11:] + option(PADDING, bytes(fill))
 

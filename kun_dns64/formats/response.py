@@ -53,7 +53,7 @@ def parse_response(wire: bytes, question: Question, age: int = 0) -> Response | 
     """The reply to `question`, with `age` seconds taken off its TTLs. The caller has checked `matches`. Never raises.
 
     Where the reply repeats the question's name it gets the case of `question`, so a randomised case stays between us
-    and the upstream. TTLs above 2**31-1 count as 0 (RFC 2181 section 8). TC=1 is a failure, not partial data (section 9).
+    and the upstream. TTLs above 2**31-1 count as 0 (RFC 2181 section 8). TC=1 is a failure (section 9).
     """
     try:
         return _parse(wire, question, age)

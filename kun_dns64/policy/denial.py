@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`data`: the records of the asked type at the end of the chain, each once. `response` None: there is none to use."""
+    """`data`: the records of the asked type at the end of the chain, each once. `response` None: none to use."""
 
     kind: Kind
     chain: Chain

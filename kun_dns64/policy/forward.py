@@ -40,7 +40,7 @@ def forwarded(
             authority,
             tidy(response.additional, query),
             ad=response.ad and kept is None and not heard.stale and wants_ad(query),
-            ede=response.ede,
+            ede=reasons(heard, finding) if response.rcode == Rcode.SERVFAIL else remembered(heard, response.ede),
         ),
     )
 
@@ -81,8 +81,15 @@ def reasons(heard: Heard, finding: Finding) -> tuple[Ede, ...]:
         network = failure is not None and failure.kind in NETWORK_ERRORS
         text = failure.kind.value if failure is not None else _rcode_text(outcome)
         told = (Ede(EdeCode.NETWORK_ERROR if network else EdeCode.NO_REACHABLE_AUTHORITY, text),)
-    if heard.cached and EdeCode.CACHED_ERROR not in [ede.code for ede in told]:
-        told = (*told, Ede(EdeCode.CACHED_ERROR))
+    return remembered(heard, told)
+
+
+def remembered(heard: Heard, told: tuple[Ede, ...]) -> tuple[Ede, ...]:
+    """An error out of the cache says so (RFC 8914 section 4.14)."""
+    outcome = heard.outcome
+    is_error = isinstance(outcome, UpstreamFailure) or outcome.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN)
+    if heard.cached and is_error and EdeCode.CACHED_ERROR not in [ede.code for ede in told]:
+        return (*told, Ede(EdeCode.CACHED_ERROR))
     return told
 
 

@@ -12,14 +12,15 @@ from kun_base.errors import Fault
 from kun_dns64.formats.names import from_text
 
 _MASK = 0xFFFFFFFFFFFFFFFF
-_BUCKET_SHIFT = 48
+_MAX_BUCKET_BITS = 16
 _SHOWN = 20
+_LENGTHS = [bytes((length,)) for length in range(64)]
 
 
 class SuffixSet:
     """Longest-suffix look-up over lower-case wire names. Where two pools list one suffix, the first pool has it."""
 
-    __slots__ = ("_hashes", "_names", "_starts", "_values")
+    __slots__ = ("_hashes", "_names", "_shift", "_starts", "_values")
 
     def __init__(self, names: tuple[str, ...], pairs: list[int]) -> None:
         self._names = names
@@ -32,13 +33,16 @@ class SuffixSet:
                 self._hashes.append(number)
                 self._values.append(pair & 0xFFFF)
                 previous = number
-        self._starts = self._buckets()
+        bits = min(_MAX_BUCKET_BITS, len(self._hashes).bit_length())
+        self._shift = 64 - bits
+        self._starts = self._buckets(1 << bits)
 
-    def _buckets(self) -> "array[int]":
-        """Where the hashes of each value of the top 16 bits begin: most look-ups end there."""
-        counts = [0] * 65537
+    def _buckets(self, count: int) -> "array[int]":
+        """Where the hashes of each value of the top bits begin: most look-ups end there."""
+        counts = [0] * (count + 1)
+        shift = self._shift
         for number in self._hashes:
-            counts[(number >> _BUCKET_SHIFT) + 1] += 1
+            counts[(number >> shift) + 1] += 1
         starts, total = array("I"), 0
         for count in counts:
             total += count
@@ -46,11 +50,11 @@ class SuffixSet:
         return starts
 
     def find(self, name: bytes) -> str | None:
-        hashes, starts = self._hashes, self._starts
+        hashes, starts, shift = self._hashes, self._starts, self._shift
         place = 0
         while True:
             number = hash(name[place:]) & _MASK
-            bucket = number >> _BUCKET_SHIFT
+            bucket = number >> shift
             low, high = starts[bucket], starts[bucket + 1]
             if low != high:
                 at = bisect_left(hashes, number, low, high)
@@ -63,6 +67,10 @@ class SuffixSet:
 
     def __len__(self) -> int:
         return len(self._hashes)
+
+    @property
+    def octets(self) -> int:
+        return sum(len(table) * table.itemsize for table in (self._hashes, self._values, self._starts))
 
 
 def build_suffix_set(lists: Mapping[str, Iterable[str]]) -> tuple[SuffixSet, list[Fault]]:
@@ -90,9 +98,13 @@ def _shortened(faults: list[Fault]) -> list[Fault]:
 
 def parse_suffix(line: str) -> bytes | None:
     """The wire name of one line, lower-case; None for an empty one. Raises ValueError."""
-    text = line.partition("#")[0].strip()
+    text = line.partition("#")[0].strip() if "#" in line else line.strip()
     if not text:
         return None
-    if any(char.isspace() for char in text):
+    if len(text.split(None, 1)) > 1:
         raise ValueError("one suffix a line")
+    if text.isascii() and "\\" not in text and len(text) < 64:
+        labels = text.strip(".").lower().encode().split(b".")
+        if all(labels):
+            return b"".join([_LENGTHS[len(label)] + label for label in labels]) + b"\x00"
     return from_text(text.lstrip(".") or ".").lower()

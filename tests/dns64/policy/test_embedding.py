@@ -1,7 +1,5 @@
 """Which prefix, which addresses: RFC 6052, RFC 6147 sections 5.1.7 and 5.2."""
 
-
-
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest

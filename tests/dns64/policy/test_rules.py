@@ -1,7 +1,5 @@
 """What the operator decides: clients, zones, pools, gateways, shadow mode."""
 
-
-
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 
 import pytest

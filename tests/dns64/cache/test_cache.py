@@ -1,0 +1,245 @@
+"""What is remembered, for how long, and what is said when upstreams fail (RFC 2308, 8767, 9520)."""
+
+import random
+
+import pytest
+
+from kun_dns64.model.message import Response
+from kun_dns64.model.question import Question
+from kun_dns64.model.step import AskedFlags, Heard, UpstreamFailure
+from kun_dns64.policy.cache import FAILURE_FIRST_S, FAILURE_MAX_S, STALE_RECHECK_S, Cache
+from kun_dns64.policy.generations import ENTRY_OCTETS, Generations
+
+from ..world import Outcome, answer, bare_nodata, error, lost, nodata, nxdomain, wire_name
+
+Q = Question(wire_name("w.t.example"), 1)
+FLAGS = AskedFlags()
+A = answer("w 100 A 192.0.2.33")
+
+
+def kept(outcome: Outcome, question: Question = Q, **more: int) -> Cache:
+    cache = Cache(**more)  # type: ignore[arg-type]
+    cache.store(question, FLAGS, "", outcome, 1000.0)
+    return cache
+
+
+def at(cache: Cache, age: float, question: Question = Q, flags: AskedFlags = FLAGS, group: str = "") -> Heard | None:
+    return cache.lookup(question, flags, group, 1000.0 + age)
+
+
+def response(heard: Heard | None) -> Response:
+    assert heard is not None
+    assert isinstance(heard.outcome, Response)
+    return heard.outcome
+
+
+def test_ttls_age_and_then_the_data_is_gone() -> None:
+    cache = kept(A)
+    assert response(at(cache, 0)).answer == A.answer
+    assert response(at(cache, 40.9)).answer[0].ttl == 60
+    assert at(cache, 100) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "lives"),
+    [
+        (nodata(300, 60), 60),
+        (nodata(60, 300), 60),
+        (nxdomain(300, 100), 100),
+        (nodata(300, 300, "w 30 CNAME x"), 30),
+        (answer("w 30 CNAME x\nx 100 A 192.0.2.33"), 30),
+        (answer("w 100 A 192.0.2.33", "@ 10 NS ns"), 100),
+        (bare_nodata(), 0),
+        (bare_nodata("w 30 CNAME x"), 0),
+        (nodata(300, 0), 0),
+        (answer("w 0 A 192.0.2.33"), 0),
+    ],
+    ids=["minimum", "soa-ttl", "nxdomain", "chain-to-nothing", "chain", "authority", "no-soa", "cname-no-soa", "min-0", "ttl-0"],
+)  # fmt: skip
+def test_how_long_answers_are_kept(outcome: Outcome, lives: int) -> None:
+    cache = kept(outcome)
+    assert (at(cache, 0) is not None) == (lives > 0)
+    if lives:
+        assert at(cache, lives - 0.01) is not None
+        assert at(cache, lives) is None
+
+
+def test_the_operators_longest_lifetime_counts() -> None:
+    assert at(kept(A, max_ttl_s=50), 50) is None
+
+
+def test_a_negative_ttl_is_counted_once() -> None:
+    assert response(at(kept(nodata(300, 300)), 100)).authority[0].ttl == 200
+
+
+def test_keys_fold_case_and_keep_apart_what_differs() -> None:
+    cache = kept(A)
+    upper = Question(Q.name.upper(), 1)
+    assert response(at(cache, 0, upper)).answer[0].name == upper.name
+    assert at(cache, 0, Question(Q.name, 28)) is None
+    assert at(cache, 0, Question(Q.name, 1, 3)) is None
+    assert at(cache, 0, flags=AskedFlags(cd=True)) is None
+    assert at(cache, 0, flags=AskedFlags(do=True)) is None
+    assert at(cache, 0, flags=AskedFlags(subnet=b"\x00\x01\x18\x00\x0a\x00\x00")) is None
+    assert at(cache, 0, group="far") is None
+
+
+def failed(cache: Cache, age: float, outcome: Outcome | None = None) -> Heard:
+    return cache.settle(Q, FLAGS, "", outcome or lost(), 1000.0 + age)
+
+
+def test_failures_are_remembered_a_little_longer_each_time() -> None:
+    cache, age, delay = Cache(), 0.0, FAILURE_FIRST_S
+    assert 1 <= FAILURE_FIRST_S <= FAILURE_MAX_S <= 300
+    for _ in range(12):
+        failed(cache, age)
+        remembered = at(cache, age + delay - 0.01)
+        assert remembered is not None
+        assert remembered.cached
+        assert isinstance(remembered.outcome, UpstreamFailure)
+        age += delay
+        assert at(cache, age) is None
+        delay = min(delay * 2, FAILURE_MAX_S)
+    assert delay == FAILURE_MAX_S
+
+
+@pytest.mark.parametrize("outcome", [error(), error(5), error(2, (6,)), answer("", "@ 60 NS ns")])
+def test_error_codes_and_referrals_are_failures(outcome: Response) -> None:
+    cache = kept(outcome)
+    remembered = response(at(cache, 1))
+    assert (remembered.rcode, remembered.ede) == (outcome.rcode, outcome.ede)
+    assert at(cache, FAILURE_FIRST_S) is None
+
+
+def test_success_ends_the_row_of_failures() -> None:
+    cache = Cache()
+    failed(cache, 0)
+    failed(cache, 5)
+    cache.store(Q, FLAGS, "", answer("w 1 A 192.0.2.33"), 1010.0)
+    cache.store(Q, FLAGS, "", answer("w 0 A 192.0.2.33"), 1012.0)
+    failed(cache, 20)
+    assert at(cache, 20 + FAILURE_FIRST_S) is None
+
+
+def test_old_failures_do_not_count_for_ever() -> None:
+    cache = Cache()
+    failed(cache, 0)
+    failed(cache, 2000)
+    assert at(cache, 2000 + FAILURE_FIRST_S) is None
+
+
+def test_expired_data_is_served_when_asking_failed() -> None:
+    cache = kept(A)
+    assert at(cache, 150) is None, "the upstreams are asked first"
+    heard = failed(cache, 151)
+    assert heard.stale
+    assert response(heard).answer[0].rdata == A.answer[0].rdata
+    again = at(cache, 152)
+    assert again is not None
+    assert (again.stale, again.refresh) == (True, False)
+
+
+def test_stale_data_is_rechecked_once_per_recheck_time() -> None:
+    cache = kept(A)
+    failed(cache, 150)
+    age = 150 + STALE_RECHECK_S
+    hints = [heard.refresh for heard in (at(cache, age + step) for step in (0, 0.1, 1, 29)) if heard is not None]
+    assert hints == [True, False, False, False]
+    later = at(cache, age + STALE_RECHECK_S)
+    assert later is not None
+    assert later.refresh
+
+
+def test_fresh_data_ends_staleness() -> None:
+    cache = kept(A)
+    failed(cache, 150)
+    cache.store(Q, FLAGS, "", A, 1160.0)
+    heard = at(cache, 161)
+    assert heard is not None
+    assert not heard.stale
+
+
+@pytest.mark.parametrize("fresh", [nxdomain(), nodata(), A], ids=["nxdomain", "nodata", "data"])
+def test_every_real_answer_replaces_stale_data(fresh: Response) -> None:
+    cache = kept(A)
+    failed(cache, 150)
+    heard = cache.settle(Q, FLAGS, "", fresh, 1160.0)
+    assert (heard.stale, heard.outcome) == (False, fresh)
+    assert response(at(cache, 161)).rcode == fresh.rcode
+
+
+def test_an_answer_that_may_not_be_kept_still_replaces_stale_data() -> None:
+    cache = kept(A)
+    cache.store(Q, FLAGS, "", bare_nodata(), 1160.0)
+    assert not failed(cache, 170).stale
+
+
+@pytest.mark.parametrize("max_stale", [0, 500])
+def test_stale_data_has_an_end(max_stale: int) -> None:
+    cache = kept(A, max_stale_s=max_stale)
+    assert failed(cache, 100 + max_stale - 1).stale == (max_stale > 0)
+    assert not failed(cache, 100 + max_stale).stale
+    gone = at(cache, 100 + max_stale + 1)
+    assert gone is None or isinstance(gone.outcome, UpstreamFailure)
+
+
+def test_stale_data_helps_when_upstreams_are_slow() -> None:
+    cache = kept(A)
+    heard = cache.stale(Q, FLAGS, "", 1150.0)
+    assert heard is not None
+    assert heard.stale
+    assert cache.stale(Q, FLAGS, "x", 1150.0) is None
+
+
+def test_a_failure_while_data_is_fresh_changes_nothing_but_the_prefetch() -> None:
+    cache = kept(A)
+    near = at(cache, 95)
+    assert near is not None
+    assert near.refresh, "the last tenth of the lifetime"
+    failed(cache, 95)
+    tried = at(cache, 96)
+    assert tried is not None
+    assert (tried.stale, tried.refresh) == (False, False)
+
+
+def test_prefetch_can_be_off_and_waits_for_the_last_tenth() -> None:
+    early, off = at(kept(A), 89), at(kept(A, prefetch=False), 99)
+    assert early is not None
+    assert not early.refresh
+    assert off is not None
+    assert not off.refresh
+
+
+def test_extended_errors_survive() -> None:
+    assert [ede.code for ede in response(at(kept(answer("w 60 A 192.0.2.1", ede=(4,))), 1)).ede] == [4]
+
+
+def test_generations_are_bounded_and_keep_what_is_used() -> None:
+    store: Generations[bytes] = Generations(1000, 1 << 30, len)
+    hot = [b"hot%d" % number for number in range(100)]
+    for key in hot:
+        store.put(key, b"v")
+    for number in range(20000):
+        store.put(b"cold%d" % number, b"v")
+        store.get(hot[number % 100])
+        assert len(store) <= 1000
+    assert all(store.get(key) == b"v" for key in hot)
+
+
+def test_generations_are_bounded_by_octets() -> None:
+    store: Generations[bytes] = Generations(1 << 30, 100_000, len)
+    random.seed(1)
+    for number in range(5000):
+        store.put(b"%d" % number, bytes(random.randrange(2000)))
+        assert store.octets <= 100_000 + 2 * (2000 + ENTRY_OCTETS)
+    assert len(store) > 10
+
+
+def test_counting_survives_replacing_and_dropping() -> None:
+    store: Generations[bytes] = Generations(10, 1 << 20, len)
+    for _ in range(3):
+        for number in range(8):
+            store.put(b"%d" % number, bytes(number))
+    for number in range(8):
+        store.drop(b"%d" % number)
+    assert (len(store), store.octets) == (0, 0)
