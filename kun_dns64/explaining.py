@@ -54,6 +54,29 @@ def as_dict(story: Story) -> dict[str, Any]:
     }
 
 
+def as_text(story: Story) -> str:
+    """The story as people read it."""
+    told = as_dict(story)
+    lines = [f"{told['question']} for {told['client']}"]
+    for heard in told["heard"]:
+        lines += _heard_lines(heard)
+    lines.append(f"decided by {told['rule']}" + (f": {told['rcode']}" if "rcode" in told else ": no reply"))
+    for section in ("answer", "authority", "additional"):
+        lines += [f"  {section:<10} {record}" for record in told.get(section, [])]
+    lines += [f"  instead of {record} (shadow mode)" for record in told.get("shadow", [])]
+    lines += [f"  extended error {ede['code']} {ede['text']}".rstrip() for ede in told.get("ede", [])]
+    return "\n".join(lines)
+
+
+def _heard_lines(heard: dict[str, Any]) -> list[str]:
+    source = "cache" if heard["from"] == "cache" else f"{heard['from'] or 'nobody'} in {heard['rtt_ms']:g} ms"
+    stale = ", stale" if heard["stale"] else ""
+    if "failure" in heard:
+        return [f"  asked {heard['question']}: {heard['failure']} ({heard['detail'] or 'no detail'}), from {source}{stale}"]
+    lines = [f"  asked {heard['question']}: {heard['rcode']}, from {source}{stale}"]
+    return lines + [f"    {record}" for section in ("answer", "authority") for record in heard[section]]
+
+
 def _heard(heard: Heard) -> dict[str, Any]:
     outcome = heard.outcome
     told: dict[str, Any] = {

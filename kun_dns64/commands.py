@@ -1,0 +1,109 @@
+"""The commands with their flags, help and examples, on typer."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kun_dns64 import __version__
+from kun_dns64.config.flags import Flags
+
+EXAMPLE = """
+Examples:
+
+  kun-dns64 serve
+
+  kun-dns64 serve --vip 203.0.113.1 --upstream udp://192.0.2.53 --listen 127.0.0.1:5353
+
+  kun-dns64 serve --config /etc/kun/kun-dns64.toml
+
+  kun-dns64 explain www.example.org --config /etc/kun/kun-dns64.toml
+"""
+
+app = typer.Typer(
+    help="DNS64 server for networks whose way to IPv4 is a 6to4 VIP.",
+    epilog=EXAMPLE,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="The TOML file.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kun-dns64 {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
+
+
+@app.callback()
+def _common(_show: Version = False) -> None:
+    return None
+
+
+@app.command(epilog="Example: kun-dns64 serve --vip 203.0.113.1 --upstream tls://192.0.2.53@dns.example")
+def serve(
+    config: ConfigFile = None,
+    listen: Annotated[list[str] | None, typer.Option(help="ADDR:PORT for UDP and TCP; may be repeated.")] = None,
+    upstream: Annotated[
+        list[str] | None,
+        typer.Option(help="udp://, tcp://, tls://IP@name or https://IP/dns-query@name; may be repeated."),
+    ] = None,
+    vip: Annotated[str | None, typer.Option(help="The gateways' IPv4 address; 203.0.113.1: 2002:cb00:7101::/96.")] = None,
+    prefix: Annotated[list[str] | None, typer.Option(help="NAT64 prefix IPV6/LEN instead of a VIP; repeatable.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; 0: one per core.")] = None,
+    admin: Annotated[str | None, typer.Option(help="ADDR:PORT for /healthz, /metrics and the like; '': none.")] = None,
+) -> None:
+    """Serves DNS. Flags win over the file; with neither, the defaults of gateway-config/kun-dns64.toml."""
+    from kun_dns64.app import serve as serve_until_stopped
+    from kun_dns64.loading import Source
+
+    flags = Flags(tuple(listen or ()), tuple(upstream or ()), vip, tuple(prefix or ()), workers, admin)
+    raise typer.Exit(serve_until_stopped(Source(config, flags)))
+
+
+@app.command("check-config", epilog="Example: kun-dns64 check-config /etc/kun/kun-dns64.toml")
+def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
+    """Checks a file and what it names: exit 0, or 2 with every error."""
+    from kun_dns64.loading import Source
+
+    settings = Source(file, Flags()).settings()
+    prefixes = ", ".join(str(prefix) for prefix in settings.rules.prefixes)
+    servers = ", ".join(str(server) for server in settings.groups[""])
+    typer.echo(f"{file}: good; answers with {prefixes}, asks {servers}")
+
+
+@app.command(epilog="Example: kun-dns64 explain www.example.org AAAA --config /etc/kun/kun-dns64.toml --client 10.1.2.3")
+def explain(
+    name: Annotated[str, typer.Argument(help="The name to ask for.")],
+    rtype: Annotated[str, typer.Argument(metavar="[TYPE]", help="The record type.")] = "AAAA",
+    config: ConfigFile = None,
+    client: Annotated[str, typer.Option(help="Answer as for this client address.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Asks, and prints each decision with its rule and RFC section."""
+    from kun_dns64.asking import ask_once
+    from kun_dns64.explaining import as_dict, as_text, query_for
+    from kun_dns64.loading import Source
+
+    try:
+        query = query_for(name, rtype, client)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    story = ask_once(Source(config, Flags()).settings(), query)
+    typer.echo(json.dumps(as_dict(story), indent=2) if as_json else as_text(story))
+
+
+@app.command("config-schema")
+def config_schema() -> None:
+    """Prints the JSON schema of the file, for editors."""
+    from kun_dns64.config.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
