@@ -182,6 +182,8 @@ class State:
 
     def adopt(self, found: Announcement | None, *, now: float) -> None:
         self.decision = announcement.adopted(found, self.announce_rules, now=now)
+        if self.announcement.wanted:
+            self.wake_announcer()  # telling BGP again what stands there changes nothing, and shows that it listens
 
 
 def _nothing() -> None:
