@@ -1,6 +1,7 @@
 """`python -m bench dns64 | nat64`."""
 
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -53,12 +54,28 @@ def dns64(
     print(f"{out / 'bench.md'} {out / 'bench.svg'}")
 
 
+@app.command()
+def nat64(
+    times: Annotated[int, typer.Option(min=1, help="Repetitions of each timed call.")] = 20,
+    idle_seconds: Annotated[float, typer.Option(min=1, help="How long the idle agent is watched.")] = 30.0,
+    out: Annotated[Path, typer.Option(help="Folder for nat64.md.")] = Path("out"),
+    short: Annotated[bool, typer.Option("--quick", help="Few repetitions; figures mean little.")] = False,
+) -> None:
+    """The gateway agent: plans of 10,000 facts, a cycle with 1,000 pool4 entries, CPU while idle (needs root)."""
+    from bench.nat64.run import bench_nat64
+
+    if short:
+        times, idle_seconds = 3, 4.0
+    print(bench_nat64(out, times=times, idle_s=idle_seconds, command=command_line()), end="")
+
+
 def command_line() -> str:
     return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 
 
 def main() -> None:
-    """Exit 1 when nothing could be measured, 130 after Ctrl-C."""
+    """Exit 1 when nothing could be measured, 130 after Ctrl-C; a SIGTERM cleans up just the same."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except BenchError as wrong:

@@ -11,7 +11,7 @@ from bench.authority import authority
 from bench.bed import Bed
 from bench.ctools import compiled
 from bench.install import install, missing_packages, missing_tools
-from bench.machine import Cores, describe, share_out, stolen_share
+from bench.machine import Cores, describe, load_warning, share_out, stolen_share
 from bench.names import PREFIX_TEXT
 from bench.peers import PEERS, Peer
 from bench.plan import Plan
@@ -24,7 +24,6 @@ from bench.rounds import run_rounds
 from bench.session import Contender
 from bench.table import Heading, markdown
 
-BUSY_LOAD = 0.5
 STAT = Path("/proc/stat")
 
 
@@ -96,9 +95,7 @@ def terms(plan: Plan, cores: Cores) -> list[str]:
 
 
 def warn(load_before: float, stolen: float, plan: Plan) -> list[str]:
-    found = []
-    if load_before > BUSY_LOAD:
-        found.append(f"The machine was not idle at the start (load {load_before:.1f}): do not trust these figures.")
+    found = load_warning(load_before)
     if stolen > 0.01:
         found.append(f"{stolen:.1%} of the CPU time was stolen by the hypervisor's other guests.")
     if plan.rounds < 5:

@@ -46,6 +46,16 @@ def stolen_share(before: str, after: str) -> float:
     return spent[7] / sum(spent) if sum(spent) else 0.0
 
 
+BUSY_LOAD = 0.5
+
+
+def load_warning(load: float) -> list[str]:
+    """For the head of a table whose machine had something else to do."""
+    if load <= BUSY_LOAD:
+        return []
+    return [f"The machine was not idle at the start (load {load:.1f}): do not trust these figures."]
+
+
 def describe(cores: Cores) -> list[str]:
     memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
     count = len({*cores.server, *cores.load, *cores.pair, *cores.pair_load})

@@ -34,7 +34,7 @@ def find_peer(peer: Peer, folder: Path) -> str | None:
 
 
 def find_coredns() -> str | None:
-    """The program KUN_COREDNS names, or the one on PATH, or the pinned one of tests/coredns, built now if Go is there."""
+    """What KUN_COREDNS names, or the one on PATH, or the pinned one of tests/coredns, built now if Go is there."""
     if given := os.environ.get("KUN_COREDNS") or find_program("coredns"):
         return given
     print("looking for CoreDNS; building it takes some minutes the first time", file=sys.stderr, flush=True)

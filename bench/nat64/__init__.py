@@ -1,0 +1,1 @@
+"""The gateway agent's own costs: planning, a cycle, idling."""

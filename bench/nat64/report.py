@@ -1,0 +1,53 @@
+"""The table of the agent's costs."""
+
+from collections.abc import Mapping, Sequence
+
+from bench.nat64.timing import Timing
+
+PLAN_LIMIT_MS, CYCLE_LIMIT_MS, IDLE_LIMIT_PERCENT = 50.0, 150.0, 0.5
+
+
+def limit_of(title: str) -> float | None:
+    """What we want of a row, in its unit; None where nothing was promised."""
+    if title.startswith("plan"):
+        return PLAN_LIMIT_MS
+    if title.startswith("a cycle"):
+        return CYCLE_LIMIT_MS
+    return IDLE_LIMIT_PERCENT if title.startswith("idle agent, CPU") else None
+
+
+def timing_row(title: str, timing: Timing) -> str:
+    value = f"{timing.middle:.1f} ms ({timing.low:.1f}–{timing.high:.1f})"
+    return row(title, value, timing.middle, "ms")
+
+
+def row(title: str, value: str, figure: float, unit: str) -> str:
+    limit = limit_of(title)
+    wanted = f"≤ {limit:g} {unit}" if limit is not None else "–"
+    met = "–" if limit is None else "yes" if figure <= limit else "**no**"
+    return f"| {title} | {value} | {wanted} | {met} |"
+
+
+def markdown(
+    command: str,
+    machine: Sequence[str],
+    warnings: Sequence[str],
+    timings: Mapping[str, Timing],
+    idle: Mapping[str, float],
+    failures: Sequence[str],
+) -> str:
+    lines = [
+        "# What the gateway agent costs\n",
+        f"```\n{command}\n```\n",
+        *(f"- {line}" for line in machine),
+        *(f"\n**{line}**" for line in warnings),
+        "\nMedian, lowest and highest in brackets. `jool`, `gobgp` and iptables-save are stand-ins that print from a "
+        "file; starting and reading them is included, their own work is not.\n",
+        "| | measured | wanted | met |\n|---|---|---|---|",
+        *(timing_row(title, timing) for title, timing in timings.items()),
+    ]
+    if idle:
+        lines.append(row("idle agent, CPU share of a core", f"{idle['share']:.2f} %", idle["share"], "%"))
+        lines.append(row("idle agent, RSS", f"{idle['rss_mib']:.0f} MiB", idle["rss_mib"], "MiB"))
+    lines += ["", *(f"- not measured: {line}" for line in failures)]
+    return "\n".join(lines).rstrip() + "\n"
