@@ -11,7 +11,7 @@ from kun_dns64.model.step import UpstreamFailure
 
 def pack(question: Question, response: Response) -> bytes | None:
     """The octets `unpack` takes; None for an answer that no message can hold."""
-    body = Body(question)
+    body = Body(question, exact=True)
     start = len(body.out)
     body.sections(response.answer, response.authority, response.additional)
     if len(body.out) > 65000:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from kun_dns64.formats.options import COOKIE, read_options
 from kun_dns64.formats.wire import (
-    AA,
     AD,
     CD,
     DO,
@@ -17,7 +16,6 @@ from kun_dns64.formats.wire import (
     RCODE_MASK,
     RD,
     RRHEAD,
-    TC,
     WireError,
     question_name_end,
     read_name,
@@ -45,7 +43,10 @@ CLASSLESS = frozenset((RRType.OPT, RRType.TSIG, RRType.SIG))
 
 
 def parse_query(wire: bytes, transport: Transport, source: IPAddress) -> Query | Malformed | None:
-    """None: say nothing, because it is a reply or too short to hold an id. Never raises."""
+    """None: say nothing, because it is a reply or too short to hold an id. Never raises.
+
+    AA, TC, RCODE and reserved bits mean nothing in a query and are not looked at (RFC 1035 section 7.3).
+    """
     if len(wire) < 12:
         return None
     ident, flags, qdcount, ancount, nscount, arcount = HEADER.unpack_from(wire)
@@ -53,8 +54,6 @@ def parse_query(wire: bytes, transport: Transport, source: IPAddress) -> Query |
         return None
     if flags & OPCODE_MASK:
         return _other_opcode(wire)
-    if flags & (AA | TC | RCODE_MASK):  # RFC 1035 section 7.3
-        return None
     if not qdcount:
         return _without_question(wire, ident, flags, transport, source)
     try:

@@ -103,12 +103,16 @@ def _padded(opt: bytes, used: int, limit: int) -> bytes:
 
 
 class Body:
-    """Question and sections with compressed names; remembers where each section ends."""
+    """Question and sections with compressed names; remembers where each section ends.
 
-    __slots__ = ("counts", "ends", "names", "out", "qname", "qname_lower", "question")
+    Names are compared without case, so that the layout never depends on the case of the question. `exact`: only the
+    question's own names are, so that no other name loses its case.
+    """
 
-    def __init__(self, question: Question) -> None:
-        self.question = question
+    __slots__ = ("counts", "ends", "exact", "names", "out", "qname", "qname_lower", "question")
+
+    def __init__(self, question: Question, exact: bool = False) -> None:
+        self.question, self.exact = question, exact
         self.qname = question.name
         self.qname_lower = question.name.lower()
         self.out = bytearray(12)
@@ -158,7 +162,6 @@ class Body:
             self.name(rdata)
 
     def name(self, name: bytes) -> None:
-        """Compression compares without case, so that the layout never depends on the case of the question."""
         lower = name.lower()
         if lower == self.qname_lower and len(name) > 1:
             self.out += b"\xc0\x0c"
@@ -166,14 +169,16 @@ class Body:
         names = self.names
         if names is None:
             names = self.names = _suffix_places(self.qname_lower)
-        out, place, here = self.out, 0, len(self.out)
+        out, place, here, exact = self.out, 0, len(self.out), self.exact
         while length := name[place]:
             known = names.get(lower[place:])
+            if known is None and exact:
+                known = names.get(name[place:])
             if known is not None:
                 out += name[:place] + (0xC000 | known).to_bytes(2)
                 return
             if here + place <= POINTER_MAX:
-                names[lower[place:]] = here + place
+                names[name[place:] if exact else lower[place:]] = here + place
             place += 1 + length
         out += name
 

@@ -69,8 +69,11 @@ def _parse(wire: bytes, question: Question, age: int) -> Response | UpstreamFail
         return UpstreamFailure(FailureKind.TRUNCATED)
     if qdcount > 1:
         raise WireError("more than one question")
+    place = question_name_end(wire) + 4 if qdcount else 12
+    if qdcount and wire[12 : place - 4] != question.name and place - 16 == len(question.name):
+        wire = wire[:12] + question.name + wire[place - 4 :]
     reader = _Reader(wire, question.name if qdcount else b"", age)
-    reader.place = question_name_end(wire) + 4 if qdcount else 12
+    reader.place = place
     answer = reader.section(ancount, answering=True)
     authority = reader.section(nscount)
     if reader.opt is not None:

@@ -126,7 +126,8 @@ class Note:
 class Reply:
     """The decided answer. Everything but id, transport limits and EDNS transport options, which the renderer adds.
 
-    `stale`: some of it had expired (RFC 8767). `shadow`: what shadow mode would have answered instead.
+    `stale`: some of it had expired (RFC 8767). `shadow`: what shadow mode would have answered instead. `steady_s`: for
+    so many seconds from now the synthesised TTL stays as it is, because a fixed cap bounds it; 0: it counts down.
     """
 
     rcode: int
@@ -139,6 +140,7 @@ class Reply:
     ede: tuple[Ede, ...] = ()
     stale: bool = False
     shadow: tuple[Record, ...] = ()
+    steady_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,31 +5,26 @@ from dataclasses import replace
 from kun_dns64.model.message import Ede, EdeCode, Response
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import Heard, Reply, Rule
-from kun_dns64.policy.denial import Finding, Kind
+from kun_dns64.policy.denial import Kind
 from kun_dns64.policy.dnssec import wants_ad
 from kun_dns64.policy.forward import failed, finish, forwarded
 from kun_dns64.policy.halves import Half, Halves
-from kun_dns64.policy.hygiene import Records, answer_section, negative_authority, tidy
-from kun_dns64.policy.lifetime import CLAMP_S
+from kun_dns64.policy.hygiene import answer_section, tidy
+from kun_dns64.policy.lifetime import synthesis_ttl
 from kun_dns64.policy.situation import Situation
 from kun_dns64.policy.synthesis import synthesise
 
 
-def embed(case: Situation, a: Finding, cap: int) -> Records:
-    """AAAA for every A that may be embedded, living as long as the least of A, `cap` and the gateway's state allow."""
-    ttl = min(cap, *(record.ttl for record in a.data))
-    if case.exit.clamp:
-        ttl = min(ttl, CLAMP_S)
-    return synthesise(a.data, case.exit.prefixes, case.prepared.embedding, ttl)
-
-
-def synthesised(case: Situation, halves: Halves, a: Half, made: Records, rule: Rule) -> Reply:
-    """The A's reply with AAAA in place of A; its own aliases, authority and additional."""
+def synthesised(case: Situation, halves: Halves, a: Half, aaaa: Response | None, rule: Rule) -> Reply | None:
+    """The A's reply with AAAA in place of A; its own aliases, authority and additional. None: no A may be embedded."""
     response, query = a.finding.response, case.query
     assert response is not None
+    ttl, steady_s = synthesis_ttl(a.finding.data, aaaa, halves.excluded, case.exit.clamp)
+    made = synthesise(a.finding.data, case.exit.prefixes, case.prepared.embedding, ttl)
+    if not made:
+        return None
     used: tuple[Heard, ...] = (a.heard,) if halves.aaaa is None else (halves.aaaa.heard, a.heard)
     return finish(
-        case,
         used,
         Reply(
             Rcode.NOERROR,
@@ -39,6 +34,7 @@ def synthesised(case: Situation, halves: Halves, a: Half, made: Records, rule: R
             tidy(response.additional, query),
             ad=query.do and case.rules.trust_ad and _both_secure(halves, used),
             ede=(Ede(EdeCode.SYNTHESIZED, rule.value),),
+            steady_s=steady_s,
         ),
     )
 
@@ -65,12 +61,11 @@ def denied(case: Situation, halves: Halves, aaaa: Half, rule: Rule, ede: Ede | N
     response = finding.response
     if finding.kind is Kind.ERROR or response is None:
         return failed(heard, finding, Rule.AAAA_FAILED)
-    authority = negative_authority(response, query)
+    authority = tidy(response.authority, query)
     a = halves.a
     if halves.excluded and a is not None and a.finding.kind is Kind.NODATA and a.finding.response is not None:
-        authority = negative_authority(a.finding.response, query)  # the AAAA's reply has no denial in it
+        authority = tidy(a.finding.response.authority, query)  # the AAAA's reply has no denial in it
     return finish(
-        case,
         (heard,) if a is None else (heard, a.heard),
         Reply(
             Rcode.NOERROR,

@@ -4,6 +4,7 @@ Sources: RFC 2308 (denials), RFC 9520 (failures), RFC 8767 (stale). Only what wa
 it: synthesis happens anew for every answer, so a new policy or prefix shows at once.
 """
 
+from math import ceil
 from struct import Struct
 
 from kun_dns64.formats.packed import pack, unpack
@@ -12,7 +13,7 @@ from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
 from kun_dns64.policy.denial import is_referral
 from kun_dns64.policy.generations import Generations
-from kun_dns64.policy.lifetime import denial_lifetime, positive_lifetime
+from kun_dns64.policy.lifetime import arrived, denial_lifetime, positive_lifetime
 
 # RFC 9520 section 3.2: at least a second, at most five minutes, longer with each failure in a row.
 FAILURE_FIRST_S = 2.0
@@ -23,7 +24,7 @@ STALE_RECHECK_S = 30.0
 PREFETCH_SHARE = 0.1
 FAILURE_OCTETS = 250
 
-_STAMP = Struct("!dI")
+_STAMP = Struct("!II")
 _KEY_TAIL = Struct("!HHB")
 _Failure = tuple[float, float, Response | UpstreamFailure]
 
@@ -31,7 +32,9 @@ _Failure = tuple[float, float, Response | UpstreamFailure]
 class Cache:
     """Bounded by entries and octets. All times are `now` of one monotonic clock, in seconds.
 
-    A key is the question without case, CD, DO, the client subnet sent along, and the group of upstreams.
+    Data ages by the whole seconds of that clock, all of it at the same ticks, so whatever is made of several answers
+    ages at those ticks too. A key is the question without case, CD, DO, the client subnet sent along, and the group of
+    upstreams.
     """
 
     __slots__ = ("_data", "_failures", "_max_stale_s", "_max_ttl_s", "_prefetch")
@@ -59,9 +62,9 @@ class Cache:
         failure = self._failures.get(key) if len(self._failures) else None
         if packed is not None:
             arrival, lifetime = _STAMP.unpack_from(packed)
-            age = now - arrival
+            age = int(now) - arrival
             if age < lifetime:
-                late = self._prefetch and lifetime - age < lifetime * PREFETCH_SHARE
+                late = self._prefetch and lifetime - age < ceil(lifetime * PREFETCH_SHARE)
                 return _heard(question, packed, age, refresh=late and (failure is None or failure[0] <= now))
             if failure is not None and age < lifetime + self._max_stale_s:
                 return self._stale_again(key, question, packed, age, failure, now)
@@ -70,7 +73,7 @@ class Cache:
         return None
 
     def _stale_again(
-        self, key: bytes, question: Question, packed: bytes, age: float, failure: _Failure, now: float
+        self, key: bytes, question: Question, packed: bytes, age: int, failure: _Failure, now: float
     ) -> Heard:
         """One background try per recheck time (RFC 8767 section 5); this hint is it."""
         due = now >= failure[0]
@@ -84,10 +87,24 @@ class Cache:
         if packed is None:
             return None
         arrival, lifetime = _STAMP.unpack_from(packed)
-        age = now - arrival
+        age = int(now) - arrival
         if age < lifetime:
             return _heard(question, packed, age)
         return _heard(question, packed, age, stale=True) if age < lifetime + self._max_stale_s else None
+
+    def steady_s(self, question: Question, flags: AskedFlags, group: str, now: float) -> int:
+        """For how many ticks from now `lookup` gives the same answer, ageing, and hints at nothing; 0: not even now."""
+        key = _key(question, flags, group)
+        packed = self._data.get(key)
+        failure = self._failures.get(key) if len(self._failures) else None
+        if packed is not None:
+            arrival, lifetime = _STAMP.unpack_from(packed)
+            left: int = lifetime - (int(now) - arrival)
+            if left > 0:
+                return min(left, left - ceil(lifetime * PREFETCH_SHARE) + 1) if self._prefetch else left
+        elif failure is not None and now < failure[0]:
+            return min(1, int(failure[0]) - int(now))
+        return 0
 
     def store(
         self, question: Question, flags: AskedFlags, group: str, outcome: Response | UpstreamFailure, now: float
@@ -99,19 +116,20 @@ class Cache:
             return
         assert isinstance(outcome, Response)
         self._failures.drop(key)
-        lifetime = min(self._max_ttl_s, lifetime_of(question, outcome))
+        outcome = arrived(question, outcome, self._max_ttl_s)
+        lifetime = lifetime_of(question, outcome)
         packed = pack(question, outcome) if lifetime > 0 else None
         if packed is None:
             self._data.drop(key)
         else:
-            self._data.put(key, _STAMP.pack(now, lifetime) + packed)
+            self._data.put(key, _STAMP.pack(int(now), lifetime) + packed)
 
     def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
         before = self._failures.get(key)
         packed = self._data.get(key)
         if packed is not None:
             arrival, lifetime = _STAMP.unpack_from(packed)
-            if now - arrival < lifetime + self._max_stale_s:
+            if int(now) - arrival < lifetime + self._max_stale_s:
                 self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome))
                 return
         in_a_row = before is not None and now < before[0] + FAILURE_MAX_S
@@ -169,8 +187,8 @@ def _key(question: Question, flags: AskedFlags, group: str) -> bytes:
     return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key
 
 
-def _heard(question: Question, packed: bytes, age: float, stale: bool = False, refresh: bool = False) -> Heard:
-    outcome = unpack(question, packed[_STAMP.size :], max(0, int(age)))
+def _heard(question: Question, packed: bytes, age: int, stale: bool = False, refresh: bool = False) -> Heard:
+    outcome = unpack(question, packed[_STAMP.size :], age)
     return Heard(question, outcome, stale, cached=True, refresh=refresh)
 
 

@@ -4,13 +4,12 @@ from kun_dns64.model.message import Ede, EdeCode
 from kun_dns64.model.question import Question, RRType
 from kun_dns64.model.rules import ZoneMode
 from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, Step
-from kun_dns64.policy.assembly import denied, embed, shadowed, synthesised
+from kun_dns64.policy.assembly import denied, shadowed, synthesised
 from kun_dns64.policy.denial import Kind
 from kun_dns64.policy.dnssec import is_bogus, leave_signed_alone
 from kun_dns64.policy.eligibility import obstacle
 from kun_dns64.policy.forward import failed, forwarded, not_recursive
 from kun_dns64.policy.halves import Half, Halves
-from kun_dns64.policy.lifetime import synthesis_cap
 from kun_dns64.policy.situation import Situation
 
 
@@ -90,11 +89,11 @@ def _from_both(case: Situation, halves: Halves, aaaa: Half, a: Half) -> Reply:
         return denied(case, halves, aaaa, Rule.NOT_SIGNED_OVER)
     if case.prepared.zones.mode(finding.chain.end) is ZoneMode.NEVER:
         return denied(case, halves, aaaa, Rule.NOT_FOR_ZONE)
-    cap = synthesis_cap(aaaa.finding.response if aaaa.finding.kind is Kind.NODATA else None, halves.excluded)
-    made = embed(case, finding, cap)
-    if not made:
-        return denied(case, halves, aaaa, Rule.IPV4_DENIED, Ede(EdeCode.FILTERED, Rule.IPV4_DENIED.value))
-    return synthesised(case, halves, a, made, _reason(aaaa, halves))
+    denial = aaaa.finding.response if aaaa.finding.kind is Kind.NODATA else None
+    reply = synthesised(case, halves, a, denial, _reason(aaaa, halves))
+    if reply is not None:
+        return reply
+    return denied(case, halves, aaaa, Rule.IPV4_DENIED, Ede(EdeCode.FILTERED, Rule.IPV4_DENIED.value))
 
 
 def _reason(aaaa: Half, halves: Halves) -> Rule:
@@ -129,5 +128,4 @@ def _forced_reply(case: Situation, halves: Halves, a: Half) -> Reply | None:
         return None
     if case.prepared.zones.mode(finding.chain.end) is ZoneMode.NEVER:
         return None
-    made = embed(case, finding, synthesis_cap(None, ()))
-    return synthesised(case, halves, a, made, Rule.SYNTHESISED_FORCED) if made else None
+    return synthesised(case, halves, a, None, Rule.SYNTHESISED_FORCED)

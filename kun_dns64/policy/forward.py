@@ -1,12 +1,13 @@
 """Replies made of one upstream answer as it is, and replies that say it could not be had."""
 
+from dataclasses import replace
+
 from kun_dns64.model.message import Ede, EdeCode, Record, Response
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, UpstreamFailure
-from kun_dns64.policy.denial import Finding, Kind
+from kun_dns64.policy.denial import Finding
 from kun_dns64.policy.dnssec import wants_ad
-from kun_dns64.policy.hygiene import MANY_TYPES, answer_section, negative_authority, tidy
-from kun_dns64.policy.lifetime import at_most
+from kun_dns64.policy.hygiene import MANY_TYPES, answer_section, tidy
 from kun_dns64.policy.situation import Situation
 
 # Which failures are between us and the upstream, and which lie behind it (RFC 8914 sections 4.23 and 4.24).
@@ -28,16 +29,13 @@ def forwarded(
         answer = answer_section(query, finding.chain, kept, response.answer, data_signed=False)
     else:
         answer = answer_section(query, finding.chain, finding.data, response.answer)
-    denied = finding.kind in (Kind.NODATA, Kind.NXDOMAIN)
-    authority = negative_authority(response, query) if denied else tidy(response.authority, query)
     return finish(
-        case,
         (heard,),
         Reply(
             response.rcode,
             rule,
             answer,
-            authority,
+            tidy(response.authority, query),
             tidy(response.additional, query),
             ad=response.ad and kept is None and not heard.stale and wants_ad(query),
             ede=reasons(heard, finding) if response.rcode == Rcode.SERVFAIL else remembered(heard, response.ede),
@@ -45,25 +43,12 @@ def forwarded(
     )
 
 
-def finish(case: Situation, used: tuple[Heard, ...], reply: Reply) -> Reply:
-    """What every reply made of upstream data gets: the TTL cap, and the mark of stale data (RFC 8767 section 4)."""
-    stale = any(heard.stale for heard in used)
-    ede = reply.ede
-    if stale:
-        code = EdeCode.STALE_NXDOMAIN if reply.rcode == Rcode.NXDOMAIN else EdeCode.STALE_ANSWER
-        ede = (*ede, Ede(code))
-    longest = case.rules.max_ttl_s
-    return Reply(
-        reply.rcode,
-        reply.rule,
-        at_most(reply.answer, longest),
-        at_most(reply.authority, longest),
-        at_most(reply.additional, longest),
-        reply.aa,
-        reply.ad,
-        ede,
-        stale,
-    )
+def finish(used: tuple[Heard, ...], reply: Reply) -> Reply:
+    """The mark of stale data (RFC 8767 section 4, RFC 8914 sections 4.4 and 4.20), where some was used."""
+    if not any(heard.stale for heard in used):
+        return reply
+    code = EdeCode.STALE_NXDOMAIN if reply.rcode == Rcode.NXDOMAIN else EdeCode.STALE_ANSWER
+    return replace(reply, ede=(*reply.ede, Ede(code)), stale=True)
 
 
 def failed(heard: Heard, finding: Finding, rule: Rule) -> Reply:

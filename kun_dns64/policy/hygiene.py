@@ -1,10 +1,10 @@
 """What leaves here is tidy: only data on the chain, aliases first, no duplicates, one TTL per RRset (RFC 2181)."""
 
-from kun_dns64.model.message import Query, Record, Response
+from kun_dns64.model.message import Query, Record
 from kun_dns64.model.question import RRType
 from kun_dns64.policy.chain import Chain
 from kun_dns64.policy.dnssec import covers, without_proofs
-from kun_dns64.policy.lifetime import soa_lifetime, with_ttl
+from kun_dns64.policy.lifetime import with_ttl
 
 # Answers to these hold records of other types than the one asked for.
 MANY_TYPES = frozenset((RRType.ANY, RRType.RRSIG, RRType.SIG))
@@ -58,12 +58,4 @@ def _each_once(records: Records) -> Records:
         seen.setdefault((*key, record.rdata), record)
     return tuple(
         record if record.ttl == (ttl := lowest[key[:4]]) else record._replace(ttl=ttl) for key, record in seen.items()
-    )
-
-
-def negative_authority(response: Response, query: Query) -> Records:
-    """The authority section of a denial; its SOA lives no longer than the denial does (RFC 2308 section 3)."""
-    return tuple(
-        record._replace(ttl=soa_lifetime(record)) if record.rtype == RRType.SOA else record
-        for record in tidy(response.authority, query)
     )

@@ -1,15 +1,24 @@
 """How long answers live (RFC 6147 section 5.1.7, RFC 2308 sections 3 and 5, RFC 2181 section 5.2, RFC 8767)."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from kun_dns64.model.message import Record, Response
-from kun_dns64.model.question import Question, RRType
+from kun_dns64.model.question import Question, Rcode, RRType
 
 WITHOUT_SOA_S = 600
 CLAMP_S = 30
+NO_CAP = 1 << 31
 LOCAL_S = 600
 # Questions that records of any type answer.
 SEVERAL = frozenset((RRType.ANY,))
+
+
+class Ttl(NamedTuple):
+    """Seconds. `steady_s`: so long the TTL stays as it is, because a fixed cap bounds it and not the data."""
+
+    ttl: int
+    steady_s: int = 0
 
 
 def soa_lifetime(record: Record) -> int:
@@ -34,27 +43,50 @@ def positive_lifetime(question: Question, response: Response) -> int | None:
     return min((record.ttl for record in response.answer), default=None)
 
 
-def synthesis_cap(aaaa: Response | None, excluded: tuple[Record, ...]) -> int:
-    """What the reply about AAAA allows a synthesised record to live (decisions of RFC 6147 sections 5.1.2 to 5.1.7).
+def synthesis_ttl(
+    addresses: tuple[Record, ...], aaaa: Response | None, excluded: tuple[Record, ...], clamp: bool
+) -> Ttl:
+    """How long AAAA made of these A may live (decisions of RFC 6147 sections 5.1.2 to 5.1.7).
 
-    `aaaa` None: there was an error or no reply. `excluded`: real AAAA records that counted as absent.
+    `aaaa`: the denial; None for an error or no reply. `excluded`: real AAAA records that counted as absent. `clamp`: a
+    gateway is going, clients shall ask again soon.
     """
-    if excluded:
-        return min(WITHOUT_SOA_S, *(record.ttl for record in excluded))
-    if aaaa is None:
-        return WITHOUT_SOA_S
-    lifetime = denial_lifetime(aaaa)
-    return WITHOUT_SOA_S if lifetime is None else lifetime
+    counting = min([record.ttl for record in addresses])
+    fixed = CLAMP_S if clamp else NO_CAP
+    denial = denial_lifetime(aaaa) if aaaa is not None and not excluded else None
+    if denial is not None:
+        counting = min(counting, denial)
+    else:
+        fixed = min(fixed, WITHOUT_SOA_S)
+        counting = min([counting, *(record.ttl for record in excluded)])
+    return Ttl(min(counting, fixed), max(0, counting - fixed))
 
 
 def with_ttl(records: tuple[Record, ...], ttl: int) -> tuple[Record, ...]:
     return tuple(record if record.ttl == ttl else record._replace(ttl=ttl) for record in records)
 
 
+def arrived(question: Question, response: Response, max_ttl_s: int) -> Response:
+    """An answer as it begins its life here: no TTL above the operator's, no denial's SOA above its MINIMUM.
+
+    From now on every TTL only counts down, so a negative TTL is never counted twice (RFC 2308 section 5).
+    """
+    answer, additional = at_most(response.answer, max_ttl_s), at_most(response.additional, max_ttl_s)
+    authority = at_most(response.authority, max_ttl_s)
+    if authority and (response.rcode == Rcode.NXDOMAIN or positive_lifetime(question, response) is None):
+        authority = tuple(
+            record._replace(ttl=soa_lifetime(record)) if record.rtype == RRType.SOA else record for record in authority
+        )
+    if answer is response.answer and authority is response.authority and additional is response.additional:
+        return response
+    return replace(response, answer=answer, authority=authority, additional=additional)
+
+
 def at_most(records: tuple[Record, ...], ttl: int) -> tuple[Record, ...]:
-    if all(record.ttl <= ttl for record in records):
-        return records
-    return tuple(record if record.ttl <= ttl else record._replace(ttl=ttl) for record in records)
+    for record in records:
+        if record.ttl > ttl:
+            return tuple(record if record.ttl <= ttl else record._replace(ttl=ttl) for record in records)
+    return records
 
 
 def of_stale(response: Response, ttl: int) -> Response:

@@ -13,7 +13,7 @@ from kun_dns64.policy.denial import read
 from kun_dns64.policy.discovery import discovered
 from kun_dns64.policy.dns64 import answer_aaaa
 from kun_dns64.policy.forward import forwarded
-from kun_dns64.policy.lifetime import of_stale
+from kun_dns64.policy.lifetime import arrived, of_stale
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.reverse import reversed_name
 from kun_dns64.policy.situation import Situation, situation
@@ -63,6 +63,11 @@ def _filtered_a(case: Situation) -> Reply:
 
 
 def _current(heard: Heard, rules: Rules) -> Heard:
-    if not heard.stale or not isinstance(heard.outcome, Response):
+    """With the TTLs that count: of stale data the one it may have, of new data what we allow it to begin with."""
+    outcome = heard.outcome
+    if not isinstance(outcome, Response) or (heard.cached and not heard.stale):
         return heard
-    return replace(heard, outcome=of_stale(heard.outcome, rules.stale_ttl_s))
+    if heard.stale:
+        return replace(heard, outcome=of_stale(outcome, rules.stale_ttl_s))
+    current = arrived(heard.question, outcome, rules.max_ttl_s)
+    return heard if current is outcome else replace(heard, outcome=current)

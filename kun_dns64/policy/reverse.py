@@ -58,13 +58,13 @@ def _from_target(case: Situation, heard: Heard, zone: ReverseZone, finding: Find
         lifetime = denial_lifetime(response)
         ttl = LOCAL_S if lifetime is None else min(LOCAL_S, lifetime)
         deny = local.nxdomain if finding.kind is Kind.NXDOMAIN else local.nodata
-        return finish(case, (heard,), deny(zone.apex, case.rules, Rule.REVERSE, ttl))
+        return finish((heard,), deny(zone.apex, case.rules, Rule.REVERSE, ttl))
     cname = case.rules.ptr_mode is PtrMode.CNAME and not finding.chain.links
     if not cname and case.query.question.qtype == RRType.CNAME:
         return local.nodata(zone.apex, case.rules, Rule.REVERSE)
     answer = _by_cname(case, finding, target) if cname else _by_copy(case, finding)
     authority, additional = tidy(response.authority, case.query), tidy(response.additional, case.query)
-    return finish(case, (heard,), Reply(response.rcode, Rule.REVERSE, answer, authority, additional, ede=response.ede))
+    return finish((heard,), Reply(response.rcode, Rule.REVERSE, answer, authority, additional, ede=response.ede))
 
 
 def _by_cname(case: Situation, finding: Finding, target: bytes) -> tuple[Record, ...]:

@@ -1,5 +1,7 @@
 """What is remembered, for how long, and what is said when upstreams fail (RFC 2308, 8767, 9520)."""
 
+# ruff: noqa: E501 - a row stays on one line
+
 import random
 
 import pytest
