@@ -2,15 +2,16 @@
 
     probe namespace: kun64 (sit) - eth0 ==== kunprobe: gateway
 
-A probe leaves by its tunnel in protocol 41 to the VIP, meets the same rules, tunnel and translator as a pod's packet,
-and its answer comes back by 2002::/16 like a pod's. A second route, of worse metric, leads to pool6 without the
-tunnel: the difference between the two tells a broken tunnel from a broken translator.
+A probe leaves by its tunnel in protocol 41 to the VIP, and meets the same rules, tunnel and translator as a pod's
+packet. Its answer comes back on the cable as plain IPv6: sit keeps one route for each processor, whatever the
+destination (net/ipv6/sit.c, dst_cache), so answers to probes must not go out by the tunnel that the pods' answers use,
+or the one would be sent where the other belongs. A second route, of worse metric, leads to pool6 without the tunnel:
+the difference between the two tells a broken tunnel from a broken translator.
 """
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 
-from kun_base.prefix import sixtofour_network
 from kun_nat64.model.facts import Address, Fact, Netns, Route, Tunnel, Veth
 from kun_nat64.model.spec import AgentSpec
 
@@ -18,8 +19,9 @@ INNER_LINK = "eth0"
 TUNNEL_OVERHEAD = 20
 LARGEST_MTU = 65535
 NATIVE_METRIC = 4096
-# From the locally assigned half of fc00::/7 (RFC 4193); it never leaves the cable.
+# Sessions of the probe's address are ours, not a pod's. From the locally assigned half of fc00::/7 (RFC 4193); it never leaves the cable.
 NATIVE_NETWORK = IPv6Network("fd6b:756e:3634::/64")
+GATEWAY_ADDRESS, PROBE_ADDRESS = NATIVE_NETWORK[1], NATIVE_NETWORK[2]
 
 
 def probe_path(spec: AgentSpec) -> Iterator[Fact]:
@@ -32,19 +34,12 @@ def probe_path(spec: AgentSpec) -> Iterator[Fact]:
     yield Address(INNER_LINK, there, length, netns)
     yield Route(IPv4Network(gateway.vip), INNER_LINK, via=here, netns=netns)
     yield Tunnel(gateway.tunnel, local=there, mtu=gateway.inside_mtu, netns=netns)
-    source = sixtofour_network(there)[1]
-    yield Address(gateway.tunnel, source, 128, netns)
-    yield Route(gateway.pool6.network, gateway.tunnel, netns=netns, source=source)
+    yield Route(gateway.pool6.network, gateway.tunnel, netns=netns, source=PROBE_ADDRESS)
     yield from _native(spec)
 
 
 def _native(spec: AgentSpec) -> Iterator[Fact]:
     netns, link = spec.health.probe_netns, spec.health.probe_link
-    yield Address(link, NATIVE_NETWORK[1], NATIVE_NETWORK.prefixlen)
-    yield Address(INNER_LINK, NATIVE_NETWORK[2], NATIVE_NETWORK.prefixlen, netns)
-    yield Route(spec.gateway.pool6.network, INNER_LINK, NATIVE_NETWORK[1], netns, NATIVE_METRIC, NATIVE_NETWORK[2])
-
-
-def probe_source(spec: AgentSpec) -> IPv6Address:
-    """The address that probes have at the translator; sessions of it are ours, not a pod's."""
-    return sixtofour_network(spec.health.probe_network[2])[1]
+    yield Address(link, GATEWAY_ADDRESS, NATIVE_NETWORK.prefixlen)
+    yield Address(INNER_LINK, PROBE_ADDRESS, NATIVE_NETWORK.prefixlen, netns)
+    yield Route(spec.gateway.pool6.network, INNER_LINK, GATEWAY_ADDRESS, netns, NATIVE_METRIC, PROBE_ADDRESS)

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 
 from kun_nat64.model.facts import MARK, Chain, Fact, Family, Rule
 from kun_nat64.model.spec import AgentSpec, GatewaySpec
+from kun_nat64.policy.probepath import PROBE_ADDRESS
 
 COMMENT = f"-m comment --comment {MARK}"
 CLIENTS_CHAIN = "KUN-NAT64-CLIENTS"
@@ -48,9 +49,9 @@ def _pods(spec: AgentSpec) -> Iterator[Fact]:
     """
     gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-i {gateway.tunnel} {COMMENT} -j {PODS_CHAIN}")
-    source = ("! -s 2002::/16 -j DROP",) if gateway.check_source else ()
     denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in _denied(spec))
-    yield Chain(Family.IPV6, "raw", PODS_CHAIN, (*source, f"! -d {gateway.pool6} -j DROP", *denied))
+    source = (f"-s {PROBE_ADDRESS}/128 -j RETURN", "! -s 2002::/16 -j DROP") if gateway.check_source else ()
+    yield Chain(Family.IPV6, "raw", PODS_CHAIN, (f"! -d {gateway.pool6} -j DROP", *denied, *source))
     # Without Jool the kernel would route pool6 packets on: no relaying, in either case.
     yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {gateway.tunnel} {COMMENT} -j DROP")
 

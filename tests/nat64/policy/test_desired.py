@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from kun_nat64.model.announcement import GRACEFUL_SHUTDOWN, Announcement
 from kun_nat64.model.facts import (
@@ -20,7 +20,6 @@ from kun_nat64.model.facts import (
 )
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import after_teardown, desired, own_prefixes, scope, teardown_scope, widened
-from kun_nat64.policy.probepath import probe_source
 
 ANNOUNCED = Announcement(wanted=True, med=10)
 WITHDRAWN = Announcement(wanted=False, med=0)
@@ -89,10 +88,18 @@ def test_the_probe_is_to_the_gateway_what_a_node_is(spec: AgentSpec) -> None:
         Netns(inside),
         Veth("kunprobe", "eth0", inside, 8820),
         Tunnel("kun64", local=there, mtu=8800, netns=inside),
-        Address("kun64", IPv6Address("2002:a9fe:4002::1"), 128, inside),
         Route(IPv4Network("203.0.113.1/32"), "eth0", here, inside),
     } <= facts
-    assert probe_source(spec) == IPv6Address("2002:a9fe:4002::1")
+
+
+def test_answers_to_probes_do_not_use_the_tunnel_of_the_pods(spec: AgentSpec) -> None:
+    """sit keeps one route for each processor: the pods' answers would follow those to the probes, and the reverse."""
+    facts = desired(spec, ANNOUNCED)
+    sources = {fact.source for fact in facts if isinstance(fact, Route) and fact.netns and fact.dst.version == 6}
+    assert len(sources) == 1
+    (source,) = sources
+    through_tunnel = [fact.dst for fact in facts if isinstance(fact, Route) and fact.dev == "kun64" and not fact.netns]
+    assert not any(source in network for network in through_tunnel)
 
 
 def test_modules_are_left_alone_when_the_operator_says_so(spec_with: Callable[..., AgentSpec]) -> None:

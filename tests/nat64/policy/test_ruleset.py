@@ -61,6 +61,8 @@ def test_the_tunnel_leads_to_pool6_only_and_nothing_is_relayed(spec: AgentSpec) 
 def test_sources_outside_of_6to4_are_dropped_unless_the_operator_admits_them(
     spec_with: Callable[..., AgentSpec],
 ) -> None:
+    probe = "-s fd6b:756e:3634::2/128 -j RETURN"
     anti_spoof = "! -s 2002::/16 -j DROP"
-    assert anti_spoof in chain(spec_with(), "KUN-NAT64-PODS").rules
+    # Last, so that nobody evades the denied destinations by taking the probe's address.
+    assert chain(spec_with(), "KUN-NAT64-PODS").rules[-2:] == (probe, anti_spoof)
     assert anti_spoof not in chain(spec_with(gateway={"check_source": False}), "KUN-NAT64-PODS").rules
