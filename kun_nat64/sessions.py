@@ -11,7 +11,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain
 from kun_nat64.policy.drain import Ages
-from kun_nat64.policy.probepath import probe_source
+from kun_nat64.policy.probepath import PROBE_ADDRESS
 from kun_nat64.state import State
 
 DRAIN_S = 1.0
@@ -71,7 +71,7 @@ class SessionCount:
 
 def without_probes(traffic: Traffic, spec: AgentSpec) -> Traffic:
     """What the pods do, without what the canary does."""
-    canary = probe_source(spec)
+    canary = PROBE_ADDRESS
     return Traffic(
         tuple(one for one in traffic.bindings if one.inside.address != canary),
         tuple(one for one in traffic.sessions if one.inside.address != canary),

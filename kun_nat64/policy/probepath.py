@@ -19,7 +19,8 @@ INNER_LINK = "eth0"
 TUNNEL_OVERHEAD = 20
 LARGEST_MTU = 65535
 NATIVE_METRIC = 4096
-# Sessions of the probe's address are ours, not a pod's. From the locally assigned half of fc00::/7 (RFC 4193); it never leaves the cable.
+# Sessions of the probe's address are ours, not a pod's. From the locally assigned half of fc00::/7 (RFC 4193); it
+# never leaves the cable.
 NATIVE_NETWORK = IPv6Network("fd6b:756e:3634::/64")
 GATEWAY_ADDRESS, PROBE_ADDRESS = NATIVE_NETWORK[1], NATIVE_NETWORK[2]
 
