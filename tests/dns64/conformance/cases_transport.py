@@ -40,8 +40,6 @@ CASES = [
     Case("c227b", "rfc6891-6.2.4", "a-of-74-fit-1232", {"A": many(74)}, real(*many(74).answer), Query(rdtype="A"), over=UDP),
     Case("c227c", "rfc6891-6.2.4", "a-of-75-do-not", {"A": many(75)}, Expect(None, tc=True), Query(rdtype="A"), over=UDP),
     Case("c228", "rfc2181-9", "authority-may-go-before-data-is-truncated", {"A": Says(many(17).answer, authority=("t.example. 60 NS ns.t.example.",))}, Expect(None, check=lambda reply, wire, names: ""), Query(), over=UDP),
-    Case("c229", "rfc1035-4.2.2", "2339-fill-a-tcp-message", {"A": ByTransport(TC_EMPTY, many(2339))}, made(2339), over=TCP),
-    Case("c229a", "decision-d19", "2340-do-not", {"A": ByTransport(TC_EMPTY, many(2340))}, Expect((), "SERVFAIL", ede=(0,)), over=TCP),
     Case("c230", "rfc7766-5", "a-truncated-then-tcp", {"A": ByTransport(TC_EMPTY, many(60))}, made(60), over=TCP),
     Case("c230a", "rfc7766-5", "a-truncated-then-tcp-small", {"A": ByTransport(Says(("@ 3600 A 192.0.2.66",), tc=True), a(".33"))}, synth(".33")),
     Case("c231", "rfc7766-5", "aaaa-truncated-then-tcp", {"AAAA": ByTransport(TC_EMPTY, aaaa("2001:db8::1")), "A": a(".33")}, real("@ 3600 AAAA 2001:db8::1").but(asked={"A": 0})),

@@ -8,17 +8,18 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import dns.edns
 import dns.message
 import pytest
 
 from .case import a, nodata, synth
-from .cases_edns import CLIENT_COOKIE, COOKIE, many
+from .cases_edns import CLIENT_COOKIE, COOKIE
 from .client import Query, TcpConnection, ask, opened
 from .configs import filled, plain
 from .judge import judge
 from .names import Names
 from .run import Stage
-from .script import After, ByTransport, Says, Twice
+from .script import After, ByTransport, Raw, Says, Twice
 from .server import V4, V6, Server
 
 
@@ -75,14 +76,43 @@ def _parsed(wire: bytes | None) -> dns.message.Message:
     return dns.message.from_wire(wire)
 
 
-def test_c229_decision_d19_connection_stays_usable_after_an_answer_too_large(stage: Stage) -> None:
-    server, names, good = stage.servers.get("plain"), Names.fresh(), _known(stage)
-    stage.one.script(names, {"A": ByTransport(Says(tc=True), many(2340))})
+def _thousands_of_a(count: int) -> ByTransport:
+    """Written octet by octet: a library takes a second for as many records."""
+
+    def build(query: bytes) -> bytes:
+        end = query.index(b"\0", 12) + 5
+        tail = b"\0\0\x29\x04\xd0\0\0\0\0\0\0" if query[11] else b""
+        head = query[:2] + b"\x81\x80\0\1" + struct.pack("!H", count) + b"\0\0\0" + bytes([len(tail) > 0])
+        records = b"".join(b"\xc0\x0c\0\1\0\1\0\0\x0e\x10\0\4\x14" + struct.pack("!HB", i, 9) for i in range(count))
+        return head + query[12:end] + records + tail
+
+    return ByTransport(Says(tc=True), Raw(build))
+
+
+def test_c229_rfc1035_4_2_2_2339_aaaa_fill_a_tcp_message(stage: Stage) -> None:
+    server, names = stage.servers.get("plain"), Names.fresh()
+    stage.one.script(names, {"A": _thousands_of_a(2339)})
     with _tcp(server) as connection:
         connection.send(Query().to_wire(names))
-        assert _parsed(connection.receive()).rcode() == 2
+        heard = connection.receive() or b""
+    assert len(heard) == 65535
+    assert heard[3] & 15 == 0
+    assert not heard[2] & 2, "TC by TCP"
+    addresses = [heard[at + 12 : at + 28] for at in range(32, 32 + 28 * 2339, 28)]
+    prefix = bytes.fromhex("2002c6336440") + bytes(6)
+    assert sorted(addresses) == [prefix + b"\x14" + struct.pack("!HB", i, 9) for i in range(2339)]
+
+
+def test_c229a_decision_d19_one_more_is_servfail_and_the_connection_stays_usable(stage: Stage) -> None:
+    server, names, good = stage.servers.get("plain"), Names.fresh(), _known(stage)
+    stage.one.script(names, {"A": _thousands_of_a(2340)})
+    with _tcp(server) as connection:
+        connection.send(Query().to_wire(names))
+        failed = _parsed(connection.receive())
         connection.send(Query().to_wire(good))
         assert len(_parsed(connection.receive()).answer) == 1
+    assert failed.rcode() == 2
+    assert [int(option.code) for option in failed.options if isinstance(option, dns.edns.EDEOption)] == [0]
 
 
 def test_c234_rfc7766_6_2_1_1_pipelined_queries_are_all_answered(stage: Stage) -> None:
@@ -171,7 +201,7 @@ def test_c239a_rfc7766_6_2_3_a_slow_writer_is_closed_and_others_are_served(priva
 
 def test_c240_a_client_that_never_reads_does_not_harm_others(stage: Stage) -> None:
     server, names = stage.servers.get("plain"), Names.fresh()
-    stage.one.script(names, {"A": many(1500)})
+    stage.one.script(names, {"A": _thousands_of_a(1500)})
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(0.5)

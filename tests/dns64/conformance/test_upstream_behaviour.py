@@ -20,7 +20,7 @@ from .run import Stage
 from .server import V4, V6, Server
 from .upstream import Seen
 
-QUERIES = 1600
+QUERIES = 1200
 
 
 @pytest.fixture(scope="module")

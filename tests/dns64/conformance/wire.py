@@ -39,3 +39,29 @@ def opt(*options: tuple[int, bytes], payload: int = 1232, ttl: int = 0, owner: b
 def raw(body: Callable[[str], bytes], flags: int = 0x0100, qd: int = 1, an: int = 0, ns: int = 0, ar: int = 0) -> Build:
     """A message whose part after the header is made from the case's own name."""
     return lambda qid, names: header(qid, flags, qd, an, ns, ar) + body(names.own)
+
+
+def is_well_formed(message: bytes) -> bool:
+    """The counts, names and lengths fit the octets exactly; RDATA is not looked into, but for A and AAAA."""
+    try:
+        counts = struct.unpack("!4H", message[4:12])
+        at = 12
+        for _ in range(counts[0]):
+            at = _after_name(message, at) + 4
+        for _ in range(sum(counts[1:])):
+            at = _after_name(message, at)
+            rdtype, _, _, length = struct.unpack("!HHIH", message[at : at + 10])
+            if length != {A: 4, AAAA: 16}.get(rdtype, length):
+                return False
+            at += 10 + length
+    except (struct.error, IndexError):
+        return False
+    return at == len(message)
+
+
+def _after_name(message: bytes, at: int) -> int:
+    while (length := message[at]) and length < 64:
+        at += 1 + length
+    if length and (length < 192 or (length & 63) << 8 | message[at + 1] >= at):
+        raise IndexError
+    return at + (2 if length else 1)
