@@ -56,8 +56,12 @@ def serve(
         list[str] | None,
         typer.Option(help="udp://, tcp://, tls://IP@name or https://IP/dns-query@name; may be repeated."),
     ] = None,
-    vip: Annotated[str | None, typer.Option(help="The gateways' IPv4 address; 203.0.113.1: 2002:cb00:7101::/96.")] = None,
-    prefix: Annotated[list[str] | None, typer.Option(help="NAT64 prefix IPV6/LEN instead of a VIP; repeatable.")] = None,
+    vip: Annotated[
+        str | None, typer.Option(help="The gateways' IPv4 address; 203.0.113.1: 2002:cb00:7101::/96.")
+    ] = None,
+    prefix: Annotated[
+        list[str] | None, typer.Option(help="NAT64 prefix IPV6/LEN instead of a VIP; repeatable.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; 0: one per core.")] = None,
     admin: Annotated[str | None, typer.Option(help="ADDR:PORT for /healthz, /metrics and the like; '': none.")] = None,
 ) -> None:
@@ -80,7 +84,9 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -
     typer.echo(f"{file}: good; answers with {prefixes}, asks {servers}")
 
 
-@app.command(epilog="Example: kun-dns64 explain www.example.org AAAA --config /etc/kun/kun-dns64.toml --client 10.1.2.3")
+@app.command(
+    epilog="Example: kun-dns64 explain www.example.org AAAA --config /etc/kun/kun-dns64.toml --client 10.1.2.3"
+)
 def explain(
     name: Annotated[str, typer.Argument(help="The name to ask for.")],
     rtype: Annotated[str, typer.Argument(metavar="[TYPE]", help="The record type.")] = "AAAA",

@@ -72,7 +72,9 @@ def _heard_lines(heard: dict[str, Any]) -> list[str]:
     source = "cache" if heard["from"] == "cache" else f"{heard['from'] or 'nobody'} in {heard['rtt_ms']:g} ms"
     stale = ", stale" if heard["stale"] else ""
     if "failure" in heard:
-        return [f"  asked {heard['question']}: {heard['failure']} ({heard['detail'] or 'no detail'}), from {source}{stale}"]
+        return [
+            f"  asked {heard['question']}: {heard['failure']} ({heard['detail'] or 'no detail'}), from {source}{stale}"
+        ]
     lines = [f"  asked {heard['question']}: {heard['rcode']}, from {source}{stale}"]
     return lines + [f"    {record}" for section in ("answer", "authority") for record in heard[section]]
 

@@ -30,9 +30,7 @@ def address_of(source: str) -> IPAddress:
 class Front:
     """What all listeners of a worker share."""
 
-    def __init__(
-        self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]
-    ) -> None:
+    def __init__(self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
         self._limits = RenderLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s

@@ -58,8 +58,13 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 # Gauges that mean the same in every worker: not summed.
 SHARED_GAUGES = frozenset(
     (
-        "upstream_srtt_seconds", "upstream_up", "upstream_is_dns64", "gateways_up", "config_valid",
-        "config_generation", "pool_suffixes",
+        "upstream_srtt_seconds",
+        "upstream_up",
+        "upstream_is_dns64",
+        "gateways_up",
+        "config_valid",
+        "config_generation",
+        "pool_suffixes",
     )  # fmt: skip
 )
 

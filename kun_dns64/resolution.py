@@ -37,7 +37,18 @@ class _Open:
 class Resolution:
     """One query on its way to its answer. Calls `decided` once, within the budget."""
 
-    __slots__ = ("_began", "_decided", "_heard", "_loop", "_open", "_query", "_resolver", "_rules", "_timers", "_waiting")
+    __slots__ = (
+        "_began",
+        "_decided",
+        "_heard",
+        "_loop",
+        "_open",
+        "_query",
+        "_resolver",
+        "_rules",
+        "_timers",
+        "_waiting",
+    )
 
     def __init__(self, resolver: "Resolver", query: Query, rules: Rules, decided: Decided) -> None:
         self._resolver, self._query, self._rules, self._decided = resolver, query, rules, decided

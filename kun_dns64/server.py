@@ -15,6 +15,7 @@ from kun_dns64.metrics import Metrics
 from kun_dns64.model.message import Query
 from kun_dns64.model.step import Drop, Heard, Reply
 from kun_dns64.resolver import Resolver
+from kun_dns64.selfcheck import check_upstreams
 from kun_dns64.transport.sockets import Listening
 from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
 from kun_dns64.transport.udp_server import UdpServing
@@ -44,13 +45,17 @@ class Server:
         self._udp: dict[Listening, UdpServing] = {}
         self._streams: dict[Listening, StreamServing] = {}
         self._tls: ssl.SSLContext | None = None
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._journal = journal
+        self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Raises OSError when TLS files cannot be used."""
         for listening in self._sockets:
             await self._listen(listening)
-        self._housekeeping = asyncio.create_task(self._keep_house())
+        self._background.append(asyncio.create_task(self._keep_house()))
+        if self.settings.asking.check_not_dns64 and self._sockets:
+            upstreams = self.resolver.upstreams.all
+            self._background.append(asyncio.create_task(check_upstreams(upstreams, self.metrics, self._journal)))
 
     async def change(self, settings: Settings) -> None:
         """New queries are answered by `settings`. Raises OSError, with nothing changed, when TLS files are bad."""
@@ -106,8 +111,9 @@ class Server:
         self._connections.close_all()
         for udp in self._udp.values():
             udp.close()
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self.resolver.close()
         # Transports close in the next turn of the loop.
         await asyncio.sleep(0)

@@ -44,9 +44,7 @@ class TlsSection(Section):
 
 
 class ServerSection(Section):
-    listen: list[Listen] = Field(
-        default=[Endpoint.parse("127.0.0.1:5353"), Endpoint.parse("[::1]:5353")], min_length=1
-    )
+    listen: list[Listen] = Field(default=[Endpoint.parse("127.0.0.1:5353"), Endpoint.parse("[::1]:5353")], min_length=1)
     workers: int = Field(default=0, ge=0, le=256)
     allow_clients: list[Network] = [parse_network(text) for text in ALLOW_CLIENTS]
     trust_ecs_from: list[Network] = []
@@ -57,6 +55,7 @@ class ServerSection(Section):
     tcp_max_connections: int = Field(default=1000, ge=1)
     tcp_max_per_client: int = Field(default=100, ge=1)
     cookie_secret_file: str = ""
+    watch_config: bool = False
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     tls: TlsSection | None = None

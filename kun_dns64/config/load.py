@@ -14,10 +14,11 @@ from kun_dns64.config.resolvconf import RESOLV_CONF, read_nameservers
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A checked configuration, and the folder its relative paths are below."""
+    """A checked configuration, the folder its relative paths are below, and where it was read (None: flags alone)."""
 
     file: ConfigFile
     folder: Path
+    path: Path | None = None
 
 
 NO_FLAGS = Flags()
@@ -37,7 +38,7 @@ def load(path: Path | None, flags: Flags = NO_FLAGS, resolv_conf: Path = RESOLV_
         return faults_of(config, folder) + list(_no_upstream(config, borrowed, resolv_conf))
 
     try:
-        return Loaded(check(data, ConfigFile, source, cross), folder)
+        return Loaded(check(data, ConfigFile, source, cross), folder, path)
     except ConfigError as error:
         faults = [blame(fault, flags) for fault in error.faults]
         raise ConfigError(source, [_borrowed(f, resolv_conf) for f in faults] if borrowed else faults) from None

@@ -34,10 +34,19 @@ def resolve(loaded: Loaded) -> Settings:
         cache=CacheLimits(**file.cache.model_dump()),
         gateways=_gateways(file),
         cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
-        watched_files=tuple(folder / name for pool in file.pool for name in pool.domain_files),
+        watched_files=_watched(loaded),
         log_format=server.log_format,
         log_level=server.log_level,
     )
+
+
+def _watched(loaded: Loaded) -> tuple[Path, ...]:
+    file, folder = loaded.file, loaded.folder
+    names = [name for pool in file.pool for name in pool.domain_files]
+    if file.server.tls is not None:
+        names += [file.server.tls.certificate, file.server.tls.key]
+    own = [loaded.path] if file.server.watch_config and loaded.path else []
+    return (*own, *(folder / name for name in names))
 
 
 def _limits(server: ServerSection) -> Limits:

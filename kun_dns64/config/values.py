@@ -96,7 +96,9 @@ Listen = Annotated[Endpoint, *_kind(Endpoint.parse, "127.0.0.1:5353", "[::1]:535
 OptionalListen = Annotated[
     Endpoint | None, *_kind(lambda text: Endpoint.parse(text) if text else None, "127.0.0.1:9464", "")
 ]
-Upstream = Annotated[UpstreamAddress, *_kind(UpstreamAddress.parse, "udp://127.0.0.1:5300", "tls://192.0.2.53@dns.example")]
+Upstream = Annotated[
+    UpstreamAddress, *_kind(UpstreamAddress.parse, "udp://127.0.0.1:5300", "tls://192.0.2.53@dns.example")
+]
 Network = Annotated[IPv4Network | IPv6Network, *_kind(parse_network, "10.0.0.0/8", "2001:db8::/32")]
 Network4 = Annotated[IPv4Network, *_kind(parse_ipv4_network, "10.0.0.0/8")]
 Network6 = Annotated[IPv6Network, *_kind(parse_ipv6_network, "::ffff:0:0/96")]

@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections import OrderedDict
 from dataclasses import dataclass
+from time import monotonic
 from typing import cast
 
 from kun_dns64.model.message import Transport
@@ -14,6 +15,8 @@ MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; reading pauses above.
 MAX_IN_FLIGHT = 128
 MAX_UNSENT = 256 * 1024
+# What one connection may take of a turn of the loop, so that a long pipeline leaves time for the others.
+TURN_S = 0.002
 
 
 @dataclass(slots=True)
@@ -144,6 +147,7 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort() if self._clogged else self._transport.close()
 
     def _take_queries(self) -> None:
+        turn_ends = monotonic() + TURN_S
         while len(self._buffer) >= 2 and self._in_flight < MAX_IN_FLIGHT and not self._clogged:
             length = self._buffer[0] << 8 | self._buffer[1]
             if length < MIN_MESSAGE:
@@ -159,6 +163,9 @@ class StreamConnection(asyncio.Protocol):
             self._in_flight += 1
             self._connections.touch(self, self._loop.time())
             self._front.handle(wire, self.client, self._kind, self._send)
+            if monotonic() > turn_ends:
+                self._loop.call_soon(self._resume_taking)
+                break
         self._pause_or_resume()
         if len(self._buffer) < 2:
             self._close_when_done()

@@ -40,9 +40,7 @@ PLAIN_CASE_S = 300.0
 class UdpUpstream:
     """One address. `by_tcp` asks the same one over a stream."""
 
-    def __init__(
-        self, address: UpstreamAddress, by_tcp: Upstream, observed: Observed, *, randomise_case: bool
-    ) -> None:
+    def __init__(self, address: UpstreamAddress, by_tcp: Upstream, observed: Observed, *, randomise_case: bool) -> None:
         self.address, self.health = address, Health()
         self.by_tcp, self.observed = by_tcp, observed
         self.random = Randomness()
@@ -257,5 +255,3 @@ class UdpAttempt:
             port, self._port = self._port, None
             self._upstream.observed.out.discard(self._wire)
             port.free(self._ident)
-
-

@@ -1,0 +1,301 @@
+"""The configuration file: defaults, every fault in one run, flags, and the shipped example."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kun_base.errors import ConfigError
+from kun_dns64.config.file import ClientSection, ConfigFile, PoolSection, TlsSection, ZoneSection
+from kun_dns64.config.flags import Flags
+from kun_dns64.config.load import load
+from kun_dns64.config.resolve import resolve
+from kun_dns64.config.schema import json_schema
+from kun_dns64.config.settings import Settings
+
+EXAMPLE = Path(__file__).parents[3] / "gateway-config" / "kun-dns64.toml"
+UPSTREAM = '[upstream]\nservers = ["udp://192.0.2.53"]\n'
+
+
+def settings_of(tmp_path: Path, text: str, flags: Flags = Flags()) -> Settings:
+    path = tmp_path / "kun-dns64.toml"
+    path.write_text(text)
+    return resolve(load(path, flags))
+
+
+def faults_of(tmp_path: Path, text: str, flags: Flags = Flags()) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        settings_of(tmp_path, text, flags)
+    return [str(fault) for fault in caught.value.faults]
+
+
+BAD = {
+    "prefix-of-length-0": ('[dns64]\nprefixes = ["::/0"]', "dns64.prefixes[0]", "::/0"),
+    "prefix-33": ('[dns64]\nprefixes = ["2001:db8::/33"]', "dns64.prefixes[0]", "/96"),
+    "prefix-72": ('[dns64]\nprefixes = ["2001:db8::/72"]', "dns64.prefixes[0]", "RFC 6052"),
+    "prefix-97": ('[dns64]\nprefixes = ["2001:db8::/97"]', "dns64.prefixes[0]", "RFC 6052"),
+    "prefix-u-octet": ('[dns64]\nprefixes = ["2001:db8:0:0:ff00::/96"]', "dns64.prefixes[0]", "bits 64 to 71"),
+    "prefix-host-bits": ('[dns64]\nprefixes = ["2002:c633:6440::1/96"]', "dns64.prefixes[0]", "host bits"),
+    "prefix-ipv4": ('[dns64]\nprefixes = ["10.0.0.0/8"]', "dns64.prefixes[0]", "IPv6"),
+    "prefix-no-length": ('[dns64]\nprefixes = ["2001:db8::"]', "dns64.prefixes[0]", "/96"),
+    "vip-private": ('[dns64]\nvip = "10.0.0.1"', "dns64.vip", "allow_nonglobal_vip"),
+    "vip-loopback": ('[dns64]\nvip = "127.0.0.1"', "dns64.vip", "RFC 3056"),
+    "vip-relay-anycast": ('[dns64]\nvip = "192.88.99.1"', "dns64.vip", "RFC 3056"),
+    "vip-multicast": ('[dns64]\nvip = "224.0.0.1"', "dns64.vip", "RFC 3056"),
+    "vip-shared": ('[dns64]\nvip = "100.64.0.1"', "dns64.vip", "RFC 3056"),
+    "vip-ipv6": ('[dns64]\nvip = "2001:db8::1"', "dns64.vip", "IPv4"),
+    "vip-and-prefixes": ('[dns64]\nvip = "203.0.113.1"\nprefixes = ["2001:db8::/96"]', "dns64.vip", "one of the two"),
+    "pool-without-exit": ('[[pool]]\nname = "o"', "pool[0]", "vip"),
+    "pool-twice": (
+        '[[pool]]\nname="o"\nvip="203.0.113.1"\n[[pool]]\nname="o"\nvip="203.0.113.2"',
+        "pool[1].name",
+        "twice",
+    ),
+    "pool-unknown-in-client": (
+        '[[pool]]\nname="overseas"\nvip="203.0.113.1"\n[[client]]\nname="c"\nnetworks=["10.0.0.0/8"]\npool="oversees"',
+        "client[0].pool",
+        "did you mean 'overseas'",
+    ),
+    "pool-fallback-unknown": (
+        '[[pool]]\nname="o"\nvip="203.0.113.1"\nfallback="x"',
+        "pool[0].fallback",
+        "unknown pool",
+    ),
+    "pool-fallback-itself": ('[[pool]]\nname="o"\nvip="203.0.113.1"\nfallback="o"', "pool[0].fallback", "itself"),
+    "pool-domain-of-two": (
+        '[[pool]]\nname="a"\nvip="203.0.113.1"\ndomains=["x.org"]\n[[pool]]\nname="b"\nvip="203.0.113.2"\ndomains=["X.org."]',
+        "pool[1].domains[0]",
+        "'a'",
+    ),
+    "domain-file-missing": (
+        '[[pool]]\nname="o"\nvip="203.0.113.1"\ndomain_files=["none.txt"]',
+        "pool[0].domain_files[0]",
+        "cannot be read",
+    ),
+    "zone-twice": ('[[zone]]\nsuffix="a.b"\n[[zone]]\nsuffix="A.B."', "zone[1].suffix", "twice"),
+    "zone-asterisk": ('[[zone]]\nsuffix="*.a.b"', "zone[0].suffix", "'a.b'"),
+    "zone-mode": ('[[zone]]\nsuffix="a"\ndns64="sometimes"', "zone[0].dns64", "'never'"),
+    "zone-empty-label": ('[[zone]]\nsuffix="a..b"', "zone[0].suffix", "label"),
+    "acl-host-bits": ('[server]\nallow_clients=["10.0.0.1/8"]', "server.allow_clients[0]", "10.0.0.0/8"),
+    "acl-nonsense": ('[[client]]\nname="c"\nnetworks=["ten"]', "client[0].networks[0]", "10.0.0.0/8"),
+    "exclude-ipv4": ('[dns64]\nexclude_aaaa=["10.0.0.0/8"]', "dns64.exclude_aaaa[0]", "IPv6"),
+    "map-ipv6": ('[dns64]\nmap=[{ipv4="2001:db8::/32",prefix="none"}]', "dns64.map[0].ipv4", "IPv4"),
+    "map-twice": (
+        '[dns64]\nmap=[{ipv4="10.0.0.0/8",prefix="none"},{ipv4="10.0.0.0/8",prefix="2001:db8::/96"}]',
+        "dns64.map[1].ipv4",
+        "twice",
+    ),
+    "listen-no-port": ('[server]\nlisten=["127.0.0.1"]', "server.listen[0]", "127.0.0.1:5353"),
+    "listen-name": ('[server]\nlisten=["localhost:53"]', "server.listen[0]", "127.0.0.1:5353"),
+    "listen-port-range": ('[server]\nlisten=["127.0.0.1:65536"]', "server.listen[0]", "65536"),
+    "listen-twice": ('[server]\nlisten=["127.0.0.1:53","127.0.0.1:53"]', "server.listen[1]", "twice"),
+    "listen-none": ("[server]\nlisten=[]", "server.listen", "at least 1"),
+    "upstream-scheme": ('[upstream]\nservers=["192.0.2.53"]', "upstream.servers[0]", "udp://"),
+    "upstream-name": ('[upstream]\nservers=["udp://dns.example"]', "upstream.servers[0]", "not a name"),
+    "upstream-udp-with-name": ('[upstream]\nservers=["udp://192.0.2.53@x"]', "upstream.servers[0]", "tls://"),
+    "upstream-loop": (
+        '[server]\nlisten=["127.0.0.1:5399"]\n[upstream]\nservers=["udp://127.0.0.1:5399"]',
+        "upstream.servers[0]",
+        "loop",
+    ),
+    "upstream-loop-wildcard": (
+        '[server]\nlisten=["0.0.0.0:5399"]\n[[zone]]\nsuffix="x"\nservers=["tcp://127.0.0.9:5399"]',
+        "zone[0].servers[0]",
+        "loop",
+    ),
+    "stagger-beyond-budget": ("[upstream]\nstagger_ms=2000", "upstream.stagger_ms", "budget_s"),
+    "text-for-number": ('[server]\nworkers="4"', "server.workers", "integer"),
+    "number-for-text": ("[admin]\nlisten=9464", "admin.listen", "text in quotes"),
+    "unknown-key": ("[server]\nlissten=[]", "server.lissten", "did you mean 'listen'"),
+    "unknown-section": ("[sever]\n", "sever", "did you mean 'server'"),
+    "tls-without-key": ('[server.tls]\ncertificate="a"', "server.tls.key", "required"),
+    "tls-files-missing": ('[server.tls]\ncertificate="a"\nkey="b"', "server.tls.certificate", "cannot be read"),
+    "cookie-file-missing": ('[server]\ncookie_secret_file="c"', "server.cookie_secret_file", "cannot be read"),
+    "status-url": ('[dns64]\ngateway_status=["10.0.0.1"]', "dns64.gateway_status[0]", "http://"),
+}
+
+
+@pytest.mark.parametrize(("text", "where", "hint"), BAD.values(), ids=BAD)
+def test_a_bad_value_is_refused_with_its_key_and_what_would_be_right(
+    tmp_path: Path, text: str, where: str, hint: str
+) -> None:
+    faults = faults_of(tmp_path, text if "[upstream]" in text else f"{UPSTREAM}{text}")
+    assert len(faults) == 1 or where == "server.tls.certificate", faults
+    assert faults[0].startswith(where)
+    assert hint in faults[0]
+
+
+def test_all_faults_are_told_in_one_run(tmp_path: Path) -> None:
+    faults = faults_of(
+        tmp_path,
+        """
+        [server]
+        budget_s = "long"
+        wrkers = 2
+        [upstream]
+        servers = ["ftp://192.0.2.53"]
+        [dns64]
+        vip = "10.0.0.1"
+        [[pool]]
+        name = "o"
+        vip = "203.0.113.9"
+        domain_files = ["none.txt"]
+        [[client]]
+        name = "c"
+        networks = ["10.0.0.0/8"]
+        pool = "p"
+        """,
+    )
+    assert [fault.split(" = ")[0].split(":")[0] for fault in faults] == [
+        "server.budget_s",
+        "server.wrkers",
+        "upstream.servers[0]",
+        "dns64.vip",
+        "client[0].pool",
+        "pool[0].domain_files[0]",
+    ]
+
+
+@pytest.mark.parametrize("vip", ["198.51.100.64", "203.0.113.1", "192.0.2.1", "8.8.8.8"])
+def test_global_and_documentation_vips_pass(tmp_path: Path, vip: str) -> None:
+    assert settings_of(tmp_path, f'{UPSTREAM}[dns64]\nvip = "{vip}"').rules.prefixes[0].network.prefixlen == 96
+
+
+def test_a_private_vip_passes_where_the_operator_insists(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, f'{UPSTREAM}[dns64]\nvip = "10.0.0.1"\nallow_nonglobal_vip = true')
+    assert str(settings.rules.prefixes[0]) == "2002:a00:1::/96"
+
+
+def test_without_vip_and_prefixes_the_well_known_prefix_is_used(tmp_path: Path) -> None:
+    assert [str(prefix) for prefix in settings_of(tmp_path, UPSTREAM).rules.prefixes] == ["64:ff9b::/96"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("udp://127.0.0.1:5300", "udp://127.0.0.1:5300"),
+        ("udp://192.0.2.53:53", "udp://192.0.2.53"),
+        ("tcp://[2001:db8::53]:5300", "tcp://[2001:db8::53]:5300"),
+        ("tls://192.0.2.53@dns.example", "tls://192.0.2.53@dns.example"),
+        ("tls://[2001:db8::53]:8853@dns.example", "tls://[2001:db8::53]:8853@dns.example"),
+        ("https://192.0.2.53/dns-query@dns.example", "https://192.0.2.53/dns-query@dns.example"),
+    ],
+)
+def test_upstream_urls_are_read_and_printed_back(tmp_path: Path, text: str, shown: str) -> None:
+    settings = settings_of(tmp_path, f'[upstream]\nservers = ["{text}"]')
+    assert [str(server) for server in settings.groups[""]] == [shown]
+
+
+def test_zones_and_pools_with_servers_get_groups_of_their_own(tmp_path: Path) -> None:
+    settings = settings_of(
+        tmp_path,
+        f"""{UPSTREAM}
+        [[zone]]
+        suffix = "Cluster.Local."
+        dns64 = "never"
+        servers = ["udp://192.0.2.10"]
+        [[zone]]
+        suffix = "example.org"
+        [[pool]]
+        name = "overseas"
+        vip = "203.0.113.129"
+        domains = ["example.net"]
+        servers = ["tcp://192.0.2.53"]
+        """,
+    )
+    first, second = settings.rules.zones
+    assert first.suffix == b"\x07cluster\x05local\x00"
+    assert [str(server) for server in settings.groups[first.group]] == ["udp://192.0.2.10"]
+    assert second.group == ""
+    assert [str(server) for server in settings.groups[settings.rules.pools[0].group]] == ["tcp://192.0.2.53"]
+    assert settings.rules.pool_of is not None
+    assert settings.rules.pool_of.find(b"\x03www\x07example\x03net\x00") == "overseas"
+
+
+def test_relative_paths_are_below_the_files_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    (tmp_path / "list.txt").write_text("example.org\n# a comment\n\nexample.net # another\n")
+    settings = settings_of(tmp_path, f'{UPSTREAM}[[pool]]\nname="o"\nvip="203.0.113.1"\ndomain_files=["list.txt"]')
+    assert settings.watched_files == (tmp_path / "list.txt",)
+    assert settings.rules.pool_of is not None
+    assert settings.rules.pool_of.find(b"\x07example\x03net\x00") == "o"
+
+
+def test_bad_lines_of_a_domain_file_are_told_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("good.example\nbad..example\ntwo words\n")
+    faults = faults_of(tmp_path, f'{UPSTREAM}[[pool]]\nname="o"\nvip="203.0.113.1"\ndomain_files=["list.txt"]')
+    assert len(faults) == 2
+    assert faults[0].startswith(f"{tmp_path}/list.txt, line 2")
+    assert faults[1].startswith(f"{tmp_path}/list.txt, line 3")
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    flags = Flags(("127.0.0.1:5454",), ("udp://192.0.2.9",), "203.0.113.1", (), 1, "127.0.0.1:9999")
+    settings = settings_of(tmp_path, f'{UPSTREAM}[dns64]\nprefixes = ["2001:db8::/96"]\n[server]\nworkers = 4', flags)
+    assert [str(endpoint) for endpoint in settings.listen] == ["127.0.0.1:5454"]
+    assert [str(server) for server in settings.groups[""]] == ["udp://192.0.2.9"]
+    assert [str(prefix) for prefix in settings.rules.prefixes] == ["2002:cb00:7101::/96"]
+    assert settings.workers == 1
+    assert str(settings.admin) == "127.0.0.1:9999"
+
+
+def test_a_fault_in_a_flag_names_the_flag(tmp_path: Path) -> None:
+    flags = Flags(listen=("nowhere",), upstream=("udp://192.0.2.53", "x"), vip="10.0.0.1")
+    faults = faults_of(tmp_path, "", flags)
+    assert [fault.split(" ")[0] for fault in faults] == ["--listen", "--upstream", "--vip"]
+
+
+def test_without_servers_resolv_conf_is_asked(tmp_path: Path) -> None:
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("search example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1\nnameserver nonsense\n")
+    loaded = load(None, resolv_conf=resolv)
+    assert [str(server) for server in loaded.file.upstream.servers] == ["udp://192.0.2.1", "udp://[2001:db8::1]"]
+
+
+def test_without_any_nameserver_the_error_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"upstream\.servers: names no upstream.*udp://192\.0\.2\.53"):
+        load(None, resolv_conf=tmp_path / "none")
+
+
+def test_a_nameserver_that_is_this_server_is_a_loop(tmp_path: Path) -> None:
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("nameserver 127.0.0.1\n")
+    with pytest.raises(ConfigError, match=r"resolv\.conf = .*a loop"):
+        load(None, Flags(listen=("127.0.0.1:53",)), resolv)
+
+
+@pytest.mark.parametrize(("content", "good"), [("00" * 16, True), ("0" * 31, False), ("x" * 32, False)])
+def test_the_cookie_secret_is_sixteen_octets_in_hex(tmp_path: Path, content: str, good: bool) -> None:
+    (tmp_path / "secret").write_text(content + "\n")
+    text = f'{UPSTREAM}[server]\ncookie_secret_file = "secret"'
+    if good:
+        assert settings_of(tmp_path, text).cookie_secret == bytes(16)
+    else:
+        assert "openssl rand -hex 16" in faults_of(tmp_path, text)[0]
+
+
+def test_the_shipped_file_shows_every_key_with_its_default(tmp_path: Path) -> None:
+    shown = tomllib.loads(re.sub(r"^#(?=[\w\[])", "", EXAMPLE.read_text(), flags=re.MULTILINE))
+    sections = {"zone": (ZoneSection, {"suffix"}), "client": (ClientSection, {"name", "networks"})}
+    sections |= {"pool": (PoolSection, {"name"})}
+    for name, (section, required) in sections.items():
+        (entry,) = shown.pop(name)
+        assert set(entry) == set(section.model_fields), name
+        assert section.model_validate(entry) == section.model_validate({key: entry[key] for key in required}), name
+    tls = shown["server"].pop("tls")
+    assert set(tls) == set(TlsSection.model_fields)
+    assert TlsSection.model_validate(tls).listen == TlsSection.model_validate({"certificate": "", "key": ""}).listen
+    written = json.loads(ConfigFile().model_dump_json())
+    del written["server"]["tls"]
+    for key in ("zone", "pool", "client"):
+        del written[key]
+    assert shown == written
+
+
+def test_the_schema_gives_defaults_as_they_are_written() -> None:
+    schema = json_schema()
+    assert schema["$defs"]["ServerSection"]["properties"]["listen"]["default"] == ["127.0.0.1:5353", "[::1]:5353"]
+    assert schema["additionalProperties"] is False
+    assert "null" not in json.dumps(schema["$defs"]["Dns64Section"])
