@@ -39,7 +39,7 @@ def parse(text: str, model: type[Model], source: str, cross: CrossCheck | None =
 
 
 def check(data: dict[str, Any], model: type[Model], source: str, cross: CrossCheck | None = None) -> Model:
-    """The model of `data`. Where single values are wrong, `cross` still sees the right ones, so that one run tells all."""
+    """The model of `data`. Where single values are wrong, `cross` still sees the right ones: one run tells all."""
     try:
         checked: Model | None = model.model_validate(data)
         faults: list[Fault] = []

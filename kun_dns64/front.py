@@ -1,5 +1,6 @@
 """From a client's packet to its reply: parsing, limits, the resolver, rendering, and the numbers about all that."""
 
+import asyncio
 import time
 from functools import lru_cache
 from ipaddress import ip_address
@@ -36,6 +37,7 @@ class Front:
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
         self.pending = 0
+        self._idle: asyncio.Event | None = None
 
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
         """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
@@ -45,6 +47,12 @@ class Front:
             self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
+
+    async def idle(self) -> None:
+        """Returns when no query is under way."""
+        self._idle = asyncio.Event()
+        if self.pending:
+            await self._idle.wait()
 
     def quick(self, wire: bytes, source: str) -> bytes | None:
         return None
@@ -75,6 +83,8 @@ class Front:
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
             self.pending -= 1
+            if self._idle is not None and not self.pending:
+                self._idle.set()
             self._metrics.observe("reply_seconds", time.monotonic() - began)
             if isinstance(step, Drop):
                 self._metrics.count("dropped", step.rule.value)

@@ -48,16 +48,20 @@ async def load_aside(source: Source) -> Settings:
     except TimeoutError:
         raise ConfigError(str(source.path), [Fault("file", "", f"takes longer than {LOAD_S:g} s to load")]) from None
     finally:
-        # Alive only if we stopped waiting.
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _end(child)
     if not result:
         raise ConfigError(str(source.path), [Fault("file", "", "loading ended without a result (out of memory?)")])
     loaded = pickle.loads(result)
     if isinstance(loaded, Settings):
         return loaded
     raise ConfigError(*loaded)
+
+
+def _end(child: int) -> None:
+    """It is alive only if we stopped waiting."""
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 
 
 def _child(source: Source, out: BinaryIO) -> None:

@@ -56,16 +56,8 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "upstream_seconds": ("From question to answer.", ("upstream",)),
 }
 # Gauges that mean the same in every worker: not summed.
-SHARED_GAUGES = frozenset(
-    (
-        "upstream_srtt_seconds",
-        "upstream_up",
-        "upstream_is_dns64",
-        "gateways_up",
-        "config_valid",
-        "config_generation",
-        "pool_suffixes",
-    )  # fmt: skip
+SHARED_GAUGES = frozenset(GAUGES) - frozenset(
+    ("cache_entries", "cache_bytes", "memo_entries", "upstream_outstanding", "tcp_connections", "workers")
 )
 
 Labels = tuple[str, ...]

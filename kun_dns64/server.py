@@ -104,8 +104,7 @@ class Server:
         await asyncio.sleep(TURN_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.limits.budget_s + STOP_GRACE_S):
-                while self.front.pending:
-                    await asyncio.sleep(TURN_S / 5)
+                await self.front.idle()
         self._connections.finish_all()
         await asyncio.sleep(TURN_S)
         self._connections.close_all()

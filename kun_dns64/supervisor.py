@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -16,7 +17,7 @@ from kun_dns64.fleet import Standing, Story
 from kun_dns64.link import Link, LinkClosed
 from kun_dns64.metrics import Metrics, summed
 from kun_dns64.model.message import Query
-from kun_dns64.transport.sockets import Listening, ListenError, bind_sets
+from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
 from kun_dns64.worker import Post, run_worker
 
 START_S = 20.0
@@ -66,7 +67,7 @@ class Crew:
         _, late = await asyncio.wait(self._keepers, timeout=limit_s) if self._keepers else (set(), set())
         for pid in list(self._pids.values()):
             with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+                os.kill(pid, signal.SIGKILL)
         for task in late:
             task.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -140,7 +141,7 @@ class Crew:
         except TimeoutError:
             self._journal.error("worker-hangs", worker=index, pid=pid)
             with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+                os.kill(pid, signal.SIGKILL)
         except LinkClosed:
             return
 
@@ -218,13 +219,18 @@ def _be_worker(post: Post) -> None:
 async def _reap(pid: int) -> int:
     """The exit status of a child that has closed its link; one that lingers is killed."""
     for _ in range(100):
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
+        status = _status(pid, os.WNOHANG)
+        if status is not None:
+            return status
         await asyncio.sleep(0.01)
     with suppress(ProcessLookupError):
-        os.kill(pid, 9)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.kill(pid, signal.SIGKILL)
+    return _status(pid, 0) or 0
+
+
+def _status(pid: int, options: int) -> int | None:
+    found, status = os.waitpid(pid, options)
+    return os.waitstatus_to_exitcode(status) if found else None
 
 
 async def _nothing_to_answer(name: str, arguments: tuple[Any, ...]) -> None:

@@ -15,7 +15,6 @@ from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.randomness import Randomness
 
-
 CHOKING = frozenset((Rcode.FORMERR, Rcode.NOTIMP))
 
 

@@ -16,16 +16,17 @@ from kun_dns64.config.schema import json_schema
 from kun_dns64.config.settings import Settings
 
 EXAMPLE = Path(__file__).parents[3] / "gateway-config" / "kun-dns64.toml"
+NO_FLAGS = Flags()
 UPSTREAM = '[upstream]\nservers = ["udp://192.0.2.53"]\n'
 
 
-def settings_of(tmp_path: Path, text: str, flags: Flags = Flags()) -> Settings:
+def settings_of(tmp_path: Path, text: str, flags: Flags = NO_FLAGS) -> Settings:
     path = tmp_path / "kun-dns64.toml"
     path.write_text(text)
     return resolve(load(path, flags))
 
 
-def faults_of(tmp_path: Path, text: str, flags: Flags = Flags()) -> list[str]:
+def faults_of(tmp_path: Path, text: str, flags: Flags = NO_FLAGS) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         settings_of(tmp_path, text, flags)
     return [str(fault) for fault in caught.value.faults]
