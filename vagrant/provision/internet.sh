@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The IPv4 Internet: names without AAAA, a web server, a host that answers ping. It knows nothing of the inside.
 set -euo pipefail
-. /kun/vagrant/provision/common.sh
 
 zone() {
     cat <<'ZONE'
@@ -18,6 +17,7 @@ ZONE
 }
 
 main() {
+    . /kun/vagrant/provision/common.sh
     DEBIAN_FRONTEND=noninteractive apt-get -q update
     DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends nsd python3 iproute2
     # 10.1.0.0/16 is the node's resolver; pods and gateways' insides have no way here but through the translators.

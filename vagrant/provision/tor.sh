@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The router in the middle: BIRD learns the VIP from both gateways and spreads flows over them.
 set -euo pipefail
-. /kun/vagrant/provision/common.sh
 
 tor_config() {
     sed -e 's/^router id .*/router id 10.2.1.254;/' -e '/^protocol bgp gw3 /d' "$repository/gateway-config/bird/kun-tor.conf"
 }
 
 main() {
+    . /kun/vagrant/provision/common.sh
     install_role tor
     network_at_boot < <(inside_links 10.1.1.254 10.2.1.254 10.2.2.254
         echo "ip route replace 198.51.100.0/24 via 192.0.2.100")
