@@ -52,7 +52,6 @@ CONFIGS: dict[str, Config] = {
     "stagger": plain(upstream={"stagger_ms": 50}),
     "trust-ad": plain(upstream={"trust_ad": True}),
     "strict-dnssec": plain(dns64={"strict_dnssec": True}),
-    "trust-ad-strict": plain(upstream={"trust_ad": True}, dns64={"strict_dnssec": True}),
     "ptr-mode": plain(dns64={"ptr_mode": "ptr"}),
     "exclude-none": plain(dns64={"exclude_aaaa": []}),
     "exclude-more": plain(dns64={"exclude_aaaa": ["2001:eeee::/32", "64:ff9b::/96", "::ffff:0:0/96"]}),
@@ -79,10 +78,8 @@ CONFIGS: dict[str, Config] = {
     "stale": plain(cache={"max_stale_s": 86400, "stale_ttl_s": 30, "prefetch": False}),
     "stale-briefly": plain(cache={"max_stale_s": 1, "prefetch": False}),
     "max-ttl": plain(cache={"max_ttl_s": 120}),
-    "small-payload": plain(server={"udp_payload_max": 600}),
     "cookies-a": plain(server={"cookie_secret_file": "SECRET_FILE"}),
     "cookies-b": plain(server={"cookie_secret_file": "SECRET_FILE"}),
-    "ecs-forwarded": plain(upstream={"client_subnet": True}, server={"trust_ecs_from": ["127.0.0.0/8", "::1/128"]}),
     "wildcard": {"hosts": ["0.0.0.0", "[::]"]} | PLAIN,
     "closed": plain(server={"allow_clients": ["127.0.0.1/32", "::1/128"]}),
     "zones": plain(

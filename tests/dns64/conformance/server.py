@@ -56,6 +56,7 @@ class Server:
         self.config_file = directory / f"{name}.toml"
         self.log_file = directory / f"{name}.log"
         self._read_up_to = 0
+        self._told_to_stop = False
         self._lock = threading.Lock()
         self.write_config(config)
         with self.log_file.open("wb") as log:
@@ -110,10 +111,14 @@ class Server:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def stop(self) -> int:
-        """SIGTERM, as a service manager does; the exit status."""
-        if self.alive():
+    def tell_to_stop(self) -> None:
+        if self.alive() and not self._told_to_stop:
             self.process.terminate()
+        self._told_to_stop = True
+
+    def stop(self) -> int:
+        """SIGTERM, as a service manager does, once; the exit status."""
+        self.tell_to_stop()
         try:
             return self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -157,8 +162,7 @@ class ServerPool:
         bad = []
         running = {name: server for name, server in self._running.items() if isinstance(server, Server)}
         for server in running.values():
-            if server.alive():
-                server.process.terminate()
+            server.tell_to_stop()
         for name, server in running.items():
             status: int | str = "no end after SIGTERM"
             with contextlib.suppress(subprocess.TimeoutExpired):
