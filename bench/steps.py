@@ -12,7 +12,7 @@ from bench.names import FIRST, name_of, names, shuffled
 from bench.process import BenchError
 from bench.queries import Mix, framed, mixed
 from bench.server import Server
-from bench.wire import last_address, learn_cookies
+from bench.wire import first_address, learn_cookies
 
 Figures = dict[str, float]
 Step = Callable[[Bed, Server, Mapping[str, float]], Figures]
@@ -114,7 +114,7 @@ def big(bed: Bed, server: Server, _known: Mapping[str, float]) -> Figures:
 def pool(bed: Bed, server: Server, known: Mapping[str, float]) -> Figures:
     """Every asked name is in a pool of a million suffixes, so that each decision finds its suffix."""
     rss_kb = server.look().rss_kb
-    address = last_address(server.first_answer(name_of(0)))
+    address = first_address(server.first_answer(name_of(0)))
     if int(address) >> 32 != int(POOL_PREFIX) >> 32:
         raise BenchError(f"a name of the pool got {address}, outside {POOL_PREFIX}/96")
     found_cold, found_hot = cold(bed, server, known), hot(bed, server, known)

@@ -39,7 +39,7 @@ def cell(results: Results, row: Row, peer: str) -> str:
 
 def figures(results: Results, contenders: Sequence[Contender]) -> list[str]:
     titles = [item.name for item in contenders]
-    compare = any(item.peer.key == BASE for item in contenders)
+    compare = {OURS, BASE} <= {item.peer.key for item in contenders}
     head = ["", *titles, *([f"{OURS} ÷ Unbound"] if compare else [])]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in ROWS:

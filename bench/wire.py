@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ipaddress import IPv6Address
 
 from bench.process import BenchError
-from bench.queries import opt_record, query, server_cookie
+from bench.queries import AAAA, opt_record, query, server_cookie
 
 RETRY_S = 0.001
 
@@ -52,16 +52,22 @@ def ask(sock: socket.socket, wire: bytes) -> bytes | None:
         return None
 
 
-def last_address(response: bytes) -> IPv6Address:
-    """The AAAA at the end of the answer section, for responses of one record and without name compression surprises."""
-    at = 12
+def first_address(response: bytes) -> IPv6Address:
+    """The first record of the answer section, which must be an AAAA. Raises BenchError."""
+    at = after_name(response, after_name(response, 12) + 4)
+    rtype, _, _, length = struct.unpack_from(">HHIH", response, at)
+    if rtype != AAAA or length != 16:
+        raise BenchError(f"the answer is no AAAA record, but of type {rtype}")
+    return IPv6Address(response[at + 10 : at + 26])
+
+
+def after_name(response: bytes, at: int) -> int:
+    """Where the name at `at` ends: behind its root label, or its pointer (RFC 1035 section 4.1.4)."""
     while response[at]:
+        if response[at] & 0xC0:
+            return at + 2
         at += response[at] + 1
-    at += 5
-    rtype, _, _, length = struct.unpack_from(">HHIH", response, at + 2)
-    if response[at] & 0xC0 != 0xC0 or rtype != 28 or length != 16:
-        raise BenchError(f"the answer is no AAAA record: {response[at : at + 12].hex()}")
-    return IPv6Address(response[at + 12 : at + 28])
+    return at + 1
 
 
 def learn_cookies(port: int, clients: Sequence[bytes], name: str) -> list[bytes]:

@@ -8,6 +8,7 @@ CONFIG = """\
   bind 127.0.0.1
   dns64 {{
     prefix {prefix}
+    allow_ipv4
   }}
   cache 86400 {{
     success {entries}
