@@ -8,6 +8,7 @@ import pytest
 
 from .case import Case
 from .configs import CONFIGS, SECRET, filled
+from .metronome import Metronome
 from .ports import free_port
 from .run import SlowLane, Stage
 from .server import ServerPool
@@ -36,7 +37,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         "DOMAIN_FILE": str(directory / "domains"),
     }
     servers = ServerPool({name: filled(config, places) for name, config in CONFIGS.items()}, directory)
-    yield Stage(servers, one, two)
+    metronome = Metronome()
+    yield Stage(servers, one, two, metronome)
+    metronome.stop()
     bad = servers.stop()
     one.stop()
     two.stop()

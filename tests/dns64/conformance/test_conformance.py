@@ -25,7 +25,7 @@ from . import (
     cases_upstream,
 )
 from .case import Case
-from .run import SlowLane, Stage, run_case
+from .run import SlowLane, Stage, run_row
 
 TABLES = (
     cases_core, cases_rcode, cases_ttl, cases_chain, cases_exclusion, cases_prefix, cases_discovery, cases_reverse,
@@ -45,7 +45,7 @@ def _rows(*, slow: bool) -> list[pytest.param]:  # type: ignore[valid-type]
 
 @pytest.mark.parametrize(("case", "transport"), _rows(slow=False))
 def test_row_gets_the_right_reply(case: Case, transport: str, stage: Stage) -> None:
-    problems = run_case(case, transport, stage)
+    problems = run_row(case, transport, stage)
     assert not problems, "\n".join(problems)
 
 
