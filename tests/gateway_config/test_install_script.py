@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,11 +68,19 @@ def test_each_role_brings_its_files(installed: Machine) -> None:
 
 
 @pytest.mark.parametrize("program", ["kun-dns64", "kun-nat64"])
-def test_the_commands_run(installed: Machine, program: str) -> None:
-    command = installed.root / "bin" / program
-    done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=False)
+def test_the_commands_run_with_the_wheel_and_the_lock_alone(installed: Machine, program: str) -> None:
+    # From another folder and without this environment's variables: nothing of the source tree is in reach.
+    argv = [installed.root / "bin" / program, "--version"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=installed.root, env={})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1][0].isdigit()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version in done.stdout
+
+
+def test_no_dependency_is_missing_or_too_old(installed: Machine) -> None:
+    argv = [installed.root / "opt/kun/current/bin/pip", "check"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_second_run_changes_nothing(installed: Machine, wheel: Path) -> None:

@@ -1,0 +1,97 @@
+"""The wheel and the lock files: what an operator installs.
+
+That both are all a fresh environment needs is shown in tests/gateway_config/test_install_script.py.
+"""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.tags import sys_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROGRAMS = ("kun-dns64", "kun-nat64")
+LOCKS = {"requirements.lock": (), "requirements-dev.lock": ("dev",)}
+
+
+@pytest.fixture(scope="module")
+def contents(wheel: Path) -> Iterator[zipfile.ZipFile]:
+    with zipfile.ZipFile(wheel) as archive:
+        yield archive
+
+
+def text_of(archive: zipfile.ZipFile, ending: str) -> str:
+    (name,) = [name for name in archive.namelist() if name.endswith(ending)]
+    return archive.read(name).decode()
+
+
+def pinned(lock: str) -> dict[str, Version]:
+    lines = (ROOT / lock).read_text().splitlines()
+    pairs = (re.match(r"([A-Za-z0-9._-]+)==(\S+)", line) for line in lines)
+    return {canonicalize_name(pair[1]): Version(pair[2]) for pair in pairs if pair}
+
+
+def required(extras: tuple[str, ...]) -> list[Requirement]:
+    texts = PROJECT["dependencies"] + [text for extra in extras for text in PROJECT["optional-dependencies"][extra]]
+    return [Requirement(text) for text in texts]
+
+
+def test_the_wheel_holds_three_packages_and_nothing_else(contents: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in contents.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"kun_base", "kun_dns64", "kun_nat64"}
+
+
+def test_every_module_of_the_tree_is_in_the_wheel(contents: zipfile.ZipFile) -> None:
+    packages = ("kun_base", "kun_dns64", "kun_nat64")
+    here = {str(path.relative_to(ROOT)) for package in packages for path in (ROOT / package).rglob("*.py")}
+    assert {name for name in contents.namelist() if name.endswith(".py")} == here
+
+
+def test_both_commands_are_in_the_wheel(contents: zipfile.ZipFile) -> None:
+    entries = text_of(contents, "entry_points.txt")
+    assert re.findall(r"^(\S+) = (\S+)$", entries, re.MULTILINE) == list(PROJECT["scripts"].items())
+    assert tuple(PROJECT["scripts"]) == PROGRAMS
+
+
+def test_the_wheel_fits_the_python_that_built_it(wheel: Path, contents: zipfile.ZipFile) -> None:
+    # With a compiled part its tag names interpreter and machine; the same wheel is pure where there is none.
+    assert "Requires-Python: >=3.11" in text_of(contents, "METADATA")
+    *_, tags = parse_wheel_filename(wheel.name)
+    assert set(sys_tags()) & set(tags)
+
+
+@pytest.mark.parametrize(("lock", "extras"), LOCKS.items(), ids=LOCKS)
+def test_the_lock_satisfies_what_pyproject_asks_for(lock: str, extras: tuple[str, ...]) -> None:
+    have = pinned(lock)
+    for wanted in required(extras):
+        version = have.get(canonicalize_name(wanted.name))
+        assert version is not None, f"{wanted.name} is missing in {lock}: make lock"
+        assert version in SpecifierSet(str(wanted.specifier)), f"{wanted} is {version} in {lock}: make lock"
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_carries_hashes(lock: str) -> None:
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / lock).read_text())
+    without = [block.split()[0] for block in blocks if "==" in block.split("\n")[0] and "--hash=sha256:" not in block]
+    assert without == []
+
+
+def test_development_runs_on_the_versions_that_are_shipped() -> None:
+    shipped, development = pinned("requirements.lock"), pinned("requirements-dev.lock")
+    assert {name: development.get(name) for name in shipped} == shipped
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_development_environment_runs_this_tree(program: str) -> None:
+    argv = [Path(sys.executable).parent / program, "--version"]
+    assert PROJECT["version"] in subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
