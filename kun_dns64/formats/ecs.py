@@ -7,18 +7,23 @@ IPNetwork = IPv4Network | IPv6Network
 
 
 def read_subnet(data: bytes) -> IPNetwork | None:
-    """The client's network, or None for an option that is malformed or names no network."""
+    """The client's network; None where the option names none (source prefix 0, a family unknown to us).
+
+    Raises ValueError for an option that section 6 forbids.
+    """
     if len(data) < 4:
-        return None
+        raise ValueError("a client subnet option has at least four octets")
     family, source, scope = int.from_bytes(data[:2]), data[2], data[3]
-    bits, octets = _BITS.get(family, 0), data[4:]
-    if not 0 < source <= bits or scope or len(octets) != (source + 7) // 8:
+    bits, octets = _BITS.get(family), data[4:]
+    if scope:
+        raise ValueError("the scope prefix of a query is 0")
+    if bits is None:
         return None
+    if source > bits or len(octets) != (source + 7) // 8:
+        raise ValueError("as many address octets as the prefix needs, and no more")
     packed = octets.ljust(bits // 8, b"\x00")
-    try:
-        return IPv4Network((packed, source)) if family == 1 else IPv6Network((packed, source))
-    except ValueError:  # bits set beyond the prefix
-        return None
+    network = IPv4Network((packed, source)) if family == 1 else IPv6Network((packed, source))
+    return network if source else None
 
 
 def write_subnet(network: IPNetwork) -> bytes:

@@ -82,12 +82,15 @@ def _finish(query: Query, reply: Reply, body: "Body", opt: bytes, truncated: int
 
 
 def _opt(query: Query, rcode: int, limits: Limits, cookie: bytes, edes: tuple[Ede, ...]) -> bytes:
-    """Our own OPT, if the query had one (RFC 6891 sections 6.1.1 and 7): DO is copied (RFC 3225), options not."""
+    """Our own OPT, if the query had one (RFC 6891 sections 6.1.1 and 7): DO is copied (RFC 3225), options not.
+
+    The cookie comes last, so that a finished reply can be given another one.
+    """
     if query.edns is None:
         return b""
-    data = option(COOKIE, cookie) if cookie else b""
-    for ede in edes:
-        data += ede_option(ede)
+    data = b"".join([ede_option(ede) for ede in edes]) if edes else b""
+    if cookie:
+        data += option(COOKIE, cookie)
     ttl = (rcode >> 4) << 24 | (DO if query.edns.do else 0)
     return b"\x00" + RRHEAD.pack(RRType.OPT, limits.udp_payload_max, ttl, len(data)) + data
 

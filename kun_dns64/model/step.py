@@ -47,7 +47,8 @@ class Heard:
     """The outcome of one question. TTLs in `outcome` are already aged to the moment of `next_step`'s `now`.
 
     `stale`: the data had expired and is served under RFC 8767. `rtt_s`: seconds the upstream took; 0 from the cache.
-    `refresh`: the loop should ask again in the background (prefetch, or the recheck of stale data).
+    `refresh`: the loop should ask again in the background (prefetch, or the recheck of stale data). `steady_s`: for so
+    many seconds from the whole second `tick` on, the cache will say the same, ageing; 0: it may not.
     """
 
     question: Question
@@ -57,6 +58,8 @@ class Heard:
     upstream: str = ""
     rtt_s: float = 0.0
     refresh: bool = False
+    steady_s: int = 0
+    tick: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,26 +60,34 @@ class Cache:
         key = _key(question, flags, group)
         packed = self._data.get(key)
         failure = self._failures.get(key) if len(self._failures) else None
+        tick = int(now)
         if packed is not None:
             arrival, lifetime = _STAMP.unpack_from(packed)
-            age = int(now) - arrival
+            age = tick - arrival
             if age < lifetime:
-                late = self._prefetch and lifetime - age < ceil(lifetime * PREFETCH_SHARE)
-                return _heard(question, packed, age, refresh=late and (failure is None or failure[0] <= now))
+                steady_s = self._steady_s(lifetime, age)
+                refresh = steady_s <= 0 and (failure is None or failure[0] <= now)
+                response = unpack(question, packed[_STAMP.size :], age)
+                return Heard(question, response, cached=True, refresh=refresh, steady_s=max(0, steady_s), tick=tick)
             if failure is not None and age < lifetime + self._max_stale_s:
-                return self._stale_again(key, question, packed, age, failure, now)
+                return self._stale_again(key, question, packed, failure, now)
         if failure is not None and now < failure[0]:
-            return Heard(question, _remembered(failure[2]), cached=True)
+            return Heard(
+                question, _remembered(failure[2]), cached=True, steady_s=_failure_steady_s(failure, now), tick=tick
+            )
         return None
 
-    def _stale_again(
-        self, key: bytes, question: Question, packed: bytes, age: int, failure: _Failure, now: float
-    ) -> Heard:
+    def _steady_s(self, lifetime: int, age: int) -> int:
+        """Ticks until the data ends or, earlier, is to be fetched anew; not above 0 once that is due."""
+        left = lifetime - age
+        return left - ceil(lifetime * PREFETCH_SHARE) + 1 if self._prefetch and lifetime > 1 else left
+
+    def _stale_again(self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float) -> Heard:
         """One background try per recheck time (RFC 8767 section 5); this hint is it."""
         due = now >= failure[0]
         if due:
             self._failures.put(key, (now + STALE_RECHECK_S, failure[1], failure[2]))
-        return _heard(question, packed, age, stale=True, refresh=due)
+        return _stale(question, packed, refresh=due)
 
     def stale(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """Expired data that may still be served when the upstreams fail or are too slow (RFC 8767 section 5)."""
@@ -89,22 +97,16 @@ class Cache:
         arrival, lifetime = _STAMP.unpack_from(packed)
         age = int(now) - arrival
         if age < lifetime:
-            return _heard(question, packed, age)
-        return _heard(question, packed, age, stale=True) if age < lifetime + self._max_stale_s else None
+            return Heard(question, unpack(question, packed[_STAMP.size :], age), cached=True)
+        return _stale(question, packed) if age < lifetime + self._max_stale_s else None
 
     def steady_s(self, question: Question, flags: AskedFlags, group: str, now: float) -> int:
-        """For how many ticks from now `lookup` gives the same answer, ageing, and hints at nothing; 0: not even now."""
-        key = _key(question, flags, group)
-        packed = self._data.get(key)
-        failure = self._failures.get(key) if len(self._failures) else None
-        if packed is not None:
-            arrival, lifetime = _STAMP.unpack_from(packed)
-            left: int = lifetime - (int(now) - arrival)
-            if left > 0:
-                return min(left, left - ceil(lifetime * PREFETCH_SHARE) + 1) if self._prefetch else left
-        elif failure is not None and now < failure[0]:
-            return min(1, int(failure[0]) - int(now))
-        return 0
+        """What `lookup` would put into `Heard.steady_s`, for an answer that was stored a moment ago."""
+        packed = self._data.get(_key(question, flags, group))
+        if packed is None:
+            return 0
+        arrival, lifetime = _STAMP.unpack_from(packed)
+        return max(0, self._steady_s(lifetime, int(now) - arrival))
 
     def store(
         self, question: Question, flags: AskedFlags, group: str, outcome: Response | UpstreamFailure, now: float
@@ -150,9 +152,9 @@ class Cache:
         self.store(question, flags, group, outcome, now)
         if is_failure(outcome):
             stale = self.stale(question, flags, group, now)
-            if stale is not None:
-                return stale
-        return Heard(question, outcome, upstream=upstream, rtt_s=rtt_s)
+            return stale or Heard(question, outcome, upstream=upstream, rtt_s=rtt_s)
+        steady_s = self.steady_s(question, flags, group, now)
+        return Heard(question, outcome, upstream=upstream, rtt_s=rtt_s, steady_s=steady_s, tick=int(now))
 
     def clear(self) -> None:
         self._data.clear()
@@ -187,9 +189,14 @@ def _key(question: Question, flags: AskedFlags, group: str) -> bytes:
     return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key
 
 
-def _heard(question: Question, packed: bytes, age: int, stale: bool = False, refresh: bool = False) -> Heard:
-    outcome = unpack(question, packed[_STAMP.size :], age)
-    return Heard(question, outcome, stale, cached=True, refresh=refresh)
+def _stale(question: Question, packed: bytes, refresh: bool = False) -> Heard:
+    """With its first TTLs: `next_step` gives stale data the one it may have."""
+    return Heard(question, unpack(question, packed[_STAMP.size :], 0), stale=True, cached=True, refresh=refresh)
+
+
+def _failure_steady_s(failure: _Failure, now: float) -> int:
+    """One tick at most: an answer may still come late and end the failure."""
+    return min(1, int(failure[0]) - int(now))
 
 
 def _remembered(outcome: Response | UpstreamFailure) -> Response | UpstreamFailure:

@@ -24,7 +24,7 @@ def client_index(source: IPAddress, subnet: IPNetwork | None, prepared: Prepared
 
 
 def named_subnet(query: Query, prepared: Prepared) -> IPNetwork | None:
-    """The subnet the query names, if its source is trusted to name one (RFC 7871 section 11)."""
+    """The subnet the query names, if its source is trusted to name one (RFC 7871 section 11). Raises ValueError."""
     if query.edns is None or not query.edns.options:
         return None
     data = find(query.edns.options, CLIENT_SUBNET)

@@ -7,6 +7,7 @@ from kun_dns64.model.message import Record, Response
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import FailureKind, UpstreamFailure
 from kun_dns64.policy.chain import Chain, follow
+from kun_dns64.policy.lifetime import with_ttl
 
 
 class Kind(StrEnum):
@@ -46,13 +47,18 @@ def read(question: Question, outcome: Response | UpstreamFailure) -> Finding:
 
 
 def at_end(question: Question, chain: Chain, answer: tuple[Record, ...]) -> tuple[Record, ...]:
-    """The records of the asked type and class at the chain's end, each once (RFC 2181 section 5)."""
+    """The records of the asked type and class at the chain's end, each once, all with the least TTL of any of them.
+
+    RFC 2181 section 5; a duplicate's TTL counts although the duplicate goes.
+    """
     end, qtype, qclass = chain.end, question.qtype, question.qclass
-    found: dict[bytes, Record] = {}
-    for record in answer:
-        if record.rtype == qtype and record.rclass == qclass and record.name.lower() == end:
-            found.setdefault(record.rdata, record)
-    return tuple(found.values())
+    found = [
+        record for record in answer if record.rtype == qtype and record.rclass == qclass and record.name.lower() == end
+    ]
+    if len(found) < 2:
+        return tuple(found)
+    least = min(record.ttl for record in found)
+    return with_ttl(tuple({record.rdata: record for record in reversed(found)}.values())[::-1], least)
 
 
 def is_referral(response: Response) -> bool:

@@ -4,7 +4,6 @@ from kun_dns64.model.message import Query, Record
 from kun_dns64.model.question import RRType
 from kun_dns64.policy.chain import Chain
 from kun_dns64.policy.dnssec import covers, without_proofs
-from kun_dns64.policy.lifetime import with_ttl
 
 # Answers to these hold records of other types than the one asked for.
 MANY_TYPES = frozenset((RRType.ANY, RRType.RRSIG, RRType.SIG))
@@ -12,17 +11,9 @@ MANY_TYPES = frozenset((RRType.ANY, RRType.RRSIG, RRType.SIG))
 Records = tuple[Record, ...]
 
 
-def one_ttl(rrset: Records) -> Records:
-    """The lowest TTL for all records of one RRset (RFC 2181 section 5.2)."""
-    if len(rrset) < 2:
-        return rrset
-    return with_ttl(rrset, min(record.ttl for record in rrset))
-
-
 def answer_section(query: Query, chain: Chain, data: Records, received: Records, data_signed: bool = True) -> Records:
     """Aliases, each with its signatures, then the data with its own. `received`: where the signatures are."""
     signatures = [record for record in received if record.rtype == RRType.RRSIG] if query.do else []
-    data = one_ttl(data)
     if not signatures:
         return chain.links + data
     out: list[Record] = []

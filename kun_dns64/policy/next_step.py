@@ -8,7 +8,7 @@ from kun_dns64.model.question import CLASS_IN, Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply, Rule, Step
 from kun_dns64.policy import local
-from kun_dns64.policy.acl import stranger
+from kun_dns64.policy.acl import bad_subnet, stranger
 from kun_dns64.policy.denial import read
 from kun_dns64.policy.discovery import discovered
 from kun_dns64.policy.dns64 import answer_aaaa
@@ -27,7 +27,7 @@ def next_step(query: Query, heard: Sequence[Heard], rules: Rules, now: float) ->
     """
     prepared = prepare(rules)
     if not heard:
-        refusal = stranger(query, prepared)
+        refusal = stranger(query, prepared) or bad_subnet(query, prepared)
         if refusal is not None:
             return refusal
     if not query.question.name:

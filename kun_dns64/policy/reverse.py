@@ -9,7 +9,7 @@ from kun_dns64.policy import local
 from kun_dns64.policy.denial import Finding, Kind, read
 from kun_dns64.policy.dnssec import without_proofs
 from kun_dns64.policy.forward import failed, finish
-from kun_dns64.policy.hygiene import answer_section, one_ttl, tidy
+from kun_dns64.policy.hygiene import answer_section, tidy
 from kun_dns64.policy.lifetime import LOCAL_S, denial_lifetime
 from kun_dns64.policy.mapping import DISCOVERY_IPV4, IPV4ONLY
 from kun_dns64.policy.reverse_zone import FULL_DEPTH, ReverseZone, embedded, nibbles_below, zone_of
@@ -82,5 +82,5 @@ def _by_copy(case: Situation, finding: Finding) -> tuple[Record, ...]:
     """The same RDATA at the asked name: no signature fits it, and no alias is made longer (RFC 6147 section 5.3.1)."""
     name = case.query.question.name
     lifetime = min((record.ttl for record in finding.chain.links), default=LOCAL_S * 1000)
-    data = one_ttl(without_proofs(finding.data, case.query))
+    data = without_proofs(finding.data, case.query)
     return tuple(record._replace(name=name, ttl=min(record.ttl, lifetime)) for record in data)

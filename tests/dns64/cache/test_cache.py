@@ -185,6 +185,13 @@ def test_stale_data_has_an_end(max_stale: int) -> None:
     assert gone is None or isinstance(gone.outcome, UpstreamFailure)
 
 
+def test_a_stale_denial_keeps_its_soa() -> None:
+    cache = kept(nodata(300, 300))
+    heard = failed(cache, 400)
+    assert heard.stale
+    assert [one.rtype for one in response(heard).authority] == [6]
+
+
 def test_stale_data_helps_when_upstreams_are_slow() -> None:
     cache = kept(A)
     heard = cache.stale(Q, FLAGS, "", 1150.0)

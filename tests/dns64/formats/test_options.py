@@ -101,15 +101,20 @@ def test_client_subnet_round_trip(address: IPv4Address | IPv6Address, length: in
     [
         b"",
         b"\x00\x01\x18",
-        b"\x00\x03\x18\x00abc",
-        b"\x00\x01\x00\x00",
         b"\x00\x01\x21\x00abcde",
         b"\x00\x01\x18\x00ab",
         b"\x00\x01\x18\x00abcd",
         b"\x00\x01\x18\x01abc",
         b"\x00\x01\x17\x00\x0a\x00\x01",
+        b"\x00\x01\x00\x00a",
     ],
-    ids=["empty", "cut", "family", "nobody", "too-long", "short", "long", "scope", "bits-beyond"],
+    ids=["empty", "cut", "too-long", "short", "long", "scope", "bits-beyond", "octets-for-nobody"],
 )
-def test_what_names_no_network_is_none(data: bytes) -> None:
+def test_what_section_6_forbids_is_an_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_subnet(data)
+
+
+@pytest.mark.parametrize("data", [b"\x00\x01\x00\x00", b"\x00\x02\x00\x00", b"\x00\x03\x18\x00abc"])
+def test_what_names_nobody_is_none(data: bytes) -> None:
     assert read_subnet(data) is None

@@ -95,6 +95,13 @@ def test_a_stranger_to_ecs_is_not_believed() -> None:
     )
 
 
+@pytest.mark.parametrize("data", [b"ab", b"\x00\x01\x21\x00abcde", b"\x00\x01\x18\x00abcd"])
+def test_a_malformed_subnet_from_a_trusted_forwarder_is_formerr(data: bytes) -> None:
+    options = ((ECS, data),)
+    assert run(query("w", "AAAA", source=FORWARDER, options=options), {}, TRUSTING).rcode == "FORMERR"
+    assert synth(TRUSTING, source=ip_address("2001:db8::54"), options=options).rule == "synthesised-nodata"
+
+
 def test_ecs_goes_upstream_only_where_wanted_and_trusted() -> None:
     options = ecs("2001:db8:e::/56")
     assert synth(TRUSTING, source=FORWARDER, options=options).asks[0].flags.subnet == b""

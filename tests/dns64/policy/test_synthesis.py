@@ -70,6 +70,14 @@ ROWS = [
     Row("c051-minimum-counts", nodata(300, 60), A33, "NOERROR", synth(60), "synthesised-nodata"),
     Row("c052-D9-soa-ttl-counts", nodata(60, 300), A33, "NOERROR", synth(60), "synthesised-nodata"),
     Row(
+        "c012-2181-5.2-a-duplicates-ttl-counts",
+        nodata(),
+        answer("w 90 A 192.0.2.33\nw 80 A 192.0.2.33\nw 85 A 192.0.2.34"),
+        "NOERROR",
+        ["w 80 AAAA 2002:c633:6440::c000:221", "w 80 AAAA 2002:c633:6440::c000:222"],
+        "synthesised-nodata",
+    ),
+    Row(
         "c053-2181-5.2-one-ttl",
         nodata(),
         answer("w 60 A 192.0.2.33\nw 70 A 192.0.2.34"),

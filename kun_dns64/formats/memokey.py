@@ -1,0 +1,101 @@
+"""A client's packet as a key: what is left of it when everything is taken away that the reply only echoes.
+
+Two packets with one key get replies that differ in id, case of the question and cookie alone; so a finished reply to
+one can be made into the reply to the other. What is not sure to be so has no key.
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+
+from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, read_options
+from kun_dns64.formats.wire import WireError
+
+# Behind the name: type, class, and an OPT record whose options are left out.
+PLAIN_TAIL = 4 + 11
+_ONE_ADDITIONAL = b"\x00\x00\x00\x00\x00\x01"
+_OPT_HEAD = b"\x00\x00\x29"
+_WITH_OPTIONS, _WITH_COOKIE = b"\xff\x00", b"\xff\x01"
+COOKIE_REPLY_OCTETS = 24
+_RR = Struct("!HHIH")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoKey:
+    """`name_end`: where the part of the name whose case is free ends. `cookie`, `subnet`: option data, b"" for none."""
+
+    key: bytes
+    name_end: int
+    cookie: bytes = b""
+    subnet: bytes = b""
+    padded: bool = False
+
+
+def plain_key(wire: bytes, end: int) -> bytes:
+    """The key of a packet without EDNS options. `end`: just behind the first zero octet after the header.
+
+    That octet is the root label, or part of a label before it; either way only octets of the name lose their case.
+    """
+    return wire[2:12] + wire[12:end].lower() + wire[end:]
+
+
+def memo_key(wire: bytes) -> MemoKey | None:
+    """None: the general path must answer. The packet need not be well-formed: no reply to a malformed one is kept."""
+    end = wire.find(0, 12) + 1
+    if not end:
+        return None
+    if len(wire) <= end + PLAIN_TAIL:
+        return MemoKey(plain_key(wire, end), end)
+    return _with_options(wire, end)
+
+
+def _with_options(wire: bytes, end: int) -> MemoKey | None:
+    """Options are read only where the name, walked label by label, really ends there, and OPT is all that follows."""
+    at = end + 4
+    if wire[6:12] != _ONE_ADDITIONAL or wire[at : at + 3] != _OPT_HEAD or not _ends_at(wire, end):
+        return None
+    if int.from_bytes(wire[at + 9 : at + 11]) != len(wire) - at - 11 or wire[at + 6]:
+        return None  # octets behind it, or another EDNS version
+    try:
+        options = read_options(wire[at + 11 :])
+    except WireError:
+        return None
+    cookies = [data for code, data in options if code == COOKIE]
+    subnets = [data for code, data in options if code == CLIENT_SUBNET]
+    if len(cookies) > 1 or len(subnets) > 1 or any(len(c) != 8 and not 16 <= len(c) <= 40 for c in cookies):
+        return None
+    cookie = cookies[0] if cookies else b""
+    key = wire[2:12] + wire[12:end].lower() + wire[end : at + 9] + (_WITH_COOKIE if cookie else _WITH_OPTIONS)
+    padded = any(code == PADDING for code, _ in options)
+    return MemoKey(key, end, cookie, subnets[0] if subnets else b"", padded)
+
+
+def _ends_at(wire: bytes, end: int) -> bool:
+    place = 12
+    while place < end and 0 < wire[place] <= 63:
+        place += 1 + wire[place]
+    return place + 1 == end
+
+
+def ttl_places(packet: bytes) -> list[tuple[int, int, int, int]]:
+    """(section, type, TTL, offset of the TTL) of every record but OPT in a finished packet; section 0 is the answer."""
+    counts = [int.from_bytes(packet[place : place + 2]) for place in (6, 8, 10)]
+    place = _behind_name(packet, 12) + 4 if packet[5] else 12
+    found = []
+    for section, count in enumerate(counts):
+        for _ in range(count):
+            place = _behind_name(packet, place)
+            rtype, _, ttl, length = _RR.unpack_from(packet, place)
+            if rtype != 41:
+                found.append((section, rtype, ttl, place + 4))
+            place += 10 + length
+    return found
+
+
+def _behind_name(packet: bytes, place: int) -> int:
+    while True:
+        length = packet[place]
+        if length >= 0xC0:
+            return place + 2
+        place += 1 + length
+        if not length:
+            return place
