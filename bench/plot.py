@@ -8,7 +8,7 @@ from bench.rows import ROW_BY_KEY, Row
 from bench.session import Contender
 
 PANELS = ("hot_cpu", "hot", "cold", "cold_cpu", "mixed", "p99", "tcp", "rss_big", "start")
-WIDTH, LABEL, VALUE, BAR, GAP, TITLE, COLUMNS = 430, 120, 90, 16, 4, 26, 2
+WIDTH, LABEL, VALUE, BAR, GAP, TITLE, COLUMNS = 470, 130, 90, 16, 4, 26, 2
 MARGIN = 16
 OURS_COLOUR, THEIR_COLOUR, LINE = "#1f6feb", "#9aa4b2", "#30363d"
 
