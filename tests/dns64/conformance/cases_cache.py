@@ -98,7 +98,7 @@ CASES = [
          then=(Step(STALE, upstream={"AAAA": error("SERVFAIL"), "A": error("SERVFAIL")}, after_s=OLD_S),)),
     Case("c290b", "rfc8767-5", "stale-real-aaaa", {"AAAA": aaaa("2001:db8::1", ttl=1)}, real("@ 1 AAAA 2001:db8::1"), config="stale", over=BOTH, slow=True,
          then=(Step(real("@ 30 AAAA 2001:db8::1").but(ede=(3,)), upstream=DEAD, after_s=OLD_S),)),
-    Case("c290c", "rfc8767-5", "stale-a", {"A": a(".33", ttl=1)}, real("@ 1 A 192.0.2.33"), Query(rdtype="A"), "stale", over=BOTH, slow=True,
+    Case("c206", "rfc8914-4.4", "stale-a-says-so", {"A": a(".33", ttl=1)}, real("@ 1 A 192.0.2.33"), Query(rdtype="A"), "stale", over=BOTH, slow=True,
          then=(Step(real("@ 30 A 192.0.2.33").but(ede=(3,)), Query(rdtype="A"), DEAD, OLD_S),)),
     Case("c290d", "rfc8914-4.20", "stale-nxdomain", {"AAAA": nxdomain(1, 1)}, Expect((), "NXDOMAIN"), config="stale", over=BOTH, slow=True,
          then=(Step(Expect((), "NXDOMAIN", ede=(19,)), upstream=DEAD, after_s=OLD_S),)),

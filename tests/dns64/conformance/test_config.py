@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -96,3 +97,35 @@ def test_a_good_file_is_status_0(tmp_path: Path) -> None:
     port = free_port("127.0.0.1")
     file.write_text(to_toml(plain(upstream={"servers": [f"udp://127.0.0.1:{port}"]})))
     assert _run("check-config", file).returncode == 0
+
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def _documented() -> list[tuple[str, str]]:
+    """Every TOML example about kun-dns64 in the documentation, and the annotated file operators copy."""
+    found = [("gateway-config/kun-dns64.toml", (REPOSITORY / "gateway-config/kun-dns64.toml").read_text())]
+    for page in [
+        REPOSITORY / "README.md",
+        *REPOSITORY.glob("docs/**/*.md"),
+        *REPOSITORY.glob("gateway-config/**/*.md"),
+    ]:
+        blocks = re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+        mine = [block for block in blocks if "[gateway]" not in block and re.search(OURS, block, re.MULTILINE)]
+        found += [(f"{page.relative_to(REPOSITORY)}-{number}", block) for number, block in enumerate(mine)]
+    return found
+
+
+OURS = r"^\[+(server|admin|upstream|cache|dns64|zone|pool|client)\b"
+NAMED_FILES = r'"[\w./-]+\.(txt|crt|key|pem)"'
+
+
+@pytest.mark.parametrize(("where", "text"), _documented(), ids=lambda value: value if "\n" not in value else "")
+def test_c221_every_documented_example_is_accepted(where: str, text: str, tmp_path: Path) -> None:
+    for name in {found.group().strip('"') for found in re.finditer(NAMED_FILES, text)}:
+        (tmp_path / Path(name).name).write_text("example.org\n")
+        text = text.replace(f'"{name}"', f'"{tmp_path / Path(name).name}"')
+    file = tmp_path / "example.toml"
+    file.write_text(text)
+    done = _run("check-config", file)
+    assert done.returncode == 0, f"{where}:\n{done.stderr}"

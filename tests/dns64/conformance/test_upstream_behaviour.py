@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import dns.message
+import dns.rcode
 import pytest
 
-from .case import a, aaaa
+from .case import a, aaaa, nodata, nxdomain
 from .client import Query, ask, opened
 from .configs import filled, plain
 from .names import Names
 from .ports import free_port
 from .run import Stage
+from .script import Says
 from .server import V4, V6, Server
-from .upstream import Seen
+from .upstream import ScriptedUpstream, Seen
 
 QUERIES = 1200
 
@@ -125,3 +127,31 @@ def test_c318_rfc7766_6_2_1_queries_to_a_tcp_upstream_share_connections(stage: S
     seen = stage.one.below(names.own)
     assert len(seen) >= 100
     assert len({query.connection for query in seen}) <= 16
+
+
+@pytest.mark.parametrize(("rdtype", "reply"), [("AAAA", nxdomain()), ("TXT", nodata()), ("TXT", nxdomain())])
+def test_c314_denials_are_no_reason_to_ask_another_upstream(stage: Stage, rdtype: str, reply: Says) -> None:
+    server, names = stage.servers.get("two-upstreams"), Names.fresh()
+    for upstream in (stage.one, stage.two):
+        upstream.script(names, {rdtype: reply})
+    wire = ask(Query(rdtype=rdtype).to_wire(names), "udp", V4, server.port).wire
+    assert dns.rcode.to_text(dns.message.from_wire(wire or b"").rcode()) == reply.rcode
+    assert len(stage.one.below(names.own)) + len(stage.two.below(names.own)) == 1
+
+
+@pytest.mark.parametrize("synthesises", [True, False])
+def test_c140_an_upstream_that_is_a_dns64_itself_is_reported(stage: Stage, synthesises: bool) -> None:
+    names = Names("ipv4only.arpa.", "0.0.0.0")
+    upstream = ScriptedUpstream().start()
+    if synthesises:
+        upstream.script(names, {"AAAA": aaaa("64:ff9b::c000:aa", "64:ff9b::c000:ab")})
+    config = filled(plain(upstream={"check_not_dns64": True}), {"ONE": upstream.address})
+    server = stage.servers.private(f"check-{synthesises}", config)
+    try:
+        deadline = time.monotonic() + (8 if synthesises else 1)
+        while "upstream-is-dns64" not in server.log_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert ("upstream-is-dns64" in server.log_text()) == synthesises
+    finally:
+        assert server.stop() == 0
+        upstream.stop()
