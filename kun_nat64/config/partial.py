@@ -40,5 +40,6 @@ def _with_holes(items: list[Any], adapter: TypeAdapter[Any], error: ValidationEr
     try:
         right = iter(adapter.validate_python([item for place, item in enumerate(items) if place not in holes]))
     except ValidationError:
-        return ()
+        # Only wrong elements, and an empty list is not allowed.
+        return (None,) * len(items)
     return tuple(None if place in holes else next(right) for place in range(len(items)))

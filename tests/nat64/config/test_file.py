@@ -1,0 +1,284 @@
+import copy
+import json
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import AfterValidator, TypeAdapter
+
+from kun_base.errors import ConfigError
+from kun_nat64.config.file import SECTIONS, ConfigFile, LogSection
+from kun_nat64.config.load import from_data, load, schema
+from kun_nat64.model.spec import AgentSpec, Target, TargetKind
+
+SHIPPED = Path(__file__).parents[3] / "gateway-config" / "kun-nat64.toml"
+REQUIRED = """
+[gateway]
+vip = "203.0.113.1"
+outside = "eth1"
+[nat64]
+pool4 = [{ address = "192.0.2.11" }]
+[bgp]
+local_as = 65001
+router_id = "10.2.1.2"
+peers = [{ address = "10.2.1.1", as = 65000 }]
+[health]
+targets = ["tcp://198.51.100.80:80"]
+"""
+
+
+@pytest.fixture
+def changed(shipped_data: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    def make(section: str, **keys: Any) -> dict[str, Any]:
+        data = copy.deepcopy(shipped_data)
+        data[section] = {**data[section], **keys}
+        return data
+
+    return make
+
+
+def faults(data: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        from_data(data, "test")
+    return [str(fault) for fault in raised.value.faults]
+
+
+def test_the_shipped_file_loads() -> None:
+    assert load(SHIPPED).gateway.vip == IPv4Address("203.0.113.1")
+
+
+# Keys whose place in the shipped file holds an example, because a default would show nothing.
+EXAMPLES = {("gateway", "name"), ("bgp", "next_hop"), ("fleet", "members")}
+KEYS = [
+    (section, name)
+    for section, model in {**SECTIONS, "log": LogSection}.items()
+    for name, field in model.model_fields.items()
+    if not field.is_required() and (section, name) not in EXAMPLES
+]
+
+
+@pytest.mark.parametrize(("section", "name"), KEYS, ids=".".join)
+def test_the_shipped_file_shows_every_key_with_its_default(
+    section: str, name: str, shipped_data: dict[str, Any]
+) -> None:
+    if (section, name) == ("nat64", "pool6"):
+        assert "# pool6 = " in SHIPPED.read_text()
+        return
+    field = {**SECTIONS, "log": LogSection}[section].model_fields[name]
+    kind: Any = Annotated[field.annotation, AfterValidator(lambda value: value), *field.metadata]
+    default = TypeAdapter(kind).dump_python(field.get_default(call_default_factory=True), mode="json")
+    assert shipped_data[section][name] == default
+
+
+def test_what_is_required_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "kun-nat64.toml"
+    path.write_text(REQUIRED)
+    spec = load(path)
+    assert spec.bgp.next_hop == spec.bgp.router_id
+    assert spec.health.probe_netns == "kun-probe-gateway"
+    assert spec.bgp.prefixes == (IPv4Network("203.0.113.1/32"),)
+    assert spec.fleet.members == ()
+
+
+SINGLE = {
+    "a VIP that is not global": (
+        ("gateway", {"vip": "192.168.1.1"}),
+        "gateway.vip = '192.168.1.1': 192.168.1.1 is not a global unicast",
+    ),
+    "an unknown key": (
+        ("gateway", {"outsid": "eth1"}),
+        "gateway.outsid = 'eth1': unknown key, did you mean 'outside'?",
+    ),
+    "a name too long for the kernel": (
+        ("gateway", {"tunnel": "x" * 16}),
+        "gateway.tunnel = 'xxxxxxxxxxxxxxxx': must be an interface name: 1 to 15",
+    ),
+    "a name that ip takes for a word": (
+        ("gateway", {"tunnel": "up"}),
+        "gateway.tunnel = 'up': is a word of the ip command",
+    ),
+    "an instance name too long": (("nat64", {"instance": "x" * 16}), "nat64.instance = 'xxxxxxxxxxxxxxxx'"),
+    "a network with host bits": (
+        ("gateway", {"clients": ["10.0.0.0/8", "10.1.0.1/16"]}),
+        "gateway.clients[1] = '10.1.0.1/16': has host bits set, did you mean 10.1.0.0/16?",
+    ),
+    "no clients at all": (("gateway", {"clients": []}), "gateway.clients = []: must not be empty"),
+    "an MSS beyond the outside": (
+        ("gateway", {"mss": 1461}),
+        "gateway.mss = 1461: must be at most 1460: outside_mtu 1500",
+    ),
+    "an MSS beyond the inside": (
+        ("gateway", {"inside_mtu": 1400, "mss": 1341}),
+        "gateway.mss = 1341: must be at most 1340: inside_mtu 1400 - 40 (IPv6) - 20 (TCP) = 1340",
+    ),
+    "pool4 is the VIP": (
+        ("nat64", {"pool4": [{"address": "203.0.113.1"}]}),
+        "nat64.pool4[0].address = '203.0.113.1': is the VIP",
+    ),
+    "ports the wrong way round": (
+        ("nat64", {"pool4": [{"address": "192.0.2.11", "ports": "60000-20000"}]}),
+        "nat64.pool4[0].ports = '60000-20000': the lower end comes first, did you mean \"20000-60000\"?",
+    ),
+    "ports that overlap": (
+        ("nat64", {"pool4": [{"address": "192.0.2.11"}, {"address": "192.0.2.11", "ports": "60000"}]}),
+        "nat64.pool4[1].ports = '60000-60000': overlaps nat64.pool4[0]",
+    ),
+    "an address nothing comes back to": (
+        ("nat64", {"pool4": [{"address": "127.0.0.1"}]}),
+        "nat64.pool4[0].address = '127.0.0.1': is not an address that packets can come back to",
+    ),
+    "TCP time-out below Jool's minimum": (("nat64", {"tcp_established_s": 7199}), "nat64.tcp_established_s = 7199"),
+    "UDP time-out below the minimum": (("nat64", {"udp_s": 119}), "nat64.udp_s = 119"),
+    "a pool6 that is no /96": (
+        ("nat64", {"pool6": "2002:cb00:7101::/64"}),
+        "nat64.pool6 = '2002:cb00:7101::/64': must be a /96",
+    ),
+    "a pool6 of another VIP": (
+        ("nat64", {"pool6": "2002:cb00:7102::/96"}),
+        "nat64.pool6 = '2002:cb00:7102::/96': must be inside 2002:cb00:7101::/48",
+    ),
+    "a global that has a key": (
+        ("nat64", {"globals": {"udp-timeout": "5:00"}}),
+        "nat64.globals.udp-timeout = '5:00': is set by nat64.udp_s",
+    ),
+    "a global out of its range": (
+        ("nat64", {"globals": {"f-args": 16}}),
+        "nat64.globals.f-args = '16': must be from 0 to 15",
+    ),
+    "an unknown global": (("nat64", {"globals": {"f-arg": 1}}), "nat64.globals.f-arg = '1': is not a global setting"),
+    "a sysctl outside of net": (
+        ("gateway", {"sysctls": {"kernel.panic": "1"}}),
+        "gateway.sysctls.kernel.panic = '1': must be a name with dots below net",
+    ),
+    "the VIP as next hop": (("bgp", {"next_hop": "203.0.113.1"}), "bgp.next_hop = '203.0.113.1': is the VIP itself"),
+    "the VIP as router id": (("bgp", {"router_id": "203.0.113.1"}), "bgp.router_id = '203.0.113.1': is the VIP"),
+    "a peer twice": (
+        ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1}, {"address": "10.2.1.1", "as": 2}]}),
+        "bgp.peers[1].address = '10.2.1.1': is the same as bgp.peers[0].address",
+    ),
+    "ourselves as peer": (
+        ("bgp", {"peers": [{"address": "10.2.1.2", "as": 65000}]}),
+        "bgp.peers[0].address = '10.2.1.2': is this gateway's own address",
+    ),
+    "no peers": (("bgp", {"peers": []}), "bgp.peers = []: must not be empty"),
+    "a hold time that BGP forbids": (
+        ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "hold_s": 2}]}),
+        "bgp.peers[0].hold_s = 2",
+    ),
+    "a community that is none": (
+        ("bgp", {"communities": ["65536:1"]}),
+        "bgp.communities[0] = '65536:1': must be a community",
+    ),
+    "a sick MED that is no worse": (
+        ("bgp", {"soft_fail_med": 10}),
+        "bgp.soft_fail_med = 10: must be above bgp.med = 10",
+    ),
+    "a draining MED that is no worse": (("drain", {"med": 5}), "drain.med = 5: must be above bgp.med = 10"),
+    "a target without a port": (
+        ("health", {"targets": ["tcp://198.51.100.80"]}),
+        "health.targets[0] = 'tcp://198.51.100.80'",
+    ),
+    "a target the rules drop": (
+        ("health", {"targets": ["icmp://10.9.9.9"]}),
+        "health.targets[0] = 'icmp://10.9.9.9': is in gateway.never_reach (10.0.0.0/8): the probe would be dropped",
+    ),
+    "the VIP as target": (
+        ("health", {"targets": ["icmp://203.0.113.1"]}),
+        "health.targets[0] = 'icmp://203.0.113.1': is the VIP",
+    ),
+    "more votes than targets": (
+        ("health", {"quorum": 3}),
+        "health.quorum = 3: must be at most the number of targets, 2",
+    ),
+    "a hold-down above its bound": (("health", {"hold_down_s": 301}), "health.hold_down_max_s = 300: must be at least"),
+    "a probe network too small": (
+        ("health", {"probe_network": "169.254.64.0/31"}),
+        "health.probe_network = '169.254.64.0/31': must be a /30 or /29",
+    ),
+    "a fleet member that is no URL": (
+        ("fleet", {"members": ["10.2.2.2:9465"]}),
+        "fleet.members[0] = '10.2.2.2:9465': must be the URL",
+    ),
+    "an admin port out of range": (
+        ("admin", {"listen": "127.0.0.1:70000"}),
+        "admin.listen = '127.0.0.1:70000': must be ADDRESS:PORT",
+    ),
+    "a number in quotes": (("drain", {"grace_s": "30"}), "drain.grace_s = '30': must be a number"),
+    "a truth value as a number": (("guard", {"max_removals": True}), "guard.max_removals = True"),
+}
+
+
+@pytest.mark.parametrize(("change", "expected"), SINGLE.values(), ids=SINGLE.keys())
+def test_a_wrong_value_is_named_with_its_key_and_what_would_be_right(
+    change: tuple[str, dict[str, Any]], expected: str, changed: Callable[..., dict[str, Any]]
+) -> None:
+    section, keys = change
+    found = faults(changed(section, **keys))
+    assert len(found) == 1, found
+    assert found[0].startswith(expected)
+
+
+def test_all_faults_are_told_at_once_single_values_and_combinations(shipped_data: dict[str, Any]) -> None:
+    data = copy.deepcopy(shipped_data)
+    data["gateway"] |= {"vip": "10.0.0.1", "mss": 1500, "tunnel": "up"}
+    data["nat64"] |= {"udp_s": 1, "globals": {"f-args": 99}}
+    data["bgp"] |= {"soft_fail_med": 1, "peers": [{"address": "10.2.1.1"}]}
+    data["health"] |= {"targets": ["tcp://10.1.1.1:80", "nonsense"], "quorum": 9}
+    found = "\n".join(faults(data))
+    for key in (
+        "gateway.vip =",
+        "gateway.mss =",
+        "gateway.tunnel =",
+        "nat64.udp_s =",
+        "nat64.globals.f-args =",
+        "bgp.soft_fail_med =",
+        "bgp.peers[0].as:",
+        "health.targets[0] =",
+        "health.targets[1] =",
+        "health.quorum =",
+    ):
+        assert key in found, key
+
+
+def test_sections_that_are_missing_are_asked_for() -> None:
+    assert {fault.split(":")[0] for fault in faults({})} == {"gateway", "nat64", "bgp", "health"}
+
+
+def test_a_section_of_the_wrong_kind_is_a_fault_and_no_crash() -> None:
+    for wrong in (7, "text", [], None):
+        assert any(fault.startswith("gateway") for fault in faults({"gateway": wrong}))
+
+
+@pytest.mark.parametrize("vip", ["10.0.0.1", "100.64.0.1", "192.88.99.1"])
+def test_a_nonglobal_vip_can_be_admitted(vip: str, spec_with: Callable[..., AgentSpec]) -> None:
+    gateway = {"vip": vip, "allow_nonglobal_vip": True}
+    assert spec_with(gateway=gateway).gateway.vip == IPv4Address(vip)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("tcp://198.51.100.80:80", Target(TargetKind.TCP, IPv4Address("198.51.100.80"), 80)),
+        ("icmp://198.51.100.81", Target(TargetKind.ICMP, IPv4Address("198.51.100.81"))),
+        ("dns://198.51.100.53/example.net", Target(TargetKind.DNS, IPv4Address("198.51.100.53"), 53, "example.net")),
+        ("udp://198.51.100.53:5353/a.b", Target(TargetKind.DNS, IPv4Address("198.51.100.53"), 5353, "a.b")),
+    ],
+)
+def test_targets_are_understood(text: str, target: Target, spec_with: Callable[..., AgentSpec]) -> None:
+    assert spec_with(health={"targets": [text]}).health.targets == (target,)
+
+
+def test_the_schema_is_json_and_knows_every_section() -> None:
+    found = json.loads(schema())
+    assert set(found["properties"]) == set(ConfigFile.model_fields)
+
+
+def test_a_file_that_is_missing_or_no_toml_is_one_fault(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("[gateway\n")
+    for wrong in (path, tmp_path / "none.toml"):
+        with pytest.raises(ConfigError) as raised:
+            load(wrong)
+        assert len(raised.value.faults) == 1
