@@ -1,5 +1,6 @@
 """Which record types hold names that may arrive compressed, and where (RFC 1035, RFC 3597 section 4)."""
 
+from kun_dns64.formats.rdatacheck import CHECKS
 from kun_dns64.formats.wire import WireError, read_name
 from kun_dns64.model.question import CLASS_IN
 
@@ -32,7 +33,7 @@ LAYOUTS: dict[int, tuple[int, int, int]] = {
 COMPRESSIBLE = frozenset((2, 5, 6, 12, 15))
 # Every other type is opaque and its length is its own affair.
 FIXED = {A: 4, AAAA: 16}
-DECODED = frozenset((*LAYOUTS, *FIXED, NAPTR))
+DECODED = frozenset((*LAYOUTS, *FIXED, *CHECKS, NAPTR))
 
 
 def decode_rdata(wire: bytes, place: int, end: int, rtype: int, rclass: int, known: dict[int, bytes]) -> bytes:
@@ -40,6 +41,11 @@ def decode_rdata(wire: bytes, place: int, end: int, rtype: int, rclass: int, kno
     if rtype in FIXED:
         if rclass == CLASS_IN and end - place != FIXED[rtype]:
             raise WireError("an address of the wrong length")
+        return wire[place:end]
+    check = CHECKS.get(rtype)
+    if check is not None:
+        if rclass == CLASS_IN and not check(wire[place:end]):
+            raise WireError(f"data of type {rtype} that is none")
         return wire[place:end]
     before, count, behind = _naptr_layout(wire, place) if rtype == NAPTR else LAYOUTS[rtype]
     out = wire[place : place + before]

@@ -130,6 +130,40 @@ def test_unknown_types_keep_their_octets() -> None:
     assert ok(reply(rr(POINTER, 65280, rdata=b"\xc0\x0c\x41"))).answer[0].rdata == b"\xc0\x0c\x41"
 
 
+TYPED = [
+    (16, b"\x01a\x00", True), (16, b"", False), (16, b"\x05abc", False), (13, b"\x01a\x01b", True), (13, b"\x01a", False),
+    (46, bytes(18) + b"\x01t\x00sig", True), (46, bytes(18) + b"\x01t\x00", False), (46, bytes(18) + b"\xc0\x0csig", False), (46, bytes(9), False),
+    (47, b"\x01t\x00\x00\x01\x40", True), (47, b"\x01t\x00\x00\x00", False), (47, b"\x01t\x00\x01\x01\x40\x00\x01\x40", False), (47, b"\x41", False),
+    (50, b"\x01\x00\x00\x01\x00\x02ab\x00\x01\x40", True), (50, b"\x01\x00\x00\x01\x09ab", False), (50, b"\x01\x00\x00\x01\x00\x00", False),
+    (51, b"\x01\x00\x00\x01\x01a", True), (51, b"\x01\x00\x00\x01\x01", False), (43, bytes(5), True), (43, bytes(4), False),
+    (65, b"\x00\x01\x00\x00\x01\x00\x01a\x00\x04\x00\x00", True), (65, b"\x00\x01\x00\x00\x04\x00\x00\x00\x01\x00\x00", False),
+    (65, b"\x00\x01\x00\x00\x01\x00\x09a", False), (65, b"\x00\x01", False), (64, b"\x00\x00\x01a\x00", True),
+    (257, b"\x00\x05issueca", True), (257, b"\x00\x00", False), (257, b"\x00\x09abc", False), (108, bytes(6), True), (108, bytes(7), False),
+    (65280, b"\xff\xff", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rtype", "data", "good"), TYPED, ids=[f"{row[0]}-{row[1].hex()}" for row in TYPED])
+def test_record_data_is_what_its_type_says(rtype: int, data: bytes, good: bool) -> None:
+    got = parse_response(reply(rr(POINTER, rtype, rdata=data)), Q)
+    assert isinstance(got, Response) == good
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['TXT "a" ""', "DS 1 8 2 " + "AB" * 32, "DNSKEY 257 3 8 AwEAAQ==", "NSEC x.t. A RRSIG TYPE65280", "TLSA 3 1 1 " + "AB" * 32, "SSHFP 1 1 " + "AB" * 20, "URI 1 1 \"x\"",
+     "NSEC3 1 0 1 AB 2T7B4G4VSA5SMI47K61MV5BV1A22BOJR A", "NSEC3PARAM 1 0 1 AB", "HTTPS 1 . alpn=h2 ipv4hint=192.0.2.1", 'CAA 0 issue "ca"', "LOC 1 N 1 E 1m",
+     "CERT 1 1 1 AAAA", "HINFO a b", "EUI48 00-00-00-00-00-01", "CDS 0 0 0 00", "RRSIG A 8 2 60 20300101000000 20200101000000 1 t. AAAA"],
+)  # fmt: skip
+def test_good_data_of_every_checked_type_passes(text: str) -> None:
+    import dns.rdata
+
+    kind, _, data = text.partition(" ")
+    rdata = dns.rdata.from_text("IN", kind, data).to_wire()
+    assert rdata is not None
+    assert ok(reply(rr(POINTER, int(dns.rdatatype.from_text(kind)), rdata=rdata))).answer[0].rdata == rdata
+
+
 MATCHES = [
     ("right", reply(AAAA), True),
     ("c305-wrong-id", header(68, REPLY, an=1) + question() + AAAA, False),
