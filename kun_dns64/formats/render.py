@@ -39,7 +39,8 @@ def render(query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: 
     """The packet for the client. `cookie`: the data of the COOKIE option to answer with (RFC 7873), b"" for none.
 
     What does not fit is left out in this order: extended errors, the additional section, the authority section of a
-    positive answer without DNSSEC; then TC=1, no data (RFC 2181 section 9). What no transport can carry is SERVFAIL.
+    positive answer without DNSSEC; then TC=1 with as many answer records as fit, for clients that know no TCP. What no
+    transport can carry is SERVFAIL. (RFC 2181 section 9)
     """
     limit = size_limit(query, limits)
     body = Body(query.question)
@@ -48,7 +49,7 @@ def render(query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: 
     if len(body.out) + len(opt) > limit and reply.ede:
         opt = _opt(query, reply.rcode, limits, cookie, ())
     room = limit - len(opt)
-    fits = body.fit(room, query.do)
+    fits = body.fit(reply.answer, room, query.do)
     if not fits and limit == TCP_MAX:
         return render(query, too_large(), limits, cookie)
     return _finish(query, reply, body, opt, 0 if fits else TC, limit)
@@ -112,7 +113,7 @@ class Body:
     question's own names are, so that no other name loses its case.
     """
 
-    __slots__ = ("counts", "ends", "exact", "names", "out", "qname", "qname_lower", "question")
+    __slots__ = ("counts", "ends", "exact", "names", "out", "qname", "qname_lower", "question", "start")
 
     def __init__(self, question: Question, exact: bool = False) -> None:
         self.question, self.exact = question, exact
@@ -121,6 +122,7 @@ class Body:
         self.out = bytearray(12)
         if question.name:
             self.out += question.name + QTAIL.pack(question.qtype, question.qclass)
+        self.start = len(self.out)
         self.names: dict[bytes, int] | None = None
         self.counts = (0, 0, 0)
         self.ends = (0, 0, 0)
@@ -185,8 +187,8 @@ class Body:
             place += 1 + length
         out += name
 
-    def fit(self, room: int, keep_authority: bool) -> bool:
-        """Cut back to `room` octets. False: TC is due, and only the question is left."""
+    def fit(self, records: Records, room: int, keep_authority: bool) -> bool:
+        """Cut back to `room` octets. False: TC is due, and only the first of the answer's `records` are left."""
         answer, authority, _ = self.counts
         answer_end, authority_end, _ = self.ends
         if len(self.out) <= room:
@@ -197,8 +199,19 @@ class Body:
         if answer_end <= room and answer and not keep_authority:
             self._cut(answer_end, (answer, 0, 0))
             return True
-        self._cut(12 + len(self.qname) + 4 if self.qname else 12, (0, 0, 0))
+        self._truncate(records, room)
         return False
+
+    def _truncate(self, records: Records, room: int) -> None:
+        end, count = self.start, 0
+        self._cut(end, (0, 0, 0))
+        self.names = None
+        for record in records:
+            self.add((record,))
+            if len(self.out) > room:
+                break
+            end, count = len(self.out), count + 1
+        self._cut(end, (count, 0, 0))
 
     def _cut(self, end: int, counts: tuple[int, int, int]) -> None:
         del self.out[end:]

@@ -17,7 +17,7 @@ from kun_dns64.policy.client import named_subnet
 from kun_dns64.policy.denial import Kind, read
 from kun_dns64.policy.eligibility import obstacle
 from kun_dns64.policy.halves import Halves
-from kun_dns64.policy.lifetime import CLAMP_S, WITHOUT_SOA_S, denial_lifetime
+from kun_dns64.policy.lifetime import CLAMP_S, WITHOUT_SOA_S, current, denial_lifetime
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.situation import Situation, situation
 from kun_dns64.policy.verdicts import VERDICTS
@@ -34,10 +34,11 @@ def explain(query: Query, heard: Sequence[Heard], step: Reply | Drop, rules: Rul
         return (Note("the client subnet option is malformed", "RFC 7871 section 6"), VERDICTS[step.rule])
     case = situation(query, prepared)
     notes = [*_who(case), *_where(case)]
-    for one in heard:
+    known = tuple(current(one, rules) for one in heard)
+    for one in known:
         notes += _said(one)
     if query.question.qtype == RRType.AAAA and query.question.qclass == CLASS_IN:
-        notes += _halves(case, tuple(heard), step)
+        notes += _halves(case, known, step)
     return (*notes, VERDICTS[step.rule])
 
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from kun_dns64.model.message import Record, Response
 from kun_dns64.model.question import Question, Rcode, RRType
+from kun_dns64.model.rules import Rules
+from kun_dns64.model.step import Heard
 
 WITHOUT_SOA_S = 600
 CLAMP_S = 30
@@ -27,11 +29,11 @@ def soa_lifetime(record: Record) -> int:
 
 
 def denial_lifetime(response: Response) -> int | None:
-    """The lifetime of a denial, from the SOA records of its authority section; None without one (RFC 2308 section 5).
+    """What is left of a denial: the TTL of its SOA, which `arrived` or `of_stale` has set; None without an SOA.
 
     Of two SOA records, which no server should send, the shorter-lived counts.
     """
-    found = [soa_lifetime(record) for record in response.authority if record.rtype == RRType.SOA]
+    found = [record.ttl for record in response.authority if record.rtype == RRType.SOA]
     return min(found) if found else None
 
 
@@ -97,3 +99,14 @@ def of_stale(response: Response, ttl: int) -> Response:
         authority=with_ttl(response.authority, ttl),
         additional=with_ttl(response.additional, ttl),
     )
+
+
+def current(heard: Heard, rules: Rules) -> Heard:
+    """With the TTLs that count: of stale data the one it may have, of new data what we allow it to begin with."""
+    outcome = heard.outcome
+    if not isinstance(outcome, Response) or (heard.cached and not heard.stale):
+        return heard
+    if heard.stale:
+        return replace(heard, outcome=of_stale(outcome, rules.stale_ttl_s))
+    begun = arrived(heard.question, outcome, rules.max_ttl_s)
+    return heard if begun is outcome else replace(heard, outcome=begun)

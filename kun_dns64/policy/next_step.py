@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kun_dns64.model.message import Ede, EdeCode, Query, Response
+from kun_dns64.model.message import Ede, EdeCode, Query
 from kun_dns64.model.question import CLASS_IN, Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply, Rule, Step
@@ -13,7 +13,7 @@ from kun_dns64.policy.denial import read
 from kun_dns64.policy.discovery import discovered
 from kun_dns64.policy.dns64 import answer_aaaa
 from kun_dns64.policy.forward import forwarded
-from kun_dns64.policy.lifetime import arrived, of_stale
+from kun_dns64.policy.lifetime import current
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.reverse import reversed_name
 from kun_dns64.policy.situation import Situation, situation
@@ -32,7 +32,7 @@ def next_step(query: Query, heard: Sequence[Heard], rules: Rules, now: float) ->
             return refusal
     if not query.question.name:
         return Reply(Rcode.NOERROR, Rule.COOKIE_ONLY)
-    known = tuple(_current(one, rules) for one in heard)
+    known = tuple([current(one, rules) for one in heard])
     case = situation(query, prepared)
     own = discovered(case) or reversed_name(case, known)
     if own is not None:
@@ -60,14 +60,3 @@ def _filtered_a(case: Situation) -> Reply:
     """NODATA for A, so that IPv6-only clients do not wait for IPv4. The SOA lets caches keep it for a while."""
     reply = local.nodata(case.query.question.name, case.rules, Rule.FILTERED_A)
     return replace(reply, aa=False, ede=(Ede(EdeCode.FILTERED, Rule.FILTERED_A.value),))
-
-
-def _current(heard: Heard, rules: Rules) -> Heard:
-    """With the TTLs that count: of stale data the one it may have, of new data what we allow it to begin with."""
-    outcome = heard.outcome
-    if not isinstance(outcome, Response) or (heard.cached and not heard.stale):
-        return heard
-    if heard.stale:
-        return replace(heard, outcome=of_stale(outcome, rules.stale_ttl_s))
-    current = arrived(heard.question, outcome, rules.max_ttl_s)
-    return heard if current is outcome else replace(heard, outcome=current)

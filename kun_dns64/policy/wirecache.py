@@ -10,7 +10,7 @@ from struct import Struct
 
 from kun_dns64.formats.ecs import read_subnet
 from kun_dns64.formats.memokey import COOKIE_REPLY_OCTETS, PLAIN_TAIL, MemoKey, memo_key, plain_key, ttl_places
-from kun_dns64.model.message import IPAddress, Transport
+from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.question import RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply, Rule
@@ -36,8 +36,8 @@ _STAMP = Struct("!IIBB")
 _OFFSET = Struct("!H")
 _TTL = Struct("!I")
 
-# The reply's COOKIE data for the query's, from one source address in text.
-Bake = Callable[[bytes, str], bytes]
+# The reply's COOKIE data for the query's, from one source address.
+Bake = Callable[[bytes, Source], bytes]
 
 
 def steady_s(reply: Reply, heard: Sequence[Heard], tick: int) -> int:
@@ -148,7 +148,7 @@ class Memo:
         self._tick = -1
         self._hot: dict[bytes, tuple[bytes, list[int]]] = {}
 
-    def quick(self, wire: bytes, tick: int, source: str) -> bytes | None:
+    def quick(self, wire: bytes, tick: int, source: Source) -> bytes | None:
         """The reply, or None: the general path must answer. `tick`: the whole seconds of the cache's clock."""
         if tick != self._tick:
             self._tick, self._hot = tick, {}
@@ -169,7 +169,7 @@ class Memo:
             self._hot[wire[2:]] = reply, cell
         return wire[:2] + reply
 
-    def _with_options(self, wire: bytes, tick: int, source: str) -> bytes | None:
+    def _with_options(self, wire: bytes, tick: int, source: Source) -> bytes | None:
         found = self._keyed(wire)
         if found is None:
             return None

@@ -21,11 +21,12 @@ def stale(outcome: Outcome) -> Heard:
     ("aaaa", "a", "ttl"),
     [
         (stale(nodata(0, 300)), stale(answer("w 0 A 192.0.2.33")), 30),
+        (stale(nodata(1, 1)), stale(answer("w 1 A 192.0.2.33")), 30),
         (stale(nodata(0, 300)), Heard(ANY, A33), 30),
         (stale(nodata(0, 300)), Heard(ANY, answer("w 10 A 192.0.2.33")), 10),
-        (Heard(ANY, nodata(200, 300)), stale(answer("w 0 A 192.0.2.33")), 30),
+        (Heard(ANY, nodata(200, 300), cached=True), stale(answer("w 0 A 192.0.2.33")), 30),
     ],
-    ids=["c290-both", "c293-denial", "c293-denial-short-a", "a"],
+    ids=["c290-both", "c290-short-lived", "c293-denial", "c293-denial-short-a", "a"],
 )
 def test_stale_halves_synthesise_for_thirty_seconds(aaaa: Heard, a: Heard, ttl: int) -> None:
     got = run(query("w", "AAAA"), {"w AAAA": aaaa, "w A": a})
