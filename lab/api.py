@@ -36,7 +36,7 @@ class Lab:
 
     @classmethod
     def start(cls, name: str, gateways: int = 3, detached: bool = False, reporter: Reporter | None = None) -> "Lab":
-        """Boots the machine, builds the network and starts every service. Does not wait for the gateways to be ready."""
+        """Boots the machine, builds the network, starts every service. Does not wait for the gateways to be ready."""
         reporter = reporter or Silent()
         reporter.expect(WEIGHTS)
         plan = topology(gateways)
@@ -89,7 +89,7 @@ class Lab:
             list(pool.map(action, items))
 
     def push(self) -> None:
-        """Sends the source tree as it is now into the running guest. Services go on with what they have until restarted."""
+        """Sends the source tree as it is now into the running guest. Services keep what they have until restarted."""
         with TemporaryDirectory() as scratch:
             codedisk.fill(Path(scratch), self.topology, self.guest.address.token)
             data = codedisk.archive(Path(scratch))
@@ -157,7 +157,7 @@ class Lab:
         capture = Capture()
         name = f"capture-{port}"
         path = f"/tmp/{name}.pcap"
-        self.spawn(host, name, "tcpdump", "-i", port, "-n", "-U", "-s", "256", "-w", path, expression)
+        self.spawn(host, name, "tcpdump", "-i", port, "-n", "-U", "-s", "512", "-w", path, expression)
         try:
             self.wait_for(lambda: "listening on" in self.log(host, name), 20.0, f"tcpdump on {host}")
             yield capture
@@ -204,15 +204,24 @@ class Lab:
 
     # Breaking and mending
 
-    def kill(self, host: str) -> None:
-        """Power cut: every process, interface, rule and translator instance of the host is gone, and its links are dead."""
-        self._ip(host, unplug_batch(self.topology, host))
-        self.guest.run("", "python3", "-IS", "/opt/lab/hosts.py", "down", host)
+    def clock(self) -> float:
+        """The guest's time, in seconds of the epoch."""
+        return float(self.guest.run("", "date", "+%s.%N").stdout)
 
-    def silence(self, host: str) -> None:
+    def kill(self, host: str) -> float:
+        """Power cut: processes, interfaces, rules and translator instances of the host are gone, its links are dead.
+
+        Returns the guest's time of death.
+        """
+        return self._die(host, unplug_batch(self.topology, host), f"python3 -IS /opt/lab/hosts.py down {host}")
+
+    def silence(self, host: str) -> float:
         """The host dies without a sign: its neighbours still see a link, and only a missing answer tells them."""
-        self._ip(host, silence_batch(self.topology, host))
-        self.guest.run("", "sh", "-c", f"kill -9 $(cat /run/lab/host/{host}/pid)")
+        return self._die(host, silence_batch(self.topology, host), f"kill -9 $(cat /run/lab/host/{host}/pid)")
+
+    def _die(self, host: str, batch: str, last: str) -> float:
+        script = f"date +%s.%N; ip -n {host} -batch -; {last}"
+        return float(self.guest.run("", "sh", "-ec", script, stdin=batch).stdout.split()[0])
 
     def heal(self, host: str) -> None:
         """Puts a killed or silenced host back: boots it, plugs its cables in, starts its services."""

@@ -11,7 +11,10 @@ _SYN, _ACK = 0x02, 0x10
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One IP packet. Of protocol 41, `inner` is the IPv6 packet it carries. Ports and flags are 0 without TCP or UDP."""
+    """One IP packet. Of protocol 41, `inner` is the IPv6 packet it carries. Without TCP or UDP, ports and flags are 0.
+
+    `payload` is what was recorded of it: a capture keeps the first octets of a packet only.
+    """
 
     time: float
     source: str
@@ -22,6 +25,7 @@ class Packet:
     destination_port: int = 0
     tcp_flags: int = 0
     mss: int | None = None
+    payload: bytes = b""
     inner: "Packet | None" = None
 
     @property
@@ -81,10 +85,14 @@ def _upper(data: bytes, time: float, source: str, destination: str, protocol: in
     if protocol not in (_TCP, 17) or len(data) < 8:
         return Packet(time, source, destination, protocol, length)
     ports = struct.unpack_from(">HH", data)
-    if protocol != _TCP or len(data) < 20:
-        return Packet(time, source, destination, protocol, length, *ports)
-    options = data[20 : (data[12] >> 4) * 4]
-    return Packet(time, source, destination, protocol, length, *ports, data[13], tcp_mss(options))
+    if protocol != _TCP:
+        return Packet(time, source, destination, protocol, length, ports[0], ports[1], payload=data[8:])
+    if len(data) < 20:
+        return Packet(time, source, destination, protocol, length, ports[0], ports[1])
+    head = (data[12] >> 4) * 4
+    options, payload = data[20:head], data[head:]
+    flags, mss = data[13], tcp_mss(options)
+    return Packet(time, source, destination, protocol, length, ports[0], ports[1], flags, mss, payload)
 
 
 def tcp_mss(options: bytes) -> int | None:

@@ -12,6 +12,7 @@ from lab import guest, terminal
 from lab.api import Lab
 from lab.errors import LabError
 from lab.image import ensure_image
+from lab.performance import perform_demo
 from lab.progress import reporting
 
 app = typer.Typer(
@@ -95,10 +96,9 @@ def push(
     lab = Lab.attach(name)
     lab.push()
     if restart:
-        for host in lab.topology.hosts:
-            for service in ("kun-nat64", "kun-dns64"):
-                if (host.name, service) in {("dns", "kun-dns64"), *((g.name, "kun-nat64") for g in lab.topology.gateways)}:
-                    lab.restart_service(host.name, service)
+        for gateway in lab.topology.gateways:
+            lab.restart_service(gateway.name, "kun-nat64")
+        lab.restart_service("dns", "kun-dns64")
 
 
 @app.command()
@@ -111,15 +111,15 @@ def service(
     """Start, stop, kill or restart one service of a host."""
     lab = Lab.attach(name)
     lab.service(host, service_name)
-    actions = {
-        "start": lambda: lab.start_service(host, service_name),
-        "stop": lambda: lab.end(host, service_name),
-        "kill": lambda: lab.end(host, service_name, signal=9),
-        "restart": lambda: lab.restart_service(host, service_name),
-    }
-    if action not in actions:
-        raise LabError(f"{action}: start, stop, kill or restart")
-    actions[action]()
+    match action:
+        case "start":
+            lab.start_service(host, service_name)
+        case "stop" | "kill":
+            lab.end(host, service_name, signal=9 if action == "kill" else 15)
+        case "restart":
+            lab.restart_service(host, service_name)
+        case _:
+            raise LabError(f"{action}: start, stop, kill or restart")
 
 
 @app.command()
@@ -157,6 +157,17 @@ def logs(
         print(directory)
         return
     sys.stdout.write(lab.guest.run("", "sh", "-c", "tail -n 50 /run/lab/log/*", check=False).stdout)
+
+
+@app.command()
+def demo(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found to this file too.")] = None,
+    keep: Annotated[bool, typer.Option(help="Leave the lab up afterwards.")] = False,
+    name: Name = "demo",
+) -> None:
+    """Walk the seven steps of the picture with evidence, then let gateways die under continuous requests."""
+    if not perform_demo(name, keep, json_file):
+        raise typer.Exit(1)
 
 
 @app.command(name="list")

@@ -1,4 +1,4 @@
-"""The second disk: the code under test, the shipped configuration and the lab's own guest files. Made anew for each run."""
+"""The second disk: the code under test, the shipped configuration, the lab's guest files. Made anew for each run."""
 
 import compileall
 import io

@@ -1,7 +1,7 @@
-"""Fetches the packages of the guest with apt, which keeps one connection open and tries again; debootstrap then installs them.
+"""Fetches the packages of the guest with apt, which keeps its connection and tries again; debootstrap installs them.
 
-debootstrap alone opens a connection (and asks the DNS) once per package, some two hundred times, and gives up on the first
-that fails.
+debootstrap alone opens a connection (and asks the DNS) once per package, some two hundred times, and gives up on the
+first that fails.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Builds the guest's disk image, once: debootstrap, the install script of a real gateway, mke2fs.
 
-Everything runs in mount and PID namespaces of its own: however a build ends, its mounts and processes end with it, and the
-result appears under its final name only when it is complete.
+Everything runs in mount and PID namespaces of its own: however a build ends, its mounts and processes end with it, and
+the result appears under its final name only when it is complete.
 """
 
 import fcntl
@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import initrd
 from lab.debs import fetch_commands, prepare_directories
 from lab.errors import LabError
 from lab.mirror import find_mirror
@@ -71,7 +72,7 @@ def find_image(cache: Path | None = None) -> Image | None:
 
 
 def ensure_image(reporter: Reporter | None = None) -> Image:
-    """The finished image of this source tree's recipe; builds it if it is missing (as root, through sudo if need be)."""
+    """The finished image of this source tree's recipe; builds it if need be (as root, or through sudo)."""
     found = find_image()
     if found:
         return found
@@ -237,6 +238,9 @@ def _install(tree: Path, scratch: Path, reporter: Reporter) -> None:
     script = f'mount -t proc proc "$0/proc" && exec chroot "$0" {installer} {options}'
     _run(["sh", "-ec", script, str(tree)], scratch / "install.log")
     shutil.rmtree(source)
+    initrd.lay_out(tree)
+    _run(["chroot", str(tree), "sh", "-ec", initrd.PACK], scratch / "initrd.log")
+    shutil.rmtree(tree / initrd.FOLDER)
     _leave_room_for_the_code_disk(tree)
 
 
@@ -257,7 +261,7 @@ def _make_disk(tree: Path, image: Path, reporter: Reporter) -> None:
     reporter.step(STEP_DISK)
     image.mkdir()
     shutil.copy(tree / "vmlinuz", image / "vmlinuz")
-    shutil.copy(tree / "initrd.img", image / "initrd.img")
+    shutil.move(tree / "initrd.img.lab", image / "initrd.img")
     if not list(tree.glob("lib/modules/*/updates/dkms/jool.ko*")):
         raise LabError(f"DKMS built no Jool module for {KERNEL}")
     options = ["-q", "-t", "ext4", "-O", "^has_journal", "-m", "0"]

@@ -11,7 +11,8 @@ def find_mirror() -> str:
     chosen = os.environ.get("KUN_LAB_MIRROR")
     if chosen:
         return chosen
-    argv = ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(COMPONENT)|$(RELEASE)|$(REPO_URI)", "Created-By: Packages"]
+    line = "$(ORIGIN)|$(COMPONENT)|$(RELEASE)|$(REPO_URI)"
+    argv = ["apt-get", "indextargets", "--format", line, "Created-By: Packages"]
     try:
         listing = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
     except OSError:

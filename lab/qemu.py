@@ -15,7 +15,9 @@ from lab.image import Image
 PROGRAM = "qemu-system-x86_64"
 AGENT_PORT = 7000
 _PROBE_S = 6.0
-_KERNEL_LINE = "console=ttyS0 root=/dev/vda rw init=/sbin/kun-lab-init quiet panic=-1 net.ifnames=0"
+_KERNEL_LINE = "console=ttyS0 quiet panic=-1 mitigations=off apparmor=0"
+# Emulated, the clock that Linux would choose is a device: each look at it leaves the emulated processor.
+_EMULATED_CLOCK = " clocksource=tsc tsc=reliable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,10 @@ def command_line(machine: Machine) -> list[str]:
     processors = min(4, os.cpu_count() or 1)
     forward = f"hostfwd=tcp:127.0.0.1:{machine.port}-:{AGENT_PORT}"
     argv = [PROGRAM, "-accel", "kvm" if kvm else "tcg,thread=multi,tb-size=512", "-cpu", "host" if kvm else "max"]
-    argv += ["-m", str(machine.memory_mb), "-smp", str(processors), "-display", "none", "-monitor", "none", "-no-reboot"]
-    argv += ["-kernel", str(machine.image.kernel), "-initrd", str(machine.image.initrd), "-append", _KERNEL_LINE]
+    argv += ["-m", str(machine.memory_mb), "-smp", str(processors), "-no-reboot"]
+    argv += ["-display", "none", "-monitor", "none"]
+    argv += ["-kernel", str(machine.image.kernel), "-initrd", str(machine.image.initrd)]
+    argv += ["-append", _KERNEL_LINE + ("" if kvm else _EMULATED_CLOCK)]
     argv += ["-serial", f"file:{machine.console}"]
     for disk in (machine.image.disk, machine.code_disk):
         argv += ["-drive", f"file={disk},if=virtio,format=raw,snapshot=on"]

@@ -14,11 +14,11 @@ KERNEL = "linux-image-cloud-amd64"
 HEADERS = "linux-headers-cloud-amd64"
 ROLES = "gateway,dns,node,tor"
 DISK_SIZE = "4G"
-FORMAT = 1
+FORMAT = 2
 """Raised when the image is put together in another way from the same parts."""
 
 # What the lab itself needs in the guest; everything the product needs is the install script's business.
-TOOLS = ("bind9-dnsutils", "curl", "iputils-ping", "nsd", "tcpdump")
+TOOLS = ("bind9-dnsutils", "curl", "initramfs-tools", "iputils-ping", "nsd", "tcpdump")
 
 FIRST_PROGRAM = """#!/bin/sh
 # First program of the guest; everything else is on the code disk, which is made anew for each run.

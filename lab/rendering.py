@@ -8,7 +8,7 @@ import re
 
 from lab.errors import LabError
 from lab.topology import Gateway, Host, Topology
-from lab.zones import baidu_zone_file, nsd_configuration, zone_file
+from lab.zones import nsd_configuration, zone_file
 
 SHIPPED = (
     "kun-nat64.toml",
@@ -36,7 +36,6 @@ def host_files(topology: Topology, host: Host, shipped: Files) -> Files:
     if host.name == "internet":
         files["/etc/nsd/nsd.conf"] = nsd_configuration(topology)
         files[f"/etc/nsd/{topology.zone}.zone"] = zone_file(topology)
-        files["/etc/nsd/baidu.com.zone"] = baidu_zone_file(topology)
     if host.name in {gateway.name for gateway in topology.gateways}:
         files |= gateway_files(topology, topology.gateway(host.name), shipped)
     return files
@@ -79,8 +78,9 @@ def gobgpd_configuration(gateway: Gateway, shipped: str) -> str:
 def tor_configuration(topology: Topology, shipped: str) -> str:
     """The shipped file knows gw1 to gw3; a lab with more or fewer gateways has as many protocols."""
     lines = [line for line in shipped.splitlines() if not re.match(r"protocol bgp gw\d+ ", line)]
-    for gateway in topology.gateways:
-        lines.append(f"protocol bgp {gateway.name} from kun_gateway {{ neighbor {gateway.inside} as gateway_as; }}")
+    lines += [
+        f"protocol bgp {g.name} from kun_gateway {{ neighbor {g.inside} as gateway_as; }}" for g in topology.gateways
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -114,12 +114,19 @@ def topology(gateway_count: int = 3) -> Topology:
     fleet = gateways(gateway_count)
     hosts = (_pod(), _node(), _dns(), _tor(), *(_gateway(gateway) for gateway in fleet), _internet())
     inside = (
-        Cable("pod", Port("eth0", ("2002:a01:2:1::10/64",), INSIDE_MTU), "node", Port("pod0", ("2002:a01:2:1::1/64",), INSIDE_MTU)),
+        Cable(
+            "pod",
+            Port("eth0", ("2002:a01:2:1::10/64",), INSIDE_MTU),
+            "node",
+            Port("pod0", ("2002:a01:2:1::1/64",), INSIDE_MTU),
+        ),
         Cable("node", Port("eth0", ("10.1.0.2/24",)), "tor", Port("node0", ("10.1.0.1/24",))),
         Cable("dns", Port("eth0", ("10.3.0.2/24",)), "tor", Port("dns0", ("10.3.0.1/24",))),
     )
-    outside = (Cable("dns", Port("eth1", ("192.0.2.53/24",), OUTSIDE_MTU), "internet", Port("dns0", (), OUTSIDE_MTU, "lan0")),)
-    return Topology(hosts, inside + outside + tuple(cable for gateway in fleet for cable in _gateway_cables(gateway)), fleet)
+    lan = Port("dns0", (), OUTSIDE_MTU, "lan0")
+    outside = (Cable("dns", Port("eth1", ("192.0.2.53/24",), OUTSIDE_MTU), "internet", lan),)
+    cables = tuple(cable for gateway in fleet for cable in _gateway_cables(gateway))
+    return Topology(hosts, inside + outside + cables, fleet)
 
 
 def _pod() -> Host:

@@ -11,14 +11,16 @@ from lab.errors import LabError
 from lab.paths import REPOSITORY
 
 GUEST_PYTHON = "311"
-_PLATFORMS = ("manylinux_2_36_x86_64", "manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+# Debian 12 has glibc 2.36; pip wants every name that it may accept.
+_PLATFORMS = tuple(f"manylinux_2_{minor}_x86_64" for minor in (36, 34, 28, 17)) + ("manylinux2014_x86_64",)
 _PACKAGES = ("kun_base", "kun_dns64", "kun_nat64")
 
 
 def download_dependencies(directory: Path) -> None:
     """Wheels of requirements.lock for the guest's Python, each checked against its hash."""
     argv = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    argv += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--implementation=cp", f"--python-version={GUEST_PYTHON}"]
+    argv += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--implementation=cp"]
+    argv += [f"--python-version={GUEST_PYTHON}"]
     argv += [f"--abi={abi}" for abi in (f"cp{GUEST_PYTHON}", "abi3", "none")]
     argv += [f"--platform={platform}" for platform in _PLATFORMS]
     _pip([*argv, "--dest", str(directory), "-r", str(REPOSITORY / "requirements.lock")])

@@ -4,14 +4,12 @@ from lab.topology import Topology
 
 SOA_MINIMUM_S = 60
 
-_HEAD = """$ORIGIN {zone}.
+_ZONE = """$ORIGIN {zone}.
 $TTL 300
 @ IN SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 {minimum}
 @ IN NS ns.{zone}.
 ns IN A {dns}
-"""
-
-_NAMES = """; IPv4 only: what DNS64 is for
+; IPv4 only: what DNS64 is for
 www IN A {web}
 ping IN A {ping}
 two IN A {web}
@@ -29,21 +27,12 @@ none IN TXT "no address at all"
 
 
 def zone_file(topology: Topology) -> str:
-    values = {"zone": topology.zone, "dns": topology.dns_server, "web": topology.web_server, "ping": topology.ping_server}
-    return (_HEAD + _NAMES).format(minimum=SOA_MINIMUM_S, **values)
-
-
-def baidu_zone_file(topology: Topology) -> str:
-    """The name of the picture in the README, with the lab's web server behind it."""
-    head = _HEAD.format(zone="baidu.com", dns=topology.dns_server, minimum=SOA_MINIMUM_S)
-    return head + f"www IN A {topology.web_server}\n"
+    values = {"dns": topology.dns_server, "web": topology.web_server, "ping": topology.ping_server}
+    return _ZONE.format(zone=topology.zone, minimum=SOA_MINIMUM_S, **values)
 
 
 def nsd_configuration(topology: Topology) -> str:
-    zones = "".join(
-        f'zone:\n  name: "{zone}"\n  zonefile: "/etc/nsd/{zone}.zone"\n' for zone in (topology.zone, "baidu.com")
-    )
-    server = f"""server:
+    return f"""server:
   ip-address: {topology.dns_server}
   server-count: 1
   username: ""
@@ -55,5 +44,7 @@ def nsd_configuration(topology: Topology) -> str:
   xfrdir: "/tmp"
 remote-control:
   control-enable: no
+zone:
+  name: "{topology.zone}"
+  zonefile: "/etc/nsd/{topology.zone}.zone"
 """
-    return server + zones

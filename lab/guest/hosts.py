@@ -1,10 +1,11 @@
 """usage: hosts.py up NAME... | down NAME...
 
-A host of the lab is a set of namespaces: network (also known to `ip -n NAME`), mount, UTS, IPC and PID, with its own /etc,
-/var, /run and /tmp; its configuration files are those of the code disk. Its process 1 only collects orphans; killing it kills everything that runs on the host.
+A host of the lab is a set of namespaces: network (also known to `ip -n NAME`), mount, UTS, IPC and PID, with its own
+/etc, /var, /run and /tmp; its configuration files are those of the code disk. Its process 1 only collects orphans;
+killing it kills everything that runs on the host.
 
-System calls instead of unshare(1), mount(8) and ip(8): starting a program costs 60 ms under emulation, and each host would
-need a dozen.
+System calls instead of unshare(1), mount(8) and ip(8): starting a program costs 60 ms under emulation, and each host
+would need a dozen.
 """
 
 import ctypes
@@ -104,7 +105,7 @@ def up(name: str) -> None:
 
 
 def down(name: str) -> None:
-    """Power off, as far as the network can tell: interfaces, rules and translator instances vanish with the namespace."""
+    """Power off, as the network sees it: interfaces, rules and translator instances vanish with the namespace."""
     with suppress(FileNotFoundError, ProcessLookupError):
         with open(f"{HOSTS}/{name}/pid") as file:
             os.kill(int(file.read()), signal.SIGKILL)

@@ -42,8 +42,8 @@ def page(writer: asyncio.StreamWriter) -> bytes:
     client, server = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
     facts = {"text": "hello from the IPv4 Internet", "client": client[0], "port": client[1], "server": server[0]}
     body = json.dumps(facts).encode() + b"\n"
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return head.encode() + body
+    head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
+    return f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,7 +56,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         else:
             writer.write(page(writer))
         await writer.drain()
-    except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, KeyError, ValueError, IndexError):
+    except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError, KeyError, ValueError, IndexError):
         pass  # clients of a test network vanish and send rubbish
     finally:
         writer.close()
