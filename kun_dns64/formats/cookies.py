@@ -32,18 +32,11 @@ def server_cookie(client: bytes, source: IPAddress, secret: bytes, unix_s: int) 
 def check_cookie(query: Query, secrets: tuple[bytes, ...], unix_s: int) -> CookieState:
     """What the query's cookie proves. `secrets`: the present one first, then older ones still honoured (section 5)."""
     data = cookie_data(query)
-    return CookieState.NONE if data is None else _state(data, query.source, secrets, unix_s)
-
-
-def _state(data: bytes, source: IPAddress, secrets: tuple[bytes, ...], unix_s: int) -> CookieState:
-    client, server = data[:CLIENT_OCTETS], data[CLIENT_OCTETS:]
-    if not server:
+    if data is None:
+        return CookieState.NONE
+    if len(data) == CLIENT_OCTETS:
         return CookieState.CLIENT_ONLY
-    if len(server) != SERVER_OCTETS or server[:1] != b"\x01" or not _is_timely(server, unix_s):
-        return CookieState.BAD
-    hashed = client + server[:8] + source.packed
-    known = any(siphash24(secret, hashed) == server[8:] for secret in secrets)
-    return CookieState.VALID if known else CookieState.BAD
+    return CookieState.VALID if _is_valid(data, query.source, secrets, unix_s) else CookieState.BAD
 
 
 def reply_cookie(query: Query, secrets: tuple[bytes, ...], unix_s: int) -> bytes:
@@ -53,16 +46,22 @@ def reply_cookie(query: Query, secrets: tuple[bytes, ...], unix_s: int) -> bytes
 
 
 def answering_cookie(data: bytes, source: IPAddress, secrets: tuple[bytes, ...], unix_s: int) -> bytes:
-    """What answers a COOKIE option with `data` from `source`.
+    """The 24 octets that answer a COOKIE option holding `data`.
 
     A valid server cookie younger than half an hour goes back as it came (RFC 9018 section 4.3), any other is renewed.
     """
+    if _is_valid(data, source, secrets[:1], unix_s) and 0 <= _age(data[CLIENT_OCTETS:], unix_s) < RENEW_S:
+        return data
     client = data[:CLIENT_OCTETS]
-    if len(data) > CLIENT_OCTETS and _state(data, source, secrets[:1], unix_s) is CookieState.VALID:
-        age = _age(data[CLIENT_OCTETS:], unix_s)
-        if 0 <= age < RENEW_S:
-            return data
     return client + server_cookie(client, source, secrets[0], unix_s)
+
+
+def _is_valid(data: bytes, source: IPAddress, secrets: tuple[bytes, ...], unix_s: int) -> bool:
+    client, server = data[:CLIENT_OCTETS], data[CLIENT_OCTETS:]
+    if len(server) != SERVER_OCTETS or server[:1] != b"\x01" or not _is_timely(server, unix_s):
+        return False
+    hashed = client + server[:8] + source.packed
+    return any(siphash24(secret, hashed) == server[8:] for secret in secrets)
 
 
 def cookie_data(query: Query) -> bytes | None:
