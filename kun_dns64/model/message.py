@@ -8,6 +8,8 @@ from typing import NamedTuple
 from kun_dns64.model.question import Question
 
 IPAddress = IPv4Address | IPv6Address
+# A client's address as its socket tells it: text, or packed octets.
+Source = str | bytes
 LOOPBACK = IPv6Address("::1")
 
 
