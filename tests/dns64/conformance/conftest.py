@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,7 +24,7 @@ dotted.example.
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """Upstreams that run, and servers that start when the first row needs them; no log may speak of an exception."""
     directory = tmp_path_factory.mktemp("conformance")
     (directory / "secret").write_text(SECRET + "\n")
@@ -38,7 +39,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     }
     servers = ServerPool({name: filled(config, places) for name, config in CONFIGS.items()}, directory)
     metronome = Metronome()
+    ahead = ThreadPoolExecutor(1, thread_name_prefix="start-ahead")
+    for config in dict.fromkeys(case.config for case, _ in _selected_rows(request.session) if not case.slow):
+        ahead.submit(servers.get, config)
     yield Stage(servers, one, two, metronome)
+    ahead.shutdown(cancel_futures=True)
     metronome.stop()
     bad = servers.stop()
     one.stop()
@@ -49,12 +54,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.fixture(scope="session")
 def slow_lane(stage: Stage, request: pytest.FixtureRequest) -> Iterator[SlowLane]:
     """All selected rows that wait, started together."""
-    rows: list[tuple[Case, str]] = []
-    for item in request.session.items:
-        params = getattr(item, "callspec", None)
-        case = params.params.get("case") if params else None
-        if params and isinstance(case, Case) and case.slow:
-            rows.append((case, params.params["transport"]))
+    rows = [(case, transport) for case, transport in _selected_rows(request.session) if case.slow]
     lane = SlowLane(stage, rows)
     yield lane
     lane.close()
+
+
+def _selected_rows(session: pytest.Session) -> list[tuple[Case, str]]:
+    rows = []
+    for item in session.items:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        case = params.get("case")
+        if isinstance(case, Case):
+            rows.append((case, str(params["transport"])))
+    return rows

@@ -49,7 +49,8 @@ def run_case(case: Case, transport: str, stage: Stage) -> list[str]:
     problems = []
     for number, step in enumerate((Step(case.expect, case.query), *case.then), start=1):
         stage.one.script(names, step.upstream)
-        time.sleep(step.after_s)
+        if step.after_s:
+            time.sleep(step.after_s)
         found = _run_step(step, transport, server, names, stage.one)
         problems += [f"step {number}: {problem}" for problem in found]
     if problems:

@@ -94,7 +94,7 @@ class Server:
                 self.process.kill()
                 self.process.wait()
                 raise RuntimeError(f"kun-dns64 did not become ready\n{self.config_file.read_text()}\n{self.log_text()}")
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def log_text(self) -> str:
         return self.log_file.read_text(errors="replace")

@@ -6,7 +6,7 @@ import asyncio
 import struct
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -78,7 +78,7 @@ class ScriptedUpstream:
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.host = host
         self.port = free_port(host)
-        self.log: list[Seen] = []
+        self._below: defaultdict[str, list[Seen]] = defaultdict(list)
         self._scripts: dict[Key, tuple[Action, Names]] = {}
         self._turns: Counter[Key] = Counter()
         self._connections = 0
@@ -108,12 +108,11 @@ class ScriptedUpstream:
             self._scripts[parse_key(text, names)] = (action, names)
 
     def count(self, key: Key) -> int:
-        return sum(seen.key == key for seen in list(self.log))
+        return sum(seen.key == key for seen in self.below(key[0]))
 
     def below(self, name: str) -> list[Seen]:
         """Every query for the name or anything under it."""
-        suffix = name.lower()
-        return [seen for seen in list(self.log) if seen.key[0] == suffix or seen.key[0].endswith("." + suffix)]
+        return list(self._below[name.lower()])
 
     async def _serve(self) -> None:
         other, _ = await self._loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=(self.host, 0))
@@ -144,19 +143,25 @@ class ScriptedUpstream:
             writer.close()
 
     def hear(self, wire: bytes, transport: str, source: tuple[str, int], connection: int = 0) -> list[_Out]:
-        """Record the query and decide on the replies; what cannot be parsed is recorded under the empty name."""
+        """Record the query and decide on the replies; what is no query is not recorded."""
         try:
             query = dns.message.from_wire(wire)
             question = query.question[0]
             key: Key = (question.name.to_text().lower(), int(question.rdclass), int(question.rdtype))
         except (dns.exception.DNSException, IndexError):
-            self.log.append(Seen(time.monotonic(), transport, source, connection, ("", 0, 0), wire))
             return []
-        self.log.append(Seen(time.monotonic(), transport, source, connection, key, wire))
+        self._remember(Seen(time.monotonic(), transport, source, connection, key, wire))
         action, names = self._find(key)
         limit = 65535 if transport == "tcp" else max(512, query.payload) if query.edns >= 0 else 512
         self._turns[key] += 1
         return list(_perform(action, _Context(query, wire, names, transport, limit, self._turns[key] - 1)))
+
+    def _remember(self, seen: Seen) -> None:
+        owner = seen.key[0]
+        self._below[owner].append(seen)
+        while "." in owner.rstrip("."):
+            owner = owner.split(".", 1)[1]
+            self._below[owner].append(seen)
 
     def _find(self, key: Key) -> tuple[Action, Names]:
         found = self._scripts.get(key)
