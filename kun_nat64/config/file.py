@@ -103,7 +103,7 @@ class PeerEntry(Section):
 
 
 class BgpSection(Section):
-    speaker: Literal["gobgp"] = "gobgp"
+    speaker: Literal["gobgp", "gobgp-cli"] = "gobgp"
     api: SpeakerApi = "127.0.0.1:50051"
     local_as: AsNumber
     router_id: Ipv4

@@ -1,119 +1,109 @@
-"""GoBGP through its command, which is stable between versions 3 and 4 (their gRPC enums are not)."""
+"""GoBGP through its gRPC API, of version 3 or 4: whichever answers."""
 
-import os
-import subprocess
-from collections.abc import Iterable
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
 
-from kun_nat64.drivers.command import Outcome, Runner, environment, failed
-from kun_nat64.formats import gobgpjson
-from kun_nat64.formats.table import FormatError
+from kun_nat64.drivers.grpc import GrpcClient, Unimplemented
+from kun_nat64.drivers.understanding import understanding
+from kun_nat64.formats import gobgpapi
+from kun_nat64.formats.gobgpapi import V3, V4, Dialect
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import BgpPath, Facts, Neighbour
 from kun_nat64.model.plan import Action, Change
 
 DEADLINE_S = 3.0
-# Of version 3 and version 4, when nobody listens or nobody answers.
-SILENT = ("context deadline exceeded", "code = Unavailable", "connection refused", "DeadlineExceeded")
 
 
 class GobgpSpeaker:
-    """`api`: ADDRESS:PORT, or unix:///path. `next_hop`: what the speaker's 0.0.0.0 stands for."""
+    """`api`: ADDRESS:PORT, or unix:///path. `next_hop`: what the speaker's 0.0.0.0 stands for.
 
-    def __init__(self, runner: Runner, api: str, next_hop: IPv4Address) -> None:
-        self._runner, self._next_hop = runner, str(next_hop)
-        self._command = ("gobgp", *_where(api))
+    Looks and changes have a connection each: a withdrawal never waits for a look.
+    """
+
+    def __init__(self, api: str, next_hop: IPv4Address) -> None:
+        self._api, self._next_hop = api, next_hop
+        self._looks, self._changes = _Api(api), _Api(api)
 
     async def observe_paths(self, prefixes: Iterable[str]) -> Facts:
         """Paths for these prefixes that were injected here. Raises DriverError."""
         wanted = {ip_network(prefix) for prefix in prefixes}
         found: set[BgpPath] = set()
-        for family in sorted({f"ipv{prefix.version}" for prefix in wanted}):
-            argv = (*self._command, "-j", "global", "rib", "-a", family)
-            text = await self._say(*argv)
-            try:
-                paths = gobgpjson.parse_rib(text, self._next_hop)
-            except FormatError as error:
-                raise DriverError(FailureKind.GARBAGE, argv, str(error)) from error
-            found.update(one.path for one in paths if one.local and one.path.prefix in wanted)
+        for version in sorted({prefix.version for prefix in wanted}):
+            found.update(one.path for one in await self._table(version) if one.local and one.path.prefix in wanted)
         return frozenset(found)
+
+    async def _table(self, version: int) -> list[gobgpapi.FoundPath]:
+        answers, dialect = await self._looks.ask("ListPath", lambda dialect: gobgpapi.list_paths(dialect, version))
+        with understanding("grpc", self._api, "ListPath"):
+            own = str(self._next_hop)
+            return [path for answer in answers for path in gobgpapi.read_paths(dialect, answer, own)]
 
     async def observe_neighbours(self) -> tuple[Neighbour, ...]:
         """Every neighbour, and for those with a session what of ours was sent to it. Raises DriverError."""
-        argv = (*self._command, "-j", "neighbor")
-        try:
-            neighbours = gobgpjson.parse_neighbours(await self._say(*argv))
-        except FormatError as error:
-            raise DriverError(FailureKind.GARBAGE, argv, str(error)) from error
+        answers, _ = await self._looks.ask("ListPeer", lambda dialect: gobgpapi.list_peers())
+        with understanding("grpc", self._api, "ListPeer"):
+            neighbours = [gobgpapi.read_peer(answer) for answer in answers]
         return tuple([await self._with_adj_out(one) for one in neighbours])
 
     async def _with_adj_out(self, neighbour: Neighbour) -> Neighbour:
         if not neighbour.established:
             return neighbour
-        argv = (*self._command, "-j", "neighbor", neighbour.address, "adj-out", "-a", "ipv4")
-        try:
-            sent = tuple(gobgpjson.prefixes(await self._say(*argv)))
-        except FormatError as error:
-            raise DriverError(FailureKind.GARBAGE, argv, str(error)) from error
-        return replace(neighbour, advertised=sent)
+        answers, _ = await self._looks.ask(
+            "ListPath", lambda dialect: gobgpapi.list_paths(dialect, 4, neighbour.address)
+        )
+        with understanding("grpc", self._api, "ListPath"):
+            return replace(neighbour, advertised=tuple(map(gobgpapi.read_prefix, answers)))
 
     async def apply(self, change: Change) -> None:
         """Adding a path replaces the one that is there; removing one that is not there does nothing."""
         path = change.fact
         assert isinstance(path, BgpPath)
-        await self._say(*self._command, *_words(path, change.action))
+        if change.action is Action.REMOVE:
+            await self._changes.ask("DeletePath", lambda dialect: gobgpapi.delete_path(dialect, path))
+        else:
+            await self._changes.ask("AddPath", lambda dialect: gobgpapi.add_path(dialect, path))
 
-    def withdraw_blocking(self, prefixes: Iterable[str], deadline_s: float = DEADLINE_S) -> None:
+    def withdraw_blocking(self, prefixes: Iterable[str]) -> None:
         """For a thread, when the event loop hangs. Raises DriverError after having tried them all."""
-        errors = []
-        for prefix in prefixes:
-            argv = (*self._command, "global", "rib", "del", prefix, "-a", f"ipv{ip_network(prefix).version}")
-            try:
-                done = subprocess.run(
-                    argv, env=environment(), capture_output=True, text=True, timeout=deadline_s, check=False
-                )
-            except (OSError, subprocess.TimeoutExpired) as error:
-                errors.append(DriverError(FailureKind.TIMEOUT, argv, str(error)))
-                continue
-            if done.returncode != 0:
-                errors.append(_refusal(argv, Outcome(done.returncode, done.stdout, done.stderr)))
-        if errors:
-            raise errors[0]
+        asyncio.run(_withdraw(GobgpSpeaker(self._api, self._next_hop), tuple(prefixes), self._next_hop))
 
-    async def _say(self, *argv: str) -> str:
-        outcome = await self._runner.run(*argv, deadline_s=DEADLINE_S)
-        if outcome.exit_code != 0 or gobgpjson.error_in(outcome.stdout) is not None:
-            raise _refusal(argv, outcome)
-        return outcome.stdout
+    def close(self) -> None:
+        self._looks.close()
+        self._changes.close()
 
 
-def _where(api: str) -> tuple[str, ...]:
-    if api.startswith("unix://"):
-        return ("--target", api)
-    host, _, port = api.rpartition(":")
-    return ("-u", host.strip("[]"), "-p", port)
+async def _withdraw(speaker: GobgpSpeaker, prefixes: tuple[str, ...], next_hop: IPv4Address) -> None:
+    failed = None
+    for prefix in prefixes:
+        try:
+            await speaker.apply(Change(Action.REMOVE, BgpPath(ip_network(prefix), next_hop, None)))
+        except DriverError as error:
+            failed = error
+    speaker.close()
+    if failed is not None:
+        raise failed
 
 
-def _words(path: BgpPath, action: Action) -> tuple[str, ...]:
-    family = ("-a", f"ipv{path.prefix.version}")
-    if action is Action.REMOVE:
-        return ("global", "rib", "del", str(path.prefix), *family)
-    attributes = ["origin", path.origin, "nexthop", str(path.next_hop)]
-    if path.med is not None:
-        attributes += ["med", str(path.med)]
-    if path.communities:
-        attributes += ["community", ",".join(path.communities)]
-    return ("global", "rib", "add", str(path.prefix), *family, *attributes)
+class _Api:
+    """Finds out once per connection which version the other side speaks."""
 
+    def __init__(self, where: str) -> None:
+        self._client = GrpcClient(where)
+        self._dialect: Dialect | None = None
 
-def _refusal(argv: tuple[str, ...], outcome: Outcome) -> DriverError:
-    """Complaints come on standard output as well as on standard error."""
-    said = gobgpjson.error_in(outcome.stdout) or outcome.stderr or outcome.stdout
-    kind = FailureKind.UNREACHABLE if any(word in said for word in SILENT) else FailureKind.EXIT_CODE
-    return failed(argv, Outcome(outcome.exit_code, "", said), kind)
+    async def ask(self, method: str, request: Callable[[Dialect], bytes]) -> tuple[list[bytes], Dialect]:
+        known = (self._dialect,) if self._dialect else ()
+        for dialect in (*known, *(one for one in (V4, V3) if one not in known)):
+            with contextlib.suppress(Unimplemented):
+                path = f"/{dialect.service}/{method}"
+                answers = await self._client.call(path, request(dialect), DEADLINE_S)
+                self._dialect = dialect
+                return answers, dialect
+        argv = ("grpc", method)
+        raise DriverError(FailureKind.GARBAGE, argv, "knows neither the API of GoBGP 3 nor that of GoBGP 4")
 
-
-def socket_missing(api: str) -> bool:
-    """True when the speaker's unix socket is not even there: it is not running."""
-    return api.startswith("unix://") and not os.path.exists(api.removeprefix("unix://"))
+    def close(self) -> None:
+        self._client.close()

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kun_nat64.drivers.command import Outcome, Runner, failed
+from kun_nat64.drivers.understanding import understanding
 from kun_nat64.formats import joolcsv, jooldocument
-from kun_nat64.formats.table import FormatError
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.plan import Action, Change
@@ -31,7 +31,7 @@ class JoolDriver:
             return frozenset()
         found: set[Fact] = set()
         argv = ("jool", "-i", instance, "global", "display", "--csv")
-        with _understanding(argv):
+        with understanding(*argv):
             settings = joolcsv.parse_globals(text)
             found.add(joolcsv.instance_of(instance, settings))
             found.update(joolcsv.globals_of(instance, settings, wanted_globals))
@@ -44,7 +44,7 @@ class JoolDriver:
         text = await self._display(instance, *argv)
         if text is None:
             return []
-        with _understanding(("jool", "-i", instance, *argv)):
+        with understanding("jool", "-i", instance, *argv):
             return joolcsv.parse_pool4(text, instance)
 
     async def traffic(self, instance: str) -> Traffic:
@@ -53,7 +53,7 @@ class JoolDriver:
         for protocol in Protocol:
             bindings = await self._list(instance, "bib", protocol)
             sessions = await self._list(instance, "session", protocol)
-            with _understanding(("jool", "-i", instance, "session", "display")):
+            with understanding("jool", "-i", instance, "session", "display"):
                 traffic = Traffic(
                     (*traffic.bindings, *(joolcsv.parse_bib(bindings) if bindings else ())),
                     (*traffic.sessions, *(joolcsv.parse_sessions(sessions) if sessions else ())),
@@ -67,7 +67,7 @@ class JoolDriver:
     async def stats(self, instance: str) -> dict[str, int]:
         """Counters and gauges by name; zeroes are left out by the command itself. Raises DriverError."""
         text = await self._display(instance, "stats", "display", "--csv")
-        with _understanding(("jool", "-i", instance, "stats", "display", "--csv")):
+        with understanding("jool", "-i", instance, "stats", "display", "--csv"):
             return joolcsv.parse_stats(text) if text else {}
 
     async def _display(self, instance: str, *words: str, deadline_s: float = 5.0) -> str | None:
@@ -151,17 +151,3 @@ def _check(argv: tuple[str, ...], outcome: Outcome) -> None:
         NO_MODULE: FailureKind.MISSING_MODULE,
     }.get(outcome.exit_code, FailureKind.EXIT_CODE)
     raise failed(argv, outcome, kind)
-
-
-class _understanding:
-    """Translates a FormatError of the body into a DriverError of the command whose output it was."""
-
-    def __init__(self, argv: tuple[str, ...]) -> None:
-        self._argv = argv
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, FormatError):
-            raise DriverError(FailureKind.GARBAGE, self._argv, str(error)) from error

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
-from kun_nat64.drivers.gobgp import GobgpSpeaker
 from kun_nat64.drivers.jool import JoolDriver
 from kun_nat64.drivers.kernel import KernelDriver
 from kun_nat64.drivers.links import LinksDriver, LinksSeen
 from kun_nat64.drivers.memo import Memo
 from kun_nat64.drivers.notices import Notices
 from kun_nat64.drivers.rules import RulesDriver
+from kun_nat64.drivers.speaker import speaker_of
 from kun_nat64.drivers.speakerpulse import Pulse, pulse
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
@@ -40,7 +40,7 @@ class Machine:
         self._api = spec.bgp.api
         self._kernel, self._links = KernelDriver(runner), LinksDriver(runner)
         self._rules, self._jool = RulesDriver(runner), JoolDriver(runner)
-        self._speaker = GobgpSpeaker(runner, spec.bgp.api, spec.bgp.next_hop)
+        self._speaker = speaker_of(spec.bgp, runner)
         self._notices, self._notice = Notices(self._noticed), notice
         self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
         self._rules_memo = Memo[Facts](WHOLE_LOOK_S)
@@ -138,6 +138,7 @@ class Machine:
     def close(self) -> None:
         self._notices.close()
         self._links.close()
+        self._speaker.close()
 
 
 async def _try(failures: dict[Area, DriverError], area: Area, look: Awaitable[Found]) -> Found | None:

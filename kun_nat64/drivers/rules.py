@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from kun_nat64.drivers.command import Runner, failed
+from kun_nat64.drivers.understanding import understanding
 from kun_nat64.formats.iptables import parse_save, restore_input
-from kun_nat64.formats.table import FormatError
-from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Facts, Family, RuleCounter
 from kun_nat64.model.plan import Change
 
@@ -31,10 +30,8 @@ class RulesDriver:
             outcome = await self._runner.run(*argv)
             if outcome.exit_code != 0:
                 raise failed(argv, outcome)
-            try:
+            with understanding(*argv):
                 saved = parse_save(outcome.stdout, family)
-            except FormatError as error:
-                raise DriverError(FailureKind.GARBAGE, argv, str(error)) from error
             facts, counters = facts | saved.facts, counters + saved.counters
             nftables = nftables and saved.nftables
         self.counters, self.tells_changes = counters, nftables
