@@ -14,6 +14,7 @@ from kun_base.notify import notify, watchdog_interval_s
 from kun_nat64.admin import Admin
 from kun_nat64.announcer import Announcer
 from kun_nat64.config.load import load
+from kun_nat64.counting import Counting
 from kun_nat64.cycle import Cycle
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.canary import Canary, Prober
@@ -24,6 +25,7 @@ from kun_nat64.drivers.preflight import missing_for_changes
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Drain
 from kun_nat64.model.errors import DriverError
+from kun_nat64.model.facts import Facts
 from kun_nat64.model.health import ProbeResult
 from kun_nat64.model.host import Host
 from kun_nat64.model.spec import AgentSpec
@@ -37,6 +39,7 @@ class RunningHost(Host, Protocol):
     """What the agent needs beside looking and changing."""
 
     def listen(self) -> None: ...
+    async def stats(self, instance: str) -> dict[str, int]: ...
     def withdraw_blocking(self) -> None: ...
     def close(self) -> None: ...
 
@@ -56,8 +59,9 @@ class Agent:
         self.stop = asyncio.Event()
         self.state = State(spec, journal)
         self.announcer = Announcer(self.state, self.host)
-        self.cycle = Cycle(self.state, self.host, self.announcer.poke)
+        self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
         self.sessions = SessionCount(self.state, self.host)
+        self.counting = Counting(self.state, self.host)
         self.admin = Admin(self.state, self.set_drain)
         self.fleet = FleetWatch(spec.fleet.members, spec.fleet.timeout_s)
         self.probing = Probing(self.state, self._prober())
@@ -74,7 +78,8 @@ class Agent:
 
     def _take_host(self, host: RunningHost) -> None:
         self.host.close()
-        self.host = self.announcer.host = self.cycle.host = self.sessions.host = host
+        self.host = self.announcer.host = self.cycle.host = host
+        self.sessions.host = self.counting.host = host
         host.listen()
 
     def noticed(self, _area: Area) -> None:
@@ -90,6 +95,10 @@ class Agent:
         self.state.evaluate(now=self.state.clock())
         self.sessions.wake()
         return problem
+
+    def _remember(self, facts: Facts) -> None:
+        with contextlib.suppress(OSError):
+            runfiles.remember_before(self.options.run_dir, facts)
 
     def _store(self, drain: Drain) -> str | None:
         try:
@@ -146,6 +155,7 @@ async def serve(agent: Agent) -> None:
                 agent.probing.run(agent.stop),
                 agent.announcer.run(agent.stop),
                 agent.sessions.run(agent.stop),
+                agent.counting.run(agent.stop),
                 _watch_fleet(agent),
                 _beat(agent, dead_man),
                 _say_ready(agent),
@@ -212,12 +222,17 @@ async def _end(agent: Agent) -> None:
     agent.sessions.wake()
 
 
-async def _run(spec: AgentSpec, options: Options, journal: Journal) -> None:
-    agent = Agent(spec, options, journal)
+def handle_signals(agent: Agent) -> None:
+    """TERM and INT end the agent, HUP makes it read its file again."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.stop.set)
     loop.add_signal_handler(signal.SIGHUP, agent.reload)
+
+
+async def _run(spec: AgentSpec, options: Options, journal: Journal) -> None:
+    agent = Agent(spec, options, journal)
+    handle_signals(agent)
     await serve(agent)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
-from kun_nat64.model.facts import BgpPath
+from kun_nat64.model.facts import BgpPath, Facts
 from kun_nat64.model.host import Host
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Change, Plan, Refusal
@@ -31,8 +31,17 @@ FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.5, 30.0
 
 
 class Cycle:
-    def __init__(self, state: State, host: Host, poke_announcer: Callable[[tuple[Change, ...]], None]) -> None:
-        self._state, self.host, self._poke_announcer = state, host, poke_announcer
+    """`remember` is called with what there is, before anything is changed."""
+
+    def __init__(
+        self,
+        state: State,
+        host: Host,
+        poke_announcer: Callable[[tuple[Change, ...]], None],
+        remember: Callable[[Facts], None] = lambda _: None,
+    ) -> None:
+        self._state, self.host = state, host
+        self._poke_announcer, self._remember = poke_announcer, remember
         self._woken = asyncio.Event()
         self._fresh = True
         self._adopted = False
@@ -59,6 +68,7 @@ class Cycle:
         machine.refusals = self._refusals(todo)
         failed = None
         if todo and not machine.refusals:
+            self._remember((machine.seen or Observation()).facts)
             failed = await self._apply(todo)
             machine.plan = await self._plan(await self._look(fresh=True))
         self._note_failure(failed)

@@ -12,13 +12,16 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from kun_nat64.diagnosing import diagnosis
+from kun_nat64.knowledge import Buckets
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.plan import RefusalKind
 from kun_nat64.model.standing import Standing
+from kun_nat64.policy.diagnosis import Cause
 from kun_nat64.policy.health import TargetState
-from kun_nat64.state import Buckets, State
+from kun_nat64.state import State
 from kun_nat64.status import announced
 from kun_nat64.version import version
 
@@ -100,6 +103,8 @@ def _announcement(state: State) -> Iterator[Metric]:
 
 def _health(state: State) -> Iterator[Metric]:
     yield _one_of("health", "What the probes say in all", "verdict", Verdict, state.verdict)
+    cause = diagnosis(state).cause
+    yield _one_of("diagnosis", "The part that is broken, as far as the signs say", "cause", Cause, cause)
     rows = (([str(one.target)], float(one.state is TargetState.UP)) for one in state.health.targets)
     yield _labelled("target_up", "1 while probes to the target come back", ["target"], rows)
     probes = (([target, symptom], count) for (target, symptom), count in state.probes.items())
@@ -149,6 +154,8 @@ def _fleet(state: State) -> Iterator[Metric]:
 
 def _traffic(state: State) -> Iterator[Metric]:
     flow = state.flow
+    reasons = (([name.removeprefix("JSTAT_").lower()], float(n)) for name, n in state.evidence.counters.items())
+    yield _counts("jool_packets", "Packets by what Jool made of them (its JSTAT counters)", ["reason"], reasons)
     if flow.counted_at is None:
         return
     yield _gauge("sessions", "Sessions in the translator", flow.sessions)

@@ -13,7 +13,7 @@ from kun_nat64.drivers.machine import Machine
 from kun_nat64.drivers.preflight import Missing, missing_for_changes
 from kun_nat64.model.announcement import WITHDRAWN
 from kun_nat64.model.errors import DriverError
-from kun_nat64.model.facts import BgpPath, Facts
+from kun_nat64.model.facts import BgpPath, Facts, Module
 from kun_nat64.model.host import Host
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Plan, Refusal
@@ -55,7 +55,7 @@ def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
             file=sys.stderr,
         )
         return FAILED
-    return asyncio.run(_apply(spec, force=force))
+    return asyncio.run(_apply(spec, run_dir, force=force))
 
 
 def tear_down(config: Path, run_dir: Path) -> int:
@@ -66,7 +66,7 @@ def tear_down(config: Path, run_dir: Path) -> int:
     if pid is not None:
         print(f"the agent (pid {pid}) would set everything up again: `systemctl stop kun-nat64` first", file=sys.stderr)
         return FAILED
-    return asyncio.run(_tear_down(spec))
+    return asyncio.run(_tear_down(spec, run_dir))
 
 
 def withdraw_now(config: Path) -> int:
@@ -103,14 +103,16 @@ def _own_paths(facts: Facts, spec: AgentSpec) -> Facts:
     return frozenset(fact for fact in facts if isinstance(fact, BgpPath) and fact.prefix in spec.bgp.prefixes)
 
 
-async def _apply(spec: AgentSpec, *, force: bool) -> int:
+async def _apply(spec: AgentSpec, run_dir: Path, *, force: bool) -> int:
     host = Machine(spec)
     try:
-        todo, refusals, _ = await planned(spec, host)
+        todo, refusals, seen = await planned(spec, host)
         against = [refusal for refusal in refusals if not (force and refusal.forcible)]
         if against:
             _print_plan(todo, against)
             return REFUSED
+        with contextlib.suppress(OSError):
+            runfiles.remember_before(run_dir, seen.facts)
         return await _carry_out(todo, host, spec)
     finally:
         host.close()
@@ -130,13 +132,17 @@ async def _carry_out(todo: Plan, host: Host, spec: AgentSpec) -> int:
     return DONE
 
 
-async def _tear_down(spec: AgentSpec) -> int:
+async def _tear_down(spec: AgentSpec, run_dir: Path) -> int:
     host = Machine(spec)
     try:
         seen = await host.observe(scope(spec))
-        target = after_teardown(frozenset(), seen.facts)
-        todo = plan(target, seen)
-        return await _carry_out(todo, host, spec)
+        # Modules stay: other namespaces may translate with them, and by themselves they do nothing.
+        modules = frozenset(fact for fact in seen.facts if isinstance(fact, Module))
+        todo = plan(after_teardown(runfiles.load_before(run_dir) | modules, seen.facts), seen)
+        code = await _carry_out(todo, host, spec)
+        if code == DONE:
+            runfiles.forget_before(run_dir)
+        return code
     finally:
         host.close()
 

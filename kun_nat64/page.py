@@ -32,6 +32,7 @@ def render(status: JSON) -> str:
     parts = [
         _head(status),
         f'<p class="banner {COLOUR.get(told["standing"], "")}">{escape(_headline(told))}</p>',
+        _diagnosis(status["diagnosis"]),
         _targets(status["health"]),
         _bgp(status["bgp"]),
         _machine(status["machine"]),
@@ -84,6 +85,12 @@ def _head(status: JSON) -> str:
         f'<span class="dim">VIP <code>{status["vip"]}</code> · prefix <code>{status["prefix"]}</code> · '
         f"up {duration(status['up_s'])} · {escape(status['version'])}</span></header>"
     )
+
+
+def _diagnosis(found: JSON) -> str:
+    if found["cause"] == "none":
+        return ""
+    return f'<p class="banner">{escape(found["words"])}. <span class="dim">{escape(found["remedy"])}</span></p>'
 
 
 def _targets(health: JSON) -> str:

@@ -125,6 +125,8 @@ def _print_problems(status: JSON, machine: JSON) -> None:
     looked = duration(machine["looked_s_ago"])
     state = "as desired" if not machine["drift"] else f"differs in {len(machine['drift'])} places"
     print(f"machine {state}, looked at {looked} ago")
+    if status["diagnosis"]["cause"] != "none":
+        print(f"  diagnosis: {status['diagnosis']['words']} ({status['diagnosis']['remedy']})")
     for line in (*machine["drift"], *machine["refused"], *filter(None, (machine["failed"], status["bgp"]["failed"]))):
         print(f"  {line}")
     for area, error in machine["unknown"].items():

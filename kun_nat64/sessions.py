@@ -15,8 +15,8 @@ from kun_nat64.policy.probepath import PROBE_ADDRESS
 from kun_nat64.state import State
 
 DRAIN_S = 1.0
-# Counting many sessions costs time: it may take one part in this many.
-SHARE = 200
+# Counting many sessions costs time: it may take one part in this many, but is done every minute.
+SHARE, LONGEST_S = 500, 60.0
 
 
 class SessionCount:
@@ -61,7 +61,8 @@ class SessionCount:
 
     async def _rest(self, cost_s: float) -> None:
         draining = self._state.drain.phase is Phase.DRAINING
-        pause = max(DRAIN_S if draining else self._state.spec.nat64.session_poll_s, cost_s * (5 if draining else SHARE))
+        least_s = DRAIN_S if draining else self._state.spec.nat64.session_poll_s
+        pause = max(least_s, min(cost_s * (5 if draining else SHARE), LONGEST_S))
         try:
             async with asyncio.timeout(pause):
                 await self._woken.wait()

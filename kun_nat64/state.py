@@ -1,21 +1,17 @@
 """What the running agent knows, in one place. Every part writes its own fields; the decision is made here."""
 
-from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import monotonic, time
 
 from kun_base.journal import Journal
+from kun_nat64.knowledge import LATENCY_BOUNDS, Buckets, Flow, Machine, Speaker, Turn, Witnesses
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.drain import SERVING, Drain
-from kun_nat64.model.errors import DriverError
 from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.health import ProbeResult, Verdict
-from kun_nat64.model.observation import Observation
-from kun_nat64.model.plan import Plan, Refusal
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.standing import WORDS, Reason, Standing
+from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import announcement, drain, health
 from kun_nat64.policy.announcement import AnnounceRules, Decision, Evidence
 from kun_nat64.policy.drain import DrainRules
@@ -24,77 +20,6 @@ from kun_nat64.policy.holddown import HoldDownRules
 
 Clock = Callable[[], float]
 REMEMBERED_CHANGES = 50
-LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-TURN_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-
-
-@dataclass
-class Buckets:
-    """A histogram: `counts[i]` values up to `bounds[i]` and above the one before, the last one for all larger."""
-
-    bounds: tuple[float, ...]
-    counts: list[int] = field(default_factory=list)
-    total: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = [0] * (len(self.bounds) + 1)
-
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-
-@dataclass
-class Machine:
-    """The last look at the machine and what came of it."""
-
-    seen: Observation | None = None
-    seen_at: float = 0.0
-    took_s: float = 0.0
-    turns: int = 0
-    plan: Plan = field(default_factory=Plan)
-    refusals: tuple[Refusal, ...] = ()
-    failed: DriverError | None = None
-    hard: tuple[Reason, ...] = ()
-    mended: Counter[str] = field(default_factory=Counter)
-    durations: Buckets = field(default_factory=lambda: Buckets(TURN_BOUNDS))
-    settled: bool = False
-
-
-@dataclass
-class Speaker:
-    """What we last told BGP: `told` None until the first success. `failed`: why the last attempt did not work."""
-
-    told: Announcement | None = None
-    told_at: float = 0.0
-    failed: DriverError | None = None
-
-
-@dataclass
-class Flow:
-    """What flows through the translator at the last count; the canary's own sessions are not in it."""
-
-    counted_at: float | None = None
-    tcp: int = 0
-    sessions: int = 0
-    bindings: int = 0
-    oldest_tcp_s: float | None = None
-    ports: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    failed: DriverError | None = None
-
-    @property
-    def pool_use(self) -> float | None:
-        """The fullest address and protocol, from 0 to 1; None until counted."""
-        return max((used / total for used, total in self.ports.values() if total), default=None)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One change of standing, for people to read later. `at`: wall clock."""
-
-    at: float
-    standing: Standing
-    reason: Reason
 
 
 class State:
@@ -103,8 +28,9 @@ class State:
     def __init__(self, spec: AgentSpec, journal: Journal, *, clock: Clock = monotonic, wall: Clock = time) -> None:
         self.journal, self.clock, self._wall = journal, clock, wall
         self.started_at = now = clock()
-        self.machine, self.speaker, self.flow = Machine(), Speaker(), Flow()
+        self.machine, self.speaker, self.flow, self.evidence = Machine(), Speaker(), Flow(), Witnesses()
         self.fleet: Fleet = ALONE
+        self.jool_version = ""
         self.drain: Drain = SERVING
         self.turns: deque[Turn] = deque(maxlen=REMEMBERED_CHANGES)
         self.falls_total = 0

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kun_nat64.diagnosing import diagnosis
 from kun_nat64.model.standing import WORDS, Reason, Standing
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
 from kun_nat64.state import State
@@ -23,6 +24,7 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "config": spec.source,
         "announcement": _announcement(state, now),
         "health": _health(state, now),
+        "diagnosis": _diagnosis(state),
         "machine": _machine(state, now),
         "bgp": _bgp(state, now),
         "fleet": _fleet(state, now),
@@ -63,6 +65,11 @@ def _health(state: State, now: float) -> JSON:
         "up": sum(one.state is TargetState.UP for one in state.health.targets),
         "targets": [_target(one, said[str(one.target)], now) for one in state.health.targets],
     }
+
+
+def _diagnosis(state: State) -> JSON:
+    found = diagnosis(state)
+    return {"cause": found.cause, "words": found.words, "remedy": found.remedy}
 
 
 def _target(one: TargetHealth, outcome: str, now: float) -> JSON:
@@ -167,4 +174,5 @@ def _traffic(state: State, now: float) -> JSON:
             for (address, protocol), (used, total) in sorted(flow.ports.items())
         ],
         "failed": str(flow.failed) if flow.failed else None,
+        "rising": {name: count for name, count in sorted(state.evidence.risen.items()) if count},
     }

@@ -66,3 +66,11 @@ def _refused(argv: tuple[str, ...], error: OSError) -> DriverError:
         errno.ENOENT: FailureKind.NOT_FOUND,
     }.get(error.errno or 0, FailureKind.EXIT_CODE)
     return DriverError(kind, argv, error.strerror or str(error), error.errno)
+
+
+def module_version(name: str, modules: Path = MODULES) -> str:
+    """What a loaded module says of itself; "" for one that is not loaded, or says nothing."""
+    try:
+        return (modules / name / "version").read_text().strip()
+    except OSError:
+        return ""

@@ -27,12 +27,16 @@ def missing_for_changes() -> tuple[Missing, ...]:
 
 
 def missing_rights() -> tuple[Missing, ...]:
-    held = _effective_capabilities()
-    lacking = [name for name, bit in NEEDED_CAPABILITIES.items() if not held >> bit & 1]
+    lacking = lacking_capabilities()
     if not lacking:
         return ()
     remedy = "run it with `sudo`, or by `systemctl start kun-nat64`"
     return (Missing(f"this needs root ({', '.join(lacking)})", remedy),)
+
+
+def lacking_capabilities() -> tuple[str, ...]:
+    held = _effective_capabilities()
+    return tuple(name for name, bit in NEEDED_CAPABILITIES.items() if not held >> bit & 1)
 
 
 def missing_tools() -> tuple[Missing, ...]:

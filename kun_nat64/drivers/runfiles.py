@@ -1,6 +1,7 @@
-"""Files of the run directory: the lock that keeps two agents apart, and the drain that outlives an agent."""
+"""Files of the run directory: the lock that keeps two agents apart, the drain that outlives an agent, and the settings
+that a teardown puts back.
+"""
 
-import contextlib
 import fcntl
 import json
 import os
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kun_nat64.model.drain import SERVING, Drain, Phase
+from kun_nat64.model.facts import Facts, LinkState, Sysctl
 
-LOCK, DRAIN, CONTROL = "agent.lock", "drain.json", "control.sock"
+LOCK, DRAIN, CONTROL, BEFORE = "agent.lock", "drain.json", "control.sock", "before.json"
 
 
 class AlreadyRunning(Exception):
@@ -78,9 +80,38 @@ def save_drain(run_dir: Path, drain: Drain) -> None:
     """Whole or not at all. Raises OSError."""
     path = run_dir / DRAIN
     if drain.phase is Phase.SERVING:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+        path.unlink(missing_ok=True)
         return
+    _write_whole(path, asdict(drain))
+
+
+def remember_before(run_dir: Path, facts: Facts) -> None:
+    """Keeps the settings of the machine as they are before the first change; later calls change nothing. OSError."""
+    path = run_dir / BEFORE
+    if path.exists():
+        return
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    sysctls = {fact.name: fact.value for fact in facts if isinstance(fact, Sysctl)}
+    links = {fact.name: fact.up for fact in facts if isinstance(fact, LinkState)}
+    _write_whole(path, {"sysctls": sysctls, "links": links})
+
+
+def load_before(run_dir: Path) -> Facts:
+    """Nothing where nothing was kept, or what was kept makes no sense."""
+    try:
+        data: Any = json.loads((run_dir / BEFORE).read_text())
+        sysctls = {Sysctl(str(name), str(value)) for name, value in data["sysctls"].items()}
+        links = {LinkState(str(name), bool(up)) for name, up in data["links"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()
+    return frozenset(sysctls | links)
+
+
+def forget_before(run_dir: Path) -> None:
+    (run_dir / BEFORE).unlink(missing_ok=True)
+
+
+def _write_whole(path: Path, data: Any) -> None:
     fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(drain)))
+    fresh.write_text(json.dumps(data))
     fresh.replace(path)

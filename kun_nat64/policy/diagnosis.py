@@ -63,12 +63,18 @@ class Signs:
         return any(self.counters.get(name, 0) > 0 for name in names)
 
     @property
+    def replies(self) -> int:
+        """IPv4 packets for the translator: without the outer packets of the tunnel, and without the host's own."""
+        of_others = ("JSTAT_UNKNOWN_L4_PROTO", "JSTAT_POOL4_MISMATCH")
+        return self.counters.get("JSTAT_RECEIVED4", 0) - sum(self.counters.get(name, 0) for name in of_others)
+
+    @property
     def all_symptoms(self) -> frozenset[Symptom]:
         return frozenset().union(*self.symptoms.values())
 
     @property
     def all_fail(self) -> bool:
-        return bool(self.symptoms) and not self.all_symptoms & WELL
+        return self.any_fails and not self.all_symptoms & WELL
 
     @property
     def any_fails(self) -> bool:
@@ -193,7 +199,7 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
-        lambda s: s.any_fails and s.rises("JSTAT_FAILED_ROUTES") and s.rises("JSTAT_RECEIVED4_REPLIES"),
+        lambda s: s.any_fails and s.rises("JSTAT_FAILED_ROUTES") and s.replies > 0,
         Diagnosis(
             Cause.RETURN_ROUTE_MISSING,
             "answers arrive from outside and find no way back to the pods",

@@ -49,14 +49,14 @@ def _pods(spec: AgentSpec) -> Iterator[Fact]:
     """
     gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-i {gateway.tunnel} {COMMENT} -j {PODS_CHAIN}")
-    denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in _denied(spec))
+    denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in denied_networks(spec))
     source = (f"-s {PROBE_ADDRESS}/128 -j RETURN", "! -s 2002::/16 -j DROP") if gateway.check_source else ()
     yield Chain(Family.IPV6, "raw", PODS_CHAIN, (f"! -d {gateway.pool6} -j DROP", *denied, *source))
     # Without Jool the kernel would route pool6 packets on: no relaying, in either case.
     yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {gateway.tunnel} {COMMENT} -j DROP")
 
 
-def _denied(spec: AgentSpec) -> tuple[IPv4Network, ...]:
+def denied_networks(spec: AgentSpec) -> tuple[IPv4Network, ...]:
     """The gateway's own addresses are always among them. Without networks that another one covers."""
     own = {spec.gateway.vip, spec.bgp.router_id, spec.bgp.next_hop, *(entry.address for entry in spec.nat64.pool4)}
     wanted = {*spec.gateway.never_reach, *NEVER, *map(IPv4Network, own)}

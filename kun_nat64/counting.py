@@ -1,0 +1,54 @@
+"""Second witnesses: Jool's counters and the tunnel's, sampled more often while something fails."""
+
+import asyncio
+from typing import Protocol
+
+from kun_nat64.drivers.kernel import module_version
+from kun_nat64.drivers.linkcount import received_packets
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.health import Verdict
+from kun_nat64.policy.health import TargetState
+from kun_nat64.probing import pause
+from kun_nat64.state import State
+
+CHECK_S = 1.0
+# Jool's gauges: what they show is no event. After an update they may wrap around below zero.
+GAUGES = frozenset({"JSTAT_BIB_ENTRIES", "JSTAT_SESSIONS"})
+LARGEST = 1 << 63
+
+
+class Counters(Protocol):
+    async def stats(self, instance: str) -> dict[str, int]: ...
+
+
+class Counting:
+    def __init__(self, state: State, host: Counters) -> None:
+        self._state, self.host = state, host
+        self._sampled_at = float("-inf")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if self._is_due():
+                await self.sample()
+            await pause(CHECK_S, stop)
+
+    def _is_due(self) -> bool:
+        state = self._state
+        failing = state.verdict is not Verdict.HEALTHY or any(
+            one.state is TargetState.DOWN for one in state.health.targets
+        )
+        return failing or state.clock() - self._sampled_at >= state.spec.nat64.session_poll_s
+
+    async def sample(self) -> None:
+        """One look at the counters; without an answer there is no evidence, and none is kept."""
+        state = self._state
+        self._sampled_at = state.clock()
+        state.jool_version = module_version("jool")
+        try:
+            stats = await self.host.stats(state.spec.nat64.instance)
+        except DriverError:
+            state.evidence.risen = {}
+            return
+        counters = {name: value for name, value in stats.items() if name not in GAUGES and value < LARGEST}
+        tunnel_rx = received_packets(state.spec.gateway.tunnel)
+        state.evidence.take(counters, tunnel_rx)

@@ -1,0 +1,208 @@
+"""The agent's outside, served for real: HTTP, the unix socket, Prometheus' own checker, the status page."""
+
+import asyncio
+import io
+import json
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from kun_base.journal import Journal
+from kun_nat64.app import Agent, Options
+from kun_nat64.drivers import runfiles
+from kun_nat64.drivers.fleet import FleetWatch
+from kun_nat64.metrics import exposition
+from kun_nat64.model.health import ProbeResult, Symptom, Verdict
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import Standing
+from kun_nat64.page import render
+from kun_nat64.status import snapshot
+from tests.nat64.fake_host import FakeHost
+
+Specs = Callable[..., AgentSpec]
+
+
+class Host(FakeHost):
+    def listen(self) -> None:
+        return
+
+    def withdraw_blocking(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+    async def stats(self, instance: str) -> dict[str, int]:
+        return {"JSTAT_RECEIVED6": 7, "JSTAT_SESSIONS": 2**64 - 1}
+
+
+@dataclass
+class Served:
+    agent: Agent
+    url: str
+    http: aiohttp.ClientSession
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with self.http.get(self.url + path) as answer:
+            return answer.status, await answer.text()
+
+    async def post(self, path: str) -> tuple[int, str]:
+        async with self.http.post(self.url + path) as answer:
+            return answer.status, await answer.text()
+
+
+@pytest.fixture
+async def served(spec_with: Specs, tmp_path: Path) -> AsyncIterator[Served]:
+    spec = spec_with(admin={"listen": "127.0.0.1:0"}, fleet={"members": []})
+    agent = Agent(spec, Options(Path("none.toml"), tmp_path), Journal("test", stream=io.StringIO()), Host())
+    port = await agent.admin.start("127.0.0.1", 0, str(tmp_path / runfiles.CONTROL))
+    async with aiohttp.ClientSession() as http:
+        yield Served(agent, f"http://127.0.0.1:{port}", http)
+    await agent.admin.close()
+
+
+async def come_up(agent: Agent) -> None:
+    await agent.cycle.turn()
+    for _ in range(agent.state.spec.health.rise):
+        for target in agent.state.spec.health.targets:
+            agent.state.hear(ProbeResult(target, Symptom.ANSWERED, 0.003), now=agent.state.clock())
+    agent.state.evaluate(now=agent.state.clock())
+    await agent.announcer.tell()
+    await agent.sessions.count()
+    await agent.counting.sample()
+
+
+async def test_alive_and_ready_are_two_things(served: Served) -> None:
+    assert await served.get("/healthz") == (200, "alive\n")
+    status, why = await served.get("/readyz")
+    assert (status, why.split(":")[0]) == (503, "out")
+    await come_up(served.agent)
+    status, why = await served.get("/readyz")
+    assert (status, why.split(":")[0]) == (200, "full")
+
+
+async def test_status_is_what_another_gateway_understands(served: Served) -> None:
+    await come_up(served.agent)
+    watch = FleetWatch((served.url,), 2.0)
+    fleet = await watch.look()
+    await watch.close()
+    assert fleet.configured == 1
+    assert fleet.members[0].standing is Standing.FULL
+    assert fleet.members[0].verdict is Verdict.HEALTHY
+    assert set(fleet.members[0].targets) == {str(target) for target in served.agent.state.spec.health.targets}
+
+
+async def test_a_member_that_does_not_answer_is_not_in_the_fleet(served: Served) -> None:
+    watch = FleetWatch(("http://127.0.0.1:1", served.url + "/healthz"), 1.0)
+    assert (await watch.look()).members == ()
+    assert set(watch.problems) == {"http://127.0.0.1:1", served.url + "/healthz"}
+    await watch.close()
+
+
+async def test_metrics_pass_promtool(served: Served) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool (Debian package prometheus) is not installed")
+    await come_up(served.agent)
+    status, text = await served.get("/metrics")
+    assert status == 200
+    checked = await asyncio.to_thread(
+        subprocess.run, ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+async def test_metrics_say_what_the_agent_says(served: Served) -> None:
+    await come_up(served.agent)
+    lines = exposition(served.agent.state).splitlines()
+    assert "kun_nat64_announced 1.0" in lines
+    assert 'kun_nat64_standing{standing="full"} 1.0' in lines
+    assert 'kun_nat64_standing{standing="out"} 0.0' in lines
+    assert 'kun_nat64_jool_packets_total{reason="received6"} 7.0' in lines
+    assert not [line for line in lines if "sessions" in line and "e+19" in line], "a gauge below zero is no number"
+
+
+async def test_drain_is_asked_for_and_taken_back(served: Served, tmp_path: Path) -> None:
+    await come_up(served.agent)
+    status, body = await served.post("/drain?why=new%20kernel")
+    assert (status, json.loads(body)["phase"]) == (200, "draining")
+    assert served.agent.state.decision.standing is Standing.DRAINING
+    assert runfiles.load_drain(tmp_path).why == "new kernel"
+    await served.post("/undrain")
+    assert served.agent.state.decision.standing is Standing.FULL
+    assert not (tmp_path / runfiles.DRAIN).exists()
+
+
+async def test_a_drain_until_the_next_start_is_not_stored(served: Served, tmp_path: Path) -> None:
+    await come_up(served.agent)
+    await served.post("/drain?until_start=1")
+    assert served.agent.state.decision.standing is Standing.DRAINING
+    assert not (tmp_path / runfiles.DRAIN).exists()
+
+
+async def test_a_run_directory_that_cannot_be_written_is_said_and_does_not_stop_a_drain(served: Served) -> None:
+    await come_up(served.agent)
+    served.agent.options = Options(Path("none.toml"), Path("/proc/nowhere"))
+    _, body = await served.post("/drain")
+    assert "will not survive a restart" in json.loads(body)["warning"]
+    assert served.agent.state.decision.standing is Standing.DRAINING
+    assert 'kun_nat64_warning{what="run-dir"} 1.0' in exposition(served.agent.state)
+
+
+async def test_a_public_port_changes_nothing(spec_with: Specs, tmp_path: Path) -> None:
+    agent = Agent(spec_with(), Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
+    port = await agent.admin.start("0.0.0.0", 0, str(tmp_path / runfiles.CONTROL))
+    async with aiohttp.ClientSession() as http, http.post(f"http://127.0.0.1:{port}/drain") as answer:
+        assert answer.status == 404
+    connector = aiohttp.UnixConnector(str(tmp_path / runfiles.CONTROL))
+    async with aiohttp.ClientSession(connector=connector) as http, http.post("http://localhost/drain") as answer:
+        assert answer.status == 200
+    await agent.admin.close()
+
+
+class Checker(HTMLParser):
+    """Every tag that is opened is closed, and nothing is fetched from elsewhere."""
+
+    VOID = ("meta",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "link", "img", "iframe"), tag
+        assert not [name for name, _ in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+async def test_the_page_is_whole_and_self_contained(served: Served) -> None:
+    await come_up(served.agent)
+    served.agent.state.warnings["<script>"] = "not shown as markup"
+    status, text = await served.get("/")
+    checker = Checker()
+    checker.feed(text)
+    assert (status, checker.open) == (200, [])
+    assert "Announced with MED 10" in "".join(checker.text)
+
+
+def test_the_page_escapes_what_others_wrote(spec: AgentSpec, tmp_path: Path) -> None:
+    agent = Agent(spec, Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
+    status = snapshot(agent.state, now=agent.state.clock(), wall=0.0)
+    evil = {"name": "<script>alert(1)</script>", "url": "http://x", "standing": "full", "verdict": "healthy"}
+    status["fleet"] = {"configured": 1, "members": [evil]}
+    page = render(status)
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page

@@ -1,0 +1,152 @@
+"""The whole agent on a machine made of facts: its tasks, its signals, its end."""
+
+import asyncio
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kun_base.journal import Journal
+from kun_nat64.app import Agent, Options, handle_signals, serve
+from kun_nat64.drivers import runfiles
+from kun_nat64.model.drain import Drain, Phase
+from kun_nat64.model.facts import BgpPath, Pool4
+from kun_nat64.model.health import ProbeResult, Symptom
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import Standing
+from tests.nat64.admin.test_admin import Host
+from tests.nat64.conftest import SHIPPED
+
+
+class Answering:
+    """A prober whose every probe comes back at once, while `symptom` says so."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent, self.symptom = agent, Symptom.ANSWERED
+
+    def fire(self, now: float) -> None:
+        for target in self.agent.state.spec.health.targets:
+            self.agent.state.hear(ProbeResult(target, self.symptom, 0.001), now=now)
+
+    def expire(self, now: float, lag_s: float) -> None: ...
+
+    def next_expiry(self) -> float | None:
+        return None
+
+    def renew(self) -> str | None:
+        return None
+
+    def close(self) -> None: ...
+
+
+class Running:
+    def __init__(self, spec: AgentSpec, run_dir: Path, config: Path = SHIPPED, host: Host | None = None) -> None:
+        self.host, self.log = host or Host(), io.StringIO()
+        self.agent = Agent(spec, Options(config, run_dir), Journal("test", stream=self.log), self.host)
+        self.prober = Answering(self.agent)
+        self.agent.probing.replace(self.prober)
+
+    async def __aenter__(self) -> "Running":
+        handle_signals(self.agent)
+        self.task = asyncio.create_task(serve(self.agent))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.agent.stop.set()
+        await asyncio.wait_for(self.task, 10)
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        for _ in range(500):
+            if holds():
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"never: {what}\n{self.log.getvalue()}")
+
+    @property
+    def announced(self) -> bool:
+        return any(isinstance(fact, BgpPath) for fact in self.host.facts)
+
+
+@pytest.fixture
+def fast(spec_with: Callable[..., AgentSpec]) -> AgentSpec:
+    return spec_with(
+        gateway={"observe_s": 0.3},
+        health={"interval_s": 0.03, "timeout_s": 0.03, "rise": 3, "hold_down_s": 0.2},
+        fleet={"members": []},
+        admin={"listen": "127.0.0.1:0"},
+    )
+
+
+async def test_it_comes_up_falls_and_comes_back(fast: AgentSpec, tmp_path: Path) -> None:
+    async with Running(fast, tmp_path) as it:
+        await it.until(lambda: it.announced, "announced")
+        it.prober.symptom = Symptom.TIMEOUT
+        await it.until(lambda: it.agent.state.speaker.told.med == fast.bgp.soft_fail_med, "the MED was raised")
+        it.prober.symptom = Symptom.ANSWERED
+        await it.until(lambda: it.agent.state.speaker.told.med == fast.bgp.med, "back in the ECMP set")
+
+
+async def test_sigterm_keeps_data_plane_and_announcement(fast: AgentSpec, tmp_path: Path) -> None:
+    it = Running(fast, tmp_path)
+    async with it:
+        await it.until(lambda: it.announced, "announced")
+        before = it.host.facts
+        os.kill(os.getpid(), 15)
+        await asyncio.wait_for(it.task, 10)
+    assert it.host.facts == before
+    assert it.announced
+
+
+async def test_a_restart_touches_nothing_of_a_running_gateway(fast: AgentSpec, tmp_path: Path) -> None:
+    async with Running(fast, tmp_path) as first:
+        await first.until(lambda: first.announced, "announced")
+    done = [line for line in first.host.log if "gobgp" not in line]
+    async with Running(fast, tmp_path, host=first.host) as again:
+        await again.until(lambda: again.agent.state.machine.turns > 1, "two turns")
+        assert again.agent.state.decision.standing is Standing.FULL
+        assert again.announced
+    assert [line for line in first.host.log if "gobgp" not in line] == done
+
+
+async def test_drift_is_mended_within_one_cycle(fast: AgentSpec, tmp_path: Path) -> None:
+    async with Running(fast, tmp_path) as it:
+        await it.until(lambda: it.announced, "announced")
+        entry = next(fact for fact in it.host.facts if isinstance(fact, Pool4))
+        it.host.break_by_hand(entry)
+        await it.until(lambda: entry in it.host.facts, "mended")
+        assert it.announced
+
+
+async def test_a_drain_survives_a_restart_and_ends_withdrawn(fast: AgentSpec, tmp_path: Path) -> None:
+    runfiles.save_drain(tmp_path, Drain(Phase.DRAINING, 1.0, "before the restart"))
+    async with Running(fast, tmp_path) as it:
+        await it.until(lambda: it.agent.state.drain.phase is Phase.DRAINED, "drained")
+        assert not it.announced
+
+
+async def test_sighup_takes_a_good_file_and_leaves_a_bad_one(fast: AgentSpec, tmp_path: Path) -> None:
+    config = tmp_path / "gateway.toml"
+    config.write_text(SHIPPED.read_text().replace("fall = 3", "fall = 5"))
+    async with Running(fast, tmp_path, config) as it:
+        await it.until(lambda: it.agent.state.machine.turns > 0, "a turn")
+        config.write_text("nonsense")
+        os.kill(os.getpid(), 1)
+        await it.until(lambda: "config" in it.agent.state.warnings, "a warning")
+        assert it.agent.state.spec == fast
+        config.write_text(SHIPPED.read_text().replace("fall = 3", "fall = 5"))
+        os.kill(os.getpid(), 1)
+        await it.until(lambda: it.agent.state.spec.health.fall == 5, "the new file")
+        assert "config" in it.agent.state.warnings, "the admin port is another one and stays until the next start"
+
+
+async def test_a_taken_admin_port_does_not_stop_the_gateway(fast: AgentSpec, tmp_path: Path) -> None:
+    taken = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    it = Running(fast, tmp_path)
+    object.__setattr__(it.agent.state.spec.admin, "port", port)
+    async with it:
+        await it.until(lambda: it.announced, "announced")
+        assert "admin" in it.agent.state.warnings
+    taken.close()

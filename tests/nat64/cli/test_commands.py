@@ -1,0 +1,124 @@
+"""The command as users call it, in a process of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kun_nat64.drivers import preflight
+from kun_nat64.drivers.runfiles import Lock
+from tests.nat64.conftest import SHIPPED
+
+COMMANDS = (
+    "check-config", "config-schema", "doctor", "plan", "apply", "run", "status", "drain", "undrain", "teardown",
+    "withdraw", "explain",
+)  # fmt: skip
+
+
+def kun_nat64(*words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from kun_nat64.cli import main; main()"
+    env = {**os.environ, "COLUMNS": "200"} | ({} if path is None else {"PATH": path})
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, env=env, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = kun_nat64(command, "--help")
+    assert done.returncode == 0
+    assert f"Example: kun-nat64 {command}" in done.stdout
+
+
+def test_the_version_is_the_packages() -> None:
+    assert kun_nat64("--version").stdout.startswith("kun-nat64 ")
+
+
+def test_a_good_file_says_what_it_means() -> None:
+    done = kun_nat64("check-config", str(SHIPPED))
+    assert done.returncode == 0
+    assert "2002:cb00:7101::/96" in done.stdout
+
+
+def test_a_bad_file_says_everything_at_once_and_exits_with_2(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text(SHIPPED.read_text().replace("mss = 1420", "mms = 1420").replace("fall = 3", "fall = 0"))
+    done = kun_nat64("run", "--config", str(bad))
+    assert done.returncode == 2
+    assert "gateway.mms" in done.stderr
+    assert "'mss'" in done.stderr
+    assert "health.fall" in done.stderr
+
+
+def test_a_file_that_is_missing_exits_with_2(tmp_path: Path) -> None:
+    done = kun_nat64("plan", "--config", str(tmp_path / "none.toml"))
+    assert (done.returncode, "cannot be read" in done.stderr) == (2, True)
+
+
+def test_a_wrong_flag_exits_with_2() -> None:
+    assert kun_nat64("plan", "--confg", "x").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "teardown", "run"])
+def test_missing_tools_are_named_with_the_package_that_brings_them(command: str, tmp_path: Path) -> None:
+    if shutil.which("jool", path=os.pathsep.join((os.environ["PATH"], *preflight.SBIN))):
+        pytest.skip("jool is installed on this machine")
+    done = kun_nat64(command, "--config", str(SHIPPED), "--run-dir", str(tmp_path), path=os.environ["PATH"])
+    assert done.returncode == 1
+    assert "apt install jool-tools" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("status",), ("drain", "--wait"), ("undrain",), ("status", "--json")])
+def test_without_an_agent_the_command_says_how_to_start_one(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = kun_nat64(*words, "--run-dir", str(tmp_path))
+    assert done.returncode == 1
+    assert "systemctl start kun-nat64" in done.stderr
+
+
+def test_a_second_agent_does_not_start(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    lock.take()
+    done = kun_nat64("run", "--config", str(SHIPPED), "--run-dir", str(tmp_path))
+    lock.release()
+    assert done.returncode == 1
+    assert f"pid {os.getpid()}" in done.stderr
+
+
+def test_doctor_works_without_anything() -> None:
+    done = kun_nat64("doctor", "--json")
+    findings = json.loads(done.stdout)
+    assert {"rights", "Jool module", "command jool"} <= {finding["check"] for finding in findings}
+    assert done.returncode == (1 if any(finding["level"] == "bad" for finding in findings) else 0)
+
+
+def test_doctor_names_a_remedy_for_everything_bad() -> None:
+    findings = json.loads(kun_nat64("doctor", "--config", str(SHIPPED), "--json").stdout)
+    assert [finding for finding in findings if finding["level"] == "bad" and not finding["remedy"]] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "words"),
+    [
+        ("2002:cb00:7101::c633:6450", 0, "embeds 198.51.100.80"),
+        ("2002:cb00:7101::7f00:1", 1, "127.0.0.0/8"),
+        ("2002:cb00:7101::cb00:7101", 1, "203.0.113.1/32"),
+        ("2001:db8::1", 1, "outside 2002:cb00:7101::/96"),
+    ],
+)
+def test_explain_says_what_an_address_embeds_and_whether_it_passes(address: str, code: int, words: str) -> None:
+    done = kun_nat64("explain", address, "--config", str(SHIPPED))
+    assert done.returncode == code
+    assert words in done.stdout
+
+
+def test_explain_of_what_is_no_address_exits_with_2() -> None:
+    assert kun_nat64("explain", "localhost", "--config", str(SHIPPED)).returncode == 2
+
+
+def test_the_schema_is_json() -> None:
+    assert json.loads(kun_nat64("config-schema").stdout)["properties"]["gateway"]

@@ -1,0 +1,129 @@
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from kun_nat64.model.facts import Neighbour
+from kun_nat64.model.inspection import Finding, Inspection, Level
+from kun_nat64.model.observation import Foreign, LinkReport
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.checkup import examine, version_of
+from kun_nat64.policy.firewall import drops_protocol_41
+
+KERNEL = "6.1.0-50-cloud-amd64"
+VIP = IPv4Address("203.0.113.1")
+
+
+@pytest.fixture
+def good(spec: AgentSpec) -> Inspection:
+    return Inspection(
+        kernel=KERNEL,
+        versions={"jool": "4.1.9.0", "gobgp": "gobgp version 3.10.0", "ip6tables": "ip6tables v1.8.9 (nf_tables)"},
+        module_file=True,
+        module_loaded=True,
+        module_version="4.1.9.0",
+        dkms=f"jool/4.1.9, {KERNEL}, x86_64: installed",
+        sysctls={**dict(spec.gateway.sysctls), "net.ipv4.ip_local_port_range": "32768 60999"},
+        input_rules=(":INPUT ACCEPT [0:0]",),
+        links=(LinkReport(spec.gateway.outside, True, True, True, 1500, "fq_codel"),),
+        fallback_up=False,
+        neighbours=tuple(Neighbour(str(p.address), p.asn, "established", True, p.hold_s) for p in spec.bgp.peers),
+        differences=(),
+    )
+
+
+def bad(findings: tuple[Finding, ...]) -> list[str]:
+    return [finding.check for finding in findings if finding.level is Level.BAD]
+
+
+def test_a_good_gateway_has_no_bad_finding(good: Inspection, spec: AgentSpec) -> None:
+    findings = examine(good, spec)
+    assert {finding.level for finding in findings} == {Level.GOOD}
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "remedy"),
+    [
+        ({"lacking_rights": ("CAP_NET_ADMIN",)}, "rights", "sudo"),
+        ({"versions": {"jool": ""}}, "command jool", "apt install jool-tools"),
+        ({"module_loaded": False, "module_file": False}, "Jool module", "apt install jool-dkms"),
+        ({"fallback_up": True}, "sit0", "ip link set sit0 down"),
+        ({"links": ()}, "interface eth1", "ip link"),
+        ({"links": (LinkReport("eth1", True, True, False, 1500),)}, "interface eth1", "cable"),
+        ({"links": (LinkReport("eth1", True, True, True, 1500, "fq"),)}, "interface eth1", "fq_codel"),
+        ({"links": (LinkReport("eth1", True, True, True, 1400, ""),)}, "MSS", "mss = 1320"),
+        ({"input_rules": ("-A INPUT -p ipv6 -j DROP",)}, "firewall", "iptables -I INPUT -p 41"),
+        ({"neighbours": None, "bgp_error": "connection refused"}, "BGP", "systemctl start gobgpd"),
+        ({"neighbours": ()}, "BGP 10.2.1.1", "gobgpd.conf"),
+        ({"neighbours": (Neighbour("10.2.1.1", 65000, "active", False),)}, "BGP 10.2.1.1", "gobgp neighbor 10.2.1.1"),
+        ({"foreign": (Foreign("a Jool instance named default", "`jool instance remove`"),)}, "foreign objects", "jool"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_each_fault_is_named_with_what_mends_it(
+    good: Inspection, spec: AgentSpec, changes: dict[str, object], check: str, remedy: str
+) -> None:
+    findings = examine(replace(good, **changes), spec)  # type: ignore[arg-type]
+    found = [finding for finding in findings if finding.check == check and finding.level is Level.BAD]
+    assert found, bad(findings)
+    assert remedy in found[0].remedy
+
+
+def test_fq_is_harmless_with_a_newer_jool(good: Inspection, spec: AgentSpec) -> None:
+    links = (LinkReport("eth1", True, True, True, 1500, "fq"),)
+    assert bad(examine(replace(good, links=links, module_version="4.1.13"), spec)) == []
+
+
+def test_a_module_not_built_for_the_next_kernel_is_noted(good: Inspection, spec: AgentSpec) -> None:
+    findings = examine(replace(good, dkms="jool/4.1.9, 6.1.0-49-amd64, x86_64: installed"), spec)
+    assert [finding.level for finding in findings if finding.check == "dkms"] == [Level.NOTE]
+
+
+def test_own_ports_inside_pool4_are_noted_where_the_host_has_the_address(good: Inspection, spec: AgentSpec) -> None:
+    held = frozenset({str(spec.nat64.pool4[0].address)})
+    assert not [f for f in examine(good, spec) if f.check == "local ports"]
+    notes = [f for f in examine(replace(good, pool4_held=held), spec) if f.check == "local ports"]
+    assert "net.ipv4.ip_local_port_range" in notes[0].remedy
+
+
+def test_without_a_configuration_only_the_machine_is_judged(good: Inspection) -> None:
+    assert {finding.check for finding in examine(good, None)} == {
+        "rights", "command jool", "command gobgp", "command ip6tables", "Jool module", "dkms",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [("gobgp version 3.10.0", (3, 10, 0)), ("4.1.9.0", (4, 1, 9, 0)), ("", ()), ("none", ())]
+)
+def test_versions_are_numbers(text: str, version: tuple[int, ...]) -> None:
+    assert version_of(text) == version
+
+
+@pytest.mark.parametrize(
+    ("lines", "drops"),
+    [
+        pytest.param((":INPUT ACCEPT [0:0]",), False, id="nothing"),
+        pytest.param((":INPUT DROP [0:0]",), True, id="policy"),
+        pytest.param((":INPUT DROP [0:0]", "-A INPUT -p ipv6 -j ACCEPT"), False, id="policy, but 41 is accepted"),
+        pytest.param((":INPUT DROP [0:0]", "-A INPUT -i lo -j ACCEPT"), True, id="policy, only loopback accepted"),
+        pytest.param((":INPUT ACCEPT [0:0]", "-A INPUT -p 41 -j DROP"), True, id="by number"),
+        pytest.param((":INPUT ACCEPT [0:0]", "-A INPUT -d 203.0.113.1/32 -p ipv6 -j REJECT"), True, id="to the VIP"),
+        pytest.param((":INPUT ACCEPT [0:0]", "-A INPUT -d 192.0.2.1/32 -p ipv6 -j DROP"), False, id="elsewhere"),
+        pytest.param((":INPUT ACCEPT [0:0]", "-A INPUT -p tcp -j DROP"), False, id="another protocol"),
+        pytest.param((":INPUT ACCEPT [0:0]", "-A INPUT -s 10.9.0.0/16 -p ipv6 -j DROP"), False, id="some sources only"),
+        pytest.param((":INPUT ACCEPT [0:0]", "-A INPUT -j DROP"), True, id="everything"),
+        pytest.param(
+            (
+                ":INPUT ACCEPT [0:0]",
+                "-A INPUT -d 203.0.113.1/32 -p 41 -m comment --comment kun-nat64 -j KUN-NAT64-CLIENTS",
+            ),
+            False,
+            id="our own rule",
+        ),
+        pytest.param(
+            (":INPUT ACCEPT [0:0]", "-A INPUT -p ipv6 -j ACCEPT", "-A INPUT -j DROP"), False, id="accepted first"
+        ),
+    ],
+)
+def test_the_firewall_question(lines: tuple[str, ...], drops: bool) -> None:
+    assert bool(drops_protocol_41(lines, VIP)) is drops
