@@ -2,20 +2,19 @@
 
 import asyncio
 import time
-from functools import lru_cache
-from ipaddress import ip_address
 
 from kun_dns64.config.settings import Limits
-from kun_dns64.formats.cookies import reply_cookie
+from kun_dns64.formats.cookies import cookie_data
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import Limits as RenderLimits
 from kun_dns64.formats.render import render
 from kun_dns64.metrics import Metrics, rcode_name
-from kun_dns64.model.message import IPAddress, Query, Transport
+from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.ratelimit import RateLimiter, Verdict
 from kun_dns64.resolver import Resolver
+from kun_dns64.shortcut import Shortcut, address_of
 from kun_dns64.transport.port import Send
 
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
@@ -23,20 +22,17 @@ LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
 QR_TC, RD_BIT = 0x82, 0x01
 
 
-@lru_cache(maxsize=65536)
-def address_of(source: str) -> IPAddress:
-    return ip_address(source.partition("%")[0])
-
-
 class Front:
     """What all listeners of a worker share."""
 
     def __init__(self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
+        self.shortcut = Shortcut(resolver.rules, cookie_secrets)
         self._limits = RenderLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
         self.pending = 0
+        self._handled_hits = self._counted_quick = 0
         self._idle: asyncio.Event | None = None
 
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
@@ -47,6 +43,20 @@ class Front:
             self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
+        self.renew()
+
+    def renew(self) -> None:
+        """The rules or the secrets are others: finished replies made under the old ones are not given any more."""
+        self.shortcut.renew(self._resolver.rules, self._cookie_secrets)
+
+    def count_shortcuts(self) -> None:
+        """What `quick` answered: it counts nothing but hits by rule, and a hit there is a query by UDP."""
+        hits = self.shortcut.hits()
+        for rule, count in hits.items():
+            self._metrics.set_count("fast_replies", count, rule)
+        quick = sum(hits.values()) - self._handled_hits
+        self._metrics.count("queries", Transport.UDP.value, by=quick - self._counted_quick)
+        self._counted_quick = quick
 
     async def idle(self) -> None:
         """Returns when no query is under way."""
@@ -54,15 +64,25 @@ class Front:
         if self.pending:
             await self._idle.wait()
 
-    def quick(self, wire: bytes, source: str) -> bytes | None:
-        return None
+    def quick(self, wire: bytes, source: Source) -> bytes | None:
+        """The finished reply to a datagram, if there is one. Where clients are limited, `handle` counts them first."""
+        return None if self._limiter is not None else self.shortcut.udp(wire, source)
 
-    def handle(self, wire: bytes, source: str, transport: Transport, send: Send) -> None:
+    def handle_datagram(self, wire: bytes, source: Source, send: Send) -> None:
+        self.handle(wire, source, Transport.UDP, send)
+
+    def handle(self, wire: bytes, source: Source, transport: Transport, send: Send) -> None:
         self._metrics.count("queries", transport.value)
         if self._limiter is not None and transport is Transport.UDP:
             verdict = self._limiter.judge(source, time.monotonic())
             if verdict is not Verdict.ANSWER:
                 self._limited(wire, verdict, send)
+                return
+        if transport is not Transport.UDP or self._limiter is not None:
+            finished = self.shortcut.stream(wire, source, transport)
+            if finished is not None:
+                self._handled_hits += 1
+                send(finished)
                 return
         query = parse_query(wire, transport, address_of(source))
         if query is None:
@@ -73,13 +93,14 @@ class Front:
             send(query.wire)
         elif self._resolver.upstreams.is_own(wire):
             self._metrics.count("loops")
-            self._reply(query, LOOPED, send)
+            self._reply(query, LOOPED, source, send)
         else:
-            self._resolve(query, send)
+            self._resolve(wire, query, source, send)
 
-    def _resolve(self, query: Query, send: Send) -> None:
+    def _resolve(self, wire: bytes, query: Query, source: Source, send: Send) -> None:
         began = time.monotonic()
         self.pending += 1
+        rules = self._resolver.rules
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
             self.pending -= 1
@@ -90,15 +111,18 @@ class Front:
                 self._metrics.count("dropped", step.rule.value)
                 send(None)
             else:
-                self._reply(query, step, send)
+                packet = self._reply(query, step, source, send)
+                self.shortcut.remember(wire, packet, step, heard, source, query.transport, rules)
 
         self._resolver.resolve(query, decided)
 
-    def _reply(self, query: Query, reply: Reply, send: Send) -> None:
+    def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         self._metrics.count("replies", reply.rule.value, rcode_name(reply.rcode))
-        edns = query.edns
-        cookie = reply_cookie(query, self._cookie_secrets, int(time.time())) if edns and edns.options else b""
-        send(render(query, reply, self._limits, cookie))
+        data = cookie_data(query)
+        cookie = b"" if data is None else self.shortcut.cookie(data, source)
+        packet = render(query, reply, self._limits, cookie)
+        send(packet)
+        return packet
 
     def _limited(self, wire: bytes, verdict: Verdict, send: Send) -> None:
         if verdict is Verdict.DROP or len(wire) < 12 or wire[2] & 0x80:

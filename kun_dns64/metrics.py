@@ -17,7 +17,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "queries": ("Queries received.", ("transport",)),
     "replies": ("Replies by the rule that decided them.", ("rule", "rcode")),
     "dropped": ("Queries not answered, by the rule that said so.", ("rule",)),
-    "fast_replies": ("Replies sent again from the memory of finished answers.", ()),
+    "fast_replies": ("Replies sent again from the memory of finished answers, not in replies_total.", ("rule",)),
     "upstream_results": ("What upstreams said: an rcode, or the kind of failure.", ("upstream", "result")),
     "upstream_wrong_replies": ("Packets from upstream addresses that answer no question of ours.", ()),
     "upstream_case_fallbacks": ("Replies that changed the case of the name; asked again by TCP.", ()),
@@ -78,9 +78,9 @@ class Metrics:
         numbers = self.counters[name]
         numbers[labels] = numbers.get(labels, 0) + by
 
-    def set_count(self, name: str, value: float) -> None:
+    def set_count(self, name: str, value: float, *labels: str) -> None:
         """For what is counted elsewhere."""
-        self.counters[name][()] = value
+        self.counters[name][labels] = value
 
     def gauge(self, name: str, value: float, *labels: str) -> None:
         self.gauges[name][labels] = value

@@ -6,7 +6,9 @@ A real client then comes by TCP, where its address is proven; a forged one gets 
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, ip_address
+
+from kun_dns64.model.message import Source
 
 # Clients remembered; when there are more, those with a full allowance are forgotten.
 MOST_CLIENTS = 100_000
@@ -32,9 +34,9 @@ class RateLimiter:
 
     def __init__(self, rate_per_s: int) -> None:
         self._rate = rate_per_s
-        self._buckets: dict[str | int, _Bucket] = {}
+        self._buckets: dict[tuple[int, int], _Bucket] = {}
 
-    def judge(self, source: str, now: float) -> Verdict:
+    def judge(self, source: Source, now: float) -> Verdict:
         key = client_key(source)
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -56,7 +58,9 @@ class RateLimiter:
 
 
 @lru_cache(maxsize=65536)
-def client_key(source: str) -> str | int:
-    if ":" not in source:
-        return source
-    return int(IPv6Address(source.partition("%")[0])) >> (128 - NETWORK_BITS)
+def client_key(source: Source) -> tuple[int, int]:
+    """Version, and the bits that name the client."""
+    address = ip_address(source.partition("%")[0] if isinstance(source, str) else source)
+    if isinstance(address, IPv4Address):
+        return 4, int(address)
+    return 6, int(address) >> (128 - NETWORK_BITS)

@@ -71,6 +71,7 @@ class Server:
         rules = replace(self.settings.rules, pools_down=pools_down, generation=generation)
         self.settings = replace(self.settings, rules=rules)
         self.resolver.rules = rules
+        self.front.renew()
 
     async def explain(self, query: Query) -> Story:
         """The query answered as for its client, with everything heard on the way."""
@@ -143,6 +144,8 @@ class Server:
         """The numbers of now."""
         metrics, upstreams = self.metrics, self.resolver.upstreams
         observed = upstreams.observed
+        self.front.count_shortcuts()
+        metrics.gauge("memo_entries", len(self.front.shortcut))
         metrics.set_count("upstream_wrong_replies", observed.wrong_replies)
         metrics.set_count("upstream_case_fallbacks", observed.case_fallbacks)
         metrics.set_count("upstream_tcp_fallbacks", observed.tcp_fallbacks)

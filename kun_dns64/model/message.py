@@ -1,6 +1,8 @@
-"""DNS messages as values: what a client sent, what an upstream said."""
+"""DNS messages as values: what a client sent, what an upstream said.
 
-from dataclasses import dataclass
+What is made for every query is a named tuple, not a frozen dataclass: it takes a third of the time to make.
+"""
+
 from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -19,8 +21,7 @@ class Transport(StrEnum):
     TLS = "tls"
 
 
-@dataclass(frozen=True, slots=True)
-class Edns:
+class Edns(NamedTuple):
     """An OPT record (RFC 6891). `payload` in octets; `options` as (code, data) in the order received."""
 
     payload: int
@@ -29,8 +30,7 @@ class Edns:
     options: tuple[tuple[int, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """One question of one client. `source` is the peer of the socket; ECS is read from `edns` by policy."""
 
     id: int
@@ -48,10 +48,7 @@ class Query:
 
 
 class Record(NamedTuple):
-    """One resource record. `name` uncompressed wire format, `ttl` in seconds, `rdata` uncompressed wire format.
-
-    A tuple, not a dataclass: it is the one value made dozens of times per query, and costs a third of one.
-    """
+    """One resource record. `name` uncompressed wire format, `ttl` in seconds, `rdata` uncompressed wire format."""
 
     name: bytes
     rtype: int
@@ -75,16 +72,14 @@ class EdeCode(IntEnum):
     SYNTHESIZED = 29
 
 
-@dataclass(frozen=True, slots=True)
-class Ede:
+class Ede(NamedTuple):
     """An extended DNS error (RFC 8914)."""
 
     code: int
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An upstream's reply without its OPT record (its rcode bits and EDE are kept here)."""
 
     rcode: int

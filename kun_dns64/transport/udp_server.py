@@ -1,6 +1,8 @@
 """UDP listeners. A reply always leaves from the address the query was sent to (RFC 2181 section 4.1)."""
 
 import asyncio
+import importlib.util
+import os
 import socket
 from typing import Any, cast
 
@@ -13,6 +15,8 @@ MAX_DATAGRAM = 65535
 # Datagrams taken from a wildcard socket per turn of the loop, so that timers and other sockets get theirs.
 BURST = 64
 ANCILLARY = socket.CMSG_SPACE(32)
+# No compiler was there when the wheel was built, or KUN_PURE_PYTHON=1 asks for the plain listeners.
+IN_PYTHON_ONLY = importlib.util.find_spec("kun_dns64.transport.batch") is None or "KUN_PURE_PYTHON" in os.environ
 
 
 class UdpListener(asyncio.DatagramProtocol):
@@ -96,14 +100,34 @@ def _source_of(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, 
     return []
 
 
+class BatchListener:
+    """As the two above, many datagrams per system call (batch.pyx)."""
+
+    def __init__(self, front: Front, sock: socket.socket, *, wildcard: bool) -> None:
+        from kun_dns64.transport.batch import Batch
+
+        self._sock = sock
+        self._batch = Batch(sock.fileno(), wildcard, front)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._batch.drain)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._sock.fileno())
+        self._batch.close()
+        self._sock.close()
+
+
 class UdpServing:
-    """A UDP listener at work, of either kind."""
+    """A UDP listener at work: the compiled one where it was built."""
 
     def __init__(self, front: Front, endpoint: Endpoint, sock: socket.socket) -> None:
         self._front, self._wildcard, self._sock = front, endpoint.is_wildcard, sock
-        self._open: asyncio.DatagramTransport | WildcardUdpListener | None = None
+        self._open: asyncio.DatagramTransport | WildcardUdpListener | BatchListener | None = None
 
     async def start(self) -> None:
+        if not IN_PYTHON_ONLY:
+            self._open = BatchListener(self._front, self._sock, wildcard=self._wildcard)
+            return
         if self._wildcard:
             self._open = WildcardUdpListener(self._front, self._sock)
             return
