@@ -9,7 +9,7 @@ from . import wire
 from .case import BOTH, TCP, UDP, Case, Check, Expect, Step, a, aaaa, error, failed, nodata, real, synth
 from .client import Query
 from .names import Names
-from .script import Drop, Says
+from .script import Drop, InTurn, Says
 from .upstream import Seen
 
 COOKIE, ECS, PADDING, NSID, KEEPALIVE, UNKNOWN = 10, 8, 12, 3, 11, 100
@@ -17,8 +17,8 @@ CLIENT_COOKIE = bytes(range(1, 9))
 ECS_TEN = b"\0\1\x08\0\x0a"
 
 
-def many(count: int, ttl: int = 3600) -> Says:
-    return a(*(_address(i) for i in range(count)), ttl=ttl)
+def many(count: int, ttl: int = 3600, owner: str = "@") -> Says:
+    return a(*(_address(i) for i in range(count)), ttl=ttl, owner=owner)
 
 
 def _address(i: int) -> str:
@@ -72,6 +72,17 @@ def _one_per_type(seen: list[Seen]) -> str:
     return "" if len(seen) <= 2 else f"{len(seen)} queries"
 
 
+def _ecs_went_upstream(seen: list[Seen]) -> str:
+    codes = [[int(option.otype) for option in query.message.options] for query in seen]
+    return "" if codes and all(ECS in each for each in codes) else f"options {codes} went upstream"
+
+
+def _for_subnet(address: str, subnet: bytes) -> Says:
+    """An answer for this /24 only: its scope is as long as its source prefix."""
+    return Says((f"@ 3600 AAAA {address}",), options=((ECS, subnet[:3] + subnet[2:3] + subnet[4:]),))
+
+
+ECS_SEVEN, ECS_EIGHT = b"\0\1\x18\0\x0a\x07\x01", b"\0\1\x18\0\x0a\x08\x01"
 BADVERS = Expect((), "BADVERS", opt=True, check=options_are())
 FORMERR = Expect((), "FORMERR", question="any", asked={"*": 0})
 NO_ECHO = synth(".33").but(check=options_are())
@@ -126,6 +137,9 @@ CASES = [
     Case("c201", "rfc7873-5.2.4", "wrong-server-cookie", {"A": a(".33")}, Expect(None, ("NOERROR", "BADCOOKIE"), check=_server_cookie), Query(options=((COOKIE, CLIENT_COOKIE + bytes(16)),))),
     Case("c201a", "rfc7873-5.2.4", "long-wrong-server-cookie", {"A": a(".33")}, Expect(None, ("NOERROR", "BADCOOKIE"), check=_server_cookie), Query(options=((COOKIE, CLIENT_COOKIE + bytes(32)),))),
     Case("c202", "rfc7871-7.1", "ecs-is-stripped", {"A": a(".33")}, synth(".33").but(check=options_are(), seen=_no_options_towards_upstream), Query(options=((ECS, ECS_TEN),))),
+    Case("c202a", "rfc7871-7.1", "ecs-goes-upstream-when-configured", {"A": a(".33")}, synth(".33").but(seen=_ecs_went_upstream), Query(options=((ECS, ECS_TEN),)), "ecs-forwarded"),
+    Case("c202b", "rfc7871-7.3.1", "tailored-answers-stay-in-their-subnet", {"AAAA": InTurn((_for_subnet("2001:db8::7", ECS_SEVEN), _for_subnet("2001:db8::8", ECS_EIGHT)))},
+         Expect(("@ 3600 AAAA 2001:db8::7",)), Query(options=((ECS, ECS_SEVEN),)), "ecs-forwarded", then=(Step(Expect(("@ 3600 AAAA 2001:db8::8",)), Query(options=((ECS, ECS_EIGHT),))),)),
     Case("c203", "rfc8914-2", "no-ede-without-opt", {"AAAA": Drop(), "A": Drop()}, failed("SERVFAIL").but(opt=False, no_ede=True), Query(edns=None), over=BOTH, slow=True),
     Case("c204", "rfc8914-2", "synthesised-says-so", {"A": a(".33")}, synth(".33").but(ede=(29,))),
     Case("c204a", "rfc8914-2", "synthesised-says-so-from-cache", {"A": a(".33")}, synth(".33"), then=(Step(synth(".33").but(ede=(29,))),)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dns.message
 
-from .case import BOTH, TCP, UDP, Case, Expect, Step, a, aaaa, nodata, real, synth
+from .case import BOTH, TCP, UDP, Case, Check, Expect, Step, a, aaaa, nodata, real, synth
 from .cases_edns import made, many
 from .client import Query
 from .names import Names
@@ -24,6 +24,14 @@ def _whole_records_only(reply: dns.message.Message, wire: bytes, names: Names) -
     return "" if all(text.startswith("2002:c633:6440::14") for text in wanted) else f"answer {wanted}"
 
 
+def _has_aaaa(count: int) -> Check:
+    return lambda reply, wire, names: (
+        "" if sum(rrset.rdtype == 28 for rrset in reply.answer) == count else "AAAA missing"
+    )
+
+
+NS, NS_ADDRESS, CNAME = ("t.example. 60 NS ns.t.example.",), ("ns.t.example. 60 A 192.0.2.53",), "@ 60 CNAME x.@"
+BIG_TXT = tuple(f"@ 60 TXT {letter * 200}" for letter in "abcdefghij")
 TRUNCATED = Expect(None, tc=True, check=_whole_records_only)
 
 CASES = [
@@ -39,7 +47,12 @@ CASES = [
     Case("c227a", "rfc6891-6.2.4", "43-do-not", {"A": many(43)}, TRUNCATED, over=UDP),
     Case("c227b", "rfc6891-6.2.4", "a-of-74-fit-1232", {"A": many(74)}, real(*many(74).answer), Query(rdtype="A"), over=UDP),
     Case("c227c", "rfc6891-6.2.4", "a-of-75-do-not", {"A": many(75)}, Expect(None, tc=True), Query(rdtype="A"), over=UDP),
-    Case("c228", "rfc2181-9", "authority-may-go-before-data-is-truncated", {"A": Says(many(17).answer, authority=("t.example. 60 NS ns.t.example.",))}, Expect(None, check=lambda reply, wire, names: ""), Query(), over=UDP),
+    Case("c228", "rfc2181-9", "authority-and-additional-go-before-data", {"A": Says(many(42).answer, authority=NS, additional=NS_ADDRESS)}, made(42), over=UDP),
+    Case("c228a", "rfc2181-9", "authority-and-additional-stay-where-they-fit", {"A": Says(many(36).answer, authority=NS, additional=NS_ADDRESS)}, made(36).but(authority=NS, additional=NS_ADDRESS), over=UDP),
+    Case("c228b", "rfc2181-9", "large-txt-by-udp", {"TXT": Says(BIG_TXT)}, Expect(None, tc=True), Query(rdtype="TXT"), over=UDP),
+    Case("c228c", "rfc7766-5", "large-txt-by-tcp", {"TXT": Says(BIG_TXT)}, real(*BIG_TXT), Query(rdtype="TXT"), over=TCP),
+    Case("c228d", "rfc2181-9", "large-denial-by-udp", {"TXT": nodata()}, Expect(()), Query(rdtype="TXT", edns=None), over=UDP),
+    Case("c228e", "rfc6147-5.4", "chain-and-data-that-just-fit", {"AAAA": nodata(answer=(CNAME,)), "A": Says((CNAME, *many(41, owner="x.@").answer))}, Expect(None, check=_has_aaaa(41)), over=UDP),
     Case("c230", "rfc7766-5", "a-truncated-then-tcp", {"A": ByTransport(TC_EMPTY, many(60))}, made(60), over=TCP),
     Case("c230a", "rfc7766-5", "a-truncated-then-tcp-small", {"A": ByTransport(Says(("@ 3600 A 192.0.2.66",), tc=True), a(".33"))}, synth(".33")),
     Case("c231", "rfc7766-5", "aaaa-truncated-then-tcp", {"AAAA": ByTransport(TC_EMPTY, aaaa("2001:db8::1")), "A": a(".33")}, real("@ 3600 AAAA 2001:db8::1").but(asked={"A": 0})),

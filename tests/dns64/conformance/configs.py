@@ -81,6 +81,7 @@ CONFIGS: dict[str, Config] = {
     "cookies-a": plain(server={"cookie_secret_file": "SECRET_FILE"}),
     "cookies-b": plain(server={"cookie_secret_file": "SECRET_FILE"}),
     "wildcard": {"hosts": ["0.0.0.0", "[::]"]} | PLAIN,
+    "ecs-forwarded": plain(upstream={"client_subnet": True}, server={"trust_ecs_from": ["127.0.0.0/8", "::1/128"]}),
     "closed": plain(server={"allow_clients": ["127.0.0.1/32", "::1/128"]}),
     "zones": plain(
         zone=[

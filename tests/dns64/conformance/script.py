@@ -179,10 +179,7 @@ def forge(fault: str, wire: bytes) -> bytes:
                 end += octets[end] + 1
             octets[end + (2 if fault == "wrong-type" else 4)] ^= 0x01
         case "no-question":
-            end = 12
-            while octets[end]:
-                end += octets[end] + 1
-            # owner names point into the question, so an attacker without it would have to spell them out: send none
+            # the owner names point into the question, so nothing can follow it
             octets = octets[:4] + bytes(8)
         case "garbage":
             octets = octets[:2] + bytearray(b"\xff" * 40)

@@ -26,7 +26,7 @@ def _addresses(server: Server, names: Names, query: Query = Query()) -> list[str
     return [str(rrset[0]) for rrset in reply.answer]
 
 
-def _until(wanted: Callable[[], bool], seconds: float = 8) -> bool:
+def _until(wanted: Callable[[], bool], seconds: float = 20) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if wanted():

@@ -88,7 +88,7 @@ def _ttl(server: Server, names: Names) -> int:
     return reply.answer[0].ttl if [str(rrset[0]) for rrset in reply.answer] == [P33] else -1
 
 
-def _until(wanted: Callable[[], bool], seconds: float = 6) -> bool:
+def _until(wanted: Callable[[], bool], seconds: float = 15) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if wanted():
