@@ -4,8 +4,8 @@ Two packets with one key get replies that differ in id, case of the question and
 one can be made into the reply to the other. What is not sure to be so has no key.
 """
 
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, read_options
 from kun_dns64.formats.wire import WireError
@@ -19,8 +19,7 @@ COOKIE_REPLY_OCTETS = 24
 _RR = Struct("!HHIH")
 
 
-@dataclass(frozen=True, slots=True)
-class MemoKey:
+class MemoKey(NamedTuple):
     """`name_end`: where the part of the name whose case is free ends. `cookie`, `subnet`: option data, b"" for none."""
 
     key: bytes

@@ -1,11 +1,15 @@
 """What is asked: a name, a type, a class."""
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class RRType(IntEnum):
-    """The types this server decides about; every other type number passes through untouched (RFC 3597)."""
+    """The types this server decides about; every other type number passes through untouched (RFC 3597).
+
+    Reading a member off an enum costs 0.1 microseconds in CPython 3.11, so what runs for every query binds the ones it
+    needs once, at the top of its file.
+    """
 
     A = 1
     NS = 2
@@ -46,8 +50,7 @@ class Rcode(IntEnum):
 CLASS_IN = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """`name` is in uncompressed wire format, in the case it was asked; `qtype` and `qclass` are numbers."""
 
     name: bytes

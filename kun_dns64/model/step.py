@@ -4,8 +4,8 @@
 by looking in the cache, then upstream, and calls again with one `Heard` more per question asked.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from kun_dns64.model.message import Ede, Record, Response
 from kun_dns64.model.question import Question
@@ -23,15 +23,13 @@ class FailureKind(StrEnum):
     NOT_CACHED = "not-cached"
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamFailure:
+class UpstreamFailure(NamedTuple):
     kind: FailureKind
     detail: str = ""
     cached: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AskedFlags:
+class AskedFlags(NamedTuple):
     """How a question is put upstream. Part of the cache key: CD=1 data never serves CD=0.
 
     `subnet`: the data of an EDNS client subnet option to send along (RFC 7871); b"": none.
@@ -42,8 +40,7 @@ class AskedFlags:
     subnet: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """The outcome of one question. TTLs in `outcome` are already aged to the moment of `next_step`'s `now`.
 
     `stale`: the data had expired and is served under RFC 8767. `rtt_s`: seconds the upstream took; 0 from the cache.
@@ -62,8 +59,7 @@ class Heard:
     tick: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Put the question, and call again. `group` names the upstreams ("" is `[upstream]`).
 
     `meanwhile`: a question that may be put too, `stagger_ms` later, while the first is still open (RFC 6147 5.1.8); the
@@ -117,16 +113,14 @@ class Rule(StrEnum):
     COOKIE_ONLY = "cookie-only"
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """One line of an explanation: what was looked at, what followed, and the section that says so."""
 
     text: str
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The decided answer. Everything but id, transport limits and EDNS transport options, which the renderer adds.
 
     `stale`: some of it had expired (RFC 8767). `shadow`: what shadow mode would have answered instead. `steady_s`: for
@@ -146,15 +140,13 @@ class Reply:
     steady_s: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(NamedTuple):
     """Say nothing (a reply must not be answered, RFC 1035 section 4.1.1; rate limits)."""
 
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(NamedTuple):
     """A packet that is not a question we can take. `wire` is the finished error reply (RFC 1035 section 4.1.1)."""
 
     rcode: int

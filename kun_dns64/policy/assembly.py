@@ -1,7 +1,5 @@
 """Replies to an AAAA question that take from both halves (RFC 6147 sections 5.1.5, 5.3.2 and 5.4)."""
 
-from dataclasses import replace
-
 from kun_dns64.model.message import Ede, EdeCode, Response
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import Heard, Reply, Rule
@@ -49,7 +47,7 @@ def _both_secure(halves: Halves, used: tuple[Heard, ...]) -> bool:
 def shadowed(case: Situation, aaaa: Half, decided: Reply) -> Reply:
     """Shadow mode: the plain answer to the AAAA question, with what would have been said beside it."""
     plain = forwarded(case, aaaa.heard, aaaa.finding, decided.rule)
-    return replace(plain, shadow=decided.answer)
+    return plain._replace(shadow=decided.answer)
 
 
 def denied(case: Situation, halves: Halves, aaaa: Half, rule: Rule, ede: Ede | None = None) -> Reply:

@@ -1,6 +1,6 @@
 """Following CNAME and DNAME from the question's name to its data (RFC 1034 section 3.6.2, RFC 6672)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kun_dns64.model.message import Record
 from kun_dns64.model.question import Question, RRType
@@ -11,8 +11,7 @@ ALIASES = frozenset((RRType.CNAME, RRType.DNAME))
 NOT_FOLLOWED = frozenset((RRType.CNAME, RRType.DNAME, RRType.ANY, RRType.RRSIG))
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """`links`: the aliases in order. `end`: the name where the data is, lower-case. `broken`: a loop, or too long."""
 
     links: tuple[Record, ...]

@@ -1,7 +1,7 @@
 """What a reply says about the data asked for: there is some, there is none, or it is no answer at all."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from kun_dns64.model.message import Record, Response
 from kun_dns64.model.question import Question, Rcode, RRType
@@ -17,8 +17,7 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """`data`: the records of the asked type at the end of the chain, each once. `response` None: none to use."""
 
     kind: Kind

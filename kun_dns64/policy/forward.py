@@ -1,7 +1,5 @@
 """Replies made of one upstream answer as it is, and replies that say it could not be had."""
 
-from dataclasses import replace
-
 from kun_dns64.model.message import Ede, EdeCode, Record, Response
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, UpstreamFailure
@@ -48,7 +46,7 @@ def finish(used: tuple[Heard, ...], reply: Reply) -> Reply:
     if not any(heard.stale for heard in used):
         return reply
     code = EdeCode.STALE_NXDOMAIN if reply.rcode == Rcode.NXDOMAIN else EdeCode.STALE_ANSWER
-    return replace(reply, ede=(*reply.ede, Ede(code)), stale=True)
+    return reply._replace(ede=(*reply.ede, Ede(code)), stale=True)
 
 
 def failed(heard: Heard, finding: Finding, rule: Rule) -> Reply:

@@ -1,6 +1,5 @@
 """How long answers live (RFC 6147 section 5.1.7, RFC 2308 sections 3 and 5, RFC 2181 section 5.2, RFC 8767)."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from kun_dns64.model.message import Record, Response
@@ -81,7 +80,7 @@ def arrived(question: Question, response: Response, max_ttl_s: int) -> Response:
         )
     if answer is response.answer and authority is response.authority and additional is response.additional:
         return response
-    return replace(response, answer=answer, authority=authority, additional=additional)
+    return response._replace(answer=answer, authority=authority, additional=additional)
 
 
 def at_most(records: tuple[Record, ...], ttl: int) -> tuple[Record, ...]:
@@ -93,8 +92,7 @@ def at_most(records: tuple[Record, ...], ttl: int) -> tuple[Record, ...]:
 
 def of_stale(response: Response, ttl: int) -> Response:
     """Data past its time, with the one lifetime it may still have (RFC 8767 section 4)."""
-    return replace(
-        response,
+    return response._replace(
         answer=with_ttl(response.answer, ttl),
         authority=with_ttl(response.authority, ttl),
         additional=with_ttl(response.additional, ttl),
@@ -107,6 +105,6 @@ def current(heard: Heard, rules: Rules) -> Heard:
     if not isinstance(outcome, Response) or (heard.cached and not heard.stale):
         return heard
     if heard.stale:
-        return replace(heard, outcome=of_stale(outcome, rules.stale_ttl_s))
+        return heard._replace(outcome=of_stale(outcome, rules.stale_ttl_s))
     begun = arrived(heard.question, outcome, rules.max_ttl_s)
-    return heard if begun is outcome else replace(heard, outcome=begun)
+    return heard if begun is outcome else heard._replace(outcome=begun)

@@ -1,7 +1,6 @@
 """The one decision: given a query and what has been heard so far, ask something, reply, or say nothing."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from kun_dns64.model.message import Ede, EdeCode, Query
 from kun_dns64.model.question import CLASS_IN, Rcode, RRType
@@ -59,4 +58,4 @@ def _plain(case: Situation, heard: tuple[Heard, ...]) -> Step:
 def _filtered_a(case: Situation) -> Reply:
     """NODATA for A, so that IPv6-only clients do not wait for IPv4. The SOA lets caches keep it for a while."""
     reply = local.nodata(case.query.question.name, case.rules, Rule.FILTERED_A)
-    return replace(reply, aa=False, ede=(Ede(EdeCode.FILTERED, Rule.FILTERED_A.value),))
+    return reply._replace(aa=False, ede=(Ede(EdeCode.FILTERED, Rule.FILTERED_A.value),))

@@ -1,6 +1,6 @@
 """Everything the rules say about one query, looked up once."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kun_dns64.formats.ecs import write_subnet
 from kun_dns64.model.message import Query
@@ -13,8 +13,7 @@ from kun_dns64.policy.pool import exit_for
 from kun_dns64.policy.prepared import Prepared
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     query: Query
     name: bytes
     prepared: Prepared

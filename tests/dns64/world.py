@@ -166,7 +166,7 @@ def run(asking: Query, upstream: dict[str, Outcome | Heard], under: Rules = RULE
             outcome = Heard(step.question, outcome)
         result.asked.append(asked)
         result.asks.append(step)
-        result.heard.append(replace(outcome, question=step.question))
+        result.heard.append(outcome._replace(question=step.question))
 
 
 def key(question: Question) -> str:

@@ -7,7 +7,6 @@ have to ask for what the memo answered.
 # ruff: noqa: E501 - a row stays on one line
 
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import dns.flags
@@ -133,7 +132,7 @@ class Server:
         if ask.cached_only:
             return Heard(ask.question, lost(FailureKind.NOT_CACHED))
         self.asked += 1
-        lower = replace(ask.question, name=ask.question.name.lower())
+        lower = ask.question._replace(name=ask.question.name.lower())
         return self.cache.settle(ask.question, ask.flags, ask.group, UPSTREAM.get(key(lower), nodata()), now)
 
     def compare(self, wire: bytes, source: IPAddress, transport: Transport, now: float) -> bool:
