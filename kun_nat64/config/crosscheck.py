@@ -1,5 +1,6 @@
 """What several keys say together. Works with whatever sections are readable, so that one run tells all."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -81,7 +82,7 @@ def _mss(parts: Parts) -> Iterator[Fault]:
 def _pool4(parts: Parts) -> Iterator[Fault]:
     if parts.nat64 is None:
         return
-    seen: list[tuple[int, PoolEntry]] = []
+    earlier: defaultdict[IPv4Address, list[tuple[int, PoolEntry]]] = defaultdict(list)
     for index, entry in _entries(parts.nat64.pool4):
         where = f"nat64.pool4[{index}]"
         if parts.gateway and entry.address == parts.gateway.vip:
@@ -89,10 +90,10 @@ def _pool4(parts: Parts) -> Iterator[Fault]:
             yield Fault(f"{where}.address", _quoted(entry.address), wanted)
         if _unusable(entry.address):
             yield Fault(f"{where}.address", _quoted(entry.address), "is not an address that packets can come back to")
-        for other, before in seen:
+        for other, before in earlier[entry.address]:
             if _overlap(entry, before):
                 yield Fault(f"{where}.ports", _quoted(entry.ports), f"overlaps nat64.pool4[{other}]")
-        seen.append((index, entry))
+        earlier[entry.address].append((index, entry))
 
 
 def _unusable(address: IPv4Address) -> bool:
@@ -100,7 +101,7 @@ def _unusable(address: IPv4Address) -> bool:
 
 
 def _overlap(one: PoolEntry, other: PoolEntry) -> bool:
-    shared = one.address == other.address and set(one.protocols) & set(other.protocols)
+    shared = set(one.protocols) & set(other.protocols)
     return bool(shared) and one.ports.first <= other.ports.last and other.ports.first <= one.ports.last
 
 

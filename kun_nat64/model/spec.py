@@ -162,3 +162,7 @@ class AgentSpec:
     admin: AdminSpec
     log: LogSpec
     source: str = field(default="", compare=False)
+
+    def __hash__(self) -> int:
+        """Cheap, because what follows from a spec is remembered by it, and a spec may have thousands of addresses."""
+        return hash((self.gateway.name, self.gateway.vip, len(self.nat64.pool4)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv4Network
 
 from kun_nat64.model.announcement import Announcement
@@ -32,6 +33,12 @@ FALLBACK_TUNNEL = "sit0"
 
 def desired(spec: AgentSpec, announcement: Announcement) -> Facts:
     """Everything that should be there; the paths only if the announcement wants them."""
+    return _standing(spec).union(_paths(spec.bgp, announcement))
+
+
+@lru_cache(maxsize=4)
+def _standing(spec: AgentSpec) -> Facts:
+    """What does not depend on the announcement."""
     return frozenset(
         (
             *_host(spec.gateway),
@@ -39,7 +46,6 @@ def desired(spec: AgentSpec, announcement: Announcement) -> Facts:
             *rules(spec),
             *_jool(spec.nat64, spec.gateway),
             *probe_path(spec),
-            *_paths(spec.bgp, announcement),
         )
     )
 
@@ -77,9 +83,10 @@ def _paths(bgp: BgpSpec, announcement: Announcement) -> Iterator[Fact]:
         yield BgpPath(prefix, bgp.next_hop, announcement.med, communities)
 
 
+@lru_cache(maxsize=4)
 def scope(spec: AgentSpec) -> Scope:
     """What to look for: names that carry no mark of ours, and the links we depend on."""
-    wanted = desired(spec, Announcement(wanted=False, med=0))
+    wanted = _standing(spec)
     return Scope(
         instance=spec.nat64.instance,
         globals=frozenset(fact.name for fact in wanted if isinstance(fact, JoolGlobal)),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from kun_nat64.model.area import Key
-from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, LinkState, Pool4, Sysctl, Veth
+from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, LinkState, Netns, Pool4, Sysctl, Tunnel, Veth
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Action, Change, Plan
 from kun_nat64.model.traffic import Traffic
@@ -15,6 +15,8 @@ from kun_nat64.policy.portranges import without
 Setting = Sysctl | LinkState | JoolGlobal
 # What cannot be changed while it lives: a change takes it away, with all that is in it, and makes it anew.
 Rigid = JoolInstance | Veth
+# What others can be inside of, and disappear with.
+Container = JoolInstance | Veth | Tunnel | Netns
 
 
 def plan(desired: Facts, observed: Observation, traffic: Traffic | None = None) -> Plan:
@@ -26,25 +28,27 @@ def plan(desired: Facts, observed: Observation, traffic: Traffic | None = None) 
 
 
 def difference(desired: Facts, observed: Facts) -> tuple[Change, ...]:
-    """Changes in no particular order. Equal sets give none."""
+    """Changes in no particular order. Equal sets give none, and what both have is not looked at twice."""
     if desired == observed:
         return ()
-    wanted, found = _by_key(desired), _by_key(observed)
-    gone = _gone(wanted, found)
-    standing = {key: fact for key, fact in found.items() if not _is_inside(fact, gone, found)}
-    return (*_additions(wanted, found, standing), *_removals(wanted, standing), *_port_changes(wanted, standing))
+    if gone := _gone(_by_key(desired - observed), _by_key(observed - desired)):
+        every = _by_key(observed)
+        observed = frozenset(fact for fact in observed if not _is_inside(fact, gone, every))
+    missing, surplus = desired - observed, observed - desired
+    wanted, found = _by_key(missing), _by_key(surplus)
+    return (*_additions(wanted, found), *_removals(wanted, found), *_port_changes(missing, surplus))
 
 
 def _by_key(facts: Facts) -> dict[Key, Fact]:
-    return {fact.key: fact for fact in facts}
+    """Entries of pool4 are no objects with an identity (portranges.py)."""
+    return {fact.key: fact for fact in facts if not isinstance(fact, Pool4)}
 
 
 def _gone(wanted: dict[Key, Fact], found: dict[Key, Fact]) -> set[Key]:
     """Objects that do not survive, whose contents need not be removed one by one, and must be made anew."""
     gone: set[Key] = set()
     for key, fact in found.items():
-        after = wanted.get(key)
-        if (after is None and not isinstance(fact, Setting)) or (isinstance(fact, Rigid) and after != fact):
+        if isinstance(fact, Container) and (key not in wanted or isinstance(fact, Rigid)):
             gone |= _ends(fact)
     return gone
 
@@ -69,27 +73,24 @@ def _namespace_of(container: Key) -> Key | None:
     return ("netns", container[1]) if container[0] == "link" and container[1] else None
 
 
-def _additions(wanted: dict[Key, Fact], found: dict[Key, Fact], standing: dict[Key, Fact]) -> Iterator[Change]:
+def _additions(wanted: dict[Key, Fact], found: dict[Key, Fact]) -> Iterator[Change]:
     for key, fact in wanted.items():
-        before = standing.get(key)
-        if before == fact or isinstance(fact, Pool4):
-            continue
-        if before is None:
-            yield Change(Action.ADD, fact)
+        if key in found:
+            yield Change(Action.REPLACE, fact, found[key])
         else:
-            yield Change(Action.REPLACE, fact, before)
+            yield Change(Action.ADD, fact)
 
 
-def _removals(wanted: dict[Key, Fact], standing: dict[Key, Fact]) -> Iterator[Change]:
-    for key, fact in standing.items():
-        if key not in wanted and not isinstance(fact, Setting | Pool4):
+def _removals(wanted: dict[Key, Fact], found: dict[Key, Fact]) -> Iterator[Change]:
+    for key, fact in found.items():
+        if key not in wanted and not isinstance(fact, Setting):
             yield Change(Action.REMOVE, fact)
 
 
-def _port_changes(wanted: dict[Key, Fact], standing: dict[Key, Fact]) -> Iterator[Change]:
-    desired, observed = _pool4(wanted.values()), _pool4(standing.values())
-    yield from (Change(Action.ADD, entry) for entry in without(desired, observed))
-    yield from (Change(Action.REMOVE, entry) for entry in without(observed, desired))
+def _port_changes(missing: Facts, surplus: Facts) -> Iterator[Change]:
+    wanted, found = _pool4(missing), _pool4(surplus)
+    yield from (Change(Action.ADD, entry) for entry in without(wanted, found))
+    yield from (Change(Action.REMOVE, entry) for entry in without(found, wanted))
 
 
 def _pool4(facts: Iterable[Fact]) -> list[Pool4]:

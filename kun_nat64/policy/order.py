@@ -43,6 +43,7 @@ MAKING: tuple[type[Fact], ...] = (
     JoolGlobal,
     Pool4,
 )
+RANK = {kind: rank for rank, kind in enumerate(MAKING)}
 FIRST, MAKE, BREAK, LAST = range(4)
 # One command does several changes of these at once, and all of them or none.
 IN_ONE_COMMAND = frozenset({Area.JOOL, Area.RULES})
@@ -53,10 +54,17 @@ def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=_place))
 
 
-def _place(change: Change) -> tuple[int, int, str]:
+def _place(change: Change) -> tuple[int, int, tuple[str | int, ...]]:
     phase = _phase(change)
-    rank = 0 if isinstance(change.fact, BgpPath) else MAKING.index(type(change.fact))
-    return phase, -rank if phase == BREAK else rank, str(change.fact)
+    rank = 0 if isinstance(change.fact, BgpPath) else RANK[type(change.fact)]
+    return phase, -rank if phase == BREAK else rank, _name(change.fact)
+
+
+def _name(fact: Fact) -> tuple[str | int, ...]:
+    """Compared only between facts of one kind. There may be thousands of entries of pool4: they get no text."""
+    if isinstance(fact, Pool4):
+        return fact.instance, fact.protocol.value, int(fact.address), fact.first_port
+    return (str(fact),)
 
 
 def _phase(change: Change) -> int:

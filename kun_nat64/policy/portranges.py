@@ -1,12 +1,13 @@
 """Ports of pool4 as sets: Jool joins neighbouring ranges and splits them, so single entries have no identity."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
 
 from kun_nat64.model.facts import Pool4, Protocol
 
-Owner = tuple[str, Protocol, IPv4Address]
+# The address as a number: the hash of an IPv4Address costs more than all the rest.
+Owner = tuple[str, Protocol, int]
 Ranges = list[tuple[int, int]]
 
 
@@ -15,22 +16,25 @@ def merged(entries: Iterable[Pool4]) -> frozenset[Pool4]:
     return frozenset(_entries((owner, _join(ranges)) for owner, ranges in _by_owner(entries).items()))
 
 
-def without(entries: Iterable[Pool4], taken: Iterable[Pool4]) -> frozenset[Pool4]:
+def without(entries: Sequence[Pool4], taken: Sequence[Pool4]) -> Sequence[Pool4]:
     """Ports of `entries` that are not in `taken`."""
+    if not entries or not taken:
+        return entries
     gone = {owner: _join(ranges) for owner, ranges in _by_owner(taken).items()}
     rest = ((owner, _minus(_join(ranges), gone.get(owner, []))) for owner, ranges in _by_owner(entries).items())
-    return frozenset(_entries(rest))
+    return tuple(_entries(rest))
 
 
 def _by_owner(entries: Iterable[Pool4]) -> dict[Owner, Ranges]:
     found: dict[Owner, Ranges] = defaultdict(list)
     for entry in entries:
-        found[entry.instance, entry.protocol, entry.address].append((entry.first_port, entry.last_port))
+        found[entry.instance, entry.protocol, int(entry.address)].append((entry.first_port, entry.last_port))
     return found
 
 
 def _entries(ranges_of: Iterable[tuple[Owner, Ranges]]) -> Iterator[Pool4]:
-    for (instance, protocol, address), ranges in ranges_of:
+    for (instance, protocol, number), ranges in ranges_of:
+        address = IPv4Address(number)
         yield from (Pool4(instance, protocol, address, first, last) for first, last in ranges)
 
 

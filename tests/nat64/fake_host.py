@@ -61,7 +61,7 @@ def _container_exists(fact: Fact, held: dict[Key, Fact]) -> bool:
 def _after_ports(action: Action, entry: Pool4, facts: Facts) -> Facts:
     ports = frozenset(fact for fact in facts if isinstance(fact, Pool4))
     assert ("jool", entry.instance) in {fact.key for fact in facts}, f"no instance for {entry}"
-    kept = merged([*ports, entry]) if action is Action.ADD else without(ports, [entry])
+    kept = merged([*ports, entry]) if action is Action.ADD else frozenset(without(tuple(ports), [entry]))
     return (facts - ports) | kept
 
 

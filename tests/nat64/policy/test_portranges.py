@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from ipaddress import IPv4Address
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ def entries(spans: list[tuple[int, int]]) -> list[Pool4]:
     return [Pool4("kun", Protocol.TCP, ADDRESS, first, first + length) for first, length in spans]
 
 
-def ports(found: frozenset[Pool4] | list[Pool4]) -> set[int]:
+def ports(found: Iterable[Pool4]) -> set[int]:
     return {port for entry in found for port in range(entry.first_port, entry.last_port + 1)}
 
 
@@ -37,4 +38,4 @@ def test_ranges_of_another_address_or_protocol_do_not_touch() -> None:
     udp = Pool4("kun", Protocol.UDP, ADDRESS, 1, 9)
     other = Pool4("kun", Protocol.TCP, IPv4Address("192.0.2.12"), 10, 19)
     assert merged([tcp, udp, other]) == {tcp, udp, other}
-    assert without([tcp], [udp, other]) == {tcp}
+    assert list(without([tcp], [udp, other])) == [tcp]
