@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -38,10 +39,17 @@ def environment() -> Mapping[str, str]:
 
 
 class ProcessRunner:
-    """The real one. The child has a process group of its own, which ends with it when the deadline passes."""
+    """The real one. The child has a process group of its own, which ends with it when the deadline passes.
+
+    `children`: process ids of the last ones, for those who see processes start and have to know ours.
+    """
+
+    def __init__(self) -> None:
+        self.children: deque[int] = deque(maxlen=64)
 
     async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome:
         process = await _started(argv)
+        self.children.append(process.pid)
         try:
             async with asyncio.timeout(deadline_s):
                 stdout, stderr = await _heard(process, stdin.encode())

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
+from kun_nat64.drivers.execwatch import ExecWatch
 from kun_nat64.drivers.jool import JoolDriver
 from kun_nat64.drivers.kernel import KernelDriver
 from kun_nat64.drivers.links import LinksDriver, LinksSeen
@@ -23,8 +24,11 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
 
-# A whole look now and then, for what no notice tells of (changes inside the probe's namespace).
-WHOLE_LOOK_S = 10.0
+# A whole look now and then, for what no notice tells of (changes inside the probe's namespace, or by other tools).
+WHOLE_LOOK_S = 30.0
+JOOL_LOOK_S = 15.0
+# A `jool` that has just been started has not done its work yet.
+JOOL_DOUBT_S = 3.0
 NOTHING = LinksSeen(frozenset(), (), ())
 Found = TypeVar("Found")
 
@@ -35,7 +39,8 @@ class Machine:
     def __init__(
         self, spec: AgentSpec, runner: Runner | None = None, notice: Callable[[Area], None] | None = None
     ) -> None:
-        runner = runner or ProcessRunner()
+        processes = ProcessRunner()
+        runner = runner or processes
         self._prefixes = tuple(map(str, spec.bgp.prefixes))
         self._api = spec.bgp.api
         self._kernel, self._links = KernelDriver(runner), LinksDriver(runner)
@@ -44,17 +49,27 @@ class Machine:
         self._notices, self._notice = Notices(self._noticed), notice
         self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
         self._rules_memo = Memo[Facts](WHOLE_LOOK_S)
+        self._jool_memo = Memo[Facts](JOOL_LOOK_S)
+        self._jool_watch = ExecWatch("jool", processes.children, self._jool_runs)
         self._paths_memo = Memo[tuple[Facts, tuple[Neighbour, ...]]](spec.bgp.observe_s)
         self._memos: dict[Area, Memo[Any]] = {
             Area.LINKS: self._links_memo,
             Area.RULES: self._rules_memo,
+            Area.JOOL: self._jool_memo,
             Area.BGP: self._paths_memo,
         }
         self._pulse: Pulse = frozenset()
+        self._modules: Facts = frozenset()
 
     def listen(self) -> None:
         """Subscribes to the kernel's notices, until `close`. Without it every look is a whole one."""
         self._notices.start()
+        self._jool_watch.start()
+
+    def _jool_runs(self) -> None:
+        self._jool_memo.doubt(time.monotonic() + JOOL_DOUBT_S)
+        if self._notice is not None:
+            self._notice(Area.JOOL)
 
     def _noticed(self, area: Area) -> None:
         self._forget(area)
@@ -65,13 +80,19 @@ class Machine:
         now = time.monotonic()
         self._forget_what_may_have_moved(fresh=fresh)
         failures: dict[Area, DriverError] = {}
-        jool = asyncio.create_task(_try(failures, Area.JOOL, self._jool.observe(scope.instance, scope.globals)))
+        modules = self._kernel.observe_modules(scope.modules)
+        if modules != self._modules:
+            self._jool_memo.forget()
+        self._modules = modules
+        jool = asyncio.create_task(
+            _try(failures, Area.JOOL, self._jool_memo.get(now, lambda: self._look_at_jool(scope)))
+        )
         rules = asyncio.create_task(_try(failures, Area.RULES, self._rules_memo.get(now, self._rules.observe)))
         links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._links.observe(scope)))
         links = links or NOTHING
         wider = widened(scope, links.facts)
         bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
-        facts = links.facts | self._settings(scope, failures) | (bgp[0] if bgp else frozenset())
+        facts = links.facts | modules | self._sysctls(scope, failures) | (bgp[0] if bgp else frozenset())
         facts |= (await jool or frozenset()) | (await rules or frozenset())
         return Observation(facts, links.foreign, links.reports, bgp[1] if bgp else (), failures)
 
@@ -79,6 +100,8 @@ class Machine:
         beat = pulse(self._api)
         if fresh or beat != self._pulse:
             self._paths_memo.forget()
+        if fresh or not self._jool_watch.works:
+            self._jool_memo.forget()
         if fresh or not self._notices.covers(Area.LINKS):
             self._links_memo.forget()
         if fresh or not (self._notices.covers(Area.RULES) and self._rules.tells_changes):
@@ -89,13 +112,15 @@ class Machine:
         paths = await self._speaker.observe_paths(scope.prefixes)
         return paths, await self._speaker.observe_neighbours()
 
-    def _settings(self, scope: Scope, failures: dict[Area, DriverError]) -> Facts:
-        facts = self._kernel.observe_modules(scope.modules)
+    async def _look_at_jool(self, scope: Scope) -> Facts:
+        return await self._jool.observe(scope.instance, scope.globals)
+
+    def _sysctls(self, scope: Scope, failures: dict[Area, DriverError]) -> Facts:
         try:
-            return facts | self._kernel.observe_sysctls(scope.sysctls)
+            return self._kernel.observe_sysctls(scope.sysctls)
         except DriverError as error:
             failures[Area.SYSCTLS] = error
-            return facts
+            return frozenset()
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """One batch: changes of one area. What was known of it is forgotten, however it ends."""
@@ -137,6 +162,7 @@ class Machine:
 
     def close(self) -> None:
         self._notices.close()
+        self._jool_watch.close()
         self._links.close()
         self._speaker.close()
 

@@ -14,14 +14,20 @@ class Memo(Generic[Seen]):
         self._seen: Seen | None = None
         self._at = 0.0
         self._forgotten = 0
+        self._doubt_until = 0.0
 
     def forget(self) -> None:
         self._seen = None
         self._forgotten += 1
 
+    def doubt(self, until: float) -> None:
+        """Somebody may be about to change something: nothing is remembered before `until`."""
+        self.forget()
+        self._doubt_until = until
+
     async def get(self, now: float, look: Callable[[], Awaitable[Seen]]) -> Seen:
         """The remembered look, or a new one."""
-        if self._seen is not None and now - self._at < self._keep_s:
+        if self._seen is not None and self._doubt_until <= now < self._at + self._keep_s:
             return self._seen
         self._seen, before = None, self._forgotten
         found = await look()

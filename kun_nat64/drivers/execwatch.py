@@ -1,0 +1,93 @@
+"""Notices when somebody runs a program here: Jool itself tells of no change, but its command makes nearly all of them.
+
+Through fanotify(7), which says whose process it was. Without it (no right, no such kernel) every look is a whole one.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import struct
+from collections.abc import Callable, Container
+
+from kun_nat64.drivers.command import FOLDERS
+
+FAN_CLOEXEC, FAN_NONBLOCK, FAN_MARK_ADD = 0x1, 0x2, 0x1
+FAN_OPEN_EXEC = 0x1000
+AT_FDCWD = -100
+# Length, version, reserved, length of the metadata, mask, descriptor, process.
+EVENT = struct.Struct("=IBBHQii")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ExecWatch:
+    """`notice` is called on the event loop when a process of our network namespace starts `program`.
+
+    Our own children are passed over (`own`: their process ids, also when they have ended), and those that ended before
+    they could be asked.
+    """
+
+    def __init__(self, program: str, own: Container[int], notice: Callable[[], None]) -> None:
+        self._program, self._own, self._notice = program, own, notice
+        self._descriptor = -1
+
+    def start(self) -> None:
+        path = shutil.which(self._program, path=FOLDERS)
+        if path is None:
+            return
+        with contextlib.suppress(OSError):
+            self._descriptor = _marked(os.path.realpath(path))
+            asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+
+    @property
+    def works(self) -> bool:
+        return self._descriptor >= 0
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._descriptor, 65536)
+        except OSError:
+            return
+        place, heard = 0, False
+        while place + EVENT.size <= len(data):
+            length, _, _, _, _, descriptor, process = EVENT.unpack_from(data, place)
+            place += max(length, EVENT.size)
+            if descriptor >= 0:
+                os.close(descriptor)
+            heard = heard or (process not in self._own and _is_somebody_here(process))
+        if heard:
+            self._notice()
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop().remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _marked(path: str) -> int:
+    """Raises OSError."""
+    descriptor = _libc.fanotify_init(FAN_CLOEXEC | FAN_NONBLOCK, os.O_RDONLY | os.O_CLOEXEC)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), "fanotify_init")
+    marked = _libc.fanotify_mark(descriptor, FAN_MARK_ADD, ctypes.c_uint64(FAN_OPEN_EXEC), AT_FDCWD, path.encode())
+    if marked < 0:
+        code = ctypes.get_errno()
+        os.close(descriptor)
+        raise OSError(code, "fanotify_mark")
+    found: int = descriptor
+    return found
+
+
+def _is_somebody_here(process: int) -> bool:
+    """Whether it is in our network namespace (another one has a Jool of its own), and no child of ours."""
+    try:
+        if os.readlink(f"/proc/{process}/ns/net") != os.readlink("/proc/self/ns/net"):
+            return False
+        with open(f"/proc/{process}/stat", "rb") as file:
+            parent = file.read().rpartition(b")")[2].split()[1]
+    except (OSError, IndexError):
+        return False
+    return int(parent) != os.getpid()
