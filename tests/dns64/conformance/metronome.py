@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 TICK_S = 0.02
-STALL_S = 0.2
+STALL_S = 0.08
 """A gap between ticks that can make the harness itself late: its upstream then looks slow to the server."""
 
 

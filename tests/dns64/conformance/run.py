@@ -26,7 +26,7 @@ class Stage:
     metronome: Metronome
 
 
-ATTEMPTS = 3
+ATTEMPTS = 4
 
 
 def run_row(case: Case, transport: str, stage: Stage) -> list[str]:
