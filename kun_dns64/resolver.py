@@ -78,11 +78,18 @@ class Resolver:
     def heard(self, ask: Ask, outcome: Outcome) -> Heard:
         """For `next_step`: what the upstream said, or stale data where it had no verdict (RFC 8767 section 5)."""
         said = outcome.result.outcome
-        stale = self._stale(ask) if is_failure(said) else None
-        return stale or Heard(ask.question, said, upstream=outcome.upstream, rtt_s=outcome.rtt_s)
+        upstream, rtt_s = outcome.upstream, outcome.rtt_s
+        if is_failure(said):
+            return self._stale(ask) or Heard(ask.question, said, upstream=upstream, rtt_s=rtt_s)
+        now = monotonic()
+        steady_s = self.cache.steady_s(ask.question, ask.flags, ask.group, now)
+        return Heard(ask.question, said, upstream=upstream, rtt_s=rtt_s, steady_s=steady_s, tick=int(now))
 
     def timed_out(self, ask: Ask) -> Heard:
         """The budget ran out first. Remembered as a failure once, however many queries were waiting."""
+        known = self.cache.lookup(ask.question, ask.flags, ask.group, monotonic())
+        if known is not None:
+            return known
         failed = UpstreamFailure(FailureKind.TIMEOUT, f"no answer within {self.budget_s:g} s")
         if self.upstreams.give_up(ask.question, ask.flags, ask.group):
             self.cache.store(ask.question, ask.flags, ask.group, failed, monotonic())

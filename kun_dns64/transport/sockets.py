@@ -10,6 +10,7 @@ from kun_dns64.config.endpoint import Endpoint
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 BACKLOG = 1024
+CHANCES = 20
 FIRST_INHERITED_FD = 3
 # Linux <linux/in.h>; the socket module of Python 3.11 has no name for it.
 IP_PKTINFO = 8
@@ -57,14 +58,17 @@ def bind_sets(plain: Sequence[Endpoint], tls: Sequence[Endpoint], count: int) ->
 
 
 def _bind_plain(endpoint: Endpoint) -> Listening:
-    udp = _bind(endpoint, socket.SOCK_DGRAM)
-    # Port 0: TCP takes the port that UDP was given.
-    actual = Endpoint(endpoint.address, udp.getsockname()[1])
-    try:
-        return Listening(actual, udp, _bind(actual, socket.SOCK_STREAM))
-    except BaseException:
-        udp.close()
-        raise
+    """Port 0: any that is free for both; TCP may find the one that UDP was given taken, then another is tried."""
+    for chance in range(CHANCES):
+        udp = _bind(endpoint, socket.SOCK_DGRAM)
+        actual = Endpoint(endpoint.address, udp.getsockname()[1])
+        try:
+            return Listening(actual, udp, _bind(actual, socket.SOCK_STREAM))
+        except ListenError:
+            udp.close()
+            if endpoint.port or chance == CHANCES - 1:
+                raise
+    raise AssertionError("the last chance returns or raises")
 
 
 def _bind(endpoint: Endpoint, kind: int) -> socket.socket:

@@ -13,7 +13,7 @@ from kun_dns64.transport.port import Front
 
 MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; reading pauses above.
-MAX_IN_FLIGHT = 128
+MAX_IN_FLIGHT = 64
 MAX_UNSENT = 256 * 1024
 # What one connection may take of a turn of the loop, so that a long pipeline leaves time for the others.
 TURN_S = 0.002

@@ -1,5 +1,7 @@
 """All upstreams in their groups. Equal questions that are out at the same time are asked once (RFC 5452 section 5)."""
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -13,6 +15,8 @@ from kun_dns64.transport.exchange import Exchange
 from kun_dns64.transport.upstream_https import HttpsUpstream
 from kun_dns64.transport.upstream_stream import StreamUpstream
 from kun_dns64.transport.upstream_udp import UdpUpstream
+
+TURN_S = 0.002
 
 Key = tuple[tuple[bytes, int, int], AskedFlags, str]
 
@@ -124,8 +128,16 @@ class Upstreams:
         flight = self._in_flight.pop(key)
         outcome = Outcome(key, flight.question, result, upstream, rtt_s, bool(flight.waiters), flight.given_up)
         self._heard(outcome)
-        for waiter in flight.waiters:
-            waiter(outcome)
+        self._tell(deque(flight.waiters), outcome)
+
+    def _tell(self, waiters: deque[Waiter], outcome: Outcome) -> None:
+        """Hundreds may have waited for one large answer: others get their turn in between."""
+        turn_ends = monotonic() + TURN_S
+        while waiters:
+            waiters.popleft()(outcome)
+            if waiters and monotonic() > turn_ends:
+                asyncio.get_running_loop().call_soon(self._tell, waiters, outcome)
+                return
 
     def _order(self, group: str) -> tuple[list[Upstream], Upstream | None]:
         """The living by speed, in the operator's order where that is alike, then the dead; and a dead one to probe."""

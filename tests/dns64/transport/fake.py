@@ -108,4 +108,5 @@ async def fake_upstream(script: Script = good, *, tcp: bool = True) -> AsyncIter
         datagrams.close()
         if server is not None:
             server.close()
-        await asyncio.sleep(0)
+        # Transports close in later turns of the loop.
+        await asyncio.sleep(0.02)
