@@ -89,7 +89,7 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -
 )
 def explain(
     name: Annotated[str, typer.Argument(help="The name to ask for.")],
-    rtype: Annotated[str, typer.Argument(metavar="[TYPE]", help="The record type.")] = "AAAA",
+    rtype: Annotated[str, typer.Argument(metavar="TYPE", help="The record type.")] = "AAAA",
     config: ConfigFile = None,
     client: Annotated[str, typer.Option(help="Answer as for this client address.")] = "",
     as_json: AsJson = False,

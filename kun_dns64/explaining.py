@@ -37,6 +37,7 @@ def as_dict(story: Story) -> dict[str, Any]:
         "question": _question(query.question),
         "client": str(query.source),
         "rule": step.rule.value,
+        "notes": [{"text": note.text, "source": note.source} for note in story.notes],
         "heard": [_heard(heard) for heard in story.heard],
     }
     if isinstance(step, Drop):
@@ -55,28 +56,25 @@ def as_dict(story: Story) -> dict[str, Any]:
 
 
 def as_text(story: Story) -> str:
-    """The story as people read it."""
+    """The story as people read it: what was asked, the decisions in order, the reply."""
     told = as_dict(story)
-    lines = [f"{told['question']} for {told['client']}"]
-    for heard in told["heard"]:
-        lines += _heard_lines(heard)
-    lines.append(f"decided by {told['rule']}" + (f": {told['rcode']}" if "rcode" in told else ": no reply"))
+    lines = [f"{told['question']} asked by {told['client']}", ""]
+    lines += [_heard_line(heard) for heard in told["heard"]]
+    width = max((len(note.text) for note in story.notes), default=0)
+    lines += ["", *(f"  {note.text:<{min(width, 100)}}  {note.source}".rstrip() for note in story.notes), ""]
+    lines.append(f"{told.get('rcode', 'no reply')}, decided by {told['rule']}")
     for section in ("answer", "authority", "additional"):
         lines += [f"  {section:<10} {record}" for record in told.get(section, [])]
     lines += [f"  instead of {record} (shadow mode)" for record in told.get("shadow", [])]
-    lines += [f"  extended error {ede['code']} {ede['text']}".rstrip() for ede in told.get("ede", [])]
+    lines += [f"  EDE {ede['code']} {ede['text']}".rstrip() for ede in told.get("ede", [])]
     return "\n".join(lines)
 
 
-def _heard_lines(heard: dict[str, Any]) -> list[str]:
-    source = "cache" if heard["from"] == "cache" else f"{heard['from'] or 'nobody'} in {heard['rtt_ms']:g} ms"
+def _heard_line(heard: dict[str, Any]) -> str:
+    source = "the cache" if heard["from"] == "cache" else f"{heard['from'] or 'nobody'}, {heard['rtt_ms']:g} ms"
     stale = ", stale" if heard["stale"] else ""
-    if "failure" in heard:
-        return [
-            f"  asked {heard['question']}: {heard['failure']} ({heard['detail'] or 'no detail'}), from {source}{stale}"
-        ]
-    lines = [f"  asked {heard['question']}: {heard['rcode']}, from {source}{stale}"]
-    return lines + [f"    {record}" for section in ("answer", "authority") for record in heard[section]]
+    said = f"{heard['failure']}: {heard['detail']}" if "failure" in heard else heard["rcode"]
+    return f"  {heard['question']}: {said.removesuffix(': ')} ({source}{stale})"
 
 
 def _heard(heard: Heard) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from kun_dns64.config.settings import Settings
 from kun_dns64.metrics import Metrics
 from kun_dns64.model.message import Query
-from kun_dns64.model.step import Drop, Heard, Reply
+from kun_dns64.model.step import Drop, Heard, Note, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What became of a query, and what was heard on the way."""
+    """What became of a query, what was heard on the way, and each decision in words."""
 
     query: Query
     heard: tuple[Heard, ...]
     step: Reply | Drop
+    notes: tuple[Note, ...] = ()
 
 
 class Fleet(Protocol):

@@ -14,6 +14,7 @@ from kun_dns64.front import Front
 from kun_dns64.metrics import Metrics
 from kun_dns64.model.message import Query
 from kun_dns64.model.step import Drop, Heard, Reply
+from kun_dns64.policy.explain import explain
 from kun_dns64.resolver import Resolver
 from kun_dns64.selfcheck import check_upstreams
 from kun_dns64.transport.sockets import Listening
@@ -75,12 +76,12 @@ class Server:
 
     async def explain(self, query: Query) -> Story:
         """The query answered as for its client, with everything heard on the way."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Story] = loop.create_future()
+        future: asyncio.Future[Story] = asyncio.get_running_loop().create_future()
+        rules = self.resolver.rules
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
             if not future.done():
-                future.set_result(Story(query, heard, step))
+                future.set_result(Story(query, heard, step, explain(query, heard, step, rules)))
 
         self.resolver.resolve(query, decided)
         async with asyncio.timeout(self.settings.limits.budget_s + STOP_GRACE_S):
