@@ -18,6 +18,8 @@ from kun_nat64.model.errors import DriverError, FailureKind
 RUN_NETNS = "/run/netns"
 CLONE_NEWNET = 0x40000000
 DEADLINE_S = 5.0
+# The first call imports pyroute2, which takes its time on a slow machine.
+FIRST_DEADLINE_S = 30.0
 
 Result = TypeVar("Result")
 # pyroute2's IPRoute, which has no type annotations.
@@ -40,11 +42,12 @@ class NetlinkThread:
         """
         argv = ("ip", *(("-n", self._netns) if self._netns else ()), *words)
         loop = asyncio.get_running_loop()
+        deadline_s = DEADLINE_S if self._session is not None else FIRST_DEADLINE_S
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(deadline_s):
                 return await loop.run_in_executor(self._pool, self._guarded, work, argv)
         except TimeoutError:
-            raise DriverError(FailureKind.TIMEOUT, argv, f"no answer within {DEADLINE_S:g} s") from None
+            raise DriverError(FailureKind.TIMEOUT, argv, f"no answer within {deadline_s:g} s") from None
 
     def _guarded(self, work: Callable[[Session], Result], argv: tuple[str, ...]) -> Result:
         from pyroute2 import NetlinkError
