@@ -14,7 +14,7 @@ from kun_dns64.formats.wire import WireError
 PLAIN_TAIL = 4 + 11
 _ONE_ADDITIONAL = b"\x00\x00\x00\x00\x00\x01"
 _OPT_HEAD = b"\x00\x00\x29"
-_WITH_OPTIONS, _WITH_COOKIE = b"\xff\x00", b"\xff\x01"
+WITH_OPTIONS, WITH_COOKIE = b"\xff\x00", b"\xff\x01"
 COOKIE_REPLY_OCTETS = 24
 _RR = Struct("!HHIH")
 
@@ -29,21 +29,17 @@ class MemoKey(NamedTuple):
     padded: bool = False
 
 
-def plain_key(wire: bytes, end: int) -> bytes:
-    """The key of a packet without EDNS options. `end`: just behind the first zero octet after the header.
-
-    That octet is the root label, or part of a label before it; either way only octets of the name lose their case.
-    """
-    return wire[2:12] + wire[12:end].lower() + wire[end:]
-
-
 def memo_key(wire: bytes) -> MemoKey | None:
-    """None: the general path must answer. The packet need not be well-formed: no reply to a malformed one is kept."""
+    """None: the general path must answer. The packet need not be well-formed: no reply to a malformed one is kept.
+
+    The case is free up to the first zero octet behind the header. That octet is the root label, or part of a label
+    before it; either way only octets of the name lose their case.
+    """
     end = wire.find(0, 12) + 1
     if not end:
         return None
     if len(wire) <= end + PLAIN_TAIL:
-        return MemoKey(plain_key(wire, end), end)
+        return MemoKey(wire[2:12] + wire[12:end].lower() + wire[end:], end)
     return _with_options(wire, end)
 
 
@@ -63,9 +59,22 @@ def _with_options(wire: bytes, end: int) -> MemoKey | None:
     if len(cookies) > 1 or len(subnets) > 1 or any(len(c) != 8 and not 16 <= len(c) <= 40 for c in cookies):
         return None
     cookie = cookies[0] if cookies else b""
-    key = wire[2:12] + wire[12:end].lower() + wire[end : at + 9] + (_WITH_COOKIE if cookie else _WITH_OPTIONS)
+    key = wire[2:12] + wire[12:end].lower() + wire[end : at + 9] + (WITH_COOKIE if cookie else WITH_OPTIONS)
     padded = any(code == PADDING for code, _ in options)
     return MemoKey(key, end, cookie, subnets[0] if subnets else b"", padded)
+
+
+def lone_cookie(wire: bytes, end: int) -> bytes:
+    """The COOKIE data of a packet with no other option, `end` being where its name ends; b"" for all other packets.
+
+    Where the name ends is not checked: the key of a packet that was kept says so, and this one's must equal it.
+    """
+    size = len(wire) - end - PLAIN_TAIL
+    if wire[end + 15 : end + 17] != b"\x00\x0a" or not (size == 12 or 20 <= size <= 44):
+        return b""
+    if wire[end + 13 : end + 15] != size.to_bytes(2) or wire[end + 17 : end + 19] != (size - 4).to_bytes(2):
+        return b""
+    return wire[end + 19 :]
 
 
 def _ends_at(wire: bytes, end: int) -> bool:

@@ -1,12 +1,11 @@
 """An upstream's answer as few octets: its own message, compressed, without the question (the cache's key has that)."""
 
+from kun_dns64.formats.body import Body
 from kun_dns64.formats.options import ede_option
-from kun_dns64.formats.render import Body
-from kun_dns64.formats.response import parse_response
+from kun_dns64.formats.response import read_sections
 from kun_dns64.formats.wire import AA, AD, HEADER, QR, QTAIL, RA, RCODE_MASK, RRHEAD
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, RRType
-from kun_dns64.model.step import UpstreamFailure
 
 
 def pack(question: Question, response: Response) -> bytes | None:
@@ -30,11 +29,9 @@ def _opt(response: Response) -> bytes:
     return b"\x00" + RRHEAD.pack(RRType.OPT, 512, (response.rcode >> 4) << 24, len(data)) + data
 
 
-def unpack(question: Question, packed: bytes, age: int) -> Response | UpstreamFailure:
+def unpack(question: Question, packed: bytes, age: int) -> Response:
     """What was packed, `age` seconds later; names equal to the question's come back in its case."""
-    return parse_response(whole(question, packed), question, age)
-
-
-def whole(question: Question, packed: bytes) -> bytes:
-    """The complete message, question included."""
-    return packed[:12] + question.name + QTAIL.pack(question.qtype, question.qclass) + packed[12:]
+    name, qtype, qclass = question
+    wire = packed[:12] + name + QTAIL.pack(qtype, qclass) + packed[12:]
+    _, flags, _, *counts = HEADER.unpack_from(packed)
+    return read_sections(wire, 16 + len(name), flags, counts, name, age)

@@ -38,8 +38,9 @@ DECODED = frozenset((*LAYOUTS, *FIXED, *CHECKS, NAPTR))
 
 def decode_rdata(wire: bytes, place: int, end: int, rtype: int, rclass: int, known: dict[int, bytes]) -> bytes:
     """The rdata with its names uncompressed. Raises WireError or IndexError unless it fills its length."""
-    if rtype in FIXED:
-        if rclass == CLASS_IN and end - place != FIXED[rtype]:
+    octets = FIXED.get(rtype)
+    if octets is not None:
+        if end - place != octets and rclass == CLASS_IN:
             raise WireError("an address of the wrong length")
         return wire[place:end]
     check = CHECKS.get(rtype)

@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass
 
+from kun_dns64.formats.body import Body
 from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, ede_option, find, option
-from kun_dns64.formats.rdata import COMPRESSIBLE
 from kun_dns64.formats.wire import AA, AD, CD, DO, HEADER, OWN_PAYLOAD, QR, QTAIL, RA, RCODE_MASK, RD, RRHEAD, TC
-from kun_dns64.model.message import Ede, Query, Record, Transport
+from kun_dns64.model.message import Ede, Edns, Query, Transport
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import AskedFlags, Reply, Rule
 
 PLAIN_UDP = 512
 TCP_MAX = 65535
 PADDING_BLOCK = 468  # RFC 8467 section 4.1
-POINTER_MAX = 0x3FFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +22,12 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-Records = tuple[Record, ...]
+UDP, TLS, OPT = Transport.UDP, Transport.TLS, RRType.OPT
 
 
 def size_limit(query: Query, limits: Limits = DEFAULT_LIMITS) -> int:
     """The most octets this client can take (RFC 1035 section 4.2.1, RFC 6891 section 6.2.3)."""
-    if query.transport != Transport.UDP:
+    if query.transport is not UDP:
         return TCP_MAX
     if query.edns is None:
         return PLAIN_UDP
@@ -45,14 +44,24 @@ def render(query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: 
     limit = size_limit(query, limits)
     body = Body(query.question)
     body.sections(reply.answer, reply.authority, reply.additional)
-    opt = _opt(query, reply.rcode, limits, cookie, reply.ede)
-    if len(body.out) + len(opt) > limit and reply.ede:
-        opt = _opt(query, reply.rcode, limits, cookie, ())
-    room = limit - len(opt)
-    fits = body.fit(reply.answer, room, query.do)
-    if not fits and limit == TCP_MAX:
-        return render(query, too_large(), limits, cookie)
-    return _finish(query, reply, body, opt, 0 if fits else TC, limit)
+    opt, truncated = b"", 0
+    if query.edns is not None:
+        opt = _opt(query.edns, reply.rcode, limits, cookie, reply.ede)
+        if reply.ede and len(body.out) + len(opt) > limit:
+            opt = _opt(query.edns, reply.rcode, limits, cookie, ())
+    if len(body.out) + len(opt) > limit and not body.fit(reply.answer, limit - len(opt), query.do):
+        if limit == TCP_MAX:
+            return render(query, too_large(), limits, cookie)
+        truncated = TC
+    if query.transport is TLS and query.edns is not None and find(query.edns.options, PADDING) is not None:
+        opt = _padded(opt, len(body.out), limit)
+    answer, authority, additional = body.counts
+    questions = 1 if query.question.name else 0
+    body.out[:12] = HEADER.pack(
+        query.id, _flags(query, reply) | truncated, questions, answer, authority, additional + 1 if opt else additional
+    )
+    body.out += opt
+    return bytes(body.out)
 
 
 def too_large() -> Reply:
@@ -60,40 +69,30 @@ def too_large() -> Reply:
     return Reply(Rcode.SERVFAIL, Rule.TOO_LARGE, ede=(Ede(0, Rule.TOO_LARGE.value),))
 
 
-def _finish(query: Query, reply: Reply, body: "Body", opt: bytes, truncated: int, limit: int) -> bytes:
+def _flags(query: Query, reply: Reply) -> int:
     rcode = reply.rcode
-    if rcode > RCODE_MASK and query.edns is None:
-        rcode = Rcode.SERVFAIL  # the upper bits have no place without OPT
-    flags = (
-        QR
-        | RA
-        | truncated
-        | (AA if reply.aa else 0)
-        | (AD if reply.ad else 0)
-        | (RD if query.rd else 0)
-        | (CD if query.cd else 0)
-        | rcode & RCODE_MASK
-    )
-    answer, authority, additional = body.counts
-    questions = 1 if query.question.name else 0
-    head = HEADER.pack(query.id, flags, questions, answer, authority, additional + (1 if opt else 0))
-    if opt and query.transport is Transport.TLS and query.edns and find(query.edns.options, PADDING) is not None:
-        opt = _padded(opt, len(head) + len(body.out) - 12, limit)
-    return head + bytes(body.out[12:]) + opt
+    if rcode > RCODE_MASK:
+        rcode = rcode & RCODE_MASK if query.edns is not None else Rcode.SERVFAIL  # no OPT, no place for the upper bits
+    flags = QR | RA | rcode
+    if query.rd:
+        flags |= RD
+    if query.cd:
+        flags |= CD
+    if reply.aa:
+        flags |= AA
+    return flags | AD if reply.ad else flags
 
 
-def _opt(query: Query, rcode: int, limits: Limits, cookie: bytes, edes: tuple[Ede, ...]) -> bytes:
-    """Our own OPT, if the query had one (RFC 6891 sections 6.1.1 and 7): DO is copied (RFC 3225), options not.
+def _opt(edns: Edns, rcode: int, limits: Limits, cookie: bytes, edes: tuple[Ede, ...]) -> bytes:
+    """Our own OPT in answer to the query's (RFC 6891 section 6.1.1): DO is copied (RFC 3225), options are not.
 
     The cookie comes last, so that a finished reply can be given another one.
     """
-    if query.edns is None:
-        return b""
     data = b"".join([ede_option(ede) for ede in edes]) if edes else b""
     if cookie:
         data += option(COOKIE, cookie)
-    ttl = (rcode >> 4) << 24 | (DO if query.edns.do else 0)
-    return b"\x00" + RRHEAD.pack(RRType.OPT, limits.udp_payload_max, ttl, len(data)) + data
+    ttl = rcode >> 4 << 24 | DO if edns.do else rcode >> 4 << 24
+    return b"\x00" + RRHEAD.pack(OPT, limits.udp_payload_max, ttl, len(data)) + data
 
 
 def _padded(opt: bytes, used: int, limit: int) -> bytes:
@@ -104,133 +103,6 @@ def _padded(opt: bytes, used: int, limit: int) -> bytes:
     fill = min(-size % PADDING_BLOCK, limit - size)
     length = int.from_bytes(opt[9:11]) + 4 + fill
     return opt[:9] + length.to_bytes(2) + opt[11:] + option(PADDING, bytes(fill))
-
-
-class Body:
-    """Question and sections with compressed names; remembers where each section ends.
-
-    Names are compared without case, so that the layout never depends on the case of the question. `exact`: only the
-    question's own names are, so that no other name loses its case.
-    """
-
-    __slots__ = ("counts", "ends", "exact", "names", "out", "qname", "qname_lower", "question", "start")
-
-    def __init__(self, question: Question, exact: bool = False) -> None:
-        self.question, self.exact = question, exact
-        self.qname = question.name
-        self.qname_lower = question.name.lower()
-        self.out = bytearray(12)
-        if question.name:
-            self.out += question.name + QTAIL.pack(question.qtype, question.qclass)
-        self.start = len(self.out)
-        self.names: dict[bytes, int] | None = None
-        self.counts = (0, 0, 0)
-        self.ends = (0, 0, 0)
-
-    def sections(self, answer: Records, authority: Records, additional: Records) -> None:
-        self.add(answer)
-        answer_end = len(self.out)
-        self.add(authority)
-        authority_end = len(self.out)
-        self.add(additional)
-        self.counts = len(answer), len(authority), len(additional)
-        self.ends = answer_end, authority_end, len(self.out)
-
-    def add(self, records: Records) -> None:
-        out, qname = self.out, self.qname
-        for owner, rtype, rclass, ttl, rdata in records:
-            if owner == qname and len(qname) > 1:
-                out += b"\xc0\x0c"
-            else:
-                self.name(owner)
-            if rtype in COMPRESSIBLE:
-                out += RRHEAD.pack(rtype, rclass, ttl, 0)
-                start = len(out)
-                self._named_rdata(rtype, rdata)
-                out[start - 2 : start] = (len(out) - start).to_bytes(2)
-            else:
-                out += RRHEAD.pack(rtype, rclass, ttl, len(rdata)) + rdata
-            if len(out) > TCP_MAX:
-                return
-
-    def _named_rdata(self, rtype: int, rdata: bytes) -> None:
-        if rtype == RRType.MX:
-            self.out += rdata[:2]
-            self.name(rdata[2:])
-        elif rtype == RRType.SOA:
-            middle = name_end(rdata, 0)
-            end = name_end(rdata, middle)
-            self.name(rdata[:middle])
-            self.name(rdata[middle:end])
-            self.out += rdata[end:]
-        else:
-            self.name(rdata)
-
-    def name(self, name: bytes) -> None:
-        lower = name.lower()
-        if lower == self.qname_lower and len(name) > 1:
-            self.out += b"\xc0\x0c"
-            return
-        names = self.names
-        if names is None:
-            names = self.names = _suffix_places(self.qname_lower)
-        out, place, here, exact = self.out, 0, len(self.out), self.exact
-        while length := name[place]:
-            known = names.get(lower[place:])
-            if known is None and exact:
-                known = names.get(name[place:])
-            if known is not None:
-                out += name[:place] + (0xC000 | known).to_bytes(2)
-                return
-            if here + place <= POINTER_MAX:
-                names[name[place:] if exact else lower[place:]] = here + place
-            place += 1 + length
-        out += name
-
-    def fit(self, records: Records, room: int, keep_authority: bool) -> bool:
-        """Cut back to `room` octets. False: TC is due, and only the first of the answer's `records` are left."""
-        answer, authority, _ = self.counts
-        answer_end, authority_end, _ = self.ends
-        if len(self.out) <= room:
-            return True
-        if authority_end <= room:
-            self._cut(authority_end, (answer, authority, 0))
-            return True
-        if answer_end <= room and answer and not keep_authority:
-            self._cut(answer_end, (answer, 0, 0))
-            return True
-        self._truncate(records, room)
-        return False
-
-    def _truncate(self, records: Records, room: int) -> None:
-        end, count = self.start, 0
-        self._cut(end, (0, 0, 0))
-        self.names = None
-        for record in records:
-            self.add((record,))
-            if len(self.out) > room:
-                break
-            end, count = len(self.out), count + 1
-        self._cut(end, (count, 0, 0))
-
-    def _cut(self, end: int, counts: tuple[int, int, int]) -> None:
-        del self.out[end:]
-        self.counts = counts
-
-
-def _suffix_places(qname: bytes) -> dict[bytes, int]:
-    places, place = {}, 0
-    while qname and (length := qname[place]):
-        places[qname[place:]] = 12 + place
-        place += 1 + length
-    return places
-
-
-def name_end(data: bytes, place: int) -> int:
-    """Where an uncompressed name ends."""
-    while length := data[place]:
-        place += 1 + length
-    return place + 1
 
 
 def encode_ask(
@@ -246,4 +118,4 @@ def encode_ask(
     if not edns:
         return head + tail
     data = option(CLIENT_SUBNET, flags.subnet) if flags.subnet else b""
-    return head + tail + b"\x00" + RRHEAD.pack(RRType.OPT, payload, DO if flags.do else 0, len(data)) + data
+    return head + tail + b"\x00" + RRHEAD.pack(OPT, payload, DO if flags.do else 0, len(data)) + data

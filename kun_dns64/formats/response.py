@@ -1,5 +1,7 @@
 """An upstream's packet becomes a `Response`, or the reason why it cannot be used. Nothing half-read gets through."""
 
+from collections.abc import Sequence
+
 from kun_dns64.formats.options import read_edes, read_options
 from kun_dns64.formats.rdata import DECODED, decode_rdata
 from kun_dns64.formats.wire import (
@@ -25,6 +27,8 @@ MAX_TTL = 604800  # RFC 8767 section 4
 SIGN_BIT = 0x80000000
 # Transaction records: they speak about the packet, not about the name.
 TRANSACTION = frozenset((RRType.TSIG, RRType.TKEY))
+OPT = RRType.OPT
+Opt = tuple[int, tuple[Ede, ...]]
 # A server that could not read the question cannot echo it.
 WITHOUT_QUESTION = frozenset((Rcode.FORMERR, Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED))
 
@@ -64,72 +68,68 @@ def parse_response(wire: bytes, question: Question, age: int = 0) -> Response | 
 def _parse(wire: bytes, question: Question, age: int) -> Response | UpstreamFailure:
     if len(wire) < 12:
         raise WireError("shorter than a header")
-    _, flags, qdcount, ancount, nscount, arcount = HEADER.unpack_from(wire)
+    _, flags, qdcount, *counts = HEADER.unpack_from(wire)
     if flags & TC:
         return UpstreamFailure(FailureKind.TRUNCATED)
     if qdcount > 1:
         raise WireError("more than one question")
+    qname = question.name if qdcount else b""
     place = question_name_end(wire) + 4 if qdcount else 12
-    if qdcount and wire[12 : place - 4] != question.name and place - 16 == len(question.name):
-        wire = wire[:12] + question.name + wire[place - 4 :]
-    reader = _Reader(wire, question.name if qdcount else b"", age)
-    reader.place = place
-    answer = reader.section(ancount, answering=True)
-    authority = reader.section(nscount)
-    if reader.opt is not None:
-        raise WireError("OPT outside the additional section")
-    additional = reader.section(arcount)
-    high, edes = reader.opt or (0, ())
+    if qdcount and wire[12 : place - 4] != qname and place - 16 == len(qname):
+        wire = wire[:12] + qname + wire[place - 4 :]
+    return read_sections(wire, place, flags, counts, qname, age)
+
+
+def read_sections(wire: bytes, place: int, flags: int, counts: Sequence[int], qname: bytes, age: int) -> Response:
+    """All behind the question. `qname` stands at octet 12, or is b"" where there is no question. Raises WireError."""
+    known = {12: qname} if qname else {}
+    found: list[Opt] = []
+    answer, place = _section(wire, place, counts[0], qname, known, age, None)
+    authority, place = _section(wire, place, counts[1], qname, known, age, None) if counts[1] else ((), place)
+    additional, place = _section(wire, place, counts[2], qname, known, age, found) if counts[2] else ((), place)
+    high, edes = found[0] if found else (0, ())
     return Response(
         flags & RCODE_MASK | high << 4,
         answer,
-        authority,
-        additional,
-        bool(flags & AA),
-        bool(flags & AD),
-        bool(flags & RA),
+        authority if not age else _left(authority),
+        additional if not age else _left(additional),
+        flags & AA != 0,
+        flags & AD != 0,
+        flags & RA != 0,
         edes,
     )
 
 
-class _Reader:
-    """Walks the sections of one packet."""
+def _section(
+    wire: bytes, place: int, count: int, qname: bytes, known: dict[int, bytes], age: int, opts: "list[Opt] | None"
+) -> tuple[tuple[Record, ...], int]:
+    """The records and where the next section begins. OPT goes to `opts`; where that is None, it has no place."""
+    size, records = len(wire), []
+    for _ in range(count):
+        if qname and wire[place : place + 2] == b"\xc0\x0c":
+            owner = qname
+            place += 2
+        else:
+            owner, place = read_name(wire, place, known)
+        data = place + 10
+        if data > size:
+            raise WireError("a record runs past the end")
+        rtype, rclass, ttl, length = RRHEAD.unpack_from(wire, place)
+        place = data + length
+        if place > size:
+            raise WireError("a record runs past the end")
+        if rtype == OPT:
+            if opts is None:
+                raise WireError("OPT outside the additional section")
+            opts.append((ttl >> 24, read_edes(read_options(wire[data:place])) if length else ()))
+        elif rtype not in TRANSACTION:
+            if ttl > MAX_TTL:
+                ttl = 0 if ttl & SIGN_BIT else MAX_TTL
+            rdata = decode_rdata(wire, data, place, rtype, rclass, known) if rtype in DECODED else wire[data:place]
+            records.append(Record(owner, rtype, rclass, ttl - age if ttl > age else 0, rdata))
+    return tuple(records), place
 
-    __slots__ = ("age", "known", "opt", "place", "qname", "wire")
 
-    def __init__(self, wire: bytes, qname: bytes, age: int) -> None:
-        self.wire, self.qname, self.age = wire, qname, age
-        self.place = 12
-        self.known: dict[int, bytes] = {12: qname} if qname else {}
-        self.opt: tuple[int, tuple[Ede, ...]] | None = None
-
-    def section(self, count: int, answering: bool = False) -> tuple[Record, ...]:
-        wire, known, age = self.wire, self.known, self.age
-        place, size, records = self.place, len(self.wire), []
-        for _ in range(count):
-            if wire[place : place + 2] == b"\xc0\x0c" and self.qname:
-                owner = self.qname
-                place += 2
-            else:
-                owner, place = read_name(wire, place, known)
-            data = place + 10
-            if data > size:
-                raise WireError("a record runs past the end")
-            rtype, rclass, ttl, length = RRHEAD.unpack_from(wire, place)
-            place = data + length
-            if place > size:
-                raise WireError("a record runs past the end")
-            if rtype == RRType.OPT:
-                self._opt(ttl, wire[data:place])
-            elif rtype not in TRANSACTION:
-                ttl = 0 if ttl & SIGN_BIT else min(ttl, MAX_TTL)
-                rdata = decode_rdata(wire, data, place, rtype, rclass, known) if rtype in DECODED else wire[data:place]
-                if age and ttl <= age and not answering:
-                    continue  # the answer outlives what was told beside it
-                records.append(Record(owner, rtype, rclass, ttl - age if ttl > age else 0, rdata))
-        self.place = place
-        return tuple(records)
-
-    def _opt(self, ttl: int, rdata: bytes) -> None:
-        if self.opt is None:
-            self.opt = ttl >> 24, read_edes(read_options(rdata)) if rdata else ()
+def _left(records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """Without what ran out: the answer outlives what was told beside it."""
+    return tuple([record for record in records if record.ttl])

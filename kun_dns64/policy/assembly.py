@@ -1,5 +1,7 @@
 """Replies to an AAAA question that take from both halves (RFC 6147 sections 5.1.5, 5.3.2 and 5.4)."""
 
+from typing import NamedTuple
+
 from kun_dns64.model.message import Ede, EdeCode, Response
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import Heard, Reply, Rule
@@ -12,26 +14,39 @@ from kun_dns64.policy.lifetime import synthesis_ttl
 from kun_dns64.policy.situation import Situation
 from kun_dns64.policy.synthesis import synthesise
 
+NOERROR = Rcode.NOERROR
 
-def synthesised(case: Situation, halves: Halves, a: Half, aaaa: Response | None, rule: Rule) -> Reply | None:
+
+class Reason(NamedTuple):
+    """Why there is synthesis: the rule, and the extended error that says so."""
+
+    rule: Rule
+    ede: tuple[Ede, ...]
+
+
+def reason(rule: Rule) -> Reason:
+    return Reason(rule, (Ede(EdeCode.SYNTHESIZED, rule.value),))
+
+
+def synthesised(case: Situation, halves: Halves, a: Half, aaaa: Response | None, reason: Reason) -> Reply | None:
     """The A's reply with AAAA in place of A; its own aliases, authority and additional. None: no A may be embedded."""
     response, query = a.finding.response, case.query
     assert response is not None
     ttl, steady_s = synthesis_ttl(a.finding.data, aaaa, halves.excluded, case.exit.clamp)
-    made = synthesise(a.finding.data, case.exit.prefixes, case.prepared.embedding, ttl)
+    made = synthesise(a.finding.data, case.exit.ways, case.prepared.embedding, ttl)
     if not made:
         return None
     used: tuple[Heard, ...] = (a.heard,) if halves.aaaa is None else (halves.aaaa.heard, a.heard)
     return finish(
         used,
         Reply(
-            Rcode.NOERROR,
-            rule,
+            NOERROR,
+            reason.rule,
             answer_section(query, a.finding.chain, made, response.answer, data_signed=False),
             tidy(response.authority, query),
             tidy(response.additional, query),
             ad=query.do and case.rules.trust_ad and _both_secure(halves, used),
-            ede=(Ede(EdeCode.SYNTHESIZED, rule.value),),
+            ede=reason.ede,
             steady_s=steady_s,
         ),
     )

@@ -13,7 +13,7 @@ from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
 from kun_dns64.policy.denial import is_referral
 from kun_dns64.policy.generations import Generations
-from kun_dns64.policy.lifetime import arrived, denial_lifetime, positive_lifetime
+from kun_dns64.policy.lifetime import begin
 
 # RFC 9520 section 3.2: at least a second, at most five minutes, longer with each failure in a row.
 FAILURE_FIRST_S = 2.0
@@ -24,6 +24,7 @@ STALE_RECHECK_S = 30.0
 PREFETCH_SHARE = 0.1
 FAILURE_OCTETS = 250
 
+ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 _STAMP = Struct("!II")
 _KEY_TAIL = Struct("!HHB")
 _Failure = tuple[float, float, Response | UpstreamFailure]
@@ -118,9 +119,8 @@ class Cache:
             return
         assert isinstance(outcome, Response)
         self._failures.drop(key)
-        outcome = arrived(question, outcome, self._max_ttl_s)
-        lifetime = lifetime_of(question, outcome)
-        packed = pack(question, outcome) if lifetime > 0 else None
+        begun, lifetime = begin(question, outcome, self._max_ttl_s)
+        packed = pack(question, begun) if lifetime > 0 else None
         if packed is None:
             self._data.drop(key)
         else:
@@ -172,15 +172,7 @@ def is_failure(outcome: Response | UpstreamFailure) -> bool:
     """No reply, an error code, or a referral: nothing that says what data there is."""
     if isinstance(outcome, UpstreamFailure):
         return True
-    return outcome.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN) or is_referral(outcome)
-
-
-def lifetime_of(question: Question, response: Response) -> int:
-    """Seconds an answer may be kept: its least TTL; a denial's SOA; 0 for a denial without one (RFC 2308 section 5)."""
-    positive = positive_lifetime(question, response) if response.rcode == Rcode.NOERROR else None
-    if positive is not None:
-        return positive
-    return min([denial_lifetime(response) or 0, *(record.ttl for record in response.answer)])
+    return outcome.rcode not in ANSWERS or is_referral(outcome)
 
 
 def _key(question: Question, flags: AskedFlags, group: str) -> bytes:

@@ -6,9 +6,10 @@ from kun_dns64.model.message import Record
 from kun_dns64.model.question import Question, RRType
 
 MAX_LINKS = 32
-ALIASES = frozenset((RRType.CNAME, RRType.DNAME))
+CNAME, DNAME = RRType.CNAME, RRType.DNAME
+ALIASES = frozenset((CNAME, DNAME))
 # Queries about the alias itself, or about everything at the name, follow nothing.
-NOT_FOLLOWED = frozenset((RRType.CNAME, RRType.DNAME, RRType.ANY, RRType.RRSIG))
+NOT_FOLLOWED = frozenset((CNAME, DNAME, RRType.ANY, RRType.RRSIG))
 
 
 class Chain(NamedTuple):
@@ -22,9 +23,17 @@ class Chain(NamedTuple):
 def follow(question: Question, answer: tuple[Record, ...]) -> Chain:
     """The chain from the question's name through these records, whatever their order (RFC 1034 section 4.3.2)."""
     name = question.name.lower()
-    if question.qtype in NOT_FOLLOWED or not any(record.rtype in ALIASES for record in answer):
+    for record in answer:
+        if record.rtype in ALIASES:
+            break
+    else:
         return Chain((), name)
-    cnames, dnames = _aliases(answer, question.qclass)
+    if question.qtype in NOT_FOLLOWED:
+        return Chain((), name)
+    return _walk(name, *_aliases(answer, question.qclass))
+
+
+def _walk(name: bytes, cnames: dict[bytes, Record], dnames: dict[bytes, Record]) -> Chain:
     links: list[Record] = []
     seen: set[bytes] = set()
     while True:
@@ -48,7 +57,7 @@ def _aliases(answer: tuple[Record, ...], qclass: int) -> tuple[dict[bytes, Recor
     dnames: dict[bytes, Record] = {}
     for record in answer:
         if record.rclass == qclass and record.rtype in ALIASES:
-            found = cnames if record.rtype == RRType.CNAME else dnames
+            found = cnames if record.rtype == CNAME else dnames
             found.setdefault(record.name.lower(), record)
     return cnames, dnames
 
@@ -68,4 +77,4 @@ def _dname_above(name: bytes, dnames: dict[bytes, Record]) -> Record | None:
 def _substituted(name: bytes, dname: Record) -> Record | None:
     """The CNAME a DNAME stands for, where the server left it out (RFC 6672 section 3.1)."""
     target = name[: len(name) - len(dname.name)] + dname.rdata
-    return Record(name, RRType.CNAME, dname.rclass, dname.ttl, target) if len(target) <= 255 else None
+    return Record(name, CNAME, dname.rclass, dname.ttl, target) if len(target) <= 255 else None

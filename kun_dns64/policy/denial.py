@@ -17,6 +17,10 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
+DATA, NODATA, NXDOMAIN, ERROR = Kind
+NS, SOA = RRType.NS, RRType.SOA
+
+
 class Finding(NamedTuple):
     """`data`: the records of the asked type at the end of the chain, each once. `response` None: none to use."""
 
@@ -29,20 +33,19 @@ class Finding(NamedTuple):
 
 def read(question: Question, outcome: Response | UpstreamFailure) -> Finding:
     if isinstance(outcome, UpstreamFailure):
-        return Finding(Kind.ERROR, Chain((), question.name.lower()), failure=outcome)
+        return Finding(ERROR, Chain((), question.name.lower()), failure=outcome)
     chain = follow(question, outcome.answer)
-    if outcome.rcode == Rcode.NXDOMAIN:
-        return Finding(Kind.NXDOMAIN, chain, response=outcome)
-    if outcome.rcode != Rcode.NOERROR:
-        return Finding(Kind.ERROR, chain, response=outcome)
+    rcode = outcome.rcode
+    if rcode:
+        return Finding(NXDOMAIN if rcode == Rcode.NXDOMAIN else ERROR, chain, (), outcome)
     if chain.broken:
-        return Finding(Kind.ERROR, chain, failure=UpstreamFailure(FailureKind.GARBAGE, "alias loop or chain too long"))
-    data = at_end(question, chain, outcome.answer)
+        return Finding(ERROR, chain, failure=UpstreamFailure(FailureKind.GARBAGE, "alias loop or chain too long"))
+    data = at_end(question, chain, outcome.answer) if outcome.answer else ()
     if data:
-        return Finding(Kind.DATA, chain, data, outcome)
+        return Finding(DATA, chain, data, outcome)
     if is_referral(outcome):
-        return Finding(Kind.ERROR, chain, failure=UpstreamFailure(FailureKind.LAME, "a referral, not an answer"))
-    return Finding(Kind.NODATA, chain, response=outcome)
+        return Finding(ERROR, chain, failure=UpstreamFailure(FailureKind.LAME, "a referral, not an answer"))
+    return Finding(NODATA, chain, (), outcome)
 
 
 def at_end(question: Question, chain: Chain, answer: tuple[Record, ...]) -> tuple[Record, ...]:
@@ -50,13 +53,12 @@ def at_end(question: Question, chain: Chain, answer: tuple[Record, ...]) -> tupl
 
     RFC 2181 section 5; a duplicate's TTL counts although the duplicate goes.
     """
-    end, qtype, qclass = chain.end, question.qtype, question.qclass
-    found = [
-        record for record in answer if record.rtype == qtype and record.rclass == qclass and record.name.lower() == end
-    ]
+    end = chain.end
+    _, qtype, qclass = question
+    found = [r for r in answer if r.rtype == qtype and r.rclass == qclass and r.name.lower() == end]
     if len(found) < 2:
         return tuple(found)
-    least = min(record.ttl for record in found)
+    least = min([record.ttl for record in found])
     return with_ttl(tuple({record.rdata: record for record in reversed(found)}.values())[::-1], least)
 
 
@@ -64,5 +66,5 @@ def is_referral(response: Response) -> bool:
     """NS without SOA and without an answer: the server sends us elsewhere (RFC 2308 section 2.2)."""
     if response.answer or not response.authority:
         return False
-    types = {record.rtype for record in response.authority}
-    return RRType.NS in types and RRType.SOA not in types
+    types = [record.rtype for record in response.authority]
+    return SOA not in types and NS in types

@@ -32,7 +32,7 @@ def discovered(case: Situation) -> Reply | None:
     if obstacle(case) is not None or rules.shadow:
         return local.nodata(IPV4ONLY, rules, RULE)
     ttl = CLAMP_S if case.exit.clamp else LOCAL_S
-    made = synthesise(addresses, case.exit.prefixes, case.prepared.embedding, ttl)
+    made = synthesise(addresses, case.exit.ways, case.prepared.embedding, ttl)
     return local.data(RULE, *made) if made else local.nodata(IPV4ONLY, rules, RULE)
 
 

@@ -4,13 +4,19 @@ from kun_dns64.model.message import Ede, EdeCode
 from kun_dns64.model.question import Question, RRType
 from kun_dns64.model.rules import ZoneMode
 from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, Step
-from kun_dns64.policy.assembly import denied, shadowed, synthesised
-from kun_dns64.policy.denial import Kind
+from kun_dns64.policy.assembly import Reason, denied, reason, shadowed, synthesised
+from kun_dns64.policy.denial import DATA, ERROR, NODATA, NXDOMAIN
 from kun_dns64.policy.dnssec import is_bogus, leave_signed_alone
 from kun_dns64.policy.eligibility import obstacle
 from kun_dns64.policy.forward import failed, forwarded, not_recursive
 from kun_dns64.policy.halves import Half, Halves
 from kun_dns64.policy.situation import Situation
+
+A, AAAA = RRType.A, RRType.AAAA
+NEVER, FORCE = ZoneMode.NEVER, ZoneMode.FORCE
+DENIED, EXCLUDED = reason(Rule.SYNTHESISED_NODATA), reason(Rule.SYNTHESISED_EXCLUDED)
+FAILED, TIMED_OUT = reason(Rule.SYNTHESISED_ERROR), reason(Rule.SYNTHESISED_TIMEOUT)
+FORCED = reason(Rule.SYNTHESISED_FORCED)
 
 
 def answer_aaaa(case: Situation, heard: tuple[Heard, ...]) -> Step:
@@ -24,9 +30,9 @@ def answer_aaaa(case: Situation, heard: tuple[Heard, ...]) -> Step:
 
 def _decide(case: Situation, halves: Halves) -> Step:
     aaaa = case.query.question
-    a = Question(aaaa.name, RRType.A, aaaa.qclass)
+    a = Question(aaaa.name, A, aaaa.qclass)
     why_not = obstacle(case)
-    if why_not is None and case.mode is ZoneMode.FORCE and not case.rules.shadow:
+    if why_not is None and case.mode is FORCE and not case.rules.shadow:
         return _forced(case, halves, aaaa, a)
     if halves.aaaa is None:
         return case.ask(aaaa, a if why_not is None else None)
@@ -41,25 +47,25 @@ def _decide(case: Situation, halves: Halves) -> Step:
 
 
 def _plain_rule(aaaa: Half, otherwise: Rule) -> Rule:
-    if aaaa.finding.kind is Kind.DATA:
+    if aaaa.finding.kind is DATA:
         return Rule.REAL_AAAA
-    return Rule.NXDOMAIN if aaaa.finding.kind is Kind.NXDOMAIN else otherwise
+    return Rule.NXDOMAIN if aaaa.finding.kind is NXDOMAIN else otherwise
 
 
 def _without_a(case: Situation, halves: Halves, aaaa: Half, why_not: Rule | None) -> Reply | None:
     """The reply, where the AAAA's answer alone decides; None: the A is needed."""
     heard, finding = aaaa.heard, aaaa.finding
-    if finding.kind is Kind.NXDOMAIN:
+    if finding.kind is NXDOMAIN:
         return forwarded(case, heard, finding, Rule.NXDOMAIN)
-    if finding.kind is Kind.ERROR:
+    if finding.kind is ERROR:
         if aaaa.not_cached:
             return not_recursive()
         if is_bogus(finding.response):
             return failed(heard, finding, Rule.DNSSEC_FAILURE)
     end_mode = case.prepared.zones.mode(finding.chain.end) if finding.chain.links else case.mode
-    if halves.kept or (halves.excluded and leave_signed_alone(case.query, case.rules, finding, RRType.AAAA)):
-        return None if why_not is None and end_mode is ZoneMode.FORCE else _real(case, halves, aaaa)
-    if end_mode is ZoneMode.NEVER and finding.kind is not Kind.ERROR:
+    if halves.kept or (halves.excluded and leave_signed_alone(case.query, case.rules, finding, AAAA)):
+        return None if why_not is None and end_mode is FORCE else _real(case, halves, aaaa)
+    if end_mode is NEVER and finding.kind is not ERROR:
         return forwarded(case, heard, finding, Rule.NOT_FOR_ZONE)
     if why_not is not None:
         return denied(case, halves, aaaa, why_not, Ede(EdeCode.OTHER, why_not.value))
@@ -69,7 +75,7 @@ def _without_a(case: Situation, halves: Halves, aaaa: Half, why_not: Rule | None
 def _real(case: Situation, halves: Halves, aaaa: Half) -> Reply:
     """What upstream has, less what is excluded."""
     finding = aaaa.finding
-    whole = not halves.excluded or leave_signed_alone(case.query, case.rules, finding, RRType.AAAA)
+    whole = not halves.excluded or leave_signed_alone(case.query, case.rules, finding, AAAA)
     return forwarded(case, aaaa.heard, finding, Rule.REAL_AAAA, None if whole else halves.kept)
 
 
@@ -79,31 +85,30 @@ def _from_both(case: Situation, halves: Halves, aaaa: Half, a: Half) -> Reply:
     if a.not_cached:
         return not_recursive()
     finding = a.finding
-    if finding.kind is Kind.ERROR:
+    if finding.kind is ERROR:
         return failed(a.heard, finding, Rule.DNSSEC_FAILURE if is_bogus(finding.response) else Rule.A_FAILED)
-    if finding.kind is Kind.NXDOMAIN and not halves.excluded:
+    if finding.kind is NXDOMAIN and not halves.excluded:
         return forwarded(case, a.heard, finding, Rule.NXDOMAIN)
-    if finding.kind is not Kind.DATA:
+    if finding.kind is not DATA:
         return denied(case, halves, aaaa, Rule.NO_A)
-    if leave_signed_alone(case.query, case.rules, finding, RRType.A):
+    if leave_signed_alone(case.query, case.rules, finding, A):
         return denied(case, halves, aaaa, Rule.NOT_SIGNED_OVER)
-    if case.prepared.zones.mode(finding.chain.end) is ZoneMode.NEVER:
+    if case.prepared.zones.mode(finding.chain.end) is NEVER:
         return denied(case, halves, aaaa, Rule.NOT_FOR_ZONE)
-    denial = aaaa.finding.response if aaaa.finding.kind is Kind.NODATA else None
+    denial = aaaa.finding.response if aaaa.finding.kind is NODATA else None
     reply = synthesised(case, halves, a, denial, _reason(aaaa, halves))
     if reply is not None:
         return reply
     return denied(case, halves, aaaa, Rule.IPV4_DENIED, Ede(EdeCode.FILTERED, Rule.IPV4_DENIED.value))
 
 
-def _reason(aaaa: Half, halves: Halves) -> Rule:
+def _reason(aaaa: Half, halves: Halves) -> Reason:
     if halves.excluded:
-        return Rule.SYNTHESISED_EXCLUDED
-    if aaaa.finding.kind is Kind.NODATA:
-        return Rule.SYNTHESISED_NODATA
+        return EXCLUDED
+    if aaaa.finding.kind is NODATA:
+        return DENIED
     failure = aaaa.finding.failure
-    timeout = failure is not None and failure.kind is FailureKind.TIMEOUT
-    return Rule.SYNTHESISED_TIMEOUT if timeout else Rule.SYNTHESISED_ERROR
+    return TIMED_OUT if failure is not None and failure.kind is FailureKind.TIMEOUT else FAILED
 
 
 def _forced(case: Situation, halves: Halves, aaaa: Question, a: Question) -> Step:
@@ -112,7 +117,7 @@ def _forced(case: Situation, halves: Halves, aaaa: Question, a: Question) -> Ste
         return case.ask(a)
     if halves.a.not_cached:
         return not_recursive()
-    if halves.a.finding.kind is Kind.NXDOMAIN:
+    if halves.a.finding.kind is NXDOMAIN:
         return forwarded(case, halves.a.heard, halves.a.finding, Rule.NXDOMAIN)
     reply = _forced_reply(case, halves, halves.a)
     if reply is not None:
@@ -124,8 +129,8 @@ def _forced(case: Situation, halves: Halves, aaaa: Question, a: Question) -> Ste
 
 def _forced_reply(case: Situation, halves: Halves, a: Half) -> Reply | None:
     finding = a.finding
-    if finding.kind is not Kind.DATA or leave_signed_alone(case.query, case.rules, finding, RRType.A):
+    if finding.kind is not DATA or leave_signed_alone(case.query, case.rules, finding, A):
         return None
-    if case.prepared.zones.mode(finding.chain.end) is ZoneMode.NEVER:
+    if case.prepared.zones.mode(finding.chain.end) is NEVER:
         return None
-    return synthesised(case, halves, a, None, Rule.SYNTHESISED_FORCED)
+    return synthesised(case, halves, a, None, FORCED)

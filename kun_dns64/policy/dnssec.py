@@ -23,6 +23,11 @@ def without_proofs(records: tuple[Record, ...], query: Query) -> tuple[Record, .
     """No DNSSEC records for a client that did not set DO, but those it asked for by type (RFC 4035 section 3.2.1)."""
     if query.do or not records:
         return records
+    for record in records:
+        if record.rtype in PROOFS:
+            break
+    else:
+        return records
     qtype = query.question.qtype
     if qtype == RRType.ANY:
         return records

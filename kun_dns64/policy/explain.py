@@ -60,7 +60,7 @@ def _where(case: Situation) -> Iterator[Note]:
     if zone is not None:
         group = f", upstreams {zone.group}" if zone.group else ""
         yield Note(f"zone {to_text(zone.suffix)}: {zone.mode.value}{group}", "[[zone]], longest suffix")
-    prefixes = ", ".join(str(prefix) for prefix in way.prefixes)
+    prefixes = ", ".join(str(one.prefix) for one in way.ways)
     yield Note(f"pool {way.pool or 'default'}: {prefixes}", "[[pool]]" if way.pool else "[dns64]")
     if way.pool in case.rules.pools_down:
         how = "synthesis stops" if way.stop else f"TTL at most {CLAMP_S}" if way.clamp else "no change"
@@ -106,10 +106,10 @@ def _halves(case: Situation, heard: tuple[Heard, ...], step: Reply | Drop) -> It
 
 def _embedding(case: Situation, record: Record) -> Note:
     ipv4 = IPv4Address(record.rdata)
-    prefixes = case.prepared.embedding.prefixes(record.rdata, case.exit.prefixes, record.name.lower())
-    if not prefixes:
+    ways = case.prepared.embedding.ways(record.rdata, case.exit.ways, record.name)
+    if not ways:
         return Note(f"{ipv4} is never embedded", "never_embed, map, RFC 6052 section 3.1")
-    made = ", ".join(str(prefix.embed(ipv4)) for prefix in prefixes)
+    made = ", ".join(str(way.prefix.embed(ipv4)) for way in ways)
     return Note(f"{ipv4} becomes {made}", "RFC 6052 section 2.2")
 
 

@@ -43,7 +43,10 @@ def forwarded(
 
 def finish(used: tuple[Heard, ...], reply: Reply) -> Reply:
     """The mark of stale data (RFC 8767 section 4, RFC 8914 sections 4.4 and 4.20), where some was used."""
-    if not any(heard.stale for heard in used):
+    for heard in used:
+        if heard.stale:
+            break
+    else:
         return reply
     code = EdeCode.STALE_NXDOMAIN if reply.rcode == Rcode.NXDOMAIN else EdeCode.STALE_ANSWER
     return reply._replace(ede=(*reply.ede, Ede(code)), stale=True)

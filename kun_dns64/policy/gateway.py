@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 
-from kun_base.prefix import Prefix
 from kun_dns64.model.rules import GatewayDown, Pool, Rules
+from kun_dns64.policy.mapping import Ways, ways
 
 DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """`prefixes` to embed in. `clamp`: answers live CLAMP_S at most. `stop`: no synthesis. `group`: the upstreams."""
+    """`ways`: prefixes to embed in. `clamp`: answers live CLAMP_S at most. `stop`: no synthesis. `group`: upstreams."""
 
     pool: str
-    prefixes: tuple[Prefix, ...]
+    ways: Ways
     group: str = ""
     clamp: bool = False
     stop: bool = False
@@ -28,15 +28,15 @@ def exits(rules: Rules) -> dict[str, Exit]:
 
 def _exit(pool: Pool, pools: dict[str, Pool], rules: Rules) -> Exit:
     if pool.name not in rules.pools_down:
-        return Exit(pool.name, pool.prefixes, pool.group)
+        return Exit(pool.name, ways(pool.prefixes), pool.group)
     other = pools.get("" if pool.fallback == DEFAULT else pool.fallback) if pool.fallback else None
     if other is not None and other.name not in rules.pools_down:
         # Clamped: clients come back soon after the pool does.
-        return Exit(pool.name, other.prefixes, pool.group, clamp=True)
+        return Exit(pool.name, ways(other.prefixes), pool.group, clamp=True)
     how = rules.on_gateway_down
     return Exit(
         pool.name,
-        pool.prefixes,
+        ways(pool.prefixes),
         pool.group,
         clamp=how is GatewayDown.CLAMP_TTL,
         stop=how is GatewayDown.STOP,

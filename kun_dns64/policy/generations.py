@@ -42,6 +42,10 @@ class Generations(Generic[V]):
         self.drop(key)
         self._insert(key, value)
 
+    def replace(self, key: bytes, value: V) -> None:
+        """Another value of the same weight for a key that `get` has just found."""
+        self._young[key] = value
+
     def drop(self, key: bytes) -> None:
         value = self._young.pop(key, None)
         if value is not None:

@@ -6,6 +6,8 @@ from kun_dns64.model.step import FailureKind, Heard, UpstreamFailure
 from kun_dns64.policy.denial import Finding, read
 from kun_dns64.policy.situation import Situation
 
+A, AAAA = RRType.A, RRType.AAAA
+
 
 class Half:
     """One outcome, and what it says."""
@@ -33,13 +35,14 @@ class Halves:
         self.kept: tuple[Record, ...] = ()
         self.excluded: tuple[Record, ...] = ()
         for one in heard:
-            if one.question.qtype == RRType.AAAA:
+            if one.question.qtype == AAAA:
                 self.aaaa = Half(one)
-                self._exclude(case, self.aaaa.finding.data)
-            elif one.question.qtype == RRType.A:
+                if self.aaaa.finding.data:
+                    self._exclude(case, self.aaaa.finding.data)
+            elif one.question.qtype == A:
                 self.a = Half(one)
 
     def _exclude(self, case: Situation, data: tuple[Record, ...]) -> None:
-        self.kept = case.prepared.exclusion.kept(data) if data else ()
+        self.kept = case.prepared.exclusion.kept(data)
         if len(self.kept) != len(data):
             self.excluded = tuple(record for record in data if record not in self.kept)

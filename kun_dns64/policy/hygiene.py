@@ -8,12 +8,13 @@ from kun_dns64.policy.dnssec import covers, without_proofs
 # Answers to these hold records of other types than the one asked for.
 MANY_TYPES = frozenset((RRType.ANY, RRType.RRSIG, RRType.SIG))
 
+RRSIG = RRType.RRSIG
 Records = tuple[Record, ...]
 
 
 def answer_section(query: Query, chain: Chain, data: Records, received: Records, data_signed: bool = True) -> Records:
     """Aliases, each with its signatures, then the data with its own. `received`: where the signatures are."""
-    signatures = [record for record in received if record.rtype == RRType.RRSIG] if query.do else []
+    signatures = [record for record in received if record.rtype == RRSIG] if query.do else []
     if not signatures:
         return chain.links + data
     out: list[Record] = []
@@ -32,6 +33,8 @@ def _signatures(signatures: list[Record], owner: bytes, rtype: int) -> list[Reco
 
 def tidy(records: Records, query: Query) -> Records:
     """A section passed on: each record once, one TTL per RRset, DNSSEC only for those who want it; order kept."""
+    if not records:
+        return records
     if len(records) > 1:
         records = _each_once(records)
     return without_proofs(records, query)

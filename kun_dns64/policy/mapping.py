@@ -1,16 +1,37 @@
 """Which prefix an IPv4 address is embedded in, if any (RFC 6147 section 5.2, RFC 6052 section 3.1)."""
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import NamedTuple
 
 from kun_base.prefix import WELL_KNOWN, Prefix, is_nonglobal
-from kun_dns64.model.rules import Mapping, Rules
+from kun_dns64.model.rules import Rules
 from kun_dns64.policy.networks import MISS, NetworkTable
 
 SIXTOFOUR = IPv6Network("2002::/16")
 IPV4ONLY = b"\x08ipv4only\x04arpa\x00"
-DISCOVERY_IPV4 = frozenset(
-    (b"\xc0\x00\x00\xaa", b"\xc0\x00\x00\xab")
-)  # 192.0.0.170, 192.0.0.171 (RFC 7050 section 2.2)
+# 192.0.0.170 and 192.0.0.171 (RFC 7050 section 2.2)
+DISCOVERY_IPV4 = frozenset((b"\xc0\x00\x00\xaa", b"\xc0\x00\x00\xab"))
+
+
+class Way(NamedTuple):
+    """A prefix, with what embedding needs at hand: `head` is the first twelve octets of a /96, else b""."""
+
+    prefix: Prefix
+    head: bytes
+    well_known: bool
+
+    def embed(self, ipv4: bytes) -> bytes:
+        return self.head + ipv4 if self.head else self.prefix.embed_octets(ipv4)
+
+
+Ways = tuple[Way, ...]
+
+
+def ways(prefixes: Iterable[Prefix]) -> Ways:
+    return tuple(
+        Way(prefix, prefix.head if prefix.network.prefixlen == 96 else b"", prefix == WELL_KNOWN) for prefix in prefixes
+    )
 
 
 class EmbeddingTable:
@@ -19,15 +40,15 @@ class EmbeddingTable:
     The VIP inside every 6to4 prefix of ours is refused too: traffic to it would go round through its own gateway.
     """
 
-    __slots__ = ("_map", "_mappings", "_never")
+    __slots__ = ("_map", "_mapped", "_never")
 
     def __init__(self, rules: Rules, own: tuple[Prefix, ...]) -> None:
-        self._mappings: tuple[Mapping, ...] = rules.mappings
+        self._mapped = tuple(ways(() if mapping.prefix is None else (mapping.prefix,)) for mapping in rules.mappings)
         self._map = NetworkTable(mapping.network for mapping in rules.mappings)
         self._never = NetworkTable((*rules.never_embed, *_vips(own)))
 
-    def prefixes(self, ipv4: bytes, default: tuple[Prefix, ...], owner: bytes) -> tuple[Prefix, ...]:
-        """The prefixes for one address of the name `owner` (lower-case); empty: it must not be embedded.
+    def ways(self, ipv4: bytes, default: Ways, owner: bytes) -> Ways:
+        """The prefixes for one address of the name `owner`; empty: it must not be embedded.
 
         A mapping says where the address is reached, so it goes before the pool the name is in.
         """
@@ -36,10 +57,10 @@ class EmbeddingTable:
             return ()
         index = self._map.longest(4, number)
         if index != MISS:
-            mapped = self._mappings[index].prefix
-            default = () if mapped is None else (mapped,)
-        if WELL_KNOWN in default and _forbidden_under_well_known(ipv4, owner):
-            return tuple(prefix for prefix in default if prefix != WELL_KNOWN)
+            default = self._mapped[index]
+        for way in default:
+            if way.well_known and _forbidden_under_well_known(ipv4, owner):
+                return tuple(way for way in default if not way.well_known)
         return default
 
     def reachable(self, ipv4: bytes, prefix: Prefix) -> bool:
@@ -48,14 +69,14 @@ class EmbeddingTable:
         if self._never.longest(4, number) != MISS:
             return False
         index = self._map.longest(4, number)
-        if index != MISS and self._mappings[index].prefix is None:
+        if index != MISS and not self._mapped[index]:
             return False
         return prefix != WELL_KNOWN or not is_nonglobal(IPv4Address(ipv4))
 
 
 def _forbidden_under_well_known(ipv4: bytes, owner: bytes) -> bool:
     """RFC 6052 section 3.1; but the discovery addresses of ipv4only.arpa stay (RFC 7050 section 2.2)."""
-    if owner == IPV4ONLY and ipv4 in DISCOVERY_IPV4:
+    if owner.lower() == IPV4ONLY and ipv4 in DISCOVERY_IPV4:
         return False
     return is_nonglobal(IPv4Address(ipv4))
 

@@ -17,6 +17,8 @@ from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.reverse import reversed_name
 from kun_dns64.policy.situation import Situation, situation
 
+A, AAAA = RRType.A, RRType.AAAA
+
 
 def next_step(query: Query, heard: Sequence[Heard], rules: Rules, now: float) -> Step:
     """`heard`: the outcomes of everything asked for this query, in order; empty at first. `now` in seconds.
@@ -37,9 +39,9 @@ def next_step(query: Query, heard: Sequence[Heard], rules: Rules, now: float) ->
     if own is not None:
         return own
     if query.question.qclass == CLASS_IN:
-        if query.question.qtype == RRType.AAAA:
+        if query.question.qtype == AAAA:
             return answer_aaaa(case, known)
-        if query.question.qtype == RRType.A and case.client is not None and case.client.filter_a:
+        if query.question.qtype == A and case.client is not None and case.client.filter_a:
             return _filtered_a(case)
     return _plain(case, known)
 
@@ -49,7 +51,7 @@ def _plain(case: Situation, heard: tuple[Heard, ...]) -> Step:
     if not heard:
         return case.ask(case.query.question)
     last = heard[-1]
-    aaaa = case.query.question.qtype == RRType.AAAA
+    aaaa = case.query.question.qtype == AAAA
     return forwarded(
         case, last, read(case.query.question, last.outcome), Rule.NOT_FOR_CLASS if aaaa else Rule.FORWARDED
     )

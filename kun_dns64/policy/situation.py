@@ -21,14 +21,8 @@ class Situation(NamedTuple):
     zone: Zone | None
     exit: Exit
     flags: AskedFlags
-
-    @property
-    def rules(self) -> Rules:
-        return self.prepared.rules
-
-    @property
-    def mode(self) -> ZoneMode:
-        return ZoneMode.NORMAL if self.zone is None else self.zone.mode
+    rules: Rules
+    mode: ZoneMode
 
     def ask(self, question: Question, meanwhile: Question | None = None) -> Ask:
         """A zone's own upstreams go before the pool's; without RD nothing new is asked (RFC 1034 section 4.3.1)."""
@@ -37,20 +31,24 @@ class Situation(NamedTuple):
         return Ask(question, self.flags, group, meanwhile if rd else None, cached_only=not rd)
 
 
-_PLAIN_FLAGS = {(cd, do): AskedFlags(cd, do) for cd in (False, True) for do in (False, True)}
+NORMAL = ZoneMode.NORMAL
+_PLAIN_FLAGS = tuple(AskedFlags(cd, do) for cd in (False, True) for do in (False, True))
 
 
 def situation(query: Query, prepared: Prepared) -> Situation:
     name = query.question.name.lower()
     client = client_of(query, prepared)
+    zone = prepared.zones.find(name)
     return Situation(
         query,
         name,
         prepared,
         client,
-        prepared.zones.find(name),
+        zone,
         exit_for(name, client, prepared),
         _flags(query, prepared),
+        prepared.rules,
+        NORMAL if zone is None else zone.mode,
     )
 
 
@@ -60,4 +58,4 @@ def _flags(query: Query, prepared: Prepared) -> AskedFlags:
         subnet = named_subnet(query, prepared)
         if subnet is not None:
             return AskedFlags(query.cd, query.do, write_subnet(subnet))
-    return _PLAIN_FLAGS[query.cd, query.do]
+    return _PLAIN_FLAGS[2 * query.cd + query.do]

@@ -9,7 +9,15 @@ from collections.abc import Callable, Sequence
 from struct import Struct
 
 from kun_dns64.formats.ecs import read_subnet
-from kun_dns64.formats.memokey import COOKIE_REPLY_OCTETS, PLAIN_TAIL, MemoKey, memo_key, plain_key, ttl_places
+from kun_dns64.formats.memokey import (
+    COOKIE_REPLY_OCTETS,
+    PLAIN_TAIL,
+    WITH_COOKIE,
+    MemoKey,
+    lone_cookie,
+    memo_key,
+    ttl_places,
+)
 from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.question import RRType
 from kun_dns64.model.rules import Rules
@@ -25,6 +33,7 @@ LOCAL_STEADY_S = 300
 # Strangers must not fill the store; reverse answers mix ageing TTLs with bounded ones; the others tell of the moment.
 NEVER = frozenset((Rule.REFUSED_CLIENT, Rule.RATE_LIMITED, Rule.REVERSE, Rule.NOT_RECURSIVE, Rule.LOOP, Rule.MALFORMED))
 RULES = tuple(Rule)
+PLACES = {rule: place for place, rule in enumerate(RULES)}
 # Packets whose reply is kept as it is for the rest of the second.
 HOT_MAX = 16384
 SUBNETS_MAX = 16384
@@ -157,30 +166,38 @@ class Memo:
             hot[1][0] += 1
             return wire[:2] + hot[0]
         end = wire.find(0, 12) + 1
+        name = wire[12:end]
+        lower = name.lower()
         if len(wire) > end + PLAIN_TAIL:
-            return self._with_options(wire, tick, source)
-        kept = self._kept(self._prefix + plain_key(wire, end), tick)
+            return self._with_options(wire, end, lower, tick, source)
+        kept = self._kept(self._prefix + wire[2:12] + lower + wire[end:], tick)
         if kept is None:
             return None
         body, cell = kept
-        name = wire[12:end]
         reply = body[:10] + name + body[10:]
-        if len(self._hot) < HOT_MAX and name == name.lower():  # a case made at random does not come again
+        if name == lower and len(self._hot) < HOT_MAX:  # a case made at random does not come again
             self._hot[wire[2:]] = reply, cell
         return wire[:2] + reply
 
-    def _with_options(self, wire: bytes, tick: int, source: Source) -> bytes | None:
-        found = self._keyed(wire)
-        if found is None:
-            return None
-        memo, key = found
-        kept = memo._kept(memo._prefix + key.key, tick)
+    def _with_options(self, wire: bytes, end: int, lower: bytes, tick: int, source: Source) -> bytes | None:
+        cookie = lone_cookie(wire, end)
+        if cookie:
+            memo: Memo = self
+            key = wire[2:12] + lower + wire[end : end + 13] + WITH_COOKIE
+        else:
+            found = self._keyed(wire)
+            if found is None:
+                return None
+            memo, (key, end, cookie, _, _) = found
+        kept = memo._kept(memo._prefix + key, tick)
         if kept is None:
             return None
         body, _ = kept
-        if key.cookie and self._bake is not None:
-            body = body[:-COOKIE_REPLY_OCTETS] + self._bake(key.cookie, source)
-        return wire[:2] + body[:10] + wire[12 : key.name_end] + body[10:]
+        if cookie and self._bake is not None:
+            return b"".join(
+                (wire[:2], body[:10], wire[12:end], body[10:-COOKIE_REPLY_OCTETS], self._bake(cookie, source))
+            )
+        return wire[:2] + body[:10] + wire[12:end] + body[10:]
 
     def _keyed(self, wire: bytes) -> "tuple[Memo, MemoKey] | None":
         """The key, and the memo of the client the packet speaks for."""
@@ -196,15 +213,15 @@ class Memo:
         if value is None:
             return None
         made, until, rule, count = _STAMP.unpack_from(value)
-        if not made <= tick < until:
-            return None
         start = _STAMP.size + 2 * count
+        if made != tick:
+            if not made < tick < until:
+                return None
+            value = _aged(value, start, tick)
+            self._store.replace(key, value)
         cell = self._hits[rule]
         cell[0] += 1
-        body = value[start:]
-        if tick != made and count:
-            body = _aged(body, value[_STAMP.size : start], tick - made)
-        return body, cell
+        return value[start:], cell
 
     def remember(self, wire: bytes, packet: bytes, reply: Reply, heard: Sequence[Heard], tick: int) -> None:
         """Keep the finished `packet` that answered `wire`, if and as long as it is what the general path would say."""
@@ -224,7 +241,7 @@ class Memo:
         if seconds <= 0 or len(places) > 255 or (places and places[-1][3] > 0xFFFF):
             return
         offsets = b"".join([(offset - key.name_end + 10).to_bytes(2) for _, _, _, offset in places])
-        stamp = _STAMP.pack(tick, tick + seconds, RULES.index(reply.rule), len(places))
+        stamp = _STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places))
         memo._store.put(memo._prefix + key.key, stamp + offsets + packet[2:12] + packet[key.name_end :])
 
 
@@ -233,8 +250,11 @@ def _is_steady(reply: Reply, place: tuple[int, int, int, int]) -> bool:
     return reply.rule in LOCAL or (reply.steady_s > 0 and section == 0 and rtype == RRType.AAAA)
 
 
-def _aged(body: bytes, offsets: bytes, age: int) -> bytes:
-    out = bytearray(body)
-    for (offset,) in _OFFSET.iter_unpack(offsets):
-        _TTL.pack_into(out, offset, _TTL.unpack_from(out, offset)[0] - age)
+def _aged(value: bytes, start: int, tick: int) -> bytes:
+    """The same entry with its TTLs as they are at `tick`; once a second at most for every entry."""
+    out = bytearray(value)
+    age = tick - _TTL.unpack_from(value)[0]
+    for (offset,) in _OFFSET.iter_unpack(value[_STAMP.size : start]):
+        _TTL.pack_into(out, start + offset, _TTL.unpack_from(out, start + offset)[0] - age)
+    _TTL.pack_into(out, 0, tick)
     return bytes(out)

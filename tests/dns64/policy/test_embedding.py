@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kun_base.prefix import WELL_KNOWN
 from kun_dns64.model.rules import Mapping, Rules
-from kun_dns64.policy.mapping import EmbeddingTable
+from kun_dns64.policy.mapping import EmbeddingTable, ways
 
 from ..world import NEVER, P, answer, nodata, prefix, query, run
 from ..world import rules as changed_rules
@@ -119,4 +119,4 @@ def test_denied_networks_are_never_embedded(number: int, under: object) -> None:
     table = EmbeddingTable(changed_rules(), (P,))
     address = IPv4Address(number)
     denied = any(address in network for network in (*NEVER, IPv4Network("198.51.100.64/32")))
-    assert (table.prefixes(address.packed, (P,), b"\x01w\x00") == ()) == denied
+    assert (table.ways(address.packed, ways((P,)), b"\x01w\x00") == ()) == denied
