@@ -49,12 +49,18 @@ def begin(question: Question, response: Response, max_ttl_s: int) -> Begun:
     if not _is_positive(question, response):
         lifetime = 0
         if authority:
-            authority = tuple([r._replace(ttl=soa_lifetime(r)) if r.rtype == SOA else r for r in authority])
-            lifetime = min([r.ttl for r in authority if r.rtype == SOA], default=0)
+            authority = _soa_bounded(authority)
+            lifetime = min([record.ttl for record in authority if record.rtype == SOA], default=0)
         least = min(least, lifetime)
     if answer is not response.answer or authority is not response.authority or additional is not response.additional:
         response = response._replace(answer=answer, authority=authority, additional=additional)
     return Begun(response, least)
+
+
+def _soa_bounded(authority: Records) -> Records:
+    if all([record.rtype != SOA or soa_lifetime(record) == record.ttl for record in authority]):
+        return authority
+    return tuple([r._replace(ttl=soa_lifetime(r)) if r.rtype == SOA else r for r in authority])
 
 
 def _bounded(records: Records, ttl: int) -> tuple[Records, int]:
