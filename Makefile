@@ -4,31 +4,46 @@ VENV := .venv
 PY := $(VENV)/bin/python
 
 help:            ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
-$(VENV)/.ready: requirements-dev.lock pyproject.toml
-	python3 -m venv $(VENV)
-	$(PY) -m pip install --quiet --require-hashes -r requirements-dev.lock
-	$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
-	@touch $@
+demo:            ## the whole path in a virtual machine, then gateways die (JSON=FILE: write it, KEEP=1: leave it up)
+	@python3 lab/host_setup.py lab
+	@$(MAKE) --no-print-directory $(VENV)/.ready
+	@$(PY) -m lab demo $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)
 
-venv: $(VENV)/.ready   ## the development environment in .venv
+run:             ## kun-dns64 on this machine with defaults, no root
+	@$(MAKE) --no-print-directory $(VENV)/.ready
+	@exec $(VENV)/bin/kun-dns64 serve
+
+test: host lint  ## everything: lint, types, unit tests, lab tests
+	$(PY) -m pytest -m "not soak"
+
+unit: venv       ## tests that need neither the lab nor long runs
+	$(PY) -m pytest -m "not lab and not soak"
 
 lint: venv       ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-unit: venv       ## tests that need neither root nor the lab
-	$(PY) -m pytest -m "not lab and not soak"
+bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (half an hour; root, to install peers)
+	$(PY) -m bench dns64 --install
 
-test: venv lint  ## everything: lint, types, unit tests, lab tests
-	$(PY) -m pytest -m "not soak"
+bench-nat64: venv  ## the agent's plan, cycle and idle cost
+	$(PY) -m bench nat64
 
-run: venv        ## kun-dns64 on this machine with defaults, no root
-	$(VENV)/bin/kun-dns64 serve
+host:
+	python3 lab/host_setup.py tests
 
-lock:            ## renew the pinned, hashed lock files
+venv: $(VENV)/.ready   ## the development environment in .venv
+
+$(VENV)/.ready: requirements-dev.lock pyproject.toml kun_dns64/transport/batch.pyx
+	python3 -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: venv       ## renew the pinned, hashed lock files
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --no-emit-find-links --no-emit-index-url --output-file=requirements.lock pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --extra dev --no-emit-find-links --no-emit-index-url --output-file=requirements-dev.lock pyproject.toml
 
-.PHONY: help venv lint unit test run lock
+.PHONY: help demo run test unit lint bench bench-nat64 host venv lock
