@@ -1,0 +1,321 @@
+"""The whole program as a process: workers, reloads, stops, admin pages."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import dns.message
+import dns.rcode
+import pytest
+
+from kun_dns64.exposition import exposition
+from kun_dns64.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, summed
+from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, free_port, running, toml
+from tests.dns64.transport.fake import FakeUpstream, fake_upstream, good, reply_to
+
+ANSWER = [f"{PREFIX}c000:221"]
+ALONE_AND_TWO = pytest.mark.parametrize("workers", [1, 2])
+
+
+@ALONE_AND_TWO
+async def test_a_query_is_answered_by_udp_and_tcp(tmp_path: Path, workers: int) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+        assert await one.addresses("www.t.example.") == ANSWER
+        assert (await one.ask("www.t.example.", tcp=True)).answer[0][0].to_text() == ANSWER[0]
+
+
+@ALONE_AND_TWO
+async def test_numbers_are_summed_over_workers(tmp_path: Path, workers: int) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+        await asyncio.gather(*(one.addresses(f"n{number}.t.example.") for number in range(40)))
+        assert await one.number("queries_total") == 40
+        assert await one.number("replies_total") == 40
+        assert await one.number("workers") == workers
+        assert len((await one.status())["workers"]) == workers
+
+
+@ALONE_AND_TWO
+async def test_hang_up_puts_a_good_file_in_force_everywhere_and_a_bad_one_nowhere(tmp_path: Path, workers: int) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+        names = [f"n{number}.t.example." for number in range(10)]
+        for name in names:
+            assert await one.addresses(name) == ANSWER
+        text = one.config.read_text()
+        one.config.write_text(text.replace("198.51.100.64", "198.51.100.65"))
+        one.hang_up()
+        await one.until("config_reloads_total", 1)
+        asked = len(fake.seen)
+        for name in names:
+            assert await one.addresses(name) == ["2002:c633:6441::c000:221"]
+        assert len(fake.seen) <= asked + 2 * len(names) * (workers - 1), "a reload must not empty the cache"
+        one.config.write_text(text + "nonsense = 1\n")
+        one.hang_up()
+        await one.until("config_valid", 0)
+        for name in names:
+            assert await one.addresses(name) == ["2002:c633:6441::c000:221"]
+        assert "nonsense" in (await one.status())["config"]["problems"][0]
+
+
+@ALONE_AND_TWO
+async def test_other_listening_addresses_are_served_after_a_reload(tmp_path: Path, workers: int) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+        before, one.port = one.port, free_port()
+        one.config.write_text(one.config.read_text().replace(str(before), str(one.port)))
+        one.hang_up()
+        await one.until("config_reloads_total", 1)
+        assert await one.addresses("www.t.example.") == ANSWER
+        one.port = before
+        with pytest.raises((dns.exception.Timeout, OSError)):
+            await one.ask("www.t.example.", tcp=True, timeout_s=0.5)
+
+
+@ALONE_AND_TWO
+async def test_an_address_in_use_is_refused_at_reload_and_the_old_ones_stay(tmp_path: Path, workers: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+            one.config.write_text(one.config.read_text().replace(f":{one.port}", f":{port}"))
+            one.hang_up()
+            await one.until("config_valid", 0)
+            assert await one.addresses("www.t.example.") == ANSWER
+
+
+async def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=2) as one:
+        first, second = [worker["pid"] for worker in (await one.status())["workers"]]
+        os.kill(first, signal.SIGKILL)
+        await one.until("worker_restarts_total", 1)
+        await one.until("workers", 2)
+        pids = {worker["pid"] for worker in (await one.status())["workers"]}
+        assert second in pids
+        assert first not in pids
+        assert await asyncio.gather(*(one.addresses(f"n{number}.t.example.") for number in range(20))) == [ANSWER] * 20
+
+
+async def test_a_reload_reaches_a_worker_born_after_it(tmp_path: Path) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=2) as one:
+        one.config.write_text(one.config.read_text().replace("198.51.100.64", "198.51.100.65"))
+        one.hang_up()
+        await one.until("config_reloads_total", 1)
+        for worker in (await one.status())["workers"]:
+            os.kill(worker["pid"], signal.SIGKILL)
+        await one.until("worker_restarts_total", 2)
+        await one.until("workers", 2)
+        assert await one.addresses("www.t.example.") == ["2002:c633:6441::c000:221"]
+
+
+async def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=2) as one:
+        pids = [worker["pid"] for worker in (await one.status())["workers"]]
+        one.process.kill()
+        await one.process.wait()
+        await eventually(lambda: all_gone(pids))
+
+
+async def all_gone(pids: list[int]) -> bool:
+    return not {str(pid) for pid in pids} & set(os.listdir("/proc"))
+
+
+@ALONE_AND_TWO
+async def test_a_stop_answers_what_was_taken(tmp_path: Path, workers: int) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+        held = hold(fake)
+        asking = [asyncio.create_task(one.addresses(f"n{number}.t.example.")) for number in range(10)]
+        await eventually(lambda: asked(fake, 10))
+        one.process.terminate()
+        await asyncio.sleep(0.2)
+        held.set()
+        assert await asyncio.gather(*asking) == [ANSWER] * 10
+        assert await one.process.wait() == 0
+
+
+async def asked(fake: FakeUpstream, count: int) -> bool:
+    return len(fake.seen) >= count
+
+
+def hold(fake: FakeUpstream) -> asyncio.Event:
+    """Nothing is answered until the event is set; lost packets are sent again, so nobody goes without."""
+    released = asyncio.Event()
+
+    def script(query: dns.message.Message, transport: str) -> list[bytes]:
+        return good(query, transport) if released.is_set() else []
+
+    fake.script = script
+    return released
+
+
+async def test_a_restart_beside_the_old_process_loses_no_query(tmp_path: Path) -> None:
+    """Both bind with SO_REUSEPORT; the old one leaves the group, answers its queue, and ends."""
+    async with fake_upstream() as fake, running(tmp_path, fake.port) as old:
+        results: list[list[str]] = []
+        going_on = asyncio.Event()
+
+        async def load(number: int) -> None:
+            count = 0
+            while not going_on.is_set():
+                count += 1
+                results.append(await old.addresses(f"n{number}-{count}.t.example."))
+
+        loads = [asyncio.create_task(load(number)) for number in range(4)]
+        other = tmp_path / "other"
+        other.mkdir()
+        async with running(other, fake.port) as new:
+            new.config.write_text(new.config.read_text().replace(f":{new.port}", f":{old.port}"))
+            new.hang_up()
+            await new.until("config_reloads_total", 1)
+            assert await old.stop() == 0
+            await asyncio.sleep(0.3)
+            going_on.set()
+            await asyncio.gather(*loads)
+        assert results == [ANSWER] * len(results)
+        assert len(results) > 10
+
+
+async def test_a_domain_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("here.example\n")
+    more = {"[[pool]]": 'name = "o"\nvip = "203.0.113.129"\ndomain_files = ["names.txt"]'}
+    async with fake_upstream() as fake, running(tmp_path, fake.port, more=more) as one:
+        assert await one.addresses("www.here.example.") == ["2002:cb00:7181::c000:221"]
+        assert await one.addresses("www.there.example.") == ANSWER
+        names.write_text("there.example\n")
+        await one.until("config_reloads_total", 1)
+        assert await one.addresses("www.there.example.") == ["2002:cb00:7181::c000:221"]
+        assert await one.addresses("www.here.example.") == ANSWER
+        names.write_text("there..example\n")
+        await one.until("config_valid", 0)
+        assert await one.addresses("www.there.example.") == ["2002:cb00:7181::c000:221"]
+
+
+async def test_the_file_itself_is_watched_where_the_operator_says_so(tmp_path: Path) -> None:
+    more = {"[server]": "watch_config = true"}
+    async with fake_upstream() as fake, running(tmp_path, fake.port, more=more) as one:
+        one.config.write_text(one.config.read_text().replace("198.51.100.64", "198.51.100.65"))
+        await one.until("config_reloads_total", 1)
+        assert await one.addresses("www.t.example.") == ["2002:c633:6441::c000:221"]
+
+
+@ALONE_AND_TWO
+async def test_admin_pages_tell_health_numbers_and_reasons(tmp_path: Path, workers: int) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+        await one.addresses("www.t.example.")
+        assert (await one.page("/healthz"))[0] == 200
+        assert (await one.page("/readyz"))[0] == 200
+        status, text = await one.page("/explain?name=www.t.example&type=AAAA&client=127.0.0.1")
+        assert status == 200
+        assert '"rule": "synthesised-nodata"' in text
+        assert "RFC 6147" in text
+        assert (await one.page("/explain"))[0] == 400
+        assert (await one.page("/explain?name=a..b"))[0] == 400
+        assert (await one.page("/explain?name=a&type=XYZ"))[0] == 400
+        assert (await one.page("/explain?name=a&client=me"))[0] == 400
+
+
+def test_metric_names_pass_promtool() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("needs promtool (Debian package prometheus)")
+    metrics = Metrics()
+    for name, (_, labels) in COUNTERS.items():
+        metrics.count(name, *labels)
+    for name, (_, labels) in GAUGES.items():
+        metrics.gauge(name, 1, *labels)
+    for name, (_, labels) in HISTOGRAMS.items():
+        metrics.observe(name, 0.01, *labels)
+    text = exposition(summed([metrics, metrics]))
+    checked = subprocess.run([promtool, "check", "metrics"], input=text, text=True, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+async def test_ready_to_forward_and_ready_to_synthesise_are_two_answers(tmp_path: Path) -> None:
+    gone = free_port()
+    more = {"[dns64]": f'gateway_status = ["http://127.0.0.1:{gone}/readyz"]\ngateway_poll_s = 0.1'}
+    async with fake_upstream() as fake, running(tmp_path, fake.port, more=more) as one:
+        await one.until("gateways_up", 0)
+        assert (await one.page("/readyz"))[0] == 200
+        assert (await one.page("/readyz?want=synthesise"))[0] == 503
+
+
+async def test_dead_upstreams_make_it_unready_and_alive(tmp_path: Path) -> None:
+    async with running(tmp_path, free_port()) as one:
+        assert (await one.ask("www.t.example.")).rcode() == dns.rcode.SERVFAIL
+        assert (await one.page("/readyz"))[0] == 503
+        assert (await one.page("/healthz"))[0] == 200
+
+
+async def test_a_limited_client_gets_truncation_or_nothing_and_may_come_by_tcp(tmp_path: Path) -> None:
+    more = {"[server]": "rate_limit_per_s = 5"}
+    async with fake_upstream() as fake, running(tmp_path, fake.port, more=more) as one:
+        results = await asyncio.gather(
+            *(one.ask("www.t.example.", timeout_s=1.5) for _ in range(40)), return_exceptions=True
+        )
+        replies = [reply for reply in results if isinstance(reply, dns.message.Message)]
+        full = [reply for reply in replies if reply.answer]
+        truncated = [reply for reply in replies if reply.flags & dns.flags.TC]
+        assert 5 <= len(full) <= 10
+        assert truncated
+        assert len(full) + len(truncated) < 40
+        assert (await one.ask("www.t.example.", tcp=True)).answer
+
+
+async def test_an_answer_after_the_reply_is_kept_for_the_next(tmp_path: Path) -> None:
+    late = asyncio.Event()
+
+    def script(query: dns.message.Message, transport: str) -> list[bytes]:
+        reply = reply_to(query)
+        if query.question[0].rdtype == dns.rdatatype.AAAA:
+            if not late.is_set():
+                return []
+            reply.authority.clear()
+            reply.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "AAAA", "2001:db8::5"))
+        return [reply.to_wire()]
+
+    async with fake_upstream(script) as fake, running(tmp_path, fake.port) as one:
+        assert await one.addresses("www.t.example.") == ANSWER
+        late.set()
+        await one.until("late_aaaa_total", 1)
+        assert await one.addresses("www.t.example.") == ["2001:db8::5"]
+
+
+async def test_sockets_from_systemd_are_used(tmp_path: Path) -> None:
+    """What systemd does: sockets at descriptor 3 and up, LISTEN_FDS and LISTEN_PID in the environment."""
+    port = free_port()
+    config = tmp_path / "c.toml"
+    async with fake_upstream() as fake:
+        config.write_text(toml(fake.port, 1, free_port(), 1, {}))
+        activate = (
+            "import os, socket, sys\n"
+            f"u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('127.0.0.1', {port}))\n"
+            f"t = socket.socket(); t.bind(('127.0.0.1', {port})); t.listen(5)\n"
+            "a, b = os.dup(u.fileno()), os.dup(t.fileno())\n"
+            "os.dup2(a, 3); os.dup2(b, 4)\n"
+            "os.environ |= {'LISTEN_FDS': '2', 'LISTEN_PID': str(os.getpid()), 'LISTEN_FDNAMES': 'dns:dns'}\n"
+            f"os.execv({str(PROGRAM)!r}, [{str(PROGRAM)!r}, 'serve', '--config', {str(config)!r}])\n"
+        )
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", activate, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        async with asyncio.timeout(PATIENT_S):
+            assert f"127.0.0.1:{port}".encode() in await process.stderr.readuntil(b"\n")
+        for tcp in (False, True):
+            query = dns.message.make_query("www.t.example.", "AAAA")
+            ask = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
+            assert (await ask(query, "127.0.0.1", 4.0, port)).answer[0][0].to_text() == ANSWER[0]
+        process.terminate()
+        assert await process.wait() == 0
+
+
+def test_an_address_in_use_ends_the_start_with_2_and_says_which(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        arguments = [PROGRAM, "serve", "--listen", listen, "--upstream", "udp://127.0.0.9:5300", "--admin", ""]
+        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENT_S, check=False)
+        assert ended.returncode == 2
+        assert listen in ended.stderr
+        assert "Traceback" not in ended.stderr
