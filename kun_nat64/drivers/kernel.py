@@ -25,15 +25,16 @@ class KernelDriver:
 
     def _read(self, name: str) -> str | None:
         try:
-            return " ".join(self._path(name).read_text().split())
+            with open(self._path(name), encoding="ascii", errors="replace") as file:
+                return " ".join(file.read().split())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _refused(("sysctl", name), error) from error
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str) -> str:
         """A dot inside an interface's name is written as a slash, as sysctl(8) does."""
-        return self._sysctls / "/".join(part.replace("/", ".") for part in name.split("."))
+        return f"{self._sysctls}/" + "/".join(part.replace("/", ".") for part in name.split("."))
 
     async def apply(self, change: Change) -> None:
         match change.fact:
@@ -53,7 +54,8 @@ class KernelDriver:
 
     def _write(self, name: str, value: str) -> None:
         try:
-            self._path(name).write_text(value)
+            with open(self._path(name), "w", encoding="ascii") as file:
+                file.write(value)
         except OSError as error:
             raise _refused(("sysctl", "-w", f"{name}={value}"), error) from error
 

@@ -4,38 +4,40 @@ Asking the speaker starts a process; reading two files of /proc does not.
 """
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
 
-BGP_PORT = 179
+BGP_PORT = ":00B3"
 LISTEN = "0A"
 Pulse = frozenset[tuple[str, ...]]
 
 
-def pulse(api: str, proc_net: Path = Path("/proc/net")) -> Pulse:
+def pulse(api: str, proc_net: str = "/proc/net") -> Pulse:
     """The connections of BGP and the socket of the API: equal as long as nothing happened to them."""
-    found = {_unix_socket(api)} if api.startswith("unix://") else set()
-    port = 0 if api.startswith("unix://") else int(api.rpartition(":")[2])
+    if api.startswith("unix://"):
+        found, api_port = {_unix_socket(api)}, ""
+    else:
+        found, api_port = set(), f":{int(api.rpartition(':')[2]):04X}"
     for name in ("tcp", "tcp6"):
-        try:
-            lines = (proc_net / name).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        found.update(sign for line in lines if (sign := _sign(line.split(), port)))
+        found.update(_signs(f"{proc_net}/{name}", api_port))
     return frozenset(found)
 
 
-def _sign(cells: list[str], api_port: int) -> tuple[str, ...] | None:
-    """Cells: slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode."""
-    local, remote, state, inode = cells[1], cells[2], cells[3], cells[9]
-    if _port(remote) == BGP_PORT or (_port(local) == BGP_PORT and state != LISTEN):
-        return local, remote, state
-    if _port(local) == api_port and state == LISTEN:
-        return local, inode
-    return None
-
-
-def _port(end: str) -> int:
-    return int(end.rpartition(":")[2], 16)
+def _signs(path: str, api_port: str) -> Iterator[tuple[str, ...]]:
+    """Cells of a line: slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode."""
+    try:
+        with open(path, encoding="ascii") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        if BGP_PORT not in line and not (api_port and api_port in line):
+            continue
+        cells = line.split()
+        local, remote, state, inode = cells[1], cells[2], cells[3], cells[9]
+        if remote.endswith(BGP_PORT) or (local.endswith(BGP_PORT) and state != LISTEN):
+            yield local, remote, state
+        elif api_port and local.endswith(api_port) and state == LISTEN:
+            yield local, inode
 
 
 def _unix_socket(api: str) -> tuple[str, ...]:
