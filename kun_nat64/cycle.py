@@ -18,7 +18,6 @@ from kun_nat64.model.plan import Change, Plan, Refusal
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import witness
 from kun_nat64.policy.cuts import may_cut
-from kun_nat64.policy.desired import desired, scope
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.hardfault import hard_faults
@@ -81,11 +80,11 @@ class Cycle:
     async def _look(self, *, fresh: bool) -> Observation:
         """Observes, and lets everybody know what that means: hard failures, a lost path, a path to adopt."""
         state, machine = self._state, self._state.machine
-        seen = await self.host.observe(scope(state.spec), fresh=fresh)
+        seen = await self.host.observe(state.scope, fresh=fresh)
         now = self._state.clock()
         self._note_unknown(machine.seen, seen)
         machine.seen, machine.seen_at = seen, now
-        hard = hard_faults(desired(state.spec, state.announcement), seen, state.spec.gateway.outside)
+        hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
         if hard != machine.hard:
             state.journal.warning("hard", faults=", ".join(hard) or "none")
         machine.hard = hard
@@ -97,7 +96,7 @@ class Cycle:
 
     async def _plan(self, seen: Observation) -> Plan:
         """What to change, BGP apart: that is the announcer's, and it is poked here if BGP says something else."""
-        wanted = desired(self._state.spec, self._state.announcement)
+        wanted = self._state.desired()
         whole = plan(wanted, seen)
         if may_cut(whole.changes):
             whole = plan(wanted, seen, await self._traffic())

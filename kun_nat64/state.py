@@ -6,14 +6,16 @@ from time import monotonic, time
 
 from kun_base.journal import Journal
 from kun_nat64.knowledge import LATENCY_BOUNDS, Buckets, Flow, Machine, Speaker, Turn, Witnesses
-from kun_nat64.model.announcement import Announcement
+from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import SERVING, Drain
+from kun_nat64.model.facts import Facts
 from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.health import ProbeResult, Verdict
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import announcement, drain, health
 from kun_nat64.policy.announcement import AnnounceRules, Decision, Evidence
+from kun_nat64.policy.desired import desired, scope
 from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.health import Health, HealthRules
 from kun_nat64.policy.holddown import HoldDownRules
@@ -42,11 +44,13 @@ class State:
         self.health: Health = health.start(spec.health.targets)
         self.decision: Decision = announcement.adopted(None, announce_rules(spec), now=now)
         self.verdict = Verdict.UNPROVEN
+        self._desired_of: tuple[AgentSpec | None, Announcement] = None, WITHDRAWN
+        self._desired: Facts = frozenset()
         self.take(spec)
 
     def take(self, spec: AgentSpec) -> None:
         """Lets a new configuration take force; targets that stay keep what is known of them."""
-        self.spec = spec
+        self.spec, self.scope = spec, scope(spec)
         self.health_rules, self.announce_rules = health_rules(spec), announce_rules(spec)
         self.drain_rules = DrainRules(spec.drain.grace_s, spec.drain.tcp_sessions_left)
         known = {one.target: one for one in self.health.targets}
@@ -101,6 +105,14 @@ class State:
             self.falls_total += after.falls.count > before.falls.count
             self.wake_announcer()
             self.wake_cycle()
+
+    def desired(self) -> Facts:
+        """What the machine should be like now. Worked out anew only when the file or the announcement changed."""
+        spec, announcement = self._desired_of
+        if spec is not self.spec or announcement != self.announcement:
+            self._desired_of = self.spec, self.announcement
+            self._desired = desired(self.spec, self.announcement)
+        return self._desired
 
     @property
     def announcement(self) -> Announcement:

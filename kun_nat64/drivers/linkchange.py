@@ -112,6 +112,8 @@ def _route(ip: Session, route: Route, action: Action) -> None:
         "oif": index_of(ip, route.dev),
         "proto": ROUTE_PROTOCOL,
     }
+    if route.dev == "lo":
+        words["type"] = "unreachable"
     if route.via is not None:
         words["gateway"] = str(route.via)
     if route.metric:

@@ -200,7 +200,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route of the main table that carries our protocol number. `source`: preferred source address."""
+    """A route of the main table that carries our protocol number. `source`: preferred source address.
+
+    By "lo" nothing leaves: what is sent there is answered with ICMPv6 "unreachable".
+    """
 
     dst: IPv4Network | IPv6Network
     dev: str
@@ -219,9 +222,11 @@ class Route:
 
     @property
     def inside(self) -> Key | None:
-        return ("link", self.netns, self.dev)
+        return None if self.dev == "lo" else ("link", self.netns, self.dev)
 
     def __str__(self) -> str:
+        if self.dev == "lo":
+            return f"refusal of {self.dst}{where(self.netns)}"
         via = f" via {self.via}" if self.via else ""
         source = f" src {self.source}" if self.source else ""
         metric = f" metric {self.metric}" if self.metric else ""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv4Network
 
+from kun_base.prefix import sixtofour_network
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.facts import (
     Address,
@@ -61,6 +62,9 @@ def _tunnel(gateway: GatewaySpec) -> Iterator[Fact]:
     yield Address("lo", gateway.vip, 32)
     yield Tunnel(gateway.tunnel, local=gateway.vip, mtu=gateway.inside_mtu)
     yield LinkState(FALLBACK_TUNNEL, up=False)
+    # sit keeps one route for each processor, whatever the destination (net/ipv6/sit.c, dst_cache). A packet to our own
+    # 6to4 network, which it would send to ourselves, makes it send the pods' packets there as well: so none may.
+    yield Route(sixtofour_network(gateway.vip), "lo")
     yield from (Route(network, gateway.tunnel) for network in gateway.routes)
 
 
