@@ -1,0 +1,289 @@
+"""The small parts of the shell, without processes."""
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kun_dns64 import __version__
+from kun_dns64.commands import app
+from kun_dns64.config.flags import Flags
+from kun_dns64.filewatch import FileWatch
+from kun_dns64.gateways import PoolHealth
+from kun_dns64.link import Link, LinkClosed
+from kun_dns64.loading import Source, load_aside
+from kun_dns64.metrics import LATENCY_BUCKETS, Metrics, summed
+from kun_dns64.ratelimit import RateLimiter, Verdict
+from kun_dns64.serve_flags import read_flags
+from kun_dns64.transport.health import MAX_BACKOFF_S, MAX_PATIENCE_S, MIN_PATIENCE_S, Health
+from kun_dns64.transport.randomness import Randomness
+
+PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
+
+
+def test_the_version_is_the_wheels() -> None:
+    assert f'\nversion = "{__version__}"\n' in PYPROJECT.read_text()
+
+
+class TestRateLimit:
+    def test_a_client_gets_its_rate_and_no_more(self) -> None:
+        limiter = RateLimiter(10)
+        verdicts = [limiter.judge("192.0.2.1", 100.0) for _ in range(30)]
+        assert verdicts.count(Verdict.ANSWER) == 10
+        assert verdicts.count(Verdict.SLIP) == verdicts.count(Verdict.DROP) == 10
+
+    def test_the_allowance_comes_back_with_time(self) -> None:
+        limiter = RateLimiter(10)
+        for _ in range(20):
+            limiter.judge("192.0.2.1", 100.0)
+        assert [limiter.judge("192.0.2.1", 100.5) for _ in range(6)].count(Verdict.ANSWER) == 5
+
+    def test_clients_do_not_share_an_allowance_and_addresses_of_one_56_do(self) -> None:
+        limiter = RateLimiter(1)
+        assert limiter.judge("192.0.2.1", 0.0) is limiter.judge("192.0.2.2", 0.0) is Verdict.ANSWER
+        assert limiter.judge("2001:db8:0:1::1", 0.0) is Verdict.ANSWER
+        assert limiter.judge("2001:db8:0:2::1", 0.0) is not Verdict.ANSWER
+        assert limiter.judge("2001:db8:0:100::1", 0.0) is Verdict.ANSWER
+
+    def test_a_packed_address_is_the_same_client_as_its_text(self) -> None:
+        limiter = RateLimiter(1)
+        assert limiter.judge("192.0.2.1", 0.0) is Verdict.ANSWER
+        assert limiter.judge(socket.inet_aton("192.0.2.1"), 0.0) is not Verdict.ANSWER
+
+    def test_memory_is_bounded_however_many_clients_come(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kun_dns64.ratelimit.MOST_CLIENTS", 100)
+        limiter = RateLimiter(1)
+        for number in range(1000):
+            limiter.judge(f"10.0.{number // 250}.{number % 250}", number / 1000)
+        assert len(limiter._buckets) <= 100
+
+
+class TestHealth:
+    def test_patience_follows_the_round_trip_within_bounds(self) -> None:
+        fast, slow = Health(), Health()
+        for moment in range(20):
+            fast.heard(0.001, moment)
+            slow.heard(2.0, moment)
+        assert fast.patience_s() == MIN_PATIENCE_S
+        assert slow.patience_s() == MAX_PATIENCE_S
+
+    def test_silence_three_times_is_death_and_a_word_is_life(self) -> None:
+        health = Health()
+        for moment in range(3):
+            assert not health.down
+            health.silent(moment)
+        assert health.down
+        health.heard(0.01, 10)
+        assert not health.down
+
+    def test_each_failed_try_doubles_the_wait_up_to_a_bound(self) -> None:
+        health, now, waits = Health(), 0.0, []
+        for _ in range(12):
+            health.failed(now)
+            waits.append(health.down_until - now)
+            now = health.down_until
+        assert waits[:4] == [1, 2, 4, 8]
+        assert waits[-1] == MAX_BACKOFF_S
+
+    def test_failures_while_waiting_do_not_lengthen_the_wait(self) -> None:
+        health = Health()
+        for _ in range(50):
+            health.failed(0.0)
+        assert health.down_until == 1.0
+
+    def test_upstreams_of_like_speed_share_a_band_and_old_measures_fade(self) -> None:
+        near, far = Health(), Health()
+        near.heard(0.002, 0.0)
+        far.heard(0.4, 0.0)
+        assert near.band(0.0) == Health().band(0.0) == 0
+        assert far.band(0.0) == 4
+        assert far.band(600.0) == 0
+
+
+def test_random_numbers_stay_in_range_and_differ() -> None:
+    random = Randomness()
+    ids = {random.id() for _ in range(5000)}
+    assert max(ids) < 65536
+    assert len(ids) > 4500
+    assert {random.below(3) for _ in range(200)} == {0, 1, 2}
+    assert random.bits(300).bit_length() > 2000
+
+
+class TestFileWatch:
+    def test_a_change_is_told_once_when_it_has_settled(self, tmp_path: Path) -> None:
+        path = tmp_path / "list"
+        path.write_text("a")
+        watch = FileWatch([path])
+        assert not watch.changed()
+        path.write_text("ab")
+        assert not watch.changed()
+        path.write_text("abc")
+        assert not watch.changed()
+        assert watch.changed()
+        assert not watch.changed()
+
+    def test_a_swapped_link_and_a_lost_file_are_changes(self, tmp_path: Path) -> None:
+        (tmp_path / "one").write_text("x")
+        (tmp_path / "two").write_text("y")
+        link = tmp_path / "link"
+        link.symlink_to("one")
+        watch = FileWatch([link])
+        os.replace(_link_to(tmp_path, "two"), link)
+        assert [watch.changed(), watch.changed()] == [False, True]
+        link.unlink()
+        assert [watch.changed(), watch.changed()] == [False, True]
+
+
+def _link_to(folder: Path, target: str) -> Path:
+    made = folder / "new"
+    made.symlink_to(target)
+    return made
+
+
+def test_one_lost_poll_takes_no_pool_down() -> None:
+    health = PoolHealth()
+    told = []
+    for up in (True, False, True, False, False, False, True):
+        health.polled(up)
+        told.append(health.down)
+    assert told == [False, False, False, False, True, True, False]
+
+
+class TestMetrics:
+    def test_counts_and_sizes_add_up_and_common_facts_do_not(self) -> None:
+        one, two = Metrics(), Metrics()
+        for metrics in (one, two):
+            metrics.count("replies", "forwarded", "NOERROR", by=3)
+            metrics.gauge("cache_entries", 5)
+            metrics.gauge("upstream_up", 1, "udp://192.0.2.53")
+            metrics.observe("reply_seconds", 0.003)
+        total = summed([one, two])
+        assert total.counters["replies"]["forwarded", "NOERROR"] == 6
+        assert total.gauges["cache_entries"][()] == 10
+        assert total.gauges["upstream_up"]["udp://192.0.2.53",] == 1
+        assert total.histograms["reply_seconds"][()][-1] == pytest.approx(0.006)
+
+    @given(st.lists(st.floats(0, 10), min_size=1))
+    def test_every_value_falls_into_one_bucket(self, values: list[float]) -> None:
+        metrics = Metrics()
+        for value in values:
+            metrics.observe("reply_seconds", value)
+        buckets = metrics.histograms["reply_seconds"][()]
+        assert len(buckets) == len(LATENCY_BUCKETS) + 2
+        assert sum(buckets[:-1]) == len(values)
+
+
+SERVE_FLAGS = [
+    [],
+    ["--config", "/etc/kun.toml"],
+    ["--config=/etc/kun.toml", "--workers", "2"],
+    ["--listen", "127.0.0.1:53", "--listen=[::1]:53", "--upstream", "udp://192.0.2.53", "--vip", "203.0.113.1"],
+    ["--prefix", "2001:db8::/96", "--prefix=64:ff9b::/96", "--admin", ""],
+    ["--admin=", "--workers=0"],
+]
+
+
+@pytest.mark.parametrize("arguments", SERVE_FLAGS, ids=" ".join)
+def test_the_quick_reader_of_flags_agrees_with_the_command_line_library(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Source] = []
+    monkeypatch.setattr("kun_dns64.app.serve", lambda source: seen.append(source) or 0)
+    result = typer.testing.CliRunner().invoke(app, ["serve", *arguments])
+    assert result.exit_code == 0, result.output
+    assert [read_flags(arguments)] == seen
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--nonsense", "x"], ["--config"], ["--config", "--vip"], ["--workers", "two"], ["a"], ["-c", "x"]],
+    ids=" ".join,
+)
+def test_what_the_quick_reader_does_not_know_it_leaves_alone(arguments: list[str]) -> None:
+    assert read_flags(arguments) is None
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["check-config"], ["explain"], ["config-schema"]], ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    result = typer.testing.CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert command == ["config-schema"] or "Example" in result.output
+
+
+async def test_a_configuration_loaded_aside_is_the_same(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        '[upstream]\nservers = ["udp://192.0.2.53"]\n'
+        '[[pool]]\nname = "o"\nvip = "203.0.113.1"\ndomains = ["example.org"]\n'
+    )
+    source = Source(config, Flags())
+    here, aside = source.settings(), await load_aside(source)
+    assert aside.groups == here.groups
+    assert aside.rules.prefixes == here.rules.prefixes
+    assert aside.rules.pool_of is not None
+    assert aside.rules.pool_of.find(b"\x03www\x07example\x03org\x00") == "o"
+
+
+class TestLink:
+    """Both ends in one loop, over a real socket pair."""
+
+    async def test_answers_find_their_questions_and_errors_cross_over(self) -> None:
+        async def handle(name: str, arguments: tuple[Any, ...]) -> Any:
+            if name == "fail":
+                raise ValueError("no")
+            await asyncio.sleep(arguments[0])
+            return name
+
+        async with linked(handle) as link:
+            assert await asyncio.gather(link.ask("slow", 0.1), link.ask("fast", 0)) == ["slow", "fast"]
+            with pytest.raises(ValueError, match="no"):
+                await link.ask("fail")
+            with pytest.raises(TimeoutError):
+                await link.ask("late", 5, within_s=0.05)
+
+    async def test_a_question_to_an_end_that_closes_fails_at_once(self) -> None:
+        async def never(name: str, arguments: tuple[Any, ...]) -> None:
+            await asyncio.Event().wait()
+
+        async with linked(never) as link:
+            asking = asyncio.create_task(link.ask("anything"))
+            await asyncio.sleep(0.05)
+            link.close()
+            with pytest.raises(LinkClosed):
+                await asking
+
+    async def test_large_messages_pass(self) -> None:
+        async def size(name: str, arguments: tuple[Any, ...]) -> int:
+            return len(arguments[0])
+
+        async with linked(size) as link:
+            assert await link.ask("size", bytes(5_000_000)) == 5_000_000
+
+
+class linked:
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    async def __aenter__(self) -> Link:
+        here, there = socket.socketpair()
+        for sock in (here, there):
+            sock.setblocking(False)
+        self._near, self._far = Link(here, self._handler), Link(there, self._handler)
+        self._tasks = [asyncio.create_task(link.run()) for link in (self._near, self._far)]
+        await asyncio.sleep(0.02)
+        return self._near
+
+    async def __aexit__(self, *_: object) -> None:
+        self._near.close()
+        self._far.close()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.sleep(0)
