@@ -1,64 +1,25 @@
 """Finished replies in front of everything: a memo of what `next_step` decided and `render` wrote, and nothing else.
 
-A reply is kept only while the general path would say the same from the cache, with every TTL one second less per tick
-(`Heard.steady_s`, `Reply.steady_s`). New rules make new memos, whose keys differ. One test drives both paths and
-demands the same octets (tests/dns64/cache/test_memo.py).
+Every class of clients has its memo, all of them one bounded store. New rules make new memos, whose keys differ, so what
+was kept under other rules is not found any more.
 """
 
-from collections.abc import Callable, Sequence
-from struct import Struct
+from functools import partial
 
 from kun_dns64.formats.ecs import read_subnet
-from kun_dns64.formats.memokey import (
-    COOKIE_REPLY_OCTETS,
-    PLAIN_TAIL,
-    WITH_COOKIE,
-    MemoKey,
-    lone_cookie,
-    memo_key,
-    ttl_places,
-)
-from kun_dns64.model.message import IPAddress, Source, Transport
-from kun_dns64.model.question import RRType
+from kun_dns64.model.message import IPAddress, Transport
 from kun_dns64.model.rules import Rules
-from kun_dns64.model.step import Heard, Reply, Rule
 from kun_dns64.policy.client import client_index
 from kun_dns64.policy.generations import Generations
+from kun_dns64.policy.memo import RULES, Bake, Memo
 from kun_dns64.policy.networks import MISS
 from kun_dns64.policy.prepared import prepare
 
-# These answers are made here and do not age.
-LOCAL = frozenset((Rule.LOCAL_DISCOVERY, Rule.LOCAL_REVERSE, Rule.FILTERED_A))
-LOCAL_STEADY_S = 300
-# Strangers must not fill the store; reverse answers mix ageing TTLs with bounded ones; the others tell of the moment.
-NEVER = frozenset((Rule.REFUSED_CLIENT, Rule.RATE_LIMITED, Rule.REVERSE, Rule.NOT_RECURSIVE, Rule.LOOP, Rule.MALFORMED))
-RULES = tuple(Rule)
-PLACES = {rule: place for place, rule in enumerate(RULES)}
-# Packets whose reply is kept as it is for the rest of the second.
-HOT_MAX = 16384
+__all__ = ["RULES", "Bake", "Memo", "Memos", "WireCache"]
+
 SUBNETS_MAX = 16384
 TRANSPORTS = tuple(Transport)
 STRANGER = -2
-COOKIE_HEAD = b"\x00\x0a\x00\x18"
-# Made at this tick, good until that one, rule, number of TTLs; then where each TTL stands, then the reply.
-_STAMP = Struct("!IIBB")
-_OFFSET = Struct("!H")
-_TTL = Struct("!I")
-
-# The reply's COOKIE data for the query's, from one source address.
-Bake = Callable[[bytes, Source], bytes]
-
-
-def steady_s(reply: Reply, heard: Sequence[Heard], tick: int) -> int:
-    """For how many ticks, this one included, the general path gives this reply again, ageing."""
-    if reply.stale or reply.rule in NEVER:
-        return 0
-    if reply.rule in LOCAL and not heard:
-        return LOCAL_STEADY_S
-    if not heard or any(one.tick != tick for one in heard):
-        return 0
-    steady = min(one.steady_s for one in heard)
-    return min(steady, reply.steady_s + 1) if reply.steady_s else steady
 
 
 class WireCache:
@@ -97,14 +58,14 @@ class Memos:
         self._by_class: dict[tuple[int, Transport, bool], Memo] = {}
         self._by_subnet: dict[tuple[bytes, Transport], Memo | None] = {}
 
-    def of(self, source: IPAddress, transport: Transport) -> "Memo":
+    def of(self, source: IPAddress, transport: Transport) -> Memo:
         """The memo for packets from this address. Strangers' stays empty."""
         if self._prepared.allowed.first(source) == MISS:
             return self._memo(STRANGER, transport, trusted=False)
         trusted = self._prepared.trusted.first(source) != MISS
         return self._memo(client_index(source, None, self._prepared), transport, trusted)
 
-    def of_subnet(self, data: bytes, transport: Transport) -> "Memo | None":
+    def of_subnet(self, data: bytes, transport: Transport) -> Memo | None:
         """The memo for the client an EDNS client subnet names; None: the general path must look."""
         if self._prepared.rules.client_subnet:
             return None  # the answer itself depends on the subnet
@@ -115,7 +76,7 @@ class Memos:
             self._by_subnet[key] = self._named(data, transport)
         return self._by_subnet[key]
 
-    def _named(self, data: bytes, transport: Transport) -> "Memo | None":
+    def _named(self, data: bytes, transport: Transport) -> Memo | None:
         try:
             subnet = read_subnet(data)
         except ValueError:
@@ -124,137 +85,12 @@ class Memos:
             return None
         return self._memo(client_index(subnet.network_address, subnet, self._prepared), transport, trusted=False)
 
-    def _memo(self, index: int, transport: Transport, trusted: bool) -> "Memo":
+    def _memo(self, index: int, transport: Transport, trusted: bool) -> Memo:
         key = index, transport, trusted
         made = self._by_class.get(key)
         if made is None:
             prefix = self._generation + bytes((TRANSPORTS.index(transport),)) + (index - STRANGER).to_bytes(2)
-            made = self._by_class[key] = Memo(prefix, self._store, self._hits, self._bake, transport, self, trusted)
+            named = partial(self.of_subnet, transport=transport) if trusted else None
+            padded = transport is Transport.TLS
+            made = self._by_class[key] = Memo(prefix, self._store, self._hits, self._bake, named, padded)
         return made
-
-
-class Memo:
-    """Replies to one class of clients over one transport.
-
-    First come the packets seen this second, octet for octet: their replies need a new id and nothing else. Then the
-    store, under the packet's key: those replies are aged and get the question's case and the cookie of the client.
-    """
-
-    __slots__ = ("_bake", "_hits", "_hot", "_memos", "_prefix", "_store", "_tick", "_transport", "_trusted")
-
-    def __init__(
-        self,
-        prefix: bytes,
-        store: Generations[bytes],
-        hits: list[list[int]],
-        bake: Bake | None,
-        transport: Transport,
-        memos: Memos,
-        trusted: bool,
-    ) -> None:
-        self._prefix, self._store, self._hits, self._bake = prefix, store, hits, bake
-        self._transport, self._memos, self._trusted = transport, memos, trusted
-        self._tick = -1
-        self._hot: dict[bytes, tuple[bytes, list[int]]] = {}
-
-    def quick(self, wire: bytes, tick: int, source: Source) -> bytes | None:
-        """The reply, or None: the general path must answer. `tick`: the whole seconds of the cache's clock."""
-        if tick != self._tick:
-            self._tick, self._hot = tick, {}
-        hot = self._hot.get(wire[2:])
-        if hot is not None:
-            hot[1][0] += 1
-            return wire[:2] + hot[0]
-        end = wire.find(0, 12) + 1
-        name = wire[12:end]
-        lower = name.lower()
-        if len(wire) > end + PLAIN_TAIL:
-            return self._with_options(wire, end, lower, tick, source)
-        kept = self._kept(self._prefix + wire[2:12] + lower + wire[end:], tick)
-        if kept is None:
-            return None
-        body, cell = kept
-        reply = body[:10] + name + body[10:]
-        if name == lower and len(self._hot) < HOT_MAX:  # a case made at random does not come again
-            self._hot[wire[2:]] = reply, cell
-        return wire[:2] + reply
-
-    def _with_options(self, wire: bytes, end: int, lower: bytes, tick: int, source: Source) -> bytes | None:
-        cookie = lone_cookie(wire, end)
-        if cookie:
-            memo: Memo = self
-            key = wire[2:12] + lower + wire[end : end + 13] + WITH_COOKIE
-        else:
-            found = self._keyed(wire)
-            if found is None:
-                return None
-            memo, (key, end, cookie, _, _) = found
-        kept = memo._kept(memo._prefix + key, tick)
-        if kept is None:
-            return None
-        body, _ = kept
-        if cookie and self._bake is not None:
-            return b"".join(
-                (wire[:2], body[:10], wire[12:end], body[10:-COOKIE_REPLY_OCTETS], self._bake(cookie, source))
-            )
-        return wire[:2] + body[:10] + wire[12:end] + body[10:]
-
-    def _keyed(self, wire: bytes) -> "tuple[Memo, MemoKey] | None":
-        """The key, and the memo of the client the packet speaks for."""
-        key = memo_key(wire)
-        if key is None or (key.padded and self._transport is Transport.TLS):
-            return None
-        memo = self._memos.of_subnet(key.subnet, self._transport) if self._trusted and key.subnet else self
-        return None if memo is None else (memo, key)
-
-    def _kept(self, key: bytes, tick: int) -> tuple[bytes, list[int]] | None:
-        """What stands under the key, aged to `tick`: the header behind the id, then all behind the name."""
-        value = self._store.get(key)
-        if value is None:
-            return None
-        made, until, rule, count = _STAMP.unpack_from(value)
-        start = _STAMP.size + 2 * count
-        if made != tick:
-            if not made < tick < until:
-                return None
-            value = _aged(value, start, tick)
-            self._store.replace(key, value)
-        cell = self._hits[rule]
-        cell[0] += 1
-        return value[start:], cell
-
-    def remember(self, wire: bytes, packet: bytes, reply: Reply, heard: Sequence[Heard], tick: int) -> None:
-        """Keep the finished `packet` that answered `wire`, if and as long as it is what the general path would say."""
-        seconds = steady_s(reply, heard, tick)
-        found = self._keyed(wire) if seconds > 0 else None
-        if found is None:
-            return
-        memo, key = found
-        if (
-            key.cookie
-            and self._bake is not None
-            and packet[-COOKIE_REPLY_OCTETS - 4 : -COOKIE_REPLY_OCTETS] != COOKIE_HEAD
-        ):
-            return
-        places = [place for place in ttl_places(packet) if not _is_steady(reply, place)]
-        seconds = min([seconds, *(ttl for _, _, ttl, _ in places)])
-        if seconds <= 0 or len(places) > 255 or (places and places[-1][3] > 0xFFFF):
-            return
-        offsets = b"".join([(offset - key.name_end + 10).to_bytes(2) for _, _, _, offset in places])
-        stamp = _STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places))
-        memo._store.put(memo._prefix + key.key, stamp + offsets + packet[2:12] + packet[key.name_end :])
-
-
-def _is_steady(reply: Reply, place: tuple[int, int, int, int]) -> bool:
-    section, rtype, _, _ = place
-    return reply.rule in LOCAL or (reply.steady_s > 0 and section == 0 and rtype == RRType.AAAA)
-
-
-def _aged(value: bytes, start: int, tick: int) -> bytes:
-    """The same entry with its TTLs as they are at `tick`; once a second at most for every entry."""
-    out = bytearray(value)
-    age = tick - _TTL.unpack_from(value)[0]
-    for (offset,) in _OFFSET.iter_unpack(value[_STAMP.size : start]):
-        _TTL.pack_into(out, start + offset, _TTL.unpack_from(out, start + offset)[0] - age)
-    _TTL.pack_into(out, 0, tick)
-    return bytes(out)

@@ -23,7 +23,7 @@ from kun_dns64.model.message import Edns, IPAddress, Query, Transport
 from kun_dns64.model.question import NO_QUESTION
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Pool, Rules, Zone, ZoneMode
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply
-from kun_dns64.policy import wirecache
+from kun_dns64.policy import memo
 from kun_dns64.policy.cache import Cache
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.wirecache import RULES, Memo, WireCache
@@ -347,8 +347,8 @@ def test_a_name_that_holds_the_octets_of_options_is_another_name() -> None:
 def test_no_bytes_crash_the_memo(wire: bytes) -> None:
     server = Server(RULE_SETS["usual"])
     for begin in (b"", packet()[:12]):
-        for memo in (server.memos.of(SOURCES[0], Transport.UDP), server.memos.of(SOURCES[4], Transport.TLS)):
-            assert memo.quick(begin + wire, 1000, "2001:db8::1") is None
+        for one in (server.memos.of(SOURCES[0], Transport.UDP), server.memos.of(SOURCES[4], Transport.TLS)):
+            assert one.quick(begin + wire, 1000, "2001:db8::1") is None
 
 
 @given(st.integers(0, 60), st.binary(min_size=1, max_size=4))
@@ -378,15 +378,15 @@ def test_the_comparison_notices_a_planted_difference(fault: str, monkeypatch: py
     server = Server(RULE_SETS["clamped" if fault == "steady" else "usual"])
     options = ((10, bytes(8)),) if fault == "cookie" else ()
     if fault == "age":
-        aged = wirecache._aged
-        monkeypatch.setattr(wirecache, "_aged", lambda body, offsets, age: aged(body, offsets, age + 1))
+        aged = memo._aged
+        monkeypatch.setattr(memo, "_aged", lambda value, start, tick: aged(value, start, tick + 1))
     elif fault == "case":
         quick = Memo.quick
         monkeypatch.setattr(Memo, "quick", lambda self, wire, tick, source: quick(self, wire.lower(), tick, source))
     elif fault == "cookie":
         server.memos = server.wirecache.memos(server.under, lambda data, source: bytes(24))
     else:
-        monkeypatch.setattr(wirecache, "_is_steady", lambda reply, place: False)
+        monkeypatch.setattr(memo, "_is_steady", lambda reply, place: False)
     server.compare(packet(case=3, options=options), SOURCES[0], Transport.UDP, 1000)
     with pytest.raises(AssertionError):
         server.compare(packet(case=3, options=options), SOURCES[0], Transport.UDP, 1003)
