@@ -47,10 +47,13 @@ class CommandFailed(LabError):
 class Guest:
     """A running virtual machine with the agent in it."""
 
-    def __init__(self, directory: Path, pid: int, address: Address) -> None:
+    def __init__(
+        self, directory: Path, pid: int, address: Address, process: subprocess.Popen[bytes] | None = None
+    ) -> None:
         self.directory = directory
         self.pid = pid
         self.address = address
+        self._process = process  # where this program started it itself
 
     @property
     def alive(self) -> bool:
@@ -104,8 +107,8 @@ class Guest:
         if self.alive:
             os.kill(self.pid, signal.SIGKILL)
             for _ in range(100):
-                with suppress(ChildProcessError):  # ours, or a detached one that somebody else started
-                    os.waitpid(self.pid, os.WNOHANG)
+                if self._process is not None:
+                    self._process.poll()
                 if not self.alive:
                     break
                 time.sleep(0.05)
@@ -132,7 +135,7 @@ def boot(name: str, topology: Topology, detached: bool, reporter: Reporter | Non
         port = qemu.free_port()
         machine = qemu.Machine(image, directory / "code.img", directory / "console.log", port, accelerator)
         process = qemu.start(machine, detached)
-        guest = Guest(directory, process.pid, Address(port, token))
+        guest = Guest(directory, process.pid, Address(port, token), process)
         state = {"pid": process.pid, "port": port, "token": token, "accelerator": accelerator}
         _write_private(directory / "state.json", json.dumps(state | {"gateways": len(topology.gateways)}))
         _wait_for_agent(guest, process, reporter)
