@@ -130,8 +130,9 @@ class Lab:
         self.spawn(host, name, *self.service(host, name).command)
 
     def restart_service(self, host: str, name: str) -> None:
-        with suppress(LabError):
-            self.end(host, name)
+        with suppress(LabError):  # it may never have been started
+            if self.end(host, name) is None:
+                self.end(host, name, signal=9)
         self.start_service(host, name)
 
     def processes(self) -> list[dict[str, Any]]:
@@ -198,7 +199,7 @@ class Lab:
         self.wait_for(self._dns_answers, limit_s, "an answer of kun-dns64 to the pod")
 
     def _dns_answers(self) -> bool:
-        name = f"www.{self.topology.zone}"
+        name = f"ns.{self.topology.zone}"  # not a name that anybody looks at later: it is remembered now
         done = self.run("pod", "dig", "+short", "+time=1", "+tries=1", "AAAA", name, check=False)
         return ":" in done.stdout
 

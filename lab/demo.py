@@ -94,7 +94,7 @@ def deaths_under_load(lab: Lab, reporter: Reporter) -> tuple[dict[str, int], lis
     target = embedded(lab.topology.web_server)
     arguments = (target, str(PER_SECOND), str(REQUESTS_S), str(TIMEOUT_S))
     lab.spawn("pod", "requests", "/usr/bin/python3", "-IS", "/opt/lab/requests.py", *arguments)
-    lab.wait_for(lambda: parse_fetches(lab.log("pod", "requests")), 20.0, "the first request")
+    lab.wait_for(lambda: parse_fetches(lab.log("pod", "requests")), 60.0, "the first request")
     started = time.monotonic()
     cut, silent = lab.topology.gateways[-1], lab.topology.gateways[-2]
     deaths = []

@@ -214,6 +214,8 @@ def _child(argv: list[str]) -> Iterator[subprocess.Popen[str]]:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+        if child.stdout:
+            child.stdout.close()
 
 
 def _check(argv: list[str], code: int, log: Path) -> None:

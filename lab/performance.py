@@ -1,6 +1,8 @@
 """`make demo` from beginning to end: start, demonstrate, print, write, and leave nothing behind (unless asked to)."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -19,19 +21,28 @@ def perform_demo(name: str, keep: bool, json_file: Path | None) -> bool:
     with reporting("demo") as reporter:
         reporter.expect(WEIGHTS)
         lab = Lab.start(name, detached=keep, reporter=reporter)
-        try:
+        with _stopped_if_it_fails(lab):
             accelerator = str(attach(name)[1]["accelerator"])
             report = demonstrate(lab, accelerator, reporter, lambda step: show_step(console, step))
-        except BaseException as error:
-            _explain(lab, error)
-            lab.stop()
-            raise
-    finish(console, lab, report, json_file)
+    with _stopped_if_it_fails(lab):
+        finish(console, lab, report, json_file)
     if keep:
         tell_how_to_look(console, lab, name)
     else:
         lab.stop()
     return report.ok
+
+
+@contextmanager
+def _stopped_if_it_fails(lab: Lab) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        try:
+            _explain(lab, error)
+        finally:
+            lab.stop()
+        raise
 
 
 def _explain(lab: Lab, error: BaseException) -> None:

@@ -69,6 +69,17 @@ def kill_group(process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -
         os.killpg(process.pid, number)
 
 
+def signal_command(process: subprocess.Popen[bytes], number: int) -> None:
+    """To the command itself: nsenter, which waits for it, would die of the signal and hide whether the command has."""
+    with open(f"/proc/{process.pid}/comm") as file:
+        wrapped = file.read().strip() == "nsenter"
+    with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
+        children = [int(word) for word in file.read().split()]
+    for pid in children if wrapped and children else [process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def copy_out(connection: Connection, kind: bytes, descriptor: int) -> None:
     while True:
         try:
@@ -175,7 +186,7 @@ def stop(connection: Connection, request: dict[str, object]) -> dict[str, object
     if process is None:
         return {"error": "no such background command"}
     if process.poll() is None:
-        kill_group(process, int(request["signal"]))  # type: ignore[call-overload]
+        signal_command(process, int(request["signal"]))  # type: ignore[call-overload]
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(float(request["wait_s"]))  # type: ignore[arg-type]
     return {"code": process.poll()}
