@@ -73,8 +73,10 @@ class Agent:
         return Canary(spec.health, spec.gateway.pool6, self._heard)
 
     def _heard(self, result: ProbeResult) -> None:
-        self.state.hear(result, now=self.state.clock())
-        self.state.evaluate(now=self.state.clock())
+        """Most results change nothing: the clock's next tick evaluates them all at once."""
+        now = self.state.clock()
+        if self.state.hear(result, now=now):
+            self.state.evaluate(now=now)
 
     def _take_host(self, host: RunningHost) -> None:
         self.host.close()

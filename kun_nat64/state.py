@@ -57,7 +57,8 @@ class State:
         fresh = health.start(spec.health.targets)
         self.health = Health(tuple(known.get(one.target, one) for one in fresh.targets))
 
-    def hear(self, result: ProbeResult, *, now: float) -> None:
+    def hear(self, result: ProbeResult, *, now: float) -> bool:
+        """True when the target has become another state: time to decide anew."""
         name = str(result.target)
         self.probes[name, result.symptom] += 1
         if result.latency_s is not None:
@@ -69,6 +70,7 @@ class State:
             self.journal.info(
                 "target", target=name, state=is_, was=was, symptom=result.symptom, detail=result.detail or None
             )
+        return was is not is_
 
     def evaluate(self, *, now: float) -> None:
         """Decides anew. Cheap: it is called for every probe, look, answer of a member, and with time itself."""

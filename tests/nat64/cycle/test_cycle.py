@@ -2,6 +2,7 @@ import asyncio
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 
 import pytest
 
@@ -11,7 +12,7 @@ from kun_nat64.cycle import Cycle
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import BgpPath, JoolInstance, Pool4, Rule, Tunnel
+from kun_nat64.model.facts import BgpPath, JoolInstance, Pool4, Route, Rule, Tunnel
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.observation import Foreign, LinkReport
 from kun_nat64.model.spec import AgentSpec
@@ -167,6 +168,7 @@ async def test_a_restart_adopts_the_path_it_finds(gateway: Gateway) -> None:
     after = on(gateway.host, gateway.spec)
     await after.turn()
     assert after.standing is Standing.FULL
+    assert after.state.speaker.told == after.state.announcement, "or /readyz would stay 503"
     assert after.path() == gateway.path()
     assert [line for line in after.host.log[len(done) :] if "gobgp" not in line] == []
 
@@ -237,6 +239,13 @@ async def test_the_announcer_retries_by_itself_and_stops_when_told(gateway: Gate
     stop.set()
     gateway.announcer.poke()
     await asyncio.wait_for(running, 5)
+
+
+async def test_our_own_6to4_network_never_enters_the_tunnel(gateway: Gateway) -> None:
+    """sit would keep the route to ourselves for the pods' packets as well."""
+    await gateway.turn()
+    own = IPv6Network((b"\x20\x02" + gateway.spec.gateway.vip.packed + bytes(10), 48))
+    assert Route(own, "lo") in gateway.host.facts
 
 
 async def test_a_tunnel_of_another_mtu_is_drift_and_no_hard_failure(gateway: Gateway) -> None:
