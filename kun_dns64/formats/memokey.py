@@ -14,7 +14,8 @@ from kun_dns64.formats.wire import WireError
 PLAIN_TAIL = 4 + 11
 _ONE_ADDITIONAL = b"\x00\x00\x00\x00\x00\x01"
 _OPT_HEAD = b"\x00\x00\x29"
-WITH_OPTIONS, WITH_COOKIE = b"\xff\x00", b"\xff\x01"
+# In place of the options' length: one octet more than it, so that no packet without options can spell such a key.
+WITH_OPTIONS, WITH_COOKIE = b"\xff\xff\x00", b"\xff\xff\x01"
 COOKIE_REPLY_OCTETS = 24
 _RR = Struct("!HHIH")
 

@@ -343,6 +343,18 @@ def test_a_name_that_holds_the_octets_of_options_is_another_name() -> None:
     assert memo_key(wire + b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00") is None
 
 
+@pytest.mark.parametrize("tail", [b"\xff\x00", b"\xff\x01", b"\xff\xff", b"\x00\x01", b""])
+@pytest.mark.parametrize("options", [((10, bytes(8)),), ((3, b""),), ()])
+def test_a_malformed_option_length_never_spells_the_key_of_another_packet(
+    tail: bytes, options: tuple[tuple[int, bytes], ...]
+) -> None:
+    """Found by mutation: an OPT that announces 0xff00 octets and ends there had the key of one with options."""
+    server = Server(RULE_SETS["usual"])
+    server.compare(packet(options=options), SOURCES[0], Transport.UDP, 1000)
+    malformed = packet()[:-2] + tail
+    assert server.memos.of(SOURCES[0], Transport.UDP).quick(malformed, 1000, "2001:db8::1") is None
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_memo(wire: bytes) -> None:
     server = Server(RULE_SETS["usual"])
