@@ -91,10 +91,14 @@ async def _heard(process: asyncio.subprocess.Process, given: bytes) -> tuple[byt
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    stdout, stderr, _ = await asyncio.gather(
-        _bounded(process.stdout), _bounded(process.stderr), _tell(process.stdin, given)
-    )
-    return stdout, stderr
+    try:
+        async with asyncio.TaskGroup() as group:
+            stdout = group.create_task(_bounded(process.stdout))
+            stderr = group.create_task(_bounded(process.stderr))
+            group.create_task(_tell(process.stdin, given))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return stdout.result(), stderr.result()
 
 
 async def _bounded(stream: asyncio.StreamReader) -> bytes:
@@ -119,10 +123,11 @@ async def _tell(stream: asyncio.StreamWriter, given: bytes) -> None:
 async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    # A process in uninterruptible sleep does not end: it is left to the kernel.
+    # Reads what is left in the pipes: they are closed when they are empty. A process in uninterruptible sleep does not
+    # end: it is left to the kernel.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.0):
-            await process.wait()
+            await process.communicate()
 
 
 def failed(argv: tuple[str, ...], outcome: Outcome, kind: FailureKind = FailureKind.EXIT_CODE) -> DriverError:

@@ -35,11 +35,11 @@ class LinksSeen:
 
 
 class LinksDriver:
-    """Keeps a thread in the probe's namespace for as long as that one exists."""
+    """Works in the namespace `home`, "" for the agent's own, and in the probe's, for as long as that one exists."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, home: str = "") -> None:
         self._runner = runner
-        self._own = NetlinkThread()
+        self._own = NetlinkThread(home)
         self._inside: dict[str, tuple[Identity, NetlinkThread]] = {}
 
     async def observe(self, scope: Scope) -> LinksSeen:

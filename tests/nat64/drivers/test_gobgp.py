@@ -1,0 +1,151 @@
+"""Both drivers against the real daemon, and the API client against what is no daemon."""
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from kun_nat64.drivers.command import ProcessRunner
+from kun_nat64.drivers.gobgp import GobgpSpeaker
+from kun_nat64.drivers.gobgpcli import GobgpCommand
+from kun_nat64.drivers.speaker import Speaker
+from kun_nat64.model.errors import DriverError, FailureKind
+from kun_nat64.model.facts import BgpPath
+from kun_nat64.model.plan import Action, Change
+
+HOP = IPv4Address("10.2.1.2")
+VIP = "203.0.113.1/32"
+PATH = BgpPath(IPv4Network(VIP), HOP, 10, ("64512:100", "65535:0"))
+OTHER = BgpPath(IPv4Network("198.18.0.0/24"), HOP, None)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def api(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A gobgpd without neighbours that answer."""
+    daemon, port = tool("gobgpd", "gobgpd"), free_port()
+    config: Path = tmp_path_factory.mktemp("gobgp") / "gobgpd.conf"
+    config.write_text(
+        '[global.config]\nas = 65001\nrouter-id = "10.2.1.2"\nport = -1\n'
+        '[[neighbors]]\n[neighbors.config]\nneighbor-address = "127.0.0.9"\npeer-as = 65000\n'
+    )
+    argv = [daemon, "-f", str(config), "--api-hosts", f"127.0.0.1:{port}", "--pprof-disable"]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield f"127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(params=["api", "command"])
+async def speaker(request: pytest.FixtureRequest, api: str, tool: Callable[[str, str], str]) -> AsyncIterator[Speaker]:
+    tool("gobgp", "gobgpd")
+    made: Speaker = GobgpSpeaker(api, HOP) if request.param == "api" else GobgpCommand(ProcessRunner(), api, HOP)
+    await until_it_answers(made)
+    yield made
+    made.close()
+
+
+async def until_it_answers(speaker: Speaker) -> None:
+    for _ in range(100):
+        try:
+            if await speaker.observe_neighbours():
+                return
+        except DriverError:
+            await asyncio.sleep(0.2)
+    pytest.fail("gobgpd does not answer")
+
+
+async def test_a_path_is_announced_changed_and_withdrawn(speaker: Speaker) -> None:
+    await speaker.apply(Change(Action.ADD, PATH))
+    assert await speaker.observe_paths([VIP]) == {PATH}
+    worse = BgpPath(PATH.prefix, HOP, 1000)
+    await speaker.apply(Change(Action.REPLACE, worse, PATH))
+    assert await speaker.observe_paths([VIP]) == {worse}
+    await speaker.apply(Change(Action.REMOVE, worse))
+    assert await speaker.observe_paths([VIP]) == frozenset()
+
+
+async def test_withdrawing_what_is_not_announced_does_nothing(speaker: Speaker) -> None:
+    await speaker.apply(Change(Action.REMOVE, PATH))
+    assert await speaker.observe_paths([VIP]) == frozenset()
+
+
+async def test_paths_that_are_not_asked_for_are_somebody_elses(speaker: Speaker) -> None:
+    await speaker.apply(Change(Action.ADD, OTHER))
+    assert await speaker.observe_paths([VIP]) == frozenset()
+    await speaker.apply(Change(Action.REMOVE, OTHER))
+
+
+async def test_a_neighbour_without_a_session_is_seen_as_such(speaker: Speaker) -> None:
+    (neighbour,) = await speaker.observe_neighbours()
+    assert (neighbour.address, neighbour.asn, neighbour.established) == ("127.0.0.9", 65000, False)
+    assert neighbour.advertised is None
+
+
+async def test_a_thread_can_withdraw_while_the_event_loop_hangs(speaker: Speaker) -> None:
+    await speaker.apply(Change(Action.ADD, PATH))
+    await asyncio.to_thread(speaker.withdraw_blocking, [VIP])
+    assert await speaker.observe_paths([VIP]) == frozenset()
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1:1", "unix:///no/such/socket"])
+async def test_a_speaker_that_does_not_run_is_unreachable(where: str) -> None:
+    with pytest.raises(DriverError) as raised:
+        await GobgpSpeaker(where, HOP).observe_neighbours()
+    assert raised.value.kind is FailureKind.UNREACHABLE
+
+
+async def against(answer: bytes, *, hang: bool = False) -> DriverError:
+    """The failure when something else listens at the speaker's place."""
+
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+            if hang:
+                await reader.read()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    speaker = GobgpSpeaker(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", HOP)
+    with pytest.raises(DriverError) as raised:
+        await speaker.observe_neighbours()
+    speaker.close()
+    await ended.wait()
+    server.close()
+    await server.wait_closed()
+    return raised.value
+
+
+async def test_a_speaker_that_hangs_up_is_unreachable() -> None:
+    assert (await against(b"")).kind is FailureKind.UNREACHABLE
+
+
+@pytest.mark.parametrize("hang", [True, False])
+async def test_something_that_is_no_speaker_is_an_error_in_time(hang: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first octets may look like the head of a long frame, which is then waited for."""
+    monkeypatch.setattr("kun_nat64.drivers.gobgp.DEADLINE_S", 0.5)
+    error = await against(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 20, hang=hang)
+    assert error.kind in (FailureKind.UNREACHABLE, FailureKind.TIMEOUT)
+
+
+async def test_a_speaker_that_hangs_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kun_nat64.drivers.gobgp.DEADLINE_S", 0.3)
+    error = await against(b"", hang=True)
+    assert error.kind is FailureKind.TIMEOUT

@@ -1,0 +1,97 @@
+import asyncio
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from kun_nat64.drivers import execwatch
+from kun_nat64.drivers.execwatch import ExecWatch
+from kun_nat64.drivers.notices import Notices
+from kun_nat64.model.area import Area
+
+UNSHARE = shutil.which("unshare") or ""
+
+
+async def run(*argv: str) -> int:
+    process = await asyncio.create_subprocess_exec(*argv)
+    await process.wait()
+    await asyncio.sleep(0.1)
+    return process.pid
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A program that nobody else runs."""
+    path = tmp_path / "kuntest-jool"
+    shutil.copy(shutil.which("sleep") or "", path)
+    monkeypatch.setattr(execwatch, "FOLDERS", str(tmp_path))
+    return str(path)
+
+
+@pytest.fixture
+def heard() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def watch(program: str, heard: list[str]) -> ExecWatch:
+    watching = ExecWatch("kuntest-jool", set(), lambda: heard.append("run"))
+    watching.start()
+    if not watching.works:
+        pytest.skip("needs fanotify(7), and the right to use it (root)")
+    return watching
+
+
+async def test_somebody_who_runs_the_program_is_noticed(watch: ExecWatch, program: str, heard: list[str]) -> None:
+    await run("sh", "-c", f"{program} 0.2; true")
+    assert heard == ["run"]
+    watch.close()
+
+
+async def test_our_own_children_are_not(watch: ExecWatch, program: str, heard: list[str]) -> None:
+    await run(program, "0.2")
+    assert heard == []
+    watch.close()
+
+
+async def test_a_process_of_another_network_namespace_is_not(watch: ExecWatch, program: str, heard: list[str]) -> None:
+    if not UNSHARE:
+        pytest.skip("needs unshare (Debian package util-linux)")
+    await run("sh", "-c", f"{UNSHARE} -n {program} 0.2; true")
+    assert heard == []
+    watch.close()
+
+
+async def test_a_program_that_is_not_installed_cannot_be_watched() -> None:
+    watching = ExecWatch("no-such-program-anywhere", set(), lambda: None)
+    watching.start()
+    assert not watching.works
+    watching.close()
+
+
+async def test_a_burst_of_notices_is_one_and_waiting_ones_can_be_taken_quietly() -> None:
+    heard: list[Area] = []
+    notices = Notices(heard.append)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    notices._sockets[Area.LINKS] = ours
+    asyncio.get_running_loop().add_reader(ours.fileno(), notices._read, Area.LINKS)
+    for _ in range(3):
+        theirs.send(b"changed")
+    await asyncio.sleep(0.05)
+    assert heard == [Area.LINKS]
+    theirs.send(b"changed")
+    assert notices.settle() == [Area.LINKS]
+    await asyncio.sleep(0.05)
+    assert heard == [Area.LINKS]
+    notices.close()
+    theirs.close()
+
+
+async def test_the_kernel_lets_us_subscribe_to_links() -> None:
+    notices = Notices(lambda area: None)
+    notices.start()
+    assert notices.covers(Area.LINKS)
+    notices.close()
+    assert not notices.covers(Area.LINKS)
