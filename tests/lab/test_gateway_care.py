@@ -66,8 +66,8 @@ def test_a_removed_pool4_entry_is_put_back(lab: Lab) -> None:
     [
         pytest.param(("ip", "link", "set", "eth1", "down"), ("ip", "link", "set", "eth1", "up"), id="outside NIC down"),
         pytest.param(
-            ("ip6tables", "-t", "raw", "-I", "PREROUTING", "-j", "DROP", "-s", "2002::/16"),
-            ("ip6tables", "-t", "raw", "-D", "PREROUTING", "-j", "DROP", "-s", "2002::/16"),
+            ("ip6tables", "-t", "raw", "-I", "PREROUTING", "-j", "DROP", "-d", "2002:cb00:7101::/96"),
+            ("ip6tables", "-t", "raw", "-D", "PREROUTING", "-j", "DROP", "-d", "2002:cb00:7101::/96"),
             id="packets dropped before the translator",
         ),
     ],
