@@ -144,6 +144,9 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(address), f"is the same as bgp.peers[{first}].address")
         if address in (str(bgp.next_hop), str(bgp.router_id)):
             yield Fault(where, _quoted(address), "is this gateway's own address")
+    if bgp.manage_daemon:
+        wanted = "cannot be done by this version: keep it false, and write gobgpd.conf (gateway-config/gobgp) yourself"
+        yield Fault("bgp.manage_daemon", "true", wanted)
     if parts.gateway and IPv4Network(parts.gateway.vip) in bgp.prefixes:
         place = bgp.prefixes.index(IPv4Network(parts.gateway.vip))
         yield Fault(f"bgp.prefixes[{place}]", _quoted(parts.gateway.vip), "the VIP is always announced: leave it out")

@@ -87,10 +87,7 @@ class Nat64Section(Section):
     icmp_s: Annotated[StrictInt, Field(ge=1, le=86400)] = 60
     lowest_ipv6_mtu: Annotated[StrictInt, Field(ge=1280, le=65535)] = 1280
     globals: dict[str, StrictStr | StrictBool | StrictInt] = Field(default_factory=dict)
-    sessions_per_client: Annotated[StrictInt, Field(ge=0, le=1000000)] = 0
-    fast_fail: StrictBool = False
     session_log: StrictStr = "/var/log/kun-nat64/sessions.jsonl"
-    session_log_max_mb: Annotated[StrictInt, Field(ge=1)] = 1024
     session_poll_s: Annotated[Seconds, Field(ge=1)] = 10.0
 
 
@@ -99,7 +96,6 @@ class PeerEntry(Section):
     # "as" is a word of Python.
     asn: AsNumber = Field(alias="as")
     hold_s: Annotated[StrictInt, Field(ge=3, le=65535)] = 3
-    password_file: StrictStr = ""
 
 
 class BgpSection(Section):
@@ -114,7 +110,6 @@ class BgpSection(Section):
     communities: tuple[Community, ...] = ()
     prefixes: tuple[AnyNetwork, ...] = ()
     manage_daemon: StrictBool = False
-    daemon_config: StrictStr = "/etc/kun/gobgpd.conf"
     observe_s: Annotated[Seconds, Field(ge=0.5, le=300)] = 10.0
 
 

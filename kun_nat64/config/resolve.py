@@ -75,10 +75,7 @@ def _nat64(section: Nat64Section) -> Nat64Spec:
         ),
         globals=_globals(section),
         session_log=section.session_log,
-        session_log_max_mb=section.session_log_max_mb,
         session_poll_s=section.session_poll_s,
-        sessions_per_client=section.sessions_per_client,
-        fast_fail=section.fast_fail,
     )
 
 
@@ -108,14 +105,12 @@ def _bgp(section: BgpSection, gateway: GatewaySection) -> BgpSpec:
         soft_fail_med=section.soft_fail_med,
         communities=tuple(sorted(set(section.communities))),
         prefixes=(IPv4Network(gateway.vip), *section.prefixes),
-        manage_daemon=section.manage_daemon,
-        daemon_config=section.daemon_config,
         observe_s=section.observe_s,
     )
 
 
 def _peer(entry: PeerEntry) -> Peer:
-    return Peer(entry.address, entry.asn, entry.hold_s, entry.password_file)
+    return Peer(entry.address, entry.asn, entry.hold_s)
 
 
 def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:

@@ -65,10 +65,7 @@ class Nat64Spec:
     pool4: tuple[PoolRange, ...]
     globals: tuple[tuple[str, str], ...]
     session_log: str
-    session_log_max_mb: int
     session_poll_s: float
-    sessions_per_client: int
-    fast_fail: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,6 @@ class Peer:
     address: IPv4Address | IPv6Address
     asn: int
     hold_s: int
-    password_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +87,6 @@ class BgpSpec:
     soft_fail_med: int
     communities: tuple[str, ...]
     prefixes: tuple[IPv4Network | IPv6Network, ...]
-    manage_daemon: bool
-    daemon_config: str
     observe_s: float
 
 
