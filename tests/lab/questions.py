@@ -47,7 +47,7 @@ def plan_code(lab: Lab, host: str) -> int:
 
 def readyz(lab: Lab, host: str) -> str:
     url = f"http://{lab.topology.gateway(host).inside}:9465/readyz"
-    return lab.output(host, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url)
+    return lab.run(host, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url, check=False).stdout
 
 
 def rules(lab: Lab, host: str, table: str = "mangle") -> list[str]:

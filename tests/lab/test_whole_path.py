@@ -16,20 +16,34 @@ def test_http_goes_through_different_gateways(lab: Lab) -> None:
 
 def test_ping_goes_through_different_gateways(lab: Lab) -> None:
     sources = [f"2002:a01:2:1::{n:x}" for n in range(0x100, 0x10C)]
-    batch = "".join(f"addr add {source}/128 dev eth0 nodad\n" for source in sources)
-    lab.run("pod", "ip", "-batch", "-", stdin=batch)
     target = embedded(lab.topology.ping_server)
-    with lab.capture("internet", "lan0", "icmp[icmptype] == icmp-echo") as capture:
-        for source in sources:
-            lab.run("pod", "ping", "-6", "-c", "1", "-W", "5", "-I", source, target)
+    lab.run("pod", "ip", "-batch", "-", stdin=_addresses("add", sources))
+    try:
+        with lab.capture("internet", "lan0", "icmp[icmptype] == icmp-echo") as capture:
+            for source in sources:
+                lab.run("pod", "ping", "-6", "-c", "1", "-W", "5", "-I", source, target)
+    finally:
+        lab.run("pod", "ip", "-batch", "-", stdin=_addresses("del", sources))
     seen = {packet.source for packet in capture.packets}
     assert len(seen & public_addresses(lab)) >= 2, seen
 
 
+def _addresses(action: str, addresses: list[str]) -> str:
+    ending = " nodad" if action == "add" else ""
+    return "".join(f"addr {action} {address}/128 dev eth0{ending}\n" for address in addresses)
+
+
 def test_udp_goes_through_different_gateways(lab: Lab) -> None:
-    script = f"for i in $(seq {TRIES}); do echo $i | nc -6 -u -w 1 -W 1 {embedded(lab.topology.web_server)} 7; done"
-    answers = lab.output("pod", "sh", "-c", script, timeout_s=120).splitlines()
-    assert len(answers) == TRIES
+    script = f"""
+import socket
+for number in range({TRIES}):
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.sendto(b"%d" % number, ("{embedded(lab.topology.web_server)}", {lab.topology.echo_port}))
+        print(sock.recv(100).decode())
+"""
+    answers = lab.output("pod", "python3", "-IS", "-c", script, timeout_s=150).splitlines()
+    assert [int(answer.split()[2]) for answer in answers] == list(range(TRIES))
     seen = {answer.split()[0] for answer in answers}
     assert seen <= public_addresses(lab)
     assert len(seen) >= 2, seen
