@@ -20,7 +20,8 @@ Roles
   tor        BIRD with equal-cost routes to the gateways (a Linux router in the place of a switch)
 
 What to install
-  --wheel FILE        the kun_gateway wheel (default: the newest in dist/, or built from the source tree around this script)
+  --wheel FILE        the kun_gateway wheel (default: the newest in dist/ or DIR of --wheelhouse, or built from the
+                      source tree around this script)
   --lock FILE         pinned, hashed dependencies (default: requirements.lock beside this folder)
   --wheelhouse DIR    take dependencies from DIR, never from the network
   --headers PACKAGE   kernel headers for jool-dkms (default: those of the installed kernel packages)
@@ -128,7 +129,8 @@ package_list() {
 
 install_packages() {
     local wanted=() missing=() name
-    mapfile -t wanted < <(package_list)
+    # Not `< <(...)`: a bare chroot has no /dev/fd.
+    mapfile -t wanted <<<"$(package_list)"
     for name in "${wanted[@]}"; do
         [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true) == installed ]] || missing+=("$name")
     done
@@ -137,6 +139,12 @@ install_packages() {
     run env DEBIAN_FRONTEND=noninteractive apt-get -q update
     run env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" ||
         fail "apt could not install: ${missing[*]}"
+    # Debian enables what it installs; ours start when they are configured, not at the next boot.
+    for name in gobgpd bird; do
+        if [[ " ${missing[*]} " == *" ${name/bird/bird2} "* ]] && command -v systemctl >/dev/null; then
+            run systemctl --quiet disable "$name.service"
+        fi
+    done
 }
 
 # A kernel without the module boots into a gateway that translates nothing: look now, not at the next boot.
@@ -154,7 +162,7 @@ check_module() {
 find_wheel() {
     local source=$here/.. found
     if [[ -n $wheel ]]; then return; fi
-    found=$(find "$source/dist" -maxdepth 1 -name 'kun_gateway-*.whl' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-) || true
+    found=$(find "$source/dist" ${wheelhouse:+"$wheelhouse"} -maxdepth 1 -name 'kun_gateway-*.whl' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -1 | cut -d' ' -f2-) || true
     if [[ -n $found ]]; then wheel=$found; return; fi
     [[ -f $source/pyproject.toml && -d $source/kun_dns64 ]] ||
         fail "no wheel: give --wheel FILE, or put it into $(realpath -m "$source/dist")"
@@ -231,7 +239,7 @@ install_files() {
         place sysctl.d/60-kun-nat64.conf "$etc/sysctl.d/60-kun-nat64.conf"
         place modules-load.d/kun-nat64.conf "$etc/modules-load.d/kun-nat64.conf"
         place systemd/kun-nat64.service "$units/kun-nat64.service"
-        place systemd/kun-nat64-prepare "$bin/kun-nat64-prepare" 0755
+        place systemd/kun-nat64-unit "$bin/kun-nat64-unit" 0755
         place systemd/gobgpd.service "$units/gobgpd.service"
     fi
     if has_role dns; then

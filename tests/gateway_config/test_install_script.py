@@ -20,7 +20,7 @@ GATEWAY_FILES = {
     "etc/modules-load.d/kun-nat64.conf",
     "etc/systemd/system/kun-nat64.service",
     "etc/systemd/system/gobgpd.service",
-    "bin/kun-nat64-prepare",
+    "bin/kun-nat64-unit",
 }
 DNS_FILES = {
     "etc/kun/kun-dns64.toml",

@@ -59,5 +59,5 @@ def test_the_router_does_not_spread_by_flow_label() -> None:
 def test_modules_are_those_the_agent_wants() -> None:
     lines = (CONFIG / "modules-load.d" / "kun-nat64.conf").read_text().splitlines()
     assert {line for line in lines if line and not line.startswith("#")} == {"sit", "jool"}
-    prepare = (CONFIG / "systemd" / "kun-nat64-prepare").read_text()
-    assert re.search(r"^modprobe -a sit jool$", prepare, re.MULTILINE)
+    prepare = (CONFIG / "systemd" / "kun-nat64-unit").read_text()
+    assert re.search(r"^ *modprobe -a sit jool$", prepare, re.MULTILINE)

@@ -3,12 +3,14 @@
 That both are all a fresh environment needs is shown in tests/gateway_config/test_install_script.py.
 """
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PACKAGES = ("kun_base", "kun_dns64", "kun_nat64")
 PROGRAMS = ("kun-dns64", "kun-nat64")
 LOCKS = {"requirements.lock": (), "requirements-dev.lock": ("dev",)}
 
@@ -48,12 +51,11 @@ def required(extras: tuple[str, ...]) -> list[Requirement]:
 
 def test_the_wheel_holds_three_packages_and_nothing_else(contents: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in contents.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"kun_base", "kun_dns64", "kun_nat64"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
 
 
 def test_every_module_of_the_tree_is_in_the_wheel(contents: zipfile.ZipFile) -> None:
-    packages = ("kun_base", "kun_dns64", "kun_nat64")
-    here = {str(path.relative_to(ROOT)) for package in packages for path in (ROOT / package).rglob("*.py")}
+    here = {str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     assert {name for name in contents.namelist() if name.endswith(".py")} == here
 
 
@@ -95,3 +97,27 @@ def test_development_runs_on_the_versions_that_are_shipped() -> None:
 def test_the_development_environment_runs_this_tree(program: str) -> None:
     argv = [Path(sys.executable).parent / program, "--version"]
     assert PROJECT["version"] in subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_every_module_imported_is_declared() -> None:
+    # Some are imported only when they are needed: a missing one would show on an operator's machine, not here.
+    providers = packages_distributions()
+    declared = {canonicalize_name(requirement.name) for requirement in required(())}
+    missing = {}
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for module in imported(path) - sys.stdlib_module_names - set(PACKAGES):
+            if not declared & {canonicalize_name(name) for name in providers.get(module, ())}:
+                missing[str(path.relative_to(ROOT))] = module
+    assert missing == {}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of the modules a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                found |= {alias.name.split(".")[0] for alias in names}
+            case ast.ImportFrom(module=str(module), level=0):
+                found.add(module.split(".")[0])
+    return found
