@@ -32,7 +32,7 @@ NAT64 = Service(
     "kun-nat64",
     ("/usr/local/bin/kun-nat64", "run", "--config", "/etc/kun/kun-nat64.toml"),
     "mkdir -p /run/kun-nat64 /var/lib/kun-nat64 /var/log/kun-nat64"
-    " && sh /opt/lab/gateway-config/systemd/kun-nat64-prepare /etc/kun/kun-nat64.toml",
+    " && sh /opt/lab/gateway-config/systemd/kun-nat64-unit prepare",
 )
 DNS64 = Service("kun-dns64", ("/usr/local/bin/kun-dns64", "serve", "--config", "/etc/kun/kun-dns64.toml"))
 BIRD = Service("bird", ("/usr/sbin/bird", "-f", "-c", "/etc/bird/kun-tor.conf", "-s", "/run/bird.ctl"))
