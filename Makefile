@@ -16,10 +16,13 @@ run:             ## kun-dns64 on this machine with defaults, no root
 	@exec $(VENV)/bin/kun-dns64 serve
 
 test: host lint  ## everything: lint, types, unit tests, lab tests
-	$(PY) -m pytest -m "not soak"
+	$(PY) -m pytest -m "not soak" --ignore=tests/dns64/conformance --ignore=tests/lab
+	$(PY) -m pytest -m "not soak" tests/dns64/conformance
+	$(PY) -m pytest -m "not soak" tests/lab
 
 unit: venv       ## tests that need neither the lab nor long runs
-	$(PY) -m pytest -m "not lab and not soak"
+	$(PY) -m pytest -m "not lab and not soak" --ignore=tests/dns64/conformance
+	$(PY) -m pytest -m "not soak" tests/dns64/conformance
 
 lint: venv       ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
