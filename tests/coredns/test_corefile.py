@@ -7,7 +7,8 @@ import dns.message
 import dns.rcode
 import pytest
 
-pytestmark = pytest.mark.coredns
+# The first run builds the program: minutes.
+pytestmark = [pytest.mark.coredns, pytest.mark.timeout(1800)]
 
 OWN = "web.default.svc.cluster.local."
 LEGACY = "legacy.default.svc.cluster.local."

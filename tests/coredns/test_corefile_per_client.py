@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-pytestmark = pytest.mark.coredns
+# The first run builds the program: minutes.
+pytestmark = [pytest.mark.coredns, pytest.mark.timeout(1800)]
 
 RULES = """
 [[client]]

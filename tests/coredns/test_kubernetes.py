@@ -13,7 +13,8 @@ from programs import Program, free_port
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "gateway-config" / "kubernetes"
 MANIFESTS = sorted(FOLDER.glob("*.yaml"))
-pytestmark = pytest.mark.coredns
+# The first run builds the program: minutes.
+pytestmark = [pytest.mark.coredns, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

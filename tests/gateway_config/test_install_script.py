@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 INSTALL = ROOT / "gateway-config" / "install.sh"
+pytestmark = pytest.mark.timeout(900)  # a virtual environment and its downloads
 EVERY_ROLE = "gateway,dns,node,tor"
 GATEWAY_FILES = {
     "etc/kun/kun-nat64.toml",
