@@ -28,7 +28,7 @@ class NoGo(Exception):
 
 
 def go_command(path: str | None = None) -> str:
-    """A Go that is new enough. `path`: folders to look in; default PATH, and where Go's own archive and Debian put it."""
+    """A Go that is new enough. `path`: folders to look in; default PATH, and where Go and Debian put it."""
     found = shutil.which("go", path=path or os.pathsep.join([os.environ.get("PATH", ""), *USUAL_FOLDERS]))
     if found is None:
         raise NoGo("needs Go to build the pinned CoreDNS (Debian package golang-go)")

@@ -75,13 +75,14 @@ def test_an_answer_too_big_for_udp_comes_whole_by_tcp(chain) -> None:
 
 
 def test_the_second_answer_comes_from_coredns_own_cache(chain) -> None:
+    hits = chain.metric("coredns_cache_hits_total")
     first = chain.ask("fresh0.example.org.", "AAAA")
-    hits, asked = chain.metric("coredns_cache_hits_total"), chain.metric("coredns_proxy_request_duration_seconds_count")
     time.sleep(1.1)
     second = chain.ask("fresh0.example.org.", "AAAA")
-    assert values(second, "AAAA") == values(first, "AAAA") == ["2002:cb00:7101::c000:228"]
+    # CoreDNS counts after it has answered.
+    until(lambda: chain.metric("coredns_cache_hits_total") > hits, "no hit counted")
     assert chain.metric("coredns_cache_hits_total") == hits + 1
-    assert chain.metric("coredns_proxy_request_duration_seconds_count") == asked
+    assert values(second, "AAAA") == values(first, "AAAA") == ["2002:cb00:7101::c000:228"]
     assert second.answer[0].ttl < first.answer[0].ttl <= 30
 
 
@@ -93,7 +94,7 @@ def test_the_health_check_finds_the_dead_one_of_the_two(chain) -> None:
 
 def test_after_a_restart_of_kun_dns64_the_answers_are_back(chain) -> None:
     chain.dns64.stop()
-    until(lambda: chain.metric("coredns_forward_healthcheck_broken_total") >= 0 and fails(chain), "still answered")
+    until(lambda: fails(chain), "still answered")
     chain.start_dns64()
     until(lambda: not fails(chain), "no answer after the restart")
     assert values(chain.ask("fresh10.example.org.", "AAAA"), "AAAA") == ["2002:cb00:7101::c000:228"]
