@@ -1,6 +1,7 @@
 """kun-dns64 and CoreDNS as processes of their own, as an operator starts them."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -14,15 +15,15 @@ START_S = 30
 
 
 def free_port() -> int:
-    """A port that was free for UDP and TCP a moment ago."""
+    """Free for UDP and TCP a moment ago, and below the ports that programs take for their own questions."""
     while True:
+        port = random.randrange(10000, 30000)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
             try:
-                tcp.bind(udp.getsockname())
+                udp.bind(("127.0.0.1", port))
+                tcp.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            port: int = udp.getsockname()[1]
             return port
 
 
