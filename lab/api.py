@@ -158,11 +158,13 @@ class Lab:
         capture = Capture()
         name = f"capture-{port}"
         path = f"/tmp/{name}.pcap"
-        self.spawn(host, name, "tcpdump", "-i", port, "-n", "-U", "-s", "512", "-w", path, expression)
+        self.spawn(
+            host, name, "tcpdump", "--immediate-mode", "-i", port, "-n", "-U", "-s", "512", "-w", path, expression
+        )
         try:
             self.wait_for(lambda: "listening on" in self.log(host, name), 20.0, f"tcpdump on {host}")
             yield capture
-            time.sleep(0.3)  # packets of the last moment are still on their way to tcpdump
+            time.sleep(1.0)  # packets of the last moment are still on their way to tcpdump
         finally:
             self.end(host, name, signal=2)
         capture.read(self._read_bytes(host, path))
