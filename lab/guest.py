@@ -107,11 +107,11 @@ class Guest:
         if self.alive:
             os.kill(self.pid, signal.SIGKILL)
             for _ in range(100):
-                if self._process is not None:
-                    self._process.poll()
                 if not self.alive:
                     break
                 time.sleep(0.05)
+        if self._process is not None:
+            self._process.wait(5)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
