@@ -78,4 +78,5 @@ def test_what_never_reach_names_is_not_reached(lab: Lab) -> None:
     """127.0.0.1 in the VIP's prefix would be the gateway itself, with its unauthenticated BGP port."""
     url = f"http://[{embedded('127.0.0.1')}]:50051/"
     done = lab.run("pod", "curl", "-sS", "--max-time", "3", url, check=False)
-    assert done.code != 0
+    # 28: no answer, 7: refused on the way. A speaker that was reached answers something that is no HTTP/1: other codes.
+    assert done.code in (7, 28), done.stderr
