@@ -11,6 +11,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from tests.ports import free_port
+
 SOA = "example.org. 300 IN SOA ns.example.org. hostmaster.example.org. 1 7200 1800 86400 60"
 UDP_LIMIT = 512
 Question = tuple[str, str]
@@ -74,9 +76,9 @@ class Authority:
                 reply = authority.reply(data, UDP_LIMIT)
                 self.transport.sendto(reply, addr)  # type: ignore[attr-defined]
 
-        self._streams = await asyncio.start_server(self._stream, "127.0.0.1", 0)
-        self.port = self._streams.sockets[0].getsockname()[1]
-        here = ("127.0.0.1", self.port)
+        here = ("127.0.0.1", free_port())
+        self.port = here[1]
+        self._streams = await asyncio.start_server(self._stream, *here)
         self._datagrams, _ = await self._loop.create_datagram_endpoint(Datagrams, here, family=socket.AF_INET)
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

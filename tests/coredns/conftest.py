@@ -9,7 +9,9 @@ import dns.query
 import pytest
 from authority import Authority
 from coredns_build import NoGo, built
-from programs import Program, free_port, kun_dns64, page
+from programs import Program, kun_dns64, page
+
+from tests.ports import free_port
 
 SHIPPED = Path(__file__).resolve().parent.parent.parent / "gateway-config" / "coredns"
 

@@ -1,8 +1,6 @@
 """kun-dns64 and CoreDNS as processes of their own, as an operator starts them."""
 
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
@@ -12,19 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 START_S = 30
-
-
-def free_port() -> int:
-    """Free for UDP and TCP a moment ago, and below the ports that programs take for their own questions."""
-    while True:
-        port = random.randrange(10000, 30000)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            try:
-                udp.bind(("127.0.0.1", port))
-                tcp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def page(url: str) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from coredns_build import NoGo, built
-from programs import Program, free_port
+from programs import Program
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "gateway-config" / "kubernetes"

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,22 +17,11 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
+from tests.ports import free_port
+
 PROGRAM = Path(sys.executable).with_name("kun-dns64")
 PATIENT_S, LOOK_S = 20.0, 0.02
 VIP, PREFIX = "198.51.100.64", "2002:c633:6440::"
-
-
-def free_port() -> int:
-    """Free for UDP and TCP on 127.0.0.1, for the moment."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:

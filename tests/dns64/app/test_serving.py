@@ -15,8 +15,9 @@ import pytest
 
 from kun_dns64.exposition import exposition
 from kun_dns64.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, summed
-from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, free_port, running, toml
+from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, running, toml
 from tests.dns64.transport.fake import FakeUpstream, fake_upstream, good, reply_to
+from tests.ports import free_port
 
 ANSWER = [f"{PREFIX}c000:221"]
 ALONE_AND_TWO = pytest.mark.parametrize("workers", [1, 2])

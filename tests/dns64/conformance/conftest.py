@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.ports import free_port
+
 from .case import Case
 from .configs import CONFIGS, SECRET, filled
 from .metronome import Metronome
-from .ports import free_port
 from .run import SlowLane, Stage
 from .server import ServerPool
 from .upstream import ScriptedUpstream

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .ports import free_port
+from tests.ports import free_port
 
 Table = Mapping[str, Any]
 V4, V6 = "127.0.0.1", "::1"

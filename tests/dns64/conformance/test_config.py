@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 from .cases_config import ROWS, ConfigRow
 from .configs import plain
-from .ports import free_port
 from .server import command, to_toml
 
 Outcome = tuple[int, str]

@@ -12,12 +12,13 @@ from pathlib import Path
 import dns.message
 import pytest
 
+from tests.ports import free_port
+
 from .case import a, synth
 from .client import Heard, Query, TcpConnection
 from .configs import filled, plain
 from .judge import judge
 from .names import Names
-from .ports import free_port
 from .run import Stage
 from .server import V4
 

@@ -12,11 +12,12 @@ import dns.message
 import dns.rcode
 import pytest
 
+from tests.ports import free_port
+
 from .case import a, aaaa, nodata, nxdomain
 from .client import Query, ask, opened
 from .configs import filled, plain
 from .names import Names
-from .ports import free_port
 from .run import Stage
 from .script import Says
 from .server import V4, V6, Server

@@ -18,8 +18,9 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from tests.ports import free_port
+
 from .names import Names
-from .ports import free_port
 from .script import (
     Action,
     After,

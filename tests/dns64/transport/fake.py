@@ -12,6 +12,7 @@ import dns.rdatatype
 import dns.rrset
 
 from kun_dns64.config.endpoint import Endpoint, Scheme, UpstreamAddress
+from tests.ports import free_port
 
 # A query (dnspython) and "udp" or "tcp"; the packets to send back, in order.
 Script = Callable[[dns.message.Message, str], list[bytes]]
@@ -96,9 +97,9 @@ async def _stream(fake: FakeUpstream, reader: asyncio.StreamReader, writer: asyn
 @asynccontextmanager
 async def fake_upstream(script: Script = good, *, tcp: bool = True) -> AsyncIterator[FakeUpstream]:
     fake = FakeUpstream(script)
+    fake.port = free_port()
     loop = asyncio.get_running_loop()
-    datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(fake), local_addr=("127.0.0.1", 0))
-    fake.port = datagrams.get_extra_info("sockname")[1]
+    datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(fake), local_addr=("127.0.0.1", fake.port))
     server = None
     if tcp:
         server = await asyncio.start_server(lambda r, w: _stream(fake, r, w), "127.0.0.1", fake.port)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network
@@ -17,18 +16,12 @@ from kun_nat64.drivers.speaker import Speaker
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import BgpPath
 from kun_nat64.model.plan import Action, Change
+from tests.ports import free_port
 
 HOP = IPv4Address("10.2.1.2")
 VIP = "203.0.113.1/32"
 PATH = BgpPath(IPv4Network(VIP), HOP, 10, ("64512:100", "65535:0"))
 OTHER = BgpPath(IPv4Network("198.18.0.0/24"), HOP, None)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

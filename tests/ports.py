@@ -11,10 +11,11 @@ _next = itertools.count(_FIRST + os.getpid() * 37 % (_LAST - _FIRST))
 
 
 def free_port(*hosts: str) -> int:
-    """A port that is free for UDP and TCP on every one of the addresses."""
+    """A port that is free for UDP and TCP on every one of the addresses (127.0.0.1 unless told)."""
+    ends = list(itertools.product(hosts or ("127.0.0.1",), (socket.SOCK_STREAM, socket.SOCK_DGRAM)))
     for _ in range(_LAST - _FIRST):
         port = _FIRST + next(_next) % (_LAST - _FIRST)
-        if all(_is_free(host, port, kind) for host in hosts for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+        if all(_is_free(host, port, kind) for host, kind in ends):
             return port
     raise RuntimeError("no free port on loopback")
 
