@@ -118,10 +118,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         if shutil.which(tool) and (not build or _built(build)):
             commands |= {f"{library} {name}": [*run, f"{name}.stub.example"] for name in ADDRESSES}
     (directory / "commands.json").write_text(json.dumps(commands))
-    module = __package__ + ".stub_stage"
     done = subprocess.run(
-        ["unshare", "-rnm", sys.executable, "-m", module, str(directory)],
-        capture_output=True, text=True, timeout=240, check=False, cwd=_root_of_the_package(),
+        ["unshare", "-rnm", sys.executable, "-m", "tests.dns64.conformance.stub_stage", str(directory)],
+        capture_output=True, text=True, timeout=240, check=False, cwd=HERE.parents[2],
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((directory / "results.json").read_text())
@@ -133,10 +132,6 @@ def _built(argv: list[str]) -> bool:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     return True
-
-
-def _root_of_the_package() -> Path:
-    return HERE.parents[len(__package__.split(".")) - 1]
 
 
 @pytest.mark.parametrize("name", ADDRESSES)
