@@ -16,6 +16,8 @@ from kun_dns64.config.values import parse_cookie_secret
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
 from kun_dns64.policy.suffix import build_suffix_set
 
+BLOCK_OCTETS = 1 << 20
+
 
 def resolve(loaded: Loaded) -> Settings:
     """Reads the files that the configuration names. Raises ConfigError for lines in them that are no domain names."""
@@ -139,22 +141,24 @@ def _pool_table(file: ConfigFile, folder: Path) -> SuffixTable | None:
     pools = [pool for pool in file.pool if pool.domains or pool.domain_files]
     if not pools:
         return None
-    table, faults = build_suffix_set({pool.name: _lines(pool, folder) for pool in pools})
+    table, faults = build_suffix_set({pool.name: _blocks(pool, folder) for pool in pools})
     if faults:
         files = [folder / name for pool in pools for name in pool.domain_files]
-        told = [fault for path in files for fault in build_suffix_set({str(path): read_lines(path)})[1]]
+        told = [fault for path in files for fault in build_suffix_set({str(path): read_blocks(path)})[1]]
         raise ConfigError("domain files", [Fault(f.where.removeprefix("pool "), f.value, f.wanted) for f in told])
     return table
 
 
-def _lines(pool: PoolSection, folder: Path) -> Iterator[str]:
-    return chain(pool.domains, *(read_lines(folder / name) for name in pool.domain_files))
+def _blocks(pool: PoolSection, folder: Path) -> Iterator[bytes]:
+    domains = "".join(f"{domain}\n" for domain in pool.domains).encode()
+    return chain([domains], *(read_blocks(folder / name) for name in pool.domain_files))
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """Raises ConfigError when the file went away since it was checked."""
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """The file in blocks of whole lines. Raises ConfigError when it went away since it was checked."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            yield from stream
+        with path.open("rb") as stream:
+            while block := stream.read(BLOCK_OCTETS):
+                yield block + stream.readline()
     except OSError as error:
         raise ConfigError(str(path), [Fault("file", "", f"cannot be read: {error.strerror}")]) from error

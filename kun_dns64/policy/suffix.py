@@ -1,93 +1,159 @@
-"""A million domain suffixes in about nine megabytes: sorted 64-bit hashes beside the index of their pool.
+"""A million domain suffixes in eight megabytes: sorted 64-bit hashes, whose lowest bits name the pool.
 
-Two suffixes share a hash once in 2**64, by a key no client knows (Python's hash of bytes); a name outside every list is
-taken for a listed one less than once in 10**12 names.
+Two suffixes share a hash once in 2**64 (less the bits for the pools), by a key no client knows: hash() of bytes;
+with a million suffixes of one pool, a name outside is taken for a listed one less than once in 10**12 names.
+
+What is hashed is the dotted text in lower case, not wire format: so lists are split and hashed block by block without a
+line of Python for every line of theirs.
 """
 
+import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from operator import eq
 
 from kun_base.errors import Fault
-from kun_dns64.formats.names import from_text
+from kun_dns64.formats.names import MAX_LABEL, MAX_NAME, from_text, labels, suffixes
 
-_MASK = 0xFFFFFFFFFFFFFFFF
 _MAX_BUCKET_BITS = 16
 _SHOWN = 20
-_LENGTHS = [bytes((length,)) for length in range(64)]
+_KNOWN_MAX = 1024
+_COMMENT = re.compile(rb"#[^\n]*")
+_BLANKS = (b" ", b"\t", b"\r")
+_PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_.\n"
+_LABELS_AS_X = bytes(octet if octet in b".\n" else 0x78 for octet in range(256))
+_TOO_LONG_LABEL = b"x" * (MAX_LABEL + 1)
+# Without the first length octet and the root.
+_MAX_TEXT = MAX_NAME - 2
 
 
 class SuffixSet:
     """Longest-suffix look-up over lower-case wire names. Where two pools list one suffix, the first pool has it."""
 
-    __slots__ = ("_hashes", "_names", "_shift", "_starts", "_values")
+    __slots__ = ("_entries", "_half", "_known", "_mask", "_names", "_shift", "_starts")
 
-    def __init__(self, names: tuple[str, ...], pairs: list[int]) -> None:
+    def __init__(self, names: tuple[str, ...], hashes: Sequence[Sequence[int]]) -> None:
+        """`hashes` of each pool's suffixes, in the order of `names`."""
         self._names = names
-        self._hashes = array("Q")
-        self._values = array("H")
-        previous = -1
-        for pair in pairs:
-            number = pair >> 16
-            if number != previous:
-                self._hashes.append(number)
-                self._values.append(pair & 0xFFFF)
-                previous = number
-        bits = min(_MAX_BUCKET_BITS, len(self._hashes).bit_length())
-        self._shift = 64 - bits
-        self._starts = self._buckets(1 << bits)
-
-    def _buckets(self, count: int) -> "array[int]":
-        """Where the hashes of each value of the top bits begin: most look-ups end there."""
-        counts = [0] * (count + 1)
-        shift = self._shift
-        for number in self._hashes:
-            counts[(number >> shift) + 1] += 1
-        starts, total = array("I"), 0
-        for count in counts:
-            total += count
-            starts.append(total)
-        return starts
+        # One query looks its name up several times.
+        self._known: dict[bytes, str | None] = {}
+        bits = max(len(names) - 1, 0).bit_length()
+        self._mask = -1 << bits
+        self._entries = array("q", _sorted_once(_tagged(hashes, bits)))
+        bucket_bits = max(1, min(_MAX_BUCKET_BITS, len(self._entries).bit_length()))
+        self._shift, self._half = 64 - bucket_bits, 1 << bucket_bits - 1
+        # Where the entries of each value of the top bits begin: most look-ups end there.
+        edges = (edge << self._shift for edge in range(-self._half, self._half + 1))
+        self._starts = array("I", [bisect_left(self._entries, edge) for edge in edges])
 
     def find(self, name: bytes) -> str | None:
-        hashes, starts, shift = self._hashes, self._starts, self._shift
-        place = 0
-        while True:
-            number = hash(name[place:]) & _MASK
-            bucket = number >> shift
+        known = self._known
+        if name not in known:
+            if len(known) >= _KNOWN_MAX:
+                known.clear()
+            known[name] = self._look_up(name)
+        return known[name]
+
+    def _look_up(self, name: bytes) -> str | None:
+        entries, starts, mask, shift, half = self._entries, self._starts, self._mask, self._shift, self._half
+        for key in _keys(name):
+            number = hash(key) & mask
+            bucket = (number >> shift) + half
             low, high = starts[bucket], starts[bucket + 1]
             if low != high:
-                at = bisect_left(hashes, number, low, high)
-                if at < high and hashes[at] == number:
-                    return self._names[self._values[at]]
-            length = name[place]
-            if not length:
-                return None
-            place += 1 + length
+                at = bisect_left(entries, number, low, high)
+                if at < high and entries[at] & mask == number:
+                    return self._names[entries[at] - number]
+        return None
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return len(self._entries)
 
     @property
     def octets(self) -> int:
-        return sum(len(table) * table.itemsize for table in (self._hashes, self._values, self._starts))
+        return sum(len(table) * table.itemsize for table in (self._entries, self._starts))
 
 
-def build_suffix_set(lists: Mapping[str, Iterable[str]]) -> tuple[SuffixSet, list[Fault]]:
-    """Pool name to lines: one suffix a line, `#` begins a comment. Every bad line is a fault; 20 are told."""
-    pairs: list[int] = []
+def _tagged(hashes: Sequence[Sequence[int]], bits: int) -> list[int]:
+    mask = -1 << bits
+    if not bits:
+        return [number for pool in hashes for number in pool]
+    return [number & mask | index for index, pool in enumerate(hashes) for number in pool]
+
+
+def _sorted_once(entries: list[int]) -> list[int]:
+    entries.sort()
+    if any(map(eq, entries, islice(entries, 1, None))):
+        return [entry for entry, _ in groupby(entries)]
+    return entries
+
+
+def _keys(name: bytes) -> list[bytes]:
+    """What is hashed for each suffix of a wire name: its dotted text. The name itself first, the root last."""
+    text, places, place = bytearray(name), [], 0
+    while length := name[place]:
+        text[place] = 0x2E
+        place += 1
+        places.append(place)
+        place += length
+    del text[place:]
+    dotted = bytes(text)
+    if dotted.count(b".") != len(places):
+        return [_unusual_key(suffix) for suffix in suffixes(name)]
+    places.append(place)
+    return [dotted[place:] for place in places]
+
+
+def _unusual_key(name: bytes) -> bytes:
+    """A dot inside a label is none between labels. No line has a newline in it, so no text begins with one."""
+    parts = list(labels(name))
+    return b"\n" + name if any(b"." in part for part in parts) else b".".join(parts)
+
+
+def build_suffix_set(lists: Mapping[str, Iterable[bytes]]) -> tuple[SuffixSet, list[Fault]]:
+    """Pool name to blocks of whole lines, one suffix a line, `#` begins a comment. Bad lines are faults; 20 are told."""
+    hashes: list[array[int]] = []
     faults: list[Fault] = []
-    for index, (pool, lines) in enumerate(lists.items()):
-        for number, line in enumerate(lines, 1):
-            try:
-                suffix = parse_suffix(line)
-            except ValueError as error:
-                faults.append(Fault(f"pool {pool}, line {number}", line.strip()[:80], str(error)))
-                continue
-            if suffix is not None:
-                pairs.append((hash(suffix) & _MASK) << 16 | index)
-    pairs.sort()
-    return SuffixSet(tuple(lists), pairs), _shortened(faults)
+    for pool, blocks in lists.items():
+        found, number = array("q"), 0
+        for block in blocks:
+            lines = _plain_lines(block)
+            found.extend(map(hash, lines if lines is not None else _one_by_one(block, f"pool {pool}", number, faults)))
+            number += block.count(b"\n")
+        hashes.append(found)
+    return SuffixSet(tuple(lists), hashes), _shortened(faults)
+
+
+def _plain_lines(block: bytes) -> Iterator[bytes] | None:
+    """The suffixes of a block in which every line is right and nothing is unusual; None: look at each line."""
+    text = block.lower()
+    if b"#" in text:
+        text = _COMMENT.sub(b"", text)
+    if any(blank in text for blank in _BLANKS):
+        text = b"\n".join(map(bytes.strip, text.split(b"\n")))
+    text = b"\n" + text + b"\n"
+    # Trailing and leading dots go, as people write them, but a dot alone is the root.
+    if text.translate(None, _PLAIN) or b".." in text or b"\n.\n" in text:
+        return None
+    text = text.replace(b".\n", b"\n").replace(b"\n.", b"\n")
+    lines = text.split(b"\n")
+    if _TOO_LONG_LABEL in text.translate(_LABELS_AS_X) or max(map(len, lines)) > _MAX_TEXT:
+        return None
+    return filter(None, lines)
+
+
+def _one_by_one(block: bytes, where: str, number: int, faults: list[Fault]) -> Iterator[bytes]:
+    for line in block.decode("utf-8", "replace").split("\n"):
+        number += 1
+        try:
+            suffix = parse_suffix(line)
+        except ValueError as error:
+            faults.append(Fault(f"{where}, line {number}", line.strip()[:80], str(error)))
+            continue
+        if suffix is not None:
+            yield _keys(suffix)[0]
 
 
 def _shortened(faults: list[Fault]) -> list[Fault]:
@@ -98,13 +164,11 @@ def _shortened(faults: list[Fault]) -> list[Fault]:
 
 def parse_suffix(line: str) -> bytes | None:
     """The wire name of one line, lower-case; None for an empty one. Raises ValueError."""
-    text = line.partition("#")[0].strip() if "#" in line else line.strip()
+    text = line.partition("#")[0].strip()
     if not text:
         return None
     if len(text.split(None, 1)) > 1:
         raise ValueError("one suffix a line")
-    if text.isascii() and "\\" not in text and len(text) < 64:
-        labels = text.strip(".").lower().encode().split(b".")
-        if all(labels):
-            return b"".join([_LENGTHS[len(label)] + label for label in labels]) + b"\x00"
+    if text.startswith("*."):
+        raise ValueError(f"needs no asterisk: {text[2:]!r} means the name and all below it")
     return from_text(text.lstrip(".") or ".").lower()

@@ -166,7 +166,7 @@ def test_force_counts_for_the_end_of_a_chain() -> None:
     assert run(query("w", "AAAA"), upstream, ZONES).lines[-1] == f"{FORCE} 60 AAAA 2001:db8::1"
 
 
-TABLE, _ = build_suffix_set({"far": ["example.org", "# comment", "deep.example.net"]})
+TABLE, _ = build_suffix_set({"far": [b"example.org\n# comment\ndeep.example.net\n"]})
 POOLS = changed_rules(pools=(Pool("far", (OTHER,), group="far"),), pool_of=TABLE)
 
 
