@@ -113,7 +113,7 @@ def _unusual_key(name: bytes) -> bytes:
 
 
 def build_suffix_set(lists: Mapping[str, Iterable[bytes]]) -> tuple[SuffixSet, list[Fault]]:
-    """Pool name to blocks of whole lines, one suffix a line, `#` begins a comment. Bad lines are faults; 20 are told."""
+    """Pool name to blocks of whole lines, one suffix a line, `#` begins a comment. Bad lines are faults, 20 told."""
     hashes: list[array[int]] = []
     faults: list[Fault] = []
     for pool, blocks in lists.items():
