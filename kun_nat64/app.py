@@ -16,6 +16,7 @@ from kun_nat64.announcer import Announcer
 from kun_nat64.config.load import load
 from kun_nat64.counting import Counting
 from kun_nat64.cycle import Cycle
+from kun_nat64.diagnosing import note_diagnosis
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.canary import Canary, Prober
 from kun_nat64.drivers.deadman import DeadMan
@@ -29,6 +30,7 @@ from kun_nat64.model.facts import Facts
 from kun_nat64.model.health import ProbeResult
 from kun_nat64.model.host import Host
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.probing import Probing, pause
 from kun_nat64.sessions import SessionCount
 from kun_nat64.state import State
@@ -40,6 +42,7 @@ class RunningHost(Host, Protocol):
 
     def listen(self) -> None: ...
     async def stats(self, instance: str) -> dict[str, int]: ...
+    async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
     def withdraw_blocking(self) -> None: ...
     def close(self) -> None: ...
 
@@ -77,6 +80,7 @@ class Agent:
         now = self.state.clock()
         if self.state.hear(result, now=now):
             self.state.evaluate(now=now)
+            note_diagnosis(self.state)
 
     def _take_host(self, host: RunningHost) -> None:
         self.host.close()

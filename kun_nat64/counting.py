@@ -3,22 +3,26 @@
 import asyncio
 from typing import Protocol
 
+from kun_nat64.diagnosing import note_diagnosis
 from kun_nat64.drivers.kernel import module_version
 from kun_nat64.drivers.linkcount import received_packets
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.health import Verdict
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.surroundings import UNSEEN, Surroundings
 from kun_nat64.policy.health import TargetState
 from kun_nat64.probing import pause
 from kun_nat64.state import State
 
 CHECK_S = 1.0
 # Jool's gauges: what they show is no event. After an update they may wrap around below zero.
-GAUGES = frozenset({"JSTAT_BIB_ENTRIES", "JSTAT_SESSIONS"})
+GAUGES = frozenset({"BIB_ENTRIES", "SESSIONS"})
 LARGEST = 1 << 63
 
 
 class Counters(Protocol):
     async def stats(self, instance: str) -> dict[str, int]: ...
+    async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
 
 
 class Counting:
@@ -30,20 +34,26 @@ class Counting:
         while not stop.is_set():
             if self._is_due():
                 await self.sample()
+                note_diagnosis(self._state)
             await pause(CHECK_S, stop)
 
     def _is_due(self) -> bool:
         state = self._state
-        failing = state.verdict is not Verdict.HEALTHY or any(
+        return self._fails() or state.clock() - self._sampled_at >= state.spec.nat64.session_poll_s
+
+    def _fails(self) -> bool:
+        state = self._state
+        return state.verdict is not Verdict.HEALTHY or any(
             one.state is TargetState.DOWN for one in state.health.targets
         )
-        return failing or state.clock() - self._sampled_at >= state.spec.nat64.session_poll_s
 
     async def sample(self) -> None:
-        """One look at the counters; without an answer there is no evidence, and none is kept."""
+        """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
         state = self._state
         self._sampled_at = state.clock()
         state.jool_version = module_version("jool")
+        # Some commands: too much for every look at a gateway that is well.
+        state.around = await self.host.surroundings(state.spec) if self._fails() else UNSEEN
         try:
             stats = await self.host.stats(state.spec.nat64.instance)
         except DriverError:

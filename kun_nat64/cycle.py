@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from kun_nat64.diagnosing import note_diagnosis
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
@@ -92,6 +93,7 @@ class Cycle:
             self._adopted = True
             state.adopt(found_announcement(seen, state.spec.gateway.vip), now=now)
         state.evaluate(now=now)
+        note_diagnosis(state)
         return seen
 
     async def _plan(self, seen: Observation) -> Plan:

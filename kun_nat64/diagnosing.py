@@ -1,16 +1,36 @@
 """Gathers from the agent's state the signs that policy/diagnosis.py reads."""
 
+from dataclasses import replace
+
+from kun_nat64.ailment import Ailment
 from kun_nat64.model.area import Area
-from kun_nat64.model.facts import JoolInstance, LinkState, Pool4
-from kun_nat64.model.health import Symptom
+from kun_nat64.model.facts import Facts, JoolInstance, LinkState, Pool4, Route
+from kun_nat64.model.health import Symptom, Verdict
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.policy.checkup import version_of
-from kun_nat64.policy.diagnosis import Diagnosis, Signs, diagnose
+from kun_nat64.policy.diagnosis import Cause, Diagnosis, diagnose
+from kun_nat64.policy.signs import Signs
 from kun_nat64.state import State
 
 
 def diagnosis(state: State) -> Diagnosis:
     return diagnose(signs(state))
+
+
+def note_diagnosis(state: State) -> None:
+    """Remembers when a diagnosis begins and ends: what is mended at once is gone before anybody looks."""
+    found, last = diagnosis(state), state.ailments[-1] if state.ailments else None
+    current = last.cause if last and last.until is None else Cause.NONE
+    starting = state.verdict is Verdict.UNPROVEN and not state.machine.settled
+    if found.cause is current or starting:
+        return
+    if last and last.until is None:
+        state.ailments[-1] = replace(last, until=state.wall())
+    if found.cause is Cause.NONE:
+        state.journal.info("diagnosis", cause=found.cause, was=current)
+        return
+    state.ailments.append(Ailment(found.cause, found.words, state.wall()))
+    state.journal.warning("diagnosis", cause=found.cause, words=found.words, remedy=found.remedy)
 
 
 def signs(state: State) -> Signs:
@@ -26,11 +46,33 @@ def signs(state: State) -> Signs:
         tunnel_rx=state.evidence.tunnel_risen,
         fallback_up=any(isinstance(fact, LinkState) and fact.name == "sit0" and fact.up for fact in facts),
         pool6_differs=any(one.pool6 != state.spec.gateway.pool6 for one in instances),
-        pool4=frozenset(str(f.protocol) for f in facts if isinstance(f, Pool4)) if looked and instances else None,
+        pool4=_protocols(facts) if looked and instances else None,
+        pool4_wanted=_protocols(state.desired()),
         pool_use=state.flow.pool_use,
+        pods_route=seen is None or Area.LINKS in seen.failures or _leads_back(state, facts),
+        around=state.around,
+        speaker_error=_speaker_error(state),
+        sessions_down=tuple(peer.address for peer in seen.neighbours if not peer.established) if seen else (),
         qdisc=outside.qdisc if outside else "",
         jool_version=version_of(state.jool_version),
     )
+
+
+def _protocols(facts: Facts) -> frozenset[str]:
+    return frozenset(str(fact.protocol) for fact in facts if isinstance(fact, Pool4))
+
+
+def _leads_back(state: State, facts: Facts) -> bool:
+    """Without the tunnel the kernel takes its routes away, too: that is the tunnel's row."""
+    tunnel = state.spec.gateway.tunnel
+    routes = {fact for fact in state.desired() if isinstance(fact, Route) and fact.dev == tunnel and not fact.netns}
+    return routes <= facts
+
+
+def _speaker_error(state: State) -> str:
+    seen = state.machine.seen
+    error = state.speaker.failed or (seen.failures.get(Area.BGP) if seen else None)
+    return str(error) if error else ""
 
 
 def _symptoms(state: State) -> dict[TargetKind, frozenset[Symptom]]:

@@ -4,6 +4,8 @@ import asyncio
 import json
 from dataclasses import asdict
 from pathlib import Path
+from time import localtime, strftime
+from typing import Any
 
 from kun_nat64.config.load import load
 from kun_nat64.control import NoAgent, ask
@@ -16,6 +18,8 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.oneshot import planned
 from kun_nat64.policy.checkup import examine as judge
 
+# What the agent mended by itself is worth a line for this long.
+LATELY_S = 3600.0
 SIGNS = {Level.GOOD: "ok  ", Level.NOTE: "note", Level.BAD: "BAD ", Level.UNKNOWN: "?   "}
 
 
@@ -52,9 +56,18 @@ def _agent(run_dir: Path) -> list[Finding]:
     level = Level.GOOD if told["announced"] else Level.BAD
     findings = [Finding(level, "agent", f"{told['standing']}: {told['words']}")]
     if diagnosis["cause"] != "none":
-        findings.append(Finding(Level.BAD, "diagnosis", diagnosis["words"], diagnosis["remedy"]))
+        words = f"{diagnosis['words']} ({diagnosis['cause']})"
+        findings.append(Finding(Level.BAD, "diagnosis", words, diagnosis["remedy"]))
+        findings += [Finding(Level.BAD, "evidence", one) for one in diagnosis["evidence"]]
+    findings += [_past(one) for one in diagnosis["recent"] if one["until"] and status["time"] - one["until"] < LATELY_S]
     findings += [Finding(Level.BAD, f"agent: {what}", words) for what, words in status["warnings"].items()]
     return findings
+
+
+def _past(ailment: dict[str, Any]) -> Finding:
+    begun = strftime("%H:%M:%S", localtime(ailment["at"]))
+    lasted = ailment["until"] - ailment["at"]
+    return Finding(Level.NOTE, "was", f"{ailment['words']} ({ailment['cause']}, from {begun}, for {lasted:.1f} s)")
 
 
 def _print(findings: list[Finding]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from time import monotonic, time
 
 from kun_base.journal import Journal
+from kun_nat64.ailment import Ailment
 from kun_nat64.knowledge import LATENCY_BOUNDS, Buckets, Flow, Machine, Speaker, Turn, Witnesses
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import SERVING, Drain
@@ -13,6 +14,7 @@ from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.health import ProbeResult, Verdict
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import WORDS
+from kun_nat64.model.surroundings import UNSEEN
 from kun_nat64.policy import announcement, drain, health
 from kun_nat64.policy.announcement import AnnounceRules, Decision, Evidence
 from kun_nat64.policy.desired import desired, scope
@@ -28,13 +30,15 @@ class State:
     """`wake_announcer` and `wake_cycle` are called when the standing changes. `clock` never goes back; `wall` may."""
 
     def __init__(self, spec: AgentSpec, journal: Journal, *, clock: Clock = monotonic, wall: Clock = time) -> None:
-        self.journal, self.clock, self._wall = journal, clock, wall
+        self.journal, self.clock, self.wall = journal, clock, wall
         self.started_at = now = clock()
         self.machine, self.speaker, self.flow, self.evidence = Machine(), Speaker(), Flow(), Witnesses()
         self.fleet: Fleet = ALONE
         self.jool_version = ""
         self.drain: Drain = SERVING
         self.turns: deque[Turn] = deque(maxlen=REMEMBERED_CHANGES)
+        self.around = UNSEEN
+        self.ailments: deque[Ailment] = deque(maxlen=REMEMBERED_CHANGES)
         self.falls_total = 0
         self.warnings: dict[str, str] = {}
         self.probes: Counter[tuple[str, str]] = Counter()
@@ -74,7 +78,7 @@ class State:
 
     def evaluate(self, *, now: float) -> None:
         """Decides anew. Cheap: it is called for every probe, look, answer of a member, and with time itself."""
-        self.drain = drain.progressed(self.drain, self.drain_rules, now=self._wall())
+        self.drain = drain.progressed(self.drain, self.drain_rules, now=self.wall())
         self.verdict = health.verdict(self.health, self.health_rules, now=now)
         dead = set(health.dead_kinds(self.health))
         evidence = Evidence(
@@ -94,7 +98,7 @@ class State:
 
     def _tell(self, before: Decision, now: float) -> None:
         after = self.decision
-        self.turns.append(Turn(self._wall(), after.standing, after.reason))
+        self.turns.append(Turn(self.wall(), after.standing, after.reason))
         self.journal.info(
             "announcement",
             standing=after.standing,

@@ -69,7 +69,15 @@ def _health(state: State, now: float) -> JSON:
 
 def _diagnosis(state: State) -> JSON:
     found = diagnosis(state)
-    return {"cause": found.cause, "words": found.words, "remedy": found.remedy}
+    return {
+        "cause": found.cause,
+        "words": found.words,
+        "remedy": found.remedy,
+        "evidence": [*state.around.input_drops, *state.around.answer_drops, *state.around.absent],
+        "recent": [
+            {"cause": one.cause, "words": one.words, "at": one.at, "until": one.until} for one in state.ailments
+        ],
+    }
 
 
 def _target(one: TargetHealth, outcome: str, now: float) -> JSON:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kun_nat64.drivers.command import Outcome, Runner
 from kun_nat64.drivers.preflight import lacking_capabilities
+from kun_nat64.drivers.surroundings import look_around
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.host import Host
@@ -14,6 +15,7 @@ from kun_nat64.model.inspection import Inspection
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Plan
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.surroundings import UNSEEN
 from kun_nat64.policy.checkup import LOCAL_PORTS
 from kun_nat64.policy.desired import scope
 
@@ -54,6 +56,7 @@ async def inspect(
         neighbours=None if speaker or not spec else seen.neighbours,
         bgp_error=str(speaker) if speaker else "",
         pool4_held=await _held_here(runner, spec),
+        around=await look_around(runner, spec, places.proc / "sys/net/ipv4/conf") if spec else UNSEEN,
         foreign=seen.foreign,
         differences=None if plan is None else tuple(map(str, plan.changes)),
     )

@@ -15,12 +15,14 @@ from kun_nat64.drivers.notices import Notices
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
 from kun_nat64.drivers.speakerpulse import Pulse, pulse
+from kun_nat64.drivers.surroundings import look_around
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
 
@@ -40,7 +42,7 @@ class Machine:
         self, spec: AgentSpec, runner: Runner | None = None, notice: Callable[[Area], None] | None = None
     ) -> None:
         processes = ProcessRunner()
-        runner = runner or processes
+        self._runner = runner = runner or processes
         self._prefixes = tuple(map(str, spec.bgp.prefixes))
         self._api = spec.bgp.api
         self._kernel, self._links = KernelDriver(runner), LinksDriver(runner)
@@ -156,6 +158,9 @@ class Machine:
     async def rule_counters(self) -> tuple[RuleCounter, ...]:
         await self._rules.observe()
         return self._rules.counters
+
+    async def surroundings(self, spec: AgentSpec) -> Surroundings:
+        return await look_around(self._runner, spec)
 
     def withdraw_blocking(self) -> None:
         self._speaker.withdraw_blocking(self._prefixes)

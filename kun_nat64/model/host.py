@@ -6,6 +6,8 @@ from typing import Protocol
 from kun_nat64.model.facts import RuleCounter
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.model.traffic import Traffic
 
 
@@ -24,6 +26,9 @@ class Host(Protocol):
 
     async def stats(self, instance: str) -> dict[str, int]:
         """Jool's counters, by name without `JSTAT_`; one that is not there is 0, or unknown. Raises DriverError."""
+
+    async def surroundings(self, spec: AgentSpec) -> Surroundings:
+        """What others have put in the way. Never raises."""
 
     async def rule_counters(self) -> tuple[RuleCounter, ...]:
         """Packets that met our rules. Raises DriverError."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from kun_nat64.model.facts import Neighbour
 from kun_nat64.model.observation import Foreign, LinkReport
+from kun_nat64.model.surroundings import UNSEEN, Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Inspection:
     neighbours: tuple[Neighbour, ...] | None = None
     bgp_error: str = ""
     pool4_held: frozenset[str] = frozenset()
+    around: Surroundings = UNSEEN
     foreign: tuple[Foreign, ...] = ()
     differences: tuple[str, ...] | None = None
 

@@ -7,6 +7,7 @@ from kun_nat64.model.inspection import Finding, Inspection, Level
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.diagnosis import FQ_IS_SAFE_FROM
 from kun_nat64.policy.firewall import drops_protocol_41
+from kun_nat64.policy.surrounding import surroundings_judged
 
 PACKAGES = {"jool": "jool-tools", "gobgp": "gobgpd", "ip6tables": "iptables", "ip": "iproute2"}
 IPV4_HEADER, IPV6_HEADER, TCP_HEADER = 20, 40, 20
@@ -34,6 +35,7 @@ def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     yield from _mss(found, spec)
     yield from _local_ports(found, spec)
     yield from _firewall(found, spec)
+    yield from surroundings_judged(found.around, spec)
     yield from _bgp(found, spec)
     for foreign in found.foreign:
         yield Finding(Level.BAD, "foreign objects", foreign.what, foreign.remedy)

@@ -4,13 +4,14 @@ The table is read from above; the first row whose condition holds names the caus
 those that rest on counters, and those above what only the pattern of probes can say.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from kun_nat64.model.health import Symptom
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.model.standing import Reason
+from kun_nat64.policy.signs import WELL, Signs
 
 
 class Cause(StrEnum):
@@ -24,10 +25,13 @@ class Cause(StrEnum):
     POOL4_LACKS_PROTOCOL = "pool4-lacks-protocol"
     POOL4_EMPTY = "pool4-empty"
     POOL4_EXHAUSTED = "pool4-exhausted"
+    POOL4_ELSEWHERE = "pool4-elsewhere"
     TUNNEL_MISSING = "tunnel-missing"
     FALLBACK_TUNNEL_MASKS = "fallback-tunnel-masks"
     VIP_MISSING = "vip-missing"
     PROTOCOL_41_DROPPED = "protocol-41-dropped"
+    DROPPED_BEFORE_TRANSLATOR = "dropped-before-translator"
+    CONNTRACK_DROPS = "conntrack-drops"
     FQ_DROPS = "fq-drops"
     NO_DEFAULT_ROUTE = "no-default-route"
     RETURN_ROUTE_MISSING = "return-route-missing"
@@ -35,50 +39,9 @@ class Cause(StrEnum):
     REPLIES_MISSING = "replies-missing"
     PACKETS_DO_NOT_ARRIVE = "packets-do-not-arrive"
     TARGET_DEAD = "target-dead"
+    SPEAKER_SILENT = "speaker-silent"
+    SESSION_DOWN = "session-down"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Signs:
-    """What is known. `symptoms`: last symptom of each target's kind; `counters`: Jool's, as increases over the look.
-
-    `tunnel_rx`: packets that came out of the tunnel meanwhile, None where nobody counted. `input_drops`: rules of
-    others that drop protocol 41. `pool4`: protocols in it, None where nobody looked.
-    """
-
-    symptoms: Mapping[TargetKind, frozenset[Symptom]]
-    hard: frozenset[Reason] = frozenset()
-    counters: Mapping[str, int] = field(default_factory=dict)
-    tunnel_rx: int | None = None
-    fallback_up: bool = False
-    pool6_differs: bool = False
-    pool4: frozenset[str] | None = None
-    pool_use: float | None = None
-    default_route: bool | None = None
-    input_drops: tuple[str, ...] = ()
-    qdisc: str = ""
-    jool_version: tuple[int, ...] = ()
-
-    def rises(self, *names: str) -> bool:
-        return any(self.counters.get(name, 0) > 0 for name in names)
-
-    @property
-    def replies(self) -> int:
-        """IPv4 packets for the translator: without the outer packets of the tunnel, and without the host's own."""
-        of_others = ("JSTAT_UNKNOWN_L4_PROTO", "JSTAT_POOL4_MISMATCH")
-        return self.counters.get("JSTAT_RECEIVED4", 0) - sum(self.counters.get(name, 0) for name in of_others)
-
-    @property
-    def all_symptoms(self) -> frozenset[Symptom]:
-        return frozenset().union(*self.symptoms.values())
-
-    @property
-    def all_fail(self) -> bool:
-        return self.any_fails and not self.all_symptoms & WELL
-
-    @property
-    def any_fails(self) -> bool:
-        return bool(self.all_symptoms & ILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +51,6 @@ class Diagnosis:
     remedy: str = ""
 
 
-WELL = frozenset({Symptom.ANSWERED, Symptom.REFUSED})
-ILL = frozenset({Symptom.TIMEOUT, Symptom.NO_ROUTE_HERE, Symptom.NO_ROUTE_BEYOND})
 FQ_IS_SAFE_FROM = (4, 1, 10)
 
 Row = tuple[Callable[[Signs], bool], Diagnosis]
@@ -100,11 +61,11 @@ def _fq_trap(signs: Signs) -> bool:
 
 
 def _lacks_protocol(signs: Signs) -> bool:
-    """Some protocol goes through, another does not, and pool4 says why."""
+    """A protocol is not in pool4; or one goes through, another does not, and Jool says why."""
     named = {TargetKind.TCP: "tcp", TargetKind.ICMP: "icmp", TargetKind.DNS: "udp"}
     failing = {named[kind] for kind, seen in signs.symptoms.items() if not seen & WELL}
-    absent = signs.pool4 is not None and bool(signs.pool4) and bool(failing - signs.pool4)
-    return absent or (bool(failing) and not signs.all_fail and signs.rises("JSTAT_MASK_DOMAIN_NOT_FOUND"))
+    absent = bool(signs.pool4) and bool((failing | signs.pool4_wanted) - (signs.pool4 or frozenset()))
+    return absent or (bool(failing) and not signs.all_fail and signs.rises("MASK_DOMAIN_NOT_FOUND"))
 
 
 TABLE: tuple[Row, ...] = (
@@ -129,7 +90,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(Cause.INSTANCE_MISSING, "the Jool instance is not there", "the agent makes it anew"),
     ),
     (
-        lambda s: Reason.INSTANCE_PAUSED in s.hard or s.rises("JSTAT_XLATOR_DISABLED"),
+        lambda s: Reason.INSTANCE_PAUSED in s.hard or s.rises("XLATOR_DISABLED"),
         Diagnosis(Cause.PAUSED, "the Jool instance is switched off", "`jool global update manually-enabled true`"),
     ),
     (
@@ -149,7 +110,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(Cause.VIP_MISSING, "the VIP is not on the loopback interface", "the agent adds it"),
     ),
     (
-        lambda s: bool(s.input_drops) and s.any_fails,
+        lambda s: bool(s.around.input_drops) and s.any_fails,
         Diagnosis(
             Cause.PROTOCOL_41_DROPPED,
             "a firewall rule of this machine drops protocol 41 before the tunnel sees it",
@@ -185,13 +146,21 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
-        lambda s: s.any_fails and s.rises("JSTAT_POOL6_MISMATCH") and not s.rises("JSTAT_SUCCESS"),
+        lambda s: not s.pods_route,
+        Diagnosis(
+            Cause.RETURN_ROUTE_MISSING,
+            "the route back to the pods is missing: answers arrive from outside and go nowhere",
+            "[gateway] routes must lead into the tunnel; the agent adds them",
+        ),
+    ),
+    (
+        lambda s: s.any_fails and s.rises("POOL6_MISMATCH") and not s.rises("SUCCESS"),
         Diagnosis(
             Cause.POOL6_WRONG, "packets arrive for another prefix than Jool's", "compare [gateway] vip and pool6"
         ),
     ),
     (
-        lambda s: s.any_fails and s.default_route is False,
+        lambda s: s.any_fails and s.around.default_route is False,
         Diagnosis(
             Cause.NO_DEFAULT_ROUTE,
             "there is no IPv4 route to the outside",
@@ -199,7 +168,7 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
-        lambda s: s.any_fails and s.rises("JSTAT_FAILED_ROUTES") and s.replies > 0,
+        lambda s: s.any_fails and s.rises("FAILED_ROUTES") and s.replies > 0,
         Diagnosis(
             Cause.RETURN_ROUTE_MISSING,
             "answers arrive from outside and find no way back to the pods",
@@ -207,7 +176,7 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
-        lambda s: s.any_fails and (s.rises("JSTAT_FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in s.all_symptoms),
+        lambda s: s.any_fails and (s.rises("FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in s.all_symptoms),
         Diagnosis(Cause.NO_DEFAULT_ROUTE, "translated packets find no route to the outside", "`ip route get TARGET`"),
     ),
     (
@@ -227,7 +196,31 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
-        lambda s: s.all_fail and s.rises("JSTAT_SUCCESS"),
+        lambda s: s.all_fail and bool(s.tunnel_rx) and not s.rises("RECEIVED6"),
+        Diagnosis(
+            Cause.DROPPED_BEFORE_TRANSLATOR,
+            "packets come out of the tunnel and do not reach Jool",
+            "`ip6tables-save -c -t raw`, `-t mangle`: a rule of PREROUTING takes them; `nft list ruleset`",
+        ),
+    ),
+    (
+        lambda s: s.all_fail and bool(s.around.answer_drops),
+        Diagnosis(
+            Cause.CONNTRACK_DROPS,
+            "a firewall rule of this machine drops the answers: the kernel's connection tracking does not know them",
+            "let packets to the pool4 addresses pass above that rule, or exempt them: `-t raw -j CT --notrack`",
+        ),
+    ),
+    (
+        lambda s: s.all_fail and bool(s.around.absent) and s.rises("SUCCESS"),
+        Diagnosis(
+            Cause.POOL4_ELSEWHERE,
+            "packets leave with a pool4 address that is on no interface here, and no answers come back",
+            "`ip address add ADDRESS dev OUTSIDE`, or a route to this host for it at the next router",
+        ),
+    ),
+    (
+        lambda s: s.all_fail and s.rises("SUCCESS"),
         Diagnosis(
             Cause.REPLIES_MISSING,
             "packets are translated and leave, and no answers come back",
@@ -241,6 +234,22 @@ TABLE: tuple[Row, ...] = (
     (
         lambda s: s.any_fails,
         Diagnosis(Cause.UNKNOWN, "no probe comes back, and nothing here says why", "`kun-nat64 doctor`"),
+    ),
+    (
+        lambda s: bool(s.speaker_error),
+        Diagnosis(
+            Cause.SPEAKER_SILENT,
+            "the BGP speaker does not answer: nothing can be announced or withdrawn",
+            "`systemctl status gobgpd`; `systemctl restart gobgpd`; the agent tells it the path again",
+        ),
+    ),
+    (
+        lambda s: bool(s.sessions_down),
+        Diagnosis(
+            Cause.SESSION_DOWN,
+            "a BGP session is not established: that router sends nothing here",
+            "`gobgp neighbor`; the other end, its filters, the link between",
+        ),
     ),
     (
         lambda s: not s.symptoms or not s.all_symptoms & WELL,

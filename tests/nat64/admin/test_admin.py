@@ -21,6 +21,7 @@ from kun_nat64.metrics import exposition
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Standing
+from kun_nat64.model.surroundings import UNSEEN, Surroundings
 from kun_nat64.page import render
 from kun_nat64.status import snapshot
 from tests.nat64.fake_host import FakeHost
@@ -39,7 +40,10 @@ class Host(FakeHost):
         return
 
     async def stats(self, instance: str) -> dict[str, int]:
-        return {"JSTAT_RECEIVED6": 7, "JSTAT_SESSIONS": 2**64 - 1}
+        return {"RECEIVED6": 7, "SESSIONS": 2**64 - 1}
+
+    async def surroundings(self, spec: AgentSpec) -> Surroundings:
+        return UNSEEN
 
 
 @dataclass

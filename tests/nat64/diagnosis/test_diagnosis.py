@@ -7,7 +7,9 @@ import pytest
 from kun_nat64.model.health import Symptom
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.model.standing import Reason
-from kun_nat64.policy.diagnosis import TABLE, Cause, Signs, diagnose
+from kun_nat64.model.surroundings import Surroundings
+from kun_nat64.policy.diagnosis import TABLE, Cause, diagnose
+from kun_nat64.policy.signs import Signs
 
 
 def probes(tcp: Symptom, icmp: Symptom) -> dict[TargetKind, frozenset[Symptom]]:
@@ -15,10 +17,10 @@ def probes(tcp: Symptom, icmp: Symptom) -> dict[TargetKind, frozenset[Symptom]]:
 
 
 OK, LOST, HERE, BEYOND = Symptom.ANSWERED, Symptom.TIMEOUT, Symptom.NO_ROUTE_HERE, Symptom.NO_ROUTE_BEYOND
-FLOWING = {"JSTAT_RECEIVED6": 10, "JSTAT_RECEIVED4": 20, "JSTAT_SUCCESS": 20, "JSTAT_UNKNOWN_L4_PROTO": 10}
-ONE_WAY = {"JSTAT_RECEIVED6": 10, "JSTAT_RECEIVED4": 10, "JSTAT_SUCCESS": 10, "JSTAT_UNKNOWN_L4_PROTO": 10}
-NO_ROUTE = {"JSTAT_RECEIVED6": 10, "JSTAT_RECEIVED4": 10, "JSTAT_FAILED_ROUTES": 10, "JSTAT_UNKNOWN_L4_PROTO": 10}
-NOTHING_IN = {"JSTAT_RECEIVED4": 10, "JSTAT_UNKNOWN_L4_PROTO": 10}
+FLOWING = {"RECEIVED6": 10, "RECEIVED4": 20, "SUCCESS": 20, "UNKNOWN_L4_PROTO": 10}
+ONE_WAY = {"RECEIVED6": 10, "RECEIVED4": 10, "SUCCESS": 10, "UNKNOWN_L4_PROTO": 10}
+NO_ROUTE = {"RECEIVED6": 10, "RECEIVED4": 10, "FAILED_ROUTES": 10, "UNKNOWN_L4_PROTO": 10}
+NOTHING_IN = {"RECEIVED4": 10, "UNKNOWN_L4_PROTO": 10}
 ALL = frozenset({"tcp", "udp", "icmp"})
 WELL = Signs(probes(OK, OK), counters=FLOWING, tunnel_rx=10, pool4=ALL, pool_use=0.1)
 SILENT = replace(WELL, symptoms=probes(LOST, LOST), counters={}, tunnel_rx=0)
@@ -39,7 +41,7 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
             replace(WELL, symptoms=probes(HERE, HERE), counters=NO_ROUTE), Cause.NO_DEFAULT_ROUTE, id="no default route"
         ),
         pytest.param(
-            replace(WELL, symptoms=probes(HERE, HERE), default_route=False),
+            replace(WELL, symptoms=probes(HERE, HERE), around=Surroundings(default_route=False)),
             Cause.NO_DEFAULT_ROUTE,
             id="no default route, seen as a fact",
         ),
@@ -52,7 +54,7 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
             replace(WELL, symptoms=probes(LOST, BEYOND), counters=FLOWING), Cause.UPSTREAM_DEAD, id="upstream dead"
         ),
         pytest.param(
-            replace(WELL, symptoms=probes(LOST, LOST), counters={**NO_ROUTE, "JSTAT_RECEIVED4": 20}),
+            replace(WELL, symptoms=probes(LOST, LOST), counters={**NO_ROUTE, "RECEIVED4": 20}),
             Cause.RETURN_ROUTE_MISSING,
             id="return route missing",
         ),
@@ -65,7 +67,7 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
             id="tunnel gone, sit0 up",
         ),
         pytest.param(
-            replace(SILENT, counters=NOTHING_IN, input_drops=("-A INPUT -p 41 -j DROP",)),
+            replace(SILENT, counters=NOTHING_IN, around=Surroundings(input_drops=("-A INPUT -p 41 -j DROP",))),
             Cause.PROTOCOL_41_DROPPED,
             id="INPUT drops protocol 41, the rule is seen",
         ),
@@ -81,11 +83,11 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
             id="ctstate INVALID dropped in PREROUTING",
         ),
         pytest.param(
-            replace(REFUSED, counters={**NOTHING_IN, "JSTAT_POOL6_MISMATCH": 10}), Cause.POOL6_WRONG, id="pool6 wrong"
+            replace(REFUSED, counters={**NOTHING_IN, "POOL6_MISMATCH": 10}), Cause.POOL6_WRONG, id="pool6 wrong"
         ),
         pytest.param(replace(REFUSED, pool6_differs=True), Cause.POOL6_WRONG, id="pool6 wrong, seen as a fact"),
         pytest.param(
-            replace(WELL, symptoms=probes(LOST, OK), counters={**FLOWING, "JSTAT_MASK_DOMAIN_NOT_FOUND": 5}),
+            replace(WELL, symptoms=probes(LOST, OK), counters={**FLOWING, "MASK_DOMAIN_NOT_FOUND": 5}),
             Cause.POOL4_LACKS_PROTOCOL,
             id="pool4 lacks TCP",
         ),
@@ -94,11 +96,39 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
             Cause.POOL4_LACKS_PROTOCOL,
             id="pool4 lacks TCP, seen as a fact",
         ),
+        pytest.param(
+            replace(WELL, pool4=frozenset({"udp", "icmp"}), pool4_wanted=ALL),
+            Cause.POOL4_LACKS_PROTOCOL,
+            id="pool4 lacks TCP, before a probe fails",
+        ),
+        pytest.param(replace(WELL, pods_route=False), Cause.RETURN_ROUTE_MISSING, id="return route missing, as a fact"),
+        pytest.param(
+            replace(WELL, symptoms=probes(LOST, LOST), counters=ONE_WAY, around=Surroundings(absent=("192.0.2.11",))),
+            Cause.POOL4_ELSEWHERE,
+            id="pool4 not ARPable, its address is not here",
+        ),
+        pytest.param(
+            replace(WELL, symptoms=probes(LOST, LOST), counters=ONE_WAY, around=Surroundings(answer_drops=("rule",))),
+            Cause.CONNTRACK_DROPS,
+            id="ctstate INVALID dropped, the rule is seen",
+        ),
+        pytest.param(
+            replace(WELL, symptoms=probes(LOST, LOST), counters=NOTHING_IN, tunnel_rx=10),
+            Cause.DROPPED_BEFORE_TRANSLATOR,
+            id="dropped between tunnel and Jool",
+        ),
+        pytest.param(replace(WELL, speaker_error="refused"), Cause.SPEAKER_SILENT, id="gobgpd is dead"),
+        pytest.param(replace(WELL, sessions_down=("10.2.1.1",)), Cause.SESSION_DOWN, id="a BGP session is down"),
+        pytest.param(
+            replace(SILENT, hard=frozenset({Reason.VIP_MISSING}), speaker_error="refused"),
+            Cause.VIP_MISSING,
+            id="the data plane comes before the speaker",
+        ),
         pytest.param(replace(WELL, pool4=frozenset()), Cause.POOL4_EMPTY, id="pool4 empty"),
         pytest.param(replace(WELL, pool_use=0.97), Cause.POOL4_EXHAUSTED, id="pool4 used up"),
         pytest.param(replace(REFUSED, hard=frozenset({Reason.INSTANCE_PAUSED})), Cause.PAUSED, id="paused"),
         pytest.param(
-            replace(REFUSED, counters={**NOTHING_IN, "JSTAT_XLATOR_DISABLED": 5}), Cause.PAUSED, id="paused, by counter"
+            replace(REFUSED, counters={**NOTHING_IN, "XLATOR_DISABLED": 5}), Cause.PAUSED, id="paused, by counter"
         ),
         pytest.param(
             replace(REFUSED, hard=frozenset({Reason.MODULE_MISSING, Reason.INSTANCE_MISSING}), pool4=None),
