@@ -13,6 +13,7 @@ from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
 from kun_nat64.admin import Admin
 from kun_nat64.announcer import Announcer
+from kun_nat64.auditing import Auditing
 from kun_nat64.config.load import load
 from kun_nat64.counting import Counting
 from kun_nat64.cycle import Cycle
@@ -63,7 +64,7 @@ class Agent:
         self.state = State(spec, journal)
         self.announcer = Announcer(self.state, self.host)
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
-        self.sessions = SessionCount(self.state, self.host)
+        self.sessions = SessionCount(self.state, self.host, Auditing(spec, self.state.audit, journal))
         self.counting = Counting(self.state, self.host)
         self.admin = Admin(self.state, self.set_drain)
         self.fleet = FleetWatch(spec.fleet.members, spec.fleet.timeout_s)
@@ -141,6 +142,8 @@ class Agent:
             self._take_host(Machine(spec, notice=self.noticed))
         if (spec.health, spec.gateway.pool6) != (old.health, old.gateway.pool6):
             self.probing.replace(self._prober())
+        if (spec.audit, spec.gateway) != (old.audit, old.gateway):
+            self.sessions.replace_log(Auditing(spec, self.state.audit, self.journal))
         if spec.fleet != old.fleet:
             self.fleet.take(spec.fleet.members, spec.fleet.timeout_s)
         self.journal.info("reload", changed=spec != old)
@@ -172,6 +175,7 @@ async def serve(agent: Agent) -> None:
         dead_man.close()
         await agent.admin.close()
         await agent.fleet.close()
+        await agent.sessions.close()
         agent.host.close()
 
 

@@ -1,6 +1,7 @@
 """The agent's state in Prometheus' words. Collected when asked for; nothing is counted twice."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from time import time
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -38,7 +39,7 @@ class _Agent(Collector):
 
     def collect(self) -> Iterable[Metric]:
         state = self._state
-        for part in (_identity, _announcement, _health, _machine, _bgp, _fleet, _traffic):
+        for part in (_identity, _announcement, _health, _machine, _bgp, _fleet, _traffic, _session_log):
             yield from part(state)
 
 
@@ -167,3 +168,26 @@ def _traffic(state: State) -> Iterator[Metric]:
         for name, count in (("used", used), ("total", total))
     ]
     yield _labelled("pool4_ports", "Public ports by use", ["address", "protocol", "state"], rows)
+
+
+def _session_log(state: State) -> Iterator[Metric]:
+    audit = state.audit
+    if not state.spec.audit.log:
+        return
+    now = time()
+    lag = now - (audit.looked_at if audit.looked_at is not None else now - (state.clock() - state.started_at))
+    yield _gauge("session_log_lag_seconds", "Seconds since the sessions that are in the log were looked at", lag)
+    yield _gauge("session_log_living", "Sessions that the log knows to live", audit.living)
+    yield _counts("session_log_looks_skipped", "Looks that came while one was being written", [], [([], audit.skipped)])
+    yield _gauge("session_log_damaged_parts", "Parts of the session database set aside", len(audit.set_aside))
+    sinks = audit.sinks.items()
+    records = (([name], sink.records) for name, sink in sinks)
+    yield _counts("session_log_records", "Beginnings and ends of sessions written", ["sink"], records)
+    dropped = (([name], sink.dropped) for name, sink in sinks)
+    yield _counts("session_log_dropped", "Beginnings and ends given up, the disk being full", ["sink"], dropped)
+    waiting = (([name], float(sink.waiting)) for name, sink in sinks)
+    yield _labelled("session_log_waiting", "Beginnings and ends that wait to be written", ["sink"], waiting)
+    octets = (([name], float(sink.octets)) for name, sink in sinks)
+    yield _labelled("session_log_bytes", "Octets on the disk", ["sink"], octets)
+    failed = {name: bool(sink.failed or audit.failed) for name, sink in sinks}
+    yield _flags("session_log_failed", "1 while the last attempt to write failed", "sink", failed)

@@ -3,7 +3,9 @@
 import asyncio
 from collections import Counter
 from ipaddress import IPv4Address
+from time import time
 
+from kun_nat64.auditing import Auditing
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.host import Host
@@ -12,7 +14,7 @@ from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain
 from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.probepath import PROBE_ADDRESS
-from kun_nat64.state import State
+from kun_nat64.state import Clock, State
 
 DRAIN_S = 1.0
 # Counting many sessions costs time: it may take one part in this many, but is done every minute.
@@ -20,8 +22,8 @@ SHARE, LONGEST_S = 500, 60.0
 
 
 class SessionCount:
-    def __init__(self, state: State, host: Host) -> None:
-        self._state, self.host = state, host
+    def __init__(self, state: State, host: Host, log: Auditing | None = None, wall: Clock = time) -> None:
+        self._state, self.host, self.log, self._wall = state, host, log, wall
         self._ages: Ages = {}
         self._woken = asyncio.Event()
 
@@ -36,7 +38,7 @@ class SessionCount:
             await self._rest(self._state.clock() - begun)
 
     async def count(self) -> None:
-        state = self._state
+        state, begun = self._state, self._wall()
         try:
             traffic = await self.host.traffic(state.spec.nat64.instance)
         except DriverError as error:
@@ -45,6 +47,8 @@ class SessionCount:
             state.flow.failed = error
             return
         self._take(traffic, self._state.clock())
+        if self.log is not None:
+            self.log.offer(without_probes(traffic, state.spec).sessions, begun, self._wall())
 
     def _take(self, traffic: Traffic, now: float) -> None:
         state, flow = self._state, self._state.flow
@@ -59,10 +63,22 @@ class SessionCount:
             state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
             state.evaluate(now=now)
 
+    def replace_log(self, log: Auditing) -> None:
+        """The new one takes over when the old one has let go."""
+        before, self.log = self.log, log
+        log.after(before)
+
+    async def close(self) -> None:
+        if self.log is not None:
+            await self.log.close()
+
     async def _rest(self, cost_s: float) -> None:
         draining = self._state.drain.phase is Phase.DRAINING
         least_s = DRAIN_S if draining else self._state.spec.nat64.session_poll_s
         pause = max(least_s, min(cost_s * (5 if draining else SHARE), LONGEST_S))
+        if self.log is not None and self.log.wanted:
+            # A session that comes and goes between two looks would be missing from the log.
+            pause = min(pause, max(1.0, self._state.spec.audit.timeouts.shortest_s / 2))
         try:
             async with asyncio.timeout(pause):
                 await self._woken.wait()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from time import monotonic, time
 
 from kun_base.journal import Journal
+from kun_nat64.auditstate import Audit
 from kun_nat64.ailment import Ailment
 from kun_nat64.knowledge import LATENCY_BOUNDS, Buckets, Flow, Machine, Speaker, Turn, Witnesses
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
@@ -39,6 +40,7 @@ class State:
         self.turns: deque[Turn] = deque(maxlen=REMEMBERED_CHANGES)
         self.around = UNSEEN
         self.ailments: deque[Ailment] = deque(maxlen=REMEMBERED_CHANGES)
+        self.audit = Audit()
         self.falls_total = 0
         self.warnings: dict[str, str] = {}
         self.probes: Counter[tuple[str, str]] = Counter()

@@ -30,7 +30,8 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "fleet": _fleet(state, now),
         "drain": _drain(state, wall),
         "traffic": _traffic(state, now),
-        "warnings": dict(state.warnings),
+        "session_log": _session_log(state, wall),
+        "warnings": _warnings(state),
         "history": [{"at": turn.at, "standing": turn.standing, "reason": turn.reason} for turn in state.turns],
     }
 
@@ -166,6 +167,40 @@ def _drain(state: State, wall: float) -> JSON:
         "left": drain.left,
         "oldest_s": drain.oldest_s,
         "ended": drain.ended,
+    }
+
+
+def _session_log(state: State, wall: float) -> JSON:
+    audit, spec = state.audit, state.spec.audit
+    return {
+        "log": spec.log,
+        "database": spec.database if spec.log else "",
+        "looked_s_ago": None if audit.looked_at is None else round(wall - audit.looked_at, 3),
+        "living": audit.living,
+        "looks_skipped": audit.skipped,
+        "failed": audit.problem or None,
+        "set_aside": list(audit.set_aside),
+        "sinks": {
+            name: {
+                "records": sink.records,
+                "dropped": sink.dropped,
+                "waiting": sink.waiting,
+                "octets": sink.octets,
+                "failed": sink.failed or None,
+            }
+            for name, sink in audit.sinks.items()
+        },
+    }
+
+
+def _warnings(state: State) -> dict[str, str]:
+    """What is written by parts, and what the session log says of itself."""
+    problem = state.audit.problem
+    damaged = "; ".join(state.audit.set_aside)
+    return {
+        **state.warnings,
+        **({"session-log": f"sessions are not logged as they should be: {problem}"} if problem else {}),
+        **({"session-database": f"damaged parts were set aside: {damaged}"} if damaged else {}),
     }
 
 

@@ -149,6 +149,13 @@ class AdminSection(Section):
     listen: ListenAt = Listen("127.0.0.1", 9465)
 
 
+class AuditSection(Section):
+    database: StrictStr = ""
+    log_max_mb: Annotated[StrictInt, Field(ge=1, le=10_000_000)] = 1024
+    database_max_mb: Annotated[StrictInt, Field(ge=1, le=10_000_000)] = 4096
+    keep_days: Annotated[StrictInt, Field(ge=1, le=36500)] = 90
+
+
 class LogSection(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -165,6 +172,7 @@ class ConfigFile(Section):
     guard: GuardSection = GuardSection()
     drain: DrainSection = DrainSection()
     admin: AdminSection = AdminSection()
+    audit: AuditSection = AuditSection()
     log: LogSection = LogSection()
 
 
@@ -177,4 +185,5 @@ SECTIONS: dict[str, type[Section]] = {
     "guard": GuardSection,
     "drain": DrainSection,
     "admin": AdminSection,
+    "audit": AuditSection,
 }

@@ -3,12 +3,22 @@
 from ipaddress import IPv4Network
 
 from kun_base.prefix import sixtofour_prefix
-from kun_nat64.config.file import BgpSection, ConfigFile, GatewaySection, HealthSection, Nat64Section, PeerEntry
+from kun_nat64.config.file import (
+    AuditSection,
+    BgpSection,
+    ConfigFile,
+    GatewaySection,
+    HealthSection,
+    Nat64Section,
+    PeerEntry,
+)
+from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.joolglobals import SETTINGS, canonical, time_text
 from kun_nat64.model.spec import (
     AdminSpec,
     AgentSpec,
+    AuditSpec,
     BgpSpec,
     DrainSpec,
     FleetSpec,
@@ -23,6 +33,7 @@ from kun_nat64.model.spec import (
 
 # Jool itself needs none of them (it translates before routing): they are for ICMP errors and packets it hands back.
 # rp_filter 2 is loose: the larger of `all` and the interface's counts, and strict drops asymmetric outer sources.
+MB = 1_000_000
 SYSCTLS = {
     "net.ipv4.ip_forward": "1",
     "net.ipv6.conf.all.forwarding": "1",
@@ -41,6 +52,7 @@ def resolve(file: ConfigFile, source: str) -> AgentSpec:
         guard=GuardSpec(file.guard.max_removals, file.guard.never_withdraw_last),
         drain=DrainSpec(file.drain.grace_s, file.drain.tcp_sessions_left, file.drain.med),
         admin=AdminSpec(file.admin.listen.host, file.admin.listen.port),
+        audit=_audit(file.audit, file.nat64),
         log=LogSpec(file.log.level, file.log.format == "json"),
         source=source,
     )
@@ -74,8 +86,20 @@ def _nat64(section: Nat64Section) -> Nat64Spec:
             for entry in section.pool4
         ),
         globals=_globals(section),
-        session_log=section.session_log,
         session_poll_s=section.session_poll_s,
+    )
+
+
+def _audit(section: AuditSection, nat64: Nat64Section) -> AuditSpec:
+    log = nat64.session_log
+    return AuditSpec(
+        log=log,
+        log_limit=section.log_max_mb * MB,
+        # Beside the log, where the operator has given it a place: sessions.jsonl has sessions.db.
+        database=section.database or f"{log.removesuffix('.jsonl')}.db",
+        database_limit=section.database_max_mb * MB,
+        keep_s=section.keep_days * 86400.0,
+        timeouts=Timeouts(nat64.tcp_established_s, nat64.tcp_transitory_s, nat64.udp_s, nat64.icmp_s),
     )
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from kun_base.prefix import Prefix
+from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.joolfacts import Protocol
 
 
@@ -64,7 +65,6 @@ class Nat64Spec:
     instance: str
     pool4: tuple[PoolRange, ...]
     globals: tuple[tuple[str, str], ...]
-    session_log: str
     session_poll_s: float
 
 
@@ -137,6 +137,21 @@ class AdminSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSpec:
+    """The session log: `log` a file ("": no log at all), `database` a folder; limits in octets for all parts of each.
+
+    `timeouts` are Jool's: they say how often one has to look, and when a session's last packet was.
+    """
+
+    log: str
+    log_limit: int
+    database: str
+    database_limit: int
+    keep_s: float
+    timeouts: Timeouts
+
+
+@dataclass(frozen=True, slots=True)
 class LogSpec:
     level: str
     as_json: bool
@@ -155,6 +170,7 @@ class AgentSpec:
     drain: DrainSpec
     admin: AdminSpec
     log: LogSpec
+    audit: AuditSpec
     source: str = field(default="", compare=False)
 
     def __hash__(self) -> int:

@@ -1,0 +1,193 @@
+"""The session database: SQLite files of bounded size in one folder, the newest of them written by the agent.
+
+Why parts: what is too old goes by removing a file, without a deletion in an index of hundreds of megabytes; a part that
+is damaged is set aside alone; and an index stays small enough for the page cache to write to. Readers open the parts
+for reading while the agent writes (write-ahead log).
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+from kun_nat64.formats.sessionrow import (
+    END,
+    INSERT,
+    LIVING,
+    SCHEMA,
+    SCHEMA_VERSION,
+    end_row,
+    insert_row,
+    record_of,
+)
+from kun_nat64.model.audit import UNKNOWN, Record
+
+PART = re.compile(r"sessions-(\d{6})\.sqlite3")
+# A part of this many rows takes about 200 MB with its index.
+ROWS = 2_000_000
+ROW_OCTETS = 110
+# A part is closed at the latest when it has this share of what may be kept, in octets or in age.
+SHARES = 8
+SIDES = ("", "-wal", "-shm")
+BUSY_S = 2.0
+
+
+def parts_of(folder: Path) -> list[tuple[int, Path]]:
+    """(number, file) of every part, oldest first; none where there is no folder. Raises OSError."""
+    if not folder.is_dir():
+        return []
+    found = ((PART.fullmatch(path.name), path) for path in folder.iterdir())
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+class SessionBook:
+    """The agent's side. Methods raise OSError, also for what SQLite says of the disk.
+
+    `set_aside`: damaged parts that were found, for the operator to hear of.
+    """
+
+    def __init__(self, folder: Path, limit: int, keep_s: float, rows: int = ROWS) -> None:
+        self._folder, self._limit, self._keep_s = folder, limit, keep_s
+        self._rows = max(1000, min(rows, limit // (SHARES * ROW_OCTETS)))
+        self._open: dict[int, sqlite3.Connection] = {}
+        self._filled, self._made_at = 0, 0.0
+        self.current = 0
+        self.set_aside: list[str] = []
+
+    def start(self, now: float) -> tuple[list[Record], float]:
+        """Opens the newest part, or makes one. Returns the sessions that lived when it was written last, and when."""
+        self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        living: list[Record] = []
+        looked_at = UNKNOWN
+        for number, path in parts_of(self._folder):
+            self.current = number
+            try:
+                db = self._connection(number)
+                living += [record_of(row, number) for row in db.execute(LIVING)]
+                looked_at = max(looked_at, _about(db, "looked_at"))
+                self._filled = db.execute("SELECT coalesce(max(rowid), 0) FROM session").fetchone()[0]
+                self._made_at = _about(db, "made_at")
+            except sqlite3.Error as error:
+                if not _is_damage(error):
+                    raise OSError(f"{path}: {error}") from error
+                self._damaged(number, path, error)
+        if self.current not in self._open:
+            self._new_part(now)
+        return living, looked_at
+
+    def write(self, started: Iterable[Record], ended: Iterable[Record], looked_at: float) -> None:
+        """In one transaction for each part. Ends of sessions whose part is gone are let go."""
+        try:
+            self._write(list(started), list(ended), looked_at)
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                self._damaged(self.current, self._path(self.current), error)
+                self._new_part(looked_at)
+            raise OSError(str(error)) from error
+
+    def _write(self, started: list[Record], ended: list[Record], looked_at: float) -> None:
+        ends: dict[int, list[Record]] = {}
+        for record in ended:
+            ends.setdefault(record.place, []).append(record)
+        groups: dict[int, list[Record]] = {}
+        for record in started:
+            groups.setdefault(record.place, []).append(record)
+        for number in sorted({*ends, *groups, self.current}):
+            if not self._path(number).exists():
+                continue
+            db = self._connection(number)
+            with db:
+                db.executemany(INSERT, map(insert_row, groups.get(number, ())))
+                db.executemany(END, map(end_row, ends.get(number, ())))
+                if number == self.current:
+                    db.execute("INSERT OR REPLACE INTO about VALUES ('looked_at', ?)", (round(looked_at * 1000),))
+        self._filled += len(groups.get(self.current, ()))
+        if self._filled >= self._rows or looked_at - self._made_at >= self._keep_s / SHARES:
+            self._new_part(looked_at)
+
+    def trim(self, now: float) -> int:
+        """Removes the oldest parts while there is too much; the octets that are left. Raises OSError."""
+        parts = parts_of(self._folder)
+        sizes = {number: self._octets(path) for number, path in parts}
+        total = sum(sizes.values())
+        for number, path in parts:
+            if number == self.current:
+                break
+            if total <= self._limit and now - path.stat().st_mtime <= self._keep_s:
+                break
+            self._forget(number)
+            for side in SIDES:
+                Path(f"{path}{side}").unlink(missing_ok=True)
+            total -= sizes[number]
+        return total
+
+    def _octets(self, path: Path) -> int:
+        total = 0
+        for side in SIDES:
+            with suppress(FileNotFoundError):
+                total += Path(f"{path}{side}").stat().st_size
+        return total
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"sessions-{number:06d}.sqlite3"
+
+    def _new_part(self, now: float) -> None:
+        number = self.current + 1
+        try:
+            db = self._connection(number)
+            made = f"INSERT INTO about VALUES ('made_at', {round(now * 1000)})"
+            db.executescript(f"BEGIN;{SCHEMA}{made};PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+        except sqlite3.Error as error:
+            self._forget(number)
+            raise OSError(f"{self._path(number)}: {error}") from error
+        self.current, self._filled, self._made_at = number, 0, now
+
+    def _connection(self, number: int) -> sqlite3.Connection:
+        if number not in self._open:
+            db = sqlite3.connect(self._path(number), timeout=BUSY_S, check_same_thread=False)
+            db.execute("PRAGMA journal_mode = WAL")
+            # What the last seconds before a loss of power said may be lost; the file is whole in any case.
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA journal_size_limit = 67108864")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, SCHEMA_VERSION):
+                db.close()
+                raise sqlite3.DatabaseError(f"schema version {version}, this program knows {SCHEMA_VERSION}")
+            self._open[number] = db
+        return self._open[number]
+
+    def _damaged(self, number: int, path: Path, error: sqlite3.Error) -> None:
+        self._forget(number)
+        self.set_aside.append(f"{path.name}: {error}")
+        for side in SIDES:
+            with suppress(FileNotFoundError):
+                Path(f"{path}{side}").rename(f"{path}.damaged{side}")
+
+    def _forget(self, number: int) -> None:
+        db = self._open.pop(number, None)
+        if db is not None:
+            with suppress(sqlite3.Error):
+                db.close()
+
+    def close(self) -> None:
+        for number in list(self._open):
+            self._forget(number)
+
+
+def _about(db: sqlite3.Connection, name: str) -> float:
+    row = db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+    return row[0] / 1000 if row else UNKNOWN
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """A file without our tables or of another schema (SQLITE_ERROR) counts; a full disk or a lock does not."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+def readers(folder: Path) -> Iterator[tuple[int, sqlite3.Connection]]:
+    """Connections for reading only, newest part first; closed when the next one is asked for. Raises OSError."""
+    for number, path in reversed(parts_of(folder)):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S)) as db:
+            yield number, db

@@ -1,0 +1,68 @@
+"""Session records as rows of the session database, and back. Times are whole milliseconds, addresses numbers."""
+
+from ipaddress import IPv4Address, IPv6Address
+
+from kun_nat64.model.audit import PROTOCOLS, Flow, Record
+from kun_nat64.model.joolfacts import Protocol
+from kun_nat64.model.traffic import Endpoint4, Endpoint6
+
+SCHEMA_VERSION = 1
+# The index is all that `who` needs to come to the rows of one public port, and the only random access of a write.
+SCHEMA = """
+CREATE TABLE session(
+    outside INTEGER NOT NULL,      -- public IPv4 address, port, protocol: see sessionrow.outside_key
+    after INTEGER NOT NULL,        -- it was not there yet; 0: unknown
+    began INTEGER NOT NULL,        -- it was there
+    ended INTEGER,                 -- NULL: it lives
+    inside BLOB NOT NULL,          -- IPv6 address of the pod
+    inside_port INTEGER NOT NULL,
+    remote INTEGER NOT NULL        -- IPv4 address and port of the other end
+);
+CREATE INDEX session_by_outside ON session(outside, after);
+CREATE TABLE about(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+"""
+INSERT = "INSERT INTO session VALUES (?, ?, ?, NULL, ?, ?, ?)"
+END = (
+    "UPDATE session SET ended = ? WHERE outside = ? AND after = ? AND remote = ? AND inside = ? AND inside_port = ? "
+    "AND began = ? AND ended IS NULL"
+)
+COLUMNS = "outside, after, began, ended, inside, inside_port, remote"
+LIVING = f"SELECT {COLUMNS} FROM session WHERE ended IS NULL"
+# `?2` is the moment: whoever was there for sure, or may have been.
+WHO = f"SELECT {COLUMNS} FROM session WHERE outside = ?1 AND after <= ?2 AND (ended IS NULL OR ended >= ?2)"
+Row = tuple[int, int, int, int | None, bytes, int, int]
+
+
+def outside_key(address: IPv4Address, port: int, protocol: Protocol) -> int:
+    return (int(address) << 16 | port) << 2 | PROTOCOLS.index(protocol)
+
+
+def insert_row(record: Record) -> tuple[int, int, int, bytes, int, int]:
+    flow = record.flow
+    inside, remote = flow.inside, flow.remote
+    return (
+        outside_key(flow.outside.address, flow.outside.port, flow.protocol),
+        round(record.after * 1000),
+        round(record.began * 1000),
+        inside.address.packed,
+        inside.port,
+        int(remote.address) << 16 | remote.port,
+    )
+
+
+def end_row(record: Record) -> tuple[int, int, int, int, bytes, int, int]:
+    """For END."""
+    outside, after, began, inside, port, remote = insert_row(record)
+    ended = record.ended if record.ended is not None else record.began
+    return round(ended * 1000), outside, after, remote, inside, port, began
+
+
+def record_of(row: Row, place: int) -> Record:
+    outside, after, began, ended, inside, inside_port, remote = row
+    flow = Flow(
+        PROTOCOLS[outside & 3],
+        Endpoint6(IPv6Address(inside), inside_port),
+        Endpoint4(IPv4Address(outside >> 18), outside >> 2 & 0xFFFF),
+        Endpoint4(IPv4Address(remote >> 16), remote & 0xFFFF),
+    )
+    return Record(flow, after / 1000, began / 1000, None if ended is None else ended / 1000, place)
