@@ -21,6 +21,8 @@ from kun_dns64.loading import Source
 from kun_dns64.single import Single
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets, inherited
 
+GC_THRESHOLDS = (50_000, 20, 50)
+
 
 def serve(source: Source) -> int:
     """Runs until SIGTERM or SIGINT; the exit code. Raises ConfigError before anything is changed."""
@@ -32,13 +34,22 @@ def serve(source: Source) -> int:
         sockets = _sockets(settings)
     except (ListenError, OSError) as error:
         raise ConfigError("listen", [Fault("server.listen", "", str(error))]) from error
-    # What exists now lives as long as the process: no collection need look at it again, no fork copies it.
-    gc.collect()
-    gc.freeze()
+    _keep_what_is()
     if settings.workers == 1:
         return uvloop.run(_serve_alone(source, settings, sockets[0], journal))
     # No threads, no uvloop here: the supervisor forks.
     return asyncio.run(_supervise(source, settings, sockets, journal))
+
+
+def _keep_what_is() -> None:
+    """What exists now lives as long as the process: no collection need look at it again, no fork copies it.
+
+    Collecting first would cost 20 ms of every start to free 600 objects. From here on cycles are looked for rarely:
+    queries leave none, and the caches are octets, which the collector does not visit.
+    """
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def _sockets(settings: Settings) -> list[list[Listening]]:

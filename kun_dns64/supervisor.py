@@ -17,6 +17,7 @@ from kun_dns64.fleet import Standing, Story
 from kun_dns64.link import Link, LinkClosed
 from kun_dns64.metrics import Metrics, summed
 from kun_dns64.model.message import Query
+from kun_dns64.transport.sharding import Sharding
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
 from kun_dns64.worker import Post, run_worker
 
@@ -42,6 +43,7 @@ class Crew:
         self._pids: dict[int, int] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._sharding = Sharding(sockets)
         self.restarts = 0
 
     async def start(self) -> None:
@@ -56,11 +58,13 @@ class Crew:
         except (TimeoutError, OSError) as error:
             await self.stop()
             raise OSError(f"the workers do not start: {error}") from error
+        self._shard()
         self._keepers.append(asyncio.create_task(self._look_after()))
 
     async def stop(self) -> None:
         """Each worker answers what it has taken; one that does not end in time is killed."""
         self._stopping.set()
+        self._sharding.detach()
         for link in self._links.values():
             link.tell("stop")
         limit_s = self.settings.limits.budget_s + STOP_S
@@ -130,7 +134,13 @@ class Crew:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PING_EVERY_S):
                     await self._stopping.wait()
+            self._shard()
             await asyncio.gather(*(self._check(index) for index in list(self._links)))
+
+    def _shard(self) -> None:
+        """Again and again: sockets of a process we follow may be there for a while."""
+        if not self._stopping.is_set() and (reason := self._sharding.attach()):
+            self._journal.warning("names-have-no-home", reason=reason)
 
     async def _check(self, index: int) -> None:
         link, pid = self._links.get(index), self._pids.get(index)

@@ -99,6 +99,24 @@ async def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         assert await asyncio.gather(*(one.addresses(f"n{number}.t.example.") for number in range(20))) == [ANSWER] * 20
 
 
+async def test_a_name_has_one_home_among_workers_also_after_one_died(tmp_path: Path) -> None:
+    """Whoever asks for it, in any case: only one worker asks the upstream. A new worker takes the place of the dead."""
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=3) as one:
+        if "names-have-no-home" in one.log_text():
+            pytest.skip("the kernel takes no SO_ATTACH_REUSEPORT_CBPF")
+        for round_number in (0, 1):
+            names = [f"n{round_number}-{number}.t.example." for number in range(30)]
+            for name in (*names, *(name.upper() for name in names), *names, *(name.title() for name in names)):
+                await one.ask(name)
+            questions = [dns.message.from_wire(one.wire).question[0].name.to_text().lower() for one in fake.seen]
+            asked_for = [question for question in questions if question in names]
+            assert sorted(asked_for) == sorted(names * 2), "an AAAA and an A for each"
+            if not round_number:
+                os.kill((await one.status())["workers"][0]["pid"], signal.SIGKILL)
+                await one.until("worker_restarts_total", 1)
+                await one.until("workers", 3)
+
+
 async def test_a_reload_reaches_a_worker_born_after_it(tmp_path: Path) -> None:
     async with fake_upstream() as fake, running(tmp_path, fake.port, workers=2) as one:
         one.config.write_text(one.config.read_text().replace("198.51.100.64", "198.51.100.65"))

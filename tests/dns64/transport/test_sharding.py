@@ -1,0 +1,139 @@
+"""A name's home: the same for every way to ask for it, evenly spread, and the kernel's choice is ours."""
+
+import random
+import socket
+from collections import Counter
+from collections.abc import Iterator
+
+import dns.message
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.formats import names
+from kun_dns64.transport.sharding import NAME_OCTETS, Sharding, home, program, sockets_of_port
+from kun_dns64.transport.sockets import Listening, bind_sets
+
+COUNT = 3
+HOSTS = pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+
+
+def asking(name: str, qtype: str = "AAAA", **more: object) -> bytes:
+    return dns.message.make_query(name, qtype, **more).to_wire()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        asking("WwW.eXample.ORG"),
+        asking("www.example.org", "A"),
+        asking("www.example.org", "HTTPS", use_edns=0),
+        asking("www.example.org", use_edns=0, options=[dns.edns.CookieOption(bytes(8), bytes(8))], want_dnssec=True),
+    ],
+    ids=["case", "A", "edns", "cookie"],
+)
+def test_the_home_of_a_name_is_the_same_however_it_is_asked(same: bytes) -> None:
+    assert home(same, 1 << 16) == home(asking("www.example.org"), 1 << 16)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7, 16])
+@pytest.mark.parametrize("shape", ["n{:06}.bench.example", "{}.svc.cluster.local", "{:x}.4.2.ip6.arpa", "www.{}.com"])
+def test_names_are_spread_evenly(shape: str, count: int) -> None:
+    wires = (bytes(12) + names.from_text(shape.format(number)) + b"\x00\x1c\x00\x01" for number in range(4000))
+    found = Counter(home(wire, count) for wire in wires)
+    assert min(found.values()) > 0.8 * 4000 / count
+    assert max(found.values()) < 1.2 * 4000 / count
+
+
+@given(st.binary(max_size=60), st.integers(1, 8))
+def test_every_datagram_has_a_home(wire: bytes, count: int) -> None:
+    assert 0 <= home(wire, count) < count
+
+
+def test_the_program_is_within_what_the_kernel_takes() -> None:
+    """BPF_MAXINSNS; and after translation, at 16 instructions an octet, net.core.optmem_max of older kernels."""
+    assert len(program(8)) // 8 <= 4096
+    assert NAME_OCTETS * 16 * 8 < 20480
+
+
+@pytest.fixture
+def sets(host: str) -> Iterator[list[list[Listening]]]:
+    made = bind_sets([Endpoint.parse(f"{host}:0")], [], COUNT)
+    yield made
+    for listening in (one for own in made for one in own):
+        listening.close()
+
+
+def attached(sets: list[list[Listening]]) -> Sharding:
+    sharding = Sharding(sets)
+    if reason := sharding.attach():
+        pytest.skip(f"the kernel takes no SO_ATTACH_REUSEPORT_CBPF: {reason}")
+    return sharding
+
+
+def udp(listening: Listening) -> socket.socket:
+    assert listening.udp is not None
+    return listening.udp
+
+
+def arrived(sets: list[list[Listening]], wires: list[bytes]) -> list[int]:
+    """Which worker's socket each datagram came to; every one is sent from a port of its own."""
+    endpoint, found = sets[0][0].endpoint, []
+    for wire in wires:
+        with socket.socket(udp(sets[0][0]).family, socket.SOCK_DGRAM) as client:
+            client.sendto(wire, (endpoint.host, endpoint.port))
+        for number, own in enumerate(sets):
+            try:
+                assert udp(own[0]).recv(65535) == wire
+            except BlockingIOError:
+                continue
+            found.append(number)
+    return found
+
+
+@HOSTS
+def test_the_kernel_brings_every_name_home(sets: list[list[Listening]]) -> None:
+    attached(sets)
+    draw = random.Random(1)
+    cases = ["".join(draw.choice((c, c.upper())) for c in f"n{number}.example.org") for number in range(200)]
+    wires = [asking(name) for name in cases]
+    wires += [wire[:cut] for wire in wires[:5] for cut in (1, 11, 12, 13, 20)]
+    wires += [asking(".".join(["x" * 50] * 4)), asking("."), bytes(40), b"\xff" * 400]
+    assert arrived(sets, wires) == [home(wire, COUNT) for wire in wires]
+
+
+@HOSTS
+def test_the_program_waits_until_sockets_of_another_process_have_gone(sets: list[list[Listening]], host: str) -> None:
+    wires = [asking(f"n{number}.example.org") for number in range(60)]
+    homes = [home(wire, COUNT) for wire in wires]
+    endpoint = sets[0][0].endpoint
+    (other,) = bind_sets([endpoint], [], 1)
+    assert sockets_of_port(udp(sets[0][0])) == COUNT + 1
+    sharding = attached(sets)
+    # Of the kernel's own choice a fourth would go to the other socket.
+    assert arrived([*sets, other], wires) != homes
+    other[0].close()
+    assert not sharding.attach()
+    assert arrived(sets, wires) == homes
+
+
+@HOSTS
+def test_after_detaching_the_kernel_picks_as_it_always_does(sets: list[list[Listening]]) -> None:
+    wires = [asking("www.example.org")] * 60
+    sharding = attached(sets)
+    assert len(set(arrived(sets, wires))) == 1
+    sharding.detach()
+    assert len(set(arrived(sets, wires))) == COUNT
+    sharding.attach()
+    assert len(set(arrived(sets, wires))) == COUNT, "who leaves does not come back"
+
+
+def test_a_kernel_that_refuses_is_told_once() -> None:
+    """The option is for datagram and stream sockets that listen; a closed one refuses everything."""
+    made = bind_sets([Endpoint.parse("127.0.0.1:0")], [], 2)
+    sharding = Sharding(made)
+    for own in made:
+        own[0].close()
+    assert sharding.attach() == "Bad file descriptor"
+    assert sharding.attach() == ""
