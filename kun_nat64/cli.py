@@ -168,6 +168,24 @@ def explain(
     raise typer.Exit(explain_destination(destination, config, as_json=as_json))
 
 
+@app.command(
+    epilog="Examples: kun-nat64 who 192.0.2.11:40283 --at 2026-11-21T06:15:00Z --proto tcp\n\n"
+    'kun-nat64 who 192.0.2.11:40283 --at "90m ago" --json'
+)
+def who(
+    public: Annotated[str, typer.Argument(help="The public IPv4 address and port.", metavar="IP:PORT")],
+    at: Annotated[str, typer.Option("--at", help='When: ISO 8601 (UTC without an offset), Unix time, "90m ago", now.')],
+    proto: Annotated[str, typer.Option("--proto", help="tcp, udp or icmp; all of them without it.")] = "",
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="The gateway's TOML file.")] = None,
+    database: Annotated[Path | None, typer.Option("--database", help="Folder of the session database.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Says which pod had a public port at a time, by the session log. Exit 0: somebody, 1: nobody is known."""
+    from kun_nat64.who import show_who
+
+    raise typer.Exit(show_who(public, at, proto, config, database, as_json=as_json))
+
+
 def main() -> NoReturn:
     try:
         app(standalone_mode=True)

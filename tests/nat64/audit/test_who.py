@@ -1,0 +1,129 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kun_base.errors import ConfigError
+from kun_nat64.drivers.sessionbook import SessionBook
+from kun_nat64.model.audit import UNKNOWN, Record
+from kun_nat64.model.joolfacts import Protocol
+from kun_nat64.policy.holders import holders
+from kun_nat64.who import parse, parse_time, show_who
+from tests.nat64.audit.flows import flow, session
+
+NOW = 1_763_700_000.0
+Ask = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """40000 was pod 0's and then pod 1's; 40001 lives."""
+    one = SessionBook(tmp_path, 10**9, 90 * 86400.0)
+    one.start(NOW)
+    first = Record(flow(session(40000)), NOW - 10, NOW, None, 1)
+    second = Record(flow(session(40000, pod=1)), NOW + 90, NOW + 96, None, 1)
+    lives = Record(flow(session(40001, protocol=Protocol.UDP)), UNKNOWN, NOW, None, 1)
+    one.write([first, second, lives], [], NOW + 100)
+    one.write([], [replace(first, ended=NOW + 60), replace(second, ended=NOW + 120)], NOW + 130)
+    one.close()
+    return tmp_path
+
+
+@pytest.fixture
+def ask(book: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
+    def it(public: str, at: float | str, proto: str = "", *, as_json: bool = False) -> tuple[int, str, str]:
+        code = show_who(public, str(at), proto, None, book, as_json=as_json)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return it
+
+
+@pytest.mark.parametrize(
+    ("at", "pod", "certain"),
+    [
+        pytest.param(NOW + 30, "2002:a01:2:1::10", True, id="within a session"),
+        pytest.param(NOW, "2002:a01:2:1::10", True, id="at its first moment"),
+        pytest.param(NOW + 60, "2002:a01:2:1::10", True, id="at its last moment"),
+        pytest.param(NOW - 3, "2002:a01:2:1::10", False, id="between the look before and the first packet seen"),
+        pytest.param(NOW + 100, "2002:a01:2:1::11", True, id="the port went to another pod"),
+        pytest.param(NOW + 93, "2002:a01:2:1::11", False, id="perhaps already the other pod"),
+        pytest.param(NOW + 75, None, False, id="free in between"),
+        pytest.param(NOW + 121, None, False, id="after the last one"),
+        pytest.param(NOW - 11, None, False, id="before the first one"),
+    ],
+)
+def test_the_pod_that_had_the_port(ask: Ask, at: float, pod: str | None, certain: bool) -> None:
+    code, out, _ = ask("192.0.2.11:40000", at, as_json=True)
+    found = [(one["inside"], one["certain"]) for one in json.loads(out)["holders"]]
+    assert found == ([(pod, certain)] if pod else [])
+    assert code == (0 if pod else 1)
+
+
+def test_a_session_that_lives_has_no_end(ask: Ask) -> None:
+    code, out, _ = ask("192.0.2.11:40001", NOW + 10_000, "udp")
+    assert code == 0
+    assert "udp: [2002:a01:2:1::10]:50000" in out
+    assert "or earlier, lives" in out
+
+
+def test_the_protocol_narrows_the_question(ask: Ask) -> None:
+    assert ask("192.0.2.11:40001", NOW + 10, "tcp")[0] == 1
+    assert ask("192.0.2.11:40001", NOW + 10)[0] == 0
+
+
+def test_a_part_that_cannot_be_read_is_named_and_the_others_answer(ask: Ask, book: Path) -> None:
+    (book / "sessions-000002.sqlite3").write_bytes(b"garbage" * 1000)
+    code, out, err = ask("192.0.2.11:40000", NOW + 30)
+    assert (code, "2002:a01:2:1::10" in out) == (0, True)
+    assert "not read: part 2" in err
+
+
+def test_many_sessions_of_one_port_are_one_holder() -> None:
+    found = holders([Record(flow(session(40000)), NOW - 5, NOW + n, None) for n in range(20)], NOW + 10)
+    assert [(one.certain, len(one.sessions)) for one in found] == [(True, 20)]
+
+
+def test_without_a_database_it_says_where_one_would_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_who("192.0.2.11:1", "now", "", None, tmp_path / "none", as_json=False) == 1
+    assert "session_log" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "is_"),
+    [
+        ("now", NOW),
+        ("90m ago", NOW - 5400),
+        ("2h", NOW - 7200),
+        ("1.5 d ago", NOW - 129_600),
+        ("1763600004.25", 1_763_600_004.25),
+        ("2025-11-20T00:53:24.250Z", 1_763_600_004.25),
+        ("2025-11-20 01:53:24.250+01:00", 1_763_600_004.25),
+        ("2025-11-20T00:53:24", 1_763_600_004.0),
+    ],
+)
+def test_times_are_written_in_many_ways(text: str, is_: float) -> None:
+    assert parse_time(text, now=NOW) == is_
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse("192.0.2.11", "yesterday", "sctp", now=NOW)
+    assert [fault.where for fault in raised.value.faults] == ["IP:PORT", "--at", "--proto"]
+
+
+@pytest.mark.parametrize("public", ["192.0.2.11:65536", "192.0.2.300:1", "[2001:db8::1]:80", ":80", "192.0.2.11:", ""])
+def test_a_public_address_is_ipv4_and_a_port(public: str) -> None:
+    with pytest.raises(ConfigError):
+        parse(public, "now", "", now=NOW)
+
+
+def test_the_folder_beside_the_log_is_the_default(tmp_path: Path, shipped_data: dict[str, Any]) -> None:
+    from kun_nat64.config.load import from_data
+
+    assert from_data(shipped_data, "test").audit.database == "/var/log/kun-nat64/sessions.db"
+    data = {**shipped_data, "audit": {**shipped_data["audit"], "database": str(tmp_path)}}
+    assert from_data(data, "test").audit.database == str(tmp_path)
