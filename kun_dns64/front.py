@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from kun_dns64.config.settings import Limits
+from kun_dns64.dnstap import Tap, Tapped
 from kun_dns64.formats.cookies import cookie_data
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import Limits as RenderLimits
@@ -31,9 +32,16 @@ class Front:
         self._limits = RenderLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+        self._tap: Tap | None = None
+        self._counts_each = self._limiter is not None
         self.pending = 0
         self._handled_hits = self._counted_quick = 0
         self._idle: asyncio.Event | None = None
+
+    def tell(self, tap: Tap | None) -> None:
+        """dnstap hears of every query and reply from now on, of finished ones too; None: no more."""
+        self._tap = tap
+        self._counts_each = self._limiter is not None or tap is not None
 
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
         """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
@@ -41,6 +49,7 @@ class Front:
         if limits.rate_per_s != self._rate_per_s:
             self._rate_per_s = limits.rate_per_s
             self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+            self._counts_each = self._limiter is not None or self._tap is not None
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
         self.renew()
@@ -65,20 +74,22 @@ class Front:
             await self._idle.wait()
 
     def quick(self, wire: bytes, source: Source) -> bytes | None:
-        """The finished reply to a datagram, if there is one. Where clients are limited, `handle` counts them first."""
-        return None if self._limiter is not None else self.shortcut.udp(wire, source)
+        """The finished reply to a datagram, if there is one. Where each query is counted or told of, `handle` does."""
+        return None if self._counts_each else self.shortcut.udp(wire, source)
 
     def handle_datagram(self, wire: bytes, source: Source, send: Send) -> None:
         self.handle(wire, source, Transport.UDP, send)
 
     def handle(self, wire: bytes, source: Source, transport: Transport, send: Send) -> None:
         self._metrics.count("queries", transport.value)
+        if self._tap is not None:
+            send = self._tap.client(wire, source, transport, send)
         if self._limiter is not None and transport is Transport.UDP:
             verdict = self._limiter.judge(source, time.monotonic())
             if verdict is not Verdict.ANSWER:
                 self._limited(wire, verdict, send)
                 return
-        if transport is not Transport.UDP or self._limiter is not None:
+        if transport is not Transport.UDP or self._counts_each:
             finished = self.shortcut.stream(wire, source, transport)
             if finished is not None:
                 self._handled_hits += 1
@@ -121,6 +132,8 @@ class Front:
         data = cookie_data(query)
         cookie = b"" if data is None else self.shortcut.cookie(data, source)
         packet = render(query, reply, self._limits, cookie)
+        if self._tap is not None and isinstance(send, Tapped):
+            send.rule = reply.rule.value
         send(packet)
         return packet
 

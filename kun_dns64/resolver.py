@@ -13,6 +13,7 @@ from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.cache import Cache, is_failure
 from kun_dns64.resolution import Decided, Resolution
+from kun_dns64.transport.attempt import Tap
 from kun_dns64.transport.exchange import LIFE_S
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 
@@ -30,6 +31,7 @@ class Resolver:
         self.cache = _cache(settings)
         self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
         self._retired: set[Upstreams] = set()
+        self._tap: Tap | None = None
 
     @property
     def budget_s(self) -> float:
@@ -48,6 +50,11 @@ class Resolver:
             self._retired.add(self.upstreams)
             self._loop.call_later(LIFE_S + 1, self._retire, self.upstreams)
             self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
+            self.upstreams.observed.tap = self._tap
+
+    def tell(self, tap: Tap | None) -> None:
+        """`tap` hears of what goes to upstreams and comes from them."""
+        self._tap = self.upstreams.observed.tap = tap
 
     def _retire(self, upstreams: Upstreams) -> None:
         """Nothing is out there any more."""

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kun_base.journal import Journal
-from kun_dns64.config.settings import Limits, Settings
+from kun_dns64.config.settings import Dnstap, Limits, Settings
+from kun_dns64.dnstap import Tap
 from kun_dns64.fleet import Standing, Story
 from kun_dns64.front import Front
 from kun_dns64.metrics import Metrics
@@ -46,11 +47,14 @@ class Server:
         self._udp: dict[Listening, UdpServing] = {}
         self._streams: dict[Listening, StreamServing] = {}
         self._tls: ssl.SSLContext | None = None
+        self._tap: Tap | None = None
         self._journal = journal
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Raises OSError when TLS files cannot be used."""
+        if self._sockets:
+            await self._tap_as(self.settings.dnstap)
         for listening in self._sockets:
             await self._listen(listening)
         self._background.append(asyncio.create_task(self._keep_house()))
@@ -67,6 +71,23 @@ class Server:
         self.resolver.change(settings)
         self.front.change(settings.limits, settings.cookie_secret)
         self._connections.limits = _stream_limits(settings.limits)
+        await self._tap_as(settings.dnstap)
+
+    async def _tap_as(self, wanted: Dnstap | None) -> None:
+        """dnstap as these settings say; where they are the old ones, a file that was moved away is begun anew."""
+        if self._tap is not None and self._tap.settings == wanted:
+            await self._tap.reopen()
+            return
+        before, self._tap = self._tap, None
+        if wanted is not None:
+            self._tap = Tap(wanted, self._count, shared_file=self.settings.workers > 1)
+        self.front.tell(self._tap)
+        self.resolver.tell(self._tap)
+        if before is not None:
+            await before.close()
+
+    def _count(self, metric: str, label: str, by: int) -> None:
+        self.metrics.count(metric, label, by=by)
 
     def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
         rules = replace(self.settings.rules, pools_down=pools_down, generation=generation)
@@ -116,6 +137,7 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.resolver.close()
+        await self._tap_as(None)
         # Transports close in the next turn of the loop.
         await asyncio.sleep(0)
 

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.values import (
+    DomainName,
     Listen,
+    MailName,
     MapPrefix,
     Nat64Prefix,
     Network,
@@ -99,10 +101,21 @@ class Dns64Section(Section):
     ptr_mode: Literal["cname", "ptr"] = "cname"
     strict_dnssec: bool = False
     shadow: bool = False
+    soa_mname: DomainName = "localhost"
+    soa_rname: MailName = "nobody.invalid"
     map: list[MapEntry] = []
     gateway_status: list[StatusUrl] = []
     gateway_poll_s: float = Field(default=2, ge=0.1, le=3600)
     on_gateway_down: Literal["keep", "clamp-ttl", "stop"] = "clamp-ttl"
+
+
+class DnstapSection(Section):
+    socket: str = ""
+    file: str = ""
+    identity: str = ""
+    client: bool = True
+    forwarder: bool = True
+    queue_bytes: int = Field(default=4 * 1024 * 1024, ge=65_536, le=1024 * 1024 * 1024)
 
 
 class ZoneSection(Section):
@@ -138,6 +151,7 @@ class ConfigFile(Section):
     upstream: UpstreamSection = Field(default_factory=UpstreamSection)
     cache: CacheSection = Field(default_factory=CacheSection)
     dns64: Dns64Section = Field(default_factory=Dns64Section)
+    dnstap: DnstapSection = Field(default_factory=DnstapSection)
     zone: list[ZoneSection] = []
     pool: list[PoolSection] = []
     client: list[ClientSection] = []

@@ -1,11 +1,14 @@
 """The files that the configuration names: whether they can be read and hold what they should. Changes nothing."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from kun_base.errors import Fault
-from kun_dns64.config.file import ConfigFile, TlsSection
+from kun_dns64.config.file import ConfigFile, DnstapSection, TlsSection
 from kun_dns64.config.values import parse_cookie_secret
+
+MAX_SOCKET_PATH = 107
 
 
 def file_faults(config: ConfigFile, folder: Path) -> Iterator[Fault]:
@@ -17,6 +20,7 @@ def file_faults(config: ConfigFile, folder: Path) -> Iterator[Fault]:
         yield from _certificate(server.tls, folder)
     if config.upstream.ca_file:
         yield from _authority(config.upstream.ca_file, folder)
+    yield from _dnstap(config.dnstap, folder)
     for index, pool in enumerate(config.pool):
         for place, name in enumerate(pool.domain_files):
             yield from _readable(f"pool[{index}].domain_files[{place}]", name, folder)
@@ -28,6 +32,17 @@ def _readable(where: str, name: str, folder: Path) -> Iterator[Fault]:
             stream.read(1)
     except OSError as error:
         yield Fault(where, repr(name), f"cannot be read: {error.strerror} ({folder / name})")
+
+
+def _dnstap(section: DnstapSection, folder: Path) -> Iterator[Fault]:
+    """Made at start, not here: only the places are looked at."""
+    for key, name in (("socket", section.socket), ("file", section.file)):
+        if name and not (folder / name).parent.is_dir():
+            yield Fault(f"dnstap.{key}", repr(name), f"its folder does not exist: {(folder / name).parent}")
+    if section.file and (folder / section.file).is_dir():
+        yield Fault("dnstap.file", repr(section.file), "is a folder; wants the name of a file")
+    if len(os.fsencode(folder / section.socket)) > MAX_SOCKET_PATH:
+        yield Fault("dnstap.socket", repr(section.socket), f"is longer than {MAX_SOCKET_PATH} octets, see unix(7)")
 
 
 def _cookie_secret(name: str, folder: Path) -> Iterator[Fault]:

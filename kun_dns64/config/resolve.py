@@ -10,9 +10,10 @@ from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection, ServerSection
 from kun_dns64.config.load import Loaded
-from kun_dns64.config.settings import Asking, CacheLimits, GatewayWatch, Limits, Settings, TlsListen
+from kun_dns64.config.settings import Asking, CacheLimits, Dnstap, GatewayWatch, Limits, Settings, TlsListen
 from kun_dns64.config.suffixes import wire_suffix
-from kun_dns64.config.values import parse_cookie_secret
+from kun_dns64.config.values import mail_name, parse_cookie_secret
+from kun_dns64.formats.names import from_text
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
 from kun_dns64.policy.suffix import build_suffix_set
 
@@ -37,6 +38,7 @@ def resolve(loaded: Loaded) -> Settings:
         gateways=_gateways(file),
         cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
         watched_files=_watched(loaded),
+        dnstap=_dnstap(file, folder),
         log_format=server.log_format,
         log_level=server.log_level,
     )
@@ -71,6 +73,20 @@ def _asking(file: ConfigFile, folder: Path) -> Asking:
         check_not_dns64=upstream.check_not_dns64,
         max_outstanding=upstream.max_outstanding,
         ca_file=folder / upstream.ca_file if upstream.ca_file else None,
+    )
+
+
+def _dnstap(file: ConfigFile, folder: Path) -> Dnstap | None:
+    section = file.dnstap
+    if not section.socket and not section.file:
+        return None
+    return Dnstap(
+        socket=folder / section.socket if section.socket else None,
+        file=folder / section.file if section.file else None,
+        identity=section.identity.encode(),
+        client=section.client,
+        forwarder=section.forwarder,
+        queue_octets=section.queue_bytes,
     )
 
 
@@ -129,6 +145,8 @@ def _rules(file: ConfigFile, folder: Path) -> Rules:
         stale_ttl_s=file.cache.stale_ttl_s,
         on_gateway_down=GatewayDown(dns64.on_gateway_down),
         client_subnet=file.upstream.client_subnet,
+        local_mname=from_text(dns64.soa_mname),
+        local_rname=mail_name(dns64.soa_rname),
     )
 
 

@@ -58,6 +58,18 @@ class GatewayWatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Dnstap:
+    """Where to tell of messages, None: nowhere, and of which. `identity` b"": the host's name."""
+
+    socket: Path | None
+    file: Path | None
+    identity: bytes
+    client: bool
+    forwarder: bool
+    queue_octets: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`groups[""]` are the upstreams of everything that has none of its own."""
 
@@ -73,6 +85,7 @@ class Settings:
     gateways: GatewayWatch
     cookie_secret: bytes | None
     watched_files: tuple[Path, ...]
+    dnstap: Dnstap | None = None
     log_format: str = "text"
     log_level: str = "info"
 

@@ -8,6 +8,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from kun_base.prefix import Prefix
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
+from kun_dns64.formats.names import from_text
 
 
 def _text(parse: Callable[[str], Any]) -> PlainValidator:
@@ -85,6 +86,26 @@ def parse_cookie_secret(text: str) -> bytes:
     return secret
 
 
+def parse_domain_name(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; wants a domain name, for example ns.example.org")
+    from_text(text)
+    return text
+
+
+def parse_mail_name(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; wants a mail address, for example hostmaster@example.org")
+    mail_name(text)
+    return text
+
+
+def mail_name(text: str) -> bytes:
+    """A mailbox as SOA has it: its first label is what stands before the @ (RFC 1035 section 8). Raises ValueError."""
+    local, at, domain = text.rpartition("@")
+    return from_text(local.replace(".", "\\.") + "." + domain if at else text)
+
+
 def parse_status_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if scheme not in ("http", "https") or not separator or not rest or any(c.isspace() for c in text):
@@ -110,4 +131,6 @@ MapPrefix = Annotated[
     PlainSerializer(lambda value: "none" if value is None else str(value), return_type=str),
     WithJsonSchema({"type": "string", "examples": ["2001:db8:64::/96", "none"]}),
 ]
+DomainName = Annotated[str, *_kind(parse_domain_name, "ns.example.org")]
+MailName = Annotated[str, *_kind(parse_mail_name, "hostmaster@example.org")]
 StatusUrl = Annotated[str, *_kind(parse_status_url, "http://10.2.1.2:9465/readyz")]

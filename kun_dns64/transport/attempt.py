@@ -55,6 +55,14 @@ class Upstream(Protocol):
     async def close(self) -> None: ...
 
 
+class Tap(Protocol):
+    """Whoever is to know of every message to and from upstreams."""
+
+    def asked(self, wire: bytes, address: UpstreamAddress) -> None: ...
+
+    def heard(self, wire: bytes, address: UpstreamAddress) -> None: ...
+
+
 @dataclass(slots=True)
 class Observed:
     """Counters that all upstreams of a worker share, and the packets that are out, to know our own when they return."""
@@ -65,6 +73,18 @@ class Observed:
     edns_fallbacks: int = 0
     stream_retries: int = 0
     out: set[bytes] = field(default_factory=set)
+    tap: Tap | None = None
+
+    def asked(self, wire: bytes, address: UpstreamAddress) -> None:
+        """A question is out."""
+        self.out.add(wire)
+        if self.tap is not None:
+            self.tap.asked(wire, address)
+
+    def heard(self, wire: bytes, address: UpstreamAddress) -> None:
+        """An answer to a question of ours has come."""
+        if self.tap is not None:
+            self.tap.heard(wire, address)
 
 
 def encode(request: Request, ident: int, random: Randomness | None = None) -> tuple[bytes, Question]:

@@ -49,7 +49,7 @@ class HttpsUpstream:
 
         # Id 0 keeps equal questions equal octets for HTTP caches (RFC 8484 section 4.1).
         wire, question = encode(request, 0)
-        self.observed.out.add(wire)
+        self.observed.asked(wire, self.address)
         try:
             async with self._session_now().post(
                 f"https://{self.address.endpoint}{self.address.path}",
@@ -72,6 +72,7 @@ class HttpsUpstream:
         if len(body) > MAX_BODY or not matches(body, 0, question):
             self.observed.wrong_replies += 1
             return failure(FailureKind.GARBAGE, "the body does not answer the question")
+        self.observed.heard(body, self.address)
         return read(body, request)
 
     def _session_now(self) -> "aiohttp.ClientSession":

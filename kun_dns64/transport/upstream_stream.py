@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
-from kun_dns64.config.endpoint import UpstreamAddress
+from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.formats.response import matches
 from kun_dns64.model.step import FailureKind
 from kun_dns64.transport.attempt import (
@@ -41,6 +41,8 @@ class StreamUpstream:
         randomise_case: bool = False,
     ) -> None:
         self.address, self.health, self.observed = address, Health(), observed
+        # A truncated UDP answer brings us here with a udp:// address.
+        self.spoken_to = replace(address, scheme=Scheme.TCP) if address.scheme is Scheme.UDP else address
         self._context = context
         self.random = Randomness()
         self.case_bits = self.random if randomise_case else None
@@ -186,7 +188,7 @@ class StreamAttempt:
     def sent_on(self, connection: Connection, ident: int) -> bytes:
         self._connection, self._ident = connection, ident
         self._wire, self._question = encode(self._request, ident, self._upstream.case_bits)
-        self._upstream.observed.out.add(self._wire)
+        self._upstream.observed.asked(self._wire, self._upstream.spoken_to)
         return self._wire
 
     def again(self) -> None:
@@ -199,6 +201,7 @@ class StreamAttempt:
     def received(self, wire: bytes) -> bool:
         if not matches(wire, self._ident, self._question):
             return False
+        self._upstream.observed.heard(wire, self._upstream.spoken_to)
         if knows_no_edns(wire, self._request):
             self._upstream.observed.edns_fallbacks += 1
             self._leave()

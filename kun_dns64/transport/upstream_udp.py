@@ -197,7 +197,7 @@ class UdpAttempt:
             return
         self._port, self._ident = port, port.take(self)
         self._wire, self._question = encode(self._request, self._ident, self._upstream.case_bits())
-        self._upstream.observed.out.add(self._wire)
+        self._upstream.observed.asked(self._wire, self._upstream.address)
         port.send(self._wire)
 
     def again(self) -> None:
@@ -214,6 +214,7 @@ class UdpAttempt:
         """False: not the answer to this question, and it stays open (RFC 5452 section 9.1)."""
         if not matches(wire, self._ident, self._question):
             return False
+        self._upstream.observed.heard(wire, self._upstream.address)
         if not matches(wire, self._ident, self._question, exact_case=True):
             self._upstream.changed_case()
             self.move_to_tcp()
