@@ -69,6 +69,19 @@ def nat64(
     print(bench_nat64(out, times=times, idle_s=idle_seconds, command=command_line()), end="")
 
 
+@app.command("sessions")
+def session_log(
+    records: Annotated[int, typer.Option(min=1000, help="Sessions in the database.")] = 10_000_000,
+    live: Annotated[int, typer.Option(min=1000, help="Sessions in the translator.")] = 1_000_000,
+    times: Annotated[int, typer.Option(min=1, help="How often `who` is asked.")] = 20,
+    folder: Annotated[Path, typer.Option(help="Where to write; about 1 GB for 10 million.")] = Path("out/sessions"),
+) -> None:
+    """The session log: writing, asking `who`, looking at live sessions. Minutes, for 10 million records."""
+    from bench.nat64.sessions import report
+
+    print(report(folder, records, live, times), end="")
+
+
 def command_line() -> str:
     return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 

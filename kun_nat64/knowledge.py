@@ -9,6 +9,7 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Plan, Refusal
 from kun_nat64.model.standing import Reason, Standing
+from kun_nat64.policy.forecast import Courses
 
 LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 TURN_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -66,12 +67,19 @@ class Flow:
     bindings: int = 0
     oldest_tcp_s: float | None = None
     ports: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    courses: Courses = field(default_factory=dict)
+    exhausted_in_s: dict[tuple[str, str], float] = field(default_factory=dict)
     failed: DriverError | None = None
 
     @property
     def pool_use(self) -> float | None:
         """The fullest address and protocol, from 0 to 1; None until counted."""
         return max((used / total for used, total in self.ports.values() if total), default=None)
+
+    @property
+    def first_exhausted_s(self) -> float | None:
+        """Seconds until the ports of some address and protocol are used up, if it goes on so; None: they are not."""
+        return min(self.exhausted_in_s.values(), default=None)
 
 
 @dataclass

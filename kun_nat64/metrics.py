@@ -21,6 +21,7 @@ from kun_nat64.model.health import Verdict
 from kun_nat64.model.plan import RefusalKind
 from kun_nat64.model.standing import Standing
 from kun_nat64.policy.diagnosis import Cause
+from kun_nat64.policy.forecast import slope
 from kun_nat64.policy.health import TargetState
 from kun_nat64.state import State
 from kun_nat64.status import announced
@@ -168,6 +169,12 @@ def _traffic(state: State) -> Iterator[Metric]:
         for name, count in (("used", used), ("total", total))
     ]
     yield _labelled("pool4_ports", "Public ports by use", ["address", "protocol", "state"], rows)
+    slopes = (([address, protocol], slope(course)) for (address, protocol), course in flow.courses.items())
+    text = "Public ports taken a second, net, within a quarter of an hour"
+    yield _labelled("pool4_ports_growth", text, ["address", "protocol"], slopes)
+    left = (([address, protocol], seconds) for (address, protocol), seconds in flow.exhausted_in_s.items())
+    text = "Seconds until the ports are used up, if it goes on so; missing while their use does not grow"
+    yield _labelled("pool4_exhaustion_seconds", text, ["address", "protocol"], left)
 
 
 def _session_log(state: State) -> Iterator[Metric]:

@@ -131,13 +131,14 @@ def _traffic(traffic: JSON) -> str:
             one["protocol"],
             f'<meter min="0" max="{one["total"]}" high="{int(one["total"] * 0.85)}" value="{one["used"]}"></meter>',
             f"{one['used']} of {one['total']}",
+            "–" if one["exhausted_in_s"] is None else f"in {duration(one['exhausted_in_s'])}",
         )
         for one in traffic["ports"]
     )
     sessions = "–" if traffic["tcp_sessions"] is None else traffic["tcp_sessions"]
     oldest = duration(traffic["oldest_tcp_s"])
     title = f"<h2>Traffic: {sessions} live TCP sessions, oldest {oldest}; {traffic['bindings']} bindings</h2>"
-    return title + _table(("public address", "protocol", "ports", ""), rows)
+    return title + _table(("public address", "protocol", "ports", "", "used up"), rows)
 
 
 def _fleet(fleet: JSON) -> str:

@@ -11,7 +11,7 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.host import Host
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
-from kun_nat64.policy import drain
+from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.probepath import PROBE_ADDRESS
 from kun_nat64.state import Clock, State
@@ -53,6 +53,8 @@ class SessionCount:
     def _take(self, traffic: Traffic, now: float) -> None:
         state, flow = self._state, self._state.flow
         flow.ports = port_use(traffic, state.spec)
+        flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
+        flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
         traffic = without_probes(traffic, state.spec)
         live = drain.live_tcp(traffic)
         self._ages = drain.first_seen(self._ages, live, now=now)

@@ -90,6 +90,7 @@ class State:
             phase=self.drain.phase,
             dead_targets=tuple(one.target for one in self.health.targets if one.target.kind in dead),
             pool_use=self.flow.pool_use,
+            pool_exhausted_in_s=self.flow.first_exhausted_s,
         )
         before, self.decision = (
             self.decision,
@@ -153,5 +154,7 @@ def announce_rules(spec: AgentSpec) -> AnnounceRules:
         never_withdraw_last=spec.guard.never_withdraw_last,
         confirm_s=detect_s + 2 * spec.fleet.poll_s,
         adopt_s=spec.health.interval_s * spec.health.rise * 2 + 5,
+        pool_limit=spec.health.pool_limit,
+        pool_forecast_s=spec.health.pool_forecast_s,
         spacing_s=max(spec.health.hold_down_s, 2 * spec.fleet.poll_s),
     )

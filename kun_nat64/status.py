@@ -170,6 +170,10 @@ def _drain(state: State, wall: float) -> JSON:
     }
 
 
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
 def _session_log(state: State, wall: float) -> JSON:
     audit, spec = state.audit, state.spec.audit
     return {
@@ -213,7 +217,13 @@ def _traffic(state: State, now: float) -> JSON:
         "bindings": flow.bindings,
         "oldest_tcp_s": flow.oldest_tcp_s,
         "ports": [
-            {"address": address, "protocol": protocol, "used": used, "total": total}
+            {
+                "address": address,
+                "protocol": protocol,
+                "used": used,
+                "total": total,
+                "exhausted_in_s": _rounded(flow.exhausted_in_s.get((address, protocol))),
+            }
             for (address, protocol), (used, total) in sorted(flow.ports.items())
         ],
         "failed": str(flow.failed) if flow.failed else None,

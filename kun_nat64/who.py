@@ -12,7 +12,6 @@ from time import time
 from typing import Any
 
 from kun_base.errors import ConfigError, Fault
-from kun_nat64.config.load import load
 from kun_nat64.drivers.sessionbook import parts_of, readers
 from kun_nat64.formats.ecs import iso
 from kun_nat64.formats.sessionrow import WHO, outside_key, record_of
@@ -64,6 +63,9 @@ def show_who(public: str, at: str, proto: str, config: Path | None, database: Pa
 
 
 def _folder(config: Path | None) -> Path:
+    # Reading a file of configuration costs more time than the whole answer.
+    from kun_nat64.config.load import load
+
     if config is None and not CONFIG.exists():
         return DATABASE
     return Path(load(config or CONFIG).audit.database)

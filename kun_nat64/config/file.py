@@ -123,6 +123,8 @@ class HealthSection(Section):
     hold_down_s: Annotated[float, BeforeValidator(_number), Field(ge=0, le=86400)] = 5.0
     hold_down_max_s: Annotated[float, BeforeValidator(_number), Field(ge=0, le=86400)] = 300.0
     flap_memory_s: Seconds = 900.0
+    pool_limit: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 0.95
+    pool_forecast_s: Annotated[float, BeforeValidator(_number), Field(ge=0, le=86400)] = 0.0
     probe_netns: Annotated[StrictStr, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
     probe_link: Annotated[Interface, Field(max_length=13)] = "kunprobe"
     probe_network: Network4 = parse_network4("169.254.64.0/30")

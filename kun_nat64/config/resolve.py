@@ -148,6 +148,8 @@ def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:
         hold_down_s=section.hold_down_s,
         hold_down_max_s=section.hold_down_max_s,
         flap_memory_s=section.flap_memory_s,
+        pool_limit=section.pool_limit,
+        pool_forecast_s=section.pool_forecast_s,
         # Two gateways of one machine (a laboratory) share the folder of namespace names.
         probe_netns=section.probe_netns or f"kun-probe-{gateway.name}",
         probe_link=section.probe_link,

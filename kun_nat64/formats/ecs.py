@@ -61,7 +61,14 @@ def _earliest(record: Record) -> str:
 
 def iso(at: float) -> str:
     """UTC with milliseconds, as ECS wants it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(at * 1000) % 1000:03d}Z"
+    milliseconds = round(at * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(at: int) -> str:
+    """Sessions come in crowds: most of them share their seconds with others."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @lru_cache(maxsize=65536)

@@ -103,6 +103,8 @@ class HealthSpec:
     hold_down_s: float
     hold_down_max_s: float
     flap_memory_s: float
+    pool_limit: float
+    pool_forecast_s: float
     probe_netns: str
     probe_link: str
     probe_network: IPv4Network

@@ -34,6 +34,7 @@ Judgement = tuple[Standing, Reason]
 @dataclass(frozen=True, slots=True)
 class AnnounceRules:
     """`adopt_s`: how long a path found at start stays without proof. `pool_limit`: share of used ports that is soft.
+    `pool_forecast_s`: that the ports will be used up within this time is soft, too; 0: it is not.
 
     `turn_max_s`: the longest wait for another gateway's return.
     """
@@ -49,6 +50,7 @@ class AnnounceRules:
     spacing_s: float = 5.0
     turn_max_s: float = 60.0
     pool_limit: float = 0.95
+    pool_forecast_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Evidence:
     phase: Phase = Phase.SERVING
     dead_targets: tuple[Target, ...] = ()
     pool_use: float | None = None
+    pool_exhausted_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +167,14 @@ def _healthy(known: Decision, seen: Evidence, rules: AnnounceRules) -> Judgement
     confirmed_after = (known.partly_since or 0.0) + rules.confirm_s
     if any(witness.reached_elsewhere(target, seen.fleet, after=confirmed_after) for target in seen.dead_targets):
         return Standing.SOFT, Reason.KIND_UNREACHABLE
-    if seen.pool_use is not None and seen.pool_use >= rules.pool_limit:
+    if _nearly_exhausted(seen, rules):
         return Standing.SOFT, Reason.POOL_NEARLY_EXHAUSTED
     return Standing.FULL, Reason.HEALTHY
+
+
+def _nearly_exhausted(seen: Evidence, rules: AnnounceRules) -> bool:
+    full = seen.pool_use is not None and seen.pool_use >= rules.pool_limit
+    return full or (seen.pool_exhausted_in_s is not None and seen.pool_exhausted_in_s < rules.pool_forecast_s)
 
 
 def _settle(known: Decision, standing: Standing, reason: Reason, rules: AnnounceRules, now: float) -> Decision:
