@@ -33,6 +33,16 @@ def faults_of(tmp_path: Path, text: str, flags: Flags = NO_FLAGS) -> list[str]:
 
 
 BAD = {
+    "soa-mname-empty": ('[dns64]\nsoa_mname = ""', "dns64.soa_mname", "ns.example.org"),
+    "soa-mname-label": ('[dns64]\nsoa_mname = "a..b"', "dns64.soa_mname", "RFC 1035"),
+    "soa-rname-empty": ('[dns64]\nsoa_rname = ""', "dns64.soa_rname", "hostmaster@example.org"),
+    "soa-rname-label": ('[dns64]\nsoa_rname = "a@b..c"', "dns64.soa_rname", "RFC 1035"),
+    "dnstap-no-folder": ('[dnstap]\nfile = "none/tap"', "dnstap.file", "folder does not exist"),
+    "dnstap-folder": ('[dnstap]\nfile = "."', "dnstap.file", "is a folder"),
+    "dnstap-socket-no-folder": ('[dnstap]\nsocket = "none/s"', "dnstap.socket", "folder does not exist"),
+    "dnstap-socket-long": (f'[dnstap]\nsocket = "{"s" * 108}"', "dnstap.socket", "unix(7)"),
+    "dnstap-queue": ("[dnstap]\nqueue_bytes = 0", "dnstap.queue_bytes", "65536"),
+    "dnstap-unknown": ('[dnstap]\nsockets = "s"', "dnstap.sockets", "socket"),
     "prefix-of-length-0": ('[dns64]\nprefixes = ["::/0"]', "dns64.prefixes[0]", "::/0"),
     "prefix-33": ('[dns64]\nprefixes = ["2001:db8::/33"]', "dns64.prefixes[0]", "/96"),
     "prefix-72": ('[dns64]\nprefixes = ["2001:db8::/72"]', "dns64.prefixes[0]", "RFC 6052"),
@@ -265,6 +275,21 @@ def test_a_nameserver_that_is_this_server_is_a_loop(tmp_path: Path) -> None:
     resolv.write_text("nameserver 127.0.0.1\n")
     with pytest.raises(ConfigError, match=r"resolv\.conf = .*a loop"):
         load(None, Flags(listen=("127.0.0.1:53",)), resolv)
+
+
+def test_the_soa_of_local_zones_is_the_operators(tmp_path: Path) -> None:
+    text = f'{UPSTREAM}[dns64]\nsoa_mname = "ns.example.org."\nsoa_rname = "dns.team@example.org"'
+    rules = settings_of(tmp_path, text).rules
+    assert rules.local_mname == b"\x02ns\x07example\x03org\x00"
+    assert rules.local_rname == b"\x08dns.team\x07example\x03org\x00", "a dot before the @ is no label's end"
+    assert settings_of(tmp_path, UPSTREAM).rules.local_rname == b"\x06nobody\x07invalid\x00"
+
+
+def test_dnstap_is_off_unless_it_has_somewhere_to_go(tmp_path: Path) -> None:
+    assert settings_of(tmp_path, f"{UPSTREAM}[dnstap]\nclient = true").dnstap is None
+    found = settings_of(tmp_path, f'{UPSTREAM}[dnstap]\nsocket = "s"\nidentity = "one"').dnstap
+    assert found is not None
+    assert (found.socket, found.file, found.identity) == (tmp_path / "s", None, b"one")
 
 
 @pytest.mark.parametrize(("content", "good"), [("00" * 16, True), ("0" * 31, False), ("x" * 32, False)])
