@@ -19,7 +19,8 @@ from kun_dns64.control import Control
 from kun_dns64.fleet import Fleet
 from kun_dns64.loading import Source
 from kun_dns64.single import Single
-from kun_dns64.transport.sockets import ListenError, Listening, bind_sets, inherited
+from kun_dns64.transport.activation import inherited
+from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
 
 GC_THRESHOLDS = (50_000, 20, 50)
 
@@ -53,10 +54,8 @@ def _keep_what_is() -> None:
 
 
 def _sockets(settings: Settings) -> list[list[Listening]]:
-    """A set for each worker; the kernel spreads queries over them (SO_REUSEPORT). systemd's are shared by all."""
-    if handed := inherited():
-        return [handed for _ in range(settings.workers)]
-    return bind_sets(settings.listen, settings.tls_listen, settings.workers)
+    """A set for each worker; the kernel spreads queries over them (SO_REUSEPORT)."""
+    return inherited(settings.workers) or bind_sets(settings.listen, settings.tls_listen, settings.workers)
 
 
 async def _serve_alone(source: Source, settings: Settings, sockets: Sequence[Listening], journal: Journal) -> int:

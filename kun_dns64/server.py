@@ -192,7 +192,8 @@ class Server:
         stream = self._streams[listening] = StreamServing(self.front, self._connections, listening.tcp, context)
         await stream.start()
         if listening.udp is not None:
-            udp = self._udp[listening] = UdpServing(self.front, listening.endpoint, listening.udp)
+            udp = UdpServing(self.front, listening.endpoint, listening.udp, handed=listening.handed)
+            self._udp[listening] = udp
             await udp.start()
 
     def _tls_context(self) -> "ssl.SSLContext":

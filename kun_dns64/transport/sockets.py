@@ -1,7 +1,6 @@
-"""Listening sockets: bound here, or inherited from systemd (sd_listen_fds(3))."""
+"""Listening sockets, bound here. Those that systemd hands over: activation.py."""
 
 import contextlib
-import os
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from kun_dns64.config.endpoint import Endpoint
 RECEIVE_BUFFER = 4 * 1024 * 1024
 BACKLOG = 1024
 CHANCES = 20
-FIRST_INHERITED_FD = 3
 # Linux <linux/in.h>; the socket module of Python 3.11 has no name for it.
 IP_PKTINFO = 8
 
@@ -22,12 +20,13 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """One listening address: `udp` is None where only streams are served."""
+    """One listening address: `udp` is None where only streams are served. `handed`: others keep the sockets too."""
 
     endpoint: Endpoint
     udp: socket.socket | None
     tcp: socket.socket
     tls: bool = False
+    handed: bool = False
 
     def close(self) -> None:
         for sock in (self.udp, self.tcp):
@@ -112,47 +111,6 @@ def want_destination(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-
-
-def inherited() -> list[Listening]:
-    """Sockets that systemd opened for us (LISTEN_FDS), paired by address; empty without socket activation.
-
-    A stream socket whose name (FileDescriptorName=) is `tls` serves DNS over TLS.
-    """
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return []
-    count, names = int(os.environ.get("LISTEN_FDS", "0")), os.environ.get("LISTEN_FDNAMES", "").split(":")
-    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-        os.environ.pop(variable, None)
-    names += [""] * count
-    adopted = [(socket.socket(fileno=FIRST_INHERITED_FD + i), names[i]) for i in range(count)]
-    return _paired(adopted)
-
-
-def _paired(adopted: Sequence[tuple[socket.socket, str]]) -> list[Listening]:
-    datagrams: dict[Endpoint, socket.socket] = {}
-    for sock, _ in adopted:
-        sock.setblocking(False)
-        os.set_inheritable(sock.fileno(), False)
-        if sock.type == socket.SOCK_DGRAM:
-            endpoint = endpoint_of(sock)
-            datagrams[endpoint] = sock
-            if endpoint.is_wildcard:
-                want_destination(sock)
-    found = []
-    for sock, name in adopted:
-        if sock.type == socket.SOCK_STREAM:
-            endpoint, tls = endpoint_of(sock), name == "tls"
-            found.append(Listening(endpoint, None if tls else datagrams.pop(endpoint, None), sock, tls))
-    if datagrams:
-        alone = ", ".join(str(endpoint) for endpoint in datagrams)
-        raise ListenError(f"{alone}: a datagram socket without its stream socket; DNS needs both (RFC 7766 section 5)")
-    return found
-
-
-def endpoint_of(sock: socket.socket) -> Endpoint:
-    host, port = sock.getsockname()[:2]
-    return Endpoint.parse(f"[{host}]:{port}")
 
 
 def leave_group(sock: socket.socket) -> None:

@@ -54,8 +54,11 @@ class WildcardUdpListener:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
 
-    def close(self) -> None:
+    def pause(self) -> None:
         self._loop.remove_reader(self._sock.fileno())
+
+    def close(self) -> None:
+        self.pause()
         self._sock.close()
 
     def _readable(self) -> None:
@@ -111,17 +114,20 @@ class BatchListener:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._batch.drain)
 
-    def close(self) -> None:
+    def pause(self) -> None:
         self._loop.remove_reader(self._sock.fileno())
+
+    def close(self) -> None:
+        self.pause()
         self._batch.close()
         self._sock.close()
 
 
 class UdpServing:
-    """A UDP listener at work: the compiled one where it was built."""
+    """A UDP listener at work: the compiled one where it was built. `handed`: the socket is not only ours."""
 
-    def __init__(self, front: Front, endpoint: Endpoint, sock: socket.socket) -> None:
-        self._front, self._wildcard, self._sock = front, endpoint.is_wildcard, sock
+    def __init__(self, front: Front, endpoint: Endpoint, sock: socket.socket, *, handed: bool = False) -> None:
+        self._front, self._wildcard, self._sock, self._handed = front, endpoint.is_wildcard, sock, handed
         self._open: asyncio.DatagramTransport | WildcardUdpListener | BatchListener | None = None
 
     async def start(self) -> None:
@@ -136,7 +142,11 @@ class UdpServing:
         self._open = transport
 
     def stop_taking(self) -> None:
-        leave_group(self._sock)
+        """What comes from now on is for those who stay. A socket that others keep must stay as it is: unread."""
+        if not self._handed:
+            leave_group(self._sock)
+        elif isinstance(self._open, BatchListener | WildcardUdpListener):
+            self._open.pause()
 
     def close(self) -> None:
         if self._open is not None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import dns.message
@@ -15,7 +14,7 @@ import pytest
 
 from kun_dns64.exposition import exposition
 from kun_dns64.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, summed
-from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, running, toml
+from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, running
 from tests.dns64.transport.fake import FakeUpstream, fake_upstream, good, reply_to
 from tests.ports import free_port
 
@@ -110,7 +109,9 @@ async def test_a_name_has_one_home_among_workers_also_after_one_died(tmp_path: P
                 await one.ask(name)
             questions = [dns.message.from_wire(one.wire).question[0].name.to_text().lower() for one in fake.seen]
             asked_for = [question for question in questions if question in names]
-            assert sorted(asked_for) == sorted(names * 2), "an AAAA and an A for each"
+            assert set(asked_for) == set(names)
+            # An AAAA and an A for each, and a few asked again on a busy machine; without homes about 140.
+            assert len(asked_for) < 75
             if not round_number:
                 os.kill((await one.status())["workers"][0]["pid"], signal.SIGKILL)
                 await one.until("worker_restarts_total", 1)
@@ -300,33 +301,6 @@ async def test_an_answer_after_the_reply_is_kept_for_the_next(tmp_path: Path) ->
         late.set()
         await one.until("late_aaaa_total", 1)
         assert await one.addresses("www.t.example.") == ["2001:db8::5"]
-
-
-async def test_sockets_from_systemd_are_used(tmp_path: Path) -> None:
-    """What systemd does: sockets at descriptor 3 and up, LISTEN_FDS and LISTEN_PID in the environment."""
-    port = free_port()
-    config = tmp_path / "c.toml"
-    async with fake_upstream() as fake:
-        config.write_text(toml(fake.port, 1, free_port(), 1, {}))
-        activate = (
-            "import os, socket, sys\n"
-            f"u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('127.0.0.1', {port}))\n"
-            f"t = socket.socket(); t.bind(('127.0.0.1', {port})); t.listen(5)\n"
-            "a, b = os.dup(u.fileno()), os.dup(t.fileno())\n"
-            "os.dup2(a, 3); os.dup2(b, 4)\n"
-            "os.environ |= {'LISTEN_FDS': '2', 'LISTEN_PID': str(os.getpid()), 'LISTEN_FDNAMES': 'dns:dns'}\n"
-            f"os.execv({str(PROGRAM)!r}, [{str(PROGRAM)!r}, 'serve', '--config', {str(config)!r}])\n"
-        )
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", activate, stderr=subprocess.PIPE)
-        assert process.stderr is not None
-        async with asyncio.timeout(PATIENT_S):
-            assert f"127.0.0.1:{port}".encode() in await process.stderr.readuntil(b"\n")
-        for tcp in (False, True):
-            query = dns.message.make_query("www.t.example.", "AAAA")
-            ask = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
-            assert (await ask(query, "127.0.0.1", 4.0, port)).answer[0][0].to_text() == ANSWER[0]
-        process.terminate()
-        assert await process.wait() == 0
 
 
 def test_an_address_in_use_ends_the_start_with_2_and_says_which(tmp_path: Path) -> None:

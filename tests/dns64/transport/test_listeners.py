@@ -12,6 +12,7 @@ import pytest
 from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.model.message import Source, Transport
 from kun_dns64.transport import sockets
+from kun_dns64.transport.activation import dealt
 from kun_dns64.transport.port import Send
 from kun_dns64.transport.sockets import ListenError, Listening, bind_all, bind_sets
 from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
@@ -183,7 +184,7 @@ def handed_over(*kinds: tuple[int, str]) -> list[Listening]:
         port = port or sock.getsockname()[1]
         adopted.append((sock, name))
     try:
-        return sockets._paired(adopted)
+        return dealt(adopted, 1)[0]
     except ListenError:
         for sock, _ in adopted:
             sock.close()
