@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
+from ipaddress import IPv6Network
 
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError
@@ -69,6 +70,8 @@ class Flow:
     ports: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     courses: Courses = field(default_factory=dict)
     exhausted_in_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    limited: dict[IPv6Network, int] = field(default_factory=dict)
+    limited_total: int = 0
     failed: DriverError | None = None
 
     @property

@@ -169,6 +169,8 @@ def _traffic(state: State) -> Iterator[Metric]:
         for name, count in (("used", used), ("total", total))
     ]
     yield _labelled("pool4_ports", "Public ports by use", ["address", "protocol", "state"], rows)
+    yield _gauge("clients_limited", "Clients that hold too many sessions to get new ports", len(flow.limited))
+    yield _counts("clients_limited_events", "Times a client came to the limit", [], [([], flow.limited_total)])
     slopes = (([address, protocol], slope(course)) for (address, protocol), course in flow.courses.items())
     text = "Public ports taken a second, net, within a quarter of an hour"
     yield _labelled("pool4_ports_growth", text, ["address", "protocol"], slopes)

@@ -13,6 +13,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
+from kun_nat64.policy.limits import limited
 from kun_nat64.policy.probepath import PROBE_ADDRESS
 from kun_nat64.state import Clock, State
 
@@ -56,6 +57,7 @@ class SessionCount:
         flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
         flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
         traffic = without_probes(traffic, state.spec)
+        self._limit(traffic)
         live = drain.live_tcp(traffic)
         self._ages = drain.first_seen(self._ages, live, now=now)
         flow.counted_at, flow.failed = now, None
@@ -64,6 +66,17 @@ class SessionCount:
         if state.drain.phase is Phase.DRAINING:
             state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
             state.evaluate(now=now)
+
+    def _limit(self, traffic: Traffic) -> None:
+        state, flow = self._state, self._state.flow
+        before, flow.limited = flow.limited, limited(traffic.sessions, flow.limited, state.spec.nat64.limit)
+        if flow.limited.keys() != before.keys():
+            fresh = sorted(flow.limited.keys() - before.keys())
+            flow.limited_total += len(fresh)
+            released = len(before.keys() - flow.limited.keys())
+            named = " ".join(map(str, fresh[:5])) or None
+            state.journal.info("client-limit", limited=len(flow.limited), new=named, released=released)
+            state.wake_cycle()
 
     def replace_log(self, log: Auditing) -> None:
         """The new one takes over when the old one has let go."""

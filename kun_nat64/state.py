@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable
+from ipaddress import IPv6Network
 from time import monotonic, time
 
 from kun_base.journal import Journal
@@ -50,7 +51,7 @@ class State:
         self.health: Health = health.start(spec.health.targets)
         self.decision: Decision = announcement.adopted(None, announce_rules(spec), now=now)
         self.verdict = Verdict.UNPROVEN
-        self._desired_of: tuple[AgentSpec | None, Announcement] = None, WITHDRAWN
+        self._desired_of: tuple[AgentSpec | None, Announcement, frozenset[IPv6Network]] = None, WITHDRAWN, frozenset()
         self._desired: Facts = frozenset()
         self.take(spec)
 
@@ -116,11 +117,11 @@ class State:
             self.wake_cycle()
 
     def desired(self) -> Facts:
-        """What the machine should be like now. Worked out anew only when the file or the announcement changed."""
-        spec, announcement = self._desired_of
-        if spec is not self.spec or announcement != self.announcement:
-            self._desired_of = self.spec, self.announcement
-            self._desired = desired(self.spec, self.announcement)
+        """What the machine should be like now. Worked out anew only when what it follows from has changed."""
+        spec, announcement, limited = self._desired_of
+        if spec is not self.spec or announcement != self.announcement or limited != self.flow.limited.keys():
+            self._desired_of = self.spec, self.announcement, frozenset(self.flow.limited)
+            self._desired = desired(self.spec, self.announcement, self.flow.limited)
         return self._desired
 
     @property

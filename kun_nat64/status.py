@@ -216,6 +216,7 @@ def _traffic(state: State, now: float) -> JSON:
         "sessions": flow.sessions,
         "bindings": flow.bindings,
         "oldest_tcp_s": flow.oldest_tcp_s,
+        "limited": {str(client): count for client, count in flow.limited.items()},
         "ports": [
             {
                 "address": address,

@@ -89,6 +89,8 @@ class Nat64Section(Section):
     globals: dict[str, StrictStr | StrictBool | StrictInt] = Field(default_factory=dict)
     session_log: StrictStr = "/var/log/kun-nat64/sessions.jsonl"
     session_poll_s: Annotated[Seconds, Field(ge=1)] = 10.0
+    sessions_per_client: Annotated[StrictInt, Field(ge=0)] = 0
+    client_length: Annotated[StrictInt, Field(ge=16, le=128)] = 128
 
 
 class PeerEntry(Section):

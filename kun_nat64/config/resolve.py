@@ -25,6 +25,7 @@ from kun_nat64.model.spec import (
     GatewaySpec,
     GuardSpec,
     HealthSpec,
+    Limit,
     LogSpec,
     Nat64Spec,
     Peer,
@@ -87,6 +88,7 @@ def _nat64(section: Nat64Section) -> Nat64Spec:
         ),
         globals=_globals(section),
         session_poll_s=section.session_poll_s,
+        limit=Limit(section.sessions_per_client, section.client_length),
     )
 
 

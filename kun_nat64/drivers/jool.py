@@ -129,7 +129,7 @@ class JoolDriver:
         verb = "remove" if action is Action.REMOVE else "add"
         ports = f"{entry.first_port}-{entry.last_port}"
         argv = ("jool", "-i", entry.instance, "pool4", verb, str(entry.address), ports, f"--{entry.protocol}")
-        await self._forcing(*argv)
+        await self._forcing(*argv, *(("--mark", str(entry.mark)) if entry.mark else ()))
 
     async def _forcing(self, *argv: str) -> None:
         """Jool 4.1.15 refuses ports that the host itself may take: `doctor` warns of them, but service goes first."""

@@ -9,7 +9,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from kun_base.prefix import Prefix
 from kun_nat64.formats.table import FormatError, rows
-from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
+from kun_nat64.model.joolfacts import LIMIT_MARK, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.joolglobals import canonical
 from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session
 
@@ -55,14 +55,15 @@ def globals_of(name: str, settings: dict[str, str], wanted: frozenset[str]) -> I
 
 
 def parse_pool4(text: str, instance: str) -> list[Pool4]:
-    """`jool pool4 display --csv`, of one protocol. Entries with a mark are not ours and are left out."""
+    """`jool pool4 display --csv`, of one protocol. Entries with a mark that is not ours are left out."""
     found = []
     for mark, protocol, address, first, last in rows(text, ("Mark", "Protocol", "Address", "Min port", "Max port")):
         try:
-            entry = Pool4(instance, _protocol(protocol), _ipv4(address), int(first or ""), int(last or ""))
+            ports = int(first or ""), int(last or "")
+            entry = Pool4(instance, _protocol(protocol), _ipv4(address), *ports, int(mark or ""))
         except ValueError:
             raise FormatError("an entry of pool4", f"{protocol},{address},{first},{last}") from None
-        if mark == "0":
+        if entry.mark in (0, LIMIT_MARK):
             found.append(entry)
     return found
 

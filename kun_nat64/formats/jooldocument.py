@@ -40,7 +40,7 @@ def _value(name: str, text: str) -> Any:
 
 def _entry(entry: Pool4) -> dict[str, Any]:
     return {
-        "mark": 0,
+        "mark": entry.mark,
         "protocol": entry.protocol.upper(),
         "prefix": f"{entry.address}/32",
         "port range": f"{entry.first_port}-{entry.last_port}",

@@ -14,6 +14,10 @@ class Protocol(StrEnum):
     ICMP = "icmp"
 
 
+# Packets with this mark take their ports from entries of pool4 that have it. "kn", as a number.
+LIMIT_MARK = 0x6B6E
+
+
 @dataclass(frozen=True, slots=True)
 class JoolInstance:
     """Neither pool6 nor framework can be changed in a living instance: a change makes a new one, without sessions."""
@@ -64,13 +68,17 @@ class JoolGlobal:
 
 @dataclass(frozen=True, slots=True)
 class Pool4:
-    """Ports (for ICMP: identifiers) of a public address that sessions may use; both ends included."""
+    """Ports (for ICMP: identifiers) of a public address that sessions may use; both ends included.
+
+    `mark`: for packets that have it.
+    """
 
     instance: str
     protocol: Protocol
     address: IPv4Address
     first_port: int
     last_port: int
+    mark: int = 0
 
     @property
     def area(self) -> Area:
@@ -78,7 +86,8 @@ class Pool4:
 
     @property
     def key(self) -> Key:
-        return ("pool4", self.instance, self.protocol, str(self.address), f"{self.first_port}-{self.last_port}")
+        ports = f"{self.first_port}-{self.last_port}"
+        return ("pool4", self.instance, self.protocol, str(self.address), ports, str(self.mark))
 
     @property
     def inside(self) -> Key | None:
@@ -89,4 +98,5 @@ class Pool4:
         return self.last_port - self.first_port + 1
 
     def __str__(self) -> str:
-        return f"Jool {self.instance} pool4 {self.protocol} {self.address} {self.first_port}-{self.last_port}"
+        mark = f" for mark {self.mark:#x}" if self.mark else ""
+        return f"Jool {self.instance} pool4 {self.protocol} {self.address} {self.first_port}-{self.last_port}{mark}"

@@ -61,11 +61,20 @@ class GatewaySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Sessions that one client may hold, 0: any number; clients are networks of the prefix length `length`."""
+
+    sessions: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Nat64Spec:
     instance: str
     pool4: tuple[PoolRange, ...]
     globals: tuple[tuple[str, str], ...]
     session_poll_s: float
+    limit: Limit
 
 
 @dataclass(frozen=True, slots=True)

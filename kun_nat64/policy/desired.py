@@ -1,9 +1,9 @@
 """The state a gateway should be in, as facts: from the configuration, and from what is to be announced."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from kun_base.prefix import sixtofour_network
 from kun_nat64.model.announcement import Announcement
@@ -25,6 +25,7 @@ from kun_nat64.model.observation import Scope
 from kun_nat64.model.spec import AgentSpec, BgpSpec, GatewaySpec, Nat64Spec
 from kun_nat64.policy.portranges import merged
 from kun_nat64.policy.probepath import probe_path
+from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.ruleset import rules
 
 MODULES = ("jool", "sit")
@@ -32,9 +33,9 @@ MODULES = ("jool", "sit")
 FALLBACK_TUNNEL = "sit0"
 
 
-def desired(spec: AgentSpec, announcement: Announcement) -> Facts:
-    """Everything that should be there; the paths only if the announcement wants them."""
-    return _standing(spec).union(_paths(spec.bgp, announcement))
+def desired(spec: AgentSpec, announcement: Announcement, limited: Iterable[IPv6Network] = ()) -> Facts:
+    """Everything that should be there; the paths only if the announcement wants them. `limited`: policy/limits.py."""
+    return _standing(spec).union(_paths(spec.bgp, announcement), limit_facts(spec, limited))
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from kun_nat64.model.facts import Pool4, Protocol
 
 # The address as a number: the hash of an IPv4Address costs more than all the rest.
-Owner = tuple[str, Protocol, int]
+Owner = tuple[str, Protocol, int, int]
 Ranges = list[tuple[int, int]]
 
 
@@ -28,14 +28,15 @@ def without(entries: Sequence[Pool4], taken: Sequence[Pool4]) -> Sequence[Pool4]
 def _by_owner(entries: Iterable[Pool4]) -> dict[Owner, Ranges]:
     found: dict[Owner, Ranges] = defaultdict(list)
     for entry in entries:
-        found[entry.instance, entry.protocol, int(entry.address)].append((entry.first_port, entry.last_port))
+        owner = (entry.instance, entry.protocol, int(entry.address), entry.mark)
+        found[owner].append((entry.first_port, entry.last_port))
     return found
 
 
 def _entries(ranges_of: Iterable[tuple[Owner, Ranges]]) -> Iterator[Pool4]:
-    for (instance, protocol, number), ranges in ranges_of:
+    for (instance, protocol, number, mark), ranges in ranges_of:
         address = IPv4Address(number)
-        yield from (Pool4(instance, protocol, address, first, last) for first, last in ranges)
+        yield from (Pool4(instance, protocol, address, first, last, mark) for first, last in ranges)
 
 
 def _join(ranges: Ranges) -> Ranges:

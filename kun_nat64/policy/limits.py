@@ -1,0 +1,49 @@
+"""How many sessions one client may hold (RFC 6888 REQ-4): who holds too many, and the rules that stop him.
+
+Nothing in the kernel can count Jool's sessions: it takes packets before conntrack confirms them, so connlimit counts
+none. Jool itself can be told, by the packet's mark, where a client's new ports come from; what a client has already is
+found before that is asked. So a client with too many sessions gets a mark whose pool has one port, on an address that
+no packet comes back to: his flows go on, all protocols alike, and new ones find no port.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Network
+
+from kun_nat64.model.facts import MARK, Chain, Fact, Family, Pool4, Rule
+from kun_nat64.model.joolfacts import LIMIT_MARK, Protocol
+from kun_nat64.model.spec import AgentSpec, Limit
+from kun_nat64.model.traffic import Session
+
+CHAIN = "KUN-NAT64-LIMIT"
+# RFC 7600 section 4.8, the IPv4 dummy address: nobody answers it.
+DUMMY = IPv4Address("192.0.0.8")
+# A client that is at the limit stays limited until it holds so much of it: else it would change with every look.
+RELEASED_BELOW = 0.9
+
+
+def limited(sessions: Iterable[Session], before: Iterable[IPv6Network], limit: Limit) -> dict[IPv6Network, int]:
+    """Clients that may have no new ports, with the sessions they hold."""
+    if not limit.sessions:
+        return {}
+    shift = 128 - limit.length
+    counts = Counter(int(one.inside.address) >> shift for one in sessions)
+    still = {int(network.network_address) >> shift for network in before}
+    release = int(limit.sessions * RELEASED_BELOW)
+    return {
+        IPv6Network((number << shift, limit.length)): count
+        for number, count in sorted(counts.items())
+        if count >= limit.sessions or (number in still and count > release)
+    }
+
+
+def limit_facts(spec: AgentSpec, clients: Iterable[IPv6Network]) -> Iterator[Fact]:
+    """The chain is there while there is a limit, empty or not, so that a look changes a chain and not the way to it."""
+    if not spec.nat64.limit.sessions:
+        return
+    comment = f"-m comment --comment {MARK}"
+    yield Rule(Family.IPV6, "mangle", "PREROUTING", f"-i {spec.gateway.tunnel} {comment} -j {CHAIN}")
+    marks = (f"-s {one} -j MARK --set-xmark {LIMIT_MARK:#x}/0xffffffff" for one in sorted(clients))
+    yield Chain(Family.IPV6, "mangle", CHAIN, tuple(marks))
+    for protocol in Protocol:
+        yield Pool4(spec.nat64.instance, protocol, DUMMY, 1, 1, LIMIT_MARK)
