@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import uvloop
@@ -22,6 +24,8 @@ from kun_dns64.single import Single
 from kun_dns64.transport.activation import inherited
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
 
+# Upstream ports and connections, listeners, files.
+OTHER_FILES = 1000
 GC_THRESHOLDS = (50_000, 20, 50)
 
 
@@ -36,10 +40,22 @@ def serve(source: Source) -> int:
     except (ListenError, OSError) as error:
         raise ConfigError("listen", [Fault("server.listen", "", str(error))]) from error
     _keep_what_is()
+    _allow_files(settings, journal)
     if settings.workers == 1:
         return uvloop.run(_serve_alone(source, settings, sockets[0], journal))
     # No threads, no uvloop here: the supervisor forks.
     return asyncio.run(_supervise(source, settings, sockets, journal))
+
+
+def _allow_files(settings: Settings, journal: Journal) -> None:
+    """As many open files as this process may have: shells give 1024, one connection takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A sandbox may forbid it: systemd has set the limit then.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = settings.limits.tcp_max_connections + OTHER_FILES
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        journal.warning("few-open-files", limit=hard, wanted=wanted, advice="raise LimitNOFILE= or ulimit -Hn")
 
 
 def _keep_what_is() -> None:

@@ -10,6 +10,7 @@ from typing import cast
 
 from kun_dns64.model.message import Transport
 from kun_dns64.transport.port import Front
+from kun_dns64.transport.sockets import BACKLOG
 
 MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; reading pauses above.
@@ -215,6 +216,8 @@ class StreamServing:
         self._server = await loop.create_server(
             lambda: StreamConnection(self._front, self._connections, kind),
             sock=self._sock,
+            # The event loop calls listen() once more, with 100 unless told.
+            backlog=BACKLOG,
             ssl=self._context,
             ssl_handshake_timeout=self._connections.limits.idle_s if self._context else None,
         )
