@@ -15,6 +15,8 @@ from kun_nat64.probing import pause
 from kun_nat64.state import State
 
 CHECK_S = 1.0
+# Looking around takes some commands; what others have put in the way does not change by the second.
+AROUND_S = 5.0
 # Jool's gauges: what they show is no event. After an update they may wrap around below zero.
 GAUGES = frozenset({"BIB_ENTRIES", "SESSIONS"})
 LARGEST = 1 << 63
@@ -28,7 +30,7 @@ class Counters(Protocol):
 class Counting:
     def __init__(self, state: State, host: Counters) -> None:
         self._state, self.host = state, host
-        self._sampled_at = float("-inf")
+        self._sampled_at = self._around_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -47,13 +49,20 @@ class Counting:
             one.state is TargetState.DOWN for one in state.health.targets
         )
 
+    async def _look_around(self) -> None:
+        state = self._state
+        if not self._fails():
+            state.around, self._around_at = UNSEEN, float("-inf")
+        elif state.clock() - self._around_at >= AROUND_S:
+            state.around = await self.host.surroundings(state.spec)
+            self._around_at = state.clock()
+
     async def sample(self) -> None:
         """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
         state = self._state
         self._sampled_at = state.clock()
         state.jool_version = module_version("jool")
-        # Some commands: too much for every look at a gateway that is well.
-        state.around = await self.host.surroundings(state.spec) if self._fails() else UNSEEN
+        await self._look_around()
         try:
             stats = await self.host.stats(state.spec.nat64.instance)
         except DriverError:

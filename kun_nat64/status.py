@@ -74,7 +74,7 @@ def _diagnosis(state: State) -> JSON:
         "cause": found.cause,
         "words": found.words,
         "remedy": found.remedy,
-        "evidence": [*state.around.input_drops, *state.around.answer_drops, *state.around.absent],
+        "evidence": [*state.around.input_drops, *state.around.answer_drops, *state.around.absent, *state.around.silent],
         "recent": [
             {"cause": one.cause, "words": one.words, "at": one.at, "until": one.until} for one in state.ailments
         ],

@@ -1,6 +1,7 @@
 """Looks at what is not ours and may stand in the packets' way. Never fails: what cannot be seen is not among it."""
 
 import asyncio
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -12,21 +13,24 @@ from kun_nat64.policy.obstructions import answer_obstructions, tunnel_obstructio
 
 SETTINGS = Path("/proc/sys/net/ipv4/conf")
 STRICT = "1"
+NOT_THERE = ("FAILED", "INCOMPLETE")
 
 
 async def look_around(runner: Runner, spec: AgentSpec, settings: Path = SETTINGS) -> Surroundings:
-    """Three commands, at once: for when something fails, not for every turn."""
-    rules, addresses, ways = await asyncio.gather(
+    """A handful of commands, at once: for when something fails, not for every turn."""
+    rules, addresses, neighbours, ways = await asyncio.gather(
         _says(runner, "iptables-save"),
         _says(runner, "ip", "-o", "-4", "address", "show"),
-        asyncio.gather(*(_has_way(runner, target, spec.gateway.outside) for target in _targets(spec))),
+        _says(runner, "ip", "-4", "neigh", "show", "dev", spec.gateway.outside),
+        asyncio.gather(*(_says(runner, "ip", "-o", "-4", "route", "get", str(target)) for target in _targets(spec))),
     )
     saved = rules.stdout if rules and rules.exit_code == 0 else ""
     return Surroundings(
-        default_route=_any_known(ways),
+        default_route=_leads_out(ways, spec.gateway.outside),
         input_drops=tunnel_obstructions(saved, spec.gateway.vip),
         answer_drops=answer_obstructions(saved),
         absent=_absent(addresses, spec),
+        silent=_silent(neighbours, ways),
         strict=strict_interfaces(settings),
     )
 
@@ -36,16 +40,16 @@ def _targets(spec: AgentSpec) -> tuple[IPv4Address, ...]:
     return tuple(dict.fromkeys(target.address for target in spec.health.targets))[:2]
 
 
-def _any_known(ways: list[bool | None]) -> bool | None:
+def _leads_out(ways: Sequence[Outcome | None], outside: str) -> bool | None:
     known = [way for way in ways if way is not None]
-    return any(known) if known else None
+    return any(way.exit_code == 0 and f" dev {outside} " in f"{way.stdout} " for way in known) if known else None
 
 
-async def _has_way(runner: Runner, target: IPv4Address, outside: str) -> bool | None:
-    outcome = await _says(runner, "ip", "-o", "-4", "route", "get", str(target))
-    if outcome is None:
-        return None
-    return outcome.exit_code == 0 and f" dev {outside} " in f"{outcome.stdout} "
+def _silent(neighbours: Outcome | None, ways: Sequence[Outcome | None]) -> tuple[str, ...]:
+    """Next hops that the kernel has asked for in vain, or is asking for just now."""
+    hops = {words[words.index("via") + 1] for way in ways if way and "via" in (words := way.stdout.split()[:-1])}
+    lines = neighbours.stdout.splitlines() if neighbours else []
+    return tuple(line.split()[0] for line in lines if line.split()[0] in hops and line.split()[-1] in NOT_THERE)
 
 
 def _absent(addresses: Outcome | None, spec: AgentSpec) -> tuple[str, ...]:

@@ -9,13 +9,15 @@ class Surroundings:
 
     `input_drops`: rules of others that drop protocol 41 to the VIP. `answer_drops`: rules of others that drop what the
     kernel's connection tracking calls invalid, as it does with every answer to translated packets. `absent`: pool4
-    addresses that are on no interface here. `strict`: interfaces with rp_filter 1.
+    addresses that are on no interface here. `silent`: next hops towards the targets whose link-layer address nobody
+    tells. `strict`: interfaces with rp_filter 1.
     """
 
     default_route: bool | None = None
     input_drops: tuple[str, ...] = ()
     answer_drops: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
     strict: tuple[str, ...] = ()
 
 

@@ -68,6 +68,12 @@ def _lacks_protocol(signs: Signs) -> bool:
     return absent or (bool(failing) and not signs.all_fail and signs.rises("MASK_DOMAIN_NOT_FOUND"))
 
 
+def _no_way_out(signs: Signs) -> bool:
+    """Where a look has found a way, what is left of a lost one are the counters of a moment ago."""
+    lost = signs.rises("FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in signs.all_symptoms
+    return signs.any_fails and lost and signs.around.default_route is not True
+
+
 TABLE: tuple[Row, ...] = (
     (
         lambda s: Reason.CARRIER_DOWN in s.hard,
@@ -176,7 +182,15 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
-        lambda s: s.any_fails and (s.rises("FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in s.all_symptoms),
+        lambda s: s.any_fails and bool(s.around.silent),
+        Diagnosis(
+            Cause.UPSTREAM_DEAD,
+            "the next router towards the targets does not answer ARP",
+            "`ip neigh` on the outside interface; the cable, the VLAN; then the provider",
+        ),
+    ),
+    (
+        _no_way_out,
         Diagnosis(Cause.NO_DEFAULT_ROUTE, "translated packets find no route to the outside", "`ip route get TARGET`"),
     ),
     (

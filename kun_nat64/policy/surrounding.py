@@ -27,6 +27,9 @@ def surroundings_judged(around: Surroundings, spec: AgentSpec) -> Iterator[Findi
         yield Finding(
             Level.NOTE, "pool4", words, f"`ip address add {address}/32 dev {outside}`, or a route to this host"
         )
+    for address in around.silent:
+        words = f"{address}, the next router towards the targets, does not answer ARP"
+        yield Finding(Level.BAD, "next router", words, f"`ip neigh show dev {outside}`; the cable, the VLAN")
     for name in around.strict:
         words = f"rp_filter is 1 on {name}: nodes to which this host would answer by another interface are cut off"
         yield Finding(Level.NOTE, f"rp_filter {name}", words, f"`sysctl -w net.ipv4.conf.{name}.rp_filter=2`")

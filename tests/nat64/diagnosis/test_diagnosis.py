@@ -101,6 +101,20 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
             Cause.POOL4_LACKS_PROTOCOL,
             id="pool4 lacks TCP, before a probe fails",
         ),
+        pytest.param(
+            replace(
+                WELL, symptoms=probes(HERE, HERE), counters=NO_ROUTE, around=Surroundings(True, silent=("192.0.2.1",))
+            ),
+            Cause.UPSTREAM_DEAD,
+            id="the next router does not answer ARP",
+        ),
+        pytest.param(
+            replace(
+                WELL, symptoms=probes(LOST, LOST), counters={**ONE_WAY, "FAILED_ROUTES": 2}, around=Surroundings(True)
+            ),
+            Cause.REPLIES_MISSING,
+            id="a route that is back is not named",
+        ),
         pytest.param(replace(WELL, pods_route=False), Cause.RETURN_ROUTE_MISSING, id="return route missing, as a fact"),
         pytest.param(
             replace(WELL, symptoms=probes(LOST, LOST), counters=ONE_WAY, around=Surroundings(absent=("192.0.2.11",))),

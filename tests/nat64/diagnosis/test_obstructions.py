@@ -101,6 +101,22 @@ def test_an_address_of_pool4_that_is_nowhere_is_found(spec: AgentSpec, tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("neighbours", "silent"),
+    [
+        ("192.0.2.1 lladdr 02:00:00:00:00:01 REACHABLE\n", ()),
+        ("192.0.2.1  FAILED\n", ("192.0.2.1",)),
+        ("192.0.2.9  FAILED\n192.0.2.1 INCOMPLETE\n", ("192.0.2.1",)),
+    ],
+    ids=["answers", "failed", "being asked; another one is of no interest"],
+)
+def test_a_next_router_that_does_not_answer_is_found(
+    spec: AgentSpec, tmp_path: Path, neighbours: str, silent: tuple[str, ...]
+) -> None:
+    tools = Tools(WELL | {("ip", "-4", "neigh"): Outcome(0, neighbours, "")})
+    assert asyncio.run(look_around(tools, spec, tmp_path)).silent == silent
+
+
+@pytest.mark.parametrize(
     ("everywhere", "own", "strict"),
     [("0", "1", True), ("1", "0", True), ("2", "1", False), ("0", "0", False), ("0", "2", False)],
 )
@@ -120,6 +136,7 @@ def test_the_larger_of_both_values_counts(tmp_path: Path, everywhere: str, own: 
         pytest.param(Surroundings(input_drops=("-t raw rule",)), Level.BAD, "firewall", id="protocol 41"),
         pytest.param(Surroundings(answer_drops=("-t mangle rule",)), Level.BAD, "firewall", id="answers"),
         pytest.param(Surroundings(absent=("192.0.2.11",)), Level.NOTE, "pool4", id="pool4 elsewhere"),
+        pytest.param(Surroundings(silent=("192.0.2.1",)), Level.BAD, "next router", id="next router"),
         pytest.param(Surroundings(strict=("eth0",)), Level.NOTE, "rp_filter eth0", id="strict"),
     ],
 )
