@@ -91,6 +91,8 @@ class Nat64Section(Section):
     session_poll_s: Annotated[Seconds, Field(ge=1)] = 10.0
     sessions_per_client: Annotated[StrictInt, Field(ge=0)] = 0
     client_length: Annotated[StrictInt, Field(ge=16, le=128)] = 128
+    reset_orphans: StrictBool = True
+    reset_orphans_flows: Annotated[StrictInt, Field(ge=1024, le=16777216)] = 262144
 
 
 class PeerEntry(Section):

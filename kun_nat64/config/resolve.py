@@ -89,6 +89,8 @@ def _nat64(section: Nat64Section) -> Nat64Spec:
         globals=_globals(section),
         session_poll_s=section.session_poll_s,
         limit=Limit(section.sessions_per_client, section.client_length),
+        reset_orphans=section.reset_orphans,
+        reset_orphans_flows=section.reset_orphans_flows,
     )
 
 

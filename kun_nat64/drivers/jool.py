@@ -13,7 +13,7 @@ from kun_nat64.formats import joolcsv, jooldocument
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.plan import Action, Change
-from kun_nat64.model.traffic import Traffic
+from kun_nat64.model.traffic import Session, Traffic
 
 # Exit codes are 256 - errno for errors of the command itself, errno for those of the kernel module.
 NO_INSTANCE, EXISTS, NO_MODULE = 3, 17, 253
@@ -59,6 +59,12 @@ class JoolDriver:
                     (*traffic.sessions, *(joolcsv.parse_sessions(sessions) if sessions else ())),
                 )
         return traffic
+
+    async def sessions(self, instance: str, protocol: Protocol) -> tuple[Session, ...]:
+        """As `traffic`, of one protocol and without the bindings."""
+        listed = await self._list(instance, "session", protocol)
+        with understanding("jool", "-i", instance, "session", "display"):
+            return tuple(joolcsv.parse_sessions(listed)) if listed else ()
 
     async def _list(self, instance: str, mode: str, protocol: Protocol) -> str | None:
         argv = (mode, "display", f"--{protocol}", "--numeric", "--csv")

@@ -12,6 +12,7 @@ from kun_nat64.drivers.kernel import KernelDriver
 from kun_nat64.drivers.links import LinksDriver, LinksSeen
 from kun_nat64.drivers.memo import Memo
 from kun_nat64.drivers.notices import Notices
+from kun_nat64.drivers.resets import ResetsDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
 from kun_nat64.drivers.speakerpulse import Pulse, pulse
@@ -21,6 +22,7 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
+from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.model.traffic import Traffic
@@ -47,20 +49,24 @@ class Machine:
         self._api = spec.bgp.api
         self._kernel, self._links = KernelDriver(runner), LinksDriver(runner)
         self._rules, self._jool = RulesDriver(runner), JoolDriver(runner)
+        self._resets = ResetsDriver(runner, self._jool)
         self._speaker = speaker_of(spec.bgp, runner)
         self._notices, self._notice = Notices(self._noticed), notice
         self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
         self._rules_memo = Memo[Facts](WHOLE_LOOK_S)
+        self._resets_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_memo = Memo[Facts](JOOL_LOOK_S)
         self._jool_watch = ExecWatch("jool", processes.children, self._jool_runs)
         self._paths_memo = Memo[tuple[Facts, tuple[Neighbour, ...]]](spec.bgp.observe_s)
         self._memos: dict[Area, Memo[Any]] = {
             Area.LINKS: self._links_memo,
             Area.RULES: self._rules_memo,
+            Area.RESETS: self._resets_memo,
             Area.JOOL: self._jool_memo,
             Area.BGP: self._paths_memo,
         }
         self._pulse: Pulse = frozenset()
+        self._watch: FlowWatch | None = None
         self._modules: Facts = frozenset()
 
     def listen(self) -> None:
@@ -80,7 +86,7 @@ class Machine:
 
     async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
         now = time.monotonic()
-        self._forget_what_may_have_moved(fresh=fresh)
+        self._forget_what_may_have_moved(scope, fresh=fresh)
         failures: dict[Area, DriverError] = {}
         modules = self._kernel.observe_modules(scope.modules)
         if modules != self._modules:
@@ -90,15 +96,19 @@ class Machine:
             _try(failures, Area.JOOL, self._jool_memo.get(now, lambda: self._look_at_jool(scope)))
         )
         rules = asyncio.create_task(_try(failures, Area.RULES, self._rules_memo.get(now, self._rules.observe)))
+        resets = asyncio.create_task(
+            _try(failures, Area.RESETS, self._resets_memo.get(now, lambda: self._resets.observe(scope.watch)))
+        )
         links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._links.observe(scope)))
         links = links or NOTHING
         wider = widened(scope, links.facts)
         bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
         facts = links.facts | modules | self._sysctls(scope, failures) | (bgp[0] if bgp else frozenset())
-        facts |= (await jool or frozenset()) | (await rules or frozenset())
-        return Observation(facts, links.foreign, links.reports, bgp[1] if bgp else (), failures)
+        facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
+        neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
+        return Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given)
 
-    def _forget_what_may_have_moved(self, *, fresh: bool) -> None:
+    def _forget_what_may_have_moved(self, scope: Scope, *, fresh: bool) -> None:
         beat = pulse(self._api)
         if fresh or beat != self._pulse:
             self._paths_memo.forget()
@@ -108,7 +118,9 @@ class Machine:
             self._links_memo.forget()
         if fresh or not (self._notices.covers(Area.RULES) and self._rules.tells_changes):
             self._rules_memo.forget()
-        self._pulse = beat
+        if fresh or scope.watch != self._watch or not self._notices.covers(Area.RULES):
+            self._resets_memo.forget()
+        self._pulse, self._watch = beat, scope.watch
 
     async def _bgp(self, scope: Scope) -> tuple[Facts, tuple[Neighbour, ...]]:
         paths = await self._speaker.observe_paths(scope.prefixes)
@@ -141,13 +153,20 @@ class Machine:
         elif area is Area.RULES:
             await self._rules.apply(changes)
         else:
-            one = {Area.LINKS: self._links.apply, Area.BGP: self._speaker.apply}.get(area, self._kernel.apply)
+            appliers = {
+                Area.LINKS: self._links.apply,
+                Area.BGP: self._speaker.apply,
+                Area.RESETS: self._resets.apply,
+            }
+            one = appliers.get(area, self._kernel.apply)
             for change in changes:
                 await one(change)
 
     def _forget(self, area: Area) -> None:
         if area in self._memos:
             self._memos[area].forget()
+        if area is Area.RULES:
+            self._resets_memo.forget()  # the kernel's notices of nftables do not tell the two apart
 
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)

@@ -12,5 +12,6 @@ class Area(StrEnum):
     SYSCTLS = "sysctls"
     LINKS = "links"
     RULES = "rules"
+    RESETS = "resets"
     JOOL = "jool"
     BGP = "bgp"

@@ -8,6 +8,7 @@ from kun_nat64.model.area import Area, Key
 from kun_nat64.model.bgpfacts import BgpPath, Neighbour
 from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, Route, Sysctl, Tunnel, Veth
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
+from kun_nat64.model.resetfacts import OrphanReset
 from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
 
 Fact = (
@@ -24,6 +25,7 @@ Fact = (
     | JoolInstance
     | JoolGlobal
     | Pool4
+    | OrphanReset
     | BgpPath
 )
 Facts = frozenset[Fact]
@@ -44,6 +46,7 @@ __all__ = [
     "Module",
     "Neighbour",
     "Netns",
+    "OrphanReset",
     "Pool4",
     "Protocol",
     "Route",

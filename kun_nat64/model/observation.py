@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
-from kun_nat64.model.facts import Facts, Neighbour
+from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
+from kun_nat64.model.resetfacts import FlowWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Scope:
     """What to look for beside our own marks: names that are desired, and would otherwise look like anybody's.
 
     `sysctls`, `modules`, `link_states`: by name. `instance`: Jool's. `links`: those to report on.
+    `watch`: over orphaned flows, if wanted.
     """
 
     instance: str
@@ -44,17 +46,23 @@ class Scope:
     prefixes: frozenset[str] = frozenset()
     netns: str = ""
     links: frozenset[str] = frozenset()
+    watch: FlowWatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """`facts` of every area that answered; `failures` of those that did not: unknown, neither there nor gone."""
+    """`facts` of every area that answered; `failures` of those that did not: unknown, neither there nor gone.
+
+    `counters` of our rules, `resets` of orphaned flows (None: not counted): since their rules were made.
+    """
 
     facts: Facts = frozenset()
     foreign: tuple[Foreign, ...] = ()
     links: tuple[LinkReport, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     failures: dict[Area, DriverError] = field(default_factory=dict)
+    counters: tuple[RuleCounter, ...] = ()
+    resets: int | None = None
 
     def link(self, name: str) -> LinkReport:
         return next((link for link in self.links if link.name == name), LinkReport(name, present=False))

@@ -75,6 +75,8 @@ class Nat64Spec:
     globals: tuple[tuple[str, str], ...]
     session_poll_s: float
     limit: Limit
+    reset_orphans: bool = True
+    reset_orphans_flows: int = 262144
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,21 +16,25 @@ from kun_nat64.model.facts import (
     JoolInstance,
     LinkState,
     Module,
+    OrphanReset,
     Pool4,
     Route,
     Sysctl,
     Tunnel,
 )
 from kun_nat64.model.observation import Scope
+from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec, BgpSpec, GatewaySpec, Nat64Spec
+from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.portranges import merged
 from kun_nat64.policy.probepath import probe_path
-from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.ruleset import rules
 
 MODULES = ("jool", "sit")
 # The kernel's fallback tunnel takes what no other one matches: up, it would hide that ours is missing.
 FALLBACK_TUNNEL = "sit0"
+# A flow that Jool still knows must never be taken for an orphan: it is remembered longer than Jool does.
+LONGER_S = 60
 
 
 def desired(spec: AgentSpec, announcement: Announcement, limited: Iterable[IPv6Network] = ()) -> Facts:
@@ -47,6 +51,7 @@ def _standing(spec: AgentSpec) -> Facts:
             *_tunnel(spec.gateway),
             *rules(spec),
             *_jool(spec.nat64, spec.gateway),
+            *_resets(spec),
             *probe_path(spec),
         )
     )
@@ -80,6 +85,25 @@ def _jool(nat64: Nat64Spec, gateway: GatewaySpec) -> Iterator[Fact]:
     yield from merged(entries)
 
 
+def _resets(spec: AgentSpec) -> Iterator[Fact]:
+    if (watch := flow_watch(spec)) is not None:
+        yield OrphanReset(watch)
+
+
+def flow_watch(spec: AgentSpec) -> FlowWatch | None:
+    """None where the operator wants orphaned flows to time out by themselves."""
+    if not spec.nat64.reset_orphans:
+        return None
+    timeouts = spec.audit.timeouts
+    return FlowWatch(
+        instance=spec.nat64.instance,
+        pool6=spec.gateway.pool6,
+        established_s=int(timeouts.tcp_established_s) + LONGER_S,
+        closed_s=int(timeouts.tcp_transitory_s) + LONGER_S,
+        flows=spec.nat64.reset_orphans_flows,
+    )
+
+
 def _paths(bgp: BgpSpec, announcement: Announcement) -> Iterator[Fact]:
     if not announcement.wanted:
         return
@@ -103,6 +127,7 @@ def scope(spec: AgentSpec) -> Scope:
         prefixes=frozenset(map(str, spec.bgp.prefixes)),
         netns=spec.health.probe_netns,
         links=frozenset({spec.gateway.outside}),
+        watch=flow_watch(spec),
     )
 
 

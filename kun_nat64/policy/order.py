@@ -18,6 +18,7 @@ from kun_nat64.model.facts import (
     LinkState,
     Module,
     Netns,
+    OrphanReset,
     Pool4,
     Route,
     Rule,
@@ -42,6 +43,8 @@ MAKING: tuple[type[Fact], ...] = (
     JoolInstance,
     JoolGlobal,
     Pool4,
+    # Its account of flows begins with the sessions that Jool has.
+    OrphanReset,
 )
 RANK = {kind: rank for rank, kind in enumerate(MAKING)}
 FIRST, MAKE, BREAK, LAST = range(4)

@@ -17,6 +17,7 @@ from kun_nat64.model.facts import (
     LinkState,
     Module,
     Netns,
+    OrphanReset,
     Pool4,
     Protocol,
     Route,
@@ -84,6 +85,7 @@ def _others(draw: st.DrawFn) -> set[Fact]:
     mss = draw(st.sampled_from((1400, 1420)))
     return {
         Sysctl("net.ipv4.ip_forward", draw(st.sampled_from("01"))),
+        *draw(subset([OrphanReset(draw(st.sampled_from(("old", "new"))), draw(st.booleans()))])),
         *draw(subset([Module("jool"), Module("sit")])),
         *draw(subset([Rule(Family.IPV6, "mangle", "PREROUTING", f"-j TCPMSS --set-mss {mss}", draw(st.booleans()))])),
         *draw(subset([Chain(Family.IPV4, "filter", "KUN-NAT64-CLIENTS", (f"-s {draw(st.sampled_from(PUBLIC))}",))])),

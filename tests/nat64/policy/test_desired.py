@@ -11,6 +11,7 @@ from kun_nat64.model.facts import (
     LinkState,
     Module,
     Netns,
+    OrphanReset,
     Pool4,
     Protocol,
     Route,
@@ -18,6 +19,7 @@ from kun_nat64.model.facts import (
     Tunnel,
     Veth,
 )
+from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import after_teardown, desired, own_prefixes, scope, teardown_scope, widened
 
@@ -151,3 +153,16 @@ def test_a_teardown_restores_settings_and_unloads_only_what_was_not_there_before
 def test_a_teardown_that_remembers_nothing_leaves_settings_and_modules_as_they_are() -> None:
     observed: Facts = frozenset({Sysctl("net.ipv4.ip_forward", "1"), Module("jool"), Address("lo", VIP, 32)})
     assert after_teardown(frozenset(), observed) == {Sysctl("net.ipv4.ip_forward", "1"), Module("jool")}
+
+
+def test_orphaned_flows_are_watched_for_longer_than_jool_remembers_any(spec_with: Callable[..., AgentSpec]) -> None:
+    spec = spec_with(nat64={"tcp_established_s": 9000, "tcp_transitory_s": 300, "reset_orphans_flows": 2048})
+    watch = FlowWatch("kun", spec.gateway.pool6, 9060, 360, 2048)
+    assert OrphanReset(watch) in desired(spec, ANNOUNCED)
+    assert scope(spec).watch == watch
+
+
+def test_orphaned_flows_time_out_by_themselves_when_the_operator_says_so(spec_with: Callable[..., AgentSpec]) -> None:
+    spec = spec_with(nat64={"reset_orphans": False})
+    assert not any(isinstance(fact, OrphanReset) for fact in desired(spec, ANNOUNCED))
+    assert scope(spec).watch is None
