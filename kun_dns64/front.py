@@ -129,6 +129,8 @@ class Front:
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         self._metrics.count("replies", reply.rule.value, rcode_name(reply.rcode))
+        if reply.shadow and reply.shadow != reply.answer:
+            self._metrics.count("shadowed", reply.rule.value)
         data = cookie_data(query)
         cookie = b"" if data is None else self.shortcut.cookie(data, source)
         packet = render(query, reply, self._limits, cookie)

@@ -32,6 +32,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "background_refreshes": ("Questions put for prefetch or to renew stale data.", ()),
     "loops": ("Own questions that came back as queries: an upstream forwards to us.", ()),
     "tcp_closed_for_limit": ("Client connections closed because there were too many.", ()),
+    "shadowed": ("Replies that shadow mode kept from being synthesised, without those from memory.", ("rule",)),
     "dnstap_messages": ("Messages told by dnstap.", ("output",)),
     "dnstap_dropped": ("Messages not told by dnstap because its reader or disk is slow or gone.", ("output",)),
     "internal_errors": ("Queries that met a defect of this program; answered SERVFAIL.", ()),
