@@ -52,13 +52,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def authority(folder: Path, cores: Sequence[int], names: int) -> Iterator[int]:
-    """NSD with a zone of `names` A-only names; the port it answers on. Gone on leaving."""
+def authority(folder: Path, cores: Sequence[int], names: int, port: int = 0) -> Iterator[int]:
+    """NSD with a zone of `names` A-only names; the port it answers on (0: any). Gone on leaving."""
     program = find_program("nsd")
     if not program:
         raise BenchError("nsd is missing: apt-get install nsd, or --install")
-    folder.mkdir()
-    port = free_port()
+    folder.mkdir(exist_ok=True)
+    port = port or free_port()
     with (folder / "zone").open("w") as zone:
         zone.writelines(f"{line}\n" for line in zone_file(names))
     (folder / "nsd.conf").write_text(CONFIG.format(port=port, folder=folder, zone=ZONE))

@@ -1,4 +1,4 @@
-"""`python -m bench dns64 | nat64`."""
+"""`python -m bench dns64 | soak | nat64`."""
 
 import shlex
 import signal
@@ -80,6 +80,19 @@ def session_log(
     from bench.nat64.sessions import report
 
     print(report(folder, records, live, times), end="")
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long the load goes on.")] = 10.0,
+    workers: Annotated[int, typer.Option(min=1, help="Workers of the server.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for soak.md.")] = Path("out"),
+) -> None:
+    """kun-dns64 at 80 % of what it can do, with reloads and upstream restarts; exit 1 on a wrong answer or growth."""
+    from bench.soak.run import soak as run_soak
+    from bench.soak.run import tell
+
+    raise typer.Exit(tell(run_soak(minutes * 60, workers, out)))
 
 
 def command_line() -> str:

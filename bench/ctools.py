@@ -28,7 +28,10 @@ def compiled(name: str, folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What bench/c/load.c prints. Latencies count from the moment a query was due, in microseconds."""
+    """What bench/c/load.c prints. Latencies count from the moment a query was due, in microseconds.
+
+    `wrong` is counted where prefixes are given.
+    """
 
     sent: int
     answered: int
@@ -36,6 +39,7 @@ class LoadReport:
     failed: int
     lost: int
     strays: int
+    wrong: int
     seconds: float
     p50_us: float
     p99_us: float

@@ -3,7 +3,9 @@
  *
  * usage: load window N ...  closed loop: N queries outstanding       (how fast does it answer)
  *        load rate R ...    open loop: R queries a second, come what may   (how long does an answer take)
- *        ... ADDRESS PORT SOCKETS SECONDS PASSES FILE
+ *        ... ADDRESS PORT SOCKETS SECONDS PASSES FILE [PREFIX PREFIX]
+ * With two prefixes (24 hex digits each) every answer is checked: the question octet for octet, and the address: one of the
+ * prefixes before the IPv4 address that bench/names.py gives the name's number.
  * FILE holds queries in TCP framing (RFC 1035 section 4.2.2); ids are set here. It is read PASSES times (0: until SECONDS are over). */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,13 +27,16 @@ struct flow {
     uint16_t next_id;
     unsigned open; /* queries without an answer yet */
     uint64_t due[IDS]; /* 0: this id is free */
+    uint32_t asked[IDS]; /* where its query stands in the file */
 };
 
 static struct flow flows[MAX_SOCKETS];
 static unsigned char *queries;
 static uint32_t *offsets;
 static size_t query_count;
-static uint64_t sent, answered, empty, failed, lost, strays, histogram[BUCKETS];
+static uint64_t sent, answered, empty, failed, lost, strays, wrong, histogram[BUCKETS];
+static unsigned char prefixes[2][12];
+static int checking;
 static unsigned char inbox[BATCH][SIZE];
 
 static uint64_t now_ns(void)
@@ -117,6 +122,7 @@ static unsigned send_batch(struct flow *flow, size_t first, unsigned count, uint
         }
         flow->due[id] = due + (uint64_t)(gap * i);
         /* The same query may stand twice in a batch only if the file is shorter than a batch: callers see to that. */
+        flow->asked[id] = offsets[(first + i) % query_count];
         frame[2] = (unsigned char)(id >> 8);
         frame[3] = (unsigned char)id;
         parts[i].iov_base = frame + 2;
@@ -136,6 +142,54 @@ static unsigned send_batch(struct flow *flow, size_t first, unsigned count, uint
     return done;
 }
 
+/* Behind the name at `at`; 0 when it does not end within the packet. */
+static size_t after_name(const unsigned char *packet, size_t length, size_t at)
+{
+    while (at < length && packet[at]) {
+        if (packet[at] & 0xc0)
+            return at + 2 <= length ? at + 2 : 0;
+        at += packet[at] + 1u;
+    }
+    return at < length ? at + 1 : 0;
+}
+
+/* The number in n000123.bench.example. gives 198.18.0.0 and so many, of 2^17. */
+static uint32_t expected_ipv4(const unsigned char *query)
+{
+    uint32_t number = 0;
+    for (int i = 0; i < 6; i++)
+        number = number * 10 + (uint32_t)(query[HEADER + 2 + i] - '0');
+    return (198u << 24 | 18u << 16) + number % (1u << 17);
+}
+
+/* Whether an AAAA record with the right address is among the answers. */
+static int has_address(const unsigned char *packet, size_t length, size_t at, uint32_t ipv4)
+{
+    unsigned char end[4] = {(unsigned char)(ipv4 >> 24), (unsigned char)(ipv4 >> 16), (unsigned char)(ipv4 >> 8), (unsigned char)ipv4};
+    for (int left = packet[6] << 8 | packet[7]; left; left--) {
+        at = after_name(packet, length, at);
+        if (!at || at + 10 > length)
+            return 0;
+        size_t size = (size_t)(packet[at + 8] << 8 | packet[at + 9]);
+        const unsigned char *data = packet + at + 10;
+        if (at + 10 + size > length)
+            return 0;
+        if (packet[at] == 0 && packet[at + 1] == 28 && size == 16 && !memcmp(data + 12, end, 4))
+            return !memcmp(data, prefixes[0], 12) || !memcmp(data, prefixes[1], 12);
+        at += 10 + size;
+    }
+    return 0;
+}
+
+/* SERVFAIL is no answer, so it is not a wrong one. */
+static int is_wrong(const unsigned char *query, const unsigned char *packet, size_t length)
+{
+    size_t end = after_name(query, SIZE, HEADER) + 4;
+    if (length < end || memcmp(packet + HEADER, query + HEADER, end - HEADER))
+        return 1;
+    return (packet[3] & 15) != 2 && ((packet[3] & 15) || !has_address(packet, length, end, expected_ipv4(query)));
+}
+
 static void take(struct flow *flow, const unsigned char *packet, size_t length, uint64_t now)
 {
     uint16_t id = (uint16_t)(packet[0] << 8 | packet[1]);
@@ -152,6 +206,8 @@ static void take(struct flow *flow, const unsigned char *packet, size_t length, 
         failed++;
     else if (!(packet[6] | packet[7]))
         empty++;
+    if (checking)
+        wrong += (uint64_t)is_wrong(queries + flow->asked[id] + 2, packet, length);
 }
 
 static unsigned receive_batch(struct flow *flow)
@@ -184,10 +240,10 @@ static void sweep_lost(int count, uint64_t now)
 static void report(double seconds)
 {
     printf("{\"sent\": %llu, \"answered\": %llu, \"empty\": %llu, \"failed\": %llu, \"lost\": %llu, \"strays\": %llu, "
-           "\"seconds\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f}\n",
+           "\"wrong\": %llu, \"seconds\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f}\n",
            (unsigned long long)sent, (unsigned long long)answered, (unsigned long long)empty, (unsigned long long)failed,
-           (unsigned long long)lost, (unsigned long long)strays, seconds, percentile_us(0.5), percentile_us(0.99),
-           percentile_us(0.999), percentile_us(0.9999999));
+           (unsigned long long)lost, (unsigned long long)strays, (unsigned long long)wrong, seconds, percentile_us(0.5),
+           percentile_us(0.99), percentile_us(0.999), percentile_us(0.9999999));
 }
 
 struct plan {
@@ -204,13 +260,13 @@ static double room_for(const struct plan *plan, uint64_t elapsed, double wanted)
     return room < left ? room : left;
 }
 
-/* Nothing to read and no place in the window: leave the core to the upstream that may share it. */
-static void wait_for_answers(int count)
+/* Nothing to read and nothing to send: leave the core to the upstream that may share it. */
+static void wait_for_answers(int count, int milliseconds)
 {
     struct pollfd polls[MAX_SOCKETS];
     for (int f = 0; f < count; f++)
         polls[f] = (struct pollfd){.fd = flows[f].sock, .events = POLLIN};
-    poll(polls, (nfds_t)count, 10);
+    poll(polls, (nfds_t)count, milliseconds);
 }
 
 static double run(const struct plan *plan)
@@ -240,15 +296,25 @@ static double run(const struct plan *plan)
         }
         if (!sending && (answered + lost >= sent || now - last > DRAIN_NS))
             return (double)(last - start) / 1e9;
-        if (!moved && !plan->open_loop)
-            wait_for_answers(plan->flows);
+        /* A latency that is to be measured does not wait for the kernel to wake us. */
+        if (!moved && (!plan->open_loop || checking))
+            wait_for_answers(plan->flows, plan->open_loop ? 1 : 10);
     }
+}
+
+static int read_prefix(const char *hex, unsigned char *prefix)
+{
+    for (int i = 0; i < 12; i++)
+        if (sscanf(hex + 2 * i, "%2hhx", prefix + i) != 1)
+            return 0;
+    return strlen(hex) == 24;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 9) {
-        fprintf(stderr, "usage: load window|rate NUMBER ADDRESS PORT SOCKETS SECONDS PASSES FILE\n");
+    checking = argc == 11;
+    if (argc != 9 && !(checking && read_prefix(argv[9], prefixes[0]) && read_prefix(argv[10], prefixes[1]))) {
+        fprintf(stderr, "usage: load window|rate NUMBER ADDRESS PORT SOCKETS SECONDS PASSES FILE [PREFIX PREFIX]\n");
         return 2;
     }
     struct plan plan = {!strcmp(argv[1], "rate"), atoi(argv[5]), atof(argv[2]), atof(argv[6]), atof(argv[7])};

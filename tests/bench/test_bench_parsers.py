@@ -29,7 +29,7 @@ Statistics:
   Latency StdDev (s):   0.003312
 """
 LOAD = {
-    "sent": 1000, "answered": 990, "empty": 2, "failed": 3, "lost": 10, "strays": 0, "seconds": 2.0,
+    "sent": 1000, "answered": 990, "empty": 2, "failed": 3, "lost": 10, "strays": 0, "wrong": 0, "seconds": 2.0,
     "p50_us": 10.0, "p99_us": 20.0, "p999_us": 30.0, "max_us": 40.0,
 }  # fmt: skip
 STAT = "4242 (a) b (c)) S 17 4242 4242 0 -1 4194304 100 0 0 0 250 50 7 3 20 0 1 0 12345 1000000 500"
