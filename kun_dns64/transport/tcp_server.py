@@ -16,6 +16,7 @@ MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; reading pauses above.
 MAX_IN_FLIGHT = 64
 MAX_UNSENT = 256 * 1024
+MAX_FINISHED = 64 * 1024
 # What one connection may take of a turn of the loop, so that a long pipeline leaves time for the others.
 TURN_S = 0.002
 
@@ -93,8 +94,12 @@ class StreamConnection(asyncio.Protocol):
     def __init__(self, front: Front, connections: Connections, kind: Transport) -> None:
         self._front, self._connections, self._kind = front, connections, kind
         self._loop = asyncio.get_running_loop()
-        self._buffer = bytearray()
+        self._buffer = b""
         self._in_flight = 0
+        # Replies made while queries are being taken, to be written together.
+        self._finished: list[bytes] = []
+        self._finished_octets = 0
+        self._taking = False
         self._ended = self._clogged = self._reading_paused = False
         self.client = ""
         self._transport: asyncio.Transport
@@ -111,7 +116,7 @@ class StreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.remove(self)
-        self._buffer.clear()
+        self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -135,7 +140,7 @@ class StreamConnection(asyncio.Protocol):
     def finish(self) -> None:
         """Takes no more queries, and closes when the answers are out."""
         self._ended = True
-        self._buffer.clear()
+        self._buffer = b""
         self._close_when_done()
 
     def _close_when_done(self) -> None:
@@ -148,36 +153,56 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort() if self._clogged else self._transport.close()
 
     def _take_queries(self) -> None:
-        turn_ends = monotonic() + TURN_S
-        while len(self._buffer) >= 2 and self._in_flight < MAX_IN_FLIGHT and not self._clogged:
-            length = self._buffer[0] << 8 | self._buffer[1]
-            if length < MIN_MESSAGE:
+        """All whole queries there are, within limits. What is answered at once goes out in one write."""
+        data, at, turn_ends = self._buffer, 0, monotonic() + TURN_S
+        self._taking = True
+        while self._in_flight < MAX_IN_FLIGHT and not self._clogged:
+            begin = at + 2
+            end = begin + int.from_bytes(data[at:begin], "big")
+            if len(data) < end or len(data) < begin:
+                if self._ended:
+                    at = len(data)
+                break
+            if end - begin < MIN_MESSAGE:
                 # Nothing after a frame without a header can be trusted.
+                self._write_finished()
                 self.close_now()
                 return
-            if len(self._buffer) < 2 + length:
-                if self._ended:
-                    self._buffer.clear()
-                break
-            wire = bytes(self._buffer[2 : 2 + length])
-            del self._buffer[: 2 + length]
+            at = end
             self._in_flight += 1
-            self._connections.touch(self, self._loop.time())
-            self._front.handle(wire, self.client, self._kind, self._send)
-            if monotonic() > turn_ends:
+            self._front.handle(data[begin:end], self.client, self._kind, self._send)
+            if self._finished_octets > MAX_FINISHED or monotonic() > turn_ends:
                 self._loop.call_soon(self._resume_taking)
                 break
+        self._buffer = data[at:]
+        self._write_finished()
+        if at:
+            self._connections.touch(self, self._loop.time())
         self._pause_or_resume()
         if len(self._buffer) < 2:
             self._close_when_done()
 
+    def _write_finished(self) -> None:
+        self._taking = False
+        if self._finished and not self._transport.is_closing():
+            self._transport.write(b"".join(self._finished))
+        self._finished.clear()
+        self._finished_octets = 0
+
     def _send(self, message: bytes | None) -> None:
         self._in_flight -= 1
+        if message is not None:
+            # Length and message in one write, so in one segment (RFC 7766 section 8).
+            message = len(message).to_bytes(2, "big") + message
+        if self._taking:
+            if message is not None:
+                self._finished.append(message)
+                self._finished_octets += len(message)
+            return
         if self._transport.is_closing():
             return
         if message is not None:
-            # Length and message in one write, so in one segment (RFC 7766 section 8).
-            self._transport.write(len(message).to_bytes(2, "big") + message)
+            self._transport.write(message)
             if not self._clogged:
                 self._connections.touch(self, self._loop.time())
         if self._reading_paused:
