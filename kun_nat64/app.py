@@ -32,6 +32,7 @@ from kun_nat64.model.health import ProbeResult
 from kun_nat64.model.host import Host
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
+from kun_nat64.policy.holddown import Record
 from kun_nat64.probing import Probing, pause
 from kun_nat64.sessions import SessionCount
 from kun_nat64.state import State
@@ -71,6 +72,8 @@ class Agent:
         self.probing = Probing(self.state, self._prober())
         self.state.wake_announcer = self.announcer.poke
         self.state.wake_cycle = self.cycle.wake
+        self.state.keep_falls = self._keep_falls
+        self.state.recall_falls(runfiles.load_falls(options.run_dir))
 
     def _prober(self) -> Prober:
         spec = self.state.spec
@@ -117,6 +120,12 @@ class Agent:
             return problem
         self.state.warnings.pop("run-dir", None)
         return None
+
+    def _keep_falls(self, record: Record) -> None:
+        try:
+            runfiles.save_falls(self.options.run_dir, record)
+        except OSError as error:
+            self.state.warnings["run-dir"] = f"a restarted agent will not know of earlier falls: {error}"
 
     def withdraw(self) -> None:
         """The dead-man's act: in a thread of its own, since the event loop hangs."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from kun_nat64.diagnosing import note_diagnosis
 from kun_nat64.drivers.kernel import module_version
-from kun_nat64.drivers.linkcount import received_packets
+from kun_nat64.drivers.linkcount import link_counts
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import AgentSpec
@@ -62,6 +62,9 @@ class Counting:
         state = self._state
         self._sampled_at = state.clock()
         state.jool_version = module_version("jool")
+        gateway = state.spec.gateway
+        counted = {name: link_counts(name) for name in (gateway.tunnel, gateway.outside)}
+        state.evidence.links = {name: counts for name, counts in counted.items() if counts is not None}
         await self._look_around()
         try:
             stats = await self.host.stats(state.spec.nat64.instance)
@@ -69,5 +72,5 @@ class Counting:
             state.evidence.risen = {}
             return
         counters = {name: value for name, value in stats.items() if name not in GAUGES and value < LARGEST}
-        tunnel_rx = received_packets(state.spec.gateway.tunnel)
-        state.evidence.take(counters, tunnel_rx)
+        tunnel = state.evidence.links.get(gateway.tunnel)
+        state.evidence.take(counters, tunnel.received if tunnel else None)

@@ -7,6 +7,7 @@ from ipaddress import IPv6Network
 
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError
+from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Plan, Refusal
 from kun_nat64.model.standing import Reason, Standing
@@ -93,6 +94,7 @@ class Witnesses:
     risen: dict[str, int] = field(default_factory=dict)
     tunnel_rx: int | None = None
     tunnel_risen: int | None = None
+    links: dict[str, LinkCounts] = field(default_factory=dict)
 
     def take(self, counters: dict[str, int], tunnel_rx: int | None) -> None:
         """A counter that went down was reset (Jool does so when its configuration is replaced): then it rose from 0."""

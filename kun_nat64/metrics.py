@@ -17,6 +17,7 @@ from kun_nat64.diagnosing import diagnosis
 from kun_nat64.knowledge import Buckets
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Phase
+from kun_nat64.model.facts import MARK
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.plan import RefusalKind
 from kun_nat64.model.standing import Standing
@@ -40,7 +41,7 @@ class _Agent(Collector):
 
     def collect(self) -> Iterable[Metric]:
         state = self._state
-        for part in (_identity, _announcement, _health, _machine, _bgp, _fleet, _traffic, _session_log):
+        for part in (_identity, _announcement, _health, _machine, _bgp, _packets, _fleet, _traffic, _session_log):
             yield from part(state)
 
 
@@ -144,6 +145,31 @@ def _bgp(state: State) -> Iterator[Metric]:
     seen = state.machine.seen
     rows = (([peer.address], float(peer.established)) for peer in (seen.neighbours if seen else ()))
     yield _labelled("bgp_neighbour_established", "1 while the BGP session is up", ["peer"], rows)
+
+
+def _packets(state: State) -> Iterator[Metric]:
+    """Of rules and links: since they were made, so that a new rule begins at 0."""
+    trouble = (
+        ([link, direction, kind], float(count))
+        for link, counts in state.evidence.links.items()
+        for direction, kind, count in counts.trouble()
+    )
+    text = "Packets the tunnel or the outside interface could not take or send"
+    yield _counts("link_trouble_packets", text, ["link", "direction", "kind"], trouble)
+    if (seen := state.machine.seen) is None:
+        return
+    met = (([one.table, one.chain, rule_name(one.spec)], float(one.packets)) for one in seen.counters)
+    yield _counts("rule_packets", "Packets that met a rule of the agent", ["table", "chain", "rule"], met)
+    mss = (([one.chain.lower()], float(one.packets)) for one in seen.counters if "TCPMSS" in one.spec)
+    yield _counts("mss_packets", "SYN packets whose MSS was looked at, before and after Jool", ["chain"], mss)
+    if seen.resets is not None:
+        text = "TCP packets of flows that no session is known of, answered by RST"
+        yield _counts("orphan_resets", text, [], [([], seen.resets)])
+
+
+def rule_name(spec: str) -> str:
+    """The rule as a person would say it: without the mark, which all of them carry."""
+    return spec.replace(f"-m comment --comment {MARK} ", "").replace("-m tcp ", "")
 
 
 def _fleet(state: State) -> Iterator[Metric]:

@@ -2,12 +2,13 @@
 
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv6Network
 from time import monotonic, time
 
 from kun_base.journal import Journal
-from kun_nat64.auditstate import Audit
 from kun_nat64.ailment import Ailment
+from kun_nat64.auditstate import Audit
 from kun_nat64.knowledge import LATENCY_BOUNDS, Buckets, Flow, Machine, Speaker, Turn, Witnesses
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import SERVING, Drain
@@ -22,7 +23,7 @@ from kun_nat64.policy.announcement import AnnounceRules, Decision, Evidence
 from kun_nat64.policy.desired import desired, scope
 from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.health import Health, HealthRules
-from kun_nat64.policy.holddown import HoldDownRules
+from kun_nat64.policy.holddown import HoldDownRules, Record, recalled, recorded
 
 Clock = Callable[[], float]
 REMEMBERED_CHANGES = 50
@@ -48,6 +49,7 @@ class State:
         self.latencies: dict[str, Buckets] = {}
         self.wake_announcer: Callable[[], None] = _nothing
         self.wake_cycle: Callable[[], None] = _nothing
+        self.keep_falls: Callable[[Record], None] = _nothing_of
         self.health: Health = health.start(spec.health.targets)
         self.decision: Decision = announcement.adopted(None, announce_rules(spec), now=now)
         self.verdict = Verdict.UNPROVEN
@@ -112,7 +114,9 @@ class State:
             back_in_s=None if after.back_at is None else round(after.back_at - now, 1),
         )
         if before.standing is not after.standing:
-            self.falls_total += after.falls.count > before.falls.count
+            if after.falls.count > before.falls.count:
+                self.falls_total += 1
+                self.keep_falls(recorded(after.falls, self.falls_total, now=now, wall=self.wall()))
             self.wake_announcer()
             self.wake_cycle()
 
@@ -129,12 +133,24 @@ class State:
         return announcement.announcement_of(self.decision.standing, self.announce_rules)
 
     def adopt(self, found: Announcement | None, *, now: float) -> None:
-        self.decision = announcement.adopted(found, self.announce_rules, now=now)
+        """What an earlier agent announced; the falls that are known stay known."""
+        falls = self.decision.falls
+        self.decision = replace(announcement.adopted(found, self.announce_rules, now=now), falls=falls)
         if self.announcement.wanted:
             self.wake_announcer()  # telling BGP again what stands there changes nothing, and shows that it listens
 
+    def recall_falls(self, record: Record) -> None:
+        """Falls under an earlier agent: a restart is no way around the hold-down."""
+        self.falls_total = record.total
+        falls = recalled(record, now=self.clock(), wall=self.wall())
+        self.decision = replace(self.decision, falls=falls)
+
 
 def _nothing() -> None:
+    return None
+
+
+def _nothing_of(_: object) -> None:
     return None
 
 

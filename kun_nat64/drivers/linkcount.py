@@ -1,12 +1,14 @@
-"""Packets that a link has received, read from /proc: in the namespace of this process, and without a tool."""
+"""Counters of links, read from /proc: in the namespace of this process, and without a tool."""
 
 from pathlib import Path
+
+from kun_nat64.model.linkcounts import LinkCounts
 
 NET_DEV = Path("/proc/self/net/dev")
 
 
-def received_packets(link: str, source: Path = NET_DEV) -> int | None:
-    """None when there is no such link. Columns after the name: octets received, packets received, ..."""
+def link_counts(link: str, source: Path = NET_DEV) -> LinkCounts | None:
+    """None when there is no such link, or its line cannot be read."""
     try:
         lines = source.read_text().splitlines()
     except OSError:
@@ -14,5 +16,14 @@ def received_packets(link: str, source: Path = NET_DEV) -> int | None:
     for line in lines:
         name, colon, cells = line.partition(":")
         if colon and name.strip() == link:
-            return int(cells.split()[1])
+            return _counts(cells.split())
     return None
+
+
+def _counts(cells: list[str]) -> LinkCounts | None:
+    """Eight columns for receiving (octets, packets, errors, drops, ...), and as many for sending."""
+    try:
+        numbers = [int(cell) for cell in cells]
+        return LinkCounts(numbers[1], numbers[2], numbers[3], numbers[9], numbers[10], numbers[11])
+    except (ValueError, IndexError):
+        return None

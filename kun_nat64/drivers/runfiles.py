@@ -1,9 +1,10 @@
-"""Files of the run directory: the lock that keeps two agents apart, the drain that outlives an agent, and the settings
-that a teardown puts back.
+"""Files of the run directory: the lock that keeps two agents apart, the drain and the falls that outlive an agent, and
+the settings that a teardown puts back.
 """
 
 import fcntl
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, LinkState, Sysctl
+from kun_nat64.policy.holddown import Record
 
-LOCK, DRAIN, CONTROL, BEFORE = "agent.lock", "drain.json", "control.sock", "before.json"
+LOCK, DRAIN, CONTROL, BEFORE, FALLS = "agent.lock", "drain.json", "control.sock", "before.json", "falls.json"
 
 
 class AlreadyRunning(Exception):
@@ -83,6 +85,21 @@ def save_drain(run_dir: Path, drain: Drain) -> None:
         path.unlink(missing_ok=True)
         return
     _write_whole(path, asdict(drain))
+
+
+def load_falls(run_dir: Path) -> Record:
+    """What an earlier agent wrote; none for a file that is missing or makes no sense."""
+    try:
+        data: Any = json.loads((run_dir / FALLS).read_text())
+        found = Record(int(data["count"]), float(data["at"]), int(data["total"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return Record()
+    return found if 0 <= found.count <= found.total and math.isfinite(found.at) else Record()
+
+
+def save_falls(run_dir: Path, record: Record) -> None:
+    """Whole or not at all. Raises OSError."""
+    _write_whole(run_dir / FALLS, asdict(record))
 
 
 def remember_before(run_dir: Path, facts: Facts) -> None:

@@ -37,6 +37,24 @@ def forgiven(falls: Falls, rules: HoldDownRules, *, now: float) -> Falls:
     return falls if periods <= 0 else Falls(kept, falls.since + periods * rules.memory_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Falls as they outlive an agent. `at`: wall clock of `Falls.since`; `total`: with those forgotten."""
+
+    count: int = 0
+    at: float = 0.0
+    total: int = 0
+
+
+def recorded(falls: Falls, total: int, *, now: float, wall: float) -> Record:
+    return Record(falls.count, wall - (now - falls.since), total)
+
+
+def recalled(record: Record, *, now: float, wall: float) -> Falls:
+    """A record from the future (the clock was set back) is one of this moment: forgetting begins anew."""
+    return Falls(record.count, now - max(0.0, wall - record.at)) if record.count else NO_FALLS
+
+
 def hold_s(falls: Falls, rules: HoldDownRules) -> float:
     """0 for a gateway that has not fallen, else `base_s` doubled for every fall after the first, bounded."""
     if not falls.count or rules.base_s <= 0:

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from kun_nat64.app import Agent, Options
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.fleet import FleetWatch
 from kun_nat64.metrics import exposition
+from kun_nat64.model.facts import Family, RuleCounter
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
+from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.standing import Standing
+from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.model.surroundings import UNSEEN, Surroundings
 from kun_nat64.page import render
 from kun_nat64.status import snapshot
@@ -210,3 +212,43 @@ def test_the_page_escapes_what_others_wrote(spec: AgentSpec, tmp_path: Path) -> 
     page = render(status)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+async def test_metrics_count_rules_resets_and_what_links_could_not_carry(served: Served) -> None:
+    await come_up(served.agent)
+    state = served.agent.state
+    assert state.machine.seen is not None
+    spec = "-d 2002:cb00:7101::/96 -p tcp -m tcp --tcp-flags SYN,RST SYN -m comment --comment kun-nat64 -j TCPMSS"
+    counters = (RuleCounter(Family.IPV6, "mangle", "PREROUTING", f"{spec} --set-mss 1420", 5, 300),)
+    state.machine.seen = replace(state.machine.seen, counters=counters, resets=3)
+    state.evidence.links = {"kun64": LinkCounts(100, 1, 2, 90, 3, 4)}
+    text = exposition(state)
+    assert 'kun_nat64_mss_packets_total{chain="prerouting"} 5.0' in text
+    rule = "-d 2002:cb00:7101::/96 -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1420"
+    assert f'kun_nat64_rule_packets_total{{chain="PREROUTING",rule="{rule}",table="mangle"}} 5.0' in text
+    assert "kun_nat64_orphan_resets_total 3.0" in text
+    for direction, kind, count in (("receive", "error", 1), ("receive", "drop", 2), ("send", "error", 3)):
+        labels = f'direction="{direction}",kind="{kind}",link="kun64"'
+        assert f"kun_nat64_link_trouble_packets_total{{{labels}}} {count}.0" in text
+
+
+async def test_a_restarted_agent_knows_how_often_it_fell(served: Served, tmp_path: Path) -> None:
+    await come_up(served.agent)
+    state = served.agent.state
+    state.machine.hard = (Reason.CARRIER_DOWN,)
+    state.evaluate(now=state.clock())
+    assert (state.decision.standing, state.falls_total) == (Standing.OUT, 1)
+    again = Agent(state.spec, Options(Path("none.toml"), tmp_path), Journal("test", stream=io.StringIO()), Host())
+    await again.cycle.turn()  # adopts what it finds in BGP, and still knows
+    assert (again.state.falls_total, again.state.decision.falls.count) == (1, 1)
+
+
+async def test_falls_that_cannot_be_kept_are_said_and_stop_nothing(served: Served, tmp_path: Path) -> None:
+    await come_up(served.agent)
+    state = served.agent.state
+    (tmp_path / "falls.new").mkdir()  # in the place of the file that would be written
+    state.machine.hard = (Reason.CARRIER_DOWN,)
+    state.evaluate(now=state.clock())
+    assert state.decision.standing is Standing.OUT
+    assert "earlier falls" in state.warnings["run-dir"]
+    assert 'kun_nat64_warning{what="run-dir"} 1.0' in exposition(state)

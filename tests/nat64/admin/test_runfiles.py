@@ -8,6 +8,7 @@ import pytest
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import LinkState, Module, Sysctl
+from kun_nat64.policy.holddown import Record
 
 
 def test_two_agents_do_not_share_a_gateway(tmp_path: Path) -> None:
@@ -62,3 +63,18 @@ def test_only_the_settings_before_the_first_change_are_kept(tmp_path: Path) -> N
 def test_settings_that_make_no_sense_are_not_put_back(tmp_path: Path, text: str) -> None:
     (tmp_path / runfiles.BEFORE).write_text(text)
     assert runfiles.load_before(tmp_path) == frozenset()
+
+
+def test_falls_outlive_the_agent(tmp_path: Path) -> None:
+    runfiles.save_falls(tmp_path, Record(3, 1234.5, 7))
+    assert runfiles.load_falls(tmp_path) == Record(3, 1234.5, 7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"count": "x", "at": 0, "total": 1}', '{"count": 3, "at": 0, "total": 1}',
+     '{"count": -1, "at": 0, "total": 1}', '{"count": 1, "at": Infinity, "total": 1}'],
+)  # fmt: skip
+def test_falls_that_make_no_sense_are_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / runfiles.FALLS).write_text(text)
+    assert runfiles.load_falls(tmp_path) == Record()
