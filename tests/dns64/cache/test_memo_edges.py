@@ -1,0 +1,88 @@
+"""What the wire cache must not answer: other rules, strangers, malformed packets, packets that only look alike."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kun_dns64.formats.memokey import memo_key
+from kun_dns64.model.message import Transport
+from kun_dns64.policy.wirecache import RULES
+
+from ..world import rules
+from .memoworld import OTHER, RULE_SETS, SOURCES, Server, packet
+
+
+def test_new_rules_void_the_memo() -> None:
+    server = Server(RULE_SETS["usual"])
+    server.compare(packet(), SOURCES[0], Transport.UDP, 1000)
+    fresh = server.wirecache.memos(rules(prefixes=(OTHER,)), server.bake)
+    assert fresh.of(SOURCES[0], Transport.UDP).quick(packet(), 1000, "2001:db8::1") is None
+
+
+def test_strangers_leave_no_trace() -> None:
+    server = Server(RULE_SETS["usual"])
+    assert not server.compare(packet(), SOURCES[5], Transport.UDP, 1000)
+    assert not server.compare(packet(), SOURCES[5], Transport.UDP, 1000)
+    assert len(server.wirecache) == 0
+
+
+def test_types_that_look_alike_without_case_are_kept_apart() -> None:
+    server = Server(RULE_SETS["usual"])
+    server.compare(packet("plain", "HTTPS"), SOURCES[0], Transport.UDP, 1000)
+    wire = packet("plain", "HTTPS").replace(b"\x00\x41\x00\x01", b"\x00\x61\x00\x01")
+    assert server.memos.of(SOURCES[0], Transport.UDP).quick(wire, 1000, "2001:db8::1") is None
+
+
+def test_a_name_that_holds_the_octets_of_options_is_another_name() -> None:
+    """A label may hold a zero octet, a question's tail and the head of an OPT record."""
+    inside = b"\x00\x00\x1c\x00\x01\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x09"
+    label = b"plain" + inside + b"\x00\x03\x00\x05hello"
+    wire = (
+        packet()[:2]
+        + b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01"
+        + bytes((len(label),))
+        + label
+        + b"\x00\x00\x1c\x00\x01"
+    )
+    assert memo_key(wire + b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00") is None
+
+
+@pytest.mark.parametrize("tail", [b"\xff\x00", b"\xff\x01", b"\xff\xff", b"\x00\x01", b""])
+@pytest.mark.parametrize("options", [((10, bytes(8)),), ((3, b""),), ()])
+def test_a_malformed_option_length_never_spells_the_key_of_another_packet(
+    tail: bytes, options: tuple[tuple[int, bytes], ...]
+) -> None:
+    """Found by mutation: an OPT that announces 0xff00 octets and ends there had the key of one with options."""
+    server = Server(RULE_SETS["usual"])
+    server.compare(packet(options=options), SOURCES[0], Transport.UDP, 1000)
+    malformed = packet()[:-2] + tail
+    assert server.memos.of(SOURCES[0], Transport.UDP).quick(malformed, 1000, "2001:db8::1") is None
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_crash_the_memo(wire: bytes) -> None:
+    server = Server(RULE_SETS["usual"])
+    for begin in (b"", packet()[:12]):
+        for one in (server.memos.of(SOURCES[0], Transport.UDP), server.memos.of(SOURCES[4], Transport.TLS)):
+            assert one.quick(begin + wire, 1000, "2001:db8::1") is None
+
+
+@given(st.integers(0, 60), st.binary(min_size=1, max_size=4))
+def test_a_changed_packet_is_never_taken_for_a_kept_one(place: int, octets: bytes) -> None:
+    server = Server(RULE_SETS["usual"])
+    wire = packet(options=((10, bytes(8)),))
+    server.compare(wire, SOURCES[0], Transport.UDP, 1000)
+    changed = wire[:place] + octets + wire[place + len(octets) :]
+    quick = server.memos.of(SOURCES[0], Transport.UDP).quick(changed, 1000, "2001:db8::1")
+    if quick is not None:
+        general = server.general(changed, SOURCES[0], Transport.UDP, 1000)
+        assert general is not None
+        assert quick == general[0]
+
+
+def test_hits_are_counted_by_rule() -> None:
+    server = Server(RULE_SETS["usual"])
+    for _ in range(4):
+        server.compare(packet(), SOURCES[0], Transport.UDP, 1000)
+    counts = {RULES[place].value: cell[0] for place, cell in enumerate(server.wirecache.hits) if cell[0]}
+    assert counts == {"synthesised-nodata": 3}
