@@ -67,6 +67,16 @@ async def test_messages_carry_who_when_how_and_what(tmp_path: Path) -> None:
         assert text in asked
 
 
+async def test_the_rule_that_decided_is_told_without_edns_too(tmp_path: Path) -> None:
+    """In the field for extra data. Answers from memory have it only as EDE, where the client speaks EDNS."""
+    async with fake_upstream() as fake, running(tmp_path, fake.port, more=to_file()) as one:
+        query = dns.message.make_query("www.t.example.", "AAAA", use_edns=False)
+        reply = await dns.asyncquery.udp(query, "127.0.0.1", 4, one.port)
+        assert reply.edns == -1
+        assert await one.stop() == 0
+    assert b"\x1a\x12synthesised-nodata" in (tmp_path / "tap").read_bytes()
+
+
 @needs_reader
 async def test_kinds_can_be_left_out(tmp_path: Path) -> None:
     async with fake_upstream() as fake, running(tmp_path, fake.port, more=to_file("forwarder = false")) as one:
