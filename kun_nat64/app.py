@@ -36,6 +36,7 @@ from kun_nat64.policy.holddown import Record
 from kun_nat64.probing import Probing, pause
 from kun_nat64.sessions import SessionCount
 from kun_nat64.state import State
+from kun_nat64.sweeping import Sweeping
 from kun_nat64.version import version
 
 
@@ -67,6 +68,7 @@ class Agent:
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
         self.sessions = SessionCount(self.state, self.host, Auditing(spec, self.state.audit, journal))
         self.counting = Counting(self.state, self.host)
+        self.sweeping = Sweeping(self.state)
         self.admin = Admin(self.state, self.set_drain)
         self.fleet = FleetWatch(spec.fleet.members, spec.fleet.timeout_s)
         self.probing = Probing(self.state, self._prober())
@@ -155,6 +157,7 @@ class Agent:
             self.sessions.replace_log(Auditing(spec, self.state.audit, self.journal))
         if spec.fleet != old.fleet:
             self.fleet.take(spec.fleet.members, spec.fleet.timeout_s)
+        self.state.swept = None
         self.journal.info("reload", changed=spec != old)
         self.cycle.wake()
 
@@ -174,6 +177,7 @@ async def serve(agent: Agent) -> None:
                 agent.announcer.run(agent.stop),
                 agent.sessions.run(agent.stop),
                 agent.counting.run(agent.stop),
+                agent.sweeping.run(agent.stop),
                 _watch_fleet(agent),
                 _beat(agent, dead_man),
                 _say_ready(agent),

@@ -60,6 +60,9 @@ def _agent(run_dir: Path) -> list[Finding]:
         findings.append(Finding(Level.BAD, "diagnosis", words, diagnosis["remedy"]))
         findings += [Finding(Level.BAD, "evidence", one) for one in diagnosis["evidence"]]
     findings += [_past(one) for one in diagnosis["recent"] if one["until"] and status["time"] - one["until"] < LATELY_S]
+    if path := status["path"]:
+        remedy = "" if path["mss_fits"] else f"[gateway] mss = {path['safe_mss']}"
+        findings.append(Finding(Level.GOOD if path["mss_fits"] else Level.BAD, "path", path["words"], remedy))
     findings += [Finding(Level.BAD, f"agent: {what}", words) for what, words in status["warnings"].items()]
     return findings
 

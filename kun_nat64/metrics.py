@@ -156,6 +156,11 @@ def _packets(state: State) -> Iterator[Metric]:
     )
     text = "Packets the tunnel or the outside interface could not take or send"
     yield _counts("link_trouble_packets", text, ["link", "direction", "kind"], trouble)
+    if (swept := state.swept) is not None:
+        text = "Largest IPv6 packet that made the whole trip and was not cut into pieces, 0: none"
+        yield _gauge("path_mtu_bytes", text, swept.largest or 0)
+        text = "1 while full TCP segments of the configured MSS make the whole trip"
+        yield _gauge("mss_fits", text, float(swept.mss_fits))
     if (seen := state.machine.seen) is None:
         return
     met = (([one.table, one.chain, rule_name(one.spec)], float(one.packets)) for one in seen.counters)

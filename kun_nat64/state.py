@@ -24,6 +24,7 @@ from kun_nat64.policy.desired import desired, scope
 from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.health import Health, HealthRules
 from kun_nat64.policy.holddown import HoldDownRules, Record, recalled, recorded
+from kun_nat64.policy.pathmtu import Swept
 
 Clock = Callable[[], float]
 REMEMBERED_CHANGES = 50
@@ -44,6 +45,8 @@ class State:
         self.ailments: deque[Ailment] = deque(maxlen=REMEMBERED_CHANGES)
         self.audit = Audit()
         self.falls_total = 0
+        self.swept: Swept | None = None
+        self.swept_at = float("-inf")
         self.warnings: dict[str, str] = {}
         self.probes: Counter[tuple[str, str]] = Counter()
         self.latencies: dict[str, Buckets] = {}

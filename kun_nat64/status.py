@@ -26,6 +26,7 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "health": _health(state, now),
         "diagnosis": _diagnosis(state),
         "machine": _machine(state, now),
+        "path": _path(state, now),
         "bgp": _bgp(state, now),
         "fleet": _fleet(state, now),
         "drain": _drain(state, wall),
@@ -116,6 +117,22 @@ def _machine(state: State, now: float) -> JSON:
             {"name": one.name, "up": one.up, "carrier": one.carrier, "mtu": one.mtu, "qdisc": one.qdisc}
             for one in (seen.links if seen else ())
         ],
+    }
+
+
+def _path(state: State, now: float) -> JSON | None:
+    """None until the path has been measured: that needs an icmp:// target, and health."""
+    swept = state.swept
+    if swept is None:
+        return None
+    return {
+        "target": swept.target,
+        "largest": swept.largest,
+        "needed": swept.needed,
+        "mss_fits": swept.mss_fits,
+        "safe_mss": swept.safe_mss,
+        "words": swept.words,
+        "measured_s_ago": round(now - state.swept_at, 3),
     }
 
 

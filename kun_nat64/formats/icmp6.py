@@ -27,9 +27,9 @@ class Error:
     next_header: int
 
 
-def echo_request(ident: int, seq: int) -> bytes:
+def echo_request(ident: int, seq: int, data: bytes = b"kun-nat64 canary") -> bytes:
     """Without checksum: for a raw ICMPv6 socket the kernel fills it in (RFC 3542 section 3.1)."""
-    return bytes((ECHO_REQUEST, 0, 0, 0)) + ident.to_bytes(2, "big") + seq.to_bytes(2, "big") + b"kun-nat64 canary"
+    return bytes((ECHO_REQUEST, 0, 0, 0)) + ident.to_bytes(2, "big") + seq.to_bytes(2, "big") + data
 
 
 def parse(data: bytes) -> Echo | Error | None:

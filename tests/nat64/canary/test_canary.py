@@ -8,15 +8,17 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 import pytest
 
 from kun_base.prefix import Prefix
 from kun_nat64.drivers import netnsockets
 from kun_nat64.drivers.canary import Canary
+from kun_nat64.drivers.pathsweep import PathSweep
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.spec import HealthSpec, Target, TargetKind
+from kun_nat64.policy.pathmtu import largest_passing
 
 NEAR, FAR = f"kt{os.getpid()}n", f"kt{os.getpid()}f"
 PREFIX = Prefix.parse("2002:cb00:7101::/96")
@@ -25,7 +27,7 @@ TCP = Target(TargetKind.TCP, IPv4Address("198.51.100.80"), 80)
 ICMP = Target(TargetKind.ICMP, IPv4Address("198.51.100.81"))
 DNS = Target(TargetKind.DNS, IPv4Address("198.51.100.53"), 53, "example.org")
 SPEC = HealthSpec(
-    0.1, 0.2, 3, 10, (TCP, ICMP, DNS), 1, 5.0, 300.0, 900.0, NEAR, "unused", IPv4Network("169.254.64.0/30")
+    0.1, 0.2, 3, 10, (TCP, ICMP, DNS), 1, 5.0, 300.0, 900.0, 0.95, 900.0, NEAR, "unused", IPv4Network("169.254.64.0/30")
 )
 
 
@@ -188,3 +190,12 @@ async def test_a_namespace_made_anew_gets_new_sockets(namespaces: None) -> None:
     finally:
         canary.close()
         ip("netns", "del", name)
+
+
+async def test_the_sweep_finds_the_mtu_of_a_real_link(namespaces: None) -> None:
+    del namespaces
+    sweep = PathSweep(NEAR, IPv6Address(PING), 0.1)
+    try:
+        assert await asyncio.to_thread(largest_passing, sweep.passes, 1600) == 1500
+    finally:
+        sweep.close()
