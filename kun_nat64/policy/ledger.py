@@ -95,5 +95,8 @@ def _idle_s(session: Session, timeouts: Timeouts) -> float:
         case Protocol.ICMP:
             limit = timeouts.icmp_s
         case Protocol.TCP:
-            limit = timeouts.tcp_established_s if session.state in LONG_STATES else timeouts.tcp_transitory_s
+            # A reset leaves the state as it is and takes the short time (handle-rst-during-fin-rcv): then the long one
+            # would say that the packet was hours ago.
+            long = session.state in LONG_STATES and session.expires_s > timeouts.tcp_transitory_s
+            limit = timeouts.tcp_established_s if long else timeouts.tcp_transitory_s
     return max(0.0, limit - session.expires_s)

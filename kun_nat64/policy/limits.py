@@ -38,12 +38,16 @@ def limited(sessions: Iterable[Session], before: Iterable[IPv6Network], limit: L
 
 
 def limit_facts(spec: AgentSpec, clients: Iterable[IPv6Network]) -> Iterator[Fact]:
-    """The chain is there while there is a limit, empty or not, so that a look changes a chain and not the way to it."""
+    """The chain is there while there is a limit, empty or not, so that a look changes a chain and not the way to it.
+
+    The one port goes when nobody is limited: the flow that got it would stay on it, unanswered, while it sends.
+    """
+    clients = sorted(clients)
     if not spec.nat64.limit.sessions:
         return
     comment = f"-m comment --comment {MARK}"
     yield Rule(Family.IPV6, "mangle", "PREROUTING", f"-i {spec.gateway.tunnel} {comment} -j {CHAIN}")
-    marks = (f"-s {one} -j MARK --set-xmark {LIMIT_MARK:#x}/0xffffffff" for one in sorted(clients))
+    marks = (f"-s {one} -j MARK --set-xmark {LIMIT_MARK:#x}/0xffffffff" for one in clients)
     yield Chain(Family.IPV6, "mangle", CHAIN, tuple(marks))
-    for protocol in Protocol:
-        yield Pool4(spec.nat64.instance, protocol, DUMMY, 1, 1, LIMIT_MARK)
+    if clients:
+        yield from (Pool4(spec.nat64.instance, protocol, DUMMY, 1, 1, LIMIT_MARK) for protocol in Protocol)

@@ -50,6 +50,7 @@ def test_extreme_flows_do_not_run_into_each_other() -> None:
     [
         pytest.param(session(left=7197), 3, id="tcp established"),
         pytest.param(session(left=7197, state="V6_FIN_RCV"), 3, id="tcp half closed has the long timeout"),
+        pytest.param(session(left=237, state="V4_FIN_RCV"), 3, id="tcp half closed, then reset, has the short one"),
         pytest.param(session(left=236, state="TRANS"), 4, id="tcp closed has the short one"),
         pytest.param(session(left=238, state="V6_INIT"), 2, id="tcp syn sent"),
         pytest.param(session(protocol=Protocol.UDP, left=299), 1, id="udp"),

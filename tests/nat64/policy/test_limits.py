@@ -74,17 +74,26 @@ def test_without_a_limit_there_is_no_chain_and_no_marked_pool(spec: AgentSpec) -
     assert not any(CHAIN in str(fact) or str(DUMMY) in str(fact) for fact in desired(spec, WITHDRAWN))
 
 
-def test_limiting_a_client_changes_one_chain_and_nothing_else(spec_with: Specs) -> None:
+def test_limiting_one_more_client_changes_one_chain_and_nothing_else(spec_with: Specs) -> None:
     spec = spec_with(nat64={"sessions_per_client": 100})
-    todo = plan(desired(spec, WITHDRAWN, [POD0]), Observation(desired(spec, WITHDRAWN)))
+    todo = plan(desired(spec, WITHDRAWN, [POD0, POD1]), Observation(desired(spec, WITHDRAWN, [POD0])))
     assert [type(change.fact) for change in todo.changes] == [Chain]
+
+
+@pytest.mark.parametrize(("before", "after"), [([], [POD0]), ([POD0], [])], ids=["limited", "released"])
+def test_limits_come_and_go_without_the_guards_objection(
+    spec_with: Specs, before: list[IPv6Network], after: list[IPv6Network]
+) -> None:
+    spec = spec_with(nat64={"sessions_per_client": 100})
+    todo = plan(desired(spec, WITHDRAWN, after), Observation(desired(spec, WITHDRAWN, before)))
+    assert [type(change.fact) for change in todo.changes] == [Chain, Pool4, Pool4, Pool4]
     assert not guard(todo, spec.guard)
 
 
 def test_taking_the_limit_away_cuts_no_flow(spec_with: Specs) -> None:
     before, after = desired(spec_with(nat64={"sessions_per_client": 100}), WITHDRAWN), desired(spec_with(), WITHDRAWN)
     todo = plan(after, Observation(before), Traffic((), holding(3)))
-    assert len(todo.changes) == 5
+    assert len(todo.changes) == 2
     assert todo.cuts == ()
 
 
