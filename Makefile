@@ -28,7 +28,7 @@ lint: venv       ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (half an hour; root, to install peers)
+bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (25 minutes; root, to install peers)
 	$(PY) -m bench dns64 --install
 
 bench-nat64: venv  ## the agent's plan, cycle and idle cost
@@ -39,7 +39,7 @@ host:
 
 venv: $(VENV)/.ready   ## the development environment in .venv
 
-$(VENV)/.ready: requirements-dev.lock pyproject.toml kun_dns64/transport/batch.pyx
+$(VENV)/.ready: requirements-dev.lock pyproject.toml $(wildcard kun_dns64/*.p[yx][xi] kun_dns64/*/*.p[yx][xi])
 	python3 -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

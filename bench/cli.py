@@ -33,7 +33,7 @@ def benchmarks() -> None:
 @app.command()
 def dns64(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; the table shows medians and spread.")] = 5,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Length of each timed measurement.")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of each timed measurement.")] = 3.0,
     peers: Annotated[str, typer.Option(help=f"Only these, comma-separated: {', '.join(PEER_KEYS)}.")] = "",
     sessions: Annotated[str, typer.Option(help=f"Only these: {', '.join(SESSIONS)}.")] = "",
     out: Annotated[Path, typer.Option(help="Folder for bench.md, bench.svg and bench.json.")] = Path("out"),

@@ -10,10 +10,10 @@ class Plan:
     """`big_rounds`: half a million names take a slow server a minute, and memory hardly varies between rounds."""
 
     rounds: int = 5
-    seconds: float = 5.0
-    cold_names: int = 50_000
+    seconds: float = 3.0
+    cold_names: int = 30_000
     hot_names: int = 1_000
-    fresh_names: int = 20_000
+    fresh_names: int = 12_000
     big_names: int = 500_000
     big_rounds: int = 1
     suffixes: int = 1_000_000
@@ -55,11 +55,11 @@ def quick(sessions: tuple[str, ...]) -> Plan:
 
 def seconds_of(session: str, plan: Plan) -> float:
     """A guess for the progress bar: what a middling server needs."""
-    cold = plan.cold_names / 12_000
+    cold = plan.cold_names / 7_000
     return {
-        "steady": cold + 4 * plan.seconds + 3,
-        "mixed": plan.fresh_names / 4_000 + 2,
-        "pair": plan.seconds + 2,
-        "big": plan.big_names / 12_000 + 3,
+        "steady": cold + 4 * plan.seconds + 2,
+        "mixed": plan.fresh_names / 2_500 + 1,
+        "pair": plan.seconds + 1,
+        "big": plan.big_names / 8_000 + 3,
         "pool": cold + plan.seconds + 12,
     }[session]

@@ -39,7 +39,9 @@ def setup(program: str, terms: Terms) -> Launch:
     )
     if terms.suffixes:
         text += POOL.format(vip=POOL_VIP, path=terms.suffixes)
-    return Launch(((program, "serve", "--config", "kun.toml"),), {"kun.toml": text})
+    # An installed wheel has its bytecode; a checkout must be let keep it.
+    bytecode = {"PYTHONDONTWRITEBYTECODE": ""}
+    return Launch(((program, "serve", "--config", "kun.toml"),), {"kun.toml": text}, bytecode)
 
 
 POOL_VIP = "203.0.113.129"
