@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from kun_dns64.config.settings import Limits
 from kun_dns64.dnstap import Tap, Tapped
@@ -10,8 +11,10 @@ from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import Limits as RenderLimits
 from kun_dns64.formats.render import render
 from kun_dns64.metrics import Metrics, rcode_name
+from kun_dns64.misses import Misses
 from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Rcode
+from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.ratelimit import RateLimiter, Verdict
 from kun_dns64.resolver import Resolver
@@ -37,6 +40,8 @@ class Front:
         self.pending = 0
         self._handled_hits = self._counted_quick = 0
         self._idle: asyncio.Event | None = None
+        self._misses = Misses(self, resolver)
+        self._misses.renew(self._limits.udp_payload_max)
 
     def tell(self, tap: Tap | None) -> None:
         """dnstap hears of every query and reply from now on, of finished ones too; None: no more."""
@@ -57,6 +62,7 @@ class Front:
     def renew(self) -> None:
         """The rules or the secrets are others: finished replies made under the old ones are not given any more."""
         self.shortcut.renew(self._resolver.rules, self._cookie_secrets)
+        self._misses.renew(self._limits.udp_payload_max)
 
     def count_shortcuts(self) -> None:
         """What `quick` answered: it counts nothing but hits by rule, and a hit there is a query by UDP."""
@@ -66,6 +72,13 @@ class Front:
         quick = sum(hits.values()) - self._handled_hits
         self._metrics.count("queries", Transport.UDP.value, by=quick - self._counted_quick)
         self._counted_quick = quick
+        self._misses.count(self._metrics)
+
+    def settled(self) -> None:
+        """A pending query has got its answer."""
+        self.pending -= 1
+        if self._idle is not None and not self.pending:
+            self._idle.set()
 
     async def idle(self) -> None:
         """Returns when no query is under way."""
@@ -78,7 +91,8 @@ class Front:
         return None if self._counts_each else self.shortcut.udp(wire, source)
 
     def handle_datagram(self, wire: bytes, source: Source, send: Send) -> None:
-        self.handle(wire, source, Transport.UDP, send)
+        if self._counts_each or not self._misses.take(wire, source, send):
+            self.handle(wire, source, Transport.UDP, send)
 
     def handle(self, wire: bytes, source: Source, transport: Transport, send: Send) -> None:
         self._metrics.count("queries", transport.value)
@@ -109,14 +123,17 @@ class Front:
             self._resolve(wire, query, source, send)
 
     def _resolve(self, wire: bytes, query: Query, source: Source, send: Send) -> None:
-        began = time.monotonic()
         self.pending += 1
         rules = self._resolver.rules
+        self._resolver.resolve(query, self.decided(wire, query, source, send, time.monotonic(), rules))
+
+    def decided(
+        self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules
+    ) -> Callable[[Reply | Drop, tuple[Heard, ...]], None]:
+        """What is to be called, once, with the decision about a query that is pending."""
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
-            self.pending -= 1
-            if self._idle is not None and not self.pending:
-                self._idle.set()
+            self.settled()
             self._metrics.observe("reply_seconds", time.monotonic() - began)
             if isinstance(step, Drop):
                 self._metrics.count("dropped", step.rule.value)
@@ -125,7 +142,7 @@ class Front:
                 packet = self._reply(query, step, source, send)
                 self.shortcut.remember(wire, packet, step, heard, source, query.transport, rules)
 
-        self._resolver.resolve(query, decided)
+        return decided
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         self._metrics.count("replies", reply.rule.value, rcode_name(reply.rcode))

@@ -95,6 +95,12 @@ class Metrics:
         buckets[bisect_left(LATENCY_BUCKETS, value)] += 1
         buckets[-1] += value
 
+    def add(self, name: str, row: list[float], *labels: str) -> None:
+        """A histogram's row that was counted elsewhere."""
+        if any(row):
+            known = self.histograms[name].get(labels, [0.0] * len(row))
+            self.histograms[name][labels] = [a + b for a, b in zip(known, row, strict=True)]
+
 
 def summed(parts: Iterable[Metrics]) -> Metrics:
     """One set of numbers for several workers."""

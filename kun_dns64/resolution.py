@@ -67,6 +67,11 @@ class Resolution:
         """Ends with `reply`, whatever is still out."""
         self._finish(reply)
 
+    def resume(self, began: float, heard: tuple[Heard, ...]) -> None:
+        """`start` for a query that came at `began` and for which this much has been heard."""
+        self._began, self._heard = began, heard
+        self.start()
+
     def start(self) -> None:
         """Goes on as far as the cache reaches; upstream answers and timers call again."""
         while True:
@@ -130,7 +135,7 @@ class Resolution:
     def _answered(self, outcome: Outcome) -> None:
         open_ = self._open.get(outcome.question)
         if open_ is None:
-            open_ = next(o for q, o in self._open.items() if q.key == outcome.key[0])
+            open_ = next(o for q, o in self._open.items() if q.key == outcome.question.key)
         open_.outcome = self._resolver.heard(open_.ask, outcome)
         self._go_on_with(open_)
 

@@ -65,6 +65,11 @@ class Resolver:
         resolution = Resolution(self, query, self.rules, decided)
         self.guarded(resolution.start, resolution)
 
+    def resume(self, query: Query, decided: Decided, rules: Rules, began: float, heard: tuple[Heard, ...]) -> None:
+        """`resolve` for a query that is under way under `rules` since `began`, and for which this much was heard."""
+        resolution = Resolution(self, query, rules, decided)
+        self.guarded(lambda: resolution.resume(began, heard), resolution)
+
     def guarded(self, call: Callable[[], None], resolution: Resolution) -> None:
         """A defect in a decision costs one answer, not the process."""
         try:
@@ -113,8 +118,7 @@ class Resolver:
         result = outcome.result.outcome
         # A failure that queries have given up on is in the cache already.
         if not (outcome.given_up and is_failure(result)):
-            _, flags, group = outcome.key
-            self.cache.store(outcome.question, flags, group, result, monotonic())
+            self.cache.store(outcome.question, outcome.flags, outcome.group, result, monotonic())
         said = _result_label(result)
         self.metrics.count("upstream_results", outcome.upstream, said)
         self.metrics.observe("upstream_seconds", outcome.rtt_s, outcome.upstream)

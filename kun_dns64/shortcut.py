@@ -63,6 +63,22 @@ class Shortcut:
         if rules is self._rules:
             self._memo(source, transport).remember(wire, packet, reply, heard, int(time.monotonic()))
 
+    def keep(
+        self,
+        source: Source,
+        wire: bytes,
+        end: int,
+        cookie: bytes,
+        packet: bytes,
+        rule: int,
+        seconds: int,
+        places: bytes,
+        tick: int,
+    ) -> None:
+        """`remember` for the miss path, which knows what a memo holds; by UDP, under the rules of now."""
+        memo = self._udp.get(source) or self._memo(source, Transport.UDP)
+        memo.keep(wire, end, cookie, packet, rule, seconds, places, tick)
+
     def cookie(self, data: bytes, source: Source) -> bytes:
         """What answers a COOKIE option with this data from this address. The same for both paths, so made here."""
         now = time.monotonic()

@@ -58,7 +58,7 @@ class Cache:
 
     def lookup(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure."""
-        key = _key(question, flags, group)
+        key = key_of(question, flags, group)
         packed = self._data.get(key)
         failure = self._failures.get(key) if len(self._failures) else None
         tick = int(now)
@@ -92,7 +92,7 @@ class Cache:
 
     def stale(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """Expired data that may still be served when the upstreams fail or are too slow (RFC 8767 section 5)."""
-        packed = self._data.get(_key(question, flags, group))
+        packed = self._data.get(key_of(question, flags, group))
         if packed is None:
             return None
         arrival, lifetime = _STAMP.unpack_from(packed)
@@ -103,7 +103,7 @@ class Cache:
 
     def steady_s(self, question: Question, flags: AskedFlags, group: str, now: float) -> int:
         """What `lookup` would put into `Heard.steady_s`, for an answer that was stored a moment ago."""
-        packed = self._data.get(_key(question, flags, group))
+        packed = self._data.get(key_of(question, flags, group))
         if packed is None:
             return 0
         arrival, lifetime = _STAMP.unpack_from(packed)
@@ -113,7 +113,7 @@ class Cache:
         self, question: Question, flags: AskedFlags, group: str, outcome: Response | UpstreamFailure, now: float
     ) -> None:
         """Remember a reply or a failure heard at `now`. A failure leaves stale data where it is."""
-        key = _key(question, flags, group)
+        key = key_of(question, flags, group)
         if is_failure(outcome):
             self._store_failure(key, outcome, now)
             return
@@ -125,6 +125,20 @@ class Cache:
             self._data.drop(key)
         else:
             self._data.put(key, _STAMP.pack(int(now), lifetime) + packed)
+
+    def keep(self, key: bytes, packed: bytes, lifetime: int, now: float) -> int:
+        """`store` for an answer that is packed already; what `steady_s` then says."""
+        if len(self._failures):
+            self._failures.drop(key)
+        if lifetime <= 0:
+            self._data.drop(key)
+            return 0
+        self._data.put(key, _STAMP.pack(int(now), lifetime) + packed)
+        return max(0, self._steady_s(lifetime, 0))
+
+    def knows(self, key: bytes) -> bool:
+        """Whether there is anything under the key: fresh or stale data, or a failure."""
+        return self._data.get(key) is not None or (len(self._failures) > 0 and self._failures.get(key) is not None)
 
     def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
         before = self._failures.get(key)
@@ -175,7 +189,8 @@ def is_failure(outcome: Response | UpstreamFailure) -> bool:
     return outcome.rcode not in ANSWERS or is_referral(outcome)
 
 
-def _key(question: Question, flags: AskedFlags, group: str) -> bytes:
+def key_of(question: Question, flags: AskedFlags, group: str) -> bytes:
+    """Equal for equal questions that are put alike: what is kept and what is out goes by it."""
     tail = _KEY_TAIL.pack(question.qtype, question.qclass, flags.cd | flags.do << 1)
     key = question.name.lower() + tail
     return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key

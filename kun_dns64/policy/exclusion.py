@@ -8,13 +8,13 @@ from kun_dns64.policy.networks import MISS, NetworkTable
 
 
 class ExclusionSet:
-    __slots__ = ("_table",)
+    __slots__ = ("networks",)
 
     def __init__(self, networks: Iterable[IPv6Network]) -> None:
-        self._table = NetworkTable(networks)
+        self.networks = NetworkTable(networks)
 
     def holds(self, address: bytes) -> bool:
-        return self._table.longest(6, int.from_bytes(address)) != MISS
+        return self.networks.longest(6, int.from_bytes(address)) != MISS
 
     def kept(self, records: tuple[Record, ...]) -> tuple[Record, ...]:
         """The records whose address is not excluded; the same tuple when that is all of them."""

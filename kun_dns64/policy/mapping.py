@@ -40,12 +40,12 @@ class EmbeddingTable:
     The VIP inside every 6to4 prefix of ours is refused too: traffic to it would go round through its own gateway.
     """
 
-    __slots__ = ("_map", "_mapped", "_never")
+    __slots__ = ("_map", "_mapped", "never")
 
     def __init__(self, rules: Rules, own: tuple[Prefix, ...]) -> None:
         self._mapped = tuple(ways(() if mapping.prefix is None else (mapping.prefix,)) for mapping in rules.mappings)
         self._map = NetworkTable(mapping.network for mapping in rules.mappings)
-        self._never = NetworkTable((*rules.never_embed, *_vips(own)))
+        self.never = NetworkTable((*rules.never_embed, *_vips(own)))
 
     def ways(self, ipv4: bytes, default: Ways, owner: bytes) -> Ways:
         """The prefixes for one address of the name `owner`; empty: it must not be embedded.
@@ -53,7 +53,7 @@ class EmbeddingTable:
         A mapping says where the address is reached, so it goes before the pool the name is in.
         """
         number = int.from_bytes(ipv4)
-        if self._never.longest(4, number) != MISS:
+        if self.never.longest(4, number) != MISS:
             return ()
         index = self._map.longest(4, number)
         if index != MISS:
@@ -66,7 +66,7 @@ class EmbeddingTable:
     def reachable(self, ipv4: bytes, prefix: Prefix) -> bool:
         """Whether an address under `prefix` with this IPv4 in it is one we could have made (for the reverse zone)."""
         number = int.from_bytes(ipv4)
-        if self._never.longest(4, number) != MISS:
+        if self.never.longest(4, number) != MISS:
             return False
         index = self._map.longest(4, number)
         if index != MISS and not self._mapped[index]:

@@ -53,6 +53,18 @@ class NetworkTable:
                 best = index
         return best
 
+    def masked(self, version: int) -> bytes:
+        """Mask and address of every network, for who looks through them one by one."""
+        bits = 32 if version == 4 else 128
+        return b"".join(
+            ((1 << bits) - (1 << shift)).to_bytes(bits // 8) + (number << shift).to_bytes(bits // 8)
+            for shift, table in self._tables[version]
+            for number in table
+        )
+
+    def __len__(self) -> int:
+        return sum(len(table) for tables in self._tables.values() for _, table in tables)
+
     def __bool__(self) -> bool:
         return any(self._tables.values())
 

@@ -8,7 +8,7 @@ from time import monotonic
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import FailureKind, UpstreamFailure
-from kun_dns64.transport.attempt import Attempt, Request, Result, Upstream, failure
+from kun_dns64.transport.attempt import Attempt, Done, Request, Result, Upstream, failure
 
 # Beyond every client's budget, so that a late answer still reaches the cache.
 LIFE_S = 5.0
@@ -58,6 +58,16 @@ class Exchange:
         if self._probe is not None:
             self._send(-1, self._probe)
         self._ask_next()
+
+    def adopted(self) -> Done:
+        """Who hears what comes of the attempt that `adopt` will bring."""
+        return partial(self._heard, 0)
+
+    def adopt(self, upstream: Upstream, attempt: Attempt, sent_at: float) -> None:
+        """`start` where the first upstream has been asked already, at `sent_at`."""
+        self._open[0] = upstream, attempt, sent_at
+        self._next, self._started = 1, sent_at
+        self._arm(max(0.0, sent_at + upstream.health.patience_s() - monotonic()))
 
     def cancel(self) -> None:
         self._finished = None

@@ -5,11 +5,14 @@ open ports are shared, one picked at random (RFC 5452 sections 4.5 and 9.2).
 """
 
 import asyncio
+import select
 import socket
 from dataclasses import replace
+from typing import Protocol
 
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.formats.response import is_truncated, matches
+from kun_dns64.formats.wire import HEADER_SIZE
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import FailureKind, UpstreamFailure
 from kun_dns64.transport.attempt import (
@@ -31,6 +34,9 @@ FRESH_PER_S = 4000
 # Open ports: kept without a question while fewer than KEEP, never more than MOST.
 KEEP, MOST = 32, 512
 MAX_DATAGRAM = 65535
+# Ports with an answer that are read in one turn of the loop.
+BURST = 128
+DATAGRAMS = int(socket.SOCK_DGRAM) | int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
 # Wrong replies on one port before its questions move to TCP (RFC 5452 section 9.3).
 GUESSES = 20
 # An upstream that changed the case of a name is asked in plain case for so long.
@@ -47,6 +53,14 @@ class UdpUpstream:
         self._randomise_case, self._plain_case_until = randomise_case, 0.0
         self._loop = asyncio.get_running_loop()
         self._ports: dict[int, Port] = {}
+        self._shared: list[Port] = []
+        # One for all ports: telling the event loop of each, for one answer, costs more than the port itself.
+        self._epoll = select.epoll()
+        self._room = memoryview(bytearray(MAX_DATAGRAM))
+        self._loop.add_reader(self._epoll.fileno(), self._readable)
+        endpoint = address.endpoint
+        self._family = int(socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET)
+        self._peer = endpoint.host, endpoint.port
         self._fresh, self._fresh_since = FRESH_PER_S, self._loop.time()
 
     def send(self, request: Request, done: Done) -> Attempt:
@@ -58,6 +72,9 @@ class UdpUpstream:
         for port in list(self._ports.values()):
             port.close()
         self._ports.clear()
+        if not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
         await self.by_tcp.close()
 
     def case_bits(self) -> Randomness | None:
@@ -71,11 +88,30 @@ class UdpUpstream:
     def port(self) -> "Port":
         """A port to ask from. Raises OSError when there is no route to the upstream, or no descriptor left."""
         if self._may_open():
-            port = Port(self, self._loop)
+            port = self._open()
             self._ports[port.fileno] = port
+            self._shared = []
             return port
-        ports = list(self._ports.values())
+        ports = self._shared
+        if not ports:
+            ports = self._shared = list(self._ports.values())
         return ports[self.random.below(len(ports))]
+
+    def _open(self) -> "Port":
+        sock = socket.SocketType(self._family, DATAGRAMS)
+        try:
+            sock.connect(self._peer)
+            self._epoll.register(sock.fileno(), select.EPOLLIN)
+        except OSError:
+            sock.close()
+            raise
+        return Port(self, sock, self._loop)
+
+    def _readable(self) -> None:
+        for fileno, _ in self._epoll.poll(0, BURST):
+            port = self._ports.get(fileno)
+            if port is not None:
+                port.readable(self._room)
 
     def released(self, port: "Port") -> None:
         """Nothing is out on `port` any more. The oldest idle one goes, so that ports do not grow old."""
@@ -85,6 +121,7 @@ class UdpUpstream:
 
     def drop(self, port: "Port") -> None:
         self._ports.pop(port.fileno, None)
+        self._shared = []
         port.close()
 
     def _may_open(self) -> bool:
@@ -99,39 +136,43 @@ class UdpUpstream:
         return True
 
 
+class Asked(Protocol):
+    """A question that is out on a port."""
+
+    def received(self, wire: bytes) -> bool:
+        """False: not the answer to this question, and it stays open (RFC 5452 section 9.1)."""
+        ...
+
+    def move_to_tcp(self) -> None: ...
+
+    def finish(self, result: Result) -> None: ...
+
+
 class Port:
     """A connected socket: the kernel drops what comes from elsewhere, and tells of ICMP errors at once."""
 
-    def __init__(self, upstream: UdpUpstream, loop: asyncio.AbstractEventLoop) -> None:
-        self._upstream, self._loop = upstream, loop
-        self._out: dict[int, UdpAttempt] = {}
+    __slots__ = ("_loop", "_sock", "_wrong", "fileno", "out", "upstream")
+
+    def __init__(self, upstream: UdpUpstream, sock: socket.SocketType, loop: asyncio.AbstractEventLoop) -> None:
+        self.upstream, self._sock, self._loop = upstream, sock, loop
+        self.out: dict[int, Asked] = {}
         self._wrong = 0
-        endpoint = upstream.address.endpoint
-        family = socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET
-        self._sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        try:
-            self._sock.connect((endpoint.host, endpoint.port))
-        except OSError:
-            self._sock.close()
-            raise
-        self.fileno = self._sock.fileno()
-        loop.add_reader(self.fileno, self._readable)
+        self.fileno = sock.fileno()
 
     @property
     def idle(self) -> bool:
-        return not self._out
+        return not self.out
 
     def close(self) -> None:
-        if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self.fileno)
-            self._sock.close()
+        # Which takes it out of the epoll too.
+        self._sock.close()
 
-    def take(self, attempt: "UdpAttempt") -> int:
+    def take(self, attempt: Asked) -> int:
         """An id that is free on this port."""
-        ident = self._upstream.random.id()
-        while ident in self._out:
-            ident = self._upstream.random.id()
-        self._out[ident] = attempt
+        ident = self.upstream.random.id()
+        while ident in self.out:
+            ident = self.upstream.random.id()
+        self.out[ident] = attempt
         return ident
 
     def send(self, wire: bytes) -> None:
@@ -144,33 +185,33 @@ class Port:
             self._loop.call_soon(self._unreachable, error)
 
     def free(self, ident: int) -> None:
-        if self._out.pop(ident, None) is not None and not self._out:
-            self._upstream.released(self)
+        if self.out.pop(ident, None) is not None and not self.out:
+            self.upstream.released(self)
 
-    def _readable(self) -> None:
+    def readable(self, room: memoryview) -> None:
         try:
-            wire = self._sock.recv(MAX_DATAGRAM)
+            wire = bytes(room[: self._sock.recv_into(room)])
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._unreachable(error)
             return
-        attempt = self._out.get(int.from_bytes(wire[:2])) if len(wire) >= 12 else None
+        attempt = self.out.get(int.from_bytes(wire[:2])) if len(wire) >= 12 else None
         if attempt is None or not attempt.received(wire):
             self._guessed()
 
     def _guessed(self) -> None:
-        self._upstream.observed.wrong_replies += 1
+        self.upstream.observed.wrong_replies += 1
         self._wrong += 1
         if self._wrong >= GUESSES:
-            self._upstream.drop(self)
-            for attempt in list(self._out.values()):
+            self.upstream.drop(self)
+            for attempt in list(self.out.values()):
                 attempt.move_to_tcp()
 
     def _unreachable(self, error: OSError) -> None:
         """ICMP speaks of the address, not of one question: all that are out here have failed."""
-        self._upstream.drop(self)
-        for attempt in list(self._out.values()):
+        self.upstream.drop(self)
+        for attempt in list(self.out.values()):
             attempt.finish(failure(FailureKind.UNREACHABLE, error.strerror or "unreachable"))
 
 
@@ -186,6 +227,16 @@ class UdpAttempt:
         self._stream: Attempt | None = None
         self._ident, self._wire = 0, b""
         self._question: Question = request.question
+
+    @classmethod
+    def out_already(cls, request: Request, done: Done, port: Port, ident: int, wire: bytes) -> "UdpAttempt":
+        """An attempt whose packet `wire` has left from `port`."""
+        attempt = cls(port.upstream, request, done)
+        attempt._port, attempt._ident, attempt._wire = port, ident, wire
+        name, qtype, qclass = request.question
+        attempt._question = Question(wire[HEADER_SIZE : HEADER_SIZE + len(name)], qtype, qclass)
+        port.out[ident] = attempt
+        return attempt
 
     def start(self) -> None:
         try:

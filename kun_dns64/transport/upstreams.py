@@ -4,21 +4,22 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
+from typing import Protocol
 
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Asking
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind
+from kun_dns64.policy.cache import key_of
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
 from kun_dns64.transport.exchange import Exchange
 from kun_dns64.transport.upstream_https import HttpsUpstream
 from kun_dns64.transport.upstream_stream import StreamUpstream
-from kun_dns64.transport.upstream_udp import UdpUpstream
+from kun_dns64.transport.upstream_udp import Port, UdpAttempt, UdpUpstream
 
 TURN_S = 0.002
-
-Key = tuple[tuple[bytes, int, int], AskedFlags, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class Outcome:
     `awaited`: somebody still waited. `given_up`: somebody ran out of time before.
     """
 
-    key: Key
     question: Question
+    flags: AskedFlags
+    group: str
     result: Result
     upstream: str
     rtt_s: float
@@ -41,11 +43,23 @@ Waiter = Callable[[Outcome], None]
 
 
 @dataclass(slots=True)
-class _InFlight:
+class InFlight:
     question: Question
+    flags: AskedFlags
+    group: str
     exchange: Exchange | None = None
     waiters: list[Waiter] = field(default_factory=list)
     given_up: bool = False
+
+
+class LightFlight(Protocol):
+    """A question that the miss path has put (misspath.pyx), out with one upstream and nobody else waiting."""
+
+    def general(self) -> InFlight:
+        """The same question out in the general way."""
+        ...
+
+    def cancel(self) -> None: ...
 
 
 class Upstreams:
@@ -58,12 +72,12 @@ class Upstreams:
         self.observed = Observed()
         self._made: dict[UpstreamAddress, Upstream] = {}
         self._groups = {name: [self._upstream(a) for a in addresses] for name, addresses in groups.items()}
-        self._in_flight: dict[Key, _InFlight] = {}
+        self.in_flight: dict[bytes, InFlight | LightFlight] = {}
         self.coalesced = self.overflows = self.asked = 0
 
     @property
     def outstanding(self) -> int:
-        return len(self._in_flight)
+        return len(self.in_flight)
 
     @property
     def all(self) -> Mapping[UpstreamAddress, Upstream]:
@@ -79,54 +93,86 @@ class Upstreams:
 
     def ask(self, question: Question, flags: AskedFlags, group: str, waiter: Waiter | None) -> None:
         """The waiter is called once, never before `ask` returns unless the question cannot be put at all."""
-        key = question.key, flags, group
-        flight = self._in_flight.get(key)
+        key = key_of(question, flags, group)
+        flight = self.in_flight.get(key)
+        if flight is not None and not isinstance(flight, InFlight):
+            flight = flight.general()
         if flight is not None:
             self.coalesced += 1
             if waiter is not None:
                 flight.waiters.append(waiter)
             return
-        if len(self._in_flight) >= self._asking.max_outstanding:
+        if len(self.in_flight) >= self._asking.max_outstanding:
             self.overflows += 1
             if waiter is not None:
                 result = failure(FailureKind.UNREACHABLE, "too many questions are out")
-                waiter(Outcome(key, question, result, "", 0.0, True))
+                waiter(Outcome(question, flags, group, result, "", 0.0, True))
             return
+        flight = self.in_flight[key] = InFlight(question, flags, group, waiters=[waiter] if waiter is not None else [])
         self.asked += 1
-        flight = self._in_flight[key] = _InFlight(question, waiters=[waiter] if waiter is not None else [])
         upstreams, probe = self._order(group)
-
-        def finished(result: Result, upstream: str, rtt_s: float) -> None:
-            self._finished(key, result, upstream, rtt_s)
-
-        flight.exchange = Exchange(Request(question, flags), upstreams, probe, finished)
+        flight.exchange = Exchange(Request(question, flags), upstreams, probe, partial(self._finished, key, flight))
         flight.exchange.start()
+
+    def first(self, group: str) -> UdpUpstream | None:
+        """The upstream to ask, where nobody is to be asked beside it; None: `ask` must."""
+        if len(self.in_flight) >= self._asking.max_outstanding or self.observed.tap is not None:
+            return None
+        upstreams, probe = self._order(group)
+        first = upstreams[0]
+        return first if probe is None and isinstance(first, UdpUpstream) else None
+
+    def adopt(
+        self, question: Question, flags: AskedFlags, group: str, port: Port, ident: int, wire: bytes, sent_at: float
+    ) -> tuple[InFlight, UdpAttempt]:
+        """A question the miss path has put to `port.upstream` goes on as if `ask` had put it."""
+        key = key_of(question, flags, group)
+        flight = self.in_flight[key] = InFlight(question, flags, group)
+        upstreams, _ = self._order(group)
+        first: Upstream = port.upstream
+        others = [first, *(other for other in upstreams if other is not first)]
+        request = Request(question, flags)
+        exchange = flight.exchange = Exchange(request, others, None, partial(self._finished, key, flight))
+        attempt = UdpAttempt.out_already(request, exchange.adopted(), port, ident, wire)
+        exchange.adopt(first, attempt, sent_at)
+        return flight, attempt
 
     def abandon(self, question: Question, flags: AskedFlags, group: str, waiter: Waiter) -> None:
         """The waiter waits no longer; the question stays out, and its answer goes to the cache."""
-        flight = self._in_flight.get((question.key, flags, group))
-        if flight is not None and waiter in flight.waiters:
+        flight = self.in_flight.get(key_of(question, flags, group))
+        if isinstance(flight, InFlight) and waiter in flight.waiters:
             flight.waiters.remove(waiter)
 
     def give_up(self, question: Question, flags: AskedFlags, group: str) -> bool:
         """True for the first who runs out of time while the question is out."""
-        flight = self._in_flight.get((question.key, flags, group))
-        if flight is None or flight.given_up:
+        flight = self.in_flight.get(key_of(question, flags, group))
+        if not isinstance(flight, InFlight) or flight.given_up:
             return False
         flight.given_up = True
         return True
 
     async def close(self) -> None:
-        for flight in self._in_flight.values():
-            if flight.exchange is not None:
+        for flight in self.in_flight.values():
+            if not isinstance(flight, InFlight):
+                flight.cancel()
+            elif flight.exchange is not None:
                 flight.exchange.cancel()
-        self._in_flight.clear()
+        self.in_flight.clear()
         for upstream in self._made.values():
             await upstream.close()
 
-    def _finished(self, key: Key, result: Result, upstream: str, rtt_s: float) -> None:
-        flight = self._in_flight.pop(key)
-        outcome = Outcome(key, flight.question, result, upstream, rtt_s, bool(flight.waiters), flight.given_up)
+    def _finished(self, key: bytes, flight: InFlight, result: Result, upstream: str, rtt_s: float) -> None:
+        self.in_flight.pop(key, None)
+        outcome = Outcome(
+            flight.question,
+            flight.flags,
+            flight.group,
+            result,
+            upstream,
+            rtt_s,
+            bool(flight.waiters),
+            flight.given_up,
+        )
         self._heard(outcome)
         self._tell(deque(flight.waiters), outcome)
 

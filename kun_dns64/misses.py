@@ -1,0 +1,98 @@
+"""The miss path beside the general one: which queries it may take, and what becomes of those it hands back."""
+
+import asyncio
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+
+from kun_dns64.formats.query import parse_query
+from kun_dns64.metrics import Metrics, rcode_name
+from kun_dns64.model.message import Query, Source, Transport
+from kun_dns64.model.question import Question, Rcode, RRType
+from kun_dns64.model.rules import Rules
+from kun_dns64.model.step import AskedFlags, Heard
+from kun_dns64.policy.plain import Plain, plain
+from kun_dns64.policy.prepared import prepare
+from kun_dns64.resolver import Resolver
+from kun_dns64.shortcut import address_of
+from kun_dns64.transport.attempt import Request, Upstream, read
+from kun_dns64.transport.health import MIN_PATIENCE_S
+from kun_dns64.transport.port import Send
+
+if TYPE_CHECKING:
+    from kun_dns64.front import Front
+
+# No compiler was there when the wheel was built, or KUN_PURE_PYTHON=1 asks for one path only.
+COMPILED = ("kun_dns64.misspath", "kun_dns64.formats.coldwire")
+GENERAL_ONLY = "KUN_PURE_PYTHON" in os.environ or any(importlib.util.find_spec(name) is None for name in COMPILED)
+NOERROR = rcode_name(Rcode.NOERROR)
+
+
+class Misses:
+    """Without the compiled module it takes nothing, and the general path answers all: the same, octet for octet."""
+
+    def __init__(self, front: "Front", resolver: Resolver) -> None:
+        self._front, self._resolver = front, resolver
+        self._counted = 0
+        self._path = None
+        if not GENERAL_ONLY:
+            from kun_dns64.misspath import MissPath
+
+            self._path = MissPath(resolver, front.shortcut, asyncio.get_running_loop(), front, self._resumed)
+
+    def take(self, wire: bytes, source: Source, send: Send) -> bool:
+        """Whether the query is answered here, now or later. False: nothing has been done."""
+        return self._path is not None and self._path.take(wire, source, send)
+
+    def renew(self, payload_max: int) -> None:
+        """The rules, the limits or what upstreams are asked are others; queries under way keep theirs."""
+        if self._path is None:
+            return
+        prepared = prepare(self._resolver.rules)
+
+        def plain_for(source: Source) -> Plain | None:
+            return plain(address_of(source), prepared)
+
+        # Before anything else could be due: the second question beside the first, another upstream, the end.
+        patience_s = min(MIN_PATIENCE_S, self._resolver.stagger_s or MIN_PATIENCE_S, self._resolver.budget_s / 4)
+        self._path.renew(prepared, plain_for, payload_max, prepared.rules.max_ttl_s, patience_s)
+
+    def count(self, metrics: Metrics) -> None:
+        """Into the numbers of all paths."""
+        if self._path is None:
+            return
+        replies, seconds, upstreams = self._path.counted()
+        metrics.count("queries", Transport.UDP.value, by=self._path.queries - self._counted)
+        self._counted = self._path.queries
+        for rule, count in replies.items():
+            metrics.count("replies", rule.value, NOERROR, by=count)
+        metrics.add("reply_seconds", seconds)
+        for upstream, row in upstreams.items():
+            name = str(upstream.address)
+            metrics.count("upstream_results", name, NOERROR, by=sum(row[:-1]))
+            metrics.add("upstream_seconds", row, name)
+
+    def _resumed(
+        self,
+        wire: bytes,
+        source: Source,
+        send: Send,
+        began: float,
+        rules: Rules,
+        said: bytes | None,
+        rtt_s: float,
+        upstream: Upstream,
+        steady_s: int,
+        tick: int,
+    ) -> None:
+        """The general path goes on with a query. `said`: the packet that denied the AAAA, if one has come."""
+        query = parse_query(wire, Transport.UDP, address_of(source))
+        assert isinstance(query, Query)
+        heard: tuple[Heard, ...] = ()
+        if said is not None:
+            question = Question(query.question.name, RRType.AAAA)
+            outcome = read(said, Request(question, AskedFlags(query.cd, query.do))).outcome
+            name = str(upstream.address)
+            heard = (Heard(question, outcome, upstream=name, rtt_s=rtt_s, steady_s=steady_s, tick=tick),)
+        decided = self._front.decided(wire, query, source, send, began, rules)
+        self._resolver.resume(query, decided, rules, began, heard)

@@ -1,0 +1,35 @@
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from typing import Any
+
+from kun_dns64.front import Front
+from kun_dns64.model.message import Source
+from kun_dns64.model.step import Rule
+from kun_dns64.policy.plain import Plain
+from kun_dns64.policy.prepared import Prepared
+from kun_dns64.resolver import Resolver
+from kun_dns64.shortcut import Shortcut
+from kun_dns64.transport.attempt import Upstream
+from kun_dns64.transport.port import Send
+
+class MissPath:
+    def __init__(
+        self,
+        resolver: Resolver,
+        shortcut: Shortcut,
+        loop: AbstractEventLoop,
+        front: Front,
+        resumed: Callable[..., Any],
+    ) -> None: ...
+    def renew(
+        self,
+        prepared: Prepared,
+        plain_for: Callable[[Source], Plain | None],
+        payload_max: int,
+        max_ttl: int,
+        patience_s: float,
+    ) -> None: ...
+    def take(self, wire: bytes, source: Source, send: Send) -> bool: ...
+    @property
+    def queries(self) -> int: ...
+    def counted(self) -> tuple[dict[Rule, int], list[float], dict[Upstream, list[float]]]: ...
