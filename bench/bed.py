@@ -36,9 +36,17 @@ class Bed:
     def cold_text(self, count: int) -> Path:
         return self.written(f"cold-{count}.txt", lambda: dnsperf_lines(shuffled(count, self.round)).encode())
 
+    @property
+    def suffix_file(self) -> Path:
+        """The domain list of this round's pool, once it is written."""
+        return self._file("suffixes.txt")
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"round{self.round}-{name}"
+
     def written(self, name: str, content: Callable[[], bytes]) -> Path:
         """One file a round for all servers: they are asked the same in the same order."""
-        path = self.folder / f"round{self.round}-{name}"
+        path = self._file(name)
         if not path.exists():
             path.write_bytes(content())
         return path

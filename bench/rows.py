@@ -35,6 +35,8 @@ ROWS = (
     Row("rss_big_total", "RSS with the big cache", "MiB", more_is_better=False),
     Row("pool_start", "million-suffix pool: start to first answer", "ms", more_is_better=False),
     Row("pool_rss", "million-suffix pool: RSS it adds", "MiB", more_is_better=False),
+    Row("pool_reload", "million-suffix pool: changed list to changed answer", "ms", more_is_better=False),
+    Row("pool_reload_worst", "million-suffix pool: slowest answer meanwhile", "ms", more_is_better=False, digits=1),
     Row("pool_cold_cpu", "million-suffix pool: cold, CPU per answer", "µs", more_is_better=False, digits=1),
     Row("pool_hot_cpu", "million-suffix pool: hot, answers per CPU second", "/CPU s"),
 )

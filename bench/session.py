@@ -19,7 +19,7 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
     "mixed": (steps.mixed_load,),
     "pair": (steps.pair,),
     "big": (steps.big,),
-    "pool": (steps.pool,),
+    "pool": (steps.pool, steps.pool_reload),
 }
 WITHOUT_NAMES: Mapping[str, tuple[Step, ...]] = {"steady": (steps.hot, steps.half_load, steps.same_load)}
 POOLS_IN = ("kun",)

@@ -3,6 +3,8 @@
 Keys that begin with "_" are not rows; they carry a figure to a later measurement of the same server in the same round.
 """
 
+import socket
+import time
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 
@@ -10,15 +12,16 @@ from bench.bed import Bed
 from bench.ctools import LoadReport
 from bench.names import FIRST, name_of, names, shuffled
 from bench.process import BenchError
-from bench.queries import Mix, framed, mixed
+from bench.queries import Mix, framed, mixed, query
 from bench.server import Server
-from bench.wire import first_address, learn_cookies
+from bench.wire import ask, client, first_address, learn_cookies
 
 Figures = dict[str, float]
 Step = Callable[[Bed, Server, Mapping[str, float]], Figures]
 COOKIE_CLIENTS = 50
 RATE_KEPT = 0.98
 MIXED_LIMIT_S = 120.0
+RELOAD_LIMIT_S = 60.0
 POOL_PREFIX = IPv6Address("2002:cb00:7181::")
 
 
@@ -124,6 +127,32 @@ def pool(bed: Bed, server: Server, known: Mapping[str, float]) -> Figures:
         "pool_cold_cpu": found_cold["cold_cpu"],
         "pool_hot_cpu": found_hot["hot_cpu"],
     }
+
+
+def pool_reload(bed: Bed, server: Server, _known: Mapping[str, float]) -> Figures:
+    """The list loses its first name; from then until that shows, one listed name is asked every millisecond."""
+    path = bed.suffix_file
+    first, _, rest = path.read_bytes().partition(b"\n")
+    if first.decode() + "." != name_of(0):
+        raise BenchError(f"the list does not begin with {name_of(0)}")
+    server.first_answer(name_of(1))
+    begun, slowest_s = time.monotonic(), 0.0
+    path.write_bytes(rest)
+    with client(server.port) as sock:
+        sock.settimeout(RELOAD_LIMIT_S)
+        while time.monotonic() - begun < RELOAD_LIMIT_S:
+            slowest_s = max(slowest_s, _answer_time_s(sock, query(name_of(1))))
+            if int(first_address(server.first_answer(name_of(0)))) >> 32 != int(POOL_PREFIX) >> 32:
+                return {"pool_reload": (time.monotonic() - begun) * 1e3, "pool_reload_worst": slowest_s * 1e3}
+            time.sleep(0.001)
+    raise BenchError(f"the list was not in force within {RELOAD_LIMIT_S:.0f} s")
+
+
+def _answer_time_s(sock: socket.socket, wire: bytes) -> float:
+    sent = time.monotonic()
+    if not ask(sock, wire):
+        raise BenchError("a query during the reload was not answered")
+    return time.monotonic() - sent
 
 
 def needed(known: Mapping[str, float], row: str) -> float:
