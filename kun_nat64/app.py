@@ -253,8 +253,9 @@ def handle_signals(agent: Agent) -> None:
     loop.add_signal_handler(signal.SIGHUP, agent.reload)
 
 
-async def _run(spec: AgentSpec, options: Options, journal: Journal) -> None:
+async def _run(spec: AgentSpec, options: Options, journal: Journal, warnings: dict[str, str]) -> None:
     agent = Agent(spec, options, journal)
+    agent.state.warnings |= warnings
     handle_signals(agent)
     await serve(agent)
 
@@ -263,20 +264,21 @@ def main(options: Options) -> int:
     """The exit code of `kun-nat64 run`. Raises ConfigError."""
     spec = load(options.config)
     journal = Journal("kun-nat64", as_json=spec.log.as_json, level=spec.log.level)
-    lock = runfiles.Lock(options.run_dir)
+    lock, warnings = runfiles.Lock(options.run_dir), dict[str, str]()
     try:
         lock.take()
     except runfiles.AlreadyRunning as error:
         journal.error("start", failed=str(error), remedy=f"one agent per gateway: `kill {error.pid}` ends the other")
         return 1
     except OSError as error:
+        # The gateway is for the pods: without a folder it forgets drains and falls at a restart, and goes on.
+        warnings["run-dir"] = f"cannot be written: {error}; drains and falls will not outlive the agent"
         journal.error("start", failed=str(error), remedy="run it as root, or give another --run-dir")
-        return 1
     missing = [f"{each.what}: {each.remedy}" for each in missing_for_changes()]
     for line in missing:
         journal.error("start", missing=line)
     if missing:
         return 1
-    asyncio.run(_run(spec, options, journal))
+    asyncio.run(_run(spec, options, journal, warnings))
     lock.release()
     return 0

@@ -15,9 +15,11 @@ from kun_nat64.model.announcement import WITHDRAWN
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import BgpPath, Facts, Module
 from kun_nat64.model.host import Host
+from kun_nat64.model.inspection import Finding, Level
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Plan, Refusal
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.checkup import mss
 from kun_nat64.policy.cuts import may_cut
 from kun_nat64.policy.desired import after_teardown, desired, scope
 from kun_nat64.policy.diff import plan
@@ -36,6 +38,7 @@ def show_plan(config: Path, run_dir: Path, *, as_json: bool) -> int:
         print(json.dumps(_as_data(todo, refusals), indent=1))
     else:
         _print_plan(todo, refusals)
+    _warn(mss(seen.links, spec))
     for area, error in seen.failures.items():
         print(f"not looked at: {area}: {error}", file=sys.stderr)
     if refusals:
@@ -145,6 +148,11 @@ async def _tear_down(spec: AgentSpec, run_dir: Path) -> int:
         return code
     finally:
         host.close()
+
+
+def _warn(finding: Finding) -> None:
+    if finding.level is not Level.GOOD:
+        print(f"{finding.check}: {finding.words} -> {finding.remedy}", file=sys.stderr)
 
 
 def _lacking(missing: Sequence[Missing]) -> bool:

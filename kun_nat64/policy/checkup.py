@@ -1,9 +1,10 @@
 """Judges what `doctor` found: each check one finding, with the command that mends it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kun_nat64.model.inspection import Finding, Inspection, Level
+from kun_nat64.model.observation import LinkReport
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.diagnosis import FQ_IS_SAFE_FROM
 from kun_nat64.policy.firewall import drops_protocol_41
@@ -32,7 +33,7 @@ def _host(found: Inspection) -> Iterator[Finding]:
 def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     yield from _sysctls(found, spec)
     yield from _links(found, spec)
-    yield from _mss(found, spec)
+    yield mss(found.links, spec)
     yield from _local_ports(found, spec)
     yield from _firewall(found, spec)
     yield from surroundings_judged(found.around, spec)
@@ -106,18 +107,19 @@ def _links(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
         yield Finding(Level.BAD, f"interface {outside}", words, f"`tc qdisc replace dev {outside} root fq_codel`")
 
 
-def _mss(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
+def mss(links: Iterable[LinkReport], spec: AgentSpec) -> Finding:
+    """The configured MSS against the MTU that the outside interface has now, and the one the pods are said to have."""
     gateway = spec.gateway
-    outside = next((link.mtu for link in found.links if link.name == gateway.outside and link.mtu), gateway.outside_mtu)
-    safe = min(outside, gateway.inside_mtu) - IPV4_HEADER - IPV6_HEADER - TCP_HEADER
-    sums = f"{outside} - {IPV4_HEADER} (outer IPv4) - {IPV6_HEADER} (IPv6) - {TCP_HEADER} (TCP) = {safe}"
+    outside = next((link.mtu for link in links if link.name == gateway.outside and link.mtu), gateway.outside_mtu)
+    narrow = min(outside, gateway.inside_mtu)
+    safe = narrow - IPV4_HEADER - IPV6_HEADER - TCP_HEADER
+    sums = f"{narrow} - {IPV4_HEADER} (outer IPv4) - {IPV6_HEADER} (IPv6) - {TCP_HEADER} (TCP) = {safe}"
     if gateway.mss <= safe:
-        yield Finding(Level.GOOD, "MSS", f"{gateway.mss} fits everywhere: {sums}")
-    elif gateway.mss <= outside - IPV4_HEADER - TCP_HEADER:
+        return Finding(Level.GOOD, "MSS", f"{gateway.mss} fits everywhere: {sums}")
+    if gateway.mss <= outside - IPV4_HEADER - TCP_HEADER:
         words = f"{gateway.mss} fits outside, but not in a tunnel over a link of {outside}: {sums}"
-        yield Finding(Level.NOTE, "MSS", words, f"[gateway] mss = {safe}")
-    else:
-        yield Finding(Level.BAD, "MSS", f"{gateway.mss} does not fit outside: {sums}", f"[gateway] mss = {safe}")
+        return Finding(Level.NOTE, "MSS", words, f"[gateway] mss = {safe}")
+    return Finding(Level.BAD, "MSS", f"{gateway.mss} does not fit outside: {sums}", f"[gateway] mss = {safe}")
 
 
 def _local_ports(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:

@@ -150,3 +150,15 @@ async def test_a_taken_admin_port_does_not_stop_the_gateway(fast: AgentSpec, tmp
         await it.until(lambda: it.announced, "announced")
         assert "admin" in it.agent.state.warnings
     taken.close()
+
+
+async def test_without_a_run_directory_the_gateway_works_and_says_what_is_lost(fast: AgentSpec, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    async with Running(fast, tmp_path / "file" / "run") as it:
+        await it.until(lambda: it.announced, "announced")
+        it.prober.symptom = Symptom.TIMEOUT
+        await it.until(lambda: it.agent.state.falls_total == 1, "a fall")
+        it.prober.symptom = Symptom.ANSWERED
+        await it.until(lambda: it.agent.state.speaker.told.med == fast.bgp.med, "back in the ECMP set")
+        assert "falls" in it.agent.state.warnings["run-dir"]
+        assert "admin" in it.agent.state.warnings, "the commands have no socket"

@@ -89,6 +89,15 @@ def test_a_second_agent_does_not_start(tmp_path: Path) -> None:
     assert f"pid {os.getpid()}" in done.stderr
 
 
+def test_a_run_directory_that_cannot_be_made_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    if shutil.which("jool", path=os.pathsep.join((os.environ["PATH"], *preflight.SBIN))):
+        pytest.skip("jool is installed on this machine: the agent would set up a gateway")
+    (tmp_path / "file").write_text("in the way")
+    done = kun_nat64("run", "--config", str(SHIPPED), "--run-dir", str(tmp_path / "file" / "run"))
+    assert "--run-dir" in done.stderr
+    assert "apt install jool-tools" in done.stderr, "it went on to what really stops it"
+
+
 def test_doctor_works_without_anything() -> None:
     done = kun_nat64("doctor", "--json")
     findings = json.loads(done.stdout)

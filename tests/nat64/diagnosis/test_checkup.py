@@ -7,7 +7,7 @@ from kun_nat64.model.facts import Neighbour
 from kun_nat64.model.inspection import Finding, Inspection, Level
 from kun_nat64.model.observation import Foreign, LinkReport
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.policy.checkup import examine, version_of
+from kun_nat64.policy.checkup import examine, mss, version_of
 from kun_nat64.policy.firewall import drops_protocol_41
 
 KERNEL = "6.1.0-50-cloud-amd64"
@@ -67,6 +67,23 @@ def test_each_fault_is_named_with_what_mends_it(
     found = [finding for finding in findings if finding.check == check and finding.level is Level.BAD]
     assert found, bad(findings)
     assert remedy in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("mtu", "level", "sums"),
+    [
+        (1500, Level.GOOD, "1500 - 20 (outer IPv4) - 40 (IPv6) - 20 (TCP) = 1420"),
+        (9000, Level.GOOD, "8800 - 20 (outer IPv4)"),
+        (1499, Level.NOTE, "1499 - 20 (outer IPv4) - 40 (IPv6) - 20 (TCP) = 1419"),
+        (1460, Level.NOTE, "fits outside, but not in a tunnel over a link of 1460"),
+        (1459, Level.BAD, "1420 does not fit outside"),
+        (0, Level.GOOD, "1500 - 20"),
+    ],
+)
+def test_the_mss_is_held_against_the_mtu_that_is_there(mtu: int, level: Level, sums: str, spec: AgentSpec) -> None:
+    found = mss((LinkReport(spec.gateway.outside, True, True, True, mtu),), spec)
+    assert (found.level, sums in found.words) == (level, True), found.words
+    assert bool(found.remedy) is (level is not Level.GOOD)
 
 
 def test_fq_is_harmless_with_a_newer_jool(good: Inspection, spec: AgentSpec) -> None:
