@@ -1,5 +1,6 @@
 """What kun-nat64 does when somebody or something else changes its gateway."""
 
+import json
 import time
 
 import pytest
@@ -131,6 +132,7 @@ def state_of(lab: Lab, host: str) -> dict[str, list[str]]:
         "addresses": "ip -o addr show | sed 's/^[0-9]*: //; s/valid_lft.*//'",
         "routes": "ip -4 route show table all; ip -6 route show table all | sed 's/ expires [0-9]*sec//; s/ pref .*//'",
         "rules": "ip -4 rule; ip -6 rule",
+        "tables": "nft list tables | grep -v ' \\(filter\\|mangle\\|raw\\|nat\\|security\\)$'; true",
         "iptables": "iptables-save | grep -E '^-A|^:[A-Z]*[a-z-]'; ip6tables-save | grep -E '^-A|^:[A-Z]*[a-z-]'; true",
         "translator": "jool -i kun global display --csv >/dev/null 2>&1; echo $?",
         "paths": "gobgp -j global rib",
@@ -138,3 +140,42 @@ def state_of(lab: Lab, host: str) -> dict[str, list[str]]:
         "namespaces": "ls /run/netns 2>/dev/null | grep -i kun; true",
     }
     return {what: sorted(lab.output(host, "sh", "-c", script).splitlines()) for what, script in looks.items()}
+
+
+def test_a_download_that_moves_to_another_gateway_ends_at_once(lab: Lab) -> None:
+    """A rehash: its packets reach a gateway without the session, which says so instead of letting the client hang."""
+    url = f"http://www.{lab.topology.zone}/bytes?n=4000000&rate=20000"
+    lab.spawn("pod", "orphan", "curl", "-sS", "--max-time", "120", "-o", "/dev/null", url)
+    carrier = lab.wait_for(lambda: carrier_of(lab, lab.topology.web_server), 15, "the download's session")
+    other = next(gateway for gateway in lab.topology.gateways if gateway.name != carrier)
+    before = resets(lab, other.name)
+    vip = "203.0.113.1/32"
+    lab.run("tor", "ip", "route", "add", vip, "via", other.inside, "metric", "1")
+    try:
+        said = lab.wait_for(lambda: lab.log("pod", "orphan").strip(), 20, "the end of the download")
+    finally:
+        lab.run("tor", "ip", "route", "del", vip, "via", other.inside, "metric", "1")
+    assert "reset by peer" in said
+    assert resets(lab, other.name) > before
+
+
+def test_a_removed_table_of_resets_is_made_anew_and_learns_running_flows_first(lab: Lab) -> None:
+    size, rate = 600_000, 40_000
+    url = f"http://www.{lab.topology.zone}/bytes?n={size}&rate={rate}"
+    report = ("-sS", "--max-time", "90", "-o", "/dev/null", "-w", "%{http_code} %{size_download}")
+    lab.spawn("pod", "through", "curl", *report, url)
+    carrier = lab.wait_for(lambda: carrier_of(lab, lab.topology.web_server), 10, "the download's session")
+    lab.run(carrier, "nft", "delete", "table", "ip6", "kun-nat64")
+    lab.wait_for(lambda: resets(lab, carrier) == 0, MENDED_S, "the table to be back")
+    got = lab.wait_for(lambda: lab.log("pod", "through").strip(), 90, "the end of the download")
+    assert got == f"200 {size}"
+
+
+def resets(lab: Lab, host: str) -> int:
+    """RSTs that a gateway has given to orphaned flows; -1 while it gives none."""
+    found = lab.run(host, "nft", "-j", "list", "chain", "ip6", "kun-nat64", "arming", check=False)
+    if found.code != 0:
+        return -1
+    rules_there = [each["rule"]["expr"] for each in json.loads(found.stdout)["nftables"] if "rule" in each]
+    counters = [part["counter"]["packets"] for expr in rules_there for part in expr if "counter" in part]
+    return sum(counters) if counters else -1
