@@ -73,7 +73,7 @@ def _by_cname(case: Situation, finding: Finding, target: bytes) -> tuple[Record,
     query = case.query
     ttl = max(1, min(LOCAL_S, *(record.ttl for record in finding.data)))
     cname = Record(query.question.name, RRType.CNAME, CLASS_IN, ttl, target)
-    if query.question.qtype == RRType.CNAME:
+    if query.question.qtype != RRType.PTR:  # ANY too: an alias matches it and is not followed (RFC 1034 section 4.3.2)
         return (cname,)
     return (cname, *answer_section(query, finding.chain, finding.data, finding.response.answer))
 

@@ -78,6 +78,7 @@ CASES = [
     Case("c142c", "rfc6147-5.3.1", "several-ptrs", {"{in-addr} PTR": says("{in-addr} 60 PTR a.@", "{in-addr} 60 PTR b.@")}, Expect(("{ip6} 60 PTR a.@", "{ip6} 60 PTR b.@"), aa=None), Query("{ip6}", "PTR"), "ptr-mode"),
     Case("c142d", "rfc6147-5.3.1", "the-in-addr-name-itself-passes", {"{in-addr} PTR": PTR}, Expect(("{in-addr} 3600 PTR host.@",)), Query("{in-addr}", "PTR")),
     Case("c142e", "rfc6147-5.3.1", "second-time-from-cache", {"{in-addr} PTR": PTR}, HOST.but(check=_cname_and_ptr), Query("{ip6}", "PTR"), then=(Step(HOST.but(check=_cname_and_ptr), Query("{ip6}", "PTR")),)),
+    Case("c142f", "rfc1034-4.3.2", "any-gets-the-alias-and-no-more", {"{in-addr} PTR": PTR}, Expect(("{ip6} 600 CNAME {in-addr}",), aa=None), Query("{ip6}", "ANY")),
     Case("c143", "rfc4343-3", "upper-case-nibbles", {"9.113.0.203.in-addr.arpa. PTR": says("9.113.0.203.in-addr.arpa. 3600 PTR nine.t.example.")},
          Expect(None, aa=None, check=lambda reply, wire, names: "" if "nine.t.example." in str(reply) else "no PTR"), Query(ip6_arpa("203.0.113.9", P96).upper(), "PTR")),
     Case("c143a", "rfc4343-3", "own-address-in-capitals", {"{in-addr} PTR": PTR}, HOST.but(check=_cname_and_ptr), Query("{IP6}", "PTR")),
