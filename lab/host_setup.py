@@ -20,7 +20,8 @@ LAB = (*PYTHON, "qemu-system-x86", "debootstrap", "debian-archive-keyring", "e2f
 TESTS = (
     *LAB,
     *("bind9-dnsutils", "bind9-host", "knot-dnsutils", "openssl", "musl-tools", "iproute2", "iptables", "procps"),
-    *("shellcheck", "systemd", "prometheus", "gobgpd", "bird2", "nsd", "vagrant", "golang-go"),
+    *("shellcheck", "systemd", "prometheus", "gobgpd", "bird2", "vagrant", "golang-go"),
+    *("nsd", "bind9", "bind9-utils", "unbound"),
     *("dnstap-ldns", "fstrm-bin"),
 )
 # A program that stands for a package which may have come another way.
