@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator
 
 import dns.message
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from . import wire
 from .case import a, synth
 from .client import Query, ask, opened
+from .garbage import cut, mutated, seeds
 from .judge import judge
 from .names import Names
 from .run import Stage
@@ -19,40 +19,6 @@ from .script import Raw, Says, encode
 from .server import V4, Server
 
 ROUNDS = 4000
-
-
-def _seeds(names: Names) -> list[bytes]:
-    own = names.own
-    return [
-        Query().to_wire(names),
-        Query(edns=None, rdtype="A").to_wire(names),
-        Query(do=True, options=((10, bytes(8)), (8, b"\0\1\x18\0\x0a\7\1"), (12, bytes(20)))).to_wire(names),
-        wire.header(1, qd=2) + wire.question(own) * 2,
-        wire.header(1, an=1, ar=1) + wire.question(own) + wire.record(b"\xc0\x0c", 5, 1, 9, b"\xc0\x0c") + wire.opt(),
-        wire.header(1, flags=0x2800) + wire.question(own, 6),
-    ]
-
-
-def _mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
-    octets = bytearray(rng.choice(seeds))
-    for _ in range(rng.randint(1, 6)):
-        kind, at = rng.randrange(5), rng.randrange(len(octets)) if octets else 0
-        if kind == 0 and octets:
-            octets[at] = rng.randrange(256)
-        elif kind == 1 and octets:
-            octets[at] = rng.choice((0, 1, 63, 64, 127, 128, 191, 192, 193, 255))
-        elif kind == 2:
-            octets = octets[:at]
-        elif kind == 3:
-            octets[at:at] = rng.randbytes(rng.randint(1, 8))
-        else:
-            octets += octets[: rng.randint(0, 40)]
-    return bytes(octets)
-
-
-def _cut(seeds: list[bytes]) -> Iterator[bytes]:
-    for seed in seeds:
-        yield from (seed[:length] for length in range(len(seed)))
 
 
 def _still_well(server: Server, stage: Stage) -> None:
@@ -67,12 +33,12 @@ def _still_well(server: Server, stage: Stage) -> None:
 
 
 def _packets(kind: str) -> list[bytes]:
-    rng, seeds = random.Random(1035), _seeds(Names.fresh())
+    rng, choice = random.Random(1035), seeds(Names.fresh())
     if kind == "cut":
-        return list(_cut(seeds))
+        return list(cut(choice))
     if kind == "random":
         return [rng.randbytes(rng.randint(0, 80)) for _ in range(ROUNDS // 4)]
-    return [_mutated(rng, seeds) for _ in range(ROUNDS)]
+    return [mutated(rng, choice) for _ in range(ROUNDS)]
 
 
 @pytest.mark.parametrize("kind", ["cut", "random", "mutated"])

@@ -47,9 +47,9 @@ def is_well_formed(message: bytes) -> bool:
         counts = struct.unpack("!4H", message[4:12])
         at = 12
         for _ in range(counts[0]):
-            at = _after_name(message, at) + 4
+            at = after_name(message, at) + 4
         for _ in range(sum(counts[1:])):
-            at = _after_name(message, at)
+            at = after_name(message, at)
             rdtype, _, _, length = struct.unpack("!HHIH", message[at : at + 10])
             if length != {A: 4, AAAA: 16}.get(rdtype, length):
                 return False
@@ -59,7 +59,8 @@ def is_well_formed(message: bytes) -> bool:
     return at == len(message)
 
 
-def _after_name(message: bytes, at: int) -> int:
+def after_name(message: bytes, at: int) -> int:
+    """Where the name at `at` ends. Raises IndexError for what is none."""
     while (length := message[at]) and length < 64:
         at += 1 + length
     if length and (length < 192 or (length & 63) << 8 | message[at + 1] >= at):
