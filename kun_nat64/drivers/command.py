@@ -11,7 +11,8 @@ from typing import Protocol
 
 from kun_nat64.model.errors import DriverError, FailureKind
 
-LARGEST_OUTPUT = 64 * 1024 * 1024
+# Room for two million rows of `jool session display`.
+LARGEST_OUTPUT = 256 * 1024 * 1024
 LONGEST_COMPLAINT = 2000
 DEADLINE_S = 5.0
 # Services often have a short PATH, and these tools live in the sbin folders.

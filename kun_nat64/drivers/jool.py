@@ -3,9 +3,11 @@
 Every command has a deadline, `--csv` and, where names would be looked up, `--numeric`.
 """
 
+import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from kun_nat64.drivers.command import Outcome, Runner, failed
 from kun_nat64.drivers.understanding import understanding
@@ -13,11 +15,12 @@ from kun_nat64.formats import joolcsv, jooldocument
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.plan import Action, Change
-from kun_nat64.model.traffic import Session, Traffic
+from kun_nat64.model.traffic import Binding, Session, Traffic
 
 # Exit codes are 256 - errno for errors of the command itself, errno for those of the kernel module.
 NO_INSTANCE, EXISTS, NO_MODULE = 3, 17, 253
 LISTING_DEADLINE_S = 20.0
+Entry = TypeVar("Entry")
 
 
 class JoolDriver:
@@ -49,22 +52,24 @@ class JoolDriver:
 
     async def traffic(self, instance: str) -> Traffic:
         """Live bindings and sessions. Raises DriverError; none when there is no instance."""
-        traffic = Traffic()
+        bindings: list[Binding] = []
+        sessions: list[Session] = []
         for protocol in Protocol:
-            bindings = await self._list(instance, "bib", protocol)
-            sessions = await self._list(instance, "session", protocol)
-            with understanding("jool", "-i", instance, "session", "display"):
-                traffic = Traffic(
-                    (*traffic.bindings, *(joolcsv.parse_bib(bindings) if bindings else ())),
-                    (*traffic.sessions, *(joolcsv.parse_sessions(sessions) if sessions else ())),
-                )
-        return traffic
+            bindings += await self._read(instance, "bib", protocol, joolcsv.parse_bib)
+            sessions += await self._read(instance, "session", protocol, joolcsv.parse_sessions)
+        return Traffic(tuple(bindings), tuple(sessions))
+
+    async def _read(
+        self, instance: str, mode: str, protocol: Protocol, parse: Callable[[str], list[Entry]]
+    ) -> list[Entry]:
+        """In a thread: a million rows take many seconds, and the probes must not wait for them."""
+        listed = await self._list(instance, mode, protocol)
+        with understanding("jool", "-i", instance, mode, "display"):
+            return await asyncio.to_thread(parse, listed) if listed else []
 
     async def sessions(self, instance: str, protocol: Protocol) -> tuple[Session, ...]:
         """As `traffic`, of one protocol and without the bindings."""
-        listed = await self._list(instance, "session", protocol)
-        with understanding("jool", "-i", instance, "session", "display"):
-            return tuple(joolcsv.parse_sessions(listed)) if listed else ()
+        return tuple(await self._read(instance, "session", protocol, joolcsv.parse_sessions))
 
     async def _list(self, instance: str, mode: str, protocol: Protocol) -> str | None:
         argv = (mode, "display", f"--{protocol}", "--numeric", "--csv")

@@ -5,6 +5,7 @@ fails.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from kun_base.prefix import Prefix
@@ -15,6 +16,8 @@ from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session
 
 # Gauges of a statistics table that was reset while entries were alive count below zero (an unsigned 64-bit number).
 UNDERFLOW = 2**63
+# Of a million sessions most share their addresses with others, and reading an address is the dearest part of a row.
+REMEMBERED = 65536
 BINDING_COLUMNS = ("Protocol", "IPv6 Address", "IPv6 L4-ID", "IPv4 Address", "IPv4 L4-ID", "Static?")
 SESSION_COLUMNS = (
     "Protocol",
@@ -136,10 +139,12 @@ def _protocol(text: str | None) -> Protocol:
     return Protocol((text or "").lower())
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _ipv4(text: str | None) -> IPv4Address:
     return IPv4Address(text or "")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _ipv6(text: str | None) -> IPv6Address:
     try:
         return IPv6Address(text or "")
