@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +106,20 @@ async def test_a_full_disk_is_said_and_nothing_else_happens(spec_with: Specs, tm
     assert 'kun_nat64_session_log_failed{sink="log"} 1.0' in exposition(state)
     assert 'kun_nat64_session_log_failed{sink="database"} 0.0' in exposition(state)
     assert one.said.getvalue().count("No space left") == 1, "said once, not at every look"
+    await one.count.close()
+
+
+async def test_its_metrics_pass_promtool(spec: AgentSpec) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool (Debian package prometheus) is not installed")
+    one = Logged(spec)
+    await one.look(session())
+    text = exposition(one.state)
+    assert 'kun_nat64_session_log_records_total{sink="database"} 1.0' in text
+    checked = await asyncio.to_thread(
+        subprocess.run, ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
     await one.count.close()
 
 
