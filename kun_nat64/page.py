@@ -33,6 +33,7 @@ def render(status: JSON) -> str:
         _head(status),
         f'<p class="banner {COLOUR.get(told["standing"], "")}">{escape(_headline(told))}</p>',
         _diagnosis(status["diagnosis"]),
+        _warnings(status["warnings"]),
         _targets(status["health"]),
         _bgp(status["bgp"]),
         _machine(status["machine"]),
@@ -91,6 +92,10 @@ def _diagnosis(found: JSON) -> str:
     if found["cause"] == "none":
         return ""
     return f'<p class="banner">{escape(found["words"])}. <span class="dim">{escape(found["remedy"])}</span></p>'
+
+
+def _warnings(warnings: JSON) -> str:
+    return "".join(f'<p class="banner warn">{escape(words)}</p>' for words in warnings.values())
 
 
 def _targets(health: JSON) -> str:

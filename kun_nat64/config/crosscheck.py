@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from kun_base.errors import Fault
 from kun_base.prefix import sixtofour_network, vip_problem
 from kun_nat64.config.file import (
+    AuditSection,
     BgpSection,
     DrainSection,
     FleetSection,
@@ -33,10 +34,26 @@ class Parts:
     health: HealthSection | None = None
     fleet: FleetSection | None = None
     drain: DrainSection | None = None
+    audit: AuditSection | None = None
 
 
 def faults_of(parts: Parts) -> list[Fault]:
-    checks = (_vip, _mss, _pool4, _pool6, _globals, _sysctls, _bgp, _med, _targets, _timing, _probe, _links, _fleet)
+    checks = (
+        _vip,
+        _mss,
+        _pool4,
+        _pool6,
+        _globals,
+        _sysctls,
+        _bgp,
+        _med,
+        _targets,
+        _timing,
+        _probe,
+        _links,
+        _fleet,
+        _logs,
+    )
     return [fault for check in checks for fault in _as_far_as_readable(check(parts))]
 
 
@@ -215,6 +232,15 @@ def _fleet(parts: Parts) -> Iterator[Fault]:
     for index, member in _entries(members):
         if member in members[:index]:
             yield Fault(f"fleet.members[{index}]", _quoted(member), "is there twice")
+
+
+def _logs(parts: Parts) -> Iterator[Fault]:
+    """The agent's own folder is not where an operator stands when he asks `who`."""
+    wanted = 'must begin with "/", or be "" '
+    if parts.nat64 and parts.nat64.session_log and not parts.nat64.session_log.startswith("/"):
+        yield Fault("nat64.session_log", _quoted(parts.nat64.session_log), f"{wanted}for no log")
+    if parts.audit and parts.audit.database and not parts.audit.database.startswith("/"):
+        yield Fault("audit.database", _quoted(parts.audit.database), f"{wanted}for a folder beside the log")
 
 
 def _quoted(value: Any) -> str:

@@ -286,3 +286,13 @@ def test_a_file_that_is_missing_or_no_toml_is_one_fault(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as raised:
             load(wrong)
         assert len(raised.value.faults) == 1
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "where"),
+    [("nat64", "session_log", "nat64.session_log"), ("audit", "database", "audit.database")],
+)
+def test_places_of_logs_do_not_depend_on_where_the_agent_starts(
+    changed: Callable[..., dict[str, Any]], section: str, key: str, where: str
+) -> None:
+    assert [fault.split(" ")[0] for fault in faults(changed(section, **{key: "sessions.jsonl"}))] == [where]
