@@ -17,6 +17,7 @@ from kun_nat64.auditing import Auditing
 from kun_nat64.config.load import load
 from kun_nat64.counting import Counting
 from kun_nat64.cycle import Cycle
+from kun_nat64.daemonkeeping import DaemonKeeping
 from kun_nat64.diagnosing import note_diagnosis
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.canary import Canary, Prober
@@ -69,6 +70,7 @@ class Agent:
         self.sessions = SessionCount(self.state, self.host, Auditing(spec, self.state.audit, journal))
         self.counting = Counting(self.state, self.host)
         self.sweeping = Sweeping(self.state)
+        self.daemon = DaemonKeeping(self.state)
         self.admin = Admin(self.state, self.set_drain)
         self.fleet = FleetWatch(spec.fleet.members, spec.fleet.timeout_s)
         self.probing = Probing(self.state, self._prober())
@@ -178,6 +180,7 @@ async def serve(agent: Agent) -> None:
                 agent.sessions.run(agent.stop),
                 agent.counting.run(agent.stop),
                 agent.sweeping.run(agent.stop),
+                agent.daemon.run(agent.stop),
                 _watch_fleet(agent),
                 _beat(agent, dead_man),
                 _say_ready(agent),

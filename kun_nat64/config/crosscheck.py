@@ -161,9 +161,10 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(address), f"is the same as bgp.peers[{first}].address")
         if address in (str(bgp.next_hop), str(bgp.router_id)):
             yield Fault(where, _quoted(address), "is this gateway's own address")
-    if bgp.manage_daemon:
-        wanted = "cannot be done by this version: keep it false, and write gobgpd.conf (gateway-config/gobgp) yourself"
-        yield Fault("bgp.manage_daemon", "true", wanted)
+    for index, peer in _entries(bgp.peers):
+        if peer.password_file and not bgp.manage_daemon:
+            wanted = "does nothing without bgp.manage_daemon: the password is in the gobgpd.conf that you write"
+            yield Fault(f"bgp.peers[{index}].password_file", _quoted(peer.password_file), wanted)
     if parts.gateway and IPv4Network(parts.gateway.vip) in bgp.prefixes:
         place = bgp.prefixes.index(IPv4Network(parts.gateway.vip))
         yield Fault(f"bgp.prefixes[{place}]", _quoted(parts.gateway.vip), "the VIP is always announced: leave it out")

@@ -28,6 +28,7 @@ from kun_nat64.config.values import (
 )
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$"
+ABSOLUTE_OR_NONE = r"^(/.+)?$"
 AsNumber = Annotated[StrictInt, Field(ge=1, le=4294967295)]
 Med = Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
@@ -100,6 +101,7 @@ class PeerEntry(Section):
     # "as" is a word of Python.
     asn: AsNumber = Field(alias="as")
     hold_s: Annotated[StrictInt, Field(ge=3, le=65535)] = 3
+    password_file: Annotated[StrictStr, Field(pattern=ABSOLUTE_OR_NONE)] = ""
 
 
 class BgpSection(Section):
@@ -114,6 +116,7 @@ class BgpSection(Section):
     communities: tuple[Community, ...] = ()
     prefixes: tuple[AnyNetwork, ...] = ()
     manage_daemon: StrictBool = False
+    daemon_file: Annotated[StrictStr, Field(pattern=r"^/.+")] = "/etc/kun/gobgpd.conf"
     observe_s: Annotated[Seconds, Field(ge=0.5, le=300)] = 10.0
 
 

@@ -134,11 +134,13 @@ def _bgp(section: BgpSection, gateway: GatewaySection) -> BgpSpec:
         communities=tuple(sorted(set(section.communities))),
         prefixes=(IPv4Network(gateway.vip), *section.prefixes),
         observe_s=section.observe_s,
+        manage_daemon=section.manage_daemon,
+        daemon_file=section.daemon_file,
     )
 
 
 def _peer(entry: PeerEntry) -> Peer:
-    return Peer(entry.address, entry.asn, entry.hold_s)
+    return Peer(entry.address, entry.asn, entry.hold_s, entry.password_file)
 
 
 def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:

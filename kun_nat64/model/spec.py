@@ -84,6 +84,7 @@ class Peer:
     address: IPv4Address | IPv6Address
     asn: int
     hold_s: int
+    password_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ class BgpSpec:
     communities: tuple[str, ...]
     prefixes: tuple[IPv4Network | IPv6Network, ...]
     observe_s: float
+    manage_daemon: bool = False
+    daemon_file: str = "/etc/kun/gobgpd.conf"
 
 
 @dataclass(frozen=True, slots=True)

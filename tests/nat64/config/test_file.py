@@ -162,9 +162,9 @@ SINGLE = {
         ("bgp", {"peers": [{"address": "10.2.1.2", "as": 65000}]}),
         "bgp.peers[0].address = '10.2.1.2': is this gateway's own address",
     ),
-    "a daemon to be managed": (
-        ("bgp", {"manage_daemon": True}),
-        "bgp.manage_daemon = true: cannot be done by this version",
+    "a password that nobody writes": (
+        ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "password_file": "/etc/kun/tor"}]}),
+        "bgp.peers[0].password_file = '/etc/kun/tor': does nothing without bgp.manage_daemon",
     ),
     "no peers": (("bgp", {"peers": []}), "bgp.peers = []: must not be empty"),
     "a hold time that BGP forbids": (

@@ -1,0 +1,96 @@
+"""gobgpd's configuration on the disk, and gobgpd told of it."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from kun_nat64.drivers.command import Runner, failed
+from kun_nat64.formats.gobgpconf import document, global_section
+from kun_nat64.model.errors import DriverError, FailureKind
+from kun_nat64.model.spec import BgpSpec
+
+UNIT = "gobgpd.service"
+# A daemon that starts anew waits for its neighbours.
+DEADLINE_S = 30.0
+
+
+class DaemonFile:
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        # The file is in place, and the daemon has not taken it yet.
+        self._owed = ""
+
+    async def settle(self, bgp: BgpSpec) -> str:
+        """Writes the file where it differs, and has the daemon take it: what was done, "" for nothing.
+
+        A reload keeps sessions and paths; only another AS or router id needs a restart. A file that gobgpd itself
+        refuses is not put in place. Raises DriverError.
+        """
+        path = Path(bgp.daemon_file)
+        wanted, found = document(bgp, _passwords(bgp)), _read(path)
+        if wanted != found:
+            await self._write(path, wanted, secret="auth-password" in wanted)
+            self._owed = "reload-or-restart" if found is not None and global_section(bgp) in found else "restart"
+        if not self._owed:
+            return ""
+        argv = ("systemctl", self._owed, UNIT)
+        outcome = await self._runner.run(*argv, deadline_s=DEADLINE_S)
+        if outcome.exit_code != 0:
+            raise failed(argv, outcome)
+        verb, self._owed = self._owed, ""
+        return f"{path} written, {UNIT}: {verb}"
+
+    async def _write(self, path: Path, text: str, *, secret: bool) -> None:
+        try:
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".gobgpd-", suffix=".conf")
+        except OSError as error:
+            raise _refused(path, error) from error
+        fresh = Path(name)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+            argv = ("gobgpd", "-d", "-f", name)
+            outcome = await self._runner.run(*argv)
+            if outcome.exit_code != 0:
+                raise failed(argv, outcome)
+            _put(fresh, path, secret=secret)
+        except OSError as error:
+            raise _refused(path, error) from error
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+
+
+def _put(fresh: Path, path: Path, *, secret: bool) -> None:
+    """With owner and mode of the file before; a first one is for everybody, unless it holds a password."""
+    try:
+        before = path.stat()
+        os.chown(fresh, before.st_uid, before.st_gid)
+        fresh.chmod(before.st_mode & 0o777)
+    except FileNotFoundError:
+        fresh.chmod(0o640 if secret else 0o644)
+    fresh.replace(path)
+
+
+def _passwords(bgp: BgpSpec) -> Mapping[str, str]:
+    found = {}
+    for peer in bgp.peers:
+        if peer.password_file:
+            try:
+                found[str(peer.address)] = Path(peer.password_file).read_text().strip()
+            except (OSError, ValueError) as error:
+                raise _refused(Path(peer.password_file), error) from error
+    return found
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except (OSError, ValueError):
+        return None
+
+
+def _refused(path: Path, error: Exception) -> DriverError:
+    return DriverError(FailureKind.PERMISSION, ("file", str(path)), str(error))
