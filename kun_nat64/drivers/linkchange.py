@@ -12,6 +12,9 @@ from kun_nat64.model.plan import Action, Change
 
 # Without duplicate address detection: the address works at once, and nobody else is on our links.
 IFA_F_NODAD = 0x02
+IFF_NOARP = 0x80
+# Of a locally administered card; both ends of the probe's cable have it.
+CABLE_ADDRESS = "02:6b:75:6e:36:34"
 Work = Callable[[Session], None]
 
 
@@ -84,13 +87,24 @@ def make_veth(ip: Session, veth: Veth) -> None:
         ip.link("add", ifname=veth.name, kind="veth", peer={"ifname": veth.peer, "net_ns_fd": descriptor})
     finally:
         os.close(descriptor)
+    _without_neighbours(ip, veth.name)
     ip.link("set", index=index_of(ip, veth.name), mtu=veth.mtu, ifalias=MARK, state="up")
 
 
 def ready_peer(ip: Session, veth: Veth) -> None:
     """In the namespace of the peer. The loopback as well: without it a namespace answers nothing to itself."""
+    _without_neighbours(ip, veth.peer)
     ip.link("set", index=index_of(ip, veth.peer), mtu=veth.mtu, state="up")
     _set_up(ip, "lo", up=True)
+
+
+def _without_neighbours(ip: Session, name: str) -> None:
+    """Two ends with one address, and nobody to ask for it.
+
+    Neighbour discovery passes INPUT and OUTPUT, translated packets do not: a firewall that drops there, and harms no
+    pod, would otherwise end the probes. A device without it sends to its own address (ndisc_constructor in the kernel).
+    """
+    ip.link("set", index=index_of(ip, name), address=CABLE_ADDRESS, flags=IFF_NOARP, change=IFF_NOARP)
 
 
 def _address(ip: Session, address: Address, action: Action) -> None:

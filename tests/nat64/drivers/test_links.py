@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -78,6 +79,20 @@ async def test_what_is_made_is_seen_exactly(links: LinksDriver) -> None:
     assert await seen(links) == frozenset()
     await make(links, *CABLE)
     assert await seen(links) == frozenset(CABLE)
+
+
+@pytest.mark.parametrize("there", [HERE, HERE6], ids=["IPv4", "IPv6"])
+async def test_the_probes_cable_asks_nobody_for_a_neighbour(
+    links: LinksDriver, there: IPv4Address | IPv6Address
+) -> None:
+    """A firewall that drops neighbour discovery harms no pod, and must not end the probes."""
+    await make(links, *CABLE)
+    script = f"import socket; socket.create_connection(({str(there)!r}, 9), timeout=5)"
+    knocked = await ProcessRunner().run("ip", "netns", "exec", PROBE, sys.executable, "-IS", "-c", script)
+    assert "ConnectionRefusedError" in knocked.stderr
+    assert "NOARP" in ip("-n", HOME, "link", "show", "kunprobe")
+    for home, link in ((HOME, "kunprobe"), (PROBE, "eth0")):
+        assert "lladdr" not in ip("-n", home, "neigh", "show", "dev", link)
 
 
 async def test_what_is_removed_is_gone_with_all_that_hung_on_it(links: LinksDriver) -> None:
