@@ -44,7 +44,11 @@ cdef class Light:
         flights[key] = self
         upstreams.asked += 1
         self._path.watch(self)
-        port.send(asked)
+        cdef int fileno = port.fileno
+        if fileno < 0:
+            port.send(asked)
+        elif send(fileno, PyBytes_AS_STRING(asked), PyBytes_GET_SIZE(asked), MSG_DONTWAIT) < 0 and errno != EAGAIN:
+            self._path._loop.call_soon(port.unreachable, OSError(errno, strerror(errno)))
         return True
 
     def received(self, bytes wire):
@@ -85,8 +89,12 @@ cdef class Light:
     cdef int landed(self, bytes packed, unsigned int lifetime, double now) except -1:
         """The answer is in: off the port, into the cache. For how long the cache will say the same."""
         cdef double rtt_s = now - self._sent_at
+        cdef dict out
         (<set>self._upstream.observed.out).discard(self._asked)
-        self._port.free(self._ident)
+        out = self._port.out
+        del out[self._ident]
+        if not out:
+            self._upstream.released(self._port)
         (<dict>self._upstreams.in_flight).pop(self._key, None)
         self._upstream.health.heard(rtt_s, now)
         self._path.tally(self._upstream).add(rtt_s)

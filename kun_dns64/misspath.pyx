@@ -8,7 +8,10 @@ resending, staggering, TCP and all the rest.
 """
 
 from collections import deque
+from os import strerror
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport EAGAIN, errno
 from libc.time cimport time_t
 
 from kun_dns64.formats.coldwire import encode_ask, forward, read_denial, read_query, synthesise
@@ -26,6 +29,10 @@ cdef extern from "<time.h>" nogil:
         long tv_nsec
     int clock_gettime(int, timespec *)
     int CLOCK_MONOTONIC
+
+cdef extern from "<sys/socket.h>" nogil:
+    ssize_t send(int, const void *, size_t, int)
+    int MSG_DONTWAIT
 
 cdef enum:
     A = 1

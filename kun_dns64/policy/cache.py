@@ -138,7 +138,7 @@ class Cache:
 
     def knows(self, key: bytes) -> bool:
         """Whether there is anything under the key: fresh or stale data, or a failure."""
-        return self._data.get(key) is not None or (len(self._failures) > 0 and self._failures.get(key) is not None)
+        return key in self._data or key in self._failures
 
     def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
         before = self._failures.get(key)

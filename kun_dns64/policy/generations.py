@@ -38,8 +38,13 @@ class Generations(Generic[V]):
                 self._insert(key, value)
         return value
 
+    def __contains__(self, key: bytes) -> bool:
+        """Whether `get` would find something; it does not count as use."""
+        return key in self._young or key in self._old
+
     def put(self, key: bytes, value: V) -> None:
-        self.drop(key)
+        if key in self._young or key in self._old:
+            self.drop(key)
         self._insert(key, value)
 
     def replace(self, key: bytes, value: V) -> None:
@@ -67,8 +72,9 @@ class Generations(Generic[V]):
         self._young[key] = value
         self._octets += len(key) + self._weigh(value) + ENTRY_OCTETS
         dying = self._dying
-        for _ in range(min(FORGET_AT_ONCE, len(dying))):
-            dying.popitem()
+        if dying:
+            for _ in range(min(FORGET_AT_ONCE, len(dying))):
+                dying.popitem()
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

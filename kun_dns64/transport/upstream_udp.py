@@ -5,10 +5,12 @@ open ports are shared, one picked at random (RFC 5452 sections 4.5 and 9.2).
 """
 
 import asyncio
+import importlib.util
+import os
 import select
 import socket
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.formats.response import is_truncated, matches
@@ -34,6 +36,8 @@ FRESH_PER_S = 4000
 # Open ports: kept without a question while fewer than KEEP, never more than MOST.
 KEEP, MOST = 32, 512
 MAX_DATAGRAM = 65535
+# No compiler was there when the wheel was built, or KUN_PURE_PYTHON=1 asks for the plain reader.
+IN_PYTHON_ONLY = importlib.util.find_spec("kun_dns64.transport.portreader") is None or "KUN_PURE_PYTHON" in os.environ
 # Ports with an answer that are read in one turn of the loop.
 BURST = 128
 DATAGRAMS = int(socket.SOCK_DGRAM) | int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
@@ -56,8 +60,7 @@ class UdpUpstream:
         self._shared: list[Port] = []
         # One for all ports: telling the event loop of each, for one answer, costs more than the port itself.
         self._epoll = select.epoll()
-        self._room = memoryview(bytearray(MAX_DATAGRAM))
-        self._loop.add_reader(self._epoll.fileno(), self._readable)
+        self._loop.add_reader(self._epoll.fileno(), *self._reader())
         endpoint = address.endpoint
         self._family = int(socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET)
         self._peer = endpoint.host, endpoint.port
@@ -78,8 +81,9 @@ class UdpUpstream:
         await self.by_tcp.close()
 
     def case_bits(self) -> Randomness | None:
-        randomise = self._randomise_case and self._loop.time() >= self._plain_case_until
-        return self.random if randomise else None
+        if not self._randomise_case:
+            return None
+        return self.random if not self._plain_case_until or self._loop.time() >= self._plain_case_until else None
 
     def changed_case(self) -> None:
         self.observed.case_fallbacks += 1
@@ -87,7 +91,7 @@ class UdpUpstream:
 
     def port(self) -> "Port":
         """A port to ask from. Raises OSError when there is no route to the upstream, or no descriptor left."""
-        if self._may_open():
+        if (self._fresh or self._loop.time() - self._fresh_since >= 1.0 or not self._ports) and self._may_open():
             port = self._open()
             self._ports[port.fileno] = port
             self._shared = []
@@ -107,11 +111,19 @@ class UdpUpstream:
             raise
         return Port(self, sock, self._loop)
 
+    def _reader(self) -> tuple[Any, ...]:
+        """What to call when ports have packets: the compiled reader where it was built."""
+        if IN_PYTHON_ONLY:
+            return (self._readable,)
+        from kun_dns64.transport.portreader import drain
+
+        return drain, self._epoll.fileno(), self._ports
+
     def _readable(self) -> None:
         for fileno, _ in self._epoll.poll(0, BURST):
             port = self._ports.get(fileno)
             if port is not None:
-                port.readable(self._room)
+                port.readable()
 
     def released(self, port: "Port") -> None:
         """Nothing is out on `port` any more. The oldest idle one goes, so that ports do not grow old."""
@@ -182,25 +194,25 @@ class Port:
             # As good as lost on the way: it is sent again later.
             return
         except OSError as error:
-            self._loop.call_soon(self._unreachable, error)
+            self._loop.call_soon(self.unreachable, error)
 
     def free(self, ident: int) -> None:
         if self.out.pop(ident, None) is not None and not self.out:
             self.upstream.released(self)
 
-    def readable(self, room: memoryview) -> None:
+    def readable(self) -> None:
         try:
-            wire = bytes(room[: self._sock.recv_into(room)])
+            wire = self._sock.recv(MAX_DATAGRAM)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._unreachable(error)
+            self.unreachable(error)
             return
         attempt = self.out.get(int.from_bytes(wire[:2])) if len(wire) >= 12 else None
         if attempt is None or not attempt.received(wire):
-            self._guessed()
+            self.guessed()
 
-    def _guessed(self) -> None:
+    def guessed(self) -> None:
         self.upstream.observed.wrong_replies += 1
         self._wrong += 1
         if self._wrong >= GUESSES:
@@ -208,7 +220,7 @@ class Port:
             for attempt in list(self.out.values()):
                 attempt.move_to_tcp()
 
-    def _unreachable(self, error: OSError) -> None:
+    def unreachable(self, error: OSError) -> None:
         """ICMP speaks of the address, not of one question: all that are out here have failed."""
         self.upstream.drop(self)
         for attempt in list(self.out.values()):

@@ -118,7 +118,9 @@ class Upstreams:
         """The upstream to ask, where nobody is to be asked beside it; None: `ask` must."""
         if len(self.in_flight) >= self._asking.max_outstanding or self.observed.tap is not None:
             return None
-        upstreams, probe = self._order(group)
+        upstreams, probe = self._groups.get(group) or self._groups[""], None
+        if len(upstreams) > 1:
+            upstreams, probe = self._order(group)
         first = upstreams[0]
         return first if probe is None and isinstance(first, UdpUpstream) else None
 

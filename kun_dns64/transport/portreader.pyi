@@ -1,0 +1,3 @@
+from kun_dns64.transport.upstream_udp import Port
+
+def drain(epoll: int, ports: dict[int, Port]) -> None: ...
