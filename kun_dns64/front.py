@@ -22,8 +22,9 @@ from kun_dns64.shortcut import Shortcut, address_of
 from kun_dns64.transport.port import Send
 
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
-# Header bits of a TC=1 reply made from the query itself: QR and TC, beside the client's opcode and RD.
-QR_TC, RD_BIT = 0x82, 0x01
+# Instead of the answer, so that a client behind a forged flood comes again by TCP. TC stands in the third octet.
+SLIPPED = Reply(Rcode.NOERROR, Rule.RATE_LIMITED)
+TC_BIT = 0x02
 
 
 class Front:
@@ -164,8 +165,8 @@ class Front:
         query = parse_query(wire, Transport.UDP, address_of("::1"))
         if isinstance(query, Query):
             self._metrics.count("replies", Rule.RATE_LIMITED.value, rcode_name(Rcode.NOERROR))
-            end = 12 + len(query.question.name) + 4
-            head = wire[:2] + bytes((QR_TC | wire[2] & RD_BIT, 0x80, 0, 1, 0, 0, 0, 0, 0, 0))
-            send(head + wire[12:end])
+            packet = bytearray(render(query, SLIPPED, self._limits))
+            packet[2] |= TC_BIT
+            send(bytes(packet))
         else:
             send(None)

@@ -280,6 +280,8 @@ async def test_a_limited_client_gets_truncation_or_nothing_and_may_come_by_tcp(t
         truncated = [reply for reply in replies if reply.flags & dns.flags.TC]
         assert 5 <= len(full) <= 10
         assert truncated
+        # Every reply to a query with OPT has one, this one too (RFC 6891 section 6.1.1).
+        assert {reply.edns for reply in truncated} == {0}
         assert len(full) + len(truncated) < 40
         assert (await one.ask("www.t.example.", tcp=True)).answer
 
