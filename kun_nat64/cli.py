@@ -169,7 +169,7 @@ def explain(
 
 
 @app.command(
-    epilog="Examples: kun-nat64 who 192.0.2.11:40283 --at 2026-11-21T06:15:00Z --proto tcp\n\n"
+    epilog="Example: kun-nat64 who 192.0.2.11:40283 --at 2026-11-21T06:15:00Z --proto tcp\n\n"
     'kun-nat64 who 192.0.2.11:40283 --at "90m ago" --json'
 )
 def who(

@@ -13,6 +13,7 @@ from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.policy.holders import holders
 from kun_nat64.who import parse, parse_time, show_who
 from tests.nat64.audit.flows import flow, session
+from tests.nat64.cli.test_commands import kun_nat64
 
 NOW = 1_763_700_000.0
 Ask = Callable[..., tuple[int, str, str]]
@@ -127,3 +128,18 @@ def test_the_folder_beside_the_log_is_the_default(tmp_path: Path, shipped_data: 
     assert from_data(shipped_data, "test").audit.database == "/var/log/kun-nat64/sessions.db"
     data = {**shipped_data, "audit": {**shipped_data["audit"], "database": str(tmp_path)}}
     assert from_data(data, "test").audit.database == str(tmp_path)
+
+
+def test_the_command_answers_and_explains_itself(book: Path) -> None:
+    done = kun_nat64("who", "192.0.2.11:40000", "--at", str(NOW + 30), "--proto", "TCP", "--database", str(book))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("192.0.2.11:40000 at 2025-11-21T04:40:30.000Z tcp: [2002:a01:2:1::10]:50000\n")
+    assert "with 198.51.100.80:443" in done.stdout
+    assert "kun-nat64 who 192.0.2.11:40283 --at" in kun_nat64("who", "--help").stdout
+
+
+def test_a_question_that_makes_no_sense_exits_with_2(book: Path) -> None:
+    done = kun_nat64("who", "192.0.2.11", "--at", "yesterday", "--database", str(book))
+    assert done.returncode == 2
+    assert "IP:PORT" in done.stderr
+    assert "--at" in done.stderr

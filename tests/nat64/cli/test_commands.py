@@ -15,7 +15,7 @@ from tests.nat64.conftest import SHIPPED
 
 COMMANDS = (
     "check-config", "config-schema", "doctor", "plan", "apply", "run", "status", "drain", "undrain", "teardown",
-    "withdraw", "explain",
+    "withdraw", "explain", "who",
 )  # fmt: skip
 
 
