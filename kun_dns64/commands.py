@@ -107,6 +107,28 @@ def explain(
     typer.echo(json.dumps(as_dict(story), indent=2) if as_json else as_text(story))
 
 
+@app.command(epilog="Example: kun-dns64 discover 127.0.0.1:5353")
+def discover(
+    server: Annotated[str, typer.Argument(help="ADDR or ADDR:PORT of a DNS server.")] = "127.0.0.1:5353",
+) -> None:
+    """Prints the NAT64 prefixes a DNS server gives out, one a line (RFC 7050); exit 1 when there are none."""
+    from kun_dns64.config.endpoint import DNS_PORT, Endpoint
+    from kun_dns64.discovering import ask_prefixes
+
+    try:
+        found = ask_prefixes(Endpoint.parse(server, DNS_PORT))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    except OSError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    for prefix in found:
+        typer.echo(str(prefix))
+    if not found:
+        typer.echo(f"{server} synthesises no AAAA of ipv4only.arpa: it is no DNS64", err=True)
+        raise typer.Exit(1)
+
+
 @app.command("config-schema")
 def config_schema() -> None:
     """Prints the JSON schema of the file, for editors."""
