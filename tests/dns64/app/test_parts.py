@@ -210,7 +210,9 @@ def test_what_the_quick_reader_does_not_know_it_leaves_alone(arguments: list[str
     assert read_flags(arguments) is None
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["check-config"], ["explain"], ["config-schema"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["check-config"], ["explain"], ["discover"], ["config-schema"]], ids=" ".join
+)
 def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     result = typer.testing.CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0
