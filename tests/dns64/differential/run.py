@@ -23,6 +23,7 @@ from .zone import ODD, VIP, Asked, Book
 
 OURS = "kun-dns64"
 PEERS = (BIND, UNBOUND)
+ATTEMPTS = 3
 Replies = Mapping[str, Sequence[Heard]]
 
 
@@ -90,6 +91,29 @@ def _config(plain: int, odd: int) -> dict[str, object]:
         "dns64": {"vip": VIP},
         "zone": [{"suffix": ODD.rstrip("."), "servers": [f"udp://{daemons.HOST}:{odd}"]}],
     }
+
+
+def play(book: Book, folder: Path) -> tuple[dict[str, list[Heard]], Outcome]:
+    """All questions, and those about names with an unexplained difference again, of servers just started.
+
+    A peer that gave up because the machine was busy does better the second time; a real difference comes back.
+    """
+    replies: dict[str, list[Heard]] = {}
+    outcome, again = Outcome(), list(range(len(book.asked)))
+    for attempt in range(ATTEMPTS):
+        (folder / str(attempt)).mkdir()
+        with everything(book, folder / str(attempt)) as ports:
+            heard = ask_all([book.asked[index] for index in again], ports)
+        for server, found in heard.items():
+            known = replies.setdefault(server, [Heard(None)] * len(book.asked))
+            for index, reply in zip(again, found, strict=True):
+                known[index] = reply
+        outcome = judge(book.asked, replies)
+        names = {found.asked.name.lower() for found in outcome.unexplained}
+        again = [index for index, asked in enumerate(book.asked) if asked.name.lower() in names]
+        if not again:
+            break
+    return replies, outcome
 
 
 def ask_all(asked: Sequence[Asked], ports: Mapping[str, int]) -> dict[str, list[Heard]]:

@@ -37,9 +37,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     if lacks := daemons.missing():
         pytest.skip(lacks)
     book = build(SHAPES)
-    with run.everything(book, tmp_path_factory.mktemp("differential")) as ports:
-        replies = run.ask_all(book.asked, ports)
-    outcome = run.judge(book.asked, replies)
+    replies, outcome = run.play(book, tmp_path_factory.mktemp("differential"))
     _write(ROOT / "out" / "differential.md", outcome)
     return Played(book, replies, outcome)
 
