@@ -25,7 +25,7 @@ class Generations(Generic[V]):
         self._weigh = weigh
         self._young: dict[bytes, V] = {}
         self._old: dict[bytes, V] = {}
-        self._dying: dict[bytes, V] = {}
+        self._dying: list[dict[bytes, V]] = []
         self._octets = 0
         self._octets_old = 0
 
@@ -61,20 +61,31 @@ class Generations(Generic[V]):
             self._octets_old -= len(key) + self._weigh(value) + ENTRY_OCTETS
 
     def clear(self) -> None:
-        self._young, self._old, self._dying = {}, {}, {}
+        self._young, self._old, self._dying = {}, {}, []
+        self._octets = self._octets_old = 0
+
+    def retire(self) -> None:
+        """`clear` without its pause: nothing is found any more, and the memory comes back with the next entries."""
+        self._dying += [entries for entries in (self._old, self._young) if entries]
+        self._young, self._old = {}, {}
         self._octets = self._octets_old = 0
 
     def _insert(self, key: bytes, value: V) -> None:
         if len(self._young) >= self._half_entries or self._octets >= self._half_octets:
-            self._dying = self._old
+            if self._old:
+                self._dying.append(self._old)
             self._old, self._young = self._young, {}
             self._octets_old, self._octets = self._octets, 0
         self._young[key] = value
         self._octets += len(key) + self._weigh(value) + ENTRY_OCTETS
-        dying = self._dying
-        if dying:
-            for _ in range(min(FORGET_AT_ONCE, len(dying))):
-                dying.popitem()
+        if self._dying:
+            self._forget_some(self._dying[-1])
+
+    def _forget_some(self, dying: dict[bytes, V]) -> None:
+        for _ in range(min(FORGET_AT_ONCE, len(dying))):
+            dying.popitem()
+        if not dying:
+            self._dying.pop()
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -35,6 +35,7 @@ class WireCache:
     def memos(self, rules: Rules, bake: Bake | None) -> "Memos":
         """Memos for these rules; what was kept under others is not found any more. `bake` None: no cookies."""
         self._generation = (self._generation + 1) & 0xFFFFFF
+        self._store.retire()
         return Memos(self._store, self.hits, rules, bake, self._generation.to_bytes(3))
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 # ruff: noqa: E501 - a row stays on one line
 
 import random
+import weakref
 
 import pytest
 
@@ -252,3 +253,22 @@ def test_counting_survives_replacing_and_dropping() -> None:
     for number in range(8):
         store.drop(b"%d" % number)
     assert (len(store), store.octets) == (0, 0)
+
+
+class Entry(bytearray):
+    """What a weak reference can point to."""
+
+
+def test_what_is_retired_is_not_found_and_goes_with_later_entries() -> None:
+    store: Generations[Entry] = Generations(1000, 1 << 30, len)
+    references = []
+    for number in range(600):
+        store.put(b"old%d" % number, entry := Entry(b"octets"))
+        references.append(weakref.ref(entry))
+    del entry
+    store.retire()
+    assert (len(store), store.octets, store.get(b"old0"), store.get(b"old599")) == (0, 0, None, None)
+    for number in range(250):
+        store.put(b"new%d" % number, Entry())
+    assert len(store) == 250
+    assert not [one for one in references if one() is not None]
