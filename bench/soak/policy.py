@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 VIPS = ("203.0.113.1", "203.0.113.2")
 # Answers live this long, so that names are asked of the upstream again and again.
-MAX_TTL_S = 5
+MAX_TTL_S = 20
 CONFIG = """\
 [server]
 listen = ["127.0.0.1:{port}"]

@@ -9,6 +9,7 @@ from bench.ctools import LoadReport
 # The caches fill and find their size first; this share of the run is not judged.
 SETTLING = 0.4
 GROWTH_SHARE, GROWTH_KB = 0.03, 4096
+UNANSWERED_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,15 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        return not self.load.wrong and not self.asked.wrong and not self.grows and self.load.good > 0
+        return not self.faults()
+
+    def faults(self) -> list[str]:
+        checks = (
+            (self.load.wrong or self.asked.wrong, "wrong answers"),
+            (self.grows, "it grows"),
+            (self.load.bad_share > UNANSWERED_SHARE, f"{self.load.bad_share:.1%} not answered"),
+        )
+        return [told for found, told in checks if found]
 
     def text(self) -> str:
         load, asked = self.load, self.asked
@@ -64,7 +73,7 @@ class Verdict:
             f"latency p50 {load.p50_us:,.0f} µs, p99 {load.p99_us:,.0f} µs, p99.9 {load.p999_us:,.0f} µs",
             f"RSS settled at {rss[0]:.1f} MiB, then {self.growth_kb / 1024:+.1f} MiB (highest {max(rss):.1f} MiB)",
             *asked.wrong[:20],
-            "good" if self.good else "NOT GOOD" + (": it grows" if self.grows else ": wrong answers"),
+            "good" if self.good else f"NOT GOOD: {', '.join(self.faults())}",
         ]
         return "\n".join(lines) + "\n"
 

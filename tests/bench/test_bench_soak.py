@@ -80,9 +80,9 @@ def test_the_client_tells_wrong_answers_from_right_ones(answer, told: str) -> No
         (using(lambda at: 60_000 + at * 200), False),
         (using(lambda at: 60_000 + min(30, at) * 999), True),
         (using(lambda at: 160_000 if at == 80 else 60_000), True),
-        (replace(GOOD, load=replace(LOAD, answered=0)), False),
+        (replace(GOOD, load=replace(LOAD, answered=980)), False),
     ],
-    ids=["good", "wrong", "wrong-for-policy", "grows", "fills-first", "one-peak", "nothing-answered"],
+    ids=["good", "wrong", "wrong-for-policy", "grows", "fills-first", "one-peak", "unanswered"],
 )  # fmt: skip
 def test_wrong_answers_and_growth_are_faults(verdict: Verdict, good: bool) -> None:
     assert verdict.good == good
