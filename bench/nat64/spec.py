@@ -21,6 +21,7 @@ def written(addresses: int, admin_port: int, probe_netns: str) -> dict[str, Any]
         "gateway": {"name": "gw1", "vip": "203.0.113.1", "outside": "eth1", "clients": ["10.0.0.0/8"]},
         "nat64": {"pool4": pool4, "session_log": ""},
         "bgp": {
+            "speaker": "gobgp-cli",
             "local_as": 65001,
             "router_id": "10.2.1.2",
             "next_hop": "10.2.1.2",

@@ -4,10 +4,25 @@ This machine may have neither Jool nor a BGP speaker. The agent starts and reads
 own cost is measured whole; what the real tools need for themselves is not.
 """
 
+import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from kun_nat64.model.facts import BgpPath, Chain, Facts, Family, JoolGlobal, JoolInstance, Pool4, Protocol, Rule
+from kun_nat64.formats import nftables
+from kun_nat64.model.facts import (
+    BgpPath,
+    Chain,
+    Facts,
+    Family,
+    JoolGlobal,
+    JoolInstance,
+    OrphanReset,
+    Pool4,
+    Protocol,
+    Rule,
+)
+from kun_nat64.model.resetfacts import FlowWatch
 
 JOOL = """\
 #!/bin/sh
@@ -37,6 +52,7 @@ NEIGHBOURS = """\
   "timers": {"state": {"negotiated_hold_time": 3, "uptime": {"seconds": 1700000000}}}}]
 """
 SAVE = "#!/bin/sh\nexec cat {folder}/{family}.rules\n"
+NFT = "#!/bin/sh\nexec cat {folder}/nft.json\n"
 SESSION_HEADER = (
     "Protocol,IPv6 Remote Address,IPv6 Remote L4-ID,IPv6 Local Address,IPv6 Local L4-ID,IPv4 Local Address,"
     "IPv4 Local L4-ID,IPv4 Remote Address,IPv4 Remote L4-ID,Expires in,State\n"
@@ -55,6 +71,8 @@ def write_tools(folder: Path, facts: Facts) -> None:
     (folder / "neighbours.json").write_text(NEIGHBOURS)
     script(folder / "jool", JOOL.format(folder=folder))
     script(folder / "gobgp", GOBGP.format(folder=folder))
+    (folder / "nft.json").write_text(nft_json(facts))
+    script(folder / "nft", NFT.format(folder=folder))
     for family in Family:
         (folder / f"{family}.rules").write_text(saved_rules(facts, family))
         script(folder / f"{family.command}-save", SAVE.format(folder=folder, family=family))
@@ -69,6 +87,15 @@ def globals_csv(facts: Facts) -> str:
     settings = [(fact.name, fact.value) for fact in facts if isinstance(fact, JoolGlobal)]
     pool6 = [("pool6", str(fact.pool6)) for fact in facts if isinstance(fact, JoolInstance)]
     return csv_text("Field,Value", ((name, f'"{value}"') for name, value in sorted(pool6 + settings)))
+
+
+def nft_json(facts: Facts) -> str:
+    """The rules by their comments, which is what the agent reads."""
+    watch = next(fact.watch for fact in facts if isinstance(fact, OrphanReset))
+    assert isinstance(watch, FlowWatch)
+    comments = re.findall('comment "([^"]+)"', nftables.table(watch) + nftables.armed(watch))
+    rules = [{"rule": {"chain": comment.split()[1], "comment": comment, "expr": []}} for comment in comments]
+    return json.dumps({"nftables": rules})
 
 
 def pool4_csv(facts: Facts, protocol: Protocol) -> str:

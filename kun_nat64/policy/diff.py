@@ -22,7 +22,8 @@ Container = JoolInstance | Veth | Tunnel | Netns
 def plan(desired: Facts, observed: Observation, traffic: Traffic | None = None) -> Plan:
     """What to do, in order. Areas that could not be looked at are left alone. `traffic` None: flows are not counted."""
     unknown = observed.failures.keys()
-    wanted = frozenset(fact for fact in desired if fact.area not in unknown)
+    # Making a set costs a hash for each of thousands of facts.
+    wanted = frozenset(fact for fact in desired if fact.area not in unknown) if unknown else desired
     changes = in_order(difference(wanted, observed.facts))
     return Plan(changes, cuts(changes, traffic), tuple(sorted(unknown)))
 

@@ -47,27 +47,26 @@ MAKING: tuple[type[Fact], ...] = (
     OrphanReset,
 )
 RANK = {kind: rank for rank, kind in enumerate(MAKING)}
+POOL4_RANK = RANK[Pool4]
 FIRST, MAKE, BREAK, LAST = range(4)
 # One command does several changes of these at once, and all of them or none.
 IN_ONE_COMMAND = frozenset({Area.JOOL, Area.RULES})
 
 
 def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Sorted, the same way each time for the same changes."""
+    """Sorted, the same way each time for the same changes. Names are compared only between facts of one kind."""
     return tuple(sorted(changes, key=_place))
 
 
 def _place(change: Change) -> tuple[int, int, tuple[str | int, ...]]:
-    phase = _phase(change)
-    rank = 0 if isinstance(change.fact, BgpPath) else RANK[type(change.fact)]
-    return phase, -rank if phase == BREAK else rank, _name(change.fact)
-
-
-def _name(fact: Fact) -> tuple[str | int, ...]:
-    """Compared only between facts of one kind. There may be thousands of entries of pool4: they get no text."""
+    fact = change.fact
     if isinstance(fact, Pool4):
-        return fact.instance, fact.protocol.value, int(fact.address), fact.first_port
-    return (str(fact),)
+        # There may be thousands of them: they get neither a text nor a walk through the cases.
+        entry = fact.instance, fact.protocol, int(fact.address), fact.first_port, fact.mark
+        return (BREAK, -POOL4_RANK, entry) if change.action is Action.REMOVE else (MAKE, POOL4_RANK, entry)
+    phase = _phase(change)
+    rank = 0 if isinstance(fact, BgpPath) else RANK[type(fact)]
+    return phase, -rank if phase == BREAK else rank, (str(fact),)
 
 
 def _phase(change: Change) -> int:
