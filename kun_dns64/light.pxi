@@ -52,8 +52,20 @@ cdef class Light:
         return True
 
     def received(self, bytes wire):
-        """As UdpAttempt's."""
-        cdef double now
+        """As UdpAttempt's. A defect costs the short way, not the answer."""
+        try:
+            return self._received(wire)
+        except Exception as error:
+            self._path._resolver.defect(error, repr(self._name))
+            if not self._done:
+                self._done = True
+                (<set>self._upstream.observed.out).discard(self._asked)
+                (<dict>self._port.out).pop(self._ident, None)
+                (<dict>self._upstreams.in_flight).pop(self._key, None)
+                self._path.resume(self)
+            return True
+
+    cdef object _received(self, bytes wire):
         cdef tuple denial
         cdef object data
         if self._done:

@@ -75,9 +75,12 @@ class Resolver:
         try:
             call()
         except Exception as error:
-            self.metrics.count("internal_errors")
-            self._journal.error("internal-error", exception=repr(error), question=repr(resolution.question))
+            self.defect(error, repr(resolution.question))
             resolution.fail(SERVFAIL)
+
+    def defect(self, error: Exception, question: str) -> None:
+        self.metrics.count("internal_errors")
+        self._journal.error("internal-error", exception=repr(error), question=question)
 
     def cached(self, ask: Ask) -> Heard | None:
         """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background."""

@@ -361,6 +361,16 @@ def test_an_equal_question_of_another_query_is_handed_over() -> None:
     assert quick.resolver.upstreams.adopted
 
 
+def test_a_defect_costs_the_short_way_and_not_the_answer() -> None:
+    quick = Quick(rules())
+    told: list[str] = []
+    quick.resolver.defect = lambda error, question: told.append(repr(error))
+    quick.resolver.cache = SimpleNamespace(knows=lambda key: False)
+    assert quick.ask(packet(), SOURCE, upstream) == HANDED_OVER
+    assert "AttributeError" in told[0]
+    assert not quick.resolver.upstreams.in_flight
+
+
 def test_what_is_known_already_is_not_taken() -> None:
     quick = Quick(rules())
     assert isinstance(quick.ask(packet(), SOURCE, upstream), bytes)
