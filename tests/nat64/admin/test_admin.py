@@ -25,6 +25,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.model.surroundings import UNSEEN, Surroundings
 from kun_nat64.page import render
+from kun_nat64.policy.pathmtu import Swept
 from kun_nat64.status import snapshot
 from tests.nat64.fake_host import FakeHost
 
@@ -115,8 +116,16 @@ async def test_metrics_pass_promtool(served: Served) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool (Debian package prometheus) is not installed")
     await come_up(served.agent)
+    state = served.agent.state
+    assert state.machine.seen is not None
+    rule = RuleCounter(Family.IPV6, "mangle", "PREROUTING", "-j TCPMSS --set-mss 1420", 5, 300)
+    state.machine.seen = replace(state.machine.seen, counters=(rule,), resets=3)
+    state.evidence.links = {"kun64": LinkCounts(100, 1, 2, 90, 3, 4)}
+    state.swept = Swept("icmp://198.51.100.81", 1520, 1480, 1520)
     status, text = await served.get("/metrics")
     assert status == 200
+    assert "orphan_resets" in text
+    assert "path_mtu_bytes" in text
     checked = await asyncio.to_thread(
         subprocess.run, ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
