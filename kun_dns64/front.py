@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from kun_dns64.config.settings import Limits
 from kun_dns64.dnstap import Tap, Tapped
-from kun_dns64.formats.cookies import cookie_data
+from kun_dns64.formats.cookies import CookieState, check_cookie, cookie_data
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import Limits as RenderLimits
 from kun_dns64.formats.render import render
@@ -22,6 +22,8 @@ from kun_dns64.shortcut import Shortcut, address_of
 from kun_dns64.transport.port import Send
 
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
+# To a query that only asks whether its server cookie is good, and it is not (RFC 7873 section 5.4).
+UNCONFIRMED = Reply(Rcode.BADCOOKIE, Rule.BAD_COOKIE)
 # Instead of the answer, so that a client behind a forged flood comes again by TCP. TC stands in the third octet.
 SLIPPED = Reply(Rcode.NOERROR, Rule.RATE_LIMITED)
 TC_BIT = 0x02
@@ -146,6 +148,8 @@ class Front:
         return decided
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
+        if reply.rule is Rule.COOKIE_ONLY and self._cookie_is_bad(query):
+            reply = UNCONFIRMED
         self._metrics.count("replies", reply.rule.value, rcode_name(reply.rcode))
         if reply.shadow and reply.shadow != reply.answer:
             self._metrics.count("shadowed", reply.rule.value)
@@ -156,6 +160,9 @@ class Front:
             send.rule = reply.rule.value
         send(packet)
         return packet
+
+    def _cookie_is_bad(self, query: Query) -> bool:
+        return check_cookie(query, self._cookie_secrets, int(time.time())) is CookieState.BAD
 
     def _limited(self, wire: bytes, verdict: Verdict, send: Send) -> None:
         if verdict is Verdict.DROP or len(wire) < 12 or wire[2] & 0x80:

@@ -37,7 +37,7 @@ VERDICTS: dict[Rule, Note] = {
     Rule.MALFORMED: Note("the packet is not a DNS query", "RFC 1035 section 4.1.1"),
     Rule.NOT_IMPLEMENTED: Note("the opcode or type is not for a forwarder", "RFC 8906 section 3.1.4"),
     Rule.BAD_VERSION: Note("only EDNS version 0 is spoken here", "RFC 6891 section 6.1.3"),
-    Rule.BAD_COOKIE: Note("the server cookie is not ours", "RFC 7873 section 5.2.4"),
+    Rule.BAD_COOKIE: Note("the server cookie is not ours", "RFC 7873 section 5.4"),
     Rule.TOO_LARGE: Note("the answer does not fit any message", "RFC 1035 section 4.2.2"),
     Rule.LOOP: Note("the query is our own, come back", "[upstream] servers"),
     Rule.COOKIE_ONLY: Note("a query for a cookie alone", "RFC 7873 section 5.4"),

@@ -134,6 +134,8 @@ CASES = [
     Case("c198a", "rfc7873-5.2.3", "cookie-in-cached-answers", {"A": a(".33")}, synth(".33"), then=(Step(synth(".33").but(check=_server_cookie), Query(options=((COOKIE, CLIENT_COOKIE),))),)),
     Case("c198b", "rfc7873-5.2.3", "cookie-in-errors", {"AAAA": error("REFUSED"), "A": error("REFUSED")}, failed("SERVFAIL").but(check=_server_cookie), Query(options=((COOKIE, CLIENT_COOKIE),))),
     Case("c200", "rfc7873-5.4", "cookie-without-question", {}, Expect((), "NOERROR", question="any", opt=True, check=_server_cookie), Query(raw=lambda qid, names: wire.header(qid, qd=0, ar=1) + wire.opt((COOKIE, CLIENT_COOKIE)))),
+    Case("c200a", "rfc7873-5.4", "wrong-server-cookie-without-question", {}, Expect((), "BADCOOKIE", question="any", opt=True, check=_server_cookie),
+         Query(raw=lambda qid, names: wire.header(qid, qd=0, ar=1) + wire.opt((COOKIE, CLIENT_COOKIE + bytes(16))))),
     Case("c201", "rfc7873-5.2.4", "wrong-server-cookie", {"A": a(".33")}, Expect(None, ("NOERROR", "BADCOOKIE"), check=_server_cookie), Query(options=((COOKIE, CLIENT_COOKIE + bytes(16)),))),
     Case("c201a", "rfc7873-5.2.4", "long-wrong-server-cookie", {"A": a(".33")}, Expect(None, ("NOERROR", "BADCOOKIE"), check=_server_cookie), Query(options=((COOKIE, CLIENT_COOKIE + bytes(32)),))),
     Case("c202", "rfc7871-7.1", "ecs-is-stripped", {"A": a(".33")}, synth(".33").but(check=options_are(), seen=_no_options_towards_upstream), Query(options=((ECS, ECS_TEN),))),
