@@ -66,6 +66,15 @@ def status(name: Name = "lab") -> None:
         print(f"{process['host'] or 'guest':10} {process['name']:12} {state}")
 
 
+@app.command()
+def golden(directory: Path, name: Name = "lab") -> None:
+    """Capture what the real tools print on a gateway, for the tests of kun_nat64/formats."""
+    from lab.golden import capture
+
+    for path in capture(Lab.attach(name), directory):
+        print(path)
+
+
 @app.command(context_settings=_COMMAND)
 def run(
     context: typer.Context,

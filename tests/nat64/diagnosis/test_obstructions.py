@@ -14,6 +14,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.policy.obstructions import answer_obstructions, tunnel_obstructions
 from kun_nat64.policy.surrounding import surroundings_judged
+from tests.nat64.formats.golden import golden
 
 VIP = IPv4Address("203.0.113.1")
 QUIET = ("*filter", ":INPUT ACCEPT [0:0]", "COMMIT")
@@ -89,6 +90,17 @@ def test_a_machine_without_obstacles_shows_none(spec: AgentSpec, tmp_path: Path)
 )
 def test_a_way_that_does_not_lead_out_is_no_default_route(spec: AgentSpec, tmp_path: Path, answer: Outcome) -> None:
     assert asyncio.run(look_around(Tools(WELL | {ROUTE: answer}), spec, tmp_path)).default_route is False
+
+
+def test_what_the_real_tools_print_is_understood(spec: AgentSpec, tmp_path: Path) -> None:
+    """Captured on a gateway that is well."""
+    real = {
+        ("iptables-save",): Outcome(0, golden("iptables-1.8.9-nft-iptables-save.txt"), ""),
+        ("ip", "-o", "-4", "address"): Outcome(0, golden("ip-6.1.0-address.txt"), ""),
+        ("ip", "-4", "neigh"): Outcome(0, golden("ip-6.1.0-neigh.txt"), ""),
+        ROUTE: Outcome(0, golden("ip-6.1.0-route-get.txt"), ""),
+    }
+    assert asyncio.run(look_around(Tools(real), spec, tmp_path)) == Surroundings(default_route=True)
 
 
 def test_missing_tools_leave_everything_unknown(spec: AgentSpec, tmp_path: Path) -> None:
