@@ -86,13 +86,16 @@ def session_log(
 def soak(
     minutes: Annotated[float, typer.Option(min=0.1, help="How long the load goes on.")] = 10.0,
     workers: Annotated[int, typer.Option(min=1, help="Workers of the server.")] = 1,
+    share: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Of what the server can do; less on a busy machine.")
+    ] = 0.8,
     out: Annotated[Path, typer.Option(help="Folder for soak.md.")] = Path("out"),
 ) -> None:
     """kun-dns64 at 80 % of what it can do, with reloads and upstream restarts; exit 1 on a wrong answer or growth."""
     from bench.soak.run import soak as run_soak
     from bench.soak.run import tell
 
-    raise typer.Exit(tell(run_soak(minutes * 60, workers, out)))
+    raise typer.Exit(tell(run_soak(minutes * 60, workers, share, out)))
 
 
 def command_line() -> str:

@@ -29,11 +29,10 @@ from bench.soak.policy import configuration, prefix_hex
 from bench.soak.verdict import Sample, Verdict
 from bench.wire import first_answer
 
-SHARE_OF_CAPACITY = 0.8
 CAPACITY_S, TURN_S, WARM_S = 3.0, 0.1, 60.0
-RELOAD_EVERY_S, RESTART_EVERY_S, DOWN_S = 6.0, 10.0, 1.0
+RELOAD_EVERY_S, RESTART_EVERY_S, DOWN_S = 20.0, 10.0, 1.0
 RELOADED_WITHIN_S = 15.0
-HOT_NAMES, FRESH_NAMES, WINDOW, SOCKETS = 1_000, 20_000, 100, 8
+HOT_NAMES, FRESH_NAMES, WINDOW, SOCKETS = 1_000, 5_000, 100, 8
 COOKIES = tuple(bytes((number, *b"kunsoak")) for number in range(50))
 
 
@@ -76,8 +75,8 @@ class Upstream:
             self._up = None
 
 
-def soak(seconds: float, workers: int, out: Path) -> Verdict:
-    """Writes soak.md into `out`. Raises BenchError when it cannot run."""
+def soak(seconds: float, workers: int, share: float, out: Path) -> Verdict:
+    """`share` of what the server can do. Writes soak.md into `out`. Raises BenchError when it cannot run."""
     cores = share_out(sorted(os.sched_getaffinity(0)))
     os.sched_setaffinity(0, cores.load)
     with ExitStack() as stack:
@@ -87,7 +86,7 @@ def soak(seconds: float, workers: int, out: Path) -> Verdict:
         queries = folder / "queries.bin"
         queries.write_bytes(framed(mixed(mix, COOKIES, seed=1)))
         capacity = measured_capacity(running_soak, queries)
-        verdict = under_load(running_soak, queries, capacity, seconds)
+        verdict = under_load(running_soak, queries, capacity, share, seconds)
     out.mkdir(parents=True, exist_ok=True)
     (out / "soak.md").write_text(verdict.text())
     return verdict
@@ -128,8 +127,8 @@ def measured_capacity(run: Soak, queries: Path) -> float:
     return report.good / report.seconds
 
 
-def under_load(run: Soak, queries: Path, capacity: float, seconds: float) -> Verdict:
-    argv = load_command(run, "rate", capacity * SHARE_OF_CAPACITY, seconds, queries)
+def under_load(run: Soak, queries: Path, capacity: float, share: float, seconds: float) -> Verdict:
+    argv = load_command(run, "rate", capacity * share, seconds, queries)
     load = subprocess.Popen(
         pinned(argv, run.cores.load), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     )
