@@ -22,7 +22,14 @@ from .shapes import SHAPES
 from .zone import NAMES, Asked, Book, build
 
 # Rules for what happens only when a peer was slow, or had something else in its cache already.
-BY_CHANCE = {"links-age", "alias-of-a-dname", "soa-of-the-zone-ages", "any-is-passed-on", "proofs-live-on", "size-decides"}
+BY_CHANCE = {
+    "links-age",
+    "alias-of-a-dname",
+    "soa-of-the-zone-ages",
+    "any-is-passed-on",
+    "proofs-live-on",
+    "size-decides",
+}
 
 
 @dataclass(frozen=True, slots=True)
