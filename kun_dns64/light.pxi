@@ -18,7 +18,7 @@ cdef class Light:
         cdef object upstreams = self._path._resolver.upstreams, upstream, random
         cdef dict flights = upstreams.in_flight
         cdef dict out
-        if key in flights or self._path._resolver.cache.knows(key):
+        if key in flights or self._path._resolver.cache.knows(key, now):
             return False
         upstream = upstreams.first(self._exit.group)
         if upstream is None:

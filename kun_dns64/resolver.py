@@ -17,6 +17,8 @@ from kun_dns64.transport.attempt import Tap
 from kun_dns64.transport.exchange import LIFE_S
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 
+# Names that were asked together end together. What is not fetched in time is fetched when it is asked for next.
+REFRESHES_PER_S = 500
 SERVFAIL = Reply(Rcode.SERVFAIL, Rule.UPSTREAM_FAILED)
 
 
@@ -32,6 +34,7 @@ class Resolver:
         self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
         self._retired: set[Upstreams] = set()
         self._tap: Tap | None = None
+        self._refresh_tick = self._refreshes = 0
 
     @property
     def budget_s(self) -> float:
@@ -84,11 +87,24 @@ class Resolver:
 
     def cached(self, ask: Ask) -> Heard | None:
         """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background."""
-        heard = self.cache.lookup(ask.question, ask.flags, ask.group, monotonic())
-        if heard is not None and heard.refresh and not ask.cached_only:
+        now = monotonic()
+        heard = self.cache.lookup(ask.question, ask.flags, ask.group, now)
+        if heard is None or not heard.refresh or ask.cached_only:
+            return heard
+        if self._may_refresh(int(now)):
             self.metrics.count("background_refreshes")
             self.upstreams.ask(ask.question, ask.flags, ask.group, None)
-        return heard
+        if heard.stale:
+            return heard
+        # Until the next tick it is the memo's again: not every use until the answer comes needs the long way.
+        self.cache.put_off(ask.question, ask.flags, ask.group, now)
+        return heard._replace(steady_s=1)
+
+    def _may_refresh(self, tick: int) -> bool:
+        if tick != self._refresh_tick:
+            self._refresh_tick, self._refreshes = tick, 0
+        self._refreshes += 1
+        return self._refreshes <= REFRESHES_PER_S
 
     def heard(self, ask: Ask, outcome: Outcome) -> Heard:
         """For `next_step`: what the upstream said, or stale data where it had no verdict (RFC 8767 section 5)."""

@@ -25,7 +25,8 @@ PREFETCH_SHARE = 0.1
 FAILURE_OCTETS = 250
 
 ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
-_STAMP = Struct("!II")
+# Arrival in seconds of the clock; lifetime; the age from which a use fetches the data anew.
+_STAMP = Struct("!III")
 _KEY_TAIL = Struct("!HHB")
 _Failure = tuple[float, float, Response | UpstreamFailure]
 
@@ -63,12 +64,14 @@ class Cache:
         failure = self._failures.get(key) if len(self._failures) else None
         tick = int(now)
         if packed is not None:
-            arrival, lifetime = _STAMP.unpack_from(packed)
+            arrival, lifetime, due = _STAMP.unpack_from(packed)
             age = tick - arrival
             if age < lifetime:
-                steady_s = self._steady_s(lifetime, age)
-                refresh = steady_s <= 0 and (failure is None or failure[0] <= now)
+                steady_s = due - age
+                if steady_s <= 0 and failure is not None and now < failure[0]:
+                    steady_s = 1
                 response = unpack(question, packed[_STAMP.size :], age)
+                refresh = steady_s <= 0
                 return Heard(question, response, cached=True, refresh=refresh, steady_s=max(0, steady_s), tick=tick)
             if failure is not None and age < lifetime + self._max_stale_s:
                 return self._stale_again(key, question, packed, failure, now)
@@ -78,10 +81,17 @@ class Cache:
             )
         return None
 
-    def _steady_s(self, lifetime: int, age: int) -> int:
-        """Ticks until the data ends or, earlier, is to be fetched anew; not above 0 once that is due."""
-        left = lifetime - age
-        return left - ceil(lifetime * PREFETCH_SHARE) + 1 if self._prefetch and lifetime > 1 else left
+    def _due(self, lifetime: int) -> int:
+        """The age from which a use of the data fetches it anew."""
+        return lifetime - ceil(lifetime * PREFETCH_SHARE) + 1 if self._prefetch and lifetime > 1 else lifetime
+
+    def put_off(self, question: Question, flags: AskedFlags, group: str, now: float) -> None:
+        """No `refresh` before the next tick: it is on its way, or must wait."""
+        key = key_of(question, flags, group)
+        packed = self._data.get(key)
+        if packed is not None:
+            arrival, lifetime, _ = _STAMP.unpack_from(packed)
+            self._data.put(key, _STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[_STAMP.size :])
 
     def _stale_again(self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float) -> Heard:
         """One background try per recheck time (RFC 8767 section 5); this hint is it."""
@@ -95,7 +105,7 @@ class Cache:
         packed = self._data.get(key_of(question, flags, group))
         if packed is None:
             return None
-        arrival, lifetime = _STAMP.unpack_from(packed)
+        arrival, lifetime, _ = _STAMP.unpack_from(packed)
         age = int(now) - arrival
         if age < lifetime:
             return Heard(question, unpack(question, packed[_STAMP.size :], age), cached=True)
@@ -106,8 +116,9 @@ class Cache:
         packed = self._data.get(key_of(question, flags, group))
         if packed is None:
             return 0
-        arrival, lifetime = _STAMP.unpack_from(packed)
-        return max(0, self._steady_s(lifetime, int(now) - arrival))
+        arrival, _, due = _STAMP.unpack_from(packed)
+        steady_s: int = due - (int(now) - arrival)
+        return max(0, steady_s)
 
     def store(
         self, question: Question, flags: AskedFlags, group: str, outcome: Response | UpstreamFailure, now: float
@@ -124,7 +135,7 @@ class Cache:
         if packed is None:
             self._data.drop(key)
         else:
-            self._data.put(key, _STAMP.pack(int(now), lifetime) + packed)
+            self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
 
     def keep(self, key: bytes, packed: bytes, lifetime: int, now: float) -> int:
         """`store` for an answer that is packed already; what `steady_s` then says."""
@@ -133,18 +144,25 @@ class Cache:
         if lifetime <= 0:
             self._data.drop(key)
             return 0
-        self._data.put(key, _STAMP.pack(int(now), lifetime) + packed)
-        return max(0, self._steady_s(lifetime, 0))
+        self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
+        return self._due(lifetime)
 
-    def knows(self, key: bytes) -> bool:
-        """Whether there is anything under the key: fresh or stale data, or a failure."""
-        return key in self._data or key in self._failures
+    def knows(self, key: bytes, now: float) -> bool:
+        """Whether `lookup` would find something under the key: data that holds, or a failure."""
+        if key in self._failures:
+            return True
+        packed = self._data.get(key)
+        if packed is None:
+            return False
+        arrival, lifetime, _ = _STAMP.unpack_from(packed)
+        holds: bool = int(now) - arrival < lifetime
+        return holds
 
     def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
         before = self._failures.get(key)
         packed = self._data.get(key)
         if packed is not None:
-            arrival, lifetime = _STAMP.unpack_from(packed)
+            arrival, lifetime, _ = _STAMP.unpack_from(packed)
             if int(now) - arrival < lifetime + self._max_stale_s:
                 self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome))
                 return

@@ -53,7 +53,7 @@ def test_gobgp_stand_in_shows_our_path_and_an_established_neighbour() -> None:
 def test_stand_ins_are_commands_in_one_folder(tmp_path: Path) -> None:
     write_tools(tmp_path, WANTED)
     commands = {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o100}
-    assert commands == {"jool", "gobgp", "iptables-save", "ip6tables-save"}
+    assert commands == {"jool", "gobgp", "iptables-save", "ip6tables-save", "nft"}
 
 
 def test_drift_takes_a_tenth_of_pool4_and_nothing_else() -> None:

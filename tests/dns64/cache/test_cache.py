@@ -209,7 +209,17 @@ def test_a_failure_while_data_is_fresh_changes_nothing_but_the_prefetch() -> Non
     failed(cache, 95)
     tried = at(cache, 96)
     assert tried is not None
-    assert (tried.stale, tried.refresh) == (False, False)
+    assert (tried.stale, tried.refresh, tried.steady_s) == (False, False, 1)
+
+
+def test_a_refresh_that_is_on_its_way_is_not_asked_for_again_before_the_next_second() -> None:
+    cache = kept(A)
+    cache.put_off(Q, FLAGS, "", 1095.2)
+    again, later = at(cache, 95.9), at(cache, 96)
+    assert again is not None
+    assert (again.refresh, again.steady_s) == (False, 1)
+    assert later is not None
+    assert (later.refresh, later.steady_s) == (True, 0)
 
 
 def test_prefetch_can_be_off_and_waits_for_the_last_tenth() -> None:
