@@ -58,20 +58,22 @@ def one_gateway(lab: Lab) -> Iterator[str]:
         lab.run("tor", "ip", "route", "flush", "table", str(PINNED))
 
 
-def forget_learnt(lab: Lab) -> None:
+@pytest.fixture(autouse=True)
+def _nothing_learnt(lab: Lab) -> Iterator[None]:
+    """A path MTU once learnt holds for ten minutes: neither earlier nor later tests may meet it."""
+    lab.run("pod", "ip", "-6", "route", "flush", "cache")
+    yield
     lab.run("pod", "ip", "-6", "route", "flush", "cache")
 
 
 def test_fragmentation_needed_outside_reaches_the_pod_as_packet_too_big(lab: Lab, far: str) -> None:
     """RFC 7915 section 4.2: the MTU of the error grows by the difference of the headers."""
-    forget_learnt(lab)
     ping = ("ping", "-6", "-M", "do", "-s", "1352", "-c", "4", "-W", "3", embedded(far))
     said = lab.run("pod", *ping, check=False)
     assert f"mtu={SMALL_MTU + 20}" in said.stdout + said.stderr
 
 
 def test_an_upload_over_a_small_link_outside_arrives(lab: Lab, far: str) -> None:
-    forget_learnt(lab)
     large = f"X-Large: {'x' * 40_000}"
     url = f"http://[{embedded(far)}]/"
     with lab.capture("pod", "eth0", "icmp6 and ip6[40] == 2") as too_big:
@@ -100,7 +102,6 @@ def test_packet_too_big_inside_reaches_the_server_as_fragmentation_needed(lab: L
 @pytest.mark.parametrize("size", [1473, 3000, 7000])
 def test_large_pings_are_answered_once_the_pod_knows_the_outside(lab: Lab, one_gateway: str, size: int) -> None:
     """The first one teaches the pod the MTU outside; the others travel in fragments, both ways."""
-    forget_learnt(lab)
     ping = ("ping", "-6", "-s", str(size), "-c", "5", "-i", "0.3", "-W", "5", embedded(lab.topology.ping_server))
     said = lab.run("pod", *ping, check=False).stdout
     assert int(said.split(" received")[0].split()[-1]) >= 3, said
