@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from lab.topology import Host, Port, Topology
 
+BRIDGE_MAC = "02:00:00:00:00:fe"
+
 
 def link_batches(topology: Topology, only: frozenset[str] | None = None) -> dict[str, str]:
     """First pass, per host: bridges and cables. `only` limits it to the cables that touch these hosts.
@@ -59,7 +61,8 @@ def finished(batches: dict[str, list[str]]) -> dict[str, str]:
 
 
 def make_bridge(bridge: Port) -> Iterator[str]:
-    yield f"link add {bridge.name} type bridge"
+    # Of its own, or it takes the lowest of its ports' addresses, and another one when that port goes.
+    yield f"link add {bridge.name} address {BRIDGE_MAC} type bridge"
     yield from configure_port(bridge)
 
 

@@ -55,6 +55,7 @@ def _explain(lab: Lab, error: BaseException) -> None:
 def finish(console: Console, lab: Lab, report: Report, json_file: Path | None) -> None:
     show_summary(console, lab.topology, report)
     if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(report.as_json())
         console.print(f"written: {json_file}", soft_wrap=True)
 

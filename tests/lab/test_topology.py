@@ -126,3 +126,8 @@ def test_silence_leaves_the_links_up() -> None:
     batch = silence_batch(topology(), "gw1")
     assert [line.split()[2] for line in batch.splitlines()] == ["eth0", "eth1"]
     assert "down" not in batch
+
+
+def test_a_bridge_keeps_its_address_when_a_port_goes() -> None:
+    """Else every neighbour would send to the address of a gateway that is gone, until its ARP entry ages."""
+    assert "link add lan0 address 02:00:00:00:00:fe type bridge" in link_batches(topology())["internet"]
