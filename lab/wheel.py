@@ -1,5 +1,6 @@
 """The project's wheel and its pinned dependencies, as files."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from lab.paths import REPOSITORY
 GUEST_PYTHON = "311"
 # Debian 12 has glibc 2.36; pip wants every name that it may accept.
 _PLATFORMS = tuple(f"manylinux_2_{minor}_x86_64" for minor in (36, 34, 28, 17)) + ("manylinux2014_x86_64",)
+# Half the time of the default flags: nobody measures in the lab.
+LIGHTLY = {"CFLAGS": "-O1 -g0"}
 _PACKAGES = ("kun_base", "kun_dns64", "kun_nat64")
 
 
@@ -35,7 +38,7 @@ def build_wheel(directory: Path) -> Path:
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(REPOSITORY / name, scratch)
         argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-        _pip([*argv, "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory), scratch])
+        _pip([*argv, "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory), scratch], **LIGHTLY)
     return next(directory.glob("kun_gateway-*.whl"))
 
 
@@ -44,7 +47,7 @@ def unpack(wheel: Path, directory: Path) -> None:
         archive.extractall(directory)
 
 
-def _pip(argv: list[str]) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+def _pip(argv: list[str], **environment: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=os.environ | environment)
     if done.returncode != 0:
         raise LabError(f"pip failed: {' '.join(argv[2:])}\n{done.stderr[-3000:]}")
