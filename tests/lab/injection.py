@@ -14,7 +14,8 @@ from lab.api import Lab
 from lab.errors import LabError
 
 # Generous: the guest is emulated, and the machine may be busy.
-SEEN_S, BACK_S = 60.0, 90.0
+# The kernel itself takes up to a minute to give a silent neighbour up.
+SEEN_S, BACK_S = 90.0, 90.0
 # Each look starts a program in the guest, on the same two processors that the agents run on.
 POLL_S = 1.5
 # A fault that is none must show nothing over this many probes: more than twice what makes a target count as dead.
