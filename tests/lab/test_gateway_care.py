@@ -112,16 +112,18 @@ def test_teardown_leaves_the_host_as_it_was(lab: Lab) -> None:
     lab.build_network(only)
     lab.start_service(name, "gobgpd")
     lab.wait_for(lambda: lab.run(name, "gobgp", "global", check=False).code == 0, 30, "gobgpd")
+    lab.wait_for(lambda: "tentative" not in lab.output(name, "ip", "addr"), 30, "addresses to be proven unique")
     before = state_of(lab, name)
     lab.start_service(name, "kun-nat64")
-    lab.wait_for(lambda: announced(lab, name), BACK_S, "gw3 in the ECMP set")
-    assert state_of(lab, name) != before, "the agent changed nothing, so its teardown proves nothing"
-    lab.end(name, "kun-nat64", wait_s=30)
-    lab.run(name, "kun-nat64", "teardown", "--config", CONFIG)
-    after = state_of(lab, name)
-    assert after == before
-    lab.start_service(name, "kun-nat64")
-    all_together(lab)
+    try:
+        lab.wait_for(lambda: announced(lab, name), BACK_S, "gw3 in the ECMP set")
+        assert state_of(lab, name) != before, "the agent changed nothing, so its teardown proves nothing"
+        lab.end(name, "kun-nat64", wait_s=30)
+        lab.run(name, "kun-nat64", "teardown", "--config", CONFIG)
+        assert state_of(lab, name) == before
+    finally:
+        lab.restart_service(name, "kun-nat64")
+        all_together(lab)
 
 
 def state_of(lab: Lab, host: str) -> dict[str, list[str]]:
