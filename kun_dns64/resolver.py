@@ -91,7 +91,8 @@ class Resolver:
         heard = self.cache.lookup(ask.question, ask.flags, ask.group, now)
         if heard is None or not heard.refresh or ask.cached_only:
             return heard
-        if self._may_refresh(int(now)):
+        # Stale data says so once in half a minute: that hint is never let go by.
+        if heard.stale or self._may_refresh(int(now)):
             self.metrics.count("background_refreshes")
             self.upstreams.ask(ask.question, ask.flags, ask.group, None)
         if heard.stale:
