@@ -1,6 +1,7 @@
 """A file imports its own rank or a lower one (README, "How the code is laid out")."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,14 @@ IMPURE = {
     "asyncio", "socket", "os", "time", "subprocess", "threading", "random", "secrets", "ssl", "select",
     "uvloop", "aiohttp", "pyroute2", "logging", "signal", "pathlib", "shutil", "tempfile",
 }  # fmt: skip
-SOURCES = [p for package in ("kun_base", "kun_dns64", "kun_nat64") for p in sorted((ROOT / package).rglob("*.py"))]
+KINDS = ("*.py", "*.pyx", "*.pxi")
+SOURCES = [
+    p
+    for package in ("kun_base", "kun_dns64", "kun_nat64")
+    for kind in KINDS
+    for p in sorted((ROOT / package).rglob(kind))
+]
+CYTHON_IMPORT = re.compile(r"^\s*(?:from ([\w.]+) c?import |c?import ([\w.]+))", re.MULTILINE)
 
 
 def rank_of(module: str) -> int:
@@ -28,6 +36,8 @@ def rank_of(module: str) -> int:
 
 
 def imports_of(path: Path) -> list[str]:
+    if path.suffix != ".py":
+        return [first or second for first, second in CYTHON_IMPORT.findall(path.read_text())]
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -35,6 +45,11 @@ def imports_of(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found += [f"{node.module}.{alias.name}" for alias in node.names]
     return found
+
+
+def test_imports_of_compiled_modules_are_seen() -> None:
+    found = imports_of(ROOT / "kun_dns64" / "misspath.pyx")
+    assert {"kun_dns64.formats.coldwire", "libc.errno", "collections"} <= set(found)
 
 
 def module_name(path: Path) -> str:

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from ipaddress import IPv6Address
 
@@ -23,7 +24,7 @@ _NOBODY = struct.pack("H26x", socket.AF_UNSPEC)
 Report = Callable[[ProbeResult], None]
 
 
-class Lane:
+class Lane(ABC):
     """In flight: sequence number to time of sending. A probe is reported once: when answered, refused or expired."""
 
     next_header = socket.IPPROTO_ICMPV6
@@ -63,13 +64,14 @@ class Lane:
             self._abandon(seq)
             self.finish(seq, symptom, now)
 
+    @abstractmethod
     def _transmit(self, seq: int) -> None:
-        raise NotImplementedError
+        """Sends one probe. Raises OSError."""
 
-    def _abandon(self, seq: int) -> None:
+    def _abandon(self, seq: int) -> None:  # noqa: B027 - a lane may leave it as it is
         """Nothing to undo, where a probe is one packet."""
 
-    def drain(self, now: float) -> None:
+    def drain(self, now: float) -> None:  # noqa: B027 - a lane may leave it as it is
         """Takes in what has arrived and was not yet looked at."""
 
     def sockets(self) -> list[socket.socket]:
