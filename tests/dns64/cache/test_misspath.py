@@ -4,9 +4,7 @@ Both get the same query and the same upstream packets, whole ones of every shape
 """
 
 import asyncio
-from collections.abc import Callable
 from ipaddress import ip_address
-from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,244 +12,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kun_dns64.formats.packed import pack, unpack
 from kun_dns64.formats.query import parse_query
-from kun_dns64.formats.render import Limits, render
-from kun_dns64.formats.response import matches
-from kun_dns64.model.message import Query, Response, Transport
+from kun_dns64.model.message import Query, Transport
 from kun_dns64.model.question import Question
-from kun_dns64.model.rules import Rules
-from kun_dns64.model.step import Ask, AskedFlags, Heard, Reply
-from kun_dns64.policy.cache import Cache, key_of
-from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.plain import plain
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.shortcut import Shortcut
-from kun_dns64.transport.attempt import Request, read
-from kun_dns64.transport.health import Health
-from kun_dns64.transport.randomness import Randomness
 
-from ..world import answer, key, nodata, rules
-from .memoworld import FLAGS, RULE_SETS, SECRETS, SOURCES, UPSTREAM, packet
-
-misspath = pytest.importorskip("kun_dns64.misspath", reason="kun_dns64.misspath is not compiled here")
-
-OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
-SOURCE = "2001:db8::1"
-# Octets before an answer in the cache: arrival, lifetime, when it is fetched anew.
-STAMP = 12
-Build = Callable[[bytes, Question], bytes]
-SHAPES = {name: outcome for name, outcome in UPSTREAM.items() if isinstance(outcome, Response)} | {
-    "deep AAAA": nodata(300, 300, "", ad=True),
-    "deep A": answer(
-        "deep 100 A 192.0.2.1\ndeep 90 A 192.0.2.2",
-        "T.example. 80 NS a.ns.t.example.\nt.example. 80 NS B.ns.T.example.\nt.example. 80 NS other.test.",
-        "a.ns.t.example. 70 A 192.0.2.3\na.ns.t.example. 70 AAAA 2001:db8::3\nb.NS.t.example. 70 A 192.0.2.4",
-    ),
-    "twice A": answer("twice 100 A 192.0.2.1\ntwice 90 A 192.0.2.1"),
-    "same-ns A": answer("same-ns 9 A 192.0.2.1", "@ 8 NS ns\n@ 7 NS ns"),
-    "old AAAA": nodata(4_000_000_000, 300),
-    "old A": answer("old 4000000000 A 192.0.2.1", "@ 700000 NS ns"),
-    "many AAAA": answer("\n".join(f"many 100 AAAA 2001:db8::{n:x}" for n in range(1, 20))),
-    "crowd AAAA": nodata(),
-    "crowd A": answer("\n".join(f"crowd 100 A 192.0.2.{n}" for n in range(1, 17))),
-}
-NAMES = sorted({name.split()[0] for name in SHAPES})
-HANDED_OVER = "handed over"
-
-
-class Upstream:
-    """One upstream with one port, and what was sent from it."""
-
-    def __init__(self) -> None:
-        self.health, self.random, self.upstream = Health(), Randomness(), self
-        self.observed = SimpleNamespace(out=set())
-        self.out: dict[int, Any] = {}
-        self.sent: list[bytes] = []
-
-    def port(self) -> "Upstream":
-        return self
-
-    def case_bits(self) -> Randomness:
-        return self.random
-
-    # No descriptor: the miss path then sends through `send`.
-    fileno = -1
-
-    def send(self, wire: bytes) -> None:
-        self.sent.append(wire)
-
-    def released(self, port: "Upstream") -> None:
-        assert not port.out
-
-
-class Upstreams:
-    def __init__(self) -> None:
-        self.in_flight: dict[bytes, object] = {}
-        self.upstream, self.asked, self.adopted = Upstream(), 0, False
-        self.observed = self.upstream.observed
-
-    def first(self, group: str) -> Upstream:
-        return self.upstream
-
-    def adopt(self, *_: object) -> tuple[object, object]:
-        self.adopted = True
-        return None, SimpleNamespace(received=lambda wire: True)
-
-
-class Quick:
-    """The real miss path with a cache, a memo, and upstream packets made by `build`."""
-
-    def __init__(self, under: Rules, payload_max: int = 1232) -> None:
-        self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=Cache(max_ttl_s=under.max_ttl_s))
-        self.shortcut = Shortcut(under, SECRETS)
-        self.pending, self.resumed = 0, False
-        loop = SimpleNamespace(call_later=lambda delay, call: None)
-        self.path = misspath.MissPath(self.resolver, self.shortcut, loop, self, self._resumed)
-        prepared = prepare(under)
-        self.path.renew(
-            prepared, lambda source: plain(ip_address(source), prepared), payload_max, under.max_ttl_s, 0.05
-        )
-
-    def settled(self) -> None:
-        self.pending -= 1
-
-    def _resumed(self, *_: object) -> None:
-        self.resumed = True
-
-    def ask(self, wire: bytes, source: str, build: Build) -> bytes | str | None:
-        """The reply; None when it was not taken."""
-        said: list[bytes] = []
-        if not self.path.take(wire, source, said.append):
-            return None
-        upstream = self.resolver.upstreams.upstream
-        while upstream.sent:
-            asked = upstream.sent.pop()
-            (attempt,) = upstream.out.values()
-            attempt.received(build(asked, question_of(asked)))
-            if self.resumed or self.resolver.upstreams.adopted:
-                return HANDED_OVER
-        assert self.pending == 0
-        assert not upstream.out
-        assert not upstream.observed.out
-        assert not self.resolver.upstreams.in_flight
-        return said[0]
-
-
-class General:
-    def __init__(self, under: Rules, payload_max: int = 1232) -> None:
-        self.under, self.limits = under, Limits(payload_max)
-        self.cache, self.shortcut = Cache(max_ttl_s=under.max_ttl_s), Shortcut(under, SECRETS)
-
-    def ask(self, wire: bytes, source: str, build: Build, asked: dict[int, bytes]) -> bytes:
-        """`asked`: the packets to reply to, by type, so that ids and letters are the same as in the miss path."""
-        query = parse_query(wire, Transport.UDP, ip_address(source))
-        assert isinstance(query, Query)
-        heard: list[Heard] = []
-        now = monotonic()
-        while isinstance(step := next_step(query, heard, self.under, now), Ask):
-            assert step.question.qtype in asked, "the miss path did not have to ask for this"
-            sent = asked[step.question.qtype]
-            reply = build(sent, question_of(sent))
-            assert matches(reply, int.from_bytes(sent[:2]), question_of(sent), exact_case=True)
-            outcome = read(reply, Request(step.question, step.flags)).outcome
-            heard.append(self.cache.settle(step.question, step.flags, step.group, outcome, now))
-        assert isinstance(step, Reply)
-        data = [data for code, data in (query.edns.options if query.edns else ()) if code == 10]
-        made = render(query, step, self.limits, self.shortcut.cookie(data[0], source) if data else b"")
-        self.shortcut.remember(wire, made, step, heard, source, Transport.UDP, self.under)
-        return made
-
-
-def question_of(asked: bytes) -> Question:
-    return Question(asked[12:-15], int.from_bytes(asked[-15:-13]))
-
-
-def wire_of(asked: bytes, response: Response) -> bytes:
-    packed = pack(question_of(asked), response)
-    assert packed is not None
-    counted = (int.from_bytes(packed[10:12]) + 1).to_bytes(2)
-    return asked[:2] + packed[2:10] + counted + asked[12:-11] + packed[12:] + OPT
-
-
-def spelled_out(asked: bytes, response: Response) -> bytes:
-    """The same without compression, but for the owners of the answer."""
-    sections = (response.answer, response.authority, response.additional)
-    records = b"".join(
-        (b"\xc0\x0c" if section is response.answer else record.name)
-        + record.rtype.to_bytes(2) + record.rclass.to_bytes(2) + record.ttl.to_bytes(4)
-        + len(record.rdata).to_bytes(2) + record.rdata
-        for section in sections for record in section
-    )  # fmt: skip
-    counts = b"".join(n.to_bytes(2) for n in (1, len(sections[0]), len(sections[1]), len(sections[2]) + 1))
-    flags = (0x8180 | response.rcode | (0x20 if response.ad else 0)).to_bytes(2)
-    return asked[:2] + flags + counts + asked[12:-11] + records + OPT
-
-
-def entries(shortcut: Shortcut) -> list[tuple[bytes, int, bytes]]:
-    """What the memo holds: key, seconds it holds, all but the moment."""
-    store = shortcut._wirecache._store
-    found = {**store._old, **store._young}
-    return [(k, int.from_bytes(v[4:8]) - int.from_bytes(v[:4]), v[8:]) for k, v in sorted(found.items())]
-
-
-def compare(
-    wire: bytes, under: Rules, build: Build, source: str = SOURCE, payload_max: int = 1232
-) -> bytes | str | None:
-    """What the miss path made of it, having compared it with the general path."""
-    quick, general, asked = Quick(under, payload_max), General(under, payload_max), dict[int, bytes]()
-
-    def noting(sent: bytes, question: Question) -> bytes:
-        asked[question.qtype] = sent
-        return build(sent, question)
-
-    began = int(monotonic())
-    said = quick.ask(wire, source, noting)
-    if said is None or said == HANDED_OVER:
-        return said
-    general.shortcut.cookie = quick.shortcut.cookie  # type: ignore[method-assign]  # cookies tell the time
-    expected = general.ask(wire, source, build, asked)
-    assert isinstance(said, bytes)
-    assert said.hex() == expected.hex()
-    if int(monotonic()) != began:
-        return said  # a second ended in between: what is kept may differ by it
-    for qtype, sent in asked.items():
-        question = Question(question_of(sent).name.lower(), qtype)
-        kept = [c._data.get(key_of(question, _flags(wire), "")) for c in (quick.resolver.cache, general.cache)]
-        assert (kept[0] is None) == (kept[1] is None)
-        if kept[0] is not None and kept[1] is not None:
-            assert kept[0][4:8] == kept[1][4:8]
-            # The general path's cache gives names that the question holds its letters; no reply shows the difference.
-            assert pack(question, unpack(question, kept[0][STAMP:], 0)) == kept[1][STAMP:]
-    assert entries(quick.shortcut) == entries(general.shortcut)
-    return said
-
-
-def _flags(wire: bytes) -> AskedFlags:
-    query = parse_query(wire, Transport.UDP, ip_address(SOURCE))
-    assert isinstance(query, Query)
-    return AskedFlags(query.cd, query.do)
-
-
-def upstream(asked: bytes, question: Question) -> bytes:
-    return wire_of(asked, _response(question))
-
-
-def _response(question: Question) -> Response:
-    return SHAPES.get(key(question._replace(name=question.name.lower())), nodata())
-
-
-def uncompressed(asked: bytes, question: Question) -> bytes:
-    return spelled_out(asked, _response(question))
-
-
-ALL_RULES = {
-    **RULE_SETS,
-    "trusting": rules(trust_ad=True),
-    "short": rules(max_ttl_s=45),
-    "wellknown": rules(prefixes=(RULE_SETS["usual"].pools[0].prefixes[0],)),
-}
-COOKIE = ((10, bytes(8)),)
+from ..world import rules
+from .memoworld import FLAGS, SOURCES, packet
+from .missworld import (
+    ALL_RULES,
+    COOKIE,
+    HANDED_OVER,
+    NAMES,
+    SOURCE,
+    Quick,
+    compare,
+    misspath,
+    uncompressed,
+    upstream,
+)
 
 
 @pytest.mark.parametrize("under", ALL_RULES)
