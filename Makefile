@@ -16,9 +16,9 @@ run:             ## kun-dns64 on this machine with defaults, no root
 	@exec $(VENV)/bin/kun-dns64 serve
 
 test: host lint  ## everything: lint, types, unit tests, lab tests
-	$(PY) -m pytest -m "not soak" --ignore=tests/dns64/conformance --ignore=tests/lab
-	$(PY) -m pytest -m "not soak" tests/dns64/conformance
-	$(PY) -m pytest -m "not soak" tests/lab
+	$(PY) -m pytest -p tests.allparts -m "not soak and not faults" --ignore=tests/dns64/conformance --ignore=tests/lab
+	$(PY) -m pytest -p tests.allparts -m "not soak and not faults" tests/dns64/conformance
+	$(PY) -m pytest -p tests.allparts -m "not soak and not faults" tests/lab
 
 unit: venv       ## tests that need neither the lab nor long runs
 	$(PY) -m pytest -m "not lab and not soak" --ignore=tests/dns64/conformance

@@ -107,7 +107,7 @@ def fabric(tmp_path_factory: pytest.TempPathFactory, tool) -> Iterator[Fabric]:
     for name, package in (("gobgpd", "gobgpd"), ("bird", "bird2"), ("ip", "iproute2")):
         tool(name, package)
     if os.geteuid() != 0:
-        pytest.skip("needs root, for network namespaces")
+        pytest.skip("this machine gives no root, for network namespaces")
     made = Fabric(tmp_path_factory.mktemp("fabric"))
     try:
         made.build()

@@ -1,7 +1,6 @@
 """Breaks a gateway of the lab, watches what its agent makes of it, heals it, and waits until all is well again."""
 
 import json
-import os
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -21,9 +20,7 @@ POLL_S = 1.5
 # A fault that is none must show nothing over this many probes: more than twice what makes a target count as dead.
 QUIET_PROBES = 8
 Status = dict[str, Any]
-on_request = pytest.mark.skipif(
-    os.environ.get("KUN_LAB_FAULTS", "") != "1", reason="takes minutes on a quiet machine: KUN_LAB_FAULTS=1 asks for it"
-)
+on_request = pytest.mark.faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def test_a_failed_build_leaves_no_scratch_folder_and_says_what_failed(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces of its own")
+@pytest.mark.skipif(os.geteuid() != 0, reason="this machine gives no root, for namespaces of its own")
 def test_an_interrupted_build_step_takes_its_processes_and_mounts_along(tmp_path: Path) -> None:
     target = tmp_path / "mnt"
     target.mkdir()

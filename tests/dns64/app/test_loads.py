@@ -23,7 +23,7 @@ def many_files() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MANY + MORE + OWN_FILES
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        pytest.skip(f"needs a hard limit of {wanted} open files (ulimit -Hn says {hard})")
+        pytest.skip(f"this machine allows {hard} open files, and {wanted} are needed (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted) if soft != resource.RLIM_INFINITY else soft, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -102,7 +102,7 @@ async def test_a_name_has_one_home_among_workers_also_after_one_died(tmp_path: P
     """Whoever asks for it, in any case: only one worker asks the upstream. A new worker takes the place of the dead."""
     async with fake_upstream() as fake, running(tmp_path, fake.port, workers=3) as one:
         if "names-have-no-home" in one.log_text():
-            pytest.skip("the kernel takes no SO_ATTACH_REUSEPORT_CBPF")
+            pytest.skip("this machine's kernel takes no SO_ATTACH_REUSEPORT_CBPF")
         for round_number in (0, 1):
             names = [f"n{round_number}-{number}.t.example." for number in range(30)]
             for name in (*names, *(name.upper() for name in names), *names, *(name.title() for name in names)):

@@ -111,7 +111,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         pytest.skip("needs unshare (util-linux) and ip (iproute2)")
     if subprocess.run(["unshare", "-rnm", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to make user, network and mount namespaces (unshare -rnm)")
+        pytest.skip("this machine gives no right to make user, network and mount namespaces (unshare -rnm)")
     directory = tmp_path_factory.mktemp("stub")
     commands = {f"{call.tool} {call.title}": call.argv.split() for call in CALLS if shutil.which(call.tool)}
     for library, (tool, build, run) in _builders(directory).items():

@@ -68,7 +68,7 @@ def sets(host: str) -> Iterator[list[list[Listening]]]:
 def attached(sets: list[list[Listening]]) -> Sharding:
     sharding = Sharding(sets)
     if reason := sharding.attach():
-        pytest.skip(f"the kernel takes no SO_ATTACH_REUSEPORT_CBPF: {reason}")
+        pytest.skip(f"this machine's kernel takes no SO_ATTACH_REUSEPORT_CBPF: {reason}")
     return sharding
 
 

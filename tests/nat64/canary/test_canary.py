@@ -38,7 +38,7 @@ def ip(*words: str) -> None:
 @pytest.fixture(scope="module")
 def namespaces() -> Iterator[None]:
     if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("network namespaces need root and the ip command")
+        pytest.skip("this machine gives no root (or no ip command), for network namespaces")
     try:
         ip("netns", "add", NEAR)
         ip("netns", "add", FAR)
@@ -52,7 +52,7 @@ def namespaces() -> Iterator[None]:
         ip("-n", NEAR, "-6", "route", "add", "default", "via", "fd00:9::1")
         yield
     except subprocess.CalledProcessError as error:
-        pytest.skip(f"this kernel has no namespaces or veth for us: {error.stderr}")
+        pytest.skip(f"this machine's kernel has no namespaces or veth for us: {error.stderr}")
     finally:
         for netns in (NEAR, FAR):
             subprocess.run(["ip", "netns", "del", netns], capture_output=True, check=False)

@@ -66,7 +66,7 @@ def test_a_wrong_flag_exits_with_2() -> None:
 @pytest.mark.parametrize("command", ["plan", "apply", "teardown", "run"])
 def test_missing_tools_are_named_with_the_package_that_brings_them(command: str, tmp_path: Path) -> None:
     if shutil.which("jool", path=os.pathsep.join((os.environ["PATH"], *preflight.SBIN))):
-        pytest.skip("jool is installed on this machine")
+        pytest.skip("this machine has jool installed")
     done = kun_nat64(command, "--config", str(SHIPPED), "--run-dir", str(tmp_path), path=os.environ["PATH"])
     assert done.returncode == 1
     assert "apt install jool-tools" in done.stderr
@@ -91,7 +91,7 @@ def test_a_second_agent_does_not_start(tmp_path: Path) -> None:
 
 def test_a_run_directory_that_cannot_be_made_is_no_reason_not_to_start(tmp_path: Path) -> None:
     if shutil.which("jool", path=os.pathsep.join((os.environ["PATH"], *preflight.SBIN))):
-        pytest.skip("jool is installed on this machine: the agent would set up a gateway")
+        pytest.skip("this machine has jool installed: the agent would set up a gateway")
     (tmp_path / "file").write_text("in the way")
     done = kun_nat64("run", "--config", str(SHIPPED), "--run-dir", str(tmp_path / "file" / "run"))
     assert "--run-dir" in done.stderr

@@ -54,11 +54,11 @@ def delete_namespaces() -> None:
 @pytest.fixture
 async def links() -> AsyncIterator[LinksDriver]:
     if os.geteuid() != 0:
-        pytest.skip("needs root, to make network namespaces")
+        pytest.skip("this machine gives no root, to make network namespaces")
     try:
         ip("netns", "add", HOME)
     except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"needs network namespaces and the ip command (Debian package iproute2): {error}")
+        pytest.skip(f"this machine makes no network namespaces: {error}")
     ip("-n", HOME, "link", "set", "lo", "up")
     driver = LinksDriver(ProcessRunner(), HOME)
     yield driver

@@ -39,7 +39,7 @@ async def watch(program: str, heard: list[str]) -> ExecWatch:
     watching = ExecWatch("kuntest-jool", set(), lambda: heard.append("run"))
     watching.start()
     if not watching.works:
-        pytest.skip("needs fanotify(7), and the right to use it (root)")
+        pytest.skip("this machine gives no fanotify(7), or not the right to use it (root)")
     return watching
 
 
