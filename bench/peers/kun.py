@@ -1,5 +1,7 @@
 """Ours, with every feature at its default: 0x20, cookies, EDE, prefetch, stale service, metrics, admin port."""
 
+from collections.abc import Sequence
+
 from bench.names import VIP
 from bench.peers.peer import Launch, Peer, Terms
 
@@ -12,10 +14,10 @@ workers = {workers}
 listen = "127.0.0.1:{admin}"
 
 [upstream]
-servers = ["udp://127.0.0.1:{upstream}"]
+servers = [{servers}]
 
 [cache]
-max_entries = {entries}
+{cache}
 
 [dns64]
 vip = "{vip}"
@@ -28,15 +30,15 @@ domain_files = ["{path}"]
 """
 
 
+def configuration(port: int, workers: int, upstreams: Sequence[int], cache: str, vip: str = VIP) -> str:
+    """All else at its default. `upstreams`: ports; `cache`: a line of that section; the admin port is the next one."""
+    servers = ", ".join(f'"udp://127.0.0.1:{one}"' for one in upstreams)
+    return CONFIG.format(port=port, admin=port + 1, workers=workers, servers=servers, cache=cache, vip=vip)
+
+
 def setup(program: str, terms: Terms) -> Launch:
-    text = CONFIG.format(
-        port=terms.port,
-        admin=terms.port + 1,
-        workers=terms.workers,
-        upstream=terms.upstream_port,
-        entries=max(terms.entries * 4, 500_000),
-        vip=VIP,
-    )
+    entries = max(terms.entries * 4, 500_000)
+    text = configuration(terms.port, terms.workers, (terms.upstream_port,), f"max_entries = {entries}")
     if terms.suffixes:
         text += POOL.format(vip=POOL_VIP, path=terms.suffixes)
     # An installed wheel has its bytecode; a checkout must be let keep it.

@@ -2,33 +2,16 @@
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
+from bench.peers import kun
+
 VIPS = ("203.0.113.1", "203.0.113.2")
 # Answers live this long, so that names are asked of the upstream again and again.
 MAX_TTL_S = 20
-CONFIG = """\
-[server]
-listen = ["127.0.0.1:{port}"]
-workers = {workers}
-
-[admin]
-listen = "127.0.0.1:{admin}"
-
-[upstream]
-servers = [{upstreams}]
-
-[cache]
-max_ttl_s = {max_ttl_s}
-
-[dns64]
-vip = "{vip}"
-"""
 
 
-def configuration(port: int, admin: int, upstreams: tuple[int, ...], workers: int, number: int) -> str:
+def configuration(port: int, upstreams: tuple[int, ...], workers: int, number: int) -> str:
     """The `number`th; the VIPs take turns."""
-    servers = ", ".join(f'"udp://127.0.0.1:{one}"' for one in upstreams)
-    vip = VIPS[number % len(VIPS)]
-    return CONFIG.format(port=port, admin=admin, upstreams=servers, workers=workers, vip=vip, max_ttl_s=MAX_TTL_S)
+    return kun.configuration(port, workers, upstreams, f"max_ttl_s = {MAX_TTL_S}", VIPS[number % len(VIPS)])
 
 
 def prefix(number: int) -> IPv6Network:

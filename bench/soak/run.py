@@ -54,7 +54,7 @@ class Soak:
 
     def write_policy(self, number: int) -> None:
         ports = tuple(upstream.port for upstream in self.upstreams)
-        text = configuration(self.port, self.port + 1, ports, self.workers, number)
+        text = configuration(self.port, ports, self.workers, number)
         (self.folder / "kun.toml").write_text(text)
 
 
@@ -106,7 +106,7 @@ def started(folder: Path, cores: Cores, workers: int) -> Iterator[Soak]:
         load, port, own = str(compiled("load", folder)), free_port(), folder / "server"
         own.mkdir()
         ports = tuple(upstream.port for upstream in upstreams)
-        (own / "kun.toml").write_text(configuration(port, port + 1, ports, workers, 0))
+        (own / "kun.toml").write_text(configuration(port, ports, workers, 0))
         where = cores.pair if workers > 1 else cores.server
         server = stack.enter_context(running((program, "serve", "--config", "kun.toml"), where, own))
         first_answer(port, FIRST, START_DEADLINE_S, lambda: check_alive([server]))

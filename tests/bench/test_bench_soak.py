@@ -45,7 +45,7 @@ def answered(wire: bytes, address: str, name: str = "") -> bytes:
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_policy_is_loaded_with_its_prefix(tmp_path: Path, number: int) -> None:
     path = tmp_path / "kun.toml"
-    path.write_text(configuration(5301, 5302, (5303, 5304), 2, number))
+    path.write_text(configuration(5301, (5303, 5304), 2, number))
     rules = resolve(load(path)).rules
     assert [str(one) for one in rules.prefixes] == [str(prefix(number))]
     assert right(number, IPV4) in prefix(number)
