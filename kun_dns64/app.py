@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import uvloop
 
+from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal
 from kun_base.notify import notify
@@ -109,7 +110,7 @@ async def _until_stopped(
     control = Control(source, settings, fleet, journal)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, control.reload_wanted.set)
+    hand_over(loop, control.reload_wanted.set)
     where = " ".join(str(listening.endpoint) for listening in sockets)
     journal.info("ready", listen=where, workers=settings.workers)
     notify("READY=1")

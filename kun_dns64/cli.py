@@ -48,6 +48,9 @@ def _serve_at_once(arguments: list[str]) -> int | None:
     """None: not a plain `serve`."""
     if arguments[:1] != ["serve"]:
         return None
+    from kun_base.earlysignals import hold
+
+    hold()
     from kun_dns64.serve_flags import read_flags
 
     source = read_flags(arguments[1:])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError
 from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
@@ -253,7 +254,7 @@ def handle_signals(agent: Agent) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.stop.set)
-    loop.add_signal_handler(signal.SIGHUP, agent.reload)
+    hand_over(loop, agent.reload)
 
 
 async def _run(spec: AgentSpec, options: Options, journal: Journal, warnings: dict[str, str]) -> None:

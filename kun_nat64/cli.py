@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from kun_base.earlysignals import hold
 from kun_base.errors import ConfigError
 from kun_nat64.version import version
 
@@ -103,6 +104,7 @@ def apply(
 @app.command(epilog="Example: kun-nat64 run --config /etc/kun/kun-nat64.toml")
 def run(config: Config, run_dir: RunDir = RUN_DIR) -> None:
     """Runs the agent: keeps the gateway as it should be, and announces it while probes come back."""
+    hold()
     from kun_nat64.app import Options, main
 
     raise typer.Exit(main(Options(config, run_dir)))
