@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from kun_nat64.drivers.command import Outcome, Runner
+from kun_nat64.drivers.nexthop import silent_hops
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
@@ -13,15 +14,13 @@ from kun_nat64.policy.obstructions import answer_obstructions, tunnel_obstructio
 
 SETTINGS = Path("/proc/sys/net/ipv4/conf")
 STRICT = "1"
-NOT_THERE = ("FAILED", "INCOMPLETE")
 
 
 async def look_around(runner: Runner, spec: AgentSpec, settings: Path = SETTINGS) -> Surroundings:
     """A handful of commands, at once: for when something fails, not for every turn."""
-    rules, addresses, neighbours, ways = await asyncio.gather(
+    rules, addresses, ways = await asyncio.gather(
         _says(runner, "iptables-save"),
         _says(runner, "ip", "-o", "-4", "address", "show"),
-        _says(runner, "ip", "-4", "neigh", "show", "dev", spec.gateway.outside),
         asyncio.gather(*(_says(runner, "ip", "-o", "-4", "route", "get", str(target)) for target in _targets(spec))),
     )
     saved = rules.stdout if rules and rules.exit_code == 0 else ""
@@ -30,7 +29,7 @@ async def look_around(runner: Runner, spec: AgentSpec, settings: Path = SETTINGS
         input_drops=tunnel_obstructions(saved, spec.gateway.vip),
         answer_drops=answer_obstructions(saved),
         absent=_absent(addresses, spec),
-        silent=_silent(neighbours, ways),
+        silent=await silent_hops(runner, spec.gateway.outside, ways),
         strict=strict_interfaces(settings),
     )
 
@@ -43,13 +42,6 @@ def _targets(spec: AgentSpec) -> tuple[IPv4Address, ...]:
 def _leads_out(ways: Sequence[Outcome | None], outside: str) -> bool | None:
     known = [way for way in ways if way is not None]
     return any(way.exit_code == 0 and f" dev {outside} " in f"{way.stdout} " for way in known) if known else None
-
-
-def _silent(neighbours: Outcome | None, ways: Sequence[Outcome | None]) -> tuple[str, ...]:
-    """Next hops that the kernel has asked for in vain, or is asking for just now."""
-    hops = {words[words.index("via") + 1] for way in ways if way and "via" in (words := way.stdout.split()[:-1])}
-    lines = neighbours.stdout.splitlines() if neighbours else []
-    return tuple(line.split()[0] for line in lines if line.split()[0] in hops and line.split()[-1] in NOT_THERE)
 
 
 def _absent(addresses: Outcome | None, spec: AgentSpec) -> tuple[str, ...]:
