@@ -22,15 +22,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ExecWatch:
-    """`notice` is called on the event loop when a process of our network namespace starts `program`.
+    """`notice` is called on the event loop when a process of our network namespace starts `program`, and when it ends.
 
-    Our own children are passed over (`own`: their process ids, also when they have ended), and those that ended before
-    they could be asked.
+    When it starts it has not done its work yet, and one that hangs never ends. Our own children are passed over (`own`:
+    their process ids, also when they have ended), and those that ended before they could be asked.
     """
 
     def __init__(self, program: str, own: Container[int], notice: Callable[[], None]) -> None:
         self._program, self._own, self._notice = program, own, notice
         self._descriptor = -1
+        self._running: set[int] = set()
 
     def start(self) -> None:
         path = shutil.which(self._program, path=FOLDERS)
@@ -55,11 +56,31 @@ class ExecWatch:
             place += max(length, EVENT.size)
             if descriptor >= 0:
                 os.close(descriptor)
-            heard = heard or (process not in self._own and _is_somebody_here(process))
+            if process not in self._own and _is_somebody_here(process):
+                self._await_end(process)
+                heard = True
         if heard:
             self._notice()
 
+    def _await_end(self, process: int) -> None:
+        with contextlib.suppress(OSError):  # it has ended, and the notice of its start is enough
+            running = os.pidfd_open(process)
+            self._running.add(running)
+            asyncio.get_running_loop().add_reader(running, self._ended, running)
+
+    def _ended(self, running: int) -> None:
+        self._forget(running)
+        self._notice()
+
+    def _forget(self, running: int) -> None:
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop().remove_reader(running)
+        self._running.discard(running)
+        os.close(running)
+
     def close(self) -> None:
+        for running in tuple(self._running):
+            self._forget(running)
         if self._descriptor >= 0:
             with contextlib.suppress(RuntimeError):
                 asyncio.get_running_loop().remove_reader(self._descriptor)

@@ -43,10 +43,25 @@ async def watch(program: str, heard: list[str]) -> ExecWatch:
     return watching
 
 
-async def test_somebody_who_runs_the_program_is_noticed(watch: ExecWatch, program: str, heard: list[str]) -> None:
-    await run("sh", "-c", f"{program} 0.2; true")
-    assert heard == ["run"]
+async def test_somebody_who_runs_the_program_is_noticed_at_its_start_and_at_its_end(
+    watch: ExecWatch, program: str, heard: list[str]
+) -> None:
+    process = await asyncio.create_subprocess_exec("sh", "-c", f"{program} 1; true")
+    await asyncio.sleep(0.5)
+    assert heard == ["run"], "before it has done its work"
+    await process.wait()
+    await asyncio.sleep(0.1)
+    assert heard == ["run", "run"], "when its work is done"
     watch.close()
+
+
+async def test_a_closed_watch_awaits_nobodys_end(watch: ExecWatch, program: str, heard: list[str]) -> None:
+    process = await asyncio.create_subprocess_exec("sh", "-c", f"{program} 0.6; true")
+    await asyncio.sleep(0.3)
+    watch.close()
+    await process.wait()
+    await asyncio.sleep(0.1)
+    assert heard == ["run"]
 
 
 async def test_our_own_children_are_not(watch: ExecWatch, program: str, heard: list[str]) -> None:
