@@ -158,16 +158,24 @@ def withdraw(config: Config) -> None:
     raise typer.Exit(withdraw_now(config))
 
 
-@app.command(epilog="Example: kun-nat64 explain 2002:cb00:7101::c633:6450 --config /etc/kun/kun-nat64.toml")
+@app.command(
+    epilog="Example: kun-nat64 explain 2002:cb00:7101::c633:6450\n\n"
+    "kun-nat64 explain 2002:cb00:7101::c633:6450 --client 2002:a01:2:1::10 --json"
+)
 def explain(
     destination: Annotated[str, typer.Argument(help="The IPv6 address that a pod sends to.", metavar="IPV6")],
     config: Annotated[Path | None, typer.Option("--config", "-c", help="The gateway's TOML file.")] = None,
+    client: Annotated[str, typer.Option(help="The pod's IPv6 address: is it let in, what does it hold.")] = "",
+    run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Says what an IPv6 destination embeds, whether it may be reached, and its bindings and sessions now."""
+    """Says what an IPv6 destination embeds, whether a pod's packets reach it, by whom and as whom; its sessions now.
+
+    Exit 0: they get through, 1: they are dropped.
+    """
     from kun_nat64.explain import explain_destination
 
-    raise typer.Exit(explain_destination(destination, config, as_json=as_json))
+    raise typer.Exit(explain_destination(destination, config, run_dir, client, as_json=as_json))
 
 
 @app.command(

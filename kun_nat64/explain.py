@@ -8,77 +8,58 @@ from pathlib import Path
 
 from kun_base.errors import ConfigError, Fault
 from kun_nat64.config.load import load
+from kun_nat64.control import NoAgent, ask
 from kun_nat64.drivers.machine import Machine
+from kun_nat64.explanation import JSON, as_data, as_text
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
-from kun_nat64.policy.verdicts import Explanation, explain
+from kun_nat64.policy.verdicts import explain
+from kun_nat64.sessions import port_use
 
 CONFIG = Path("/etc/kun/kun-nat64.toml")
 
 
-def explain_destination(text: str, config: Path | None, *, as_json: bool) -> int:
-    """Exit code 0: a pod's packet gets through, 1: it does not."""
-    try:
-        destination = IPv6Address(text)
-    except AddressValueError as error:
-        raise ConfigError("command line", [Fault("IPV6", text, "must be an IPv6 address")]) from error
+def explain_destination(text: str, config: Path | None, run_dir: Path, client: str, *, as_json: bool) -> int:
+    """Exit code 0: a pod's packet gets through, 1: it does not. Raises ConfigError."""
+    destination, sender = _addresses(text, client)
     spec = load(config or CONFIG)
-    said = explain(destination, spec, asyncio.run(_traffic(spec)))
-    print(json.dumps(_as_data(said), indent=1) if as_json else _as_text(said, spec))
+    traffic = asyncio.run(_traffic(spec))
+    said = explain(destination, spec, traffic or Traffic(), sender)
+    ports = None if traffic is None else port_use(traffic, spec)
+    status = _status(run_dir)
+    print(json.dumps(as_data(said, spec, ports, status), indent=1) if as_json else as_text(said, spec, ports, status))
     return 0 if said.reachable else 1
 
 
-async def _traffic(spec: AgentSpec) -> Traffic:
-    """Nothing, with a word about why, where Jool cannot be asked."""
+def _addresses(text: str, client: str) -> tuple[IPv6Address, IPv6Address | None]:
+    faults, found = [], []
+    for where, one in (("IPV6", text), *([("--client", client)] if client else [])):
+        try:
+            found.append(IPv6Address(one.strip().removeprefix("[").removesuffix("]")))
+        except AddressValueError:
+            faults.append(Fault(where, repr(one), 'must be an IPv6 address, "2002:cb00:7101::c633:6450"'))
+    if faults:
+        raise ConfigError("command line", faults)
+    return found[0], found[1] if client else None
+
+
+async def _traffic(spec: AgentSpec) -> Traffic | None:
+    """None, with a word about why, where Jool cannot be asked."""
     host = Machine(spec)
     try:
         return await host.traffic(spec.nat64.instance)
     except DriverError as error:
         print(f"sessions are not known: {error}", file=sys.stderr)
-        return Traffic()
+        return None
     finally:
         host.close()
 
 
-def _as_data(said: Explanation) -> dict[str, object]:
-    return {
-        "destination": str(said.destination),
-        "ipv4": None if said.ipv4 is None else str(said.ipv4),
-        "reachable": said.reachable,
-        "denied_by": None if said.denied_by is None else str(said.denied_by),
-        "sessions": [
-            {
-                "protocol": one.protocol,
-                "inside": str(one.inside),
-                "outside": str(one.outside),
-                "remote": str(one.remote),
-                "state": one.state,
-                "expires_s": one.expires_s,
-            }
-            for one in said.sessions
-        ],
-        "bindings": [
-            {"protocol": one.protocol, "inside": str(one.inside), "outside": str(one.outside)} for one in said.bindings
-        ],
-    }
-
-
-def _as_text(said: Explanation, spec: AgentSpec) -> str:
-    if said.ipv4 is None:
-        return (
-            f"{said.destination} is outside {spec.gateway.pool6}: this gateway does not translate it, "
-            "and drops it when it comes out of the tunnel"
-        )
-    lines = [f"{said.destination} embeds {said.ipv4} (RFC 6052, prefix {spec.gateway.pool6})"]
-    if said.denied_by is not None:
-        lines.append(f"dropped before translation: {said.denied_by} is never reached (gateway.never_reach)")
-    else:
-        lines.append("let through")
-    lines += [
-        f"{one.protocol} session {one.inside} -> {one.remote}, seen outside as {one.outside}"
-        f"{', ' + one.state if one.state else ''}, expires in {one.expires_s:.0f} s"
-        for one in said.sessions
-    ]
-    lines += [] if said.sessions else ["no session now"]
-    return "\n".join(lines)
+def _status(run_dir: Path) -> JSON | None:
+    """The verdict needs no agent; who carries packets now, and who is limited, does."""
+    try:
+        status: JSON = ask(run_dir, "/status")
+    except NoAgent:
+        return None
+    return status

@@ -4,7 +4,7 @@ Jool takes packets in PREROUTING and sends them in POSTROUTING: translated traff
 """
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from kun_nat64.model.facts import MARK, Chain, Fact, Family, Rule
 from kun_nat64.model.spec import AgentSpec, GatewaySpec
@@ -58,13 +58,17 @@ def _pods(spec: AgentSpec) -> Iterator[Fact]:
 
 def denied_networks(spec: AgentSpec) -> tuple[IPv4Network, ...]:
     """The gateway's own addresses are always among them. Without networks that another one covers."""
-    own = {spec.gateway.vip, spec.bgp.router_id, spec.bgp.next_hop, *(entry.address for entry in spec.nat64.pool4)}
-    wanted = {*spec.gateway.never_reach, *NEVER, *map(IPv4Network, own)}
+    wanted = {*spec.gateway.never_reach, *NEVER, *map(IPv4Network, own_addresses(spec))}
     kept: list[IPv4Network] = []
     for network in sorted(wanted):  # a network sorts just before all that it covers
         if not kept or not network.subnet_of(kept[-1]):
             kept.append(network)
     return tuple(kept)
+
+
+def own_addresses(spec: AgentSpec) -> frozenset[IPv4Address]:
+    pool4 = (entry.address for entry in spec.nat64.pool4)
+    return frozenset((spec.gateway.vip, spec.bgp.router_id, spec.bgp.next_hop, *pool4))
 
 
 def embedded(spec: AgentSpec, network: IPv4Network) -> str:

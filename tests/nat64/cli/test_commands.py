@@ -125,8 +125,20 @@ def test_explain_says_what_an_address_embeds_and_whether_it_passes(address: str,
     assert words in done.stdout
 
 
-def test_explain_of_what_is_no_address_exits_with_2() -> None:
-    assert kun_nat64("explain", "localhost", "--config", str(SHIPPED)).returncode == 2
+def test_explain_of_what_is_no_address_says_so_of_each_and_exits_with_2() -> None:
+    done = kun_nat64("explain", "localhost", "--client", "10.0.0.1", "--config", str(SHIPPED))
+    assert done.returncode == 2
+    assert "IPV6 = 'localhost'" in done.stderr
+    assert "--client = '10.0.0.1'" in done.stderr
+
+
+def test_explain_as_json_is_whole() -> None:
+    words = ("2002:cb00:7101::c633:6450", "--client", "2002:c0a8:2:1::10", "--json", "--config", str(SHIPPED))
+    done = kun_nat64("explain", *words)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["ipv4"], said["reachable"]) == (1, "198.51.100.80", False)
+    assert "gateway.clients" in said["client"]["dropped"]
+    assert said["serves"] == ["2002:cb00:7101::/96"]
 
 
 def test_the_schema_is_json() -> None:
