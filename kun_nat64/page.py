@@ -7,6 +7,7 @@ from typing import Any
 STYLE = """
 :root { color-scheme: light dark; --good: #1a7f37; --warn: #9a6700; --bad: #cf222e; --line: #8884; --dim: #8889; }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
+.banner, code, h1 { overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1rem; margin: 1.6rem 0 .4rem; }
 header { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: baseline; }
 .dim { color: GrayText; } code, td.num { font-family: ui-monospace, monospace; font-size: .92em; }
@@ -17,7 +18,7 @@ header { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: baseline;
 .banner.good, .banner.warn { background: #8881; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .6rem .25rem 0; }
 th { font-weight: 600; border-bottom: 1px solid var(--line); } td { border-bottom: 1px solid var(--line); }
-meter { width: 9rem; vertical-align: middle; }
+meter { width: min(9rem, 20vw); vertical-align: middle; }
 """
 COLOUR = {
     "full": "good", "up": "good", "healthy": "good", "established": "good",

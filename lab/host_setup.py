@@ -22,7 +22,7 @@ TESTS = (
     *("bind9-dnsutils", "bind9-host", "knot-dnsutils", "openssl", "musl-tools", "iproute2", "iptables", "procps"),
     *("shellcheck", "systemd", "prometheus", "gobgpd", "bird2", "vagrant", "golang-go"),
     *("nsd", "bind9", "bind9-utils", "unbound"),
-    *("dnstap-ldns", "fstrm-bin"),
+    *("dnstap-ldns", "fstrm-bin", "chromium"),
 )
 # A program that stands for a package which may have come another way.
 INSTEAD = {"golang-go": ("go", "/usr/local/go/bin/go"), "vagrant": ("vagrant",), "gcc": ("gcc",)}

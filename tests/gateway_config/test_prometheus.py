@@ -6,24 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from dashboards import CONFIG, DASHBOARDS, expressions, panels
 from metric_names import exported
 
-ROOT = Path(__file__).parent.parent.parent
-CONFIG = ROOT / "gateway-config"
 RULES = CONFIG / "prometheus" / "rules.yml"
-DASHBOARDS = sorted((CONFIG / "grafana").glob("*.json"))
 NAME = re.compile(r"\bkun_(?:dns64|nat64)[a-z0-9_:]*\b")
 RECORDED = set(re.findall(r"record: (\S+)", RULES.read_text()))
-
-
-def panels(dashboard: Path) -> list[dict]:
-    return json.loads(dashboard.read_text())["panels"]
-
-
-def expressions(dashboard: Path) -> list[str]:
-    """PromQL with Grafana's variables filled in."""
-    found = [target["expr"] for panel in panels(dashboard) for target in panel.get("targets", ())]
-    return [expr.replace("$__rate_interval", "1m").replace("$instance", ".*") for expr in found]
 
 
 def test_promtool_accepts_the_rules(tool, run) -> None:

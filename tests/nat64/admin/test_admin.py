@@ -5,8 +5,8 @@ import io
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,70 +19,16 @@ from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.fleet import FleetWatch
 from kun_nat64.metrics import exposition
 from kun_nat64.model.facts import Family, RuleCounter
-from kun_nat64.model.health import ProbeResult, Symptom, Verdict
+from kun_nat64.model.health import Verdict
 from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
-from kun_nat64.model.surroundings import UNSEEN, Surroundings
 from kun_nat64.page import render
 from kun_nat64.policy.pathmtu import Swept
 from kun_nat64.status import snapshot
-from tests.nat64.fake_host import FakeHost
+from tests.nat64.admin.serving import Host, Served, come_up
 
 Specs = Callable[..., AgentSpec]
-
-
-class Host(FakeHost):
-    def listen(self) -> None:
-        return
-
-    def withdraw_blocking(self) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-    async def stats(self, instance: str) -> dict[str, int]:
-        return {"RECEIVED6": 7, "SESSIONS": 2**64 - 1}
-
-    async def surroundings(self, spec: AgentSpec) -> Surroundings:
-        return UNSEEN
-
-
-@dataclass
-class Served:
-    agent: Agent
-    url: str
-    http: aiohttp.ClientSession
-
-    async def get(self, path: str) -> tuple[int, str]:
-        async with self.http.get(self.url + path) as answer:
-            return answer.status, await answer.text()
-
-    async def post(self, path: str) -> tuple[int, str]:
-        async with self.http.post(self.url + path) as answer:
-            return answer.status, await answer.text()
-
-
-@pytest.fixture
-async def served(spec_with: Specs, tmp_path: Path) -> AsyncIterator[Served]:
-    spec = spec_with(admin={"listen": "127.0.0.1:0"}, fleet={"members": []})
-    agent = Agent(spec, Options(Path("none.toml"), tmp_path), Journal("test", stream=io.StringIO()), Host())
-    port = await agent.admin.start("127.0.0.1", 0, str(tmp_path / runfiles.CONTROL))
-    async with aiohttp.ClientSession() as http:
-        yield Served(agent, f"http://127.0.0.1:{port}", http)
-    await agent.admin.close()
-
-
-async def come_up(agent: Agent) -> None:
-    await agent.cycle.turn()
-    for _ in range(agent.state.spec.health.rise):
-        for target in agent.state.spec.health.targets:
-            agent.state.hear(ProbeResult(target, Symptom.ANSWERED, 0.003), now=agent.state.clock())
-    agent.state.evaluate(now=agent.state.clock())
-    await agent.announcer.tell()
-    await agent.sessions.count()
-    await agent.counting.sample()
 
 
 async def test_alive_and_ready_are_two_things(served: Served) -> None:

@@ -1,0 +1,54 @@
+"""An agent over a fake host whose admin port is served for real."""
+
+from dataclasses import dataclass
+
+import aiohttp
+
+from kun_nat64.app import Agent
+from kun_nat64.model.health import ProbeResult, Symptom
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.surroundings import UNSEEN, Surroundings
+from tests.nat64.fake_host import FakeHost
+
+
+class Host(FakeHost):
+    def listen(self) -> None:
+        return
+
+    def withdraw_blocking(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+    async def stats(self, instance: str) -> dict[str, int]:
+        return {"RECEIVED6": 7, "SESSIONS": 2**64 - 1}
+
+    async def surroundings(self, spec: AgentSpec) -> Surroundings:
+        return UNSEEN
+
+
+@dataclass
+class Served:
+    agent: Agent
+    url: str
+    http: aiohttp.ClientSession
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with self.http.get(self.url + path) as answer:
+            return answer.status, await answer.text()
+
+    async def post(self, path: str) -> tuple[int, str]:
+        async with self.http.post(self.url + path) as answer:
+            return answer.status, await answer.text()
+
+
+async def come_up(agent: Agent) -> None:
+    await agent.cycle.turn()
+    for _ in range(agent.state.spec.health.rise):
+        for target in agent.state.spec.health.targets:
+            agent.state.hear(ProbeResult(target, Symptom.ANSWERED, 0.003), now=agent.state.clock())
+    agent.state.evaluate(now=agent.state.clock())
+    await agent.announcer.tell()
+    await agent.sessions.count()
+    await agent.counting.sample()
