@@ -16,6 +16,7 @@ from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.traffic import Binding, Session, Traffic
+from kun_nat64.policy.portranges import borrowed
 
 # Exit codes are 256 - errno for errors of the command itself, errno for those of the kernel module.
 NO_INSTANCE, EXISTS, NO_MODULE = 3, 17, 253
@@ -99,9 +100,25 @@ class JoolDriver:
         made = set()
         for birth in births:
             made |= await self._replace(birth, changes)
-        for change in changes:
-            if change not in made:
-                await self._one(change)
+        rest = [change for change in changes if change not in made]
+        for change in rest:
+            await self._one(change)
+        grown = {
+            (c.fact.instance, c.fact.protocol) for c in rest if isinstance(c.fact, Pool4) and c.action is Action.ADD
+        }
+        for instance, protocol in sorted(grown):
+            await self._end_borrowed(instance, protocol)
+
+    async def _end_borrowed(self, instance: str, protocol: Protocol) -> None:
+        """Flows that began while pool4 was empty keep their ports, and get no answers, for as long as they go on.
+
+        Ports that leave pool4 take their flows with them; so these join it for a moment.
+        """
+        bindings = await self._read(instance, "bib", protocol, joolcsv.parse_bib)
+        pool4 = await self._pool4(instance, protocol) if bindings else []
+        for entry in borrowed(bindings, pool4, instance):
+            await self._ports(Action.ADD, entry)
+            await self._ports(Action.REMOVE, entry)
 
     async def _replace(self, change: Change, changes: Sequence[Change]) -> set[Change]:
         """The changes that are done with it."""

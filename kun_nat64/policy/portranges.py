@@ -2,35 +2,70 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from kun_nat64.model.facts import Pool4, Protocol
+from kun_nat64.model.traffic import Binding
 
 # The address as a number: the hash of an IPv4Address costs more than all the rest.
 Owner = tuple[str, Protocol, int, int]
 Ranges = list[tuple[int, int]]
+# With an empty pool4 Jool takes these ports of the addresses outside (DEFAULT_POOL4_MIN_PORT in its source).
+BORROWED_FIRST, BORROWED_LAST = 61001, 65535
 
 
 def merged(entries: Iterable[Pool4]) -> frozenset[Pool4]:
     """The same ports in as few ranges as possible: the form in which desired and observed can be compared."""
-    return frozenset(_entries((owner, _join(ranges)) for owner, ranges in _by_owner(entries).items()))
+    return frozenset(_entries((owner, _spans(held)) for owner, held in _grouped(entries).items()))
 
 
 def without(entries: Sequence[Pool4], taken: Sequence[Pool4]) -> Sequence[Pool4]:
     """Ports of `entries` that are not in `taken`."""
-    if not entries or not taken:
-        return entries
-    gone = {owner: _join(ranges) for owner, ranges in _by_owner(taken).items()}
-    rest = ((owner, _minus(_join(ranges), gone.get(owner, []))) for owner, ranges in _by_owner(entries).items())
-    return tuple(_entries(rest))
+    return exchanged(entries, taken)[0]
 
 
-def _by_owner(entries: Iterable[Pool4]) -> dict[Owner, Ranges]:
-    found: dict[Owner, Ranges] = defaultdict(list)
+def exchanged(wanted: Sequence[Pool4], found: Sequence[Pool4]) -> tuple[Sequence[Pool4], Sequence[Pool4]]:
+    """What each has and the other has not. Entries of an address that only one of them knows are taken as they are."""
+    if not wanted or not found:
+        return wanted, found
+    mine, theirs = _grouped(wanted), _grouped(found)
+    if mine.keys().isdisjoint(theirs):
+        return wanted, found
+    return tuple(_beyond(mine, theirs)), tuple(_beyond(theirs, mine))
+
+
+def _grouped(entries: Iterable[Pool4]) -> dict[Owner, list[Pool4]]:
+    groups: dict[Owner, list[Pool4]] = defaultdict(list)
     for entry in entries:
-        owner = (entry.instance, entry.protocol, int(entry.address), entry.mark)
-        found[owner].append((entry.first_port, entry.last_port))
-    return found
+        groups[entry.instance, entry.protocol, int(entry.address), entry.mark].append(entry)
+    return groups
+
+
+def _beyond(entries: dict[Owner, list[Pool4]], taken: dict[Owner, list[Pool4]]) -> Iterator[Pool4]:
+    for owner, held in entries.items():
+        if owner in taken:
+            yield from _entries([(owner, _minus(_spans(held), _spans(taken[owner])))])
+        else:
+            yield from held
+
+
+def _spans(entries: Iterable[Pool4]) -> Ranges:
+    return _join([(entry.first_port, entry.last_port) for entry in entries])
+
+
+def borrowed(bindings: Iterable[Binding], pool4: Iterable[Pool4], instance: str) -> tuple[Pool4, ...]:
+    """Ports that flows still hold from a time when pool4 was empty: their answers match no pool4 entry any more."""
+    held = [one for one in bindings if not one.static and BORROWED_FIRST <= one.outside.port <= BORROWED_LAST]
+    owners = {(one.protocol, one.outside.address) for one in held}
+    ranges = [Pool4(instance, protocol, address, BORROWED_FIRST, BORROWED_LAST) for protocol, address in owners]
+    outside_pool4 = without(ranges, [replace(entry, mark=0) for entry in pool4])
+    return tuple(entry for entry in outside_pool4 if any(_lies_in(one, entry) for one in held))
+
+
+def _lies_in(binding: Binding, entry: Pool4) -> bool:
+    same = (binding.protocol, binding.outside.address) == (entry.protocol, entry.address)
+    return same and entry.first_port <= binding.outside.port <= entry.last_port
 
 
 def _entries(ranges_of: Iterable[tuple[Owner, Ranges]]) -> Iterator[Pool4]:

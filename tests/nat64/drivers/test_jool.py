@@ -103,6 +103,7 @@ async def test_a_living_instance_is_changed_bit_by_bit_so_that_it_keeps_its_stat
         "jool -i kun global update udp-timeout 0:05:00",
         "jool -i kun pool4 add 192.0.2.11 20000-60000 --tcp",
         "jool -i kun pool4 remove 192.0.2.11 1-9 --tcp",
+        "jool -i kun bib display --tcp --numeric --csv",
     ]
 
 
@@ -119,7 +120,19 @@ async def test_ports_that_a_newer_jool_finds_risky_are_forced() -> None:
     refusal = Outcome(22, "", "Error: Port range intersects with the ephemeral range. … add --force")
     runner = ScriptedRunner({"--tcp --force": said(""), "--tcp": refusal})
     await JoolDriver(runner).apply([Change(Action.ADD, TCP)])
-    assert runner.asked[-1] == "jool -i kun pool4 add 192.0.2.11 20000-60000 --tcp --force"
+    assert "jool -i kun pool4 add 192.0.2.11 20000-60000 --tcp --force" in runner.asked
+
+
+async def test_flows_that_began_while_pool4_was_empty_end_when_it_is_filled() -> None:
+    """They hold ports that are not in pool4: their answers would be nobody's for as long as they send."""
+    head = "Protocol,IPv6 Address,IPv6 L4-ID,IPv4 Address,IPv4 L4-ID,Static?\n"
+    bindings = head + "TCP,2002:a01:2:1::10,40000,192.0.2.11,62842,0\n"
+    runner = ScriptedRunner({"bib display": said(bindings), "pool4 display": said(golden("jool-4.1.9-pool4-tcp.csv"))})
+    await JoolDriver(runner).apply([Change(Action.ADD, TCP)])
+    assert runner.asked[-2:] == [
+        "jool -i kun pool4 add 192.0.2.11 61001-65535 --tcp",
+        "jool -i kun pool4 remove 192.0.2.11 61001-65535 --tcp",
+    ]
 
 
 @pytest.mark.parametrize(
