@@ -118,7 +118,7 @@ async def test_another_pool6_removes_the_instance_first() -> None:
 
 async def test_ports_that_a_newer_jool_finds_risky_are_forced() -> None:
     refusal = Outcome(22, "", "Error: Port range intersects with the ephemeral range. … add --force")
-    runner = ScriptedRunner({"--tcp --force": said(""), "--tcp": refusal})
+    runner = ScriptedRunner({"--tcp --force": said(""), "bib display": said(""), "--tcp": refusal})
     await JoolDriver(runner).apply([Change(Action.ADD, TCP)])
     assert "jool -i kun pool4 add 192.0.2.11 20000-60000 --tcp --force" in runner.asked
 
