@@ -13,6 +13,9 @@ class Action(StrEnum):
     REMOVE = "remove"
 
 
+SIGNS = {Action.ADD: "+", Action.REPLACE: "~", Action.REMOVE: "-"}
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """`fact` is what shall be there (for REMOVE: what shall go); `before` what REPLACE finds in its place."""
@@ -22,9 +25,8 @@ class Change:
     before: Fact | None = None
 
     def __str__(self) -> str:
-        sign = {Action.ADD: "+", Action.REPLACE: "~", Action.REMOVE: "-"}[self.action]
         was = f"   (was: {self.before})" if self.before is not None else ""
-        return f"{sign} {self.fact}{was}"
+        return f"{SIGNS[self.action]} {self.fact}{was}"
 
 
 @dataclass(frozen=True, slots=True)

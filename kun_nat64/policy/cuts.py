@@ -1,37 +1,69 @@
 """Which live flows a plan ends. Only those that cannot survive: their public port, or the translator itself, goes."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 
-from kun_nat64.model.facts import Address, JoolInstance, Pool4, Tunnel
+from kun_nat64.model.facts import Address, JoolInstance, Pool4, Protocol, Tunnel
 from kun_nat64.model.plan import Action, Change, Cut
 from kun_nat64.model.traffic import Traffic
 
 
 def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
     """One for each reason. `flows` counts sessions, None where `traffic` is not known."""
-    return tuple(cut for cut in _cuts(tuple(changes), traffic) if cut.flows != 0)
+    changes = tuple(changes)
+    whole = next(filter(stops_everything, changes), None)
+    if whole is not None:
+        flows = None if traffic is None else len(traffic.sessions)
+        found = [Cut(flows, _worded(flows, f"every flow ends with: {whole.fact}"))]
+    else:
+        removed = _removed_ports(changes)
+        found = _counted(removed, traffic) if traffic is not None else _uncounted(removed)
+    return tuple(cut for cut in found if cut.flows != 0)
 
 
 def may_cut(changes: Iterable[Change]) -> bool:
     """Whether it is worth listing the traffic before showing the plan."""
-    return bool(tuple(_cuts(tuple(changes), None)))
+    changes = tuple(changes)
+    return bool(_removed_ports(changes)) or any(map(stops_everything, changes))
 
 
-def _cuts(changes: tuple[Change, ...], traffic: Traffic | None) -> Iterator[Cut]:
-    whole = [change for change in changes if stops_everything(change)]
-    if whole:
-        flows = None if traffic is None else len(traffic.sessions)
-        yield Cut(flows, _worded(flows, f"every flow ends with: {whole[0].fact}"))
-        return
-    for change in changes:
-        if change.action is Action.REMOVE and isinstance(change.fact, Pool4):
-            flows = None if traffic is None else _in_range(change.fact, traffic)
-            yield Cut(flows, _worded(flows, f"they use {change.fact}"))
+def _removed_ports(changes: Iterable[Change]) -> list[Pool4]:
+    return [one.fact for one in changes if one.action is Action.REMOVE and isinstance(one.fact, Pool4)]
+
+
+def _uncounted(removed: Sequence[Pool4]) -> list[Cut]:
+    """One for all of them: there is nothing to tell them apart by."""
+    if not removed:
+        return []
+    more = f" and {len(removed) - 1} more entries of pool4" if len(removed) > 1 else ""
+    return [Cut(None, _worded(None, f"they use {removed[0]}{more}"))]
+
+
+def _counted(removed: Sequence[Pool4], traffic: Traffic) -> list[Cut]:
+    """Sessions are walked through once, however many entries go: there may be a million of the former."""
+    if not removed:
+        return []
+    ports: dict[tuple[Protocol, int], list[int]] = {(one.protocol, int(one.address)): [] for one in removed}
+    for session in traffic.sessions:
+        found = ports.get((session.protocol, int(session.outside.address)))
+        if found is not None:
+            found.append(session.outside.port)
+    for found in ports.values():
+        found.sort()
+    return [_cut(entry, ports[entry.protocol, int(entry.address)]) for entry in removed]
+
+
+def _cut(entry: Pool4, ports: list[int]) -> Cut:
+    flows = bisect_right(ports, entry.last_port) - bisect_left(ports, entry.first_port)
+    return Cut(flows, _worded(flows, f"they use {entry}") if flows else "")
 
 
 def stops_everything(change: Change) -> bool:
     """Removing the translator, the VIP or the tunnel; or giving one of them another identity."""
-    match change.fact:
+    fact = change.fact
+    if type(fact) is Pool4:  # most of many changes
+        return False
+    match fact:
         case JoolInstance():
             return change.action is not Action.ADD
         case Address(ifname="lo"):
@@ -40,15 +72,6 @@ def stops_everything(change: Change) -> bool:
             moved = isinstance(change.before, Tunnel) and change.before.local != local
             return change.action is Action.REMOVE or moved
     return False
-
-
-def _in_range(entry: Pool4, traffic: Traffic) -> int:
-    return sum(
-        session.protocol is entry.protocol
-        and session.outside.address == entry.address
-        and entry.first_port <= session.outside.port <= entry.last_port
-        for session in traffic.sessions
-    )
 
 
 def _worded(flows: int | None, why: str) -> str:

@@ -1,6 +1,7 @@
 """The difference between what is desired and what is observed, as changes."""
 
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 from kun_nat64.model.area import Key
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, LinkState, Netns, Pool4, Sysctl, Tunnel, Veth
@@ -9,7 +10,7 @@ from kun_nat64.model.plan import Action, Change, Plan
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.cuts import cuts
 from kun_nat64.policy.order import in_order
-from kun_nat64.policy.portranges import without
+from kun_nat64.policy.portranges import exchanged
 
 # States of things that are always there: they can be set, not removed.
 Setting = Sysctl | LinkState | JoolGlobal
@@ -89,9 +90,9 @@ def _removals(wanted: dict[Key, Fact], found: dict[Key, Fact]) -> Iterator[Chang
 
 
 def _port_changes(missing: Facts, surplus: Facts) -> Iterator[Change]:
-    wanted, found = _pool4(missing), _pool4(surplus)
-    yield from (Change(Action.ADD, entry) for entry in without(wanted, found))
-    yield from (Change(Action.REMOVE, entry) for entry in without(found, wanted))
+    added, removed = exchanged(_pool4(missing), _pool4(surplus))
+    yield from map(Change, repeat(Action.ADD), added)
+    yield from map(Change, repeat(Action.REMOVE), removed)
 
 
 def _pool4(facts: Iterable[Fact]) -> list[Pool4]:

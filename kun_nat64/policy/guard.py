@@ -44,7 +44,7 @@ def _too_many_removals(plan: Plan, spec: GuardSpec) -> Iterator[Refusal]:
 
 def _live_sessions(plan: Plan) -> Iterator[Refusal]:
     """A change of pool4 cuts few and says which; a change of the VIP or of pool6 cuts all, of every pod."""
-    if any(map(stops_everything, plan.changes)):
+    if plan.cuts and any(map(stops_everything, plan.changes)):
         for cut in plan.cuts:
             yield Refusal(RefusalKind.LIVE_SESSIONS, cut.reason)
 

@@ -4,6 +4,8 @@ Worse paths first, better ones last. What carries packets is made before what se
 before Jool starts to translate. New addresses and ports come before old ones go.
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from kun_nat64.model.announcement import GRACEFUL_SHUTDOWN
@@ -55,18 +57,39 @@ IN_ONE_COMMAND = frozenset({Area.JOOL, Area.RULES})
 
 def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Sorted, the same way each time for the same changes. Names are compared only between facts of one kind."""
-    return tuple(sorted(changes, key=_place))
+    others: list[Change] = []
+    ports: dict[Action, list[Change]] = {Action.ADD: [], Action.REMOVE: []}
+    for change in changes:
+        (ports[change.action] if type(change.fact) is Pool4 else others).append(change)
+    others.sort(key=_place)
+    places = [_place(change)[:2] for change in others]
+    making = bisect_left(places, (MAKE, POOL4_RANK))
+    breaking = bisect_left(places, (BREAK, -POOL4_RANK))
+    added, removed = _ports_in_order(ports[Action.ADD]), _ports_in_order(ports[Action.REMOVE])
+    return (*others[:making], *added, *others[making:breaking], *removed, *others[breaking:])
 
 
-def _place(change: Change) -> tuple[int, int, tuple[str | int, ...]]:
+def _ports_in_order(changes: Iterable[Change]) -> list[Change]:
+    """There may be thousands of them: they get neither a text nor a tuple to compare, but one number each."""
+    groups: dict[tuple[str, str], list[Change]] = defaultdict(list)
+    for change in changes:
+        fact = change.fact
+        assert isinstance(fact, Pool4)
+        groups[fact.instance, fact.protocol].append(change)
+    return [change for owner in sorted(groups) for change in sorted(groups[owner], key=_port_number)]
+
+
+def _port_number(change: Change) -> int:
     fact = change.fact
-    if isinstance(fact, Pool4):
-        # There may be thousands of them: they get neither a text nor a walk through the cases.
-        entry = fact.instance, fact.protocol, int(fact.address), fact.first_port, fact.mark
-        return (BREAK, -POOL4_RANK, entry) if change.action is Action.REMOVE else (MAKE, POOL4_RANK, entry)
+    assert isinstance(fact, Pool4)
+    return int(fact.address) << 48 | fact.first_port << 32 | fact.mark
+
+
+def _place(change: Change) -> tuple[int, int, str]:
+    fact = change.fact
     phase = _phase(change)
     rank = 0 if isinstance(fact, BgpPath) else RANK[type(fact)]
-    return phase, -rank if phase == BREAK else rank, (str(fact),)
+    return phase, -rank if phase == BREAK else rank, str(fact)
 
 
 def _phase(change: Change) -> int:

@@ -1,7 +1,7 @@
 """Ports of pool4 as sets: Jool joins neighbouring ranges and splits them, so single entries have no identity."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -29,25 +29,30 @@ def exchanged(wanted: Sequence[Pool4], found: Sequence[Pool4]) -> tuple[Sequence
     """What each has and the other has not. Entries of an address that only one of them knows are taken as they are."""
     if not wanted or not found:
         return wanted, found
-    mine, theirs = _grouped(wanted), _grouped(found)
-    if mine.keys().isdisjoint(theirs):
+    # Most often they know none in common, and then thousands of entries need no grouping.
+    common = {int(entry.address) for entry in wanted}.intersection(int(entry.address) for entry in found)
+    if not common:
         return wanted, found
-    return tuple(_beyond(mine, theirs)), tuple(_beyond(theirs, mine))
+    mine, theirs = _grouped(wanted, common), _grouped(found, common)
+    return (*_aside(wanted, common), *_beyond(mine, theirs)), (*_aside(found, common), *_beyond(theirs, mine))
 
 
-def _grouped(entries: Iterable[Pool4]) -> dict[Owner, list[Pool4]]:
+def _grouped(entries: Iterable[Pool4], only: Container[int] | None = None) -> dict[Owner, list[Pool4]]:
+    """`only`: of these addresses."""
     groups: dict[Owner, list[Pool4]] = defaultdict(list)
     for entry in entries:
-        groups[entry.instance, entry.protocol, int(entry.address), entry.mark].append(entry)
+        number = int(entry.address)
+        if only is None or number in only:
+            groups[entry.instance, entry.protocol, number, entry.mark].append(entry)
     return groups
 
 
+def _aside(entries: Iterable[Pool4], common: Container[int]) -> Iterator[Pool4]:
+    return (entry for entry in entries if int(entry.address) not in common)
+
+
 def _beyond(entries: dict[Owner, list[Pool4]], taken: dict[Owner, list[Pool4]]) -> Iterator[Pool4]:
-    for owner, held in entries.items():
-        if owner in taken:
-            yield from _entries([(owner, _minus(_spans(held), _spans(taken[owner])))])
-        else:
-            yield from held
+    return _entries((owner, _minus(_spans(held), _spans(taken.get(owner, ())))) for owner, held in entries.items())
 
 
 def _spans(entries: Iterable[Pool4]) -> Ranges:

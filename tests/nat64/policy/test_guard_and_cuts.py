@@ -1,4 +1,6 @@
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from time import process_time
 
 from kun_base.prefix import sixtofour_prefix
 from kun_nat64.model.facts import Address, BgpPath, Fact, JoolInstance, Pool4, Protocol, Tunnel
@@ -46,6 +48,29 @@ def test_taking_ports_away_cuts_the_flows_that_use_them_and_no_others() -> None:
     )
     assert [cut.flows for cut in todo.cuts] == [2]
     assert "2 live flows are cut: they use Jool kun pool4 tcp 192.0.2.11 30000-39999" in str(todo)
+
+
+def test_each_range_that_goes_is_counted_for_itself_both_ends_included() -> None:
+    todo = planned({INSTANCE}, {INSTANCE, ports(1000, 1009), ports(2000, 2009)}, *map(session, (999, 1000, 1009, 2009)))
+    assert [(cut.flows, cut.reason.rpartition(" ")[2]) for cut in todo.cuts] == [(2, "1000-1009"), (1, "2000-2009")]
+
+
+def test_ranges_whose_flows_nobody_knows_are_one_reason() -> None:
+    removed = {ports(first, first + 9) for first in range(1000, 2000, 100)}
+    todo = plan(frozenset({INSTANCE}), Observation(frozenset({INSTANCE, *removed})))
+    (cut,) = todo.cuts
+    assert cut.flows is None
+    assert "192.0.2.11 1000-1009 and 9 more entries of pool4" in cut.reason
+    assert may_cut(todo.changes)
+
+
+def test_counting_walks_through_the_sessions_once() -> None:
+    """Ten thousand entries and as many sessions: each with each would take minutes."""
+    removed = {replace(ports(20000, 29999), address=PUBLIC + number) for number in range(10_000)}
+    begun = process_time()
+    todo = planned({INSTANCE}, {INSTANCE, *removed}, *(session(20000 + number) for number in range(10_000)))
+    assert [cut.flows for cut in todo.cuts] == [10_000]
+    assert process_time() - begun < 5.0
 
 
 def test_taking_unused_ports_away_cuts_nothing_and_passes() -> None:
