@@ -12,15 +12,17 @@ from time import time
 from typing import Any
 
 from kun_base.errors import ConfigError, Fault
+from kun_nat64.config.sessionplace import LOG, beside, session_database
 from kun_nat64.drivers.sessionbook import parts_of, readers
 from kun_nat64.formats.ecs import iso
 from kun_nat64.formats.sessionrow import WHO, outside_key, record_of
 from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.policy.holders import Holder, holders
+from kun_nat64.who_flags import Asked
 
 CONFIG = Path("/etc/kun/kun-nat64.toml")
-DATABASE = Path("/var/log/kun-nat64/sessions.db")
+DATABASE = Path(beside(LOG))
 PUBLIC = re.compile(r"([0-9.]+):(\d{1,5})")
 AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)(?: ago)?")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -44,10 +46,13 @@ class Answer:
     unread: tuple[str, ...]
 
 
-def show_who(public: str, at: str, proto: str, config: Path | None, database: Path | None, *, as_json: bool) -> int:
+def show_who(asked: Asked) -> int:
     """Exit code 0: somebody had it, 1: nobody is known, or nothing can be read. Raises ConfigError."""
-    question = parse(public, at, proto, now=time())
-    folder = database or _folder(config)
+    question = parse(asked.public, asked.at, asked.proto, now=time())
+    folder = asked.database or _folder(asked.config)
+    if folder is None:
+        print(f"no sessions are logged: [nat64] session_log is empty in {asked.config or CONFIG}", file=sys.stderr)
+        return 1
     if not folder.is_dir() or not parts_of(folder):
         print(
             f"there is no session database in {folder}: `[nat64] session_log` makes one; --config FILE or --database "
@@ -58,17 +63,14 @@ def show_who(public: str, at: str, proto: str, config: Path | None, database: Pa
     answer = ask(folder, question)
     for line in answer.unread:
         print(f"not read: {line}", file=sys.stderr)
-    print(json.dumps(_as_data(question, answer), indent=1) if as_json else _as_text(question, answer))
+    print(json.dumps(_as_data(question, answer), indent=1) if asked.as_json else _as_text(question, answer))
     return 0 if answer.holders else 1
 
 
-def _folder(config: Path | None) -> Path:
-    # Reading a file of configuration costs more time than the whole answer.
-    from kun_nat64.config.load import load
-
+def _folder(config: Path | None) -> Path | None:
     if config is None and not CONFIG.exists():
         return DATABASE
-    return Path(load(config or CONFIG).audit.database)
+    return session_database(config or CONFIG)
 
 
 def parse(public: str, at: str, proto: str, *, now: float) -> Question:

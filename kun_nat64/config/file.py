@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
+from kun_nat64.config.sessionplace import LOG
 from kun_nat64.config.values import (
     AnyAddress,
     AnyNetwork,
@@ -88,7 +89,7 @@ class Nat64Section(Section):
     icmp_s: Annotated[StrictInt, Field(ge=1, le=86400)] = 60
     lowest_ipv6_mtu: Annotated[StrictInt, Field(ge=1280, le=65535)] = 1280
     globals: dict[str, StrictStr | StrictBool | StrictInt] = Field(default_factory=dict)
-    session_log: StrictStr = "/var/log/kun-nat64/sessions.jsonl"
+    session_log: StrictStr = LOG
     session_poll_s: Annotated[Seconds, Field(ge=1)] = 10.0
     sessions_per_client: Annotated[StrictInt, Field(ge=0)] = 0
     client_length: Annotated[StrictInt, Field(ge=16, le=128)] = 128

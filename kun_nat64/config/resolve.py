@@ -12,6 +12,7 @@ from kun_nat64.config.file import (
     Nat64Section,
     PeerEntry,
 )
+from kun_nat64.config.sessionplace import beside
 from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.joolglobals import SETTINGS, canonical, time_text
@@ -99,8 +100,7 @@ def _audit(section: AuditSection, nat64: Nat64Section) -> AuditSpec:
     return AuditSpec(
         log=log,
         log_limit=section.log_max_mb * MB,
-        # Beside the log, where the operator has given it a place: sessions.jsonl has sessions.db.
-        database=section.database or f"{log.removesuffix('.jsonl')}.db",
+        database=section.database or beside(log),
         database_limit=section.database_max_mb * MB,
         keep_s=section.keep_days * 86400.0,
         timeouts=Timeouts(nat64.tcp_established_s, nat64.tcp_transitory_s, nat64.udp_s, nat64.icmp_s),

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +9,13 @@ from typing import Any
 import pytest
 
 from kun_base.errors import ConfigError
+from kun_nat64.config.sessionplace import session_database
 from kun_nat64.drivers.sessionbook import SessionBook
 from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.policy.holders import holders
 from kun_nat64.who import parse, parse_time, show_who
+from kun_nat64.who_flags import Asked, read_flags
 from tests.nat64.audit.flows import flow, session
 from tests.nat64.cli.test_commands import kun_nat64
 
@@ -36,7 +40,7 @@ def book(tmp_path: Path) -> Path:
 @pytest.fixture
 def ask(book: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
     def it(public: str, at: float | str, proto: str = "", *, as_json: bool = False) -> tuple[int, str, str]:
-        code = show_who(public, str(at), proto, None, book, as_json=as_json)
+        code = show_who(Asked(public, str(at), proto, None, book, as_json))
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -89,8 +93,78 @@ def test_many_sessions_of_one_port_are_one_holder() -> None:
 
 
 def test_without_a_database_it_says_where_one_would_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert show_who("192.0.2.11:1", "now", "", None, tmp_path / "none", as_json=False) == 1
+    assert show_who(Asked("192.0.2.11:1", "now", database=tmp_path / "none")) == 1
     assert "session_log" in capsys.readouterr().err
+
+
+def test_where_no_log_is_wanted_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('[nat64]\nsession_log = ""\n')
+    assert show_who(Asked("192.0.2.11:1", "now", config=file)) == 1
+    assert "session_log is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        pytest.param("", "/var/log/kun-nat64/sessions.db", id="nothing-said"),
+        pytest.param('[nat64]\nsession_log = "/x/y.jsonl"', "/x/y.db", id="beside-the-log"),
+        pytest.param('[audit]\ndatabase = "/z"', "/z", id="its-own-place"),
+        pytest.param('[nat64]\nsession_log = ""\n[audit]\ndatabase = "/z"', "/z", id="switched-off-since"),
+        pytest.param('[gateway]\nmms = 1420\n[audit]\ndatabase = "/z"', "/z", id="wrong-in-another-place"),
+        pytest.param("nat64 = 7", "/var/log/kun-nat64/sessions.db", id="wrong-kinds"),
+    ],
+)
+def test_the_folder_is_found_without_checking_the_file(text: str, place: str, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(text)
+    assert session_database(file) == Path(place)
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"\xff\xfe", None], ids=["no-toml", "no-text", "no-file"])
+def test_a_file_that_cannot_be_read_is_the_operators_fault(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"gateway\.toml"):
+        session_database(file)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("1.2.3.4:5 --at now", Asked("1.2.3.4:5", "now")),
+        ("--json --at=now 1.2.3.4:5 --proto udp", Asked("1.2.3.4:5", "now", "udp", as_json=True)),
+        ("1.2.3.4:5 --at now -c /a --database=/b", Asked("1.2.3.4:5", "now", "", Path("/a"), Path("/b"))),
+    ],
+)
+def test_plain_words_are_read_without_the_library(words: str, asked: Asked) -> None:
+    assert read_flags(words.split()) == asked
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("", "--help", "1.2.3.4:5", "1.2.3.4:5 --at", "1.2.3.4:5 --at --json", "a b --at now"),
+        *("1.2.3.4:5 --at now --at now", "1.2.3.4:5 --at now -x", "1.2.3.4:5 --at now --json=1"),
+        "1.2.3.4:5 --at now --protocol tcp",
+    ],
+)
+def test_whatever_is_not_plain_is_left_to_the_library(words: str) -> None:
+    assert read_flags(words.split()) is None
+
+
+def test_an_answer_loads_nothing_that_it_does_not_need(book: Path) -> None:
+    code = (
+        "import json, sys; from kun_nat64.cli import main\n"
+        "try: main()\nexcept SystemExit: print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    )
+    argv = [sys.executable, "-c", code, "who", "192.0.2.11:40000", "--at", str(NOW + 30), "--database", str(book)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    assert "2002:a01:2:1::10" in done.stdout
+    loaded = set(json.loads(done.stderr))
+    assert "sqlite3" in loaded
+    assert loaded & {"typer", "pydantic", "rich", "asyncio", "importlib.metadata"} == set()
 
 
 @pytest.mark.parametrize(
