@@ -124,6 +124,10 @@ def _forced(case: Situation, halves: Halves, aaaa: Question, a: Question) -> Ste
         return reply
     if halves.aaaa is None:
         return case.ask(aaaa)
+    if halves.kept:
+        return _real(case, halves, halves.aaaa)
+    if halves.excluded and not leave_signed_alone(case.query, case.rules, halves.aaaa.finding, AAAA):
+        return _from_both(case, halves, halves.aaaa, halves.a)
     return forwarded(case, halves.aaaa.heard, halves.aaaa.finding, _plain_rule(halves.aaaa, Rule.NO_A))
 
 

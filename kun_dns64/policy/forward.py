@@ -10,6 +10,8 @@ from kun_dns64.policy.situation import Situation
 
 # Which failures are between us and the upstream, and which lie behind it (RFC 8914 sections 4.23 and 4.24).
 _KNOWN_RCODES = frozenset(Rcode)
+# Codes above are about one hop: the EDNS version, the cookie, the signature of *our* question to the upstream.
+MAX_PLAIN_RCODE = 15
 NETWORK_ERRORS = frozenset((FailureKind.UNREACHABLE, FailureKind.CLOSED, FailureKind.GARBAGE, FailureKind.TRUNCATED))
 
 
@@ -18,7 +20,7 @@ def forwarded(
 ) -> Reply:
     """The upstream's answer. `kept`: what exclusion left of its data; then no signature and no AD fit it any more."""
     response = finding.response
-    if response is None:
+    if response is None or response.rcode > MAX_PLAIN_RCODE:
         return failed(heard, finding, rule if rule is not Rule.FORWARDED else Rule.UPSTREAM_FAILED)
     query = case.query
     if query.question.qtype in MANY_TYPES:

@@ -46,7 +46,7 @@ def _whole_address(case: Situation, heard: tuple[Heard, ...], zone: ReverseZone,
         return local.nodata(zone.apex, rules, Rule.LOCAL_REVERSE)
     target = Question(in_addr_arpa(ipv4), RRType.PTR)
     if not heard:
-        return case.ask(target)
+        return case.ask_behind(target)
     return _from_target(case, heard[-1], zone, read(target, heard[-1].outcome), target.name)
 
 

@@ -30,6 +30,12 @@ class Situation(NamedTuple):
         rd = self.query.rd
         return Ask(question, self.flags, group, meanwhile if rd else None, cached_only=not rd)
 
+    def ask_behind(self, question: Question) -> Ask:
+        """A question about another name than the query's: the zone and the pool of that name say whom to ask."""
+        name = question.name.lower()
+        there = self._replace(zone=self.prepared.zones.find(name), exit=exit_for(name, self.client, self.prepared))
+        return there.ask(question)
+
 
 NORMAL = ZoneMode.NORMAL
 _PLAIN_FLAGS = tuple(AskedFlags(cd, do) for cd in (False, True) for do in (False, True))

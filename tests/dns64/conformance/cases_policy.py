@@ -80,6 +80,7 @@ CASES = [
     zone_case("c328a", "force-with-a-failed-a-gives-the-real-aaaa", "force.example.", {"AAAA": aaaa("2001:db8::1", ttl=60), "A": Says(rcode="SERVFAIL")}, Expect((_name("force.example.") + " 60 AAAA 2001:db8::1",))),
     zone_case("c328b", "force-nxdomain-is-final", "force.example.", {"AAAA": Says(rcode="NXDOMAIN", authority=(soa(60, 60),))}, Expect((), "NXDOMAIN")),
     zone_case("c328c", "force-never-embeds-what-may-not-be", "force.example.", {"AAAA": aaaa("2001:db8::1", ttl=60), "A": a("127.0.0.1")}, Expect((_name("force.example.") + " 60 AAAA 2001:db8::1",))),
+    zone_case("c328d", "force-does-not-fall-back-to-excluded-aaaa", "force.example.", {"AAAA": aaaa("::ffff:192.0.2.1", ttl=60), "A": a("127.0.0.1")}, Expect((), ede=(17,))),
     Case("c329", "rfc6147-6.3.2", "dual-stack-client", BOTH_HALVES, NO_SYNTHESIS, _at(DUAL), "clients", V4),
     Case("c329a", "rfc6147-6.3.2", "dual-stack-client-real-aaaa", {"AAAA": aaaa("2001:db8::1")}, real("@ 3600 AAAA 2001:db8::1"), _at(DUAL), "clients", V4),
     Case("c329b", "rfc6147-6.3.2", "dual-stack-client-a", BOTH_HALVES, real("@ 3600 A 192.0.2.33"), _at(DUAL, "A"), "clients", V4),

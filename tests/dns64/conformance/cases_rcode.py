@@ -23,6 +23,8 @@ CASES = [
     ),
     Case("c026", "rfc6147-5.1.2", "aaaa-extended-rcode-23-counts-as-empty", {"AAAA": Says(rcode="BADCOOKIE"), "A": a(".33")}, synth(".33", ttl=600)),
     Case("c026", "rfc6147-5.1.2", "aaaa-badvers-counts-as-empty", {"AAAA": Says(rcode="BADVERS"), "A": a(".33")}, synth(".33", ttl=600)),
+    Case("c026b", "rfc6891-6.1.3", "badvers-of-the-upstream-is-not-ours", {"TXT": Says(rcode="BADVERS")}, Expect((), "SERVFAIL"), Query(rdtype="TXT")),
+    Case("c026b", "rfc7873-5.3", "badcookie-of-the-upstream-is-not-ours", {"A": Says(rcode="BADCOOKIE")}, Expect((), "SERVFAIL"), Query(rdtype="A")),
     Case("c026a", "rfc6147-5.1.2", "data-in-an-error-reply-is-not-data", {"AAAA": Says(("@ 3600 AAAA 2001:db8::6",), "SERVFAIL"), "A": a(".33")}, synth(".33", ttl=600)),
     Case("c027", "rfc6147-5.1.3", "aaaa-timeout-counts-as-empty", {"AAAA": Drop(), "A": a(".33")}, synth(".33", ttl=600), over=BOTH, slow=True),
     Case("c027a", "rfc6147-5.1.3", "aaaa-timeout-a-with-chain", {"AAAA": Drop(), "A": Says(("@ 500 CNAME x.@", "x.@ 900 A 192.0.2.33"))},

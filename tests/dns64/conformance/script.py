@@ -133,7 +133,6 @@ Action = Says | Drop | After | ByTransport | InTurn | ByOpt | Forged | Twice | L
 def encode(says: Says, query: dns.message.Message, names: Names, limit: int = 65535) -> bytes:
     """The reply as octets; past `limit` it is an empty one with TC, as an honest server sends it."""
     reply = dns.message.make_response(query, recursion_available=says.ra, our_payload=says.payload)
-    reply.set_rcode(dns.rcode.from_text(says.rcode))
     for flag, wanted in ((dns.flags.AA, says.aa), (dns.flags.AD, says.ad), (dns.flags.TC, says.tc)):
         reply.flags = dns.flags.Flag(reply.flags | flag if wanted else reply.flags & ~flag)
     sections = (reply.answer, reply.authority, reply.additional)
@@ -143,6 +142,8 @@ def encode(says: Says, query: dns.message.Message, names: Names, limit: int = 65
         reply.use_edns(0, int(query.ednsflags) & 0x8000, says.payload, options=_options(says))
     elif not says.opt:
         reply.use_edns(-1)
+    # Last: the upper bits of the code stand in the OPT.
+    reply.set_rcode(dns.rcode.from_text(says.rcode))
     wire = reply.to_wire(max_size=65535)
     if len(wire) <= limit:
         return wire

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun_base.prefix import WELL_KNOWN, Prefix
-from kun_dns64.model.rules import PtrMode, Rules
+from kun_dns64.model.rules import PtrMode, Rules, Zone
 
-from ..world import P, answer, error, lost, nodata, nxdomain, prefix, query, run
+from ..world import P, answer, error, lost, nodata, nxdomain, prefix, query, run, wire_name
 from ..world import rules as changed_rules
 
 ZONE = "0.0.0.0.0.0.0.0.0.0.0.0.0.4.4.6.3.3.6.c.2.0.0.2.ip6.arpa."
@@ -27,6 +27,14 @@ def test_cname_mode_points_into_in_addr_arpa() -> None:
     got = run(query(R33, "PTR"), {TARGET: HOST})
     assert got.lines == [f"{R33} 600 CNAME 33.2.0.192.in-addr.arpa.", "33.2.0.192.in-addr.arpa. 3600 PTR host.example."]
     assert (got.rcode, got.rule) == ("NOERROR", "reverse")
+
+
+def test_the_servers_of_the_zone_behind_are_asked() -> None:
+    here = Zone(wire_name(ZONE), group="not those")
+    behind = Zone(wire_name("2.0.192.in-addr.arpa"), group="internal")
+    got = run(query(R33, "PTR"), {TARGET: HOST}, changed_rules(zones=(here, behind)))
+    assert [ask.group for ask in got.asks] == ["internal"]
+    assert run(query(R33, "PTR"), {TARGET: HOST}, changed_rules(zones=(here,))).asks[0].group == ""
 
 
 def test_ptr_mode_copies_the_data() -> None:

@@ -150,6 +150,26 @@ def test_force_falls_back_to_real_aaaa(a: object) -> None:
     assert (got.lines, got.rule) == ([f"{FORCE} 60 AAAA 2001:db8::1"], "real-aaaa")
 
 
+@pytest.mark.parametrize(
+    ("a", "rcode", "rule"),
+    [
+        (nodata(), "NOERROR", "no-a"),
+        (answer(f"{FORCE} 60 A 127.0.0.1"), "NOERROR", "ipv4-denied"),
+        (error(), "SERVFAIL", "a-failed"),
+    ],
+)
+def test_force_does_not_fall_back_to_excluded_aaaa(a: object, rcode: str, rule: str) -> None:
+    real = answer(f"{FORCE} 60 AAAA ::ffff:192.0.2.1")
+    got = run(query(FORCE, "AAAA"), {f"{FORCE} A": a, f"{FORCE} AAAA": real}, ZONES)  # type: ignore[dict-item]
+    assert (got.lines, got.rcode, got.rule) == ([], rcode, rule)
+
+
+def test_force_falls_back_to_what_exclusion_leaves() -> None:
+    real = answer(f"{FORCE} 60 AAAA ::ffff:192.0.2.1\n{FORCE} 60 AAAA 2001:db8::1")
+    got = run(query(FORCE, "AAAA"), {f"{FORCE} A": nodata(), f"{FORCE} AAAA": real}, ZONES)
+    assert (got.lines, got.rule) == ([f"{FORCE} 60 AAAA 2001:db8::1"], "real-aaaa")
+
+
 def test_force_believes_nxdomain() -> None:
     assert run(query(FORCE, "AAAA"), {f"{FORCE} A": nxdomain()}, ZONES).rcode == "NXDOMAIN"
 

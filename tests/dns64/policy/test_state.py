@@ -3,7 +3,7 @@
 import pytest
 
 from kun_dns64.model.message import Edns, Query
-from kun_dns64.model.question import NO_QUESTION
+from kun_dns64.model.question import NO_QUESTION, Rcode
 from kun_dns64.model.step import FailureKind, Heard, Reply
 from kun_dns64.policy.next_step import next_step
 
@@ -63,6 +63,12 @@ def test_a_remembered_failure_says_so(outcome: Outcome, qtype: str) -> None:
 
 def test_an_upstream_that_refuses_is_passed_on_for_other_types() -> None:
     assert run(query("w", "MX"), {"w MX": error(5)}).rcode == "REFUSED"
+
+
+@pytest.mark.parametrize("rcode", [Rcode.BADVERS, Rcode.BADCOOKIE, 4095])
+def test_what_concerns_the_hop_to_the_upstream_is_not_passed_on(rcode: int) -> None:
+    for kind in ("MX", "A"):
+        assert run(query("w", kind), {f"w {kind}": error(rcode)}).rcode == "SERVFAIL"
 
 
 def test_without_rd_only_the_cache_is_asked() -> None:
