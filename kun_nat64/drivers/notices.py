@@ -1,4 +1,4 @@
-"""The kernel's notices of changes: somebody touched a link, an address, a route, or the firewall.
+"""The kernel's notices of changes: somebody touched a link, an address, a route, forwarding, or the firewall.
 
 They say that something has changed, not what: the next look does that. Without them every look would have to be a
 whole one, several times a second; with them an idle machine costs nothing.
@@ -13,7 +13,8 @@ from kun_nat64.model.area import Area
 
 NETLINK_NETFILTER = 12
 # <linux/rtnetlink.h>: links, IPv4 addresses, IPv6 addresses, IPv6 routes. Not IPv4 routes: there may be a million.
-ROUTE_GROUPS = 0x1 | 0x10 | 0x100 | 0x400
+# And RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF: forwarding and rp_filter, which are looked at every time anyway.
+ROUTE_GROUPS = 0x1 | 0x10 | 0x100 | 0x400 | 1 << (24 - 1) | 1 << (25 - 1)
 # NFNLGRP_NFTABLES is group 7; iptables of the nf_tables kind shows here as well.
 NFTABLES_GROUPS = 1 << (7 - 1)
 SOURCES = ((Area.LINKS, socket.NETLINK_ROUTE, ROUTE_GROUPS), (Area.RULES, NETLINK_NETFILTER, NFTABLES_GROUPS))

@@ -1,6 +1,7 @@
 import asyncio
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,42 @@ async def test_the_kernel_lets_us_subscribe_to_links() -> None:
     assert notices.covers(Area.LINKS)
     notices.close()
     assert not notices.covers(Area.LINKS)
+
+
+LISTENER = """
+import asyncio, sys
+from kun_nat64.drivers.notices import Notices
+
+async def main():
+    heard = []
+    notices = Notices(heard.append)
+    notices.start()
+    for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/conf/all/rp_filter"):
+        heard.clear()
+        with open("/proc/sys/net/" + name) as file:
+            other = "0" if file.read().strip() == "1" else "1"
+        with open("/proc/sys/net/" + name, "w") as file:
+            file.write(other)
+        await asyncio.sleep(0.2)
+        print(name, *heard)
+    notices.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_somebody_who_turns_forwarding_off_is_noticed() -> None:
+    """In a network namespace of its own: these settings belong to one."""
+    if not UNSHARE:
+        pytest.skip("needs unshare (Debian package util-linux)")
+    argv = (UNSHARE, "-n", sys.executable, "-c", LISTENER)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*argv, stdout=pipe, stderr=pipe)
+    said, complaint = await process.communicate()
+    if process.returncode:
+        pytest.skip(f"this machine lets nobody change settings of a new network namespace: {complaint.decode()[-200:]}")
+    assert said.decode().splitlines() == [
+        "ipv4/ip_forward links",
+        "ipv6/conf/all/forwarding links",
+        "ipv4/conf/all/rp_filter links",
+    ]
