@@ -40,9 +40,9 @@ class Front:
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
         self._tap: Tap | None = None
         self._counts_each = self._limiter is not None
-        self.pending = 0
-        self._handled_hits = self._counted_quick = 0
+        self._pending = 0
         self._idle: asyncio.Event | None = None
+        self._handled_hits = self._counted_quick = 0
         self._misses = Misses(self, resolver)
         self._misses.renew(self._limits.udp_payload_max)
 
@@ -77,17 +77,21 @@ class Front:
         self._counted_quick = quick
         self._misses.count(self._metrics)
 
-    def settled(self) -> None:
-        """A pending query has got its answer."""
-        self.pending -= 1
-        if self._idle is not None and not self.pending:
-            self._idle.set()
+    @property
+    def pending(self) -> int:
+        """Queries under way."""
+        return self._pending + self._misses.pending
 
     async def idle(self) -> None:
         """Returns when no query is under way."""
         self._idle = asyncio.Event()
         if self.pending:
             await self._idle.wait()
+
+    def settled(self) -> None:
+        """A query is pending no more."""
+        if self._idle is not None and not self.pending:
+            self._idle.set()
 
     def quick(self, wire: bytes, source: Source) -> bytes | None:
         """The finished reply to a datagram, if there is one. Where each query is counted or told of, `handle` does."""
@@ -126,16 +130,17 @@ class Front:
             self._resolve(wire, query, source, send)
 
     def _resolve(self, wire: bytes, query: Query, source: Source, send: Send) -> None:
-        self.pending += 1
         rules = self._resolver.rules
-        self._resolver.resolve(query, self.decided(wire, query, source, send, time.monotonic(), rules))
+        self._resolver.resolve(query, self.awaited(wire, query, source, send, time.monotonic(), rules))
 
-    def decided(
+    def awaited(
         self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules
     ) -> Callable[[Reply | Drop, tuple[Heard, ...]], None]:
-        """What is to be called, once, with the decision about a query that is pending."""
+        """The query is pending now; this is to be called, once, with the decision about it."""
+        self._pending += 1
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
+            self._pending -= 1
             self.settled()
             self._metrics.observe("reply_seconds", time.monotonic() - began)
             if isinstance(step, Drop):

@@ -2,167 +2,173 @@
 
 
 cdef class Light:
-    """One query under way. For its port it is what is out there; for `Upstreams` it is what is in flight."""
+    """One query under way: what it asks next, what it waits for, and its reply."""
 
     cdef MissPath _path
-    cdef bytes _wire, _name, _lower, _key, _asked, _cookie, _said
-    cdef object _source, _send, _plain, _exit, _upstreams, _upstream, _port, _tally
-    cdef int _end, _qtype, _stage, _ident, _payload, _tick, _steady_s
-    cdef bint _edns, _do, _done, _queued_again
-    cdef double _began, _sent_at, _said_rtt_s
+    cdef Client _client
+    cdef bytes _wire, _name, _lower, _cookie, _head, _tail
+    cdef object _source, _send, _group
+    cdef int _end, _qtype, _payload
+    cdef bint _edns, _do, _over
+    cdef double _began
+    cdef unsigned int _fixed
+    # Of the denial of its AAAA: the packet (None from the cache), who sent it, and for how long the cache will say so.
+    cdef bint _denied
+    cdef bytes _said
+    cdef object _said_by
+    cdef double _said_rtt_s
     cdef unsigned int _denial_ttl
+    cdef long _steady_s, _tick
+    # Its A has been asked before the denial came; and if it came first, the packet, the question, and how long
+    # and from when on the cache has it.
+    cdef bint _beside
+    cdef bytes _early, _early_asked
+    cdef long _early_steady_s, _early_tick
+    # What the cache alone has answered, until it is sent.
+    cdef tuple _ready
+    cdef int _ready_type
+    cdef long _ready_steady_s, _ready_tick
 
-    cdef bint put(self, int qtype, double now) except -1:
-        """Asks upstream. False, with nothing done: the general path must."""
-        cdef bytes key = self._lower + <bytes>TAILS[qtype, self._do] + <bytes>self._exit.key_tail
-        cdef object upstreams = self._path._resolver.upstreams, upstream, random
-        cdef dict flights = upstreams.in_flight
-        cdef dict out
-        if key in flights or self._path._resolver.cache.knows(key, now):
-            return False
-        upstream = upstreams.first(self._exit.group)
-        if upstream is None:
-            return False
-        try:
-            port = upstream.port()
-        except OSError:
-            return False
-        scrambled = upstream.case_bits() is not None
-        random = upstream.random
-        out = port.out
-        cdef bytes asked
-        cdef int ident
-        while True:
-            asked = encode_ask(self._name, qtype, self._do, random.octets(2 + len(self._name)), scrambled)
-            ident = <unsigned char>asked[0] << 8 | <unsigned char>asked[1]
-            if ident not in out:
-                break
-        self._stage, self._key, self._asked, self._ident = qtype, key, asked, ident
-        self._upstreams, self._upstream, self._port, self._sent_at = upstreams, upstream, port, now
-        out[ident] = self
-        (<set>upstream.observed.out).add(asked)
-        flights[key] = self
-        upstreams.asked += 1
-        self._path.watch(self)
-        cdef int fileno = port.fileno
-        if fileno < 0:
-            port.send(asked)
-        elif send(fileno, PyBytes_AS_STRING(asked), PyBytes_GET_SIZE(asked), MSG_DONTWAIT) < 0 and errno != EAGAIN:
-            self._path._loop.call_soon(port.unreachable, OSError(errno, strerror(errno)))
-        return True
-
-    def received(self, bytes wire):
-        """As UdpAttempt's. A defect costs the short way, not the answer."""
-        try:
-            return self._received(wire)
-        except Exception as error:
-            self._path._resolver.defect(error, repr(self._name))
-            if not self._done:
-                self._done = True
-                (<set>self._upstream.observed.out).discard(self._asked)
-                (<dict>self._port.out).pop(self._ident, None)
-                (<dict>self._upstreams.in_flight).pop(self._key, None)
-                self._path.resume(self)
-            return True
-
-    cdef object _received(self, bytes wire):
+    cdef bint next(self, int qtype, double now) except -1:
+        """Takes it from the cache, waits for who has asked, or asks. False, with nothing done: see `over`."""
+        cdef bytes key = self.key(qtype), entry
         cdef tuple denial
-        cdef object data
-        if self._done:
-            return False
-        cdef bytes opt = self._path.opt(self, self._stage != self._qtype)
-        cdef int limit = self._path.limit(self)
-        if self._stage != self._qtype:
-            data = synthesise(
-                wire, self._asked, self._wire, self._path._max_ttl, self._exit.head, self._plain.never, self._denial_ttl,
-                self._exit.fixed_s, opt, limit,
-            )
-            if data is None:
-                return self.adopted().received(wire)
-            self.answered(data, SYNTHESISED, SYNTHESISED_PLACE)
-            return True
-        if self._stage == AAAA:
-            denial = read_denial(wire, self._asked, self._wire, self._path._max_ttl)
-            if denial is not None:
-                self.denied(wire, denial)
+        cdef long age, steady_s
+        cdef MissPath path = self._path
+        flight = path._flights.get(key)
+        if flight is not None:
+            if type(flight) is not Flight or not (<Flight>flight).join(self):
+                return False
+            if qtype != self._qtype:
                 return True
-        data = forward(
-            wire, self._asked, self._wire, self._stage, self._path._max_ttl,
-            self._plain.excluded if self._stage == AAAA else b"", self._do or self._wire[3] & 0x20, opt, limit,
-        )
-        if data is None:
-            return self.adopted().received(wire)
-        if self._stage == AAAA:
-            self.answered(data, REAL, REAL_PLACE)
-        else:
-            self.answered(data, FORWARDED, FORWARDED_PLACE)
+            return self.may_stagger()
+        known = path._shelf.find(key, now)
+        if known is False:
+            return False
+        if known is None:
+            if not self.put(qtype, key, now):
+                return False
+            return True if qtype != self._qtype else self.may_stagger()
+        entry, age, steady_s = known
+        if qtype == AAAA:
+            denial = read_denial(entry, None, self._wire, self._end, MAX_TTL, age)
+            if denial is not None:
+                self._denied, self._denial_ttl = True, denial[1]
+                self._steady_s, self._tick = steady_s, <long>now
+                if self.next(A, now):
+                    return True
+                self._denied = False
+                return False
+        self._ready = self.made(entry, None, qtype, age)
+        self._ready_type, self._ready_steady_s, self._ready_tick = qtype, steady_s, <long>now
+        return self._ready is not None
+
+    cdef bint may_stagger(self) except -1:
+        if self._qtype == AAAA:
+            self._path.stagger(self)
         return True
 
-    cdef int landed(self, bytes packed, unsigned int lifetime, double now) except -1:
-        """The answer is in: off the port, into the cache. For how long the cache will say the same."""
-        cdef double rtt_s = now - self._sent_at
-        cdef dict out
-        (<set>self._upstream.observed.out).discard(self._asked)
-        out = self._port.out
-        del out[self._ident]
-        if not out:
-            self._upstream.released(self._port)
-        (<dict>self._upstreams.in_flight).pop(self._key, None)
-        self._upstream.health.heard(rtt_s, now)
-        self._path.tally(self._upstream).add(rtt_s)
-        return self._path._resolver.cache.keep(self._key, packed, lifetime, now)
+    cdef bytes key(self, int qtype):
+        return self._lower + <bytes>TAILS[qtype, self._do] + self._tail
 
-    cdef denied(self, bytes wire, tuple denial):
-        """No AAAA: the A is next."""
-        cdef double now = monotonic()
-        self._said, self._said_rtt_s, self._tick = wire, now - self._sent_at, <int>now
-        self._denial_ttl = denial[1]
-        self._steady_s = self.landed(denial[0], denial[1], now)
-        self._queued_again = True
-        if not self.put(A, now):
-            self._done = True
-            self._path.resume(self)
+    cdef bint put(self, int qtype, bytes key, double now) except -1:
+        cdef Flight flight = fly(self._path, self._name, qtype, self._do, self._group, key, now)
+        if flight is None:
+            return False
+        flight._waiting.append(self)
+        return True
 
-    cdef answered(self, object data, object rule, int place):
-        cdef double now = monotonic()
-        cdef int steady_s = self.landed(data.packed, data.lifetime_s, now)
-        cdef int tick = <int>now
-        cdef bytes packet = data.packet
-        self._done = True
-        if self._stage != self._qtype:
-            steady_s = min(steady_s, self._steady_s) if tick == self._tick else 0
-        if data.steady_s:
-            steady_s = min(steady_s, data.steady_s + 1)
-        self._path.replied(place, now - self._began)
-        self._path._front.settled()
-        self._send(packet)
-        if steady_s > 0 and self._plain.prepared is self._path._prepared:
-            self._path._shortcut.keep(
-                self._source, self._wire, self._end, self._cookie, packet, place,
-                min(<long>steady_s, <long>data.ages_s), data.places, tick,
+    cdef tuple made(self, bytes wire, bytes asked, int qtype, unsigned int age):
+        """The reply, as coldwire.finished gives it. None: the general path must."""
+        cdef MissPath path = self._path
+        cdef Client client = self._client
+        cdef bytes opt = path.opt(self, qtype != self._qtype)
+        cdef int limit = path.limit(self)
+        if qtype != self._qtype:
+            return synthesise(
+                wire, asked, self._wire, self._end, path._max_ttl, age, self._head, client.never, self._denial_ttl,
+                self._fixed, opt, limit,
             )
-
-    def move_to_tcp(self):
-        self.adopted().move_to_tcp()
-
-    def finish(self, result):
-        self.adopted().finish(result)
-
-    def cancel(self):
-        self._done = True
-
-    def general(self):
-        """The question goes on in the general way, and the query behind it too."""
-        return self._over()[0]
-
-    cdef object adopted(self):
-        return self._over()[1]
-
-    cdef tuple _over(self):
-        self._done = True
-        found = self._upstreams.adopt(
-            Question(self._name, self._stage), AskedFlags(False, self._do), self._exit.group, self._port, self._ident,
-            self._asked, self._sent_at,
+        return forward(
+            wire, asked, self._wire, self._end, qtype, path._max_ttl, age, client.excluded if qtype == AAAA else b"",
+            self._do or self._wire[3] & 0x20, opt, limit,
         )
-        self._path.resume(self)
-        return found
+
+    cdef bint waits_for_aaaa(self) noexcept:
+        return not self._over and not self._denied and self._early is None
+
+    cdef int ask_beside(self) except -1:
+        """The A while the AAAA is still out."""
+        cdef double now = monotonic()
+        cdef bytes key = self.key(A)
+        cdef bint put = False
+        flight = self._path._flights.get(key)
+        if flight is not None:
+            put = type(flight) is Flight and (<Flight>flight).join(self)
+        else:
+            known = self._path._shelf.find(key, now)
+            if type(known) is tuple:
+                return 0
+            if known is None:
+                put = self.put(A, key, now)
+        if put:
+            self._beside = True
+            self._path.staggered += 1
+        else:
+            self.over()
+        return 0
+
+    cdef int denied(
+        self, bytes wire, object upstream, double rtt_s, unsigned int ttl, long steady_s, double now
+    ) except -1:
+        """No AAAA: the A is next, unless it came before."""
+        cdef tuple data
+        self._denied, self._denial_ttl, self._steady_s, self._tick = True, ttl, steady_s, <long>now
+        self._said, self._said_by, self._said_rtt_s = wire, upstream, rtt_s
+        if self._early is not None:
+            data = self.made(self._early, self._early_asked, A, 0)
+            if data is None:
+                self.over()
+            else:
+                self.answer(data, A, self._early_steady_s, self._early_tick, now)
+        elif not self._beside:
+            if self.next(A, now):
+                self.answer_now()
+            else:
+                self.over()
+        return 0
+
+    cdef int answer_now(self) except -1:
+        """If the cache had it all."""
+        if self._ready is not None:
+            self.answer(self._ready, self._ready_type, self._ready_steady_s, self._ready_tick, monotonic())
+        return 0
+
+    cdef int answer(self, tuple data, int qtype, long steady_s, long tick, double now) except -1:
+        """`steady_s` from `tick` on: of the answer to `qtype` this reply is made of."""
+        cdef bytes packet = data[0]
+        cdef int place = REAL_PLACE if qtype == AAAA else FORWARDED_PLACE if qtype == self._qtype else SYNTHESISED_PLACE
+        cdef long own_steady_s = data[3], ages_s = data[4]
+        self._over = True
+        if tick != <long>now:
+            steady_s = 0
+        if qtype != self._qtype:
+            steady_s = min(steady_s, self._steady_s) if tick == self._tick else 0
+        if own_steady_s:
+            steady_s = min(steady_s, own_steady_s + 1)
+        self._path.replied(place, now - self._began)
+        self._send(packet)
+        self._path.left()
+        if steady_s > 0 and self._client.plain.prepared is self._path._prepared:
+            keep_reply(
+                self._client.store, self._client.prefix, self._wire, self._end, self._cookie, packet, place,
+                min(steady_s, ages_s), data[5], tick,
+            )
+        return 0
+
+    cdef int over(self) except -1:
+        """The general path goes on with it."""
+        if not self._over:
+            self._over = True
+            self._path.resume(self)
+        return 0

@@ -1,10 +1,9 @@
 """The miss path beside the general one: which queries it may take, and what becomes of those it hands back."""
 
 import asyncio
-import importlib.util
-import os
 from typing import TYPE_CHECKING
 
+from kun_dns64.compiled import IN_PYTHON_ONLY
 from kun_dns64.formats.query import parse_query
 from kun_dns64.metrics import Metrics, rcode_name
 from kun_dns64.model.message import Query, Source, Transport
@@ -22,9 +21,6 @@ from kun_dns64.transport.port import Send
 if TYPE_CHECKING:
     from kun_dns64.front import Front
 
-# No compiler was there when the wheel was built, or KUN_PURE_PYTHON=1 asks for one path only.
-COMPILED = ("kun_dns64.misspath", "kun_dns64.formats.coldwire")
-GENERAL_ONLY = "KUN_PURE_PYTHON" in os.environ or any(importlib.util.find_spec(name) is None for name in COMPILED)
 NOERROR = rcode_name(Rcode.NOERROR)
 
 
@@ -33,12 +29,17 @@ class Misses:
 
     def __init__(self, front: "Front", resolver: Resolver) -> None:
         self._front, self._resolver = front, resolver
-        self._counted = 0
+        self._queries = self._late = self._staggered = 0
         self._path = None
-        if not GENERAL_ONLY:
+        if not IN_PYTHON_ONLY:
             from kun_dns64.misspath import MissPath
 
-            self._path = MissPath(resolver, front.shortcut, asyncio.get_running_loop(), front, self._resumed)
+            self._path = MissPath(resolver, front.shortcut, asyncio.get_running_loop(), self._resumed, front.settled)
+
+    @property
+    def pending(self) -> int:
+        """Queries taken and not answered yet."""
+        return 0 if self._path is None else self._path.pending
 
     def take(self, wire: bytes, source: Source, send: Send) -> bool:
         """Whether the query is answered here, now or later. False: nothing has been done."""
@@ -53,17 +54,21 @@ class Misses:
         def plain_for(source: Source) -> Plain | None:
             return plain(address_of(source), prepared)
 
-        # Before anything else could be due: the second question beside the first, another upstream, the end.
-        patience_s = min(MIN_PATIENCE_S, self._resolver.stagger_s or MIN_PATIENCE_S, self._resolver.budget_s / 4)
-        self._path.renew(prepared, plain_for, payload_max, prepared.rules.max_ttl_s, patience_s)
+        # Before anything else could be due but the second question beside the first: another upstream, the end.
+        patience_s = min(MIN_PATIENCE_S, self._resolver.budget_s / 4)
+        self._path.renew(
+            prepared, plain_for, payload_max, prepared.rules.max_ttl_s, patience_s, self._resolver.stagger_s
+        )
 
     def count(self, metrics: Metrics) -> None:
         """Into the numbers of all paths."""
         if self._path is None:
             return
         replies, seconds, upstreams = self._path.counted()
-        metrics.count("queries", Transport.UDP.value, by=self._path.queries - self._counted)
-        self._counted = self._path.queries
+        metrics.count("queries", Transport.UDP.value, by=self._path.queries - self._queries)
+        metrics.count("late_answers", by=self._path.late - self._late)
+        metrics.count("stagger_saved", by=self._path.staggered - self._staggered)
+        self._queries, self._late, self._staggered = self._path.queries, self._path.late, self._path.staggered
         for rule, count in replies.items():
             metrics.count("replies", rule.value, NOERROR, by=count)
         metrics.add("reply_seconds", seconds)
@@ -94,5 +99,5 @@ class Misses:
             outcome = read(said, Request(question, AskedFlags(query.cd, query.do))).outcome
             name = str(upstream.address)
             heard = (Heard(question, outcome, upstream=name, rtt_s=rtt_s, steady_s=steady_s, tick=tick),)
-        decided = self._front.decided(wire, query, source, send, began, rules)
+        decided = self._front.awaited(wire, query, source, send, began, rules)
         self._resolver.resume(query, decided, rules, began, heard)

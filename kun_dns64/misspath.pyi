@@ -2,7 +2,6 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any
 
-from kun_dns64.front import Front
 from kun_dns64.model.message import Source
 from kun_dns64.model.step import Rule
 from kun_dns64.policy.plain import Plain
@@ -18,8 +17,8 @@ class MissPath:
         resolver: Resolver,
         shortcut: Shortcut,
         loop: AbstractEventLoop,
-        front: Front,
         resumed: Callable[..., Any],
+        settled: Callable[[], None],
     ) -> None: ...
     def renew(
         self,
@@ -28,8 +27,11 @@ class MissPath:
         payload_max: int,
         max_ttl: int,
         patience_s: float,
+        stagger_s: float,
     ) -> None: ...
     def take(self, wire: bytes, source: Source, send: Send) -> bool: ...
-    @property
-    def queries(self) -> int: ...
+    pending: int
+    queries: int
+    late: int
+    staggered: int
     def counted(self) -> tuple[dict[Rule, int], list[float], dict[Upstream, list[float]]]: ...

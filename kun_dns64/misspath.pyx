@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """The short way of the commonest misses: an A or AAAA question of a client, and of a name, that need nothing special.
 
-One object goes with the query from its arrival to its reply: it is what is out upstream, what hears the answer, and
-what waits for it. Octets become octets (formats/coldwire.pyx). Whatever is unusual is handed to the general path as it
-stands: a shape that is not known, an equal question of somebody else, silence. So that path alone knows failover,
-resending, staggering, TCP and all the rest.
+One object goes with each query (light.pxi), one with each question that is out upstream (flight.pxi); queries wait for
+questions, several for one if need be. Octets become octets (formats/coldwire.pyx). Whatever is unusual is handed to the
+general path as it stands: a shape that is not known, a question somebody put in that way, silence. So that path alone
+knows failover, resending, TCP and all the rest.
 """
 
 from collections import deque
@@ -21,7 +21,8 @@ from kun_dns64.metrics import LATENCY_BUCKETS
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, Rule
 from kun_dns64.policy.memo import PLACES, RULES
-from kun_dns64.policy.plain import SYNTHESISED_EDE
+from kun_dns64.policy.plain import ANSWERED_HERE, SYNTHESISED_EDE
+from kun_dns64.policy.stores import Shelf, keep_reply
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -40,12 +41,15 @@ cdef enum:
     OPT = 41
     PLAIN_UDP = 512
     MOST_SOURCES = 65536
+    MAX_TTL = 604800  # RFC 8767 section 4
+    LARGEST = 4096
 
 cdef dict TAILS = {
     (qtype, do): qtype.to_bytes(2) + b"\0\1" + bytes((do << 1,)) for qtype in (A, AAAA) for do in (False, True)
 }
 cdef object REAL = Rule.REAL_AAAA, FORWARDED = Rule.FORWARDED, SYNTHESISED = Rule.SYNTHESISED_NODATA
 cdef int REAL_PLACE = PLACES[REAL], FORWARDED_PLACE = PLACES[FORWARDED], SYNTHESISED_PLACE = PLACES[SYNTHESISED]
+cdef bytes HERE = ANSWERED_HERE
 cdef int BUCKETS = len(LATENCY_BUCKETS)
 
 
@@ -56,128 +60,170 @@ cdef double monotonic() noexcept:
     return at.tv_sec + at.tv_nsec * 1e-9
 
 
-cdef class Tally:
-    """Seconds by bucket, as Metrics.observe sorts them."""
-
-    cdef double bounds[16]
-    cdef double buckets[16]
-    cdef double total
-
-    def __init__(self):
-        cdef int i
-        for i in range(BUCKETS):
-            self.bounds[i] = LATENCY_BUCKETS[i]
-        self.clear()
-
-    cdef void clear(self):
-        cdef int i
-        self.total = 0
-        for i in range(16):
-            self.buckets[i] = 0
-
-    cdef void add(self, double seconds) noexcept:
-        cdef int i = 0
-        while i < BUCKETS and self.bounds[i] < seconds:
-            i += 1
-        self.buckets[i] += 1
-        self.total += seconds
-
-    def take(self):
-        """What was counted since the last call, as a histogram's row."""
-        cdef int i
-        cdef list row = [self.buckets[i] for i in range(BUCKETS + 1)]
-        row.append(self.total)
-        self.clear()
-        return row
-
-
+include "tally.pxi"
 include "light.pxi"
+include "flight.pxi"
+
+
+cdef class Client:
+    """What the rules say to one source, and where replies to it are kept."""
+
+    cdef object plain, store
+    cdef tuple one
+    cdef bytes prefix, never, excluded
+    cdef bint with_do
 
 
 cdef class MissPath:
     """One per worker. `take` a datagram that the memo could not answer; `renew` with every change of rules or limits."""
 
-    cdef object _loop, _front, _plain_for, _resumed, _resolver, _shortcut, _prepared, _queue, _timer
-    cdef dict _plain, _tallies, _opts
+    cdef object _loop, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared, _shelf
+    cdef object _upstreams, _flown, _fly_timer, _staggered, _stagger_timer
+    cdef set _out
+    cdef dict _clients, _tallies, _opts, _flights, _lone
     cdef Tally _seconds
     cdef int _payload_max
     cdef unsigned int _max_ttl
-    cdef double _patience_s
-    cdef long _queries
+    cdef double _patience_s, _stagger_s
     cdef long _replies[256]
+    cdef readonly long pending, queries, late, staggered
 
-    def __init__(self, resolver, shortcut, loop, front, resumed):
-        """`resumed(wire, source, send, began, rules, said, rtt_s, upstream, steady_s, tick)` takes a query over."""
+    def __init__(self, resolver, shortcut, loop, resumed, settled):
+        """`resumed(wire, source, send, began, rules, said, rtt_s, upstream, steady_s, tick)` takes a query over.
+
+        `settled()` is told when no query is pending here any more.
+        """
         cdef int i
         self._resolver, self._shortcut, self._loop = resolver, shortcut, loop
-        self._front, self._resumed = front, resumed
-        self._queue, self._timer = deque(), None
+        self._resumed, self._settled = resumed, settled
+        self._flown, self._fly_timer = deque(), None
+        self._staggered, self._stagger_timer = deque(), None
         self._tallies, self._seconds = {}, Tally()
         for i in range(256):
             self._replies[i] = 0
 
-    def renew(self, prepared, plain_for, int payload_max, unsigned int max_ttl, double patience_s):
-        """`plain_for(source)`: policy.plain.Plain or None. `patience_s`: then the general path takes over."""
-        self._prepared, self._plain_for, self._plain = prepared, plain_for, {}
+    def renew(self, prepared, plain_for, int payload_max, unsigned int max_ttl, double patience_s, double stagger_s):
+        """`plain_for(source)`: policy.plain.Plain or None. `patience_s`: then the general path takes over.
+
+        `stagger_s`: then the A is asked beside the AAAA; 0: never here.
+        """
+        self._prepared, self._plain_for, self._clients = prepared, plain_for, {}
         self._payload_max, self._max_ttl, self._patience_s = payload_max, max_ttl, patience_s
+        self._stagger_s = stagger_s if stagger_s < patience_s else 0
+        self._upstreams, self._lone = self._resolver.upstreams, {}
+        self._flights, self._out = self._upstreams.in_flight, self._upstreams.observed.out
+        self._shelf = Shelf(self._resolver.cache.stores())
         self._opts = {
             (do, made): self._opt(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)
         }
 
     def take(self, bytes wire, source, send):
         """Whether the query is answered here, now or later, by `send`. False: nothing has been done."""
-        cdef tuple found = read_query(wire)
+        cdef tuple found = read_query(wire), way
         cdef Light light
+        cdef Client client
+        cdef bytes lower
         if found is None:
             return False
-        plain = self._plain.get(source, self)
-        if plain is self:
-            if len(self._plain) >= MOST_SOURCES:
-                self._plain.clear()
-            plain = self._plain[source] = self._plain_for(source)
-        if plain is None or wire in <set>self._resolver.upstreams.observed.out:
+        known = self._clients.get(source, self)
+        if known is self:
+            known = self.client(source)
+        if known is None or wire in self._out:
             return False
+        client = known
         light = Light.__new__(Light)
-        light._path, light._wire, light._source, light._send, light._plain = self, wire, source, send, plain
         light._end, light._qtype, light._edns, light._do, light._payload, light._cookie = found
-        if light._do and not plain.with_do:
+        if light._do and not client.with_do:
             return False
         light._name = wire[12 : light._end]
-        light._lower = light._name.lower()
-        light._exit = plain.exit(light._lower)
-        if light._exit is None:
-            return False
+        light._lower = lower = light._name.lower()
+        if client.one is None:
+            exit = client.plain.exit(lower)
+            if exit is None:
+                return False
+            way = tuple(exit)
+        else:
+            if lower.endswith(HERE):
+                return False
+            way = client.one
+        light._head, light._fixed, light._group, light._tail = way
+        light._path, light._client, light._wire, light._source, light._send = self, client, wire, source, send
         light._began = monotonic()
-        if not light.put(light._qtype, light._began):
+        if not light.next(light._qtype, light._began):
             return False
-        self._queries += 1
-        self._front.pending += 1
+        self.queries += 1
+        self.pending += 1
+        light.answer_now()
         return True
 
-    cdef int watch(self, Light light) except -1:
-        self._queue.append(light)
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._patience_s, self._look)
+    cdef Client client(self, source):
+        """None: the general path answers this source."""
+        cdef Client made = None
+        if len(self._clients) >= MOST_SOURCES:
+            self._clients.clear()
+        plain = self._plain_for(source)
+        if plain is not None:
+            made = Client.__new__(Client)
+            made.plain, made.with_do = plain, plain.with_do
+            made.one = None if plain.one is None else tuple(plain.one)
+            made.never, made.excluded = plain.never, plain.excluded
+            made.store, made.prefix = self._shortcut.place(source)
+        self._clients[source] = made
+        return made
+
+    cdef object first(self, group):
+        """The upstream to ask, where nobody is to be asked beside it."""
+        upstream = self._lone.get(group, self)
+        if upstream is self:
+            upstream = self._lone[group] = self._upstreams.lone(group)
+        if upstream is None or len(self._flights) >= self._upstreams.most or self._upstreams.observed.tap is not None:
+            return self._upstreams.first(group)
+        return upstream
+
+    cdef int watch(self, Flight flight) except -1:
+        self._flown.append(flight)
+        if self._fly_timer is None:
+            self._fly_timer = self._loop.call_later(self._patience_s, self._look)
         return 0
 
     def _look(self):
-        """Hands over what has been out too long. A query that asks its second question stands in the queue twice."""
+        """Hands over what has been out too long."""
+        cdef Flight flight
+        cdef double left
+        cdef object flown = self._flown
+        while flown:
+            flight = flown[0]
+            if not flight._done:
+                left = flight._sent_at + self._patience_s - monotonic()
+                if left > 0:
+                    self._fly_timer = self._loop.call_later(left, self._look)
+                    return
+                flight.general()
+            flown.popleft()
+        self._fly_timer = None
+
+    cdef int stagger(self, Light light) except -1:
+        if self._stagger_s:
+            self._staggered.append(light)
+            if self._stagger_timer is None:
+                self._stagger_timer = self._loop.call_later(self._stagger_s, self._ask_beside)
+        return 0
+
+    def _ask_beside(self):
+        """The A of every query whose AAAA has been out so long (RFC 6147 section 5.1.8)."""
         cdef Light light
         cdef double left
-        cdef object queue = self._queue
-        while queue:
-            light = queue[0]
-            if not light._done:
-                left = light._sent_at + self._patience_s - monotonic()
-                if left > 0 and not light._queued_again:
-                    self._timer = self._loop.call_later(left, self._look)
+        cdef object staggered = self._staggered
+        while staggered:
+            light = staggered[0]
+            if light.waits_for_aaaa():
+                left = light._began + self._stagger_s - monotonic()
+                if left > 0:
+                    self._stagger_timer = self._loop.call_later(left, self._ask_beside)
                     return
-                if light._queued_again:
-                    light._queued_again = False
-                else:
-                    light.general()
-            queue.popleft()
-        self._timer = None
+                light.ask_beside()
+            staggered.popleft()
+        self._stagger_timer = None
 
     cdef bytes opt(self, Light light, bint made):
         if not light._edns:
@@ -207,16 +253,19 @@ cdef class MissPath:
         self._seconds.add(seconds)
         return 0
 
+    cdef int left(self) except -1:
+        """A query is pending here no more."""
+        self.pending -= 1
+        if not self.pending:
+            self._settled()
+        return 0
+
     cdef resume(self, Light light):
         self._resumed(
-            light._wire, light._source, light._send, light._began, light._plain.prepared.rules, light._said,
-            light._said_rtt_s, light._upstream, light._steady_s, light._tick,
+            light._wire, light._source, light._send, light._began, light._client.plain.prepared.rules, light._said,
+            light._said_rtt_s, light._said_by, light._steady_s, light._tick,
         )
-
-    @property
-    def queries(self):
-        """Taken so far."""
-        return self._queries
+        self.left()
 
     def counted(self):
         """What has been counted since the last call: replies by rule, their seconds, seconds by upstream."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from kun_base.journal import Journal
+from kun_dns64.compiled import generations
 from kun_dns64.config.settings import Settings
 from kun_dns64.metrics import Metrics, rcode_name
 from kun_dns64.model.message import Query, Response
@@ -150,7 +151,9 @@ class Resolver:
 
 def _cache(settings: Settings) -> Cache:
     limits = settings.cache
-    return Cache(limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch)
+    return Cache(
+        limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, generations()
+    )
 
 
 def _result_label(result: Response | UpstreamFailure) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 
+from kun_dns64.compiled import generations
 from kun_dns64.formats.cookies import answering_cookie
 from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply
+from kun_dns64.policy.generations import Generations
 from kun_dns64.policy.wirecache import RULES, Memo, WireCache
 
 MAX_ENTRIES, MAX_OCTETS = 200_000, 64 << 20
@@ -27,7 +29,7 @@ class Shortcut:
     """One per worker. `renew` with every new set of rules or secrets: what was kept before is not found any more."""
 
     def __init__(self, rules: Rules, secrets: tuple[bytes, ...]) -> None:
-        self._wirecache = WireCache(MAX_ENTRIES, MAX_OCTETS)
+        self._wirecache = WireCache(MAX_ENTRIES, MAX_OCTETS, generations())
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
         self.renew(rules, secrets)
@@ -63,21 +65,9 @@ class Shortcut:
         if rules is self._rules:
             self._memo(source, transport).remember(wire, packet, reply, heard, int(time.monotonic()))
 
-    def keep(
-        self,
-        source: Source,
-        wire: bytes,
-        end: int,
-        cookie: bytes,
-        packet: bytes,
-        rule: int,
-        seconds: int,
-        places: bytes,
-        tick: int,
-    ) -> None:
-        """`remember` for the miss path, which knows what a memo holds; by UDP, under the rules of now."""
-        memo = self._udp.get(source) or self._memo(source, Transport.UDP)
-        memo.keep(wire, end, cookie, packet, rule, seconds, places, tick)
+    def place(self, source: Source) -> tuple[Generations[bytes], bytes]:
+        """Where the miss path keeps its replies by UDP to this address, until the next `renew`."""
+        return self._memo(source, Transport.UDP).place()
 
     def cookie(self, data: bytes, source: Source) -> bytes:
         """What answers a COOKIE option with this data from this address. The same for both paths, so made here."""

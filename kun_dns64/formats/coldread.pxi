@@ -1,4 +1,4 @@
-"""Part of coldwire.pyx: an upstream's packet, record by record."""
+"""Part of coldwire.pyx: an upstream's packet, or what the cache keeps of one, record by record."""
 
 
 cdef class _Reader:
@@ -6,24 +6,56 @@ cdef class _Reader:
 
     cdef unsigned char wire[ROOM]
     cdef int size, question, place
-    cdef unsigned int max_ttl
+    cdef unsigned int max_ttl, age
+    cdef bint kept
 
-    cdef bint begin(self, bytes wire, bytes asked, octets query, unsigned int max_ttl) noexcept:
-        """Whether it is a whole reply without error to exactly what was asked, case included."""
+    cdef bint begin(self, bytes wire, bytes asked, octets query, int end, unsigned int max_ttl) noexcept:
+        """Whether it is a whole reply without error to exactly what was asked, case included.
+
+        `query`: of the client, whose name ends at `end`.
+        """
         cdef octets question = <octets>PyBytes_AS_STRING(asked)
-        # Behind the question of what was asked stand the 11 octets of OPT.
-        cdef int size = PyBytes_GET_SIZE(wire), end = PyBytes_GET_SIZE(asked) - 11
-        if size < end or size > ROOM:
+        cdef int size = PyBytes_GET_SIZE(wire), behind = end + 4
+        if size < behind or size > ROOM:
             return False
         memcpy(self.wire, PyBytes_AS_STRING(wire), size)
-        # QR and no opcode, AA and RD as they like, no TC; no rcode.
-        if self.wire[2] & 0xFA != 0x80 or self.wire[3] & 0x0F or u16(self.wire + 4) != 1:
+        if not self.is_good() or u16(self.wire + 4) != 1:
             return False
-        if memcmp(self.wire, question, 2) or memcmp(self.wire + HEADER, question + HEADER, end - HEADER):
+        if memcmp(self.wire, question, 2) or memcmp(self.wire + HEADER, question + HEADER, behind - HEADER):
             return False
-        memcpy(self.wire + HEADER, query + HEADER, end - HEADER - 4)
-        self.size, self.question, self.place, self.max_ttl = size, end, end, max_ttl
+        memcpy(self.wire + HEADER, query + HEADER, end - HEADER)
+        self.size, self.question, self.place, self.max_ttl = size, behind, behind, max_ttl
+        self.age, self.kept = 0, False
         return True
+
+    cdef bint revive(self, bytes entry, octets query, int end, int qtype, unsigned int age) noexcept:
+        """`begin` for an answer the cache has (policy/cache.py), `age` seconds old."""
+        cdef octets at = <octets>PyBytes_AS_STRING(entry) + STAMP
+        cdef int behind = PyBytes_GET_SIZE(entry) - STAMP - HEADER
+        if behind < 0 or end + 4 + behind > ROOM:
+            return False
+        memcpy(self.wire, at, HEADER)
+        if not self.is_good():
+            return False
+        memcpy(self.wire + HEADER, query + HEADER, end - HEADER)
+        put16(self.wire + end, qtype)
+        put16(self.wire + end + 2, 1)
+        memcpy(self.wire + end + 4, at + HEADER, behind)
+        self.size, self.question, self.place, self.max_ttl = end + 4 + behind, end + 4, end + 4, MAX_TTL
+        self.age, self.kept = age, True
+        return True
+
+    cdef bint start(
+        self, bytes wire, bytes asked, octets query, int end, int qtype, unsigned int max_ttl, unsigned int age
+    ) noexcept:
+        """`revive` where nothing was asked, else `begin`."""
+        if asked is None:
+            return self.revive(wire, query, end, qtype, age)
+        return self.begin(wire, asked, query, end, max_ttl)
+
+    cdef bint is_good(self) noexcept:
+        """QR and no opcode, AA and RD as they like, no TC; no rcode."""
+        return self.wire[2] & 0xFA == 0x80 and not self.wire[3] & 0x0F
 
     cdef int expand(self, int place, unsigned char *out, int *behind) noexcept:
         """The uncompressed name at `place`; its length, 0 if it is none. Pointers go backward, as in wire.read_name."""
@@ -59,6 +91,7 @@ cdef class _Reader:
             ttl = 0 if ttl & 0x80000000 else MAX_TTL
         if ttl > self.max_ttl:
             ttl = self.max_ttl
+        ttl = ttl - self.age if ttl > self.age else 0
         put32(self.wire + place, ttl)
         return ttl
 
@@ -73,7 +106,9 @@ cdef class _Reader:
         )
 
     cdef bytes packed(self, int answer, int authority, int additional):
-        """The records read so far as the cache keeps them (formats/packed.py)."""
+        """The records read so far as the cache keeps them (formats/packed.py); b"" if they come from there."""
+        if self.kept:
+            return b""
         cdef bytes made = PyBytes_FromStringAndSize(NULL, HEADER + self.place - self.question)
         cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
         put16(out, 0)

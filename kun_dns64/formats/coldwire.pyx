@@ -3,10 +3,8 @@
 
 Pure functions. Each says None for whatever is not exactly the shape it knows: the general path (formats/response.py,
 policy/, formats/render.py) must judge then. What they do say is what the general path would, octet for octet
-(tests/dns64/cache/test_coldwire.py).
+(tests/dns64/cache/test_misspath.py).
 """
-
-from typing import NamedTuple
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcmp, memcpy
@@ -26,6 +24,7 @@ cdef enum:
     MOST_NAMES = 512
     ARENA = 8192
     ROOM = 4096
+    STAMP = 12  # of an answer in the cache
     OWN_PAYLOAD = 1232
     QR_RD_RA = 0x8180
     # Type and class of the question, and the header behind the id, which a memo keeps before what is behind the name.
@@ -119,47 +118,40 @@ include "coldread.pxi"
 include "coldwrite.pxi"
 
 
-def read_denial(bytes wire, bytes asked, bytes query, unsigned int max_ttl):
-    """(octets for the cache, lifetime in seconds) of a denial with one SOA and nothing else (RFC 2308 section 2.2)."""
+def read_denial(bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age):
+    """(octets for the cache, lifetime in seconds) of a denial of AAAA with one SOA and no more (RFC 2308 section 2.2).
+
+    `asked`: the question as it was put; None for `wire` from the cache, `age` seconds old. So in all that follow.
+    """
     cdef unsigned char name[256]
-    cdef int head, after, end
+    cdef int head, after, past
     cdef unsigned int ttl, minimum
     cdef octets at = READER.wire
-    if not READER.begin(wire, asked, <octets>PyBytes_AS_STRING(query), max_ttl) or u32(at + 6) != 1:
+    if not READER.start(wire, asked, <octets>PyBytes_AS_STRING(query), end, AAAA, max_ttl, age) or u32(at + 6) != 1:
         return None
     if not READER.expand(READER.place, name, &head) or head + 10 > READER.size:
         return None
-    end = head + 10 + u16(at + head + 8)
-    if u16(at + head) != SOA or u16(at + head + 2) != 1 or end > READER.size:
+    past = head + 10 + u16(at + head + 8)
+    if u16(at + head) != SOA or u16(at + head + 2) != 1 or past > READER.size:
         return None
-    if not READER.expand(head + 10, name, &after) or not READER.expand(after, name, &after) or after + 20 != end:
+    if not READER.expand(head + 10, name, &after) or not READER.expand(after, name, &after) or after + 20 != past:
         return None
-    READER.place = end
+    READER.place = past
     if not READER.ends_with(u16(at + 10)):
         return None
-    ttl, minimum = READER.ttl(head + 4), u32(at + end - 4)
+    ttl, minimum = READER.ttl(head + 4), u32(at + past - 4)
     if minimum < ttl:
         ttl = minimum
         put32(READER.wire + head + 4, ttl)
     return READER.packed(0, 1, 0), ttl
 
 
-class Data(NamedTuple):
-    """A finished reply. `packed`, `lifetime_s`: what the cache keeps; `steady_s`: as in `Reply`.
-
-    `ages_s`: the least TTL that counts down; `places`: where those stand, two octets each, as policy/memo.py has them.
-    """
-
-    packet: bytes
-    packed: bytes
-    lifetime_s: int
-    steady_s: int
-    ages_s: int
-    places: bytes
-
-
 cdef object finished(unsigned int flags, bytes opt, unsigned int ttl, int steady_s):
-    """The rest of a reply whose answer section is written with this TTL."""
+    """The rest of a reply whose answer section is written with this TTL.
+
+    (packet; what the cache keeps; its lifetime; `steady_s` as in `Reply`; the least TTL that counts down; where those
+    stand, two octets each, as policy/memo.py has them).
+    """
     cdef unsigned int ttls[2 * MOST_RECORDS]
     cdef int places[2 * MOST_RECORDS]
     cdef int answers = u16(WRITER.out + 6), authority = u16(READER.wire + 8), additional = u16(READER.wire + 10)
@@ -177,12 +169,14 @@ cdef object finished(unsigned int flags, bytes opt, unsigned int ttl, int steady
     put16(WRITER.out + 8, authority)
     put16(WRITER.out + 10, additional + (1 if PyBytes_GET_SIZE(opt) else 0))
     WRITER.raw(PyBytes_AS_STRING(opt), PyBytes_GET_SIZE(opt))
-    return Data(
+    cdef tuple aging = ageing(0 if steady_s else answers, ttl, each, authority + additional, ttls, places)
+    return (
         PyBytes_FromStringAndSize(<char *>WRITER.out, WRITER.size),
         READER.packed(ADDRESSES.count, authority, additional),
         ADDRESSES.ttl,
         steady_s,
-        *ageing(0 if steady_s else answers, ttl, each, authority + additional, ttls, places),
+        aging[0],
+        aging[1],
     )
 
 
@@ -201,14 +195,16 @@ cdef tuple ageing(int answers, unsigned int ttl, int each, int others, unsigned 
 
 
 def synthesise(
-    bytes wire, bytes asked, bytes query, unsigned int max_ttl, bytes head, bytes never, unsigned int denial_ttl,
-    unsigned int fixed, bytes opt, int limit,
+    bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age, bytes head, bytes never,
+    unsigned int denial_ttl, unsigned int fixed, bytes opt, int limit,
 ):
-    """The reply to `query`, AAAA under `head`, made of an upstream's A: see `Data`. None: the general path must."""
+    """The reply to `query`, AAAA under `head`, made of an A: see `finished`. None: the general path must."""
     cdef octets at = <octets>PyBytes_AS_STRING(query)
-    cdef int end = PyBytes_GET_SIZE(asked) - 15, steady_s
+    cdef int steady_s
     cdef unsigned int ttl
-    if not READER.begin(wire, asked, at, max_ttl) or not ADDRESSES.read(READER, A, u16(READER.wire + 6)):
+    if not READER.start(wire, asked, at, end, A, max_ttl, age):
+        return None
+    if not ADDRESSES.read(READER, A, u16(READER.wire + 6)):
         return None
     ttl = min(ADDRESSES.ttl, denial_ttl)
     steady_s = ttl - fixed if ttl > fixed else 0
@@ -219,13 +215,15 @@ def synthesise(
 
 
 def forward(
-    bytes wire, bytes asked, bytes query, int rtype, unsigned int max_ttl, bytes excluded, bint wants_ad, bytes opt,
-    int limit,
+    bytes wire, bytes asked, bytes query, int end, int rtype, unsigned int max_ttl, unsigned int age, bytes excluded,
+    bint wants_ad, bytes opt, int limit,
 ):
     """The reply to `query` with the addresses upstream has. None: the general path must, or one of them is excluded."""
     cdef octets at = <octets>PyBytes_AS_STRING(query)
-    cdef int end = PyBytes_GET_SIZE(asked) - 15, i
-    if not READER.begin(wire, asked, at, max_ttl) or not ADDRESSES.read(READER, rtype, u16(READER.wire + 6)):
+    cdef int i
+    if not READER.start(wire, asked, at, end, rtype, max_ttl, age):
+        return None
+    if not ADDRESSES.read(READER, rtype, u16(READER.wire + 6)):
         return None
     for i in range(ADDRESSES.count):
         if held(ADDRESSES.data[i], 4 if rtype == A else 16, excluded):

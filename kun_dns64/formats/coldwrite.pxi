@@ -98,6 +98,8 @@ cdef bint carry_over(int count, int kind, unsigned int *ttls, int *places) noexc
         if u16(READER.wire + at + 2) != 1 or at + 10 + size > READER.size:
             return False
         types[i], ttls[i], places[i] = rtype, READER.ttl(at + 4), WRITER.size + 4
+        if READER.kept and not ttls[i]:
+            return False  # it ran out before the answer did, and is left out
         WRITER.head(rtype, ttls[i], size)
         put = WRITER.size
         if kind == NS:

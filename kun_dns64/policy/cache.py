@@ -6,6 +6,7 @@ it: synthesis happens anew for every answer, so a new policy or prefix shows at 
 
 from math import ceil
 from struct import Struct
+from typing import Any
 
 from kun_dns64.formats.packed import pack, unpack
 from kun_dns64.model.message import Response
@@ -29,6 +30,7 @@ ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 _STAMP = Struct("!III")
 _KEY_TAIL = Struct("!HHB")
 _Failure = tuple[float, float, Response | UpstreamFailure]
+Stores = tuple[Generations[bytes], Generations[_Failure], bool]
 
 
 class Cache:
@@ -48,11 +50,10 @@ class Cache:
         max_ttl_s: int = 86400,
         max_stale_s: int = 86400,
         prefetch: bool = True,
+        store: type[Generations[Any]] = Generations,
     ) -> None:
-        self._data: Generations[bytes] = Generations(max_entries, max_octets, len)
-        self._failures: Generations[_Failure] = Generations(
-            max(64, max_entries // 8), 1 << 26, lambda _: FAILURE_OCTETS
-        )
+        self._data: Generations[bytes] = store(max_entries, max_octets, len)
+        self._failures: Generations[_Failure] = store(max(64, max_entries // 8), 1 << 26, lambda _: FAILURE_OCTETS)
         self._max_ttl_s = max_ttl_s
         self._max_stale_s = max_stale_s
         self._prefetch = prefetch
@@ -137,27 +138,6 @@ class Cache:
         else:
             self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
 
-    def keep(self, key: bytes, packed: bytes, lifetime: int, now: float) -> int:
-        """`store` for an answer that is packed already; what `steady_s` then says."""
-        if len(self._failures):
-            self._failures.drop(key)
-        if lifetime <= 0:
-            self._data.drop(key)
-            return 0
-        self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
-        return self._due(lifetime)
-
-    def knows(self, key: bytes, now: float) -> bool:
-        """Whether `lookup` would find something under the key: data that holds, or a failure."""
-        if key in self._failures:
-            return True
-        packed = self._data.get(key)
-        if packed is None:
-            return False
-        arrival, lifetime, _ = _STAMP.unpack_from(packed)
-        holds: bool = int(now) - arrival < lifetime
-        return holds
-
     def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
         before = self._failures.get(key)
         packed = self._data.get(key)
@@ -187,6 +167,10 @@ class Cache:
             return stale or Heard(question, outcome, upstream=upstream, rtt_s=rtt_s)
         steady_s = self.steady_s(question, flags, group, now)
         return Heard(question, outcome, upstream=upstream, rtt_s=rtt_s, steady_s=steady_s, tick=int(now))
+
+    def stores(self) -> Stores:
+        """Data by key, failures by key, and whether data is fetched anew before it ends: for stores.pyx."""
+        return self._data, self._failures, self._prefetch
 
     def clear(self) -> None:
         self._data.clear()

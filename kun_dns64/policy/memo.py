@@ -147,17 +147,9 @@ class Memo:
         cell[0] += 1
         return value[start:], cell
 
-    def keep(
-        self, wire: bytes, end: int, cookie: bytes, packet: bytes, rule: int, seconds: int, places: bytes, tick: int
-    ) -> None:
-        """`remember` for who knows it all. `cookie`: the lone option; `rule`: its place in RULES; `places`: of TTLs."""
-        count = len(places) // 2
-        if seconds <= 0 or count > 255:
-            return
-        tail = wire[end : end + 13] + WITH_COOKIE if cookie else wire[end:]
-        key = self._prefix + wire[2:12] + wire[12:end].lower() + tail
-        stamp = _STAMP.pack(tick, tick + seconds, rule, count)
-        self._store.put(key, stamp + places + packet[2:12] + packet[end:])
+    def place(self) -> tuple[Generations[bytes], bytes]:
+        """Where replies are kept, and what their keys begin with: for stores.pyx."""
+        return self._store, self._prefix
 
     def remember(self, wire: bytes, packet: bytes, reply: Reply, heard: Sequence[Heard], tick: int) -> None:
         """Keep the finished `packet` that answered `wire`, if and as long as it is what the general path would say."""

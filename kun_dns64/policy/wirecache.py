@@ -5,6 +5,7 @@ was kept under other rules is not found any more.
 """
 
 from functools import partial
+from typing import Any
 
 from kun_dns64.formats.ecs import read_subnet
 from kun_dns64.model.message import IPAddress, Transport
@@ -27,8 +28,8 @@ class WireCache:
 
     __slots__ = ("_generation", "_store", "hits")
 
-    def __init__(self, max_entries: int, max_octets: int) -> None:
-        self._store: Generations[bytes] = Generations(max_entries, max_octets, len)
+    def __init__(self, max_entries: int, max_octets: int, store: type[Generations[Any]] = Generations) -> None:
+        self._store: Generations[bytes] = store(max_entries, max_octets, len)
         self._generation = 0
         self.hits: list[list[int]] = [[0] for _ in RULES]
 

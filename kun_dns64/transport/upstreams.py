@@ -15,9 +15,10 @@ from kun_dns64.model.step import AskedFlags, FailureKind
 from kun_dns64.policy.cache import key_of
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
 from kun_dns64.transport.exchange import Exchange
+from kun_dns64.transport.portpool import Port
 from kun_dns64.transport.upstream_https import HttpsUpstream
 from kun_dns64.transport.upstream_stream import StreamUpstream
-from kun_dns64.transport.upstream_udp import Port, UdpAttempt, UdpUpstream
+from kun_dns64.transport.upstream_udp import UdpAttempt, UdpUpstream
 
 TURN_S = 0.002
 
@@ -53,7 +54,7 @@ class InFlight:
 
 
 class LightFlight(Protocol):
-    """A question that the miss path has put (misspath.pyx), out with one upstream and nobody else waiting."""
+    """A question that the miss path has put (flight.pxi), out with one upstream; only its own queries wait."""
 
     def general(self) -> InFlight:
         """The same question out in the general way."""
@@ -69,11 +70,12 @@ class Upstreams:
         self, groups: Mapping[str, Sequence[UpstreamAddress]], asking: Asking, heard: Callable[[Outcome], None]
     ) -> None:
         self._asking, self._heard = asking, heard
+        self.most = asking.max_outstanding
         self.observed = Observed()
         self._made: dict[UpstreamAddress, Upstream] = {}
         self._groups = {name: [self._upstream(a) for a in addresses] for name, addresses in groups.items()}
         self.in_flight: dict[bytes, InFlight | LightFlight] = {}
-        self.coalesced = self.overflows = self.asked = 0
+        self.coalesced = self.overflows = 0
 
     @property
     def outstanding(self) -> int:
@@ -102,21 +104,20 @@ class Upstreams:
             if waiter is not None:
                 flight.waiters.append(waiter)
             return
-        if len(self.in_flight) >= self._asking.max_outstanding:
+        if len(self.in_flight) >= self.most:
             self.overflows += 1
             if waiter is not None:
                 result = failure(FailureKind.UNREACHABLE, "too many questions are out")
                 waiter(Outcome(question, flags, group, result, "", 0.0, True))
             return
         flight = self.in_flight[key] = InFlight(question, flags, group, waiters=[waiter] if waiter is not None else [])
-        self.asked += 1
         upstreams, probe = self._order(group)
         flight.exchange = Exchange(Request(question, flags), upstreams, probe, partial(self._finished, key, flight))
         flight.exchange.start()
 
     def first(self, group: str) -> UdpUpstream | None:
         """The upstream to ask, where nobody is to be asked beside it; None: `ask` must."""
-        if len(self.in_flight) >= self._asking.max_outstanding or self.observed.tap is not None:
+        if len(self.in_flight) >= self.most or self.observed.tap is not None:
             return None
         upstreams, probe = self._groups.get(group) or self._groups[""], None
         if len(upstreams) > 1:
@@ -124,18 +125,31 @@ class Upstreams:
         first = upstreams[0]
         return first if probe is None and isinstance(first, UdpUpstream) else None
 
+    def lone(self, group: str) -> UdpUpstream | None:
+        """The only upstream of the group, asked by UDP: `first` as long as nothing is told and not too much is out."""
+        upstreams = self._groups.get(group) or self._groups[""]
+        only = upstreams[0]
+        return only if len(upstreams) == 1 and isinstance(only, UdpUpstream) else None
+
     def adopt(
-        self, question: Question, flags: AskedFlags, group: str, port: Port, ident: int, wire: bytes, sent_at: float
+        self,
+        question: Question,
+        flags: AskedFlags,
+        group: str,
+        first: UdpUpstream,
+        port: Port,
+        ident: int,
+        wire: bytes,
+        sent_at: float,
     ) -> tuple[InFlight, UdpAttempt]:
-        """A question the miss path has put to `port.upstream` goes on as if `ask` had put it."""
+        """A question the miss path has put to `first`, from `port`, goes on as if `ask` had put it."""
         key = key_of(question, flags, group)
         flight = self.in_flight[key] = InFlight(question, flags, group)
         upstreams, _ = self._order(group)
-        first: Upstream = port.upstream
-        others = [first, *(other for other in upstreams if other is not first)]
+        others: list[Upstream] = [first, *(other for other in upstreams if other is not first)]
         request = Request(question, flags)
         exchange = flight.exchange = Exchange(request, others, None, partial(self._finished, key, flight))
-        attempt = UdpAttempt.out_already(request, exchange.adopted(), port, ident, wire)
+        attempt = UdpAttempt.out_already(first, request, exchange.adopted(), port, ident, wire)
         exchange.adopt(first, attempt, sent_at)
         return flight, attempt
 

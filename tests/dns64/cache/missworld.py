@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kun_dns64.compiled import generations
 from kun_dns64.formats.packed import pack, unpack
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import Limits, render
@@ -57,35 +58,33 @@ HANDED_OVER = "handed over"
 class Upstream:
     """One upstream with one port, and what was sent from it."""
 
+    randomise_case, plain_case_until = True, 0.0
+    # No descriptor: the miss path then sends through `send`.
+    fileno = -1
+
     def __init__(self) -> None:
-        self.health, self.random, self.upstream = Health(), Randomness(), self
-        self.observed = SimpleNamespace(out=set())
+        self.health, self.random = Health(), Randomness()
         self.out: dict[int, Any] = {}
         self.sent: list[bytes] = []
 
-    def port(self) -> "Upstream":
+    def port(self, now: float) -> "Upstream":
         return self
-
-    def case_bits(self) -> Randomness:
-        return self.random
-
-    # No descriptor: the miss path then sends through `send`.
-    fileno = -1
 
     def send(self, wire: bytes) -> None:
         self.sent.append(wire)
 
-    def released(self, port: "Upstream") -> None:
-        assert not port.out
+    def free(self, ident: int) -> None:
+        del self.out[ident]
 
 
 class Upstreams:
     def __init__(self) -> None:
         self.in_flight: dict[bytes, object] = {}
-        self.upstream, self.asked, self.adopted = Upstream(), 0, False
-        self.observed = self.upstream.observed
+        self.upstream, self.adopted = Upstream(), False
+        self.observed = SimpleNamespace(out=set(), tap=None)
+        self.most, self.coalesced = 100, 0
 
-    def first(self, group: str) -> Upstream:
+    def lone(self, group: str) -> Upstream:
         return self.upstream
 
     def adopt(self, *_: object) -> tuple[object, object]:
@@ -97,21 +96,34 @@ class Quick:
     """The real miss path with a cache, a memo, and upstream packets made by `build`."""
 
     def __init__(self, under: Rules, payload_max: int = 1232) -> None:
-        self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=Cache(max_ttl_s=under.max_ttl_s))
+        self.under, self.payload_max = under, payload_max
+        cache = Cache(max_ttl_s=under.max_ttl_s, store=generations())
+        self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=cache)
         self.shortcut = Shortcut(under, SECRETS)
-        self.pending, self.resumed = 0, False
-        loop = SimpleNamespace(call_later=lambda delay, call: None)
-        self.path = misspath.MissPath(self.resolver, self.shortcut, loop, self, self._resumed)
-        prepared = prepare(under)
-        self.path.renew(
-            prepared, lambda source: plain(ip_address(source), prepared), payload_max, under.max_ttl_s, 0.05
-        )
+        self.resumed = False
+        self.start(SimpleNamespace(call_later=lambda delay, call: None))
 
-    def settled(self) -> None:
-        self.pending -= 1
+    def start(self, loop: Any, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
+        """A new path in this loop."""
+        self.path = misspath.MissPath(self.resolver, self.shortcut, loop, self._resumed, self._settled)
+        self.renew(patience_s, stagger_s)
+
+    def renew(self, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
+        prepared = prepare(self.under)
+        self.path.renew(
+            prepared, lambda source: plain(ip_address(source), prepared), self.payload_max, self.under.max_ttl_s,
+            patience_s, stagger_s,
+        )  # fmt: skip
+
+    def _settled(self) -> None:
+        assert self.path.pending == 0
 
     def _resumed(self, *_: object) -> None:
         self.resumed = True
+
+    @property
+    def handed_over(self) -> bool:
+        return self.resumed or self.resolver.upstreams.adopted
 
     def ask(self, wire: bytes, source: str, build: Build) -> bytes | str | None:
         """The reply; None when it was not taken."""
@@ -123,11 +135,11 @@ class Quick:
             asked = upstream.sent.pop()
             (attempt,) = upstream.out.values()
             attempt.received(build(asked, question_of(asked)))
-            if self.resumed or self.resolver.upstreams.adopted:
+            if self.handed_over:
                 return HANDED_OVER
-        assert self.pending == 0
+        assert self.path.pending == 0
         assert not upstream.out
-        assert not upstream.observed.out
+        assert not self.resolver.upstreams.observed.out
         assert not self.resolver.upstreams.in_flight
         return said[0]
 
@@ -144,6 +156,11 @@ class General:
         heard: list[Heard] = []
         now = monotonic()
         while isinstance(step := next_step(query, heard, self.under, now), Ask):
+            known = self.cache.lookup(step.question, step.flags, step.group, now)
+            if known is not None:
+                assert not known.refresh, "the miss path had to leave this to the general one"
+                heard.append(known)
+                continue
             assert step.question.qtype in asked, "the miss path did not have to ask for this"
             sent = asked[step.question.qtype]
             reply = build(sent, question_of(sent))
@@ -189,6 +206,18 @@ def entries(shortcut: Shortcut) -> list[tuple[bytes, int, bytes]]:
     return [(k, int.from_bytes(v[4:8]) - int.from_bytes(v[:4]), v[8:]) for k, v in sorted(found.items())]
 
 
+def share_cookies(quick: Quick, general: General) -> None:
+    """They tell the time."""
+    general.shortcut.cookie = quick.shortcut.cookie  # type: ignore[method-assign]
+
+
+def grow_older(cache: Cache, seconds: int) -> None:
+    """As if all in it had come so much earlier."""
+    for entries_ in (cache._data._young, cache._data._old):
+        for key_, entry in entries_.items():
+            entries_[key_] = (int.from_bytes(entry[:4]) - seconds).to_bytes(4) + entry[4:]
+
+
 def compare(
     wire: bytes, under: Rules, build: Build, source: str = SOURCE, payload_max: int = 1232
 ) -> bytes | str | None:
@@ -203,7 +232,7 @@ def compare(
     said = quick.ask(wire, source, noting)
     if said is None or said == HANDED_OVER:
         return said
-    general.shortcut.cookie = quick.shortcut.cookie  # type: ignore[method-assign]  # cookies tell the time
+    share_cookies(quick, general)
     expected = general.ask(wire, source, build, asked)
     assert isinstance(said, bytes)
     assert said.hex() == expected.hex()

@@ -10,7 +10,7 @@ import pytest
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, Heard, UpstreamFailure
-from kun_dns64.policy.cache import FAILURE_FIRST_S, FAILURE_MAX_S, STALE_RECHECK_S, Cache, key_of
+from kun_dns64.policy.cache import FAILURE_FIRST_S, FAILURE_MAX_S, STALE_RECHECK_S, Cache
 from kun_dns64.policy.generations import ENTRY_OCTETS, Generations
 
 from ..world import Outcome, answer, bare_nodata, error, lost, nodata, nxdomain, wire_name
@@ -220,13 +220,6 @@ def test_a_refresh_that_is_on_its_way_is_not_asked_for_again_before_the_next_sec
     assert (again.refresh, again.steady_s) == (False, 1)
     assert later is not None
     assert (later.refresh, later.steady_s) == (True, 0)
-
-
-def test_data_that_has_ended_is_known_no_more_and_a_failure_is() -> None:
-    cache, key = kept(A), key_of(Q, FLAGS, "")
-    assert [cache.knows(key, 1000.0 + age) for age in (0, 99.9, 100)] == [True, True, False]
-    failed(cache, 100)
-    assert cache.knows(key, 1100.0)
 
 
 def test_prefetch_can_be_off_and_waits_for_the_last_tenth() -> None:

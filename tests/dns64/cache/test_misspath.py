@@ -1,6 +1,7 @@
 """The miss path says what the general path says, octet for octet, keeps the same, and hands over all it does not know.
 
-Both get the same query and the same upstream packets, whole ones of every shape and damaged ones.
+Both get the same query and the same upstream packets, whole ones of every shape and damaged ones. What the cache has,
+or somebody else has asked, is in test_misspath_waiting.py.
 """
 
 import asyncio
@@ -15,8 +16,6 @@ from hypothesis import strategies as st
 from kun_dns64.formats.query import parse_query
 from kun_dns64.model.message import Query, Transport
 from kun_dns64.model.question import Question
-from kun_dns64.policy.plain import plain
-from kun_dns64.policy.prepared import prepare
 
 from ..world import rules
 from .memoworld import FLAGS, SOURCES, packet
@@ -28,7 +27,6 @@ from .missworld import (
     SOURCE,
     Quick,
     compare,
-    misspath,
     uncompressed,
     upstream,
 )
@@ -133,37 +131,21 @@ def test_an_answer_with_another_case_is_handed_over() -> None:
     assert compare(packet(), rules(), flipped) == HANDED_OVER
 
 
-def test_an_equal_question_of_another_query_is_handed_over() -> None:
-    quick = Quick(rules())
-    assert quick.path.take(packet(), SOURCE, lambda _: None)
-    assert not quick.path.take(packet(ident=9), SOURCE, lambda _: None)
-    (flight,) = quick.resolver.upstreams.in_flight.values()
-    flight.general()  # type: ignore[attr-defined]
-    assert quick.resumed
-    assert quick.resolver.upstreams.adopted
-
-
 def test_a_defect_costs_the_short_way_and_not_the_answer() -> None:
     quick = Quick(rules())
     told: list[str] = []
     quick.resolver.defect = lambda error, question: told.append(repr(error))
-    quick.resolver.cache = SimpleNamespace(knows=lambda key, now: False)
+    nothing = SimpleNamespace(get=lambda key: None)
+    quick.resolver.cache = SimpleNamespace(stores=lambda: (nothing, {}, True))
+    quick.renew()
     assert quick.ask(packet(), SOURCE, upstream) == HANDED_OVER
     assert "AttributeError" in told[0]
     assert not quick.resolver.upstreams.in_flight
 
 
-def test_what_is_known_already_is_not_taken() -> None:
-    quick = Quick(rules())
-    assert isinstance(quick.ask(packet(), SOURCE, upstream), bytes)
-    assert quick.ask(packet(ident=9), SOURCE, upstream) is None
-
-
 async def test_a_question_out_too_long_is_handed_over() -> None:
     quick = Quick(rules())
-    quick.path = misspath.MissPath(quick.resolver, quick.shortcut, asyncio.get_running_loop(), quick, quick._resumed)
-    prepared = prepare(rules())
-    quick.path.renew(prepared, lambda source: plain(ip_address(source), prepared), 1232, 86400, 0.02)
+    quick.start(asyncio.get_running_loop(), 0.02, 0)
     assert quick.path.take(packet(), SOURCE, lambda _: None)
     await asyncio.sleep(0.2)
     assert quick.resumed

@@ -1,3 +1,0 @@
-from kun_dns64.transport.upstream_udp import Port
-
-def drain(epoll: int, ports: dict[int, Port]) -> None: ...

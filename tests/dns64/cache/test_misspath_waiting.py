@@ -1,0 +1,229 @@
+"""The miss path with answers the cache has, with questions somebody else has put, and with the A asked beside the AAAA.
+
+In all of them the replies and the memo must be what the general path makes of the same packets.
+"""
+
+from time import monotonic, sleep
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kun_dns64.model.question import Question, RRType
+from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
+
+from ..world import answer, rules
+from .memoworld import packet
+from .missworld import (
+    ALL_RULES,
+    COOKIE,
+    NAMES,
+    SOURCE,
+    Quick,
+    grow_older,
+    question_of,
+    uncompressed,
+    upstream,
+    wire_of,
+)
+from .waitingworld import Out, Pair
+
+A = RRType.A
+
+
+WIRES = st.builds(
+    lambda name, qtype, do, edns, options, case, ident: packet(
+        name, qtype, 0x0100, edns or do, 1232, do, options if edns or do else (), case, ident
+    ),
+    st.just("NAME"),
+    st.sampled_from(["A", "AAAA"]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([(), COOKIE]),
+    st.integers(0, 255),
+    st.integers(0, 65535),
+)
+
+
+def named(wire: bytes, name: str, case: int) -> bytes:
+    label = "".join(c.upper() if case >> i & 1 else c for i, c in enumerate(name)).encode()
+    return wire[:12] + bytes((len(label),)) + label + wire[12 + 1 + 4 :]
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(NAMES), WIRES, WIRES, st.integers(0, 255), st.integers(0, 400), st.sampled_from(list(ALL_RULES)),
+    st.booleans(),
+)  # fmt: skip
+def test_what_the_cache_has_is_answered_alike_at_every_age(
+    name: str, first: bytes, second: bytes, case: int, age: int, under: str, compressed: bool
+) -> None:
+    pair = Pair(under, upstream if compressed else uncompressed)
+    if isinstance(pair.ask(named(first, name, 0)), bytes):
+        pair.grow_older(age)
+        pair.ask(named(second, name, case))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "age", "asked"),
+    [
+        ("plain AAAA", "plain AAAA", 1, set()),
+        ("plain AAAA", "plain A", 1, set()),
+        ("plain A", "plain AAAA", 0, {RRType.AAAA}),
+        ("plain AAAA", "plain AAAA", 130, {RRType.A}),
+        ("real AAAA", "real AAAA", 3, set()),
+        ("deep AAAA", "deep A", 60, set()),
+    ],
+)
+def test_only_what_the_cache_lacks_is_asked(first: str, second: str, age: int, asked: set[int]) -> None:
+    for _ in range(3):
+        pair = Pair()
+        assert isinstance(pair.ask(packet(*first.split())), bytes)
+        pair.grow_older(age)
+        said = pair.ask(packet(*second.split()))
+        if said is not None:
+            break
+    assert isinstance(said, bytes)
+    assert set(pair.asked) == asked
+
+
+@pytest.mark.parametrize("age", [92, 99])
+def test_what_is_due_and_what_failed_is_left_to_the_general_path(age: int) -> None:
+    pair = Pair()
+    assert isinstance(pair.ask(packet("plain", "A")), bytes)
+    pair.grow_older(age)
+    assert pair.quick.ask(packet("plain", "A"), SOURCE, upstream) is None
+    failed = Quick(rules())
+    failure = UpstreamFailure(FailureKind.TIMEOUT)
+    question = question_of(packet("plain", "A"))
+    failed.resolver.cache.store(question, AskedFlags(), "", failure, monotonic())
+    assert failed.ask(packet("plain", "A"), SOURCE, upstream) is None
+    assert failed.path.pending == 0
+
+
+def test_equal_questions_of_several_queries_are_asked_once() -> None:
+    out = Out()
+    out.take(packet(), packet(ident=9, case=0b101), packet(ident=10, options=COOKIE), packet(ident=11, edns=False))
+    assert out.out() == [RRType.AAAA]
+    out.answer(RRType.AAAA)
+    assert out.out() == [RRType.A]
+    out.answer(RRType.A)
+    out.compare()
+    assert out.quick.resolver.upstreams.coalesced == 6
+
+
+@pytest.mark.parametrize("order", [(RRType.A, RRType.AAAA), (RRType.AAAA, RRType.A)], ids=["A first", "AAAA first"])
+def test_a_and_aaaa_asked_at_once_share_the_a(order: tuple[int, int]) -> None:
+    out = Out()
+    out.take(packet(qtype="A"), packet(ident=9))
+    assert out.out() == [RRType.A, RRType.AAAA]
+    for qtype in order:
+        out.answer(qtype)
+    out.compare()
+
+
+@pytest.mark.parametrize("first", [RRType.A, RRType.AAAA])
+@pytest.mark.parametrize("name", ["plain", "deep", "real", "old", "minimum", "crowd"])
+def test_the_a_asked_beside_a_slow_aaaa_serves_when_that_is_denied(name: str, first: int) -> None:
+    out = Out()
+    out.take(packet(name))
+    out.stagger()
+    assert out.out() == [RRType.A, RRType.AAAA]
+    assert out.quick.path.staggered == 1
+    out.answer(first)
+    for left in out.out():
+        out.answer(left)
+    if out.quick.handed_over:
+        assert name == "real", "only an A that is denied is beyond the miss path here"
+        return
+    out.compare()
+
+
+def test_an_a_asked_by_two_is_asked_once_although_one_asks_beside_its_aaaa() -> None:
+    out = Out()
+    out.take(packet("plain"), packet("plain", "A", ident=9))
+    out.stagger()
+    out.answer(RRType.AAAA)
+    out.answer(RRType.A)
+    out.compare()
+    assert out.quick.path.late == 0
+
+
+def test_an_a_that_comes_after_the_real_aaaa_goes_to_the_cache() -> None:
+    def build(sent: bytes, question: Question) -> bytes:
+        return wire_of(sent, answer("real 100 A 192.0.2.7")) if question.qtype == A else upstream(sent, question)
+
+    out = Out(build)
+    out.take(packet("real"))
+    out.stagger()
+    out.answer(RRType.AAAA)
+    assert out.said[0]
+    out.answer(A)
+    assert out.quick.path.late == 1
+    assert not out.quick.handed_over
+    found = out.quick.resolver.cache.lookup(question_of(packet("real", "A")), AskedFlags(), "", monotonic())
+    assert found.outcome.answer[0].rdata == bytes((192, 0, 2, 7))
+    out.compare()
+
+
+def test_no_second_question_is_put_for_what_is_answered_or_denied() -> None:
+    out = Out()
+    out.take(packet("plain"))
+    out.answer(RRType.AAAA)
+    out.stagger()
+    assert out.out() == [RRType.A]
+    out.answer(RRType.A)
+    out.stagger()
+    assert out.out() == []
+    assert out.quick.path.staggered == 0
+    out.compare()
+
+
+def test_an_odd_answer_hands_over_all_that_wait_for_it_once() -> None:
+    out = Out()
+    resumed: list[bytes] = []
+    out.quick._resumed = lambda wire, *_: resumed.append(wire)  # type: ignore[method-assign]
+    out.quick.start(SimpleNamespace(call_later=lambda delay, call: None))
+    out.take(packet("cname"), packet("cname", ident=9), packet("cname", "A", ident=10))
+    out.answer(RRType.AAAA)
+    assert resumed == out.wires[:2]
+    assert out.quick.resolver.upstreams.adopted
+    assert out.quick.path.pending == 1
+
+
+def test_a_question_the_general_path_wants_too_is_handed_over_with_all_that_wait() -> None:
+    out = Out()
+    out.take(packet(), packet(ident=9))
+    (flight,) = out.quick.resolver.upstreams.in_flight.values()
+    flight.general()
+    assert out.quick.resumed
+    assert out.quick.path.pending == 0
+
+
+def test_a_question_out_the_general_way_is_not_joined() -> None:
+    quick = Quick(rules())
+    assert quick.path.take(packet(), SOURCE, lambda _: None)
+    (key,) = quick.resolver.upstreams.in_flight
+    quick.resolver.upstreams.in_flight[key] = object()
+    assert not quick.path.take(packet(ident=9), SOURCE, lambda _: None)
+
+
+def test_the_comparison_notices_an_answer_of_another_age() -> None:
+    pair = Pair()
+    assert isinstance(pair.ask(packet()), bytes)
+    grow_older(pair.quick.resolver.cache, 7)
+    while int(monotonic() + 0.2) != int(monotonic()):
+        sleep(0.05)  # a second that ends in between would excuse the difference
+    with pytest.raises(AssertionError):
+        pair.ask(packet(ident=9))
+
+
+def test_the_comparison_notices_a_reply_in_the_case_of_another_query() -> None:
+    out = Out()
+    out.take(packet(), packet(ident=9, case=0b101))
+    out.answer(RRType.AAAA)
+    out.answer(A)
+    out.said[1][0] = out.said[0][0]
+    with pytest.raises(AssertionError):
+        out.compare()

@@ -1,0 +1,29 @@
+"""Compiled modules are those of the sources: what is edited must be built before it is tested (`make venv`)."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["ext-modules"]
+
+
+def built(name: str) -> list[Path]:
+    place = ROOT.joinpath(*name.split("."))
+    return list(place.parent.glob(f"{place.name}.*.so"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module["name"]))
+def test_what_is_built_is_no_older_than_its_sources(module: dict[str, list[str]]) -> None:
+    made = built(str(module["name"]))
+    if not made:
+        pytest.skip("this machine has not built it")
+    newest = max((ROOT / source).stat().st_mtime for source in module["sources"] + module.get("depends", []))
+    assert min(path.stat().st_mtime for path in made) >= newest, "run make venv: the compiled module is a stale one"
+
+
+def test_every_part_of_a_compiled_module_is_named_in_pyproject() -> None:
+    named = {part for module in MODULES for part in module["sources"] + module.get("depends", [])}
+    there = {str(path.relative_to(ROOT)) for kind in ("*.pyx", "*.pxi") for path in (ROOT / "kun_dns64").rglob(kind)}
+    assert named == there
