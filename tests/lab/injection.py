@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from faults import Action, Fault
 from questions import announced
+from traffic import Traffic
 
 from lab.api import Lab
 from lab.errors import LabError
+from lab.outage import Outage
 
 # Generous: the guest is emulated, and the machine may be busy.
 # The kernel itself takes up to a minute to give a silent neighbour up.
@@ -19,6 +21,7 @@ SEEN_S, BACK_S = 90.0, 90.0
 POLL_S = 1.5
 # A fault that is none must show nothing over this many probes: more than twice what makes a target count as dead.
 QUIET_PROBES = 8
+NOTHING_SENT = Outage(0, 0, 0.0)
 Status = dict[str, Any]
 on_request = pytest.mark.faults
 
@@ -27,7 +30,7 @@ on_request = pytest.mark.faults
 class Seen:
     """What came of a fault: diagnoses and standings since it, in order; how long until it left, and until it was back.
 
-    `evidence`: the rules and addresses that the agent named while it lasted.
+    `evidence`: the rules and addresses that the agent named while it lasted. `udp`, `tcp`: what pods lost by it.
     """
 
     causes: tuple[str, ...]
@@ -36,6 +39,18 @@ class Seen:
     evidence: tuple[str, ...] = ()
     left_s: float | None = None
     back_s: float | None = None
+    udp: Outage = NOTHING_SENT
+    tcp: Outage = NOTHING_SENT
+
+    def __str__(self) -> str:
+        stood = " > ".join("/".join(one) for one in self.standings) or "stayed"
+        named = ", ".join(self.causes) or "nothing"
+        times = f"left after {_seconds(self.left_s)}, back after {_seconds(self.back_s)}"
+        return f"{stood}; named {named}; {times}; pods: udp {self.udp}, tcp {self.tcp}; {', '.join(self.evidence)}"
+
+    @property
+    def outage_s(self) -> float:
+        return max(self.udp.seconds, self.tcp.seconds)
 
     @property
     def left(self) -> bool:
@@ -56,7 +71,7 @@ def well(now: Status) -> bool:
     )
 
 
-def inject(lab: Lab, host: str, fault: Fault) -> Seen:
+def inject(lab: Lab, host: str, fault: Fault, traffic: Traffic) -> Seen:
     """Raises LabError with the agent's last words when what the fault should bring does not come."""
     before = _await(lab, host, well, BACK_S, f"{host} well before: {fault.name}")
     begun = monotonic()
@@ -77,6 +92,8 @@ def inject(lab: Lab, host: str, fault: Fault) -> Seen:
         evidence=tuple(during["diagnosis"]["evidence"]),
         left_s=_left_after(after, before),
         back_s=monotonic() - (healed if fault.action is Action.LEAVES else begun),
+        udp=traffic.outage(host, before["time"], after["time"], "udp"),
+        tcp=traffic.outage(host, before["time"], after["time"], "tcp"),
     )
 
 
@@ -130,6 +147,10 @@ def _causes(now: Status, before: Status) -> tuple[str, ...]:
 
 def _standings(now: Status, before: Status) -> tuple[tuple[str, str], ...]:
     return tuple((one["standing"], one["reason"]) for one in now["history"] if one["at"] > before["time"])
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
 
 
 def _left_after(now: Status, before: Status) -> float | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from injection import BACK_S, SEEN_S, on_request, status
@@ -18,6 +19,9 @@ UNIT = ("sh", "/opt/lab/gateway-config/systemd/kun-nat64-unit", "stopped")
 def whole(lab: Lab) -> Iterator[None]:
     all_together(lab)
     yield
+    for gateway in lab.topology.gateways:
+        if _phase(lab, gateway.name) in ("draining", "drained"):
+            lab.run(gateway.name, "kun-nat64", "undrain")
     all_together(lab)
 
 
@@ -27,28 +31,53 @@ def path_at_tor(lab: Lab, gateway: str) -> str:
     return lab.output("tor", *words)
 
 
-def download(lab: Lab, seconds: int) -> str:
+def download(lab: Lab, name: str, seconds: int) -> str:
     """Begins one that lasts for about `seconds`; the gateway it goes through."""
     rate = 20_000
     url = f"http://www.{lab.topology.zone}/bytes?n={rate * seconds}&rate={rate}"
-    lab.spawn("pod", "long", "curl", "-sS", "--max-time", "120", "-o", "/dev/null", "-w", "%{http_code}", url)
+    lab.spawn("pod", name, "curl", "-sS", "--max-time", "120", "-o", "/dev/null", "-w", "%{http_code}", url)
     return lab.wait_for(lambda: carrier_of(lab, lab.topology.web_server), 20, "the download's session")
 
 
-def test_a_drain_lets_a_download_end_and_then_withdraws(lab: Lab) -> None:
-    carrier = download(lab, 15)
-    lab.spawn(carrier, "drain", "kun-nat64", "drain", "--wait", "--why", "test")
-    lab.wait_for(lambda: not announced(lab, carrier), SEEN_S, "new flows to go elsewhere")
-    if not lab.log("pod", "long").strip():
-        path = path_at_tor(lab, carrier)
-        assert GRACEFUL_SHUTDOWN in path, "the path stays for the flows that are left (RFC 8326)"
+@contextmanager
+def only_way(lab: Lab, gateway: str) -> Iterator[None]:
+    """The TOR has no other choice for a while, as one that hears this gateway alone."""
+    words = ("203.0.113.1/32", "via", lab.topology.gateway(gateway).inside, "metric", "1")
+    lab.run("tor", "ip", "route", "add", *words)
+    try:
+        yield
+    finally:
+        lab.run("tor", "ip", "route", "del", *words)
+
+
+def test_a_drain_lets_a_download_end_where_its_router_has_no_other_way_and_then_withdraws(lab: Lab) -> None:
+    carrier = download(lab, "staying", 15)
+    with only_way(lab, carrier):
+        lab.spawn(carrier, "drain", "kun-nat64", "drain", "--wait", "--why", "test")
+        path = lab.wait_for(lambda: _drained_path(lab, carrier), SEEN_S, "new flows to go elsewhere")
         assert "BGP.med: 2000" in path
-    assert lab.wait_for(lambda: lab.log("pod", "long").strip(), 120, "the end of the download") == "200"
-    lab.wait_for(lambda: "203.0.113.1" not in path_at_tor(lab, carrier), 60, "the path to be withdrawn")
+        assert lab.wait_for(lambda: lab.log("pod", "staying").strip(), 120, "the end of the download") == "200"
+        lab.wait_for(lambda: "203.0.113.1" not in path_at_tor(lab, carrier), 60, "the path to be withdrawn")
     ended = lab.wait_for(lambda: _ended(lab, carrier, "drain"), 30, "`drain --wait` to end")
     assert ended == "0", lab.log(carrier, "drain")
     lab.run(carrier, "kun-nat64", "undrain")
     lab.wait_for(lambda: announced(lab, carrier), BACK_S, f"{carrier} back")
+
+
+def test_a_router_with_a_better_way_moves_the_flows_of_a_drain_and_those_of_tcp_hear_of_it(lab: Lab) -> None:
+    """ECMP by hash knows no flows: when a gateway leaves the set, its flows reach others, which reset them."""
+    carrier = download(lab, "moved", 60)
+    lab.run(carrier, "kun-nat64", "drain", "--why", "test")
+    lab.wait_for(lambda: not announced(lab, carrier), SEEN_S, "new flows to go elsewhere")
+    said = lab.wait_for(lambda: lab.log("pod", "moved").strip(), 20, "the end of the download")
+    assert "reset by peer" in said
+    assert GRACEFUL_SHUTDOWN in path_at_tor(lab, carrier), "the path stays for the grace time (RFC 8326)"
+
+
+def _drained_path(lab: Lab, gateway: str) -> str:
+    """The path at the TOR once it says that the gateway is to be left (RFC 8326); "" before."""
+    path = path_at_tor(lab, gateway)
+    return path if GRACEFUL_SHUTDOWN in path else ""
 
 
 def _ended(lab: Lab, host: str, name: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from faults import LEAVING, RETURNING, STAYING, Action, Fault
 from injection import BACK_S, Seen, Status, inject, on_request, status
 from questions import CONFIG, all_together, readyz
+from traffic import Traffic, continuous
 
 from lab.api import Lab
 from lab.errors import LabError
@@ -41,8 +42,8 @@ class TooBusy(Exception):
 class Lane:
     """Injects one fault after the other into one gateway; gives up where the machine is too busy for it."""
 
-    def __init__(self, lab: Lab, host: str) -> None:
-        self._lab, self._host = lab, host
+    def __init__(self, lab: Lab, host: str, traffic: Traffic) -> None:
+        self._lab, self._host, self._traffic = lab, host, traffic
         self._too_busy = ""
 
     def attempt(self, fault: Fault) -> Seen:
@@ -52,7 +53,7 @@ class Lane:
                 raise TooBusy(self._too_busy)
             before = status(self._lab, CONTROL)
             try:
-                seen = inject(self._lab, self._host, fault)
+                seen = inject(self._lab, self._host, fault, self._traffic)
                 problem = amiss(fault, seen)
                 if not problem:
                     return seen
@@ -90,17 +91,18 @@ def disturbance(before: Status, after: Status) -> str:
 def outcomes(lab: Lab) -> Iterator[Outcomes]:
     """Starts both lanes; each test waits for its own fault."""
     hurry(lab)
-    queues = [(Lane(lab, host), ThreadPoolExecutor(max_workers=1)) for host in ("gw2", "gw3")]
-    try:
-        yield {
-            fault.name: queues[number % 2][1].submit(queues[number % 2][0].attempt, fault)
-            for number, fault in enumerate(FAULTS)
-        }
-    finally:
-        for _, queue in queues:
-            queue.shutdown(wait=True, cancel_futures=True)
-        restore(lab)
-        all_together(lab)
+    with continuous(lab) as traffic:
+        queues = [(Lane(lab, host, traffic), ThreadPoolExecutor(max_workers=1)) for host in ("gw2", "gw3")]
+        try:
+            yield {
+                fault.name: queues[number % 2][1].submit(queues[number % 2][0].attempt, fault)
+                for number, fault in enumerate(FAULTS)
+            }
+        finally:
+            for _, queue in queues:
+                queue.shutdown(wait=True, cancel_futures=True)
+    restore(lab)
+    all_together(lab)
 
 
 def hurry(lab: Lab) -> None:

@@ -1,0 +1,129 @@
+"""How soon a broken gateway is out of the TOR's route with the shipped times, on the guest's own clock.
+
+One agent has the shipped times, the others look rarely: three at that pace would measure each other on two emulated
+processors. What emulation adds is in the numbers: `ip route` alone takes some 60 ms to start there.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+
+import pytest
+from faults import LEAVING, RETURNING, Fault
+from injection import BACK_S, on_request, status, well
+from questions import CONFIG, all_together, announced
+from traffic import continuous
+
+from lab.api import Lab
+from lab.outage import Outage
+
+pytestmark = on_request
+GATEWAY = "gw2"
+SHIPPED = {
+    "interval_s = 0.5": "interval_s = 0.2",
+    "timeout_s = 0.9": "timeout_s = 0.3",
+    "observe_s = 4.0": "observe_s = 2.0",
+    # Not part of the detection, and too long for a gateway that is broken again and again.
+    "hold_down_s = 5.0": "hold_down_s = 0.5",
+    "hold_down_max_s = 300.0": "hold_down_max_s = 0.5",
+}
+RARELY = {"interval_s = 0.5": "interval_s = 2.0", "timeout_s = 0.9": "timeout_s = 2.5"}
+TRIES = 5
+# The promise is one second. Emulated, with whatever else the machine does, the usual case must still be near it.
+USUAL_S, WORST_S = 1.5, 4.0
+BY_NAME = {fault.name: fault for fault in (*LEAVING, *RETURNING)}
+MEASURED = (
+    "the outside link is down",
+    "the tunnel is deleted",
+    "the instance is gone",
+    "raw PREROUTING drops protocol 41",
+    "answers are dropped as INVALID",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A line of `ip monitor`: the next hops of the VIP from `at` on."""
+
+    at: float
+    hops: frozenset[str]
+
+
+def route_changes(text: str) -> list[Change]:
+    """Of `ip -ts -o monitor route`: a time in brackets, then the route on one line."""
+    found = []
+    for line in text.splitlines():
+        match = re.match(r"\[(\S+)\] (Deleted )?203\.0\.113\.1 ", line)
+        if match:
+            at = datetime.fromisoformat(match[1]).replace(tzinfo=UTC).timestamp()
+            words = line.split()
+            hops = {words[i + 1] for i, word in enumerate(words) if word == "via"}
+            found.append(Change(at, frozenset() if match[2] else frozenset(hops)))
+    return found
+
+
+def left_at(text: str, hop: str, since: float) -> float | None:
+    return next((one.at for one in route_changes(text) if one.at > since and hop not in one.hops), None)
+
+
+@contextmanager
+def at_pace(lab: Lab, host: str, words: dict[str, str]) -> Iterator[None]:
+    script = "; ".join(f"s/^{before}\\b/{after}/" for before, after in words.items())
+    lab.run(host, "sh", "-ec", f"cp {CONFIG} {CONFIG}.calm; sed -i '{script}' {CONFIG}")
+    lab.restart_service(host, "kun-nat64")
+    try:
+        yield
+    finally:
+        lab.end(host, "kun-nat64")
+        lab.run(host, "sh", "-c", f"mv {CONFIG}.calm {CONFIG}; rm -f /run/kun-nat64/falls.json")
+        lab.start_service(host, "kun-nat64")
+
+
+@pytest.fixture(scope="module")
+def monitored(lab: Lab) -> Iterator[Lab]:
+    all_together(lab)
+    slow = [gateway.name for gateway in lab.topology.gateways if gateway.name != GATEWAY]
+    lab.spawn("tor", "routes", "ip", "-4", "-ts", "-o", "monitor", "route")
+    with at_pace(lab, slow[0], RARELY), at_pace(lab, slow[1], RARELY), at_pace(lab, GATEWAY, SHIPPED):
+        lab.wait_for(lambda: announced(lab, GATEWAY), BACK_S, "everybody at the new pace")
+        all_together(lab)
+        yield lab
+    lab.end("tor", "routes")
+    all_together(lab)
+
+
+def withdrawal_s(lab: Lab, fault: Fault) -> float:
+    """From just before the command that breaks to the new route of the TOR."""
+    lab.wait_for(lambda: announced(lab, GATEWAY) and well(status(lab, GATEWAY)), BACK_S, f"well before: {fault.name}")
+    public, hop = lab.topology.gateway(GATEWAY).public, lab.topology.gateway(GATEWAY).inside
+    begun = float(lab.output(GATEWAY, "sh", "-ec", f"date +%s.%N; {fault.breaks.format(public=public, name=GATEWAY)}"))
+    try:
+        return lab.wait_for(lambda: left_at(lab.log("tor", "routes"), hop, begun), 30, f"out: {fault.name}") - begun
+    finally:
+        lab.run(GATEWAY, "sh", "-ec", fault.heals.format(public=public, name=GATEWAY))
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_broken_gateway_is_out_within_a_second_or_what_emulation_makes_of_it(monitored: Lab, name: str) -> None:
+    with continuous(monitored) as traffic:
+        begun = monitored.clock()
+        times = sorted(withdrawal_s(monitored, BY_NAME[name]) for _ in range(TRIES))
+        lost: Outage = traffic.outage(GATEWAY, begun, monitored.clock())
+    print(f"{name}: {' '.join(f'{one:.2f}' for one in times)} s, median {median(times):.2f} s; pods: {lost}")
+    assert median(times) <= USUAL_S
+    assert times[-1] <= WORST_S
+
+
+def test_changes_of_the_route_are_read_with_their_time() -> None:
+    text = (
+        "[2026-11-21T09:00:00.250000] 203.0.113.1 proto bird metric 32 \\\tnexthop via 10.2.1.2 dev gw1 weight 1\n"
+        "[2026-11-21T09:00:01.500000] Deleted 203.0.113.1 proto bird metric 32 \\\tnexthop via 10.2.1.2 dev gw1\n"
+    )
+    first, second = route_changes(text)
+    assert (first.hops, second.hops) == ({"10.2.1.2"}, set())
+    assert second.at - first.at == 1.25
+    assert left_at(text, "10.2.1.2", first.at) == second.at
+    assert left_at(text, "10.2.1.2", second.at) is None
