@@ -42,6 +42,14 @@ DOCUMENTATION_IPV4 = tuple(IPv4Network(n) for n in ("192.0.2.0/24", "198.51.100.
 # Exceptions inside 192.0.0.0/24: PCP and TURN anycast are globally reachable (RFC 7723, RFC 8155).
 GLOBAL_EXCEPTIONS = frozenset(IPv4Address(a) for a in ("192.0.0.9", "192.0.0.10"))
 
+SIXTOFOUR = IPv6Network("2002::/16")
+UNUSABLE_IPV6 = (
+    (IPv6Network("::/96"), "the unspecified, the loopback and IPv4-compatible addresses (RFC 4291 section 2.5)"),
+    (IPv6Network("::ffff:0:0/96"), "IPv4-mapped addresses: hosts send IPv4 for them (RFC 4291 section 2.5.5.2)"),
+    (IPv6Network("fe80::/10"), "link-local addresses (RFC 4291 section 2.5.6)"),
+    (IPv6Network("ff00::/8"), "multicast (RFC 4291 section 2.7)"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
@@ -114,3 +122,14 @@ def vip_problem(vip: IPv4Address, *, allow_nonglobal: bool) -> str | None:
     if allow_nonglobal or any(vip in network for network in DOCUMENTATION_IPV4) or not is_nonglobal(vip):
         return None
     return f"{vip} is not a global unicast IPv4 address: a 6to4 prefix must not be built on it (RFC 3056 section 2)"
+
+
+def prefix_problem(prefix: Prefix, *, allow_nonglobal: bool) -> str | None:
+    """Why no host could reach what is embedded in `prefix`, or None. A 6to4 prefix is judged by the VIP in it."""
+    network = prefix.network
+    for unusable, why in UNUSABLE_IPV6:
+        if network.overlaps(unusable):
+            return f"no gateway can be reached by {why}"
+    if network.prefixlen < 48 or not network.subnet_of(SIXTOFOUR):
+        return None
+    return vip_problem(IPv4Address(network.network_address.packed[2:6]), allow_nonglobal=allow_nonglobal)

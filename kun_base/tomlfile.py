@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from kun_base.errors import ConfigError, Fault
+from kun_base.wording import wanted
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -27,7 +28,8 @@ def load(path: Path, model: type[Model], cross: CrossCheck | None = None) -> Mod
 def read(path: Path) -> dict[str, Any]:
     """The raw content of `path`. Raises ConfigError when it cannot be read or is no TOML."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # Some editors begin a file with a mark (BOM), which TOML does not know.
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(str(path), [Fault("file", "", f"cannot be read: {reason}")]) from error
@@ -97,10 +99,8 @@ def _fault(problem: Any, data: dict[str, Any], model: type[BaseModel]) -> Fault:
     path: tuple[str | int, ...] = problem["loc"]
     if problem["type"] == "extra_forbidden":
         return Fault(_dotted(path), _shown(problem["input"]), _nearest(path, model))
-    wanted = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "missing":
-        return Fault(_dotted(path), "", "is required")
-    return Fault(_dotted(path) or "file", _shown(problem["input"]) if path else "", wanted)
+    shown = "" if problem["type"] == "missing" or not path else _shown(problem["input"])
+    return Fault(_dotted(path) or "file", shown, wanted(problem))
 
 
 def _nearest(path: tuple[str | int, ...], model: type[BaseModel]) -> str:

@@ -26,6 +26,7 @@ app = typer.Typer(
     epilog=EXAMPLE,
     add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

@@ -6,11 +6,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from kun_base.errors import Fault
-from kun_base.prefix import Prefix, vip_problem
+from kun_base.prefix import Prefix, prefix_problem, vip_problem
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.file import ConfigFile
 from kun_dns64.config.named_files import file_faults
 from kun_dns64.config.suffixes import suffix_faults, wire_suffix
+from kun_dns64.policy.gateway import DEFAULT
 
 
 def faults_of(config: ConfigFile, folder: Path) -> list[Fault]:
@@ -28,6 +29,8 @@ def _exits(config: ConfigFile) -> Iterator[Fault]:
         yield from _vip_or_prefixes(f"pool[{index}]", pool.vip, pool.prefixes, allow)
         if pool.vip is None and not pool.prefixes:
             yield Fault(f"pool[{index}]", repr(pool.name), "wants a vip, or prefixes")
+    mapped = ((f"dns64.map[{place}].prefix", entry.prefix) for place, entry in enumerate(config.dns64.map))
+    yield from _unusable(((where, prefix) for where, prefix in mapped if prefix is not None), allow)
 
 
 def _vip_or_prefixes(where: str, vip: IPv4Address | None, prefixes: list[Prefix], allow: bool) -> Iterator[Fault]:
@@ -36,10 +39,21 @@ def _vip_or_prefixes(where: str, vip: IPv4Address | None, prefixes: list[Prefix]
     if vip is not None and (problem := vip_problem(vip, allow_nonglobal=allow)):
         yield Fault(f"{where}.vip", repr(str(vip)), f"{problem}; allow_nonglobal_vip = true admits it")
     yield from _twice(f"{where}.prefixes", (str(prefix) for prefix in prefixes))
+    yield from _unusable(((f"{where}.prefixes[{place}]", prefix) for place, prefix in enumerate(prefixes)), allow)
+
+
+def _unusable(prefixes: Iterable[tuple[str, Prefix]], allow: bool) -> Iterator[Fault]:
+    for where, prefix in prefixes:
+        if problem := prefix_problem(prefix, allow_nonglobal=allow):
+            yield Fault(where, repr(str(prefix)), problem)
 
 
 def _listening(config: ConfigFile) -> Iterator[Fault]:
     yield from _twice("server.listen", (str(endpoint) for endpoint in config.server.listen if endpoint.port))
+    admin = config.admin.listen
+    dns = [*config.server.listen, *(config.server.tls.listen if config.server.tls else [])]
+    if admin is not None and admin.port and any(one.takes_from(admin) for one in dns):
+        yield Fault("admin.listen", repr(str(admin)), "is taken by DNS over TCP or TLS: wants another port")
     if config.server.tls is None:
         return
     yield from _twice("server.tls.listen", (str(endpoint) for endpoint in config.server.tls.listen if endpoint.port))
@@ -70,6 +84,9 @@ def _names(config: ConfigFile) -> Iterator[Fault]:
     yield from _twice("client", (client.name for client in config.client), ".name")
     yield from _twice("zone", (zone.suffix.lower().rstrip(".") for zone in config.zone), ".suffix")
     yield from _twice("dns64.map", (str(entry.ipv4) for entry in config.dns64.map), ".ipv4")
+    for index, pool in enumerate(config.pool):
+        if pool.name == DEFAULT:
+            yield Fault(f"pool[{index}].name", repr(pool.name), "is what fallback calls the prefixes of [dns64]")
     for index, zone in enumerate(config.zone):
         yield from suffix_faults(f"zone[{index}].suffix", zone.suffix)
     owner: dict[bytes, str] = {}
@@ -85,7 +102,7 @@ def _names(config: ConfigFile) -> Iterator[Fault]:
 
 def _references(config: ConfigFile) -> Iterator[Fault]:
     pools = [pool.name for pool in config.pool]
-    ways = [*pools, "default"]
+    ways = [*dict.fromkeys(pools), DEFAULT]
     for index, client in enumerate(config.client):
         if client.pool and client.pool not in pools:
             yield Fault(f"client[{index}].pool", repr(client.pool), _unknown_pool(client.pool, pools))

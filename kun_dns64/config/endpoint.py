@@ -1,5 +1,6 @@
 """Where to listen and whom to ask: an address with its port, and an upstream's URL."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -47,14 +48,22 @@ class Endpoint:
             return True
         return self.is_wildcard and other.address.is_loopback and self.address.version == other.address.version
 
+    def takes_from(self, other: "Endpoint") -> bool:
+        """Whether both cannot be listened on by TCP: one port, and one address or a wildcard of its family."""
+        if self.port != other.port or self.address.version != other.address.version:
+            return False
+        return self.address == other.address or self.is_wildcard or other.is_wildcard
+
     def __str__(self) -> str:
         return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
 
 
 def _split(text: str) -> tuple[str, str]:
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        return host, rest[1:] if rest.startswith(":") else rest
+        host, closed, rest = text[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise ValueError("wants brackets around the address alone, for example [::1]:5353")
+        return host, rest[1:]
     if text.count(":") > 1:
         return text, ""
     host, _, port = text.partition(":")
@@ -69,6 +78,8 @@ class Scheme(StrEnum):
 
 
 DEFAULT_PORTS = {Scheme.UDP: DNS_PORT, Scheme.TCP: DNS_PORT, Scheme.TLS: TLS_PORT, Scheme.HTTPS: HTTPS_PORT}
+# International names stand in a certificate in their xn-- form.
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9.])?")
 EXAMPLE = "udp://192.0.2.53, tcp://[2001:db8::53]:5300, tls://192.0.2.53@dns.example, https://192.0.2.53/dns-query@dns.example"
 
 
@@ -87,12 +98,16 @@ class UpstreamAddress:
         if not separator or scheme_text not in set(Scheme):
             raise ValueError(f"wants a URL: {EXAMPLE}")
         scheme = Scheme(scheme_text)
-        rest, _, name = rest.partition("@")
+        rest, at, name = rest.partition("@")
         authority, slash, path = rest.partition("/")
         if name and scheme in (Scheme.UDP, Scheme.TCP):
             raise ValueError(f"a name to verify needs tls:// or https://, not {scheme}://")
+        if at and not _HOST_NAME.fullmatch(name):
+            raise ValueError("wants the certificate's name behind the @, for example tls://192.0.2.53@dns.example")
         if slash and scheme is not Scheme.HTTPS:
             raise ValueError(f"{scheme}:// takes no path")
+        if scheme is Scheme.HTTPS and not slash:
+            raise ValueError("wants the path too, for example https://192.0.2.53/dns-query@dns.example")
         try:
             endpoint = Endpoint.parse(authority, DEFAULT_PORTS[scheme])
         except ValueError as error:

@@ -1,6 +1,7 @@
 """From what the operator wrote to what the program uses: names become wire format, defaults become values."""
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -176,6 +177,8 @@ def read_blocks(path: Path) -> Iterator[bytes]:
     """The file in blocks of whole lines. Raises ConfigError when it went away since it was checked."""
     try:
         with path.open("rb") as stream:
+            if stream.read(len(BOM_UTF8)) != BOM_UTF8:
+                stream.seek(0)
             while block := stream.read(BLOCK_OCTETS):
                 yield block + stream.readline()
     except OSError as error:

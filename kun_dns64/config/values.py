@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -103,12 +104,18 @@ def parse_mail_name(text: str) -> str:
 def mail_name(text: str) -> bytes:
     """A mailbox as SOA has it: its first label is what stands before the @ (RFC 1035 section 8). Raises ValueError."""
     local, at, domain = text.rpartition("@")
+    if (at and not (local and domain)) or "@" in local or any(char.isspace() for char in text):
+        raise ValueError("is no mail address; wants for example hostmaster@example.org")
     return from_text(local.replace(".", "\\.") + "." + domain if at else text)
 
 
 def parse_status_url(text: str) -> str:
-    scheme, separator, rest = text.partition("://")
-    if scheme not in ("http", "https") or not separator or not rest or any(c.isspace() for c in text):
+    try:
+        url = urlsplit(text)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        good = False
+    if not good or any(char.isspace() for char in text):
         raise ValueError("wants a URL, for example http://10.2.1.2:9465/readyz")
     return text
 

@@ -1,14 +1,13 @@
 """Which prefix an IPv4 address is embedded in, if any (RFC 6147 section 5.2, RFC 6052 section 3.1)."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
-from kun_base.prefix import WELL_KNOWN, Prefix, is_nonglobal
+from kun_base.prefix import SIXTOFOUR, WELL_KNOWN, Prefix, is_nonglobal
 from kun_dns64.model.rules import Rules
 from kun_dns64.policy.networks import MISS, NetworkTable
 
-SIXTOFOUR = IPv6Network("2002::/16")
 IPV4ONLY = b"\x08ipv4only\x04arpa\x00"
 # 192.0.0.170 and 192.0.0.171 (RFC 7050 section 2.2)
 DISCOVERY_IPV4 = frozenset((b"\xc0\x00\x00\xaa", b"\xc0\x00\x00\xab"))

@@ -20,6 +20,8 @@ from kun_dns64.formats.names import MAX_LABEL, MAX_NAME, from_text, labels, suff
 _MAX_BUCKET_BITS = 16
 _SHOWN = 20
 _KNOWN_MAX = 1024
+# Escapes are for what is odd and meant (RFC 1035 section 5.1), slashes for RFC 2317; from_text judges the rest.
+_USUAL = re.compile(r"(?:[a-zA-Z0-9._/-]|\\.|[^\x00-\x7f])*", re.DOTALL)
 _COMMENT = re.compile(rb"#[^\n]*")
 _BLANKS = (b" ", b"\t", b"\r")
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_.\n"
@@ -169,6 +171,18 @@ def parse_suffix(line: str) -> bytes | None:
         return None
     if len(text.split(None, 1)) > 1:
         raise ValueError("one suffix a line")
+    return suffix_from_text(text.lstrip(".") or ".")
+
+
+def suffix_from_text(text: str) -> bytes:
+    """`Example.org` as lower-case wire format; `.` is the root. Raises ValueError with what would be right."""
     if text.startswith("*."):
         raise ValueError(f"needs no asterisk: {text[2:]!r} means the name and all below it")
-    return from_text(text.lstrip(".") or ".").lower()
+    usual = _USUAL.match(text)
+    odd = text[usual.end() :][:1] if usual else ""
+    if odd:
+        raise ValueError(f"has {odd!r} in it, as no name of a host or zone has; written \\{ord(odd):03d} it is taken")
+    try:
+        return from_text(text).lower()
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"{text!r}: ")) from None

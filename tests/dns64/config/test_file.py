@@ -51,6 +51,34 @@ BAD = {
     "prefix-host-bits": ('[dns64]\nprefixes = ["2002:c633:6440::1/96"]', "dns64.prefixes[0]", "host bits"),
     "prefix-ipv4": ('[dns64]\nprefixes = ["10.0.0.0/8"]', "dns64.prefixes[0]", "IPv6"),
     "prefix-no-length": ('[dns64]\nprefixes = ["2001:db8::"]', "dns64.prefixes[0]", "/96"),
+    "prefix-mapped": ('[dns64]\nprefixes = ["::ffff:0:0/96"]', "dns64.prefixes[0]", "IPv4-mapped"),
+    "prefix-compatible": ('[dns64]\nprefixes = ["::/96"]', "dns64.prefixes[0]", "RFC 4291"),
+    "prefix-link-local": ('[dns64]\nprefixes = ["fe80::/64"]', "dns64.prefixes[0]", "link-local"),
+    "prefix-multicast": ('[[pool]]\nname="o"\nprefixes = ["ff0e::/96"]', "pool[0].prefixes[0]", "multicast"),
+    "prefix-of-a-private-vip": ('[dns64]\nprefixes = ["2002:a00:1::/96"]', "dns64.prefixes[0]", "10.0.0.1"),
+    "map-of-a-private-vip": (
+        '[dns64]\nmap = [{ ipv4 = "10.0.0.0/8", prefix = "2002:a00:1::/96" }]',
+        "dns64.map[0].prefix",
+        "RFC 3056",
+    ),
+    "pool-default": ('[[pool]]\nname="default"\nvip="203.0.113.1"', "pool[0].name", "fallback"),
+    "zone-url": ('[[zone]]\nsuffix = "http://a.example/"', "zone[0].suffix", "':'"),
+    "zone-blank": ('[[zone]]\nsuffix = "a.example "', "zone[0].suffix", "' '"),
+    "zone-asterisk-inside": ('[[zone]]\nsuffix = "a.*.example"', "zone[0].suffix", "'*'"),
+    "soa-rname-half": ('[dns64]\nsoa_rname = "hostmaster@"', "dns64.soa_rname", "hostmaster@example.org"),
+    "status-url-port": ('[dns64]\ngateway_status = ["http://192.0.2.1:99999/"]', "dns64.gateway_status[0]", "URL"),
+    "status-url-bracket": ('[dns64]\ngateway_status = ["http://[::1/"]', "dns64.gateway_status[0]", "URL"),
+    "listen-behind-bracket": ('[server]\nlisten = ["[::1]53"]', "server.listen[0]", "[::1]:5353"),
+    "listen-open-bracket": ('[server]\nlisten = ["[::1:53"]', "server.listen[0]", "brackets"),
+    "upstream-empty-name": ('[upstream]\nservers = ["tls://192.0.2.53@"]', "upstream.servers[0]", "@dns.example"),
+    "upstream-name-blank": ('[upstream]\nservers = ["tls://192.0.2.53@a b"]', "upstream.servers[0]", "@dns.example"),
+    "upstream-no-path": ('[upstream]\nservers = ["https://192.0.2.53"]', "upstream.servers[0]", "/dns-query"),
+    "admin-on-dns-port": ('[admin]\nlisten = "127.0.0.1:5353"', "admin.listen", "another port"),
+    "admin-on-dns-wildcard": (
+        '[server]\nlisten = ["0.0.0.0:5353"]\n[admin]\nlisten = "127.0.0.1:5353"',
+        "admin.listen",
+        "another port",
+    ),
     "vip-private": ('[dns64]\nvip = "10.0.0.1"', "dns64.vip", "allow_nonglobal_vip"),
     "vip-loopback": ('[dns64]\nvip = "127.0.0.1"', "dns64.vip", "RFC 3056"),
     "vip-relay-anycast": ('[dns64]\nvip = "192.88.99.1"', "dns64.vip", "RFC 3056"),
@@ -325,3 +353,29 @@ def test_the_schema_gives_defaults_as_they_are_written() -> None:
     assert schema["$defs"]["ServerSection"]["properties"]["listen"]["default"] == ["127.0.0.1:5353", "[::1]:5353"]
     assert schema["additionalProperties"] is False
     assert "null" not in json.dumps(schema["$defs"]["Dns64Section"])
+
+
+@pytest.mark.parametrize("text", ["tls://192.0.2.53@dns.example", "https://192.0.2.53/", "udp://2001:db8::53"])
+def test_an_upstream_is_taken_as_written(tmp_path: Path, text: str) -> None:
+    assert settings_of(tmp_path, f'[upstream]\nservers = ["{text}"]').groups[""]
+
+
+def test_escapes_and_slashes_are_for_names_that_mean_it(tmp_path: Path) -> None:
+    names = r"""['a\.b.example', '0/25.2.0.192.in-addr.arpa', '_tcp.example', 'a\032b.example']"""
+    text = f'{UPSTREAM}[[pool]]\nname = "o"\nvip = "203.0.113.1"\ndomains = {names}'
+    table = settings_of(tmp_path, text).rules.pool_of
+    assert table is not None
+    assert table.find(b"\x03a b\x07example\x00") == "o"
+
+
+def test_a_byte_order_mark_is_stepped_over(tmp_path: Path) -> None:
+    (tmp_path / "domains").write_bytes(b"\xef\xbb\xbfa.example\r\n")
+    text = f'\ufeff{UPSTREAM}[[pool]]\nname = "o"\nvip = "203.0.113.1"\ndomain_files = ["domains"]'
+    table = settings_of(tmp_path, text).rules.pool_of
+    assert table is not None
+    assert table.find(b"\x01a\x07example\x00") == "o"
+
+
+def test_a_prefix_of_a_private_vip_is_admitted_where_the_vip_is(tmp_path: Path) -> None:
+    text = f'{UPSTREAM}[dns64]\nallow_nonglobal_vip = true\nprefixes = ["2002:a00:1::/96"]'
+    assert [str(prefix) for prefix in settings_of(tmp_path, text).rules.prefixes] == ["2002:a00:1::/96"]
