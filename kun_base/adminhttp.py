@@ -1,5 +1,6 @@
 """A small HTTP server for health checks, metrics and status, on aiohttp (imported only when it starts)."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ class AdminServer:
             app.router.add_get(path, _adapted(handler))
         for path, handler in self._posts.items():
             app.router.add_post(path, _adapted(handler))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, logger=_logger(), shutdown_timeout=1.0)
         await self._runner.setup()
         return self._runner
 
@@ -62,6 +63,19 @@ class AdminServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+
+def _logger() -> logging.Logger:
+    """For defects in a page. A client that speaks no HTTP, or too long, is answered 400 and fills no log."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+    logger = logging.getLogger("kun.admin")
+    if not logger.filters:
+        logger.addFilter(is_ours)
+    return logger
 
 
 def _adapted(handler: Handler) -> Callable[["web.Request"], Awaitable["web.Response"]]:

@@ -14,8 +14,13 @@ class Journal:
     def __init__(
         self, program: str, *, as_json: bool = False, level: str = "info", stream: IO[str] | None = None
     ) -> None:
-        self._program, self._json, self._level = program, as_json, LEVEL_OF[level]
+        self._program = program
         self._stream = stream or sys.stderr
+        self.change(as_json=as_json, level=level)
+
+    def change(self, *, as_json: bool, level: str) -> None:
+        """The lines from now on."""
+        self._json, self._level = as_json, LEVEL_OF[level]
 
     def write(self, level: str, event: str, **fields: object) -> None:
         if LEVEL_OF[level] < self._level:

@@ -115,7 +115,7 @@ async def _until_stopped(
     journal.info("ready", listen=where, workers=settings.workers)
     notify("READY=1")
     try:
-        await control.run(stop, Pages(control, fleet, __version__).server())
+        await control.run(stop, Pages(control, fleet, __version__).server)
     except ConfigError as error:
         journal.error("admin-failed", reason=str(error.faults[0]))
         return 2

@@ -2,12 +2,15 @@
 
 import asyncio
 import importlib
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 from kun_base.adminhttp import AdminServer
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
+from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.config.settings import GatewayWatch, Settings
 from kun_dns64.filewatch import FileWatch
 from kun_dns64.fleet import Fleet
@@ -28,10 +31,13 @@ class Control:
         self._watch = FileWatch(settings.watched_files)
         self._gateways_changed = asyncio.Event()
         self._changing = asyncio.Lock()
+        self._make_admin: Callable[[], AdminServer]
+        self._admin: AdminServer | None = None
 
-    async def run(self, stop: asyncio.Event, admin: AdminServer) -> None:
+    async def run(self, stop: asyncio.Event, make_admin: Callable[[], AdminServer]) -> None:
         """Raises ConfigError when the admin address cannot be listened on."""
-        await self._open_admin(admin)
+        self._make_admin = make_admin
+        self._admin = await self._open_admin(self.settings.admin)
         background = [
             asyncio.create_task(work) for work in (self._reloading(), self._looking(), self._gateways(), _watchdog())
         ]
@@ -47,20 +53,25 @@ class Control:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            await admin.close()
+            if self._admin is not None:
+                await self._admin.close()
 
-    async def _open_admin(self, admin: AdminServer) -> None:
-        if self.settings.admin is None:
-            return
-        # In a thread: a quarter of a second, while queries are answered already.
-        await asyncio.to_thread(importlib.import_module, "aiohttp.web")
-        await asyncio.get_running_loop().shutdown_default_executor()
+    async def _open_admin(self, listen: Endpoint | None) -> AdminServer | None:
+        if listen is None:
+            return None
+        if "aiohttp.web" not in sys.modules:
+            # In a thread: a quarter of a second, while queries are answered already. There is no other.
+            await asyncio.to_thread(importlib.import_module, "aiohttp.web")
+            await asyncio.get_running_loop().shutdown_default_executor()
+        admin = self._make_admin()
         try:
-            port = await admin.start(self.settings.admin.host, self.settings.admin.port)
+            port = await admin.start(listen.host, listen.port)
         except OSError as error:
-            where = str(self.settings.admin)
-            raise ConfigError("listen", [Fault("admin.listen", where, f"cannot listen: {error.strerror}")]) from error
-        self._journal.info("admin", listen=f"{self.settings.admin.host}:{port}")
+            await admin.close()
+            fault = Fault("admin.listen", repr(str(listen)), f"cannot listen: {error.strerror}")
+            raise ConfigError("listen", [fault]) from error
+        self._journal.info("admin", listen=str(replace(listen, port=port)))
+        return admin
 
     async def reload(self) -> bool:
         """The whole configuration anew, checked as one; a bad one leaves the old in force. True: it is in force."""
@@ -88,11 +99,28 @@ class Control:
         rules = replace(settings.rules, generation=generation, pools_down=down)
         secret = settings.cookie_secret or self.settings.cookie_secret
         settings = replace(settings, rules=rules, cookie_secret=secret)
-        await self._fleet.change(settings)
+        await self._change_fleet_and_admin(settings)
+        self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         self.settings, self.pools_down = settings, down
         self._watch = FileWatch(settings.watched_files)
         if settings.gateways != gateways_before:
             self._gateways_changed.set()
+
+    async def _change_fleet_and_admin(self, settings: Settings) -> None:
+        """Both or neither: the new admin address is listened on before anything changes."""
+        if settings.admin == self.settings.admin:
+            await self._fleet.change(settings)
+            return
+        fresh = await self._open_admin(settings.admin)
+        try:
+            await self._fleet.change(settings)
+        except BaseException:
+            if fresh is not None:
+                await fresh.close()
+            raise
+        before, self._admin = self._admin, fresh
+        if before is not None:
+            await before.close()
 
     async def _reloading(self) -> None:
         while True:

@@ -9,6 +9,7 @@ import dns.rdatatype
 
 from kun_dns64.fleet import Story
 from kun_dns64.formats.names import from_text, to_text
+from kun_dns64.formats.query import REFUSED_TYPES
 from kun_dns64.metrics import rcode_name
 from kun_dns64.model.message import Edns, Query, Record, Response
 from kun_dns64.model.question import CLASS_IN, Question
@@ -23,6 +24,8 @@ def query_for(name: str, rtype: str = "AAAA", client: str = "") -> Query:
         number = int(dns.rdatatype.from_text(rtype))
     except (dns.rdatatype.UnknownRdatatype, ValueError):
         raise ValueError(f"{rtype!r} is no record type, for example AAAA") from None
+    if number in REFUSED_TYPES:
+        raise ValueError(f"{rtype!r} is no type of data: every such query gets {REFUSED_TYPES[number].name}")
     try:
         source = ip_address(client or "::1")
     except ValueError:

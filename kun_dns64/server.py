@@ -71,6 +71,7 @@ class Server:
         self.resolver.change(settings)
         self.front.change(settings.limits, settings.cookie_secret)
         self._connections.limits = _stream_limits(settings.limits)
+        self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         await self._tap_as(settings.dnstap)
 
     async def _tap_as(self, wanted: Dnstap | None) -> None:

@@ -1,6 +1,7 @@
 """One process that does it all: the fleet of one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kun_base.journal import Journal
 from kun_dns64.config.endpoint import Endpoint
@@ -23,6 +24,7 @@ class Single:
         self._sockets = list(sockets)
         self._asked_for = _addresses(settings)
         self._server = Server(settings, sockets, journal, (settings.cookie_secret,))
+        self._journal = journal
 
     async def start(self) -> None:
         """Raises OSError when TLS files cannot be used."""
@@ -44,6 +46,10 @@ class Single:
         self._server.use_gateways(pools_down, generation)
 
     async def change(self, settings: Settings) -> None:
+        if settings.workers != 1:
+            # There is nobody to fork: this process holds threads and clients already.
+            self._journal.warning("needs-restart", key="server.workers", wanted=settings.workers, running=1)
+            settings = replace(settings, workers=1)
         wanted = _addresses(settings)
         fresh = self._bind_new(wanted) if wanted != self._asked_for else []
         try:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kun_dns64.formats.options import COOKIE, read_options
+from kun_dns64.formats.options import COOKIE, find, read_options
 from kun_dns64.formats.wire import (
     AD,
     CD,
@@ -118,9 +118,10 @@ class _Extra:
         version = ttl >> 16 & 0xFF
         # Another version's options are not ours to judge (RFC 6891 section 6.1.3).
         options = read_options(rdata) if not version and rdata else ()
-        for code, data in options:
-            if code == COOKIE and len(data) != 8 and not 16 <= len(data) <= 40:
-                raise WireError("a cookie has 8, or 16 to 40 octets (RFC 7873 section 5.2.2)")
+        # Of several the first counts (RFC 7873 section 4).
+        cookie = find(options, COOKIE)
+        if cookie is not None and len(cookie) != 8 and not 16 <= len(cookie) <= 40:
+            raise WireError("a cookie has 8, or 16 to 40 octets (RFC 7873 section 5.2.2)")
         self.edns = Edns(payload, version, bool(ttl & DO), options)
 
 

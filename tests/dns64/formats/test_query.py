@@ -146,6 +146,11 @@ def test_reserved_bits_mean_nothing() -> None:
     assert got.question.qtype == 28
 
 
+def test_of_two_cookies_the_first_counts_and_the_second_is_not_looked_at() -> None:
+    accepted(header(ar=1) + question() + opt(rdata=COOKIE + option(10, b"bad")))
+    rejected(header(ar=1) + question() + opt(rdata=option(10, b"bad") + COOKIE))
+
+
 def test_a_question_without_records_but_a_cookie_is_a_query() -> None:
     got = accepted(header(qd=0, ar=1) + opt(rdata=COOKIE))
     assert got.question is NO_QUESTION
