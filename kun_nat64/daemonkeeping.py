@@ -30,7 +30,7 @@ class DaemonKeeping:
         try:
             done = await self._file.settle(state.spec.bgp)
         except DriverError as error:
-            words = f"its configuration could not be settled: {error}"
+            words = f"gobgpd goes on with its old configuration, the new one is not in place: {error}"
             if state.warnings.get(WARNING) != words:
                 state.journal.error(WARNING, failed=str(error))
             state.warnings[WARNING] = words

@@ -115,8 +115,9 @@ def _print_status(status: JSON) -> None:
         console.print(f"BGP {peer['address']} AS {peer['as']}: {peer['state']}")
     _print_problems(status, machine)
     if traffic["tcp_sessions"] is not None:
-        oldest = duration(traffic["oldest_tcp_s"])
-        console.print(f"{traffic['tcp_sessions']} live TCP sessions, the oldest for at least {oldest}")
+        oldest = traffic["oldest_tcp_s"]
+        since = "" if oldest is None else f", the oldest for at least {duration(oldest)}"
+        console.print(f"{traffic['tcp_sessions']} live TCP sessions{since}")
     if status["drain"]["phase"] != "serving":
         console.print(f"{status['drain']['phase']}: {_left(status['drain'])}")
 

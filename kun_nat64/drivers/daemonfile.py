@@ -1,6 +1,7 @@
 """gobgpd's configuration on the disk, and gobgpd told of it."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Mapping
@@ -64,13 +65,16 @@ class DaemonFile:
 
 
 def _put(fresh: Path, path: Path, *, secret: bool) -> None:
-    """With owner and mode of the file before; a first one is for everybody, unless it holds a password."""
+    """With owner and mode of the file before; a first one is for everybody. A password is for nobody else."""
     try:
-        before = path.stat()
-        os.chown(fresh, before.st_uid, before.st_gid)
-        fresh.chmod(before.st_mode & 0o777)
+        before, now = path.stat(), fresh.stat()
+        mode = before.st_mode & 0o777
+        # The unit's sandbox forbids the call itself, also where it changes nothing.
+        if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
+            os.chown(fresh, before.st_uid, before.st_gid)
     except FileNotFoundError:
-        fresh.chmod(0o640 if secret else 0o644)
+        mode = 0o644
+    fresh.chmod(mode & 0o770 if secret else mode)
     fresh.replace(path)
 
 
@@ -93,4 +97,6 @@ def _read(path: Path) -> str | None:
 
 
 def _refused(path: Path, error: Exception) -> DriverError:
-    return DriverError(FailureKind.PERMISSION, ("file", str(path)), str(error))
+    sealed = getattr(error, "errno", None) == errno.EROFS
+    remedy = f"; `systemctl edit kun-nat64`: [Service] ReadWritePaths={path.parent}" if sealed else ""
+    return DriverError(FailureKind.PERMISSION, ("file", str(path)), f"{error}{remedy}")

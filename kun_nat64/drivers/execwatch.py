@@ -105,10 +105,18 @@ def _marked(path: str) -> int:
 def _is_somebody_here(process: int) -> bool:
     """Whether it is in our network namespace (another one has a Jool of its own), and no child of ours."""
     try:
-        if os.readlink(f"/proc/{process}/ns/net") != os.readlink("/proc/self/ns/net"):
+        if not _may_be_here(process):
             return False
         with open(f"/proc/{process}/stat", "rb") as file:
             parent = file.read().rpartition(b")")[2].split()[1]
     except (OSError, IndexError):
         return False
     return int(parent) != os.getpid()
+
+
+def _may_be_here(process: int) -> bool:
+    """A process with more rights than ours (as of a root shell, for the sandboxed agent) hides it: it may be."""
+    try:
+        return os.readlink(f"/proc/{process}/ns/net") == os.readlink("/proc/self/ns/net")
+    except PermissionError:
+        return True

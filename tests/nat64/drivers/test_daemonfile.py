@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import stat
@@ -9,8 +10,8 @@ import pytest
 from kun_base.journal import Journal
 from kun_nat64.daemonkeeping import DaemonKeeping
 from kun_nat64.drivers.command import Outcome
-from kun_nat64.drivers.daemonfile import DaemonFile
-from kun_nat64.model.errors import DriverError
+from kun_nat64.drivers.daemonfile import DaemonFile, _refused
+from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.state import State
 from tests.nat64.drivers.scripted import ScriptedRunner, hung
@@ -79,6 +80,44 @@ async def test_a_password_comes_from_its_file_and_is_not_for_everybody(managed: 
     made = tmp_path / "gobgpd.conf"
     assert 'auth-password = "between us"' in made.read_text()
     assert stat.S_IMODE(made.stat().st_mode) == 0o640
+
+
+async def test_a_password_takes_a_readable_file_away_from_the_others(managed: Specs, tmp_path: Path) -> None:
+    (tmp_path / "gobgpd.conf").write_text("before")
+    (tmp_path / "gobgpd.conf").chmod(0o644)
+    (tmp_path / "pw").write_text("between us")
+    peers = [{"address": "10.2.1.1", "as": 65000, "password_file": str(tmp_path / "pw")}]
+    await DaemonFile(ScriptedRunner()).settle(managed(peers=peers).bgp)
+    assert stat.S_IMODE((tmp_path / "gobgpd.conf").stat().st_mode) == 0o640
+
+
+async def test_the_units_sandbox_which_forbids_chown_is_no_obstacle(
+    managed: Specs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", forbidden)
+    (tmp_path / "gobgpd.conf").write_text("before")
+    assert await DaemonFile(ScriptedRunner()).settle(managed().bgp)
+
+
+def test_a_sealed_folder_is_named_with_what_opens_it() -> None:
+    error = _refused(Path("/etc/kun/gobgpd.conf"), OSError(errno.EROFS, "Read-only file system"))
+    assert "`systemctl edit kun-nat64`: [Service] ReadWritePaths=/etc/kun" in str(error)
+
+
+async def test_without_gobgpd_the_agent_goes_on_and_says_so(managed: Specs) -> None:
+    state = State(managed(), Journal("test", stream=io.StringIO()))
+    absent = DriverError(FailureKind.MISSING_TOOL, ("gobgpd", "-d"), "gobgpd is not installed")
+    runner = ScriptedRunner({"gobgpd -d": absent})
+    keeping = DaemonKeeping(state, runner)
+    await keeping.settle()
+    assert "gobgpd is not installed" in state.warnings["gobgpd"]
+    runner.answers.clear()
+    await keeping.settle()
+    assert runner.asked[-1] == "systemctl restart gobgpd.service"
+    assert "gobgpd" not in state.warnings
 
 
 @pytest.mark.parametrize(

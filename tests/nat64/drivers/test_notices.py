@@ -1,6 +1,8 @@
 import asyncio
+import os
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from kun_nat64.drivers.execwatch import ExecWatch
 from kun_nat64.drivers.notices import Notices
 from kun_nat64.model.area import Area
 
+NOBODY = 65534
 UNSHARE = shutil.which("unshare") or ""
 
 
@@ -150,3 +153,20 @@ async def test_somebody_who_turns_forwarding_off_is_noticed() -> None:
         "ipv6/conf/all/forwarding links",
         "ipv4/conf/all/rp_filter links",
     ]
+
+
+def test_a_process_that_we_may_not_look_into_counts_as_somebody() -> None:
+    """As the agent in its unit, with few capabilities, meets a `jool` of root's."""
+    if os.geteuid() != 0:
+        pytest.skip("this machine gives no root, to have rights that a child gives up")
+    child = os.fork()
+    if child == 0:
+        os.setuid(NOBODY)
+        os._exit(0 if execwatch._is_somebody_here(os.getppid()) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_process_that_has_ended_is_nobody() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert not execwatch._is_somebody_here(gone.pid)
