@@ -26,12 +26,14 @@ from kun_nat64.drivers.deadman import DeadMan
 from kun_nat64.drivers.fleet import FleetWatch
 from kun_nat64.drivers.machine import Machine
 from kun_nat64.drivers.preflight import missing_for_changes
+from kun_nat64.glancing import Glancing
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Drain
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts
 from kun_nat64.model.health import ProbeResult
 from kun_nat64.model.host import Host
+from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.policy.holddown import Record
@@ -48,6 +50,7 @@ class RunningHost(Host, Protocol):
     def listen(self) -> None: ...
     async def stats(self, instance: str) -> dict[str, int]: ...
     async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
+    async def glimpse(self, scope: Scope) -> Observation | None: ...
     def withdraw_blocking(self) -> None: ...
     def close(self) -> None: ...
 
@@ -70,6 +73,7 @@ class Agent:
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
         self.sessions = SessionCount(self.state, self.host, Auditing(spec, self.state.audit, journal))
         self.counting = Counting(self.state, self.host)
+        self.glancing = Glancing(self.state, self.host)
         self.sweeping = Sweeping(self.state)
         self.daemon = DaemonKeeping(self.state)
         self.admin = Admin(self.state, self.set_drain)
@@ -94,11 +98,13 @@ class Agent:
     def _take_host(self, host: RunningHost) -> None:
         self.host.close()
         self.host = self.announcer.host = self.cycle.host = host
-        self.sessions.host = self.counting.host = host
+        self.sessions.host = self.counting.host = self.glancing.host = host
         host.listen()
 
-    def noticed(self, _area: Area) -> None:
+    def noticed(self, area: Area) -> None:
         """The kernel says that somebody changed something: time to look, at what has changed only."""
+        if area is Area.LINKS:
+            self.glancing.poke()
         self.cycle.wake(fresh=False)
 
     def set_drain(self, drain: Drain, keep: bool) -> str | None:
@@ -178,6 +184,7 @@ async def serve(agent: Agent) -> None:
                 agent.cycle.run(agent.stop),
                 agent.probing.run(agent.stop),
                 agent.announcer.run(agent.stop),
+                agent.glancing.run(agent.stop),
                 agent.sessions.run(agent.stop),
                 agent.counting.run(agent.stop),
                 agent.sweeping.run(agent.stop),
@@ -246,6 +253,7 @@ async def _end(agent: Agent) -> None:
     agent.journal.info("stopping", standing=agent.state.decision.standing, kept="data plane and announcement")
     agent.cycle.wake()
     agent.announcer.poke()
+    agent.glancing.poke()
     agent.sessions.wake()
 
 

@@ -18,7 +18,7 @@ from kun_nat64.drivers.speaker import speaker_of
 from kun_nat64.drivers.speakerpulse import Pulse, pulse
 from kun_nat64.drivers.surroundings import look_around
 from kun_nat64.model.area import Area
-from kun_nat64.model.errors import DriverError
+from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
@@ -34,6 +34,11 @@ JOOL_LOOK_S = 15.0
 # A `jool` that has just been started has not done its work yet.
 JOOL_DOUBT_S = 3.0
 NOTHING = LinksSeen(frozenset(), (), ())
+NOT_LOOKED_AT: dict[Area, DriverError] = {
+    area: DriverError(FailureKind.UNREACHABLE, ("look", area), "not looked at")
+    for area in Area
+    if area is not Area.LINKS
+}
 Found = TypeVar("Found")
 
 
@@ -68,6 +73,7 @@ class Machine:
         self._pulse: Pulse = frozenset()
         self._watch: FlowWatch | None = None
         self._modules: Facts = frozenset()
+        self._link_changes = 0
 
     def listen(self) -> None:
         """Subscribes to the kernel's notices, until `close`. Without it every look is a whole one."""
@@ -108,6 +114,19 @@ class Machine:
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         return Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given)
 
+    async def glimpse(self, scope: Scope) -> Observation | None:
+        """The links alone; None where they could not be looked at, or where we changed them meanwhile."""
+        begun = self._link_changes
+        if begun % 2:
+            return None
+        try:
+            seen = await self._links.observe(scope)
+        except DriverError:
+            return None
+        if self._link_changes != begun:
+            return None
+        return Observation(seen.facts, seen.foreign, seen.reports, (), NOT_LOOKED_AT)
+
     def _forget_what_may_have_moved(self, scope: Scope, *, fresh: bool) -> None:
         beat = pulse(self._api)
         if fresh or beat != self._pulse:
@@ -141,9 +160,11 @@ class Machine:
         if not changes:
             return
         area = changes[0].fact.area
+        self._link_changes += area is Area.LINKS  # odd while they are under way
         try:
             await self._apply(area, changes)
         finally:
+            self._link_changes += area is Area.LINKS
             for moved in {area, *self._notices.settle()}:
                 self._forget(moved)
 

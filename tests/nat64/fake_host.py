@@ -132,6 +132,13 @@ class FakeHost:
         seen = frozenset(fact for fact in self.facts if fact.area not in self.fail_observing)
         return Observation(seen, self.foreign, self.links, self.neighbours, dict(self.fail_observing))
 
+    async def glimpse(self, scope: Scope) -> Observation | None:
+        if Area.LINKS in self.fail_observing:
+            return None
+        seen = frozenset(fact for fact in self.facts if fact.area is Area.LINKS)
+        unseen = {area: DriverError(FailureKind.UNREACHABLE, ("look",)) for area in Area if area is not Area.LINKS}
+        return Observation(seen, self.foreign, self.links, (), unseen)
+
     async def apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.fact.area in self.fail_applying:
