@@ -1,12 +1,10 @@
 """How soon a broken gateway is out of the TOR's route with the shipped times, on the guest's own clock.
 
-One agent has the shipped times, the others look rarely: three at that pace would measure each other on two emulated
-processors. What emulation adds is in the numbers: `ip route` alone takes some 60 ms to start there.
+What emulation adds is in the numbers: `ip route` alone takes some 60 ms to start there.
 """
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
@@ -14,23 +12,14 @@ from statistics import median
 import pytest
 from faults import LEAVING, RETURNING, Fault
 from injection import BACK_S, on_request, status, well
-from questions import CONFIG, all_together, announced
+from pace import GATEWAY, one_at_the_shipped_pace
+from questions import announced
 from traffic import continuous
 
 from lab.api import Lab
 from lab.outage import Outage
 
 pytestmark = on_request
-GATEWAY = "gw2"
-SHIPPED = {
-    "interval_s = 0.5": "interval_s = 0.2",
-    "timeout_s = 0.9": "timeout_s = 0.3",
-    "observe_s = 4.0": "observe_s = 2.0",
-    # Not part of the detection, and too long for a gateway that is broken again and again.
-    "hold_down_s = 5.0": "hold_down_s = 0.5",
-    "hold_down_max_s = 300.0": "hold_down_max_s = 0.5",
-}
-RARELY = {"interval_s = 0.5": "interval_s = 2.0", "timeout_s = 0.9": "timeout_s = 2.5"}
 TRIES = 5
 # The promise is one second. Emulated, with whatever else the machine does, the usual case must still be near it.
 USUAL_S, WORST_S = 1.5, 4.0
@@ -69,30 +58,12 @@ def left_at(text: str, hop: str, since: float) -> float | None:
     return next((one.at for one in route_changes(text) if one.at > since and hop not in one.hops), None)
 
 
-@contextmanager
-def at_pace(lab: Lab, host: str, words: dict[str, str]) -> Iterator[None]:
-    script = "; ".join(f"s/^{before}\\b/{after}/" for before, after in words.items())
-    lab.run(host, "sh", "-ec", f"cp {CONFIG} {CONFIG}.calm; sed -i '{script}' {CONFIG}")
-    lab.restart_service(host, "kun-nat64")
-    try:
-        yield
-    finally:
-        lab.end(host, "kun-nat64")
-        lab.run(host, "sh", "-c", f"mv {CONFIG}.calm {CONFIG}; rm -f /run/kun-nat64/falls.json")
-        lab.start_service(host, "kun-nat64")
-
-
 @pytest.fixture(scope="module")
 def monitored(lab: Lab) -> Iterator[Lab]:
-    all_together(lab)
-    slow = [gateway.name for gateway in lab.topology.gateways if gateway.name != GATEWAY]
     lab.spawn("tor", "routes", "ip", "-4", "-ts", "-o", "monitor", "route")
-    with at_pace(lab, slow[0], RARELY), at_pace(lab, slow[1], RARELY), at_pace(lab, GATEWAY, SHIPPED):
-        lab.wait_for(lambda: announced(lab, GATEWAY), BACK_S, "everybody at the new pace")
-        all_together(lab)
+    with one_at_the_shipped_pace(lab):
         yield lab
     lab.end("tor", "routes")
-    all_together(lab)
 
 
 def withdrawal_s(lab: Lab, fault: Fault) -> float:

@@ -1,0 +1,56 @@
+"""One agent with the shipped times and two that look rarely: three at that pace would measure each other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from injection import BACK_S
+from questions import CONFIG, all_together, readyz
+
+from lab.api import Lab
+
+GATEWAY = "gw2"
+SHIPPED = {
+    "interval_s = 0.5": "interval_s = 0.2",
+    "timeout_s = 0.9": "timeout_s = 0.3",
+    "observe_s = 4.0": "observe_s = 2.0",
+    # Not part of the detection, and too long for a gateway that is broken again and again.
+    "hold_down_s = 5.0": "hold_down_s = 0.5",
+    "hold_down_max_s = 300.0": "hold_down_max_s = 0.5",
+}
+RARELY = {"interval_s = 0.5": "interval_s = 2.0", "timeout_s = 0.9": "timeout_s = 2.5"}
+
+
+@contextmanager
+def at_pace(lab: Lab, host: str, words: dict[str, str]) -> Iterator[None]:
+    script = "; ".join(f"s/^{before}\\b/{after}/" for before, after in words.items())
+    lab.run(host, "sh", "-ec", f"cp {CONFIG} {CONFIG}.calm; sed -i '{script}' {CONFIG}")
+    lab.restart_service(host, "kun-nat64")
+    try:
+        yield
+    finally:
+        lab.end(host, "kun-nat64")
+        lab.run(host, "sh", "-c", f"mv {CONFIG}.calm {CONFIG}; rm -f /run/kun-nat64/falls.json")
+        lab.start_service(host, "kun-nat64")
+
+
+@contextmanager
+def one_at_the_shipped_pace(lab: Lab) -> Iterator[None]:
+    """That one is GATEWAY."""
+    everybody_answers(lab)
+    first, second = (gateway.name for gateway in lab.topology.gateways if gateway.name != GATEWAY)
+    with at_pace(lab, first, RARELY), at_pace(lab, second, RARELY), at_pace(lab, GATEWAY, SHIPPED):
+        everybody_answers(lab)
+        yield
+    everybody_answers(lab)
+
+
+def everybody_answers(lab: Lab) -> None:
+    """A path outlives its agent: that it is announced does not say that the next agent is there already."""
+    for gateway in lab.topology.gateways:
+        lab.wait_for(partial(_ready, lab, gateway.name), BACK_S, f"the agent of {gateway.name}")
+    all_together(lab)
+
+
+def _ready(lab: Lab, host: str) -> bool:
+    return readyz(lab, host) == "200"

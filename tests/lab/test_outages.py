@@ -1,0 +1,34 @@
+"""What pods notice of every fault at the shipped pace: one gateway of three is broken, nothing else. Long: by request.
+
+    .venv/bin/python -m pytest -m soak tests/lab/test_outages.py -v -rA
+
+prints the figures of docs/failures.md.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from faults import LEAVING, RETURNING, STAYING, Fault
+from injection import inject
+from pace import GATEWAY, one_at_the_shipped_pace
+from traffic import Traffic, continuous
+
+from lab.api import Lab
+
+pytestmark = pytest.mark.soak
+UNTOUCHED = "gw1"
+
+
+@pytest.fixture(scope="module")
+def traffic(lab: Lab) -> Iterator[Traffic]:
+    with one_at_the_shipped_pace(lab), continuous(lab) as asking:
+        yield asking
+
+
+@pytest.mark.parametrize("fault", [*LEAVING, *RETURNING, *STAYING], ids=lambda fault: fault.name)
+def test_a_fault_at_the_shipped_pace(lab: Lab, traffic: Traffic, fault: Fault) -> None:
+    begun = lab.clock()
+    seen = inject(lab, GATEWAY, fault, traffic)
+    print(f"{fault.name}: {seen}; by the untouched one: {traffic.outage(UNTOUCHED, begun, lab.clock())}")
+    assert seen.udp.sent
+    assert seen.tcp.sent
