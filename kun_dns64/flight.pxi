@@ -92,7 +92,7 @@ cdef class Flight:
         """The answer is in, and goes to the cache. For how long the cache will say the same."""
         cdef double rtt_s = now - self._sent_at
         self.leave()
-        self._upstream.health.heard(rtt_s, now)
+        heard(self._upstream.health, rtt_s, now)
         self._path.tally(self._upstream).add(rtt_s)
         return self._path._shelf.keep(self._key, packed, lifetime, now)
 

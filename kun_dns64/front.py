@@ -18,7 +18,7 @@ from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.ratelimit import RateLimiter, Verdict
 from kun_dns64.resolver import Resolver
-from kun_dns64.shortcut import Shortcut, address_of
+from kun_dns64.shortcut import Quick, Shortcut, address_of
 from kun_dns64.transport.port import Send
 
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
@@ -27,6 +27,10 @@ UNCONFIRMED = Reply(Rcode.BADCOOKIE, Rule.BAD_COOKIE)
 # Instead of the answer, so that a client behind a forged flood comes again by TCP. TC stands in the third octet.
 SLIPPED = Reply(Rcode.NOERROR, Rule.RATE_LIMITED)
 TC_BIT = 0x02
+
+
+def nothing_ready(wire: bytes, source: Source) -> bytes | None:
+    return None
 
 
 class Front:
@@ -39,17 +43,23 @@ class Front:
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
         self._tap: Tap | None = None
-        self._counts_each = self._limiter is not None
         self._pending = 0
         self._idle: asyncio.Event | None = None
         self._handled_hits = self._counted_quick = 0
         self._misses = Misses(self, resolver)
         self._misses.renew(self._limits.udp_payload_max)
+        self._choose_ways()
+
+    def _choose_ways(self) -> None:
+        """Where each query is counted or told of, none may go by the ways that count in sums."""
+        self._counts_each = self._limiter is not None or self._tap is not None
+        self.quick: Quick = nothing_ready if self._counts_each else self.shortcut.quick
+        self.handle_datagram = self._datagram if self._counts_each else self._misses.way(self._datagram)
 
     def tell(self, tap: Tap | None) -> None:
         """dnstap hears of every query and reply from now on, of finished ones too; None: no more."""
         self._tap = tap
-        self._counts_each = self._limiter is not None or tap is not None
+        self._choose_ways()
 
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
         """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
@@ -57,7 +67,7 @@ class Front:
         if limits.rate_per_s != self._rate_per_s:
             self._rate_per_s = limits.rate_per_s
             self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
-            self._counts_each = self._limiter is not None or self._tap is not None
+            self._choose_ways()
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
         self.renew()
@@ -93,13 +103,8 @@ class Front:
         if self._idle is not None and not self.pending:
             self._idle.set()
 
-    def quick(self, wire: bytes, source: Source) -> bytes | None:
-        """The finished reply to a datagram, if there is one. Where each query is counted or told of, `handle` does."""
-        return None if self._counts_each else self.shortcut.udp(wire, source)
-
-    def handle_datagram(self, wire: bytes, source: Source, send: Send) -> None:
-        if self._counts_each or not self._misses.take(wire, source, send):
-            self.handle(wire, source, Transport.UDP, send)
+    def _datagram(self, wire: bytes, source: Source, send: Send) -> None:
+        self.handle(wire, source, Transport.UDP, send)
 
     def handle(self, wire: bytes, source: Source, transport: Transport, send: Send) -> None:
         self._metrics.count("queries", transport.value)

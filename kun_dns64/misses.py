@@ -1,6 +1,7 @@
 """The miss path beside the general one: which queries it may take, and what becomes of those it hands back."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kun_dns64.compiled import IN_PYTHON_ONLY
@@ -21,6 +22,7 @@ from kun_dns64.transport.port import Send
 if TYPE_CHECKING:
     from kun_dns64.front import Front
 
+Datagram = Callable[[bytes, Source, Send], None]
 NOERROR = rcode_name(Rcode.NOERROR)
 
 
@@ -41,9 +43,9 @@ class Misses:
         """Queries taken and not answered yet."""
         return 0 if self._path is None else self._path.pending
 
-    def take(self, wire: bytes, source: Source, send: Send) -> bool:
-        """Whether the query is answered here, now or later. False: nothing has been done."""
-        return self._path is not None and self._path.take(wire, source, send)
+    def way(self, otherwise: Datagram) -> Datagram:
+        """Answers a datagram here, now or later, or gives it to `otherwise`."""
+        return otherwise if self._path is None else self._path.way(otherwise)
 
     def renew(self, payload_max: int) -> None:
         """The rules, the limits or what upstreams are asked are others; queries under way keep theirs."""

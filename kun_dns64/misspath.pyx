@@ -23,6 +23,7 @@ from kun_dns64.model.step import AskedFlags, Rule
 from kun_dns64.policy.memo import PLACES, RULES
 from kun_dns64.policy.plain import ANSWERED_HERE, SYNTHESISED_EDE
 from kun_dns64.policy.stores import Shelf, keep_reply
+from kun_dns64.transport.ports import heard
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -77,7 +78,7 @@ cdef class Client:
 cdef class MissPath:
     """One per worker. `take` a datagram that the memo could not answer; `renew` with every change of rules or limits."""
 
-    cdef object _loop, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared, _shelf
+    cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared, _shelf
     cdef object _upstreams, _flown, _fly_timer, _staggered, _stagger_timer
     cdef set _out
     cdef dict _clients, _tallies, _opts, _flights, _lone
@@ -117,7 +118,16 @@ cdef class MissPath:
             (do, made): self._opt(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)
         }
 
-    def take(self, bytes wire, source, send):
+    def way(self, otherwise):
+        """`take`, and `otherwise` for what it does not."""
+        self._otherwise = otherwise
+        return self.handle
+
+    def handle(self, bytes wire, source, send):
+        if not self.take(wire, source, send):
+            self._otherwise(wire, source, send)
+
+    cpdef bint take(self, bytes wire, source, send) except -1:
         """Whether the query is answered here, now or later, by `send`. False: nothing has been done."""
         cdef tuple found = read_query(wire), way
         cdef Light light

@@ -1,11 +1,12 @@
 """The way past the resolver: finished replies by packet and source address, where the wire cache has them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-from kun_dns64.compiled import generations
+from kun_dns64.compiled import IN_PYTHON_ONLY, generations
 from kun_dns64.formats.cookies import answering_cookie
 from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.rules import Rules
@@ -13,6 +14,10 @@ from kun_dns64.model.step import Heard, Reply
 from kun_dns64.policy.generations import Generations
 from kun_dns64.policy.wirecache import RULES, Memo, WireCache
 
+if TYPE_CHECKING:
+    from kun_dns64.desk import Desk
+
+Quick = Callable[[bytes, Source], bytes | None]
 MAX_ENTRIES, MAX_OCTETS = 200_000, 64 << 20
 MAX_SOURCES = 65536
 # How long a made cookie is given out again: it tells its time, so its age is what others see (RFC 9018 section 4.3).
@@ -32,6 +37,13 @@ class Shortcut:
         self._wirecache = WireCache(MAX_ENTRIES, MAX_OCTETS, generations())
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
+        self._desk: Desk | None = None
+        if not IN_PYTHON_ONLY:
+            from kun_dns64 import desk
+
+            self._desk = desk.Desk(self._udp_memo)
+        # What answers a datagram.
+        self.quick: Quick = self.udp if self._desk is None else self._desk.udp
         self.renew(rules, secrets)
 
     def renew(self, rules: Rules, secrets: tuple[bytes, ...]) -> None:
@@ -40,13 +52,15 @@ class Shortcut:
         self._by_source: dict[tuple[Source, Transport], Memo] = {}
         self._udp: dict[Source, Memo] = {}
         self._cookies.clear()
+        if self._desk is not None:
+            self._desk.renew()
 
     def udp(self, wire: bytes, source: Source) -> bytes | None:
         """The finished reply to a datagram, if there is one."""
-        memo = self._udp.get(source)
-        if memo is None:
-            memo = self._memo(source, Transport.UDP)
-        return memo.quick(wire, int(time.monotonic()), source)
+        return self._udp_memo(source).quick(wire, int(time.monotonic()), source)
+
+    def _udp_memo(self, source: Source) -> Memo:
+        return self._udp.get(source) or self._memo(source, Transport.UDP)
 
     def stream(self, wire: bytes, source: Source, transport: Transport) -> bytes | None:
         return self._memo(source, transport).quick(wire, int(time.monotonic()), source)
@@ -67,7 +81,7 @@ class Shortcut:
 
     def place(self, source: Source) -> tuple[Generations[bytes], bytes]:
         """Where the miss path keeps its replies by UDP to this address, until the next `renew`."""
-        return self._memo(source, Transport.UDP).place()
+        return self._udp_memo(source).place()
 
     def cookie(self, data: bytes, source: Source) -> bytes:
         """What answers a COOKIE option with this data from this address. The same for both paths, so made here."""

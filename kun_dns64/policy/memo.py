@@ -151,6 +151,11 @@ class Memo:
         """Where replies are kept, and what their keys begin with: for stores.pyx."""
         return self._store, self._prefix
 
+    @property
+    def hits(self) -> list[list[int]]:
+        """Replies given so far, by the rule's place in RULES; shared by all memos."""
+        return self._hits
+
     def remember(self, wire: bytes, packet: bytes, reply: Reply, heard: Sequence[Heard], tick: int) -> None:
         """Keep the finished `packet` that answered `wire`, if and as long as it is what the general path would say."""
         seconds = steady_s(reply, heard, tick)

@@ -51,7 +51,6 @@ cdef extern from *:
     unsigned char *CMSG_DATA(cmsghdr *)
     int recvmmsg(int, mmsghdr *, unsigned int, int, void *) nogil
     int sendmmsg(int, mmsghdr *, unsigned int, int) nogil
-    int sendmsg(int, msghdr *, int) nogil
     int AF_INET
     int IPPROTO_IP
     int IP_PKTINFO
@@ -66,43 +65,31 @@ cdef enum:
 
 
 cdef class Later:
-    """Sends one reply, when it is ready, to where the query came from and from where it was sent to."""
+    """One reply, when it is ready: to where the query came from, and from where it was sent to."""
 
     cdef Batch _batch
+    cdef bytes _message
     cdef sockaddr_storage _peer
     cdef unsigned int _peer_octets
     cdef unsigned char _control[CONTROL_OCTETS]
     cdef size_t _control_octets
 
     def __call__(self, bytes message):
-        cdef msghdr header
-        cdef iovec piece
-        if message is None or self._batch._fd < 0:
-            return
-        piece.iov_base = PyBytes_AS_STRING(message)
-        piece.iov_len = PyBytes_GET_SIZE(message)
-        memset(&header, 0, sizeof(msghdr))
-        header.msg_name = &self._peer
-        header.msg_namelen = self._peer_octets
-        header.msg_iov = &piece
-        header.msg_iovlen = 1
-        if self._control_octets:
-            header.msg_control = self._control
-            header.msg_controllen = self._control_octets
-        # A full buffer or a client without a route: UDP promises nothing, the client asks again.
-        sendmsg(self._batch._fd, &header, MSG_DONTWAIT)
+        if message is not None and self._batch._fd >= 0:
+            self._message = message
+            self._batch.put_off(self)
 
 
 cdef class Batch:
     """One UDP socket. `drain` is the reader callback of the event loop; `close` ends it and what is still unsent.
 
-    `wildcard`: replies leave from the address the query was sent to (RFC 2181 section 4.1), by IP_PKTINFO.
+    `wildcard`: replies leave from the address the query was sent to (RFC 2181 section 4.1), by IP_PKTINFO. `soon`: the
+    event loop's `call_soon`; replies that become ready in one turn of it leave together.
     """
 
     cdef int _fd
     cdef bint _wildcard
-    cdef object _quick
-    cdef object _handle
+    cdef object _front
     cdef bytearray _room
     cdef sockaddr_storage _peers[WIDTH]
     cdef unsigned char _controls[WIDTH][CONTROL_OCTETS]
@@ -110,12 +97,16 @@ cdef class Batch:
     cdef iovec _out[WIDTH]
     cdef mmsghdr _heard[WIDTH]
     cdef mmsghdr _said[WIDTH]
+    cdef object _soon
+    cdef list _ready
+    cdef iovec _ready_out[WIDTH]
+    cdef mmsghdr _ready_said[WIDTH]
 
-    def __init__(self, int fd, bint wildcard, object front):
+    def __init__(self, int fd, bint wildcard, object front, object soon):
         cdef int i
         cdef char *room
         self._fd, self._wildcard = fd, wildcard
-        self._quick, self._handle = front.quick, front.handle_datagram
+        self._front, self._soon, self._ready = front, soon, []
         self._room = bytearray(WIDTH * QUERY_OCTETS)
         room = PyByteArray_AS_STRING(self._room)
         for i in range(WIDTH):
@@ -123,6 +114,7 @@ cdef class Batch:
             self._in[i].iov_len = QUERY_OCTETS
 
     def close(self):
+        self.send_ready()
         self._fd = -1
 
     def drain(self):
@@ -155,14 +147,16 @@ cdef class Batch:
         cdef bytes wire, source
         cdef object reply
         cdef list replies = []
+        # Others as soon as the limits are.
+        cdef object quick = self._front.quick, handle = self._front.handle_datagram
         for i in range(count):
             wire = PyBytes_FromStringAndSize(<char *>self._in[i].iov_base, self._heard[i].msg_len)
             source = self._source(i)
             if self._wildcard:
                 _from_where_it_was_sent(&self._heard[i].msg_hdr)
-            reply = self._quick(wire, source)
+            reply = quick(wire, source)
             if reply is None:
-                self._handle(wire, source, self._later(i))
+                handle(wire, source, self._later(i))
                 continue
             replies.append(reply)
             self._out[ready].iov_base = PyBytes_AS_STRING(reply)
@@ -171,17 +165,46 @@ cdef class Batch:
             self._said[ready].msg_hdr.msg_iov = &self._out[ready]
             self._said[ready].msg_hdr.msg_flags = 0
             ready += 1
-        self._send(ready)
+        self._send(self._said, ready)
 
-    cdef void _send(self, int ready):
+    cdef int put_off(self, Later later) except -1:
+        self._ready.append(later)
+        if len(self._ready) == 1:
+            self._soon(self.send_ready)
+        elif len(self._ready) == WIDTH:
+            self.send_ready()
+        return 0
+
+    def send_ready(self):
+        """What has been put off. Nothing may be left: then the call was for replies that have gone already."""
+        cdef list ready = self._ready
+        cdef Later later
+        cdef msghdr *header
+        cdef int i = 0
+        if not ready or self._fd < 0:
+            return
+        self._ready = []
+        for later in ready:
+            self._ready_out[i].iov_base = PyBytes_AS_STRING(later._message)
+            self._ready_out[i].iov_len = PyBytes_GET_SIZE(later._message)
+            header = &self._ready_said[i].msg_hdr
+            memset(header, 0, sizeof(msghdr))
+            header.msg_name, header.msg_namelen = &later._peer, later._peer_octets
+            header.msg_iov, header.msg_iovlen = &self._ready_out[i], 1
+            if later._control_octets:
+                header.msg_control, header.msg_controllen = later._control, later._control_octets
+            i += 1
+        self._send(self._ready_said, i)
+
+    cdef void _send(self, mmsghdr *said, int ready):
         cdef int sent = 0, now_sent
         while sent < ready:
             with nogil:
-                now_sent = sendmmsg(self._fd, &self._said[sent], ready - sent, MSG_DONTWAIT)
+                now_sent = sendmmsg(self._fd, &said[sent], ready - sent, MSG_DONTWAIT)
             if now_sent > 0:
                 sent += now_sent
             elif errno == EAGAIN:
-                return
+                return  # a full buffer: UDP promises nothing, the client asks again
             elif errno != EINTR:
                 sent += 1  # this client cannot be reached; the others can
 

@@ -6,6 +6,7 @@ from os import strerror
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
+from libc.math cimport fabs
 
 from kun_dns64.model.step import FailureKind
 from kun_dns64.transport import portpool
@@ -35,6 +36,19 @@ cdef unsigned char ROOM[MAX_DATAGRAM]
 cdef double RENEWED_PER_S = portpool.RENEWED_PER_S
 cdef Py_ssize_t KEEP = portpool.KEEP, MOST = portpool.MOST
 cdef int GUESSES = portpool.GUESSES
+
+
+def heard(health, double rtt_s, double now):
+    """`Health.heard` for an upstream that has answered the last time, too."""
+    cdef double srtt_s
+    if not health.answers or health.silences or health.down:
+        health.heard(rtt_s, now)
+        return
+    srtt_s = health.srtt_s
+    health.rttvar_s += (fabs(rtt_s - srtt_s) - <double>health.rttvar_s) / 4
+    health.srtt_s = srtt_s + (rtt_s - srtt_s) / 8
+    health.answers += 1
+    health.measured_at = now
 
 
 cdef class Randomness:

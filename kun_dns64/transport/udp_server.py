@@ -110,8 +110,8 @@ class BatchListener:
         from kun_dns64.transport.batch import Batch
 
         self._sock = sock
-        self._batch = Batch(sock.fileno(), wildcard, front)
         self._loop = asyncio.get_running_loop()
+        self._batch = Batch(sock.fileno(), wildcard, front, self._loop.call_soon)
         self._loop.add_reader(sock.fileno(), self._batch.drain)
 
     def pause(self) -> None:

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kun_dns64.transport import portpool, randomness
 from kun_dns64.transport.attempt import Observed, Result
+from kun_dns64.transport.health import Health
 from kun_dns64.transport.portpool import GUESSES, KEEP, MOST, RENEWED_PER_S
 
 try:
@@ -176,3 +179,17 @@ def test_random_numbers_cover_their_range_evenly(kind: Any) -> None:
     assert 0 <= min(idents) <= max(idents) < 1 << 16
     assert [len(random.octets(size)) for size in (1, 257, 8000, 8000)] == [1, 257, 8000, 8000]
     assert 0 <= random.bits(4) < 1 << 32
+
+
+@pytest.mark.skipif(len(KINDS) == 1, reason="this machine has not built kun_dns64.transport.ports")
+@given(st.lists(st.tuples(st.sampled_from(["heard", "silent", "failed"]), st.floats(0, 3)), max_size=40))
+def test_the_compiled_way_of_hearing_from_an_upstream_is_the_plain_one(events: list[tuple[str, float]]) -> None:
+    plain, other = Health(), Health()
+    for number, (kind, rtt_s) in enumerate(events):
+        if kind == "heard":
+            plain.heard(rtt_s, number)
+            compiled.heard(other, rtt_s, number)
+        else:
+            getattr(plain, kind)(number)
+            getattr(other, kind)(number)
+        assert plain == other

@@ -1,0 +1,134 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""`Shortcut.udp` compiled: the finished reply to a packet seen this second, or kept for one like it.
+
+It reads what the memos keep; packets with options, and replies that have to be aged first, are the memos' own.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memchr, memcpy
+from libc.time cimport time_t
+
+from kun_dns64.formats import memokey
+from kun_dns64.policy.memo import HOT_MAX
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    int clock_gettime(int, timespec *)
+    int CLOCK_MONOTONIC
+
+cdef enum:
+    HEADER = 12
+    STAMP = 10  # of policy/memo.py: tick, until, rule, number of TTLs
+    MOST_SOURCES = 65536
+
+cdef Py_ssize_t PLAIN_TAIL = memokey.PLAIN_TAIL, MOST_HOT = HOT_MAX
+
+
+cdef inline long u32(const unsigned char *at) noexcept:
+    return <long>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
+
+
+cdef class Drawer:
+    """One source's memo. What was said this second is kept by packet, as the memo does."""
+
+    cdef object memo, store
+    cdef bytes prefix
+    cdef list hits
+    cdef dict hot
+    cdef long tick
+
+    cdef object quick(self, bytes wire, long tick, source):
+        cdef tuple said
+        cdef list cell
+        cdef bytes rest = wire[2:], name, lower, value, reply
+        cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
+        cdef const unsigned char *kept
+        cdef const unsigned char *root
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(wire), end, start
+        if tick != self.tick:
+            self.tick, self.hot = tick, {}
+        found = self.hot.get(rest)
+        if found is not None:
+            said = found
+            cell = said[1]
+            cell[0] += 1
+            return wire[:2] + <bytes>said[0]
+        root = <const unsigned char *>memchr(at + HEADER, 0, size - HEADER) if size > HEADER else NULL
+        if root == NULL:
+            return self.memo.quick(wire, tick, source)
+        end = root - at + 1
+        if size > end + PLAIN_TAIL:
+            return self.memo.quick(wire, tick, source)
+        name = wire[HEADER:end]
+        lower = name.lower()
+        value = self.store.get(self.key(wire, lower, end))
+        if value is None:
+            return None
+        kept = <const unsigned char *>PyBytes_AS_STRING(value)
+        if u32(kept) != tick:
+            return self.memo.quick(wire, tick, source)
+        cell = self.hits[kept[8]]
+        cell[0] += 1
+        start = STAMP + 2 * kept[9]
+        reply = with_name(kept + start, PyBytes_GET_SIZE(value) - start, at + HEADER, end - HEADER)
+        if name == lower and len(self.hot) < MOST_HOT:  # a case made at random does not come again
+            self.hot[rest] = reply, cell
+        return wire[:2] + reply
+
+    cdef bytes key(self, bytes wire, bytes lower, Py_ssize_t end):
+        cdef Py_ssize_t first = PyBytes_GET_SIZE(self.prefix), tail = PyBytes_GET_SIZE(wire) - end
+        cdef bytes made = PyBytes_FromStringAndSize(NULL, first + 10 + PyBytes_GET_SIZE(lower) + tail)
+        cdef char *out = PyBytes_AS_STRING(made)
+        memcpy(out, PyBytes_AS_STRING(self.prefix), first)
+        memcpy(out + first, PyBytes_AS_STRING(wire) + 2, 10)
+        out += first + 10
+        memcpy(out, PyBytes_AS_STRING(lower), PyBytes_GET_SIZE(lower))
+        memcpy(out + PyBytes_GET_SIZE(lower), PyBytes_AS_STRING(wire) + end, tail)
+        return made
+
+
+cdef bytes with_name(const unsigned char *body, Py_ssize_t size, const unsigned char *name, Py_ssize_t length):
+    """The body of a reply, which begins behind the id, with the question's name put in."""
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, size + length)
+    cdef char *out = PyBytes_AS_STRING(made)
+    memcpy(out, body, 10)
+    memcpy(out + 10, name, length)
+    memcpy(out + 10 + length, body + 10, size - 10)
+    return made
+
+
+cdef class Desk:
+    """One per worker. `memo_of(source)`: its memo for UDP. `renew` when those are others."""
+
+    cdef object _memo_of
+    cdef dict _drawers
+
+    def __init__(self, memo_of):
+        self._memo_of, self._drawers = memo_of, {}
+
+    def renew(self):
+        self._drawers = {}
+
+    def udp(self, bytes wire, source):
+        """The finished reply to a datagram, if there is one."""
+        cdef timespec now
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return self.at(wire, now.tv_sec, source)
+
+    cpdef object at(self, bytes wire, long tick, source):
+        """`udp` at this tick of the clock."""
+        found = self._drawers.get(source)
+        cdef Drawer drawer = found if found is not None else self.opened(source)
+        return drawer.quick(wire, tick, source)
+
+    cdef Drawer opened(self, source):
+        cdef Drawer made = Drawer.__new__(Drawer)
+        if len(self._drawers) >= MOST_SOURCES:
+            self._drawers = {}
+        made.memo = self._memo_of(source)
+        made.store, made.prefix = made.memo.place()
+        made.hits, made.hot, made.tick = made.memo.hits, {}, -1
+        self._drawers[source] = made
+        return made
