@@ -99,7 +99,8 @@ class Cache:
         due = now >= failure[0]
         if due:
             self._failures.put(key, (now + STALE_RECHECK_S, failure[1], failure[2]))
-        return _stale(question, packed, refresh=due)
+            return _stale(question, packed, refresh=True)
+        return _stale(question, packed)._replace(steady_s=_failure_steady_s(failure, now), tick=int(now))
 
     def stale(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """Expired data that may still be served when the upstreams fail or are too slow (RFC 8767 section 5)."""

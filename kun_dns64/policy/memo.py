@@ -45,7 +45,7 @@ BySubnet = Callable[[bytes], "Memo | None"]
 
 def steady_s(reply: Reply, heard: Sequence[Heard], tick: int) -> int:
     """For how many ticks, this one included, the general path gives this reply again, ageing."""
-    if reply.stale or reply.rule in NEVER:
+    if reply.rule in NEVER:
         return 0
     if reply.rule in LOCAL and not heard:
         return LOCAL_STEADY_S

@@ -101,6 +101,7 @@ class Server:
         self.wirecache = WireCache(1000, 1 << 20)
         self.memos = self.wirecache.memos(under, self.bake)
         self.asked = 0
+        self.upstream_down = False
         self.desk = None
         if not IN_PYTHON_ONLY:
             from kun_dns64.desk import Desk
@@ -132,7 +133,8 @@ class Server:
             return Heard(ask.question, lost(FailureKind.NOT_CACHED))
         self.asked += 1
         lower = ask.question._replace(name=ask.question.name.lower())
-        return self.cache.settle(ask.question, ask.flags, ask.group, UPSTREAM.get(key(lower), nodata()), now)
+        outcome = lost(FailureKind.TIMEOUT) if self.upstream_down else UPSTREAM.get(key(lower), nodata())
+        return self.cache.settle(ask.question, ask.flags, ask.group, outcome, now)
 
     def compare(self, wire: bytes, source: IPAddress, transport: Transport, now: float) -> bool:
         """One packet by both paths; True if the memo had it."""

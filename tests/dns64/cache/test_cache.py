@@ -153,6 +153,14 @@ def test_stale_data_is_rechecked_once_per_recheck_time() -> None:
     assert later.refresh
 
 
+def test_stale_data_is_steady_for_one_tick_and_not_when_its_recheck_is_due_in_it() -> None:
+    cache = kept(A)
+    failed(cache, 150.5)
+    found = [at(cache, 150.5 + more) for more in (0.1, 1, STALE_RECHECK_S - 1, STALE_RECHECK_S - 0.1, STALE_RECHECK_S)]
+    assert [heard.steady_s for heard in found if heard is not None] == [1, 1, 1, 0, 0]
+    assert [heard.tick for heard in found[:3] if heard is not None] == [1150, 1151, 1179]
+
+
 def test_fresh_data_ends_staleness() -> None:
     cache = kept(A)
     failed(cache, 150)

@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from kun_dns64.formats.memokey import memo_key
 from kun_dns64.model.message import Transport
+from kun_dns64.model.question import Question, RRType
+from kun_dns64.model.step import AskedFlags
 from kun_dns64.policy.wirecache import RULES
 
-from ..world import rules
-from .memoworld import OTHER, RULE_SETS, SOURCES, Server, packet
+from ..world import key, rules
+from .memoworld import OTHER, RULE_SETS, SOURCES, UPSTREAM, Server, packet
 
 
 def test_new_rules_void_the_memo() -> None:
@@ -86,3 +88,22 @@ def test_hits_are_counted_by_rule() -> None:
         server.compare(packet(), SOURCES[0], Transport.UDP, 1000)
     counts = {RULES[place].value: cell[0] for place, cell in enumerate(server.wirecache.hits) if cell[0]}
     assert counts == {"synthesised-nodata": 3}
+
+
+@pytest.mark.parametrize("qtype", ["AAAA", "A"])
+def test_a_stale_reply_stands_for_the_rest_of_its_second(qtype: str) -> None:
+    server, wire, source = Server(rules()), packet(qtype=qtype), SOURCES[0]
+    server.compare(wire, source, Transport.UDP, 1000.0)
+    server.upstream_down = True
+    # Long after its end: the upstream is asked in vain, then the cache says stale and the memo keeps that.
+    times = [1500.0, 1500.1, 1500.2, 1500.9, 1501.0, 1501.1, 1501.2]
+    kept = [server.compare(wire, source, Transport.UDP, now) for now in times]
+    assert kept == [False, False, True, True, False, True, True]
+    server.upstream_down = False
+    for rtype in (RRType.AAAA, RRType.A):
+        question = Question(wire[12:-15], rtype)
+        server.cache.store(question, AskedFlags(), "", UPSTREAM[key(question)], 1502.0)
+    assert not server.compare(wire, source, Transport.UDP, 1502.0)
+    fresh = server.general(wire, source, Transport.UDP, 1502.0)
+    assert fresh is not None
+    assert not fresh[1].stale
