@@ -1,6 +1,7 @@
 """A small HTTP server for health checks, metrics and status, on aiohttp (imported only when it starts)."""
 
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -39,6 +40,13 @@ class AdminServer:
         await web.TCPSite(runner, host, port).start()
         bound: int = runner.addresses[0][1]
         return bound
+
+    async def start_on(self, sock: socket.socket) -> None:
+        """Serves on a socket that listens already, and closes it in the end."""
+        from aiohttp import web
+
+        runner = await self._set_up()
+        await web.SockSite(runner, sock).start()
 
     async def start_unix(self, path: str) -> None:
         """Listens on a unix socket; who may open it is said by the directory it lies in. Raises OSError."""

@@ -3,10 +3,9 @@
 import asyncio
 import gc
 import os
-import resource
 import signal
+import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import uvloop
@@ -18,15 +17,13 @@ from kun_base.notify import notify
 from kun_dns64 import __version__
 from kun_dns64.admin import Pages
 from kun_dns64.config.settings import Settings
-from kun_dns64.control import Control
-from kun_dns64.fleet import Fleet
+from kun_dns64.control import Control, listen_for_admin
+from kun_dns64.filelimit import allow_files
 from kun_dns64.loading import Source
 from kun_dns64.single import Single
 from kun_dns64.transport.activation import inherited
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
 
-# Upstream ports and connections, listeners, files.
-OTHER_FILES = 1000
 GC_THRESHOLDS = (50_000, 20, 50)
 
 
@@ -40,23 +37,13 @@ def serve(source: Source) -> int:
         sockets = _sockets(settings)
     except (ListenError, OSError) as error:
         raise ConfigError("listen", [Fault("server.listen", "", str(error))]) from error
+    admin = listen_for_admin(settings.admin)
     _keep_what_is()
-    _allow_files(settings, journal)
+    allow_files(settings.limits.tcp_max_connections, journal)
     if settings.workers == 1:
-        return uvloop.run(_serve_alone(source, settings, sockets[0], journal))
+        return uvloop.run(_serve_alone(source, settings, sockets[0], admin, journal))
     # No threads, no uvloop here: the supervisor forks.
-    return asyncio.run(_supervise(source, settings, sockets, journal))
-
-
-def _allow_files(settings: Settings, journal: Journal) -> None:
-    """As many open files as this process may have: shells give 1024, one connection takes one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # A sandbox may forbid it: systemd has set the limit then.
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = settings.limits.tcp_max_connections + OTHER_FILES
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        journal.warning("few-open-files", limit=hard, wanted=wanted, advice="raise LimitNOFILE= or ulimit -Hn")
+    return asyncio.run(_supervise(source, settings, sockets, admin, journal))
 
 
 def _keep_what_is() -> None:
@@ -75,17 +62,23 @@ def _sockets(settings: Settings) -> list[list[Listening]]:
     return inherited(settings.workers) or bind_sets(settings.listen, settings.tls_listen, settings.workers)
 
 
-async def _serve_alone(source: Source, settings: Settings, sockets: Sequence[Listening], journal: Journal) -> int:
+async def _serve_alone(
+    source: Source, settings: Settings, sockets: Sequence[Listening], admin: socket.socket | None, journal: Journal
+) -> int:
     single = Single(settings, sockets, journal)
     await single.start()
-    code = await _until_stopped(source, settings, single, journal, sockets)
+    code = await _until_stopped(Control(source, settings, single, journal), admin, journal, sockets)
     await single.stop()
     journal.info("stopped")
     return code
 
 
 async def _supervise(
-    source: Source, settings: Settings, sockets: Sequence[Sequence[Listening]], journal: Journal
+    source: Source,
+    settings: Settings,
+    sockets: Sequence[Sequence[Listening]],
+    admin: socket.socket | None,
+    journal: Journal,
 ) -> int:
     from kun_dns64.supervisor import Supervisor
 
@@ -95,30 +88,26 @@ async def _supervise(
     except OSError as error:
         journal.error("start-failed", reason=str(error))
         return 1
-    code = await _until_stopped(source, settings, supervisor, journal, sockets[0])
+    code = await _until_stopped(Control(source, settings, supervisor, journal), admin, journal, sockets[0])
     await supervisor.stop()
     journal.info("stopped")
     return code
 
 
 async def _until_stopped(
-    source: Source, settings: Settings, fleet: Fleet, journal: Journal, sockets: Sequence[Listening]
+    control: Control, admin: socket.socket | None, journal: Journal, sockets: Sequence[Listening]
 ) -> int:
     """Tells that all is ready, and runs the control side until a signal ends it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    control = Control(source, settings, fleet, journal)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     hand_over(loop, control.reload_wanted.set)
     where = " ".join(str(listening.endpoint) for listening in sockets)
-    journal.info("ready", listen=where, workers=settings.workers)
+    journal.info("ready", listen=where, workers=control.settings.workers)
     notify("READY=1")
     try:
-        await control.run(stop, Pages(control, fleet, __version__).server)
-    except ConfigError as error:
-        journal.error("admin-failed", reason=str(error.faults[0]))
-        return 2
+        await control.run(stop, Pages(control, control.fleet, __version__).server, admin)
     finally:
         notify("STOPPING=1")
     return 0

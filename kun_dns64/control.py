@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from kun_dns64.config.settings import GatewayWatch, Settings
 from kun_dns64.filewatch import FileWatch
 from kun_dns64.fleet import Fleet
 from kun_dns64.loading import Source, load_aside
+from kun_dns64.transport.sockets import sockaddr
 
 LOOK_S = 1.0
 
@@ -23,7 +25,7 @@ class Control:
     """Runs beside a fleet until `stop` is set. `settings` are those in force."""
 
     def __init__(self, source: Source, settings: Settings, fleet: Fleet, journal: Journal) -> None:
-        self.source, self.settings, self._fleet, self._journal = source, settings, fleet, journal
+        self.source, self.settings, self.fleet, self._journal = source, settings, fleet, journal
         self.reload_wanted = asyncio.Event()
         self.problems: tuple[str, ...] = ()
         self.reloads = {"ok": 0, "failed": 0}
@@ -34,10 +36,12 @@ class Control:
         self._make_admin: Callable[[], AdminServer]
         self._admin: AdminServer | None = None
 
-    async def run(self, stop: asyncio.Event, make_admin: Callable[[], AdminServer]) -> None:
-        """Raises ConfigError when the admin address cannot be listened on."""
+    async def run(
+        self, stop: asyncio.Event, make_admin: Callable[[], AdminServer], listening: socket.socket | None
+    ) -> None:
+        """`listening`: where the admin pages are served; None: nowhere."""
         self._make_admin = make_admin
-        self._admin = await self._open_admin(self.settings.admin)
+        self._admin = await self._open_admin(listening)
         background = [
             asyncio.create_task(work) for work in (self._reloading(), self._looking(), self._gateways(), _watchdog())
         ]
@@ -56,21 +60,17 @@ class Control:
             if self._admin is not None:
                 await self._admin.close()
 
-    async def _open_admin(self, listen: Endpoint | None) -> AdminServer | None:
-        if listen is None:
+    async def _open_admin(self, listening: socket.socket | None) -> AdminServer | None:
+        if listening is None:
             return None
         if "aiohttp.web" not in sys.modules:
             # In a thread: a quarter of a second, while queries are answered already. There is no other.
             await asyncio.to_thread(importlib.import_module, "aiohttp.web")
             await asyncio.get_running_loop().shutdown_default_executor()
         admin = self._make_admin()
-        try:
-            port = await admin.start(listen.host, listen.port)
-        except OSError as error:
-            await admin.close()
-            fault = Fault("admin.listen", repr(str(listen)), f"cannot listen: {error.strerror}")
-            raise ConfigError("listen", [fault]) from error
-        self._journal.info("admin", listen=str(replace(listen, port=port)))
+        await admin.start_on(listening)
+        host, port = listening.getsockname()[:2]
+        self._journal.info("admin", listen=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         return admin
 
     async def reload(self) -> bool:
@@ -109,11 +109,11 @@ class Control:
     async def _change_fleet_and_admin(self, settings: Settings) -> None:
         """Both or neither: the new admin address is listened on before anything changes."""
         if settings.admin == self.settings.admin:
-            await self._fleet.change(settings)
+            await self.fleet.change(settings)
             return
-        fresh = await self._open_admin(settings.admin)
+        fresh = await self._open_admin(listen_for_admin(settings.admin))
         try:
-            await self._fleet.change(settings)
+            await self.fleet.change(settings)
         except BaseException:
             if fresh is not None:
                 await fresh.close()
@@ -162,8 +162,20 @@ class Control:
             generation = self.settings.rules.generation + 1
             rules = replace(self.settings.rules, pools_down=down, generation=generation)
             self.settings = replace(self.settings, rules=rules)
-            await self._fleet.use_gateways(down, generation)
+            await self.fleet.use_gateways(down, generation)
         self._journal.warning("gateways", pools_down=" ".join(name or "default" for name in sorted(down)) or "none")
+
+
+def listen_for_admin(where: Endpoint | None) -> socket.socket | None:
+    """Before the program is ready: an address that is taken must not end one that serves. Raises ConfigError."""
+    if where is None:
+        return None
+    family = socket.AF_INET6 if where.address.version == 6 else socket.AF_INET
+    try:
+        return socket.create_server(sockaddr(where), family=family)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise ConfigError("listen", [Fault("admin.listen", repr(str(where)), f"cannot listen: {reason}")]) from error
 
 
 async def _watchdog() -> None:

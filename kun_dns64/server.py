@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Dnstap, Limits, Settings
 from kun_dns64.dnstap import Tap
+from kun_dns64.filelimit import allowed_connections
 from kun_dns64.fleet import Standing, Story
 from kun_dns64.front import Front
 from kun_dns64.metrics import Metrics
@@ -214,4 +215,5 @@ class Server:
 
 
 def _stream_limits(limits: Limits) -> StreamLimits:
-    return StreamLimits(limits.tcp_idle_s, limits.tcp_max_connections, limits.tcp_max_per_client)
+    connections = min(limits.tcp_max_connections, allowed_connections())
+    return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client)

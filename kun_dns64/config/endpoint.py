@@ -23,6 +23,9 @@ class Endpoint:
             address = ip_address(host)
         except ValueError:
             raise ValueError("wants ADDRESS:PORT, for example 127.0.0.1:5353 or [::1]:5353") from None
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        if mapped is not None:
+            raise ValueError(f"is an IPv4 address in another form: write {mapped}")
         if not port_text and default_port is None:
             shown = f"[{host}]" if address.version == 6 else host
             raise ValueError(f"has no port, for example {shown}:5353")

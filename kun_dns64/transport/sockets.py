@@ -75,7 +75,7 @@ def _bind(endpoint: Endpoint, kind: int) -> socket.socket:
     sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         _prepare(sock, endpoint)
-        sock.bind(_sockaddr(endpoint))
+        sock.bind(sockaddr(endpoint))
         if kind == socket.SOCK_STREAM:
             sock.listen(BACKLOG)
     except OSError as error:
@@ -85,7 +85,8 @@ def _bind(endpoint: Endpoint, kind: int) -> socket.socket:
     return sock
 
 
-def _sockaddr(endpoint: Endpoint) -> tuple[object, ...]:
+def sockaddr(endpoint: Endpoint) -> tuple[object, ...]:
+    """As bind() and connect() want it; a link-local address with the number of its interface. Raises OSError."""
     if endpoint.address.version == 4:
         return endpoint.host, endpoint.port
     host, _, zone = endpoint.host.partition("%")

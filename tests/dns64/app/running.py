@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -108,9 +109,18 @@ def toml(upstream: int, port: int, admin: int, workers: int, more: Mapping[str, 
 
 @asynccontextmanager
 async def running(
-    folder: Path, upstream: int, *, workers: int = 1, more: Mapping[str, str] | None = None, calm: bool = True
+    folder: Path,
+    upstream: int,
+    *,
+    workers: int = 1,
+    more: Mapping[str, str] | None = None,
+    calm: bool = True,
+    files: int = 0,
 ) -> AsyncIterator[Running]:
-    """Ready to answer. Afterwards it has ended with 0, and its log tells of no exception (`calm`)."""
+    """Ready to answer. Afterwards it has ended with 0, and its log tells of no exception (`calm`).
+
+    `files`: it may have so many open at most; 0: as many as this process.
+    """
     port, admin = free_port(), free_port()
     config, log = folder / "kun-dns64.toml", folder / "log"
     config.write_text(toml(upstream, port, admin, workers, more or {}))
@@ -118,6 +128,9 @@ async def running(
         process = await asyncio.create_subprocess_exec(
             PROGRAM, "serve", "--config", config, stdout=stream, stderr=stream, stdin=asyncio.subprocess.DEVNULL
         )
+        if files:
+            # Before it looks: it raises its soft limit to the hard one.
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (files, files))
     one = Running(process, port, admin, config, log)
     try:
         await one.logged("admin listen=")

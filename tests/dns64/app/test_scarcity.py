@@ -1,0 +1,40 @@
+"""What somebody else holds already, and files that run out."""
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+from pathlib import Path
+
+import dns.rcode
+import pytest
+
+from tests.dns64.app.running import PATIENT_S, PROGRAM, running
+from tests.dns64.transport.fake import fake_upstream
+from tests.ports import free_port
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_admin_address_in_use_ends_the_start_with_2_before_it_is_ready(workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        admin = f"127.0.0.1:{taken.getsockname()[1]}"
+        listen = f"127.0.0.1:{free_port()}"
+        flags = ["--listen", listen, "--upstream", "udp://127.0.0.9:5300", "--admin", admin, "--workers", workers]
+        ended = subprocess.run(
+            [PROGRAM, "serve", *flags], capture_output=True, text=True, timeout=PATIENT_S, check=False
+        )
+        assert ended.returncode == 2
+        assert f"admin.listen = {admin!r}" in ended.stderr
+        assert "info ready" not in ended.stderr
+
+
+async def test_connections_leave_files_for_the_questions_to_upstreams(tmp_path: Path) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port, files=120) as one:
+        assert "few-open-files" in one.log_text()
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(150):
+                _, writer = await asyncio.open_connection("127.0.0.1", one.port)
+                stack.callback(writer.close)
+            for number in range(5):
+                assert (await one.ask(f"n{number}.t.example.")).rcode() == dns.rcode.NOERROR
+            assert await one.number("tcp_connections") <= 60
