@@ -61,8 +61,9 @@ def as_dict(story: Story) -> dict[str, Any]:
 def as_text(story: Story) -> str:
     """The story as people read it: what was asked, the decisions in order, the reply."""
     told = as_dict(story)
-    lines = [f"{told['question']} asked by {told['client']}", ""]
-    lines += [_heard_line(heard) for heard in told["heard"]]
+    lines = [f"{told['question']} asked by {told['client']}"]
+    if told["heard"]:
+        lines += ["", *(_heard_line(heard) for heard in told["heard"])]
     width = max((len(note.text) for note in story.notes), default=0)
     lines += ["", *(f"  {note.text:<{min(width, 100)}}  {note.source}".rstrip() for note in story.notes), ""]
     lines.append(f"{told.get('rcode', 'no reply')}, decided by {told['rule']}")

@@ -1,6 +1,7 @@
 """The files that the configuration names: whether they can be read and hold what they should. Changes nothing."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,10 @@ def file_faults(config: ConfigFile, folder: Path) -> Iterator[Fault]:
 
 def _readable(where: str, name: str, folder: Path) -> Iterator[Fault]:
     try:
+        if stat.S_ISFIFO((folder / name).stat().st_mode):
+            # To open it would wait for whoever writes, and a reload has others behind it.
+            yield Fault(where, repr(name), "is a pipe; wants a file that can be read again at every reload")
+            return
         with (folder / name).open("rb") as stream:
             stream.read(1)
     except OSError as error:

@@ -83,7 +83,8 @@ def _said(heard: Heard) -> Iterator[Note]:
     links = "".join(f" -> {to_text(link.rdata)}" for link in finding.chain.links if link.rtype == RRType.CNAME)
     lifetime = denial_lifetime(heard.outcome)
     denial = "" if finding.kind is Kind.DATA else " without SOA" if lifetime is None else f", SOA good for {lifetime} s"
-    count = f", {len(finding.data)} records" if finding.data else ""
+    many = len(finding.data)
+    count = f", {many} record{'s' if many > 1 else ''}" if many else ""
     code = f" (rcode {heard.outcome.rcode})" if finding.kind is Kind.ERROR else ""
     yield Note(f"{kind}{links}: {finding.kind.value}{code}{count}{denial}, {where}", "RFC 2308 section 2")
 

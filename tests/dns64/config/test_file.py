@@ -1,6 +1,7 @@
 """The configuration file: defaults, every fault in one run, flags, and the shipped example."""
 
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -379,3 +380,9 @@ def test_a_byte_order_mark_is_stepped_over(tmp_path: Path) -> None:
 def test_a_prefix_of_a_private_vip_is_admitted_where_the_vip_is(tmp_path: Path) -> None:
     text = f'{UPSTREAM}[dns64]\nallow_nonglobal_vip = true\nprefixes = ["2002:a00:1::/96"]'
     assert [str(prefix) for prefix in settings_of(tmp_path, text).rules.prefixes] == ["2002:a00:1::/96"]
+
+
+def test_a_pipe_is_no_domain_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "domains")
+    text = f'{UPSTREAM}[[pool]]\nname = "o"\nvip = "203.0.113.1"\ndomain_files = ["domains"]'
+    assert "is a pipe" in faults_of(tmp_path, text)[0]
