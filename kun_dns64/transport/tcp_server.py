@@ -111,7 +111,11 @@ class StreamConnection(asyncio.Protocol):
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = transport.get_extra_info("peername")
-        self.client = peer[0] if peer else ""
+        if not peer:
+            # Reset before we looked: nobody is there, although its query may be.
+            self._transport.abort()
+            return
+        self.client = peer[0]
         self._connections.add(self, self._loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
+import struct
 import subprocess
 from pathlib import Path
 
+import dns.message
 import dns.rcode
 import pytest
 
@@ -38,3 +41,16 @@ async def test_connections_leave_files_for_the_questions_to_upstreams(tmp_path: 
             for number in range(5):
                 assert (await one.ask(f"n{number}.t.example.")).rcode() == dns.rcode.NOERROR
             assert await one.number("tcp_connections") <= 60
+
+
+async def test_clients_that_reset_before_they_are_accepted_leave_no_trace(tmp_path: Path) -> None:
+    wire = dns.message.make_query("www.t.example.", "AAAA").to_wire()
+    async with fake_upstream() as fake, running(tmp_path, fake.port) as one:
+        one.process.send_signal(signal.SIGSTOP)  # so that all of them are gone when it looks
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", one.port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(len(wire).to_bytes(2) + wire)
+        one.process.send_signal(signal.SIGCONT)
+        assert (await one.ask("www.t.example.", tcp=True)).rcode() == dns.rcode.NOERROR
+        assert await one.number("tcp_connections") <= 1
