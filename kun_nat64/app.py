@@ -22,6 +22,7 @@ from kun_nat64.daemonkeeping import DaemonKeeping
 from kun_nat64.diagnosing import note_diagnosis
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.canary import Canary, Prober
+from kun_nat64.drivers.command import wait_without_threads
 from kun_nat64.drivers.deadman import DeadMan
 from kun_nat64.drivers.fleet import FleetWatch
 from kun_nat64.drivers.machine import Machine
@@ -173,6 +174,7 @@ class Agent:
 
 async def serve(agent: Agent) -> None:
     """Runs until `agent.stop`. The data plane and the announcement stay as they are: a restart disturbs no flow."""
+    wait_without_threads()
     agent.state.drain = runfiles.load_drain(agent.options.run_dir)
     dead_man = DeadMan(agent.withdraw)
     await _start_admin(agent)

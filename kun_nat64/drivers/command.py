@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,20 @@ class Runner(Protocol):
 
 def environment() -> Mapping[str, str]:
     return {"LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:{FOLDERS}".strip(":"), "HOME": "/"}
+
+
+def wait_without_threads() -> None:
+    """Before 3.12 asyncio starts a thread for every process it waits for, unless it is told of pidfd_open(2).
+
+    For the running loop, and those of this thread after it.
+    """
+    if sys.version_info >= (3, 12):
+        return
+    with contextlib.suppress(OSError):
+        os.close(os.pidfd_open(os.getpid()))
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(asyncio.get_running_loop())
+        asyncio.set_child_watcher(watcher)
 
 
 class ProcessRunner:

@@ -11,7 +11,7 @@ import shutil
 import struct
 from collections.abc import Callable, Container
 
-from kun_nat64.drivers.command import FOLDERS
+from kun_nat64.drivers.command import environment
 
 FAN_CLOEXEC, FAN_NONBLOCK, FAN_MARK_ADD = 0x1, 0x2, 0x1
 FAN_OPEN_EXEC = 0x1000
@@ -34,7 +34,7 @@ class ExecWatch:
         self._running: set[int] = set()
 
     def start(self) -> None:
-        path = shutil.which(self._program, path=FOLDERS)
+        path = shutil.which(self._program, path=environment()["PATH"])
         if path is None:
             return
         with contextlib.suppress(OSError):

@@ -29,7 +29,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A program that nobody else runs."""
     path = tmp_path / "kuntest-jool"
     shutil.copy(shutil.which("sleep") or "", path)
-    monkeypatch.setattr(execwatch, "FOLDERS", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     return str(path)
 
 
