@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 
 from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.transport.sockets import ListenError, Listening, want_destination
@@ -70,5 +71,8 @@ def _sorted(handed: Sequence[tuple[socket.socket, str]]) -> tuple[_ByEndpoint, _
 
 
 def endpoint_of(sock: socket.socket) -> Endpoint:
+    """Raises ListenError for a socket of another family."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        raise ListenError(f"a socket of family {sock.family.name} was handed over; DNS wants IPv4 or IPv6")
     host, port = sock.getsockname()[:2]
-    return Endpoint.parse(f"[{host}]:{port}")
+    return Endpoint(ip_address(host), port)

@@ -209,6 +209,11 @@ def test_a_datagram_socket_alone_is_refused() -> None:
         handed_over((socket.SOCK_DGRAM, "dns"))
 
 
+def test_a_unix_socket_is_refused() -> None:
+    with socket.socket(socket.AF_UNIX) as sock, pytest.raises(ListenError, match="AF_UNIX"):
+        dealt([(sock, "dns")], 1)
+
+
 async def test_pipelined_queries_are_answered_as_they_get_ready() -> None:
     front = Front()
     front.holding = True
