@@ -24,6 +24,8 @@ QUIET_PROBES = 8
 NOTHING_SENT = Outage(0, 0, 0.0)
 Status = dict[str, Any]
 on_request = pytest.mark.faults
+# Nobody touches it: it says whose fault a failure is.
+CONTROL = "gw1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +159,15 @@ def _left_after(now: Status, before: Status) -> float | None:
     left = (one["at"] for one in now["history"] if one["at"] > before["time"] and one["standing"] != "full")
     first = next(left, None)
     return None if first is None else float(first - before["time"])
+
+
+def disturbance(before: Status, after: Status) -> str:
+    """Why the gateway that nobody touched says that this machine is too busy; "" if it does not."""
+    left = [one["reason"] for one in after["history"] if one["at"] > before["time"] and one["standing"] != "full"]
+    if left:
+        return f"{CONTROL}, which nobody touched, left as well: {', '.join(left)}"
+    for then, now in zip(before["health"]["targets"], after["health"]["targets"], strict=True):
+        sent, lost = now["sent"] - then["sent"], now["lost"] - then["lost"]
+        if lost * 10 > sent:
+            return f"{CONTROL}, which nobody touched, lost {lost} of {sent} probes"
+    return ""

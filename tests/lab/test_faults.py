@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 from faults import LEAVING, RETURNING, STAYING, Action, Fault
-from injection import BACK_S, Seen, Status, inject, on_request, status
+from injection import BACK_S, CONTROL, Seen, disturbance, inject, on_request, status
 from questions import CONFIG, all_together, readyz
 from traffic import Traffic, continuous
 
@@ -19,7 +19,6 @@ from lab.api import Lab
 from lab.errors import LabError
 
 FAULTS = (*LEAVING, *RETURNING, *STAYING)
-CONTROL = "gw1"
 # Every fall doubles the hold-down: right for a fleet, too long for one that is broken thirty times in a row. Probes are
 # slow and patient: gateways that are broken at once keep two emulated processors busy enough to lose some.
 PACE = {
@@ -72,18 +71,6 @@ def amiss(fault: Fault, seen: Seen) -> str:
         return f"stood {seen.standings}, diagnosed {seen.causes}" if seen.left or others else ""
     if ("out", fault.reason) not in seen.standings or seen.standings[-1] != ("full", "healthy"):
         return f"stood {seen.standings}"
-    return ""
-
-
-def disturbance(before: Status, after: Status) -> str:
-    """Why the gateway that nobody touched says that this machine is too busy; "" if it does not."""
-    left = [one["reason"] for one in after["history"] if one["at"] > before["time"] and one["standing"] != "full"]
-    if left:
-        return f"{CONTROL}, which nobody touched, left as well: {', '.join(left)}"
-    for then, now in zip(before["health"]["targets"], after["health"]["targets"], strict=True):
-        sent, lost = now["sent"] - then["sent"], now["lost"] - then["lost"]
-        if lost * 10 > sent:
-            return f"{CONTROL}, which nobody touched, lost {lost} of {sent} probes"
     return ""
 
 

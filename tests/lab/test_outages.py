@@ -9,14 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 from faults import LEAVING, RETURNING, STAYING, Fault
-from injection import inject
+from injection import CONTROL, inject
 from pace import GATEWAY, one_at_the_shipped_pace
 from traffic import Traffic, continuous
 
 from lab.api import Lab
 
 pytestmark = pytest.mark.soak
-UNTOUCHED = "gw1"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +28,6 @@ def traffic(lab: Lab) -> Iterator[Traffic]:
 def test_a_fault_at_the_shipped_pace(lab: Lab, traffic: Traffic, fault: Fault) -> None:
     begun = lab.clock()
     seen = inject(lab, GATEWAY, fault, traffic)
-    print(f"{fault.name}: {seen}; by the untouched one: {traffic.outage(UNTOUCHED, begun, lab.clock())}")
+    print(f"{fault.name}: {seen}; by the untouched one: {traffic.outage(CONTROL, begun, lab.clock())}")
     assert seen.udp.sent
     assert seen.tcp.sent
