@@ -110,12 +110,13 @@ class Resolution:
         self._waiting = open_
         self._stop_timers()
         budget, now = self._resolver.budget_s, self._loop.time()
-        last = self._began + max(budget - MARGIN_S, budget / 2)
+        # Of a small budget they are shares, so that a timely AAAA is waited for under any (RFC 6147 section 5.1.1).
+        last = self._began + budget - min(MARGIN_S, budget / 4)
         second = open_.ask.meanwhile
         if second is None:
             self._at(last, self._gave_up)
             return
-        self._at(last - LAST_WORD_S, self._gave_up)
+        self._at(last - min(LAST_WORD_S, budget / 4), self._gave_up)
         if second not in self._open:
             stagger = self._resolver.stagger_s or budget * PATIENCE_SHARE
             self._at(max(self._began + stagger, now), self._ask_meanwhile)

@@ -1,4 +1,4 @@
-"""What somebody else holds already, and files that run out."""
+"""What somebody else holds already, files that run out, clients that are gone, and little time."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,12 @@ from pathlib import Path
 
 import dns.message
 import dns.rcode
+import dns.rdatatype
+import dns.rrset
 import pytest
 
 from tests.dns64.app.running import PATIENT_S, PROGRAM, running
-from tests.dns64.transport.fake import fake_upstream
+from tests.dns64.transport.fake import fake_upstream, reply_to
 from tests.ports import free_port
 
 
@@ -54,3 +56,18 @@ async def test_clients_that_reset_before_they_are_accepted_leave_no_trace(tmp_pa
         one.process.send_signal(signal.SIGCONT)
         assert (await one.ask("www.t.example.", tcp=True)).rcode() == dns.rcode.NOERROR
         assert await one.number("tcp_connections") <= 1
+
+
+def real_aaaa(query: dns.message.Message, transport: str) -> list[bytes]:
+    reply = reply_to(query)
+    if query.question[0].rdtype == dns.rdatatype.AAAA:
+        reply.authority.clear()
+        reply.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "AAAA", "2001:db8::5"))
+    return [reply.to_wire()]
+
+
+async def test_the_smallest_budget_leaves_time_for_a_real_aaaa(tmp_path: Path) -> None:
+    more = {"[server]": "budget_s = 0.2"}
+    async with fake_upstream(real_aaaa) as fake, running(tmp_path, fake.port, more=more) as one:
+        reply = await one.ask("www.t.example.", tcp=True)
+        assert reply.answer[0][0].to_text() == "2001:db8::5"
