@@ -19,7 +19,17 @@ PYTHON = ("python3-venv", "python3-dev", "gcc", "libc6-dev")
 LAB = (*PYTHON, "qemu-system-x86", "debootstrap", "debian-archive-keyring", "e2fsprogs", "cpio", "kmod", "zstd")
 TESTS = (
     *LAB,
-    *("bind9-dnsutils", "bind9-host", "knot-dnsutils", "openssl", "musl-tools", "iproute2", "iptables", "procps"),
+    *(
+        "bind9-dnsutils",
+        "bind9-host",
+        "knot-dnsutils",
+        "openssl",
+        "musl-tools",
+        "iproute2",
+        "iptables",
+        "nftables",
+        "procps",
+    ),
     *("shellcheck", "systemd", "prometheus", "gobgpd", "bird2", "vagrant", "golang-go"),
     *("nsd", "bind9", "bind9-utils", "unbound"),
     *("dnstap-ldns", "fstrm-bin", "chromium"),
