@@ -26,10 +26,15 @@ Handler = Callable[[Mapping[str, str]], Awaitable[Page]]
 
 
 class AdminServer:
-    """Serves GET handlers, and POST ones for what changes things, by path until `close`."""
+    """Serves GET handlers, and POST ones for what changes things, by path until `close`.
 
-    def __init__(self, gets: Mapping[str, Handler], posts: Mapping[str, Handler] | None = None) -> None:
-        self._gets, self._posts = dict(gets), dict(posts or {})
+    A connection without a whole request for `idle_s` is closed: each holds a file.
+    """
+
+    def __init__(
+        self, gets: Mapping[str, Handler], posts: Mapping[str, Handler] | None = None, idle_s: float = 30.0
+    ) -> None:
+        self._gets, self._posts, self._idle_s = dict(gets), dict(posts or {}), idle_s
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -63,7 +68,9 @@ class AdminServer:
             app.router.add_get(path, _adapted(handler))
         for path, handler in self._posts.items():
             app.router.add_post(path, _adapted(handler))
-        self._runner = web.AppRunner(app, access_log=None, logger=_logger(), shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_logger(), shutdown_timeout=1.0, keepalive_timeout=self._idle_s
+        )
         await self._runner.setup()
         return self._runner
 

@@ -1,5 +1,6 @@
 """The journal, sd_notify and the admin server, on real sockets."""
 
+import asyncio
 import io
 import json
 import socket
@@ -73,3 +74,18 @@ async def test_the_admin_server_serves_and_stops() -> None:
     await server.close()
     with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         pass
+
+
+@pytest.mark.parametrize("octets", [b"", b"GET /echo HTTP/1.1\r\nHost: a"], ids=["silent", "half-a-request"])
+async def test_a_client_that_asks_nothing_whole_is_closed(octets: bytes) -> None:
+    async def echo(_: Mapping[str, str]) -> Page:
+        return Page("here")
+
+    server = AdminServer({"/echo": echo}, idle_s=0.2)
+    port = await server.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(octets)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+    await server.close()
