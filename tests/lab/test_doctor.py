@@ -13,10 +13,11 @@ from lab.api import Lab
 pytestmark = on_request
 GATEWAY = "gw3"
 WORDS = {
-    "no default route": ("no route to the targets leads out by eth1", "ip route add default"),
     "the next router is dead": ("192.0.2.1, the next router towards the targets, does not answer ARP", "ip neigh show"),
     "raw PREROUTING drops protocol 41": ("-t raw -A PREROUTING -p ipv6 -j DROP", "above that rule"),
 }
+# Emulated on a busy machine it took 74 s: it starts a dozen programs.
+DOCTOR_S = 240.0
 NARROW = 1400
 
 
@@ -45,7 +46,7 @@ def broken(lab: Lab, fault: Fault) -> Iterator[None]:
 def test_doctor_names_the_broken_part_and_what_mends_it(lab: Lab, fault: Fault) -> None:
     with broken(lab, fault):
         lab.wait_for(lambda: status(lab, GATEWAY)["diagnosis"]["cause"] == fault.cause, SEEN_S, "the agent to name it")
-        said = lab.run(GATEWAY, "kun-nat64", "doctor", "--config", CONFIG, check=False)
+        said = lab.run(GATEWAY, "kun-nat64", "doctor", "--config", CONFIG, timeout_s=DOCTOR_S, check=False)
     assert said.code == 1
     assert f"({fault.cause})" in said.stdout, said.stdout
     found, remedy = WORDS[fault.name]
@@ -74,12 +75,11 @@ def test_the_sweep_finds_the_true_mtu_of_the_path_and_notices_a_smaller_one(lab:
     try:
         lab.run("internet", "ip", "link", "set", GATEWAY, "mtu", str(NARROW))
         narrow = sweep_again(lab)
-        said = lab.run(GATEWAY, "kun-nat64", "doctor", "--config", CONFIG, check=False)
     finally:
         lab.run("internet", "ip", "link", "set", GATEWAY, "mtu", "1500")
     # The kernel's virtual cable lets 4 octets more through, for a VLAN tag.
     assert NARROW <= narrow["largest"] - 20 <= NARROW + 4
     assert not narrow["mss_fits"]
     assert narrow["safe_mss"] == narrow["largest"] - 60
-    assert f"[gateway] mss = {narrow['safe_mss']}" in said.stdout
+    assert f"[gateway] mss should be {narrow['safe_mss']}" in narrow["words"]
     assert sweep_again(lab)["largest"] == 1520
