@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kun_dns64.formats.options import COOKIE, find, read_options
+from kun_dns64.formats.options import COOKIE, ede_option, find, read_options
 from kun_dns64.formats.wire import (
     AD,
     CD,
@@ -20,7 +20,7 @@ from kun_dns64.formats.wire import (
     question_name_end,
     read_name,
 )
-from kun_dns64.model.message import Edns, IPAddress, Query, Transport
+from kun_dns64.model.message import Ede, EdeCode, Edns, IPAddress, Query, Transport
 from kun_dns64.model.question import NO_QUESTION, Question, Rcode, RRType
 from kun_dns64.model.step import Malformed, Rule
 
@@ -38,6 +38,8 @@ REFUSED_TYPES = {
     RRType.IXFR: Rcode.REFUSED,
     **dict.fromkeys(range(RRType.NXNAME, RRType.TKEY), Rcode.FORMERR),
 }
+# Whoever asks for what is no type of a question learns that it is the type (RFC 9824 section 3.5).
+INVALID_TYPE = ede_option(Ede(EdeCode.INVALID_QUERY_TYPE))
 # Types that do not belong to the class of the question (RFC 6891, 8945, 2931).
 CLASSLESS = frozenset((RRType.OPT, RRType.TSIG, RRType.SIG))
 
@@ -74,12 +76,14 @@ def parse_query(wire: bytes, transport: Transport, source: IPAddress) -> Query |
             extra.read(wire, end, nscount, arcount, qclass)
     except (WireError, IndexError):
         return _error(wire, Rcode.FORMERR, end, extra.seen)
-    fault = Rcode.FORMERR if not qclass else REFUSED_TYPES.get(qtype)
+    fault = REFUSED_TYPES.get(qtype)
     edns = extra.edns
     if edns is not None and edns.version:
         return _error(wire, Rcode.BADVERS, end, True)
+    if not qclass:
+        return _error(wire, Rcode.FORMERR, end, extra.seen)
     if fault is not None:
-        return _error(wire, fault, end, extra.seen)
+        return _error(wire, fault, end, extra.seen, INVALID_TYPE if fault is Rcode.FORMERR else b"")
     return Query(ident, question, bool(flags & RD), bool(flags & AD), bool(flags & CD), edns, transport, source)
 
 
@@ -174,8 +178,10 @@ def _update_is_malformed(wire: bytes) -> bool:
     return place > len(wire)
 
 
-def _error(wire: bytes, rcode: Rcode, question_end: int = 12, with_opt: bool = False) -> Malformed:
-    """RA only where RD asked about recursion; nothing else of the query's flags survives an error but RD and CD."""
+def _error(
+    wire: bytes, rcode: Rcode, question_end: int = 12, with_opt: bool = False, options: bytes = b""
+) -> Malformed:
+    """`options` where there is an OPT. RA only where RD asked about recursion; nothing else of the query's flags survives an error but RD and CD."""
     flags = HEADER.unpack_from(wire)[1]
     recursion = RD | RA if flags & RD else 0
     opcode = flags & OPCODE_MASK
@@ -187,6 +193,8 @@ def _error(wire: bytes, rcode: Rcode, question_end: int = 12, with_opt: bool = F
         0,
         int(with_opt),
     )
-    opt = b"\x00" + RRHEAD.pack(RRType.OPT, OWN_PAYLOAD, (rcode >> 4) << 24, 0) if with_opt else b""
+    opt = b""
+    if with_opt:
+        opt = b"\x00" + RRHEAD.pack(RRType.OPT, OWN_PAYLOAD, (rcode >> 4) << 24, len(options)) + options
     rule = {Rcode.BADVERS: Rule.BAD_VERSION, Rcode.NOTIMP: Rule.NOT_IMPLEMENTED}.get(rcode, Rule.MALFORMED)
     return Malformed(rcode, rule, head + wire[12:question_end] + opt)

@@ -70,6 +70,7 @@ class EdeCode(IntEnum):
     NO_REACHABLE_AUTHORITY = 22
     NETWORK_ERROR = 23
     SYNTHESIZED = 29
+    INVALID_QUERY_TYPE = 30
 
 
 class Ede(NamedTuple):

@@ -83,6 +83,12 @@ def test_types_a_forwarder_does_not_pass_on(qtype: int, rcode: int) -> None:
     assert rejected(header() + question(qtype=qtype)).rcode() == rcode
 
 
+@pytest.mark.parametrize(("qtype", "codes"), [(128, [30]), (41, [30]), (0, [30]), (252, []), (249, [])])
+def test_what_is_no_type_of_a_question_is_told_by_ede_30(qtype: int, codes: list[int]) -> None:
+    reply = rejected(header(ar=1) + question(qtype=qtype) + opt())
+    assert [option.code for option in reply.options if isinstance(option, dns.edns.EDEOption)] == codes
+
+
 def test_ixfr_with_its_soa_is_refused() -> None:
     assert rejected(header(ns=1) + question(qtype=251) + rr(rtype=6)).rcode() == dns.rcode.REFUSED
 
