@@ -181,7 +181,10 @@ def _update_is_malformed(wire: bytes) -> bool:
 def _error(
     wire: bytes, rcode: Rcode, question_end: int = 12, with_opt: bool = False, options: bytes = b""
 ) -> Malformed:
-    """`options` where there is an OPT. RA only where RD asked about recursion; nothing else of the query's flags survives an error but RD and CD."""
+    """RA only where RD asked about recursion; nothing else of the query's flags survives an error but RD and CD.
+
+    `options`: for the OPT, where there is one.
+    """
     flags = HEADER.unpack_from(wire)[1]
     recursion = RD | RA if flags & RD else 0
     opcode = flags & OPCODE_MASK
