@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from kun_nat64.config.load import load
@@ -21,7 +21,7 @@ from kun_nat64.model.plan import Plan, Refusal
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.checkup import mss
 from kun_nat64.policy.cuts import may_cut
-from kun_nat64.policy.desired import after_teardown, desired, scope
+from kun_nat64.policy.desired import after_teardown, desired, scope, teardown_scope
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.order import batches
@@ -33,14 +33,17 @@ def show_plan(config: Path, run_dir: Path, *, as_json: bool) -> int:
     spec = load(config)
     if _lacking(missing_for_changes()):
         return FAILED
-    todo, refusals, seen = asyncio.run(_planned(spec))
+    return asyncio.run(_with_machine(spec, lambda host: _show(spec, host, as_json=as_json)))
+
+
+async def _show(spec: AgentSpec, host: Host, *, as_json: bool) -> int:
+    todo, refusals, seen = await planned(spec, host)
     if as_json:
         print(json.dumps(_as_data(todo, refusals), indent=1))
     else:
         _print_plan(todo, refusals)
     _warn(mss(seen.links, spec))
-    for area, error in seen.failures.items():
-        print(f"not looked at: {area}: {error}", file=sys.stderr)
+    _print_unknown(seen)
     if refusals:
         return REFUSED
     return CHANGES if todo else FAILED if seen.failures else DONE
@@ -58,7 +61,7 @@ def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
             file=sys.stderr,
         )
         return FAILED
-    return asyncio.run(_apply(spec, run_dir, force=force))
+    return asyncio.run(_with_machine(spec, lambda host: _apply(spec, host, run_dir, force=force)))
 
 
 def tear_down(config: Path, run_dir: Path) -> int:
@@ -69,7 +72,7 @@ def tear_down(config: Path, run_dir: Path) -> int:
     if pid is not None:
         print(f"the agent (pid {pid}) would set everything up again: `systemctl stop kun-nat64` first", file=sys.stderr)
         return FAILED
-    return asyncio.run(_tear_down(spec, run_dir))
+    return asyncio.run(_with_machine(spec, lambda host: _tear_down(spec, host, run_dir)))
 
 
 def withdraw_now(config: Path) -> int:
@@ -82,10 +85,10 @@ def withdraw_now(config: Path) -> int:
     return DONE
 
 
-async def _planned(spec: AgentSpec) -> tuple[Plan, tuple[Refusal, ...], Observation]:
+async def _with_machine(spec: AgentSpec, work: Callable[[Host], Awaitable[int]]) -> int:
     host = Machine(spec)
     try:
-        return await planned(spec, host)
+        return await work(host)
     finally:
         host.close()
 
@@ -106,48 +109,65 @@ def _own_paths(facts: Facts, spec: AgentSpec) -> Facts:
     return frozenset(fact for fact in facts if isinstance(fact, BgpPath) and fact.prefix in spec.bgp.prefixes)
 
 
-async def _apply(spec: AgentSpec, run_dir: Path, *, force: bool) -> int:
-    host = Machine(spec)
-    try:
-        todo, refusals, seen = await planned(spec, host)
-        against = [refusal for refusal in refusals if not (force and refusal.forcible)]
-        if against:
-            _print_plan(todo, against)
-            return REFUSED
-        with contextlib.suppress(OSError):
-            runfiles.remember_before(run_dir, seen.facts)
-        return await _carry_out(todo, host, spec)
-    finally:
-        host.close()
+async def _apply(spec: AgentSpec, host: Host, run_dir: Path, *, force: bool) -> int:
+    todo, refusals, seen = await planned(spec, host)
+    against = [refusal for refusal in refusals if not (force and refusal.forcible)]
+    if against:
+        _print_plan(todo, against)
+        return REFUSED
+    with contextlib.suppress(OSError):
+        runfiles.remember_before(run_dir, seen.facts)
+    for cut in todo.cuts:
+        print(f"! {cut.reason}", file=sys.stderr)
+    well = await _carry_out(todo, host)
+    reached, _, seen = await planned(spec, host)
+    return _reached(todo, reached, seen, well=well)
 
 
-async def _carry_out(todo: Plan, host: Host, spec: AgentSpec) -> int:
+async def _carry_out(todo: Plan, host: Host) -> bool:
+    """False at the first failure: what comes later may rest on it."""
     for batch in batches(todo.changes):
         try:
             await host.apply(batch)
         except DriverError as error:
             print(f"failed: {error}", file=sys.stderr)
-            rest, _, _ = await planned(spec, host)
-            print(f"what is still to be done:\n{rest}", file=sys.stderr)
-            return FAILED
+            return False
         for change in batch:
             print(change)
+    return True
+
+
+def _reached(todo: Plan, rest: Plan, seen: Observation, *, well: bool) -> int:
+    """What another look found afterwards, whatever the commands said."""
+    _print_unknown(seen)
+    if rest:
+        print(f"what is still to be done:\n{rest}", file=sys.stderr)
+    if rest or seen.failures or not well:
+        return FAILED
+    print(f"{len(todo.changes)} changes made, and all is as it should be" if todo else "nothing to change")
     return DONE
 
 
-async def _tear_down(spec: AgentSpec, run_dir: Path) -> int:
-    host = Machine(spec)
-    try:
-        seen = await host.observe(scope(spec))
-        # Modules stay: other namespaces may translate with them, and by themselves they do nothing.
-        modules = frozenset(fact for fact in seen.facts if isinstance(fact, Module))
-        todo = plan(after_teardown(runfiles.load_before(run_dir) | modules, seen.facts), seen)
-        code = await _carry_out(todo, host, spec)
-        if code == DONE:
-            runfiles.forget_before(run_dir)
-        return code
-    finally:
-        host.close()
+async def _tear_down(spec: AgentSpec, host: Host, run_dir: Path) -> int:
+    todo, _ = await _removal(spec, host, run_dir)
+    well = await _carry_out(todo, host)
+    rest, seen = await _removal(spec, host, run_dir)
+    code = _reached(todo, rest, seen, well=well)
+    if code == DONE:
+        runfiles.forget_before(run_dir)
+    return code
+
+
+async def _removal(spec: AgentSpec, host: Host, run_dir: Path) -> tuple[Plan, Observation]:
+    seen = await host.observe(teardown_scope(spec))
+    # Modules stay: other namespaces may translate with them, and by themselves they do nothing.
+    modules = frozenset(fact for fact in seen.facts if isinstance(fact, Module))
+    return plan(after_teardown(runfiles.load_before(run_dir) | modules, seen.facts), seen), seen
+
+
+def _print_unknown(seen: Observation) -> None:
+    for area, error in seen.failures.items():
+        print(f"not looked at: {area}: {error}", file=sys.stderr)
 
 
 def _warn(finding: Finding) -> None:

@@ -1,0 +1,113 @@
+"""status, drain and undrain, asking an agent over its real socket."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kun_nat64.model.drain import Phase
+from kun_nat64.model.fleet import Fleet, Member
+from kun_nat64.model.health import ProbeResult, Symptom, Verdict
+from kun_nat64.model.standing import Standing
+from kun_nat64.report import end_drain, show_status, start_drain
+from tests.nat64.admin.serving import Served, come_up
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+async def up(served: Served) -> Served:
+    await come_up(served.agent)
+    return served
+
+
+async def called(work: Callable[[], int]) -> int:
+    return await asyncio.wait_for(asyncio.to_thread(work), 20)
+
+
+async def draining(up: Served) -> None:
+    for _ in range(1000):
+        if up.agent.state.drain.phase is not Phase.SERVING:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody asked for a drain")
+
+
+async def test_an_announced_gateway_is_said_to_be_one_and_ends_with_0(
+    up: Served, tmp_path: Path, capsys: Output
+) -> None:
+    assert await called(lambda: show_status(tmp_path, as_json=False)) == 0
+    said = capsys.readouterr().out
+    assert "gw1  VIP 203.0.113.1  prefix 2002:cb00:7101::/96" in said
+    assert "announced (full, MED 10) for " in said
+    assert "tcp://198.51.100.80:80" in said
+    assert "BGP 10.2.1.1 AS 65000: established" in said
+    assert "machine as desired, looked at " in said
+    assert "0 live TCP sessions\n" in said, "no oldest one where there is none"
+
+
+async def test_status_says_what_differs_what_is_wrong_and_what_was_warned_of(
+    up: Served, tmp_path: Path, capsys: Output
+) -> None:
+    agent = up.agent
+    for _ in range(agent.state.spec.health.fall * 2):
+        for one in agent.state.spec.health.targets:
+            agent.state.hear(ProbeResult(one, Symptom.TIMEOUT, None), now=agent.state.clock())
+    agent.state.evaluate(now=agent.state.clock())
+    agent.state.warnings["config"] = "the file is wrong"
+    await called(lambda: show_status(tmp_path, as_json=False))
+    said = capsys.readouterr().out
+    assert "│ down" in said
+    assert "  diagnosis: " in said
+    assert "  warning: the file is wrong" in said
+
+
+async def test_status_as_json_is_the_admin_ports(up: Served, tmp_path: Path, capsys: Output) -> None:
+    await called(lambda: show_status(tmp_path, as_json=True))
+    here = json.loads(capsys.readouterr().out)
+    there = json.loads((await up.get("/status"))[1])
+    assert here.keys() == there.keys()
+    assert here["announcement"]["standing"] == "full"
+
+
+async def test_a_gateway_that_is_not_announced_ends_with_1(served: Served, tmp_path: Path, capsys: Output) -> None:
+    assert await called(lambda: show_status(tmp_path, as_json=False)) == 1
+    assert "not announced (out)" in capsys.readouterr().out
+
+
+async def test_a_drain_is_waited_for_until_the_path_is_withdrawn(up: Served, tmp_path: Path, capsys: Output) -> None:
+    waiting = asyncio.create_task(called(lambda: start_drain(tmp_path, wait=True, why="new kernel", **NO_FLAGS)))
+    await draining(up)
+    assert not waiting.done()
+    assert up.agent.state.drain.why == "new kernel"
+    await up.agent.sessions.count()  # none is left
+    up.agent.state.evaluate(now=up.agent.state.clock())
+    await up.agent.announcer.tell()
+    assert await waiting == 0
+    assert "withdrawn: 0 TCP sessions left" in capsys.readouterr().out
+
+
+async def test_a_drain_that_is_taken_back_is_no_success(up: Served, tmp_path: Path, capsys: Output) -> None:
+    waiting = asyncio.create_task(called(lambda: start_drain(tmp_path, wait=True, why="", **NO_FLAGS)))
+    await draining(up)
+    assert await called(lambda: end_drain(tmp_path)) == 0
+    assert await waiting == 1
+    assert "taken back" in capsys.readouterr().err
+
+
+async def test_the_last_exit_is_drained_by_force_only(up: Served, tmp_path: Path, capsys: Output) -> None:
+    silent = Fleet(configured=1)
+    up.agent.state.fleet = silent
+    assert await called(lambda: start_drain(tmp_path, wait=False, why="", **NO_FLAGS)) == 11
+    assert "`drain --force`" in capsys.readouterr().err
+    assert up.agent.state.drain.phase is Phase.SERVING
+    beside = Member("http://gw2", "gw2", 0.0, Standing.FULL, Verdict.HEALTHY)
+    up.agent.state.fleet = replace(silent, members=(beside,))
+    assert await called(lambda: start_drain(tmp_path, wait=False, why="", **NO_FLAGS)) == 0
+    assert up.agent.state.drain.phase is Phase.DRAINING
+
+
+NO_FLAGS = {"until_start": False, "force": False}
