@@ -78,6 +78,10 @@ def signal_command(process: subprocess.Popen[bytes], number: int) -> None:
     for pid in children if wrapped and children else [process.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+    if wrapped and number != signal.SIGSTOP:
+        # nsenter stops itself when its command is stopped, and would not see how that one ends or goes on.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)
 
 
 def copy_out(connection: Connection, kind: bytes, descriptor: int) -> None:
