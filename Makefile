@@ -39,7 +39,7 @@ host:
 
 venv: $(VENV)/.ready   ## the development environment in .venv
 
-$(VENV)/.ready: requirements-dev.lock pyproject.toml $(wildcard kun_dns64/*.p[yx][xi] kun_dns64/*/*.p[yx][xi])
+$(VENV)/.ready: requirements-dev.lock pyproject.toml $(wildcard kun_dns64/*.p[yx][xid] kun_dns64/*/*.p[yx][xid])
 	python3 -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -6,11 +6,13 @@ cdef class Flight:
 
     cdef MissPath _path
     cdef bytes _name, _key, _asked
-    cdef object _group, _upstreams, _upstream, _port
+    cdef object _group, _upstreams, _ident
+    cdef Line _line
+    cdef Port _port
     cdef set _out
     cdef dict _flights
     cdef list _waiting
-    cdef int _qtype, _ident
+    cdef int _qtype
     cdef bint _do, _done
     cdef double _sent_at
 
@@ -47,7 +49,7 @@ cdef class Flight:
             if denial is not None:
                 steady_s = self.landed(denial[0], denial[1], now)
                 for light in waiting:
-                    light.denied(wire, self._upstream, now - self._sent_at, denial[1], steady_s, now)
+                    light.denied(wire, self._line.upstream, now - self._sent_at, denial[1], steady_s, now)
                 return True
         data = None
         for light in waiting:
@@ -92,8 +94,8 @@ cdef class Flight:
         """The answer is in, and goes to the cache. For how long the cache will say the same."""
         cdef double rtt_s = now - self._sent_at
         self.leave()
-        heard(self._upstream.health, rtt_s, now)
-        self._path.tally(self._upstream).add(rtt_s)
+        heard(self._line.health, rtt_s, now)
+        self._line.tally.add(rtt_s)
         return self._path._shelf.keep(self._key, packed, lifetime, now)
 
     def move_to_tcp(self):
@@ -115,7 +117,7 @@ cdef class Flight:
     cdef tuple handed_over(self):
         self._done = True
         found = self._upstreams.adopt(
-            Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._upstream, self._port,
+            Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._line.upstream, self._port,
             self._ident, self._asked, self._sent_at,
         )
         for light in self._waiting:
@@ -125,37 +127,32 @@ cdef class Flight:
 
 cdef Flight fly(MissPath path, bytes name, int qtype, bint do, group, bytes key, double now):
     """Puts the question. None, with nothing done: the general path must."""
-    cdef object upstream = path.first(group), port
+    cdef Line line = path.first(group)
     cdef Flight flight
+    cdef Port port
     cdef bytes asked
-    cdef dict out
-    cdef int ident, fileno
-    if upstream is None:
+    cdef object ident
+    if line is None:
         return None
     try:
-        port = upstream.port(now)
+        port = line.pool.port(now)
     except OSError:
         return None
-    cdef bint scrambled = upstream.randomise_case and now >= upstream.plain_case_until
-    cdef object random = upstream.random
-    out = port.out
+    cdef object upstream = line.upstream
+    cdef bint scrambled = upstream.randomise_case and now >= <double>upstream.plain_case_until
     while True:
-        asked = encode_ask(name, qtype, do, random.octets(2 + len(name)), scrambled)
+        asked = encode_ask(name, qtype, do, line.random.some(2 + PyBytes_GET_SIZE(name)), scrambled)
         ident = <unsigned char>asked[0] << 8 | <unsigned char>asked[1]
-        if ident not in out:
+        if ident not in port.out:
             break
     flight = Flight.__new__(Flight)
     flight._path, flight._name, flight._qtype, flight._do, flight._group = path, name, qtype, do, group
     flight._key, flight._asked, flight._ident, flight._sent_at = key, asked, ident, now
-    flight._upstreams, flight._upstream, flight._port = path._upstreams, upstream, port
+    flight._upstreams, flight._line, flight._port = path._upstreams, line, port
     flight._out, flight._flights, flight._waiting = path._out, path._flights, []
-    out[ident] = flight
+    port.out[ident] = flight
     flight._out.add(asked)
     flight._flights[key] = flight
     path.watch(flight)
-    fileno = port.fileno
-    if fileno < 0:
-        port.send(asked)
-    elif send(fileno, PyBytes_AS_STRING(asked), PyBytes_GET_SIZE(asked), MSG_DONTWAIT) < 0 and errno != EAGAIN:
-        path._loop.call_soon(port.unreachable, OSError(errno, strerror(errno)))
+    port.send(asked)
     return flight

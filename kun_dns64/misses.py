@@ -74,8 +74,7 @@ class Misses:
         for rule, count in replies.items():
             metrics.count("replies", rule.value, NOERROR, by=count)
         metrics.add("reply_seconds", seconds)
-        for upstream, row in upstreams.items():
-            name = str(upstream.address)
+        for name, row in upstreams.items():
             metrics.count("upstream_results", name, NOERROR, by=sum(row[:-1]))
             metrics.add("upstream_seconds", row, name)
 

@@ -8,7 +8,6 @@ from kun_dns64.policy.plain import Plain
 from kun_dns64.policy.prepared import Prepared
 from kun_dns64.resolver import Resolver
 from kun_dns64.shortcut import Shortcut
-from kun_dns64.transport.attempt import Upstream
 from kun_dns64.transport.port import Send
 
 class MissPath:
@@ -35,4 +34,4 @@ class MissPath:
     queries: int
     late: int
     staggered: int
-    def counted(self) -> tuple[dict[Rule, int], list[float], dict[Upstream, list[float]]]: ...
+    def counted(self) -> tuple[dict[Rule, int], list[float], dict[str, list[float]]]: ...

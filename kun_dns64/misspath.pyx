@@ -8,13 +8,11 @@ knows failover, resending, TCP and all the rest.
 """
 
 from collections import deque
-from os import strerror
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.errno cimport EAGAIN, errno
+from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.time cimport time_t
 
-from kun_dns64.formats.coldwire import encode_ask, forward, read_denial, read_query, synthesise
+from kun_dns64.formats.coldwire cimport encode_ask, forward, read_denial, read_query, synthesise
 from kun_dns64.formats.options import COOKIE, option
 from kun_dns64.formats.wire import DO, RRHEAD
 from kun_dns64.metrics import LATENCY_BUCKETS
@@ -22,8 +20,8 @@ from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, Rule
 from kun_dns64.policy.memo import PLACES, RULES
 from kun_dns64.policy.plain import ANSWERED_HERE, SYNTHESISED_EDE
-from kun_dns64.policy.stores import Shelf, keep_reply
-from kun_dns64.transport.ports import heard
+from kun_dns64.policy.stores cimport Generations, Shelf, keep_reply
+from kun_dns64.transport.ports cimport Port, PortPool, Randomness, heard
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -31,10 +29,6 @@ cdef extern from "<time.h>" nogil:
         long tv_nsec
     int clock_gettime(int, timespec *)
     int CLOCK_MONOTONIC
-
-cdef extern from "<sys/socket.h>" nogil:
-    ssize_t send(int, const void *, size_t, int)
-    int MSG_DONTWAIT
 
 cdef enum:
     A = 1
@@ -69,21 +63,33 @@ include "flight.pxi"
 cdef class Client:
     """What the rules say to one source, and where replies to it are kept."""
 
-    cdef object plain, store
+    cdef object plain
+    cdef Generations store
     cdef tuple one
     cdef bytes prefix, never, excluded
     cdef bint with_do
 
 
+cdef class Line:
+    """One upstream: what its questions need, looked up once."""
+
+    cdef object upstream, health
+    cdef PortPool pool
+    cdef Randomness random
+    cdef Tally tally
+
+
 cdef class MissPath:
     """One per worker. `take` a datagram that the memo could not answer; `renew` with every change of rules or limits."""
 
-    cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared, _shelf
-    cdef object _upstreams, _flown, _fly_timer, _staggered, _stagger_timer
+    cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared
+    cdef Shelf _shelf
+    cdef object _upstreams, _observed, _flown, _fly_timer, _staggered, _stagger_timer
     cdef set _out
-    cdef dict _clients, _tallies, _opts, _flights, _lone
+    cdef dict _clients, _lines, _tallies, _opts, _flights, _lone
     cdef Tally _seconds
     cdef int _payload_max
+    cdef Py_ssize_t _most
     cdef unsigned int _max_ttl
     cdef double _patience_s, _stagger_s
     cdef long _replies[256]
@@ -111,8 +117,10 @@ cdef class MissPath:
         self._prepared, self._plain_for, self._clients = prepared, plain_for, {}
         self._payload_max, self._max_ttl, self._patience_s = payload_max, max_ttl, patience_s
         self._stagger_s = stagger_s if stagger_s < patience_s else 0
-        self._upstreams, self._lone = self._resolver.upstreams, {}
-        self._flights, self._out = self._upstreams.in_flight, self._upstreams.observed.out
+        self._upstreams, self._lines, self._lone = self._resolver.upstreams, {}, {}
+        self._flights, self._most = self._upstreams.in_flight, self._upstreams.most
+        self._observed = self._upstreams.observed
+        self._out = self._observed.out
         self._shelf = Shelf(self._resolver.cache.stores())
         self._opts = {
             (do, made): self._opt(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)
@@ -181,14 +189,26 @@ cdef class MissPath:
         self._clients[source] = made
         return made
 
-    cdef object first(self, group):
+    cdef Line first(self, group):
         """The upstream to ask, where nobody is to be asked beside it."""
-        upstream = self._lone.get(group, self)
-        if upstream is self:
-            upstream = self._lone[group] = self._upstreams.lone(group)
-        if upstream is None or len(self._flights) >= self._upstreams.most or self._upstreams.observed.tap is not None:
-            return self._upstreams.first(group)
-        return upstream
+        line = self._lone.get(group, self)
+        if line is self:
+            line = self._lone[group] = self.line(self._upstreams.lone(group))
+        if line is None or len(self._flights) >= self._most or self._observed.tap is not None:
+            return self.line(self._upstreams.first(group))
+        return line
+
+    cdef Line line(self, upstream):
+        cdef Line made
+        if upstream is None:
+            return None
+        made = self._lines.get(upstream)
+        if made is None:
+            made = self._lines[upstream] = Line.__new__(Line)
+            made.upstream, made.health = upstream, upstream.health
+            made.tally = self._tallies.setdefault(str(upstream.address), Tally())
+            made.pool, made.random = upstream.pool, upstream.random
+        return made
 
     cdef int watch(self, Flight flight) except -1:
         self._flown.append(flight)
@@ -252,12 +272,6 @@ cdef class MissPath:
             return PLAIN_UDP
         return min(max(PLAIN_UDP, light._payload), self._payload_max)
 
-    cdef Tally tally(self, upstream):
-        found = self._tallies.get(upstream)
-        if found is None:
-            found = self._tallies[upstream] = Tally()
-        return found
-
     cdef int replied(self, int place, double seconds) except -1:
         self._replies[place] += 1
         self._seconds.add(seconds)
@@ -278,11 +292,10 @@ cdef class MissPath:
         self.left()
 
     def counted(self):
-        """What has been counted since the last call: replies by rule, their seconds, seconds by upstream."""
+        """What has been counted since the last call: replies by rule, their seconds, seconds by upstream's address."""
         cdef int i
         cdef dict replies = {rule: self._replies[i] for i, rule in enumerate(RULES) if self._replies[i]}
         for i in range(256):
             self._replies[i] = 0
-        upstreams = {upstream: (<Tally>tally).take() for upstream, tally in self._tallies.items()}
-        self._tallies.clear()
+        upstreams = {address: (<Tally>tally).take() for address, tally in self._tallies.items()}
         return replies, self._seconds.take(), upstreams

@@ -25,5 +25,7 @@ def test_what_is_built_is_no_older_than_its_sources(module: dict[str, list[str]]
 
 def test_every_part_of_a_compiled_module_is_named_in_pyproject() -> None:
     named = {part for module in MODULES for part in module["sources"] + module.get("depends", [])}
-    there = {str(path.relative_to(ROOT)) for kind in ("*.pyx", "*.pxi") for path in (ROOT / "kun_dns64").rglob(kind)}
+    there = {
+        str(path.relative_to(ROOT)) for kind in ("*.pyx", "*.pxi", "*.pxd") for path in (ROOT / "kun_dns64").rglob(kind)
+    }
     assert named == there

@@ -61,7 +61,7 @@ cdef int name_end(octets wire, int size) noexcept:
     return 0
 
 
-def read_query(bytes wire):
+cdef tuple read_query(bytes wire):
     """(end of the name, type, has OPT, DO, payload, cookie) of a recursive IN query for A or AAAA without CD."""
     cdef octets at = <octets>PyBytes_AS_STRING(wire)
     cdef int size = PyBytes_GET_SIZE(wire), end, qtype, place, length
@@ -93,10 +93,10 @@ def read_query(bytes wire):
     return end, qtype, True, at[place + 7] >= 0x80, u16(at + place + 3), wire[place + 15 :]
 
 
-def encode_ask(bytes name, int qtype, bint do, bytes random, bint scrambled):
-    """As `formats.render.encode_ask` with EDNS. `random`: two octets for the id, then one for each of the name."""
+cdef bytes encode_ask(bytes name, int qtype, bint do, octets bits, bint scrambled):
+    """As `formats.render.encode_ask` with EDNS. `bits`: random, two octets for the id, then one for each of the name."""
     cdef int size = PyBytes_GET_SIZE(name), i
-    cdef octets source = <octets>PyBytes_AS_STRING(name), bits = <octets>PyBytes_AS_STRING(random)
+    cdef octets source = <octets>PyBytes_AS_STRING(name)
     cdef bytes made = PyBytes_FromStringAndSize(NULL, HEADER + size + 15)
     cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
     memcpy(out, <char *>b"\0\0\x01\x20\0\x01\0\0\0\0\0\x01", HEADER)
@@ -118,7 +118,7 @@ include "coldread.pxi"
 include "coldwrite.pxi"
 
 
-def read_denial(bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age):
+cdef tuple read_denial(bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age):
     """(octets for the cache, lifetime in seconds) of a denial of AAAA with one SOA and no more (RFC 2308 section 2.2).
 
     `asked`: the question as it was put; None for `wire` from the cache, `age` seconds old. So in all that follow.
@@ -146,7 +146,7 @@ def read_denial(bytes wire, bytes asked, bytes query, int end, unsigned int max_
     return READER.packed(0, 1, 0), ttl
 
 
-cdef object finished(unsigned int flags, bytes opt, unsigned int ttl, int steady_s):
+cdef tuple finished(unsigned int flags, bytes opt, unsigned int ttl, int steady_s):
     """The rest of a reply whose answer section is written with this TTL.
 
     (packet; what the cache keeps; its lifetime; `steady_s` as in `Reply`; the least TTL that counts down; where those
@@ -194,7 +194,7 @@ cdef tuple ageing(int answers, unsigned int ttl, int each, int others, unsigned 
     return least, found
 
 
-def synthesise(
+cdef tuple synthesise(
     bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age, bytes head, bytes never,
     unsigned int denial_ttl, unsigned int fixed, bytes opt, int limit,
 ):
@@ -214,7 +214,7 @@ def synthesise(
     return finished(QR_RD_RA, opt, min(ttl, fixed), steady_s)
 
 
-def forward(
+cdef tuple forward(
     bytes wire, bytes asked, bytes query, int end, int rtype, unsigned int max_ttl, unsigned int age, bytes excluded,
     bint wants_ad, bytes opt, int limit,
 ):

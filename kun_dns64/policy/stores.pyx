@@ -24,11 +24,6 @@ cdef bytes WITH_COOKIE = b"\xff\xff\x01"
 cdef class Generations:
     """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted."""
 
-    cdef readonly dict _young, _old
-    cdef list _dying
-    cdef object _weigh
-    cdef Py_ssize_t _half_entries, _half_octets, _octets, _octets_old
-
     def __init__(self, max_entries, max_octets, weigh):
         self._half_entries, self._half_octets = max(1, max_entries // 2), max(1, max_octets // 2)
         # None: of octets their number, without a call.
@@ -39,7 +34,7 @@ cdef class Generations:
         cdef Py_ssize_t own = len(value) if self._weigh is None else self._weigh(value)
         return PyBytes_GET_SIZE(key) + own + ENTRY_OCTETS
 
-    def get(self, bytes key):
+    cpdef get(self, bytes key):
         value = self._young.get(key)
         if value is None and self._old:
             value = self._old.pop(key, None)
@@ -52,7 +47,7 @@ cdef class Generations:
         """Whether `get` would find something; it does not count as use."""
         return key in self._young or key in self._old
 
-    def put(self, bytes key, value):
+    cpdef put(self, bytes key, value):
         if key in self._young or key in self._old:
             self.drop(key)
         self.insert(key, value)
@@ -61,7 +56,7 @@ cdef class Generations:
         """Another value of the same weight for a key that `get` has just found."""
         self._young[key] = value
 
-    def drop(self, bytes key):
+    cpdef drop(self, bytes key):
         value = self._young.pop(key, None)
         if value is not None:
             self._octets -= self.weight(key, value)
@@ -119,13 +114,10 @@ cdef inline long u32(const unsigned char *at) noexcept:
 cdef class Shelf:
     """A cache's answers for who has them as octets. `stores`: as `Cache.stores` gives them."""
 
-    cdef object _data, _failures
-    cdef bint _prefetch
-
     def __init__(self, stores):
         self._data, self._failures, self._prefetch = stores
 
-    def find(self, bytes key, double now):
+    cpdef find(self, bytes key, double now):
         """(entry, age, steady seconds) of data that holds; None: must be asked; False: `Cache.lookup` must say."""
         cdef const unsigned char *at
         cdef long age, steady_s
@@ -141,7 +133,7 @@ cdef class Shelf:
         steady_s = u32(at + 8) - age
         return (entry, age, steady_s) if steady_s > 0 else False
 
-    def keep(self, bytes key, bytes packed, long lifetime, double now):
+    cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1:
         """`Cache.store` for an answer heard now that is packed already; for how long `lookup` will say the same."""
         if len(self._failures):
             self._failures.drop(key)
@@ -161,14 +153,14 @@ cdef class Shelf:
         return due
 
 
-def keep_reply(
-    store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds, bytes places,
-    long tick,
-):
+cpdef int keep_reply(
+    Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,
+    bytes places, long tick,
+) except -1:
     """`Memo.remember` for who knows it all. `cookie`: the lone option; `rule`: its place; `places`: of the TTLs."""
     cdef Py_ssize_t count = PyBytes_GET_SIZE(places) // 2, rest = PyBytes_GET_SIZE(packet) - end
     if seconds <= 0 or count > 255:
-        return
+        return 0
     cdef bytes tail = wire[end : end + PLAIN_TAIL] + WITH_COOKIE if cookie else wire[end:]
     cdef bytes key = prefix + wire[2:12] + wire[12:end].lower() + tail
     cdef bytes entry = PyBytes_FromStringAndSize(NULL, MEMO_STAMP + 2 * count + 10 + rest)
@@ -181,3 +173,4 @@ def keep_reply(
     memcpy(out, PyBytes_AS_STRING(packet) + 2, 10)
     memcpy(out + 10, PyBytes_AS_STRING(packet) + end, rest)
     store.put(key, entry)
+    return 0

@@ -124,7 +124,7 @@ class PortPool:
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
         self.owner, self.loop = owner, loop
-        self._ports: dict[int, Port] = {}
+        self.ports: dict[int, Port] = {}
         # Oldest first; those that leave are not in it.
         self._shared: list[Port] = []
         self._tokens, self._counted_at = RENEWED_PER_S, 0.0
@@ -135,7 +135,7 @@ class PortPool:
         """A port to ask from, at `now` of a monotonic clock in seconds. Raises what `Owner.connect` raises."""
         self._tokens = min(RENEWED_PER_S, self._tokens + (now - self._counted_at) * RENEWED_PER_S)
         self._counted_at = now
-        if not self._shared or (self._tokens >= 1.0 and len(self._ports) < MOST):
+        if not self._shared or (self._tokens >= 1.0 and len(self.ports) < MOST):
             self._tokens = max(0.0, self._tokens - 1.0)
             return self._open()
         return self._shared[self.owner.random.below(len(self._shared))]
@@ -148,7 +148,7 @@ class PortPool:
             sock.close()
             raise
         port = Port(self, sock)
-        self._ports[port.fileno] = port
+        self.ports[port.fileno] = port
         self._shared.append(port)
         if len(self._shared) > KEEP:
             self._retire(self._shared.pop(0))
@@ -165,22 +165,22 @@ class PortPool:
             return
         if not port.leaving:
             self._shared.remove(port)
-        del self._ports[port.fileno]
+        del self.ports[port.fileno]
         port.close()
 
     def drain(self) -> None:
         """One packet from each port that has some, at most BURST ports."""
         for fileno, _ in self._epoll.poll(0, BURST):
-            port = self._ports.get(fileno)
+            port = self.ports.get(fileno)
             if port is not None:
                 port.readable()
 
     def close(self) -> None:
-        for port in list(self._ports.values()):
+        for port in list(self.ports.values()):
             self.drop(port)
         if not self._epoll.closed:
             self.loop.remove_reader(self._epoll.fileno())
             self._epoll.close()
 
     def __len__(self) -> int:
-        return len(self._ports)
+        return len(self.ports)

@@ -38,24 +38,22 @@ cdef Py_ssize_t KEEP = portpool.KEEP, MOST = portpool.MOST
 cdef int GUESSES = portpool.GUESSES
 
 
-def heard(health, double rtt_s, double now):
+cpdef int heard(object health, double rtt_s, double now) except -1:
     """`Health.heard` for an upstream that has answered the last time, too."""
     cdef double srtt_s
     if not health.answers or health.silences or health.down:
         health.heard(rtt_s, now)
-        return
+        return 0
     srtt_s = health.srtt_s
     health.rttvar_s += (fabs(rtt_s - srtt_s) - <double>health.rttvar_s) / 4
     health.srtt_s = srtt_s + (rtt_s - srtt_s) / 8
     health.answers += 1
     health.measured_at = now
+    return 0
 
 
 cdef class Randomness:
     """The kernel's random octets, one system call for many numbers."""
-
-    cdef unsigned char _octets[CHUNK]
-    cdef Py_ssize_t _place
 
     def __init__(self):
         self._place = CHUNK
@@ -99,14 +97,6 @@ cdef class Randomness:
 cdef class Port:
     """A connected socket: the kernel drops what comes from elsewhere, and tells of ICMP errors at once."""
 
-    cdef PortPool _pool
-    cdef object _sock
-    cdef int _wrong
-    cdef readonly int fileno
-    cdef readonly bint leaving
-    cdef readonly dict out
-    cdef readonly object upstream
-
     def close(self):
         self._sock.close()
         self.fileno = -1
@@ -119,12 +109,12 @@ cdef class Port:
         self.out[ident] = attempt
         return ident
 
-    def send(self, bytes wire):
+    cpdef send(self, bytes wire):
         # Where the queue is full, as good as lost on the way: it is sent again later.
         if c_send(self.fileno, PyBytes_AS_STRING(wire), PyBytes_GET_SIZE(wire), MSG_DONTWAIT) < 0 and errno != EAGAIN:
             self._pool.loop.call_soon(self.unreachable, OSError(errno, strerror(errno)))
 
-    def free(self, ident):
+    cpdef free(self, ident):
         if self.out.pop(ident, None) is not None and not self.out and self.leaving:
             self._pool.drop(self)
 
@@ -146,28 +136,20 @@ cdef class Port:
 cdef class PortPool:
     """All ports of one upstream, and the one epoll for them."""
 
-    cdef readonly object owner, loop
-    cdef Randomness random
-    cdef dict _ports
-    cdef list _shared
-    cdef double _tokens, _counted_at
-    cdef object _epoll
-    cdef int _epoll_fd
-
     def __init__(self, owner, loop):
         self.owner, self.loop, self.random = owner, loop, owner.random
-        self._ports, self._shared = {}, []
+        self.ports, self._shared = {}, []
         self._tokens, self._counted_at = RENEWED_PER_S, 0.0
         self._epoll = select.epoll()
         self._epoll_fd = self._epoll.fileno()
         loop.add_reader(self._epoll_fd, self.drain)
 
-    def port(self, double now):
+    cpdef Port port(self, double now):
         """A port to ask from, at `now` of a monotonic clock in seconds. Raises what `Owner.connect` raises."""
         cdef Py_ssize_t count = len(self._shared)
         self._tokens = min(RENEWED_PER_S, self._tokens + (now - self._counted_at) * RENEWED_PER_S)
         self._counted_at = now
-        if not count or (self._tokens >= 1.0 and len(self._ports) < MOST):
+        if not count or (self._tokens >= 1.0 and len(self.ports) < MOST):
             self._tokens = max(0.0, self._tokens - 1.0)
             return self._open()
         return self._shared[self.random.under(count)]
@@ -182,7 +164,7 @@ cdef class PortPool:
             raise
         port._pool, port._sock, port.upstream, port.out = self, sock, self.owner, {}
         port.fileno = sock.fileno()
-        self._ports[port.fileno] = port
+        self.ports[port.fileno] = port
         self._shared.append(port)
         if len(self._shared) > KEEP:
             self._retire(self._shared.pop(0))
@@ -200,7 +182,7 @@ cdef class PortPool:
             return
         if not port.leaving:
             self._shared.remove(port)
-        del self._ports[port.fileno]
+        del self.ports[port.fileno]
         port.close()
 
     def drain(self):
@@ -210,7 +192,7 @@ cdef class PortPool:
         cdef ssize_t size
         cdef Port port
         for i in range(count):
-            port = self._ports.get(events[i].data.fd)
+            port = self.ports.get(events[i].data.fd)
             if port is None:
                 continue
             size = c_recv(port.fileno, ROOM, MAX_DATAGRAM, MSG_DONTWAIT)
@@ -223,11 +205,11 @@ cdef class PortPool:
                 port.guessed()
 
     def close(self):
-        for port in list(self._ports.values()):
+        for port in list(self.ports.values()):
             self.drop(port)
         if not self._epoll.closed:
             self.loop.remove_reader(self._epoll_fd)
             self._epoll.close()
 
     def __len__(self):
-        return len(self._ports)
+        return len(self.ports)

@@ -45,7 +45,7 @@ def port_types() -> tuple[type[Randomness], type[PortPool]]:
 
 
 class UdpUpstream:
-    """One address. `by_tcp` asks the same one over a stream. `port` is its pool's."""
+    """One address. `by_tcp` asks the same one over a stream."""
 
     def __init__(self, address: UpstreamAddress, by_tcp: Upstream, observed: Observed, *, randomise_case: bool) -> None:
         self.address, self.health = address, Health()
@@ -57,8 +57,7 @@ class UdpUpstream:
         endpoint = address.endpoint
         self._family = int(socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET)
         self._peer = endpoint.host, endpoint.port
-        self._pool = pool(self, asyncio.get_running_loop())
-        self.port = self._pool.port
+        self.pool = pool(self, asyncio.get_running_loop())
 
     def send(self, request: Request, done: Done) -> Attempt:
         attempt = UdpAttempt(self, request, done)
@@ -66,7 +65,7 @@ class UdpUpstream:
         return attempt
 
     async def close(self) -> None:
-        self._pool.close()
+        self.pool.close()
         await self.by_tcp.close()
 
     def case_bits(self) -> Randomness | None:
@@ -114,7 +113,7 @@ class UdpAttempt:
 
     def start(self) -> None:
         try:
-            port = self._upstream.port(monotonic())
+            port = self._upstream.pool.port(monotonic())
         except OSError as error:
             # Told later, like every other outcome.
             result = failure(FailureKind.UNREACHABLE, error.strerror or "no socket")

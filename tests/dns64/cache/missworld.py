@@ -1,6 +1,10 @@
 """The miss path and the general path side by side: the same query, the same upstream packets, one comparison."""
 
+import atexit
+import socket
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from ipaddress import ip_address
 from time import monotonic
 from types import SimpleNamespace
@@ -22,14 +26,14 @@ from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.plain import plain
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.shortcut import Shortcut
-from kun_dns64.transport.attempt import Request, read
+from kun_dns64.transport.attempt import Observed, Request, read
 from kun_dns64.transport.health import Health
-from kun_dns64.transport.randomness import Randomness
 
 from ..world import answer, key, nodata, rules
 from .memoworld import RULE_SETS, SECRETS, UPSTREAM
 
-misspath = pytest.importorskip("kun_dns64.misspath", reason="kun_dns64.misspath is not compiled here")
+misspath = pytest.importorskip("kun_dns64.misspath", reason="this machine has not built kun_dns64.misspath")
+ports = pytest.importorskip("kun_dns64.transport.ports", reason="this machine has not built kun_dns64.transport.ports")
 
 OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
 SOURCE = "2001:db8::1"
@@ -56,31 +60,57 @@ HANDED_OVER = "handed over"
 
 
 class Upstream:
-    """One upstream with one port, and what was sent from it."""
+    """One upstream with real ports, all leading to `server`, and what was sent from them. The world has only one."""
 
-    randomise_case, plain_case_until = True, 0.0
-    # No descriptor: the miss path then sends through `send`.
-    fileno = -1
+    address, randomise_case, plain_case_until = "fake", True, 0.0
 
     def __init__(self) -> None:
-        self.health, self.random = Health(), Randomness()
-        self.out: dict[int, Any] = {}
-        self.sent: list[bytes] = []
+        self.health, self.observed, self.random = Health(), Observed(), ports.Randomness()
+        self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.server.bind(("127.0.0.1", 0))
+        self.pool = ports.PortPool(self, SimpleNamespace(add_reader=lambda fd, call: None, call_soon=None))
+        atexit.register(self.close)
 
-    def port(self, now: float) -> "Upstream":
+    def connect(self) -> socket.SocketType:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        sock.connect(self.server.getsockname())
+        return sock
+
+    def close(self) -> None:
+        for port in list(self.pool.ports.values()):
+            self.pool.drop(port)
+        self.server.close()
+
+    def begin(self) -> "Upstream":
+        """As new."""
+        for port in self.pool.ports.values():
+            port.out.clear()
+        self.sent()
         return self
 
-    def send(self, wire: bytes) -> None:
-        self.sent.append(wire)
+    @property
+    def out(self) -> dict[int, Any]:
+        """What is out, by id."""
+        return {ident: asked for port in self.pool.ports.values() for ident, asked in port.out.items()}
 
-    def free(self, ident: int) -> None:
-        del self.out[ident]
+    def sent(self) -> list[bytes]:
+        """What has come since the last call."""
+        found = []
+        with suppress(BlockingIOError):
+            while True:
+                found.append(self.server.recv(4096))
+        return found
+
+
+@cache
+def the_upstream() -> Upstream:
+    return Upstream()
 
 
 class Upstreams:
     def __init__(self) -> None:
         self.in_flight: dict[bytes, object] = {}
-        self.upstream, self.adopted = Upstream(), False
+        self.upstream, self.adopted = the_upstream().begin(), False
         self.observed = SimpleNamespace(out=set(), tap=None)
         self.most, self.coalesced = 100, 0
 
@@ -131,8 +161,8 @@ class Quick:
         if not self.path.take(wire, source, said.append):
             return None
         upstream = self.resolver.upstreams.upstream
-        while upstream.sent:
-            asked = upstream.sent.pop()
+        while sent := upstream.sent():
+            (asked,) = sent
             (attempt,) = upstream.out.values()
             attempt.received(build(asked, question_of(asked)))
             if self.handed_over:

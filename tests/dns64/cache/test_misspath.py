@@ -6,16 +6,17 @@ or somebody else has asked, is in test_misspath_waiting.py.
 
 import asyncio
 from ipaddress import ip_address
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kun_dns64.compiled import generations
 from kun_dns64.formats.query import parse_query
 from kun_dns64.model.message import Query, Transport
 from kun_dns64.model.question import Question
+from kun_dns64.policy.cache import Cache
 
 from ..world import rules
 from .memoworld import FLAGS, SOURCES, packet
@@ -135,11 +136,15 @@ def test_a_defect_costs_the_short_way_and_not_the_answer() -> None:
     quick = Quick(rules())
     told: list[str] = []
     quick.resolver.defect = lambda error, question: told.append(repr(error))
-    nothing = SimpleNamespace(get=lambda key: None)
-    quick.resolver.cache = SimpleNamespace(stores=lambda: (nothing, {}, True))
+
+    def store(most: int, octets: int, weigh: Any) -> Any:
+        """It cannot weigh what it is given."""
+        return generations()(most, octets, lambda value: 1 // 0)
+
+    quick.resolver.cache = Cache(store=store)  # type: ignore[arg-type]
     quick.renew()
     assert quick.ask(packet(), SOURCE, upstream) == HANDED_OVER
-    assert "AttributeError" in told[0]
+    assert "ZeroDivisionError" in told[0]
     assert not quick.resolver.upstreams.in_flight
 
 

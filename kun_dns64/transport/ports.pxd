@@ -1,0 +1,36 @@
+cpdef int heard(object health, double rtt_s, double now) except -1
+
+
+cdef class Randomness:
+    cdef unsigned char _octets[8192]
+    cdef Py_ssize_t _place
+
+    cdef const unsigned char *some(self, Py_ssize_t count) except NULL
+    cdef Py_ssize_t under(self, Py_ssize_t limit) except -1
+
+
+cdef class Port:
+    cdef PortPool _pool
+    cdef object _sock
+    cdef int _wrong
+    cdef readonly int fileno
+    cdef readonly bint leaving
+    cdef readonly dict out
+    cdef readonly object upstream
+
+    cpdef free(self, ident)
+    cpdef send(self, bytes wire)
+
+
+cdef class PortPool:
+    cdef readonly object owner, loop
+    cdef readonly dict ports
+    cdef Randomness random
+    cdef list _shared
+    cdef double _tokens, _counted_at
+    cdef object _epoll
+    cdef int _epoll_fd
+
+    cpdef Port port(self, double now)
+    cdef Port _open(self)
+    cdef int _retire(self, Port port) except -1
