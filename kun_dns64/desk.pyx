@@ -10,6 +10,7 @@ from libc.time cimport time_t
 
 from kun_dns64.formats import memokey
 from kun_dns64.policy.memo import HOT_MAX
+from kun_dns64.policy.stores cimport Generations
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -33,7 +34,8 @@ cdef inline long u32(const unsigned char *at) noexcept:
 cdef class Drawer:
     """One source's memo. What was said this second is kept by packet, as the memo does."""
 
-    cdef object memo, store
+    cdef object memo
+    cdef Generations store
     cdef bytes prefix
     cdef list hits
     cdef dict hot

@@ -1,10 +1,22 @@
 """Part of misspath.pyx: one question that is out upstream."""
 
 
+cdef class Line:
+    """One upstream: what its questions need, looked up once."""
+
+    cdef object upstream, health
+    cdef PortPool pool
+    cdef Randomness random
+    cdef Tally tally
+
+
+# Thousands may hang on one another (`_next`).
+@cython.trashcan(True)
 cdef class Flight:
     """For its port it is what is out there; for `Upstreams` it is what is in flight."""
 
     cdef MissPath _path
+    cdef Flight _next
     cdef bytes _name, _key, _asked
     cdef object _group, _upstreams, _ident
     cdef Line _line
@@ -117,8 +129,8 @@ cdef class Flight:
     cdef tuple handed_over(self):
         self._done = True
         found = self._upstreams.adopt(
-            Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._line.upstream, self._port,
-            self._ident, self._asked, self._sent_at,
+            Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._line.upstream,
+            self._port, self._ident, self._asked, self._sent_at,
         )
         for light in self._waiting:
             (<Light>light).over()

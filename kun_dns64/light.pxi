@@ -1,10 +1,23 @@
 """Part of misspath.pyx: one query on its short way."""
 
 
+cdef class Client:
+    """What the rules say to one source, and where replies to it are kept."""
+
+    cdef object plain
+    cdef Generations store
+    cdef tuple one
+    cdef bytes prefix, never, excluded
+    cdef bint with_do
+
+
+# Thousands may hang on one another (`_next`).
+@cython.trashcan(True)
 cdef class Light:
     """One query under way: what it asks next, what it waits for, and its reply."""
 
     cdef MissPath _path
+    cdef Light _next
     cdef Client _client
     cdef bytes _wire, _name, _lower, _cookie, _head, _tail
     cdef object _source, _send, _group
@@ -69,7 +82,8 @@ cdef class Light:
         return True
 
     cdef bytes key(self, int qtype):
-        return self._lower + <bytes>TAILS[qtype, self._do] + self._tail
+        cdef bytes key = self._lower + <bytes>(TAILS_A if qtype == A else TAILS_AAAA)[self._do]
+        return key + self._tail if self._tail else key
 
     cdef bint put(self, int qtype, bytes key, double now) except -1:
         cdef Flight flight = fly(self._path, self._name, qtype, self._do, self._group, key, now)

@@ -7,8 +7,7 @@ general path as it stands: a shape that is not known, a question somebody put in
 knows failover, resending, TCP and all the rest.
 """
 
-from collections import deque
-
+cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.time cimport time_t
 
@@ -39,9 +38,8 @@ cdef enum:
     MAX_TTL = 604800  # RFC 8767 section 4
     LARGEST = 4096
 
-cdef dict TAILS = {
-    (qtype, do): qtype.to_bytes(2) + b"\0\1" + bytes((do << 1,)) for qtype in (A, AAAA) for do in (False, True)
-}
+# Of a question's key: type, class, flags; without DO, with it.
+cdef list TAILS_A = [b"\0\x01\0\1\0", b"\0\x01\0\1\2"], TAILS_AAAA = [b"\0\x1c\0\1\0", b"\0\x1c\0\1\2"]
 cdef object REAL = Rule.REAL_AAAA, FORWARDED = Rule.FORWARDED, SYNTHESISED = Rule.SYNTHESISED_NODATA
 cdef int REAL_PLACE = PLACES[REAL], FORWARDED_PLACE = PLACES[FORWARDED], SYNTHESISED_PLACE = PLACES[SYNTHESISED]
 cdef bytes HERE = ANSWERED_HERE
@@ -60,33 +58,18 @@ include "light.pxi"
 include "flight.pxi"
 
 
-cdef class Client:
-    """What the rules say to one source, and where replies to it are kept."""
-
-    cdef object plain
-    cdef Generations store
-    cdef tuple one
-    cdef bytes prefix, never, excluded
-    cdef bint with_do
-
-
-cdef class Line:
-    """One upstream: what its questions need, looked up once."""
-
-    cdef object upstream, health
-    cdef PortPool pool
-    cdef Randomness random
-    cdef Tally tally
-
-
 cdef class MissPath:
-    """One per worker. `take` a datagram that the memo could not answer; `renew` with every change of rules or limits."""
+    """One per worker. `take` a datagram the memo could not answer; `renew` with every change of rules or limits."""
 
     cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared
     cdef Shelf _shelf
-    cdef object _upstreams, _observed, _flown, _fly_timer, _staggered, _stagger_timer
+    cdef object _upstreams, _observed, _fly_timer, _stagger_timer
+    # The oldest and the newest of those that are watched.
+    cdef Flight _flown, _flown_last
+    cdef Light _staggered, _staggered_last
     cdef set _out
-    cdef dict _clients, _lines, _tallies, _opts, _flights, _lone
+    cdef dict _clients, _lines, _tallies, _flights, _lone
+    cdef list _opts
     cdef Tally _seconds
     cdef int _payload_max
     cdef Py_ssize_t _most
@@ -103,8 +86,6 @@ cdef class MissPath:
         cdef int i
         self._resolver, self._shortcut, self._loop = resolver, shortcut, loop
         self._resumed, self._settled = resumed, settled
-        self._flown, self._fly_timer = deque(), None
-        self._staggered, self._stagger_timer = deque(), None
         self._tallies, self._seconds = {}, Tally()
         for i in range(256):
             self._replies[i] = 0
@@ -122,9 +103,9 @@ cdef class MissPath:
         self._observed = self._upstreams.observed
         self._out = self._observed.out
         self._shelf = Shelf(self._resolver.cache.stores())
-        self._opts = {
-            (do, made): self._opt(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)
-        }
+        self._opts = [
+            self._opt(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)
+        ]
 
     def way(self, otherwise):
         """`take`, and `otherwise` for what it does not."""
@@ -211,7 +192,11 @@ cdef class MissPath:
         return made
 
     cdef int watch(self, Flight flight) except -1:
-        self._flown.append(flight)
+        if self._flown is None:
+            self._flown = flight
+        else:
+            self._flown_last._next = flight
+        self._flown_last = flight
         if self._fly_timer is None:
             self._fly_timer = self._loop.call_later(self._patience_s, self._look)
         return 0
@@ -220,46 +205,49 @@ cdef class MissPath:
         """Hands over what has been out too long."""
         cdef Flight flight
         cdef double left
-        cdef object flown = self._flown
-        while flown:
-            flight = flown[0]
+        while self._flown is not None:
+            flight = self._flown
             if not flight._done:
                 left = flight._sent_at + self._patience_s - monotonic()
                 if left > 0:
                     self._fly_timer = self._loop.call_later(left, self._look)
                     return
                 flight.general()
-            flown.popleft()
-        self._fly_timer = None
+            self._flown, flight._next = flight._next, None
+        self._flown_last = self._fly_timer = None
 
     cdef int stagger(self, Light light) except -1:
-        if self._stagger_s:
-            self._staggered.append(light)
-            if self._stagger_timer is None:
-                self._stagger_timer = self._loop.call_later(self._stagger_s, self._ask_beside)
+        if not self._stagger_s:
+            return 0
+        if self._staggered is None:
+            self._staggered = light
+        else:
+            self._staggered_last._next = light
+        self._staggered_last = light
+        if self._stagger_timer is None:
+            self._stagger_timer = self._loop.call_later(self._stagger_s, self._ask_beside)
         return 0
 
     def _ask_beside(self):
         """The A of every query whose AAAA has been out so long (RFC 6147 section 5.1.8)."""
         cdef Light light
         cdef double left
-        cdef object staggered = self._staggered
-        while staggered:
-            light = staggered[0]
+        while self._staggered is not None:
+            light = self._staggered
             if light.waits_for_aaaa():
                 left = light._began + self._stagger_s - monotonic()
                 if left > 0:
                     self._stagger_timer = self._loop.call_later(left, self._ask_beside)
                     return
                 light.ask_beside()
-            staggered.popleft()
-        self._stagger_timer = None
+            self._staggered, light._next = light._next, None
+        self._staggered_last = self._stagger_timer = None
 
     cdef bytes opt(self, Light light, bint made):
         if not light._edns:
             return b""
         if not light._cookie:
-            return self._opts[light._do, made]
+            return self._opts[2 * light._do + made]
         return self._opt(light._do, (SYNTHESISED_EDE if made else b"") + option(
             COOKIE, self._shortcut.cookie(light._cookie, light._source)
         ))

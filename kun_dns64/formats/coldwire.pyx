@@ -94,7 +94,7 @@ cdef tuple read_query(bytes wire):
 
 
 cdef bytes encode_ask(bytes name, int qtype, bint do, octets bits, bint scrambled):
-    """As `formats.render.encode_ask` with EDNS. `bits`: random, two octets for the id, then one for each of the name."""
+    """As `formats.render.encode_ask` with EDNS. `bits`: random, two octets for the id, one for each of the name."""
     cdef int size = PyBytes_GET_SIZE(name), i
     cdef octets source = <octets>PyBytes_AS_STRING(name)
     cdef bytes made = PyBytes_FromStringAndSize(NULL, HEADER + size + 15)

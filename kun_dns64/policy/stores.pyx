@@ -48,9 +48,19 @@ cdef class Generations:
         return key in self._young or key in self._old
 
     cpdef put(self, bytes key, value):
-        if key in self._young or key in self._old:
-            self.drop(key)
-        self.insert(key, value)
+        cdef dict young = self._young
+        cdef Py_ssize_t before = len(young)
+        if self._old or self._dying or before >= self._half_entries or self._octets >= self._half_octets:
+            if key in young or key in self._old:
+                self.drop(key)
+            self.insert(key, value)
+            return
+        # Mostly the key is new: one look-up in a table that no cache of the processor holds.
+        known = young.setdefault(key, value)
+        if len(young) == before:
+            self._octets -= self.weight(key, known)
+            young[key] = value
+        self._octets += self.weight(key, value)
 
     def replace(self, bytes key, value):
         """Another value of the same weight for a key that `get` has just found."""

@@ -112,6 +112,7 @@ cdef class Batch:
         for i in range(WIDTH):
             self._in[i].iov_base = &room[i * QUERY_OCTETS]
             self._in[i].iov_len = QUERY_OCTETS
+            self._empty(i)
 
     def close(self):
         self.send_ready()
@@ -119,28 +120,32 @@ cdef class Batch:
 
     def drain(self):
         """Takes what has arrived and answers what can be answered at once; the rest goes to `front.handle_datagram`."""
-        cdef int rounds, count
+        cdef int rounds, count, i
         for rounds in range(ROUNDS):
             count = self._receive()
             if count > 0:
-                self._answer(count)
+                try:
+                    self._answer(count)
+                finally:
+                    for i in range(count):
+                        self._empty(i)
             if count < WIDTH or self._fd < 0:
                 return
 
     cdef int _receive(self):
-        cdef int i, count
-        for i in range(WIDTH):
-            memset(&self._heard[i], 0, sizeof(mmsghdr))
-            self._heard[i].msg_hdr.msg_name = &self._peers[i]
-            self._heard[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage)
-            self._heard[i].msg_hdr.msg_iov = &self._in[i]
-            self._heard[i].msg_hdr.msg_iovlen = 1
-            if self._wildcard:
-                self._heard[i].msg_hdr.msg_control = self._controls[i]
-                self._heard[i].msg_hdr.msg_controllen = CONTROL_OCTETS
+        cdef int count
         with nogil:
             count = recvmmsg(self._fd, self._heard, WIDTH, MSG_DONTWAIT, NULL)
         return count
+
+    cdef void _empty(self, int i):
+        """Ready for the next datagram."""
+        cdef msghdr *header = &self._heard[i].msg_hdr
+        memset(header, 0, sizeof(msghdr))
+        header.msg_name, header.msg_namelen = &self._peers[i], sizeof(sockaddr_storage)
+        header.msg_iov, header.msg_iovlen = &self._in[i], 1
+        if self._wildcard:
+            header.msg_control, header.msg_controllen = self._controls[i], CONTROL_OCTETS
 
     cdef void _answer(self, int count) except *:
         cdef int i, ready = 0

@@ -9,7 +9,7 @@ import dns.edns
 import dns.flags
 import dns.message
 
-from kun_dns64.compiled import IN_PYTHON_ONLY
+from kun_dns64.compiled import IN_PYTHON_ONLY, generations
 from kun_dns64.formats.cookies import reply_cookie
 from kun_dns64.formats.ecs import write_subnet
 from kun_dns64.formats.query import parse_query
@@ -98,7 +98,7 @@ class Server:
     def __init__(self, under: Rules) -> None:
         self.under = under
         self.cache = Cache()
-        self.wirecache = WireCache(1000, 1 << 20)
+        self.wirecache = WireCache(1000, 1 << 20, generations())
         self.memos = self.wirecache.memos(under, self.bake)
         self.asked = 0
         self.upstream_down = False
