@@ -59,8 +59,9 @@ LEAVING = (
         Action.LEAVES,
         "upstream-dead",
         "canary-dead",
-        internet_breaks="ip link set {name} nomaster",
-        internet_heals="ip link set {name} master lan0",
+        # Off the bridge alone, the port would answer: a Linux host answers ARP for its addresses on every interface.
+        internet_breaks="ip link set {name} nomaster arp off",
+        internet_heals="ip link set {name} arp on master lan0",
     ),
     Fault(
         "the pool4 address is on another host",
