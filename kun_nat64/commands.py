@@ -71,7 +71,7 @@ def doctor(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Says what is missing or wrong on this machine, and the command that mends it. Exit 0: nothing, 1: something."""
+    """Says what is wrong on this machine, and what mends it. Exit 0: nothing, 1: something."""
     from kun_nat64.doctor import examine
 
     raise typer.Exit(examine(config, run_dir, as_json=as_json))
@@ -99,7 +99,10 @@ def apply(
 
 @app.command(epilog="Example: kun-nat64 run --config /etc/kun/kun-nat64.toml")
 def run(config: Config, run_dir: RunDir = RUN_DIR) -> None:
-    """Runs the agent: keeps the gateway as it should be, and announces it while probes come back."""
+    """Runs the agent: keeps the gateway right, announces it.
+
+    It is announced while probes cross the own translator and come back.
+    """
     from kun_nat64.app import Options, main
 
     raise typer.Exit(main(Options(config, run_dir)))
@@ -123,7 +126,7 @@ def drain(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Even when no other gateway is known to carry.")] = False,
 ) -> None:
-    """Sends new flows elsewhere, waits for the live ones, then withdraws. `undrain` takes it back."""
+    """Sends new flows elsewhere, waits for live ones, withdraws. `undrain` takes it back."""
     from kun_nat64.report import start_drain
 
     raise typer.Exit(start_drain(run_dir, wait=wait, why=why, until_start=until_start, force=force))
@@ -147,7 +150,7 @@ def teardown(config: Config, run_dir: RunDir = RUN_DIR) -> None:
 
 @app.command(epilog="Example: kun-nat64 withdraw --config /etc/kun/kun-nat64.toml")
 def withdraw(config: Config) -> None:
-    """Withdraws the path at once, whatever the agent thinks; for systemd, after the agent has died of a hang."""
+    """Withdraws the path at once, whatever the agent thinks. For a host whose agent has died of a hang."""
     from kun_nat64.oneshot import withdraw_now
 
     raise typer.Exit(withdraw_now(config))
@@ -164,7 +167,9 @@ def explain(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Says what an IPv6 destination embeds, whether a pod's packets reach it, by whom and as whom; its sessions now.
+    """Says what becomes of packets to an IPv6 address, and why.
+
+    What it embeds, whether a pod's packets reach it, by which gateways and as whom; its sessions now.
 
     Exit 0: they get through, 1: they are dropped.
     """
@@ -185,7 +190,7 @@ def who(
     database: Annotated[Path | None, typer.Option("--database", help="Folder of the session database.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Says which pod had a public port at a time, by the session log. Exit 0: somebody, 1: nobody is known."""
+    """Says which pod had a public port, and when. Exit 0: somebody, 1: nobody is known."""
     from kun_nat64.who import show_who
     from kun_nat64.who_flags import Asked
 

@@ -55,7 +55,7 @@ class NetlinkThread:
         try:
             return work(self._opened())
         except NetlinkError as error:
-            raise _translated(argv, error.code, str(error)) from error
+            raise _translated(argv, error.code, str(error.args[-1])) from error
         except OSError as error:
             raise _translated(argv, error.errno or 0, str(error)) from error
 
@@ -103,4 +103,7 @@ KINDS = {
 
 
 def _translated(argv: tuple[str, ...], code: int, text: str) -> DriverError:
-    return DriverError(KINDS.get(code, FailureKind.EXIT_CODE), argv, text, code)
+    kind = KINDS.get(code, FailureKind.EXIT_CODE)
+    if kind is FailureKind.MISSING_MODULE and "type" in argv:
+        text = f"{text}; `modprobe {argv[argv.index('type') + 1]}`"
+    return DriverError(kind, argv, text, code)

@@ -19,9 +19,9 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def kun_nat64(*words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def kun_nat64(*words: str, path: str | None = None, columns: str = "200") -> subprocess.CompletedProcess[str]:
     code = "import sys; from kun_nat64.cli import main; main()"
-    env = {**os.environ, "COLUMNS": "200"} | ({} if path is None else {"PATH": path})
+    env = {**os.environ, "COLUMNS": columns} | ({} if path is None else {"PATH": path})
     return subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, env=env, timeout=60, check=False
     )
@@ -32,6 +32,13 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     done = kun_nat64(command, "--help")
     assert done.returncode == 0
     assert f"Example: kun-nat64 {command}" in done.stdout
+
+
+def test_the_list_of_commands_says_each_in_one_whole_line() -> None:
+    text = kun_nat64("--help", columns="80").stdout
+    listed = text.split("Commands:")[1].split("Examples:")[0].strip().splitlines()
+    assert {line.split()[0] for line in listed} == set(COMMANDS)
+    assert [line for line in listed if line.endswith("...")] == []
 
 
 def test_the_version_is_the_packages() -> None:

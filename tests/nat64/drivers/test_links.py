@@ -198,3 +198,4 @@ async def test_a_tunnel_is_made_or_the_missing_module_named(links: LinksDriver) 
     with pytest.raises(DriverError, match=r"type sit local 203\.0\.113\.1") as raised:
         await make(links, tunnel)
     assert raised.value.kind is FailureKind.MISSING_MODULE
+    assert "`modprobe sit`" in str(raised.value)
