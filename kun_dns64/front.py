@@ -16,6 +16,8 @@ from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
+from kun_dns64.policy.client import answered_subnet
+from kun_dns64.policy.prepared import prepare
 from kun_dns64.ratelimit import RateLimiter, Verdict
 from kun_dns64.resolver import Resolver
 from kun_dns64.shortcut import Quick, Shortcut, address_of
@@ -165,7 +167,8 @@ class Front:
             self._metrics.count("shadowed", reply.rule.value)
         data = cookie_data(query)
         cookie = b"" if data is None else self.shortcut.cookie(data, source)
-        packet = render(query, reply, self._limits, cookie)
+        subnet = answered_subnet(query, prepare(self._resolver.rules)) if query.edns and query.edns.options else b""
+        packet = render(query, reply, self._limits, cookie, subnet)
         if self._tap is not None and isinstance(send, Tapped):
             send.rule = reply.rule.value
         send(packet)

@@ -26,8 +26,8 @@ def read_subnet(data: bytes) -> IPNetwork | None:
     return network if source else None
 
 
-def write_subnet(network: IPNetwork) -> bytes:
-    """The option's data for a query, scope 0."""
+def write_subnet(network: IPNetwork, scope: int = 0) -> bytes:
+    """The option's data; the scope of a query is 0."""
     family = 1 if network.version == 4 else 2
     octets = network.network_address.packed[: (network.prefixlen + 7) // 8]
-    return family.to_bytes(2) + bytes((network.prefixlen, 0)) + octets
+    return family.to_bytes(2) + bytes((network.prefixlen, scope)) + octets

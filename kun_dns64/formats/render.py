@@ -34,8 +34,10 @@ def size_limit(query: Query, limits: Limits = DEFAULT_LIMITS) -> int:
     return min(max(PLAIN_UDP, query.edns.payload), limits.udp_payload_max)
 
 
-def render(query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: bytes = b"") -> bytes:
-    """The packet for the client. `cookie`: the data of the COOKIE option to answer with (RFC 7873), b"" for none.
+def render(
+    query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: bytes = b"", subnet: bytes = b""
+) -> bytes:
+    """The packet for the client. `cookie`, `subnet`: data of its options (RFC 7873, RFC 7871), b"" for none.
 
     What does not fit is left out in this order: extended errors, the additional section, the authority section of a
     positive answer without DNSSEC; then TC=1 with as many answer records as fit, for clients that know no TCP. What no
@@ -46,12 +48,12 @@ def render(query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: 
     body.sections(reply.answer, reply.authority, reply.additional)
     opt, truncated = b"", 0
     if query.edns is not None:
-        opt = _opt(query.edns, reply.rcode, limits, cookie, reply.ede)
+        opt = _opt(query.edns, reply.rcode, limits, cookie, subnet, reply.ede)
         if reply.ede and len(body.out) + len(opt) > limit:
-            opt = _opt(query.edns, reply.rcode, limits, cookie, ())
+            opt = _opt(query.edns, reply.rcode, limits, cookie, subnet, ())
     if len(body.out) + len(opt) > limit and not body.fit(reply.answer, limit - len(opt), query.do):
         if limit == TCP_MAX:
-            return render(query, too_large(), limits, cookie)
+            return render(query, too_large(), limits, cookie, subnet)
         truncated = TC
     if query.transport is TLS and query.edns is not None and find(query.edns.options, PADDING) is not None:
         opt = _padded(opt, len(body.out), limit)
@@ -83,12 +85,14 @@ def _flags(query: Query, reply: Reply) -> int:
     return flags | AD if reply.ad else flags
 
 
-def _opt(edns: Edns, rcode: int, limits: Limits, cookie: bytes, edes: tuple[Ede, ...]) -> bytes:
+def _opt(edns: Edns, rcode: int, limits: Limits, cookie: bytes, subnet: bytes, edes: tuple[Ede, ...]) -> bytes:
     """Our own OPT in answer to the query's (RFC 6891 section 6.1.1): DO is copied (RFC 3225), options are not.
 
     The cookie comes last, so that a finished reply can be given another one.
     """
     data = b"".join([ede_option(ede) for ede in edes]) if edes else b""
+    if subnet:
+        data += option(CLIENT_SUBNET, subnet)
     if cookie:
         data += option(COOKIE, cookie)
     ttl = rcode >> 4 << 24 | DO if edns.do else rcode >> 4 << 24

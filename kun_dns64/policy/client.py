@@ -1,6 +1,6 @@
 """Which client policy a query falls under: by source address, or by EDNS client subnet from a trusted forwarder."""
 
-from kun_dns64.formats.ecs import IPNetwork, read_subnet
+from kun_dns64.formats.ecs import IPNetwork, read_subnet, write_subnet
 from kun_dns64.formats.options import CLIENT_SUBNET, find
 from kun_dns64.model.message import IPAddress, Query
 from kun_dns64.model.rules import ClientPolicy
@@ -31,3 +31,17 @@ def named_subnet(query: Query, prepared: Prepared) -> IPNetwork | None:
     if data is None or prepared.trusted.first(query.source) == MISS:
         return None
     return read_subnet(data)
+
+
+def answered_subnet(query: Query, prepared: Prepared) -> bytes:
+    """The data of the client subnet option in the reply (RFC 7871 section 7.2.2); b"" where a subnet changes nothing.
+
+    The scope is all that was named: a cache in front of us must not give the answer to anybody else.
+    """
+    if not prepared.clients and not prepared.rules.client_subnet:
+        return b""
+    try:
+        subnet = named_subnet(query, prepared)
+    except ValueError:
+        return b""
+    return b"" if subnet is None else write_subnet(subnet, scope=subnet.prefixlen)

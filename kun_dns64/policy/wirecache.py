@@ -12,7 +12,7 @@ from kun_dns64.model.message import IPAddress, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.policy.client import client_index
 from kun_dns64.policy.generations import Generations
-from kun_dns64.policy.memo import RULES, Bake, Memo
+from kun_dns64.policy.memo import RULES, Bake, BySubnet, Memo
 from kun_dns64.policy.networks import MISS
 from kun_dns64.policy.prepared import prepare
 
@@ -85,14 +85,20 @@ class Memos:
             return None
         if subnet is None:
             return None
-        return self._memo(client_index(subnet.network_address, subnet, self._prepared), transport, trusted=False)
+        index = client_index(subnet.network_address, subnet, self._prepared)
+        if not self._prepared.clients:
+            return self._memo(index, transport, trusted=False)
+        # The reply names the subnet, so every subnet has its own.
+        return self._new(index, transport, bytes((len(data),)) + data)
 
     def _memo(self, index: int, transport: Transport, trusted: bool) -> Memo:
         key = index, transport, trusted
         made = self._by_class.get(key)
         if made is None:
-            prefix = self._generation + bytes((TRANSPORTS.index(transport),)) + (index - STRANGER).to_bytes(2)
             named = partial(self.of_subnet, transport=transport) if trusted else None
-            padded = transport is Transport.TLS
-            made = self._by_class[key] = Memo(prefix, self._store, self._hits, self._bake, named, padded)
+            made = self._by_class[key] = self._new(index, transport, b"\0", named)
         return made
+
+    def _new(self, index: int, transport: Transport, whose: bytes, named: BySubnet | None = None) -> Memo:
+        prefix = self._generation + bytes((TRANSPORTS.index(transport),)) + (index - STRANGER).to_bytes(2) + whose
+        return Memo(prefix, self._store, self._hits, self._bake, named, padded=transport is Transport.TLS)

@@ -19,7 +19,9 @@ from kun_dns64.model.question import NO_QUESTION
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Pool, Rules, Zone, ZoneMode
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply
 from kun_dns64.policy.cache import Cache
+from kun_dns64.policy.client import answered_subnet
 from kun_dns64.policy.next_step import next_step
+from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.wirecache import WireCache
 
 from ..world import Outcome, answer, bare_nodata, error, key, lost, nodata, nxdomain, prefix, rules, wire_name
@@ -123,7 +125,8 @@ class Server:
         while isinstance(step := next_step(query, heard, self.under, now), Ask):
             heard.append(self._perform(step, now))
         assert isinstance(step, Reply)
-        return render(query, step, cookie=reply_cookie(query, SECRETS, UNIX_S)), step, heard
+        cookie, subnet = reply_cookie(query, SECRETS, UNIX_S), answered_subnet(query, prepare(self.under))
+        return render(query, step, cookie=cookie, subnet=subnet), step, heard
 
     def _perform(self, ask: Ask, now: float) -> Heard:
         known = self.cache.lookup(ask.question, ask.flags, ask.group, now)

@@ -6,15 +6,29 @@ Clients are told apart by their source address, so most rows run over IPv4 loopb
 
 from __future__ import annotations
 
-from .case import V4, Case, Expect, Step, a, aaaa, nodata, real, says, soa, synth
+import dns.message
+
+from .case import V4, Case, Check, Expect, Step, a, aaaa, nodata, real, says, soa, synth
 from .cases_discovery import addresses
 from .client import Query
+from .names import Names
 from .script import Says
 
 OVERSEAS, DEEPER, LISTED = "2002:cb00:7181::", "2002:cb00:7182::", "2002:cb00:7183::"
 ECS_V4_DUAL = (8, b"\0\1\x18\0\x0a\x07\x01")
 ECS_V6_ONLY = (8, b"\0\2\x30\0\x20\x02\x0a\x01\0\x02")
-ECS_V4_OTHER = (8, b"\0\1\x18\0\x0a\x08\x01")
+ECS_V4_OTHER, ECS_V4_ELSE = (8, b"\0\1\x18\0\x0a\x08\x01"), (8, b"\0\1\x18\0\x0a\x09\x01")
+
+
+def _subnet_is(wire: bytes) -> Check:
+    """The client subnet option of the reply, its scope all of the source (RFC 7871 section 7.2.2); b"" for none."""
+    wanted = [wire[:3] + wire[2:3] + wire[4:]] if wire else []
+
+    def check(reply: dns.message.Message, octets: bytes, names: Names) -> str:
+        got = [option.to_wire() for option in reply.options if int(option.otype) == 8]
+        return "" if got == wanted else f"client subnet {got}, expected {wanted}"
+
+    return check
 
 
 def _name(zone: str) -> str:
@@ -105,10 +119,12 @@ CASES = [
     Case("c333", "interface-client", "forced-pool", BOTH_HALVES, synth(".33", prefix=OVERSEAS), _at(TRAVELLER), "clients", V4),
     Case("c333a", "interface-client", "forced-pool-does-not-leak", BOTH_HALVES, synth(".33", prefix=OVERSEAS), _at(TRAVELLER), "clients", V4, then=(Step(synth(".33")), Step(synth(".33", prefix=OVERSEAS), _at(TRAVELLER)))),
     Case("c333b", "rfc7050-3", "forced-pool-is-discovered", {}, Expect(None, aa=True, check=addresses(OVERSEAS + "c000:aa", OVERSEAS + "c000:ab")), _at(TRAVELLER, name="ipv4only.arpa."), "clients", V4),
-    Case("c336", "rfc7871-7.1", "trusted-ecs-names-a-dual-stack-client", BOTH_HALVES, NO_SYNTHESIS, _at(FORWARDER, "AAAA", ECS_V4_DUAL), "clients", V4),
-    Case("c336a", "rfc7871-7.1", "trusted-ecs-names-an-ipv6-only-client", BOTH_HALVES, FILTERED_A, _at(FORWARDER, "A", ECS_V6_ONLY), "clients", V4),
-    Case("c336b", "rfc7871-7.1", "trusted-ecs-of-an-unknown-client", BOTH_HALVES, synth(".33"), _at(FORWARDER, "AAAA", ECS_V4_OTHER), "clients", V4),
-    Case("c336c", "rfc7871-7.1", "untrusted-ecs-is-ignored", BOTH_HALVES, synth(".33"), _at("127.0.0.8", "AAAA", ECS_V4_DUAL), "clients", V4),
+    Case("c336", "rfc7871-7.1", "trusted-ecs-names-a-dual-stack-client", BOTH_HALVES, NO_SYNTHESIS.but(check=_subnet_is(ECS_V4_DUAL[1])), _at(FORWARDER, "AAAA", ECS_V4_DUAL), "clients", V4),
+    Case("c336a", "rfc7871-7.1", "trusted-ecs-names-an-ipv6-only-client", BOTH_HALVES, FILTERED_A.but(check=_subnet_is(ECS_V6_ONLY[1])), _at(FORWARDER, "A", ECS_V6_ONLY), "clients", V4),
+    Case("c336b", "rfc7871-7.1", "trusted-ecs-of-an-unknown-client", BOTH_HALVES, synth(".33").but(check=_subnet_is(ECS_V4_OTHER[1])), _at(FORWARDER, "AAAA", ECS_V4_OTHER), "clients", V4),
+    Case("c336f", "rfc7871-7.3.1", "subnets-of-one-client-class-are-told-apart", BOTH_HALVES, synth(".33").but(check=_subnet_is(ECS_V4_OTHER[1])), _at(FORWARDER, "AAAA", ECS_V4_OTHER), "clients", V4,
+         then=(Step(synth(".33").but(check=_subnet_is(ECS_V4_ELSE[1])), _at(FORWARDER, "AAAA", ECS_V4_ELSE)), Step(synth(".33").but(check=_subnet_is(ECS_V4_OTHER[1])), _at(FORWARDER, "AAAA", ECS_V4_OTHER)))),
+    Case("c336c", "rfc7871-7.1", "untrusted-ecs-is-ignored", BOTH_HALVES, synth(".33").but(check=_subnet_is(b"")), _at("127.0.0.8", "AAAA", ECS_V4_DUAL), "clients", V4),
     Case("c336d", "rfc7871-7.1", "trusted-ecs-does-not-leak", BOTH_HALVES, NO_SYNTHESIS, _at(FORWARDER, "AAAA", ECS_V4_DUAL), "clients", V4,
          then=(Step(synth(".33"), _at(FORWARDER, "AAAA", ECS_V4_OTHER)), Step(synth(".33"), _at(FORWARDER)))),
     *(
