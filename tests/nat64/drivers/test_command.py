@@ -1,11 +1,12 @@
 import asyncio
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from kun_nat64.drivers import command
-from kun_nat64.drivers.command import ProcessRunner
+from kun_nat64.drivers.command import ProcessRunner, wait_without_threads
 from kun_nat64.model.errors import DriverError, FailureKind
 
 
@@ -94,3 +95,11 @@ async def test_a_cancelled_run_leaves_no_process(tmp_path: Path) -> None:
 
 def test_tools_are_found_in_the_sbin_folders_whatever_the_path() -> None:
     assert command.environment()["PATH"].endswith(command.FOLDERS)
+
+
+async def test_waiting_for_a_command_takes_no_thread() -> None:
+    wait_without_threads()
+    running = asyncio.create_task(ProcessRunner().run("sleep", "0.3"))
+    await asyncio.sleep(0.1)
+    assert [thread.name for thread in threading.enumerate() if "waitpid" in thread.name] == []
+    assert (await running).exit_code == 0
