@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """`Shortcut.udp` compiled: the finished reply to a packet seen this second, or kept for one like it.
 
-It reads what the memos keep; packets with options, and replies that have to be aged first, are the memos' own.
+It reads what the memos keep; packets with other options than a cookie, and replies that have to be aged first, are the
+memos' own.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -23,8 +24,15 @@ cdef enum:
     HEADER = 12
     STAMP = 10  # of policy/memo.py: tick, until, rule, number of TTLs
     MOST_SOURCES = 65536
+    COOKIE = 10
 
 cdef Py_ssize_t PLAIN_TAIL = memokey.PLAIN_TAIL, MOST_HOT = HOT_MAX
+cdef Py_ssize_t COOKIE_REPLY_OCTETS = memokey.COOKIE_REPLY_OCTETS
+cdef bytes WITH_COOKIE = memokey.WITH_COOKIE, NO_OPTIONS = b""
+
+
+cdef inline long u16(const unsigned char *at) noexcept:
+    return <long>at[0] << 8 | at[1]
 
 
 cdef inline long u32(const unsigned char *at) noexcept:
@@ -34,7 +42,7 @@ cdef inline long u32(const unsigned char *at) noexcept:
 cdef class Drawer:
     """One source's memo. What was said this second is kept by packet, as the memo does."""
 
-    cdef object memo
+    cdef object memo, bake
     cdef Generations store
     cdef bytes prefix
     cdef list hits
@@ -62,10 +70,10 @@ cdef class Drawer:
             return self.memo.quick(wire, tick, source)
         end = root - at + 1
         if size > end + PLAIN_TAIL:
-            return self.memo.quick(wire, tick, source)
+            return self.with_cookie(wire, end, tick, source)
         name = wire[HEADER:end]
         lower = name.lower()
-        value = self.store.get(self.key(wire, lower, end))
+        value = self.store.get(self.key(wire, lower, end, size, NO_OPTIONS))
         if value is None:
             return None
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
@@ -79,15 +87,45 @@ cdef class Drawer:
             self.hot[rest] = reply, cell
         return wire[:2] + reply
 
-    cdef bytes key(self, bytes wire, bytes lower, Py_ssize_t end):
-        cdef Py_ssize_t first = PyBytes_GET_SIZE(self.prefix), tail = PyBytes_GET_SIZE(wire) - end
-        cdef bytes made = PyBytes_FromStringAndSize(NULL, first + 10 + PyBytes_GET_SIZE(lower) + tail)
+    cdef object with_cookie(self, bytes wire, Py_ssize_t end, long tick, source):
+        """The reply to a packet with no option but a cookie; the memo knows the others."""
+        cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
+        cdef const unsigned char *kept
+        cdef const unsigned char *opt = at + end + 4
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(wire) - end - PLAIN_TAIL, start
+        cdef bytes value, reply
+        cdef list cell
+        # As memokey.lone_cookie: the options' length, COOKIE's code and length.
+        if size != 12 and not 20 <= size <= 44:
+            return self.memo.quick(wire, tick, source)
+        if u16(opt + 9) != size or u16(opt + 11) != COOKIE or u16(opt + 13) != size - 4:
+            return self.memo.quick(wire, tick, source)
+        value = self.store.get(self.key(wire, wire[HEADER:end].lower(), end, end + PLAIN_TAIL - 2, WITH_COOKIE))
+        if value is None:
+            return None
+        kept = <const unsigned char *>PyBytes_AS_STRING(value)
+        if u32(kept) != tick or self.bake is None:
+            return self.memo.quick(wire, tick, source)
+        cell = self.hits[kept[8]]
+        cell[0] += 1
+        start = STAMP + 2 * kept[9]
+        reply = with_name(
+            kept + start, PyBytes_GET_SIZE(value) - start - COOKIE_REPLY_OCTETS, at + HEADER, end - HEADER
+        )
+        return wire[:2] + reply + <bytes>self.bake(wire[end + PLAIN_TAIL + 4 :], source)
+
+    cdef bytes key(self, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark):
+        """What the memo keeps the reply under: what stands behind the name counts up to `until`, then `mark`."""
+        cdef Py_ssize_t first = PyBytes_GET_SIZE(self.prefix), tail = until - end, marked = PyBytes_GET_SIZE(mark)
+        cdef bytes made = PyBytes_FromStringAndSize(NULL, first + 10 + PyBytes_GET_SIZE(lower) + tail + marked)
         cdef char *out = PyBytes_AS_STRING(made)
         memcpy(out, PyBytes_AS_STRING(self.prefix), first)
         memcpy(out + first, PyBytes_AS_STRING(wire) + 2, 10)
         out += first + 10
         memcpy(out, PyBytes_AS_STRING(lower), PyBytes_GET_SIZE(lower))
-        memcpy(out + PyBytes_GET_SIZE(lower), PyBytes_AS_STRING(wire) + end, tail)
+        out += PyBytes_GET_SIZE(lower)
+        memcpy(out, PyBytes_AS_STRING(wire) + end, tail)
+        memcpy(out + tail, PyBytes_AS_STRING(mark), marked)
         return made
 
 
@@ -132,5 +170,6 @@ cdef class Desk:
         made.memo = self._memo_of(source)
         made.store, made.prefix = made.memo.place()
         made.hits, made.hot, made.tick = made.memo.hits, {}, -1
+        made.bake = made.memo.bake
         self._drawers[source] = made
         return made

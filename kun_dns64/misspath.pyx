@@ -12,6 +12,7 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.time cimport time_t
 
 from kun_dns64.formats.coldwire cimport encode_ask, forward, read_denial, read_query, synthesise
+from kun_dns64.formats.memokey import COOKIE_REPLY_OCTETS
 from kun_dns64.formats.options import COOKIE, option
 from kun_dns64.formats.wire import DO, RRHEAD
 from kun_dns64.metrics import LATENCY_BUCKETS
@@ -69,7 +70,7 @@ cdef class MissPath:
     cdef Light _staggered, _staggered_last
     cdef set _out
     cdef dict _clients, _lines, _tallies, _flights, _lone
-    cdef list _opts
+    cdef list _opts, _cookie_opts
     cdef Tally _seconds
     cdef int _payload_max
     cdef Py_ssize_t _most
@@ -103,9 +104,11 @@ cdef class MissPath:
         self._observed = self._upstreams.observed
         self._out = self._observed.out
         self._shelf = Shelf(self._resolver.cache.stores())
-        self._opts = [
-            self._opt(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)
-        ]
+        kinds = [(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)]
+        self._opts = [self._opt(do, ede) for do, ede in kinds]
+        # All but the cookie itself, which comes last.
+        empty = bytes(COOKIE_REPLY_OCTETS)
+        self._cookie_opts = [self._opt(do, ede + option(COOKIE, empty))[: -len(empty)] for do, ede in kinds]
 
     def way(self, otherwise):
         """`take`, and `otherwise` for what it does not."""
@@ -248,9 +251,8 @@ cdef class MissPath:
             return b""
         if not light._cookie:
             return self._opts[2 * light._do + made]
-        return self._opt(light._do, (SYNTHESISED_EDE if made else b"") + option(
-            COOKIE, self._shortcut.cookie(light._cookie, light._source)
-        ))
+        cdef bytes cookie = self._shortcut.cookie(light._cookie, light._source)
+        return <bytes>self._cookie_opts[2 * light._do + made] + cookie
 
     cdef bytes _opt(self, bint do, bytes options):
         return b"\0" + RRHEAD.pack(OPT, self._payload_max, DO if do else 0, len(options)) + options

@@ -152,6 +152,11 @@ class Memo:
         return self._store, self._prefix
 
     @property
+    def bake(self) -> Bake | None:
+        """None: no cookies."""
+        return self._bake
+
+    @property
     def hits(self) -> list[list[int]]:
         """Replies given so far, by the rule's place in RULES; shared by all memos."""
         return self._hits
