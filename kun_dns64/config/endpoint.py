@@ -40,6 +40,11 @@ class Endpoint:
         return str(self.address)
 
     @property
+    def zone(self) -> str:
+        """The interface of a link-local address (RFC 4007 section 11); "" where none is named."""
+        return self.host.partition("%")[2]
+
+    @property
     def is_wildcard(self) -> bool:
         return self.address.is_unspecified
 

@@ -89,7 +89,7 @@ def sockaddr(endpoint: Endpoint) -> tuple[object, ...]:
     """As bind() and connect() want it; a link-local address with the number of its interface. Raises OSError."""
     if endpoint.address.version == 4:
         return endpoint.host, endpoint.port
-    host, _, zone = endpoint.host.partition("%")
+    host, zone = endpoint.host.partition("%")[0], endpoint.zone
     return host, endpoint.port, 0, socket.if_nametoindex(zone) if zone else 0
 
 

@@ -27,6 +27,7 @@ from kun_dns64.transport.attempt import (
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.portpool import Port, PortPool
 from kun_dns64.transport.randomness import Randomness
+from kun_dns64.transport.sockets import sockaddr
 
 # No compiler was there when the wheel was built, or KUN_PURE_PYTHON=1 asks for the plain ports.
 IN_PYTHON_ONLY = importlib.util.find_spec("kun_dns64.transport.ports") is None or "KUN_PURE_PYTHON" in os.environ
@@ -56,7 +57,8 @@ class UdpUpstream:
         self.randomise_case, self.plain_case_until = randomise_case, 0.0
         endpoint = address.endpoint
         self._family = int(socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET)
-        self._peer = endpoint.host, endpoint.port
+        # An interface may come and go, and have another number then.
+        self._peer = None if endpoint.zone else sockaddr(endpoint)
         self.pool = pool(self, asyncio.get_running_loop())
 
     def send(self, request: Request, done: Done) -> Attempt:
@@ -79,7 +81,7 @@ class UdpUpstream:
         """A new socket on a port the kernel draws. Raises OSError."""
         sock = socket.SocketType(self._family, DATAGRAMS)
         try:
-            sock.connect(self._peer)
+            sock.connect(self._peer or sockaddr(self.address.endpoint))
         except OSError:
             sock.close()
             raise

@@ -1,0 +1,38 @@
+"""An upstream at a link-local address, in a network namespace of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PREPARE = "ip link set lo up && ip address add fe80::5/64 dev lo nodad"
+ASKS = """
+import asyncio, socket
+from kun_dns64.config.endpoint import UpstreamAddress
+from kun_dns64.transport.attempt import Observed
+from kun_dns64.transport.upstream_udp import UdpUpstream
+
+async def main() -> None:
+    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.bind(("fe80::5", 5300, 0, socket.if_nametoindex("lo")))
+    address = UpstreamAddress.parse("udp://[fe80::5%lo]:5300")
+    upstream = UdpUpstream(address, None, Observed(), randomise_case=True)
+    sock = upstream.connect()
+    sock.send(b"asked")
+    server.settimeout(5)
+    print(server.recv(99).decode())
+    sock.close()
+    upstream.pool.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_link_local_upstream_is_asked_through_its_interface() -> None:
+    if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine gives no right to make user and network namespaces (unshare -rn)")
+    argv = ["unshare", "-rn", "sh", "-ec", f'{PREPARE} && exec "$0" -c "$1"', sys.executable, ASKS]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "asked\n"), done.stderr
