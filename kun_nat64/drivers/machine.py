@@ -15,7 +15,7 @@ from kun_nat64.drivers.notices import Notices
 from kun_nat64.drivers.resets import ResetsDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
-from kun_nat64.drivers.speakerpulse import Pulse, pulse
+from kun_nat64.drivers.speakerpulse import Pulse, SpeakerPulse
 from kun_nat64.drivers.surroundings import look_around
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
@@ -51,7 +51,7 @@ class Machine:
         processes = ProcessRunner()
         self._runner = runner = runner or processes
         self._prefixes = tuple(map(str, spec.bgp.prefixes))
-        self._api = spec.bgp.api
+        self._speaker_pulse = SpeakerPulse(spec.bgp.api, len(spec.bgp.peers))
         self._kernel, self._links = KernelDriver(runner), LinksDriver(runner)
         self._rules, self._jool = RulesDriver(runner), JoolDriver(runner)
         self._resets = ResetsDriver(runner, self._jool)
@@ -128,7 +128,7 @@ class Machine:
         return Observation(seen.facts, seen.foreign, seen.reports, (), NOT_LOOKED_AT)
 
     def _forget_what_may_have_moved(self, scope: Scope, *, fresh: bool) -> None:
-        beat = pulse(self._api)
+        beat = self._speaker_pulse.take(time.monotonic())
         if fresh or beat != self._pulse:
             self._paths_memo.forget()
         if fresh or not self._jool_watch.works:

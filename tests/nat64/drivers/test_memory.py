@@ -1,9 +1,15 @@
 """What may be remembered between two looks, and what makes it forgotten."""
 
+import socket
+import struct
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from kun_nat64.drivers.memo import Memo
-from kun_nat64.drivers.speakerpulse import pulse
+from kun_nat64.drivers.socketdiag import Found, look_up
+from kun_nat64.drivers.speakerpulse import SpeakerPulse, pulse
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 SESSION = "   0: 0201020A:{port} 0101020A:00B3 01 00000000:00000000 02:00000000 00000000     0        0 {inode} 2\n"
@@ -76,3 +82,77 @@ def test_a_unix_socket_made_anew_changes_the_pulse(tmp_path: Path) -> None:
     missing = pulse(f"unix://{path}", str(tmp_path))
     path.touch()
     assert pulse(f"unix://{path}", str(tmp_path)) != missing
+
+
+BOTH = (SESSION.format(port="9C40", inode=5), API.format(inode=6))
+
+
+@dataclass
+class Kernel:
+    """Knows sockets by their ends."""
+
+    sockets: dict[tuple[str, str], Found] = field(
+        default_factory=lambda: {
+            ("0201020A:9C40", "0101020A:00B3"): ("5", "01"),
+            ("0100007F:C383", "00000000:0000"): ("6", "0A"),
+        }
+    )
+
+    def __call__(self, local: str, remote: str) -> Found | None:
+        return self.sockets.get((local, remote))
+
+
+def test_what_is_still_there_is_looked_up_and_no_file_is_read(tmp_path: Path) -> None:
+    beat = SpeakerPulse("127.0.0.1:50051", 1, write(tmp_path, *BOTH), Kernel())
+    first = beat.take(100.0)
+    write(tmp_path)
+    assert beat.take(109.9) == first == pulse("127.0.0.1:50051", write(tmp_path, *BOTH))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({("0201020A:9C40", "0101020A:00B3"): None}, id="the session is gone"),
+        pytest.param({("0201020A:9C40", "0101020A:00B3"): ("5", "08")}, id="the session is being closed"),
+        pytest.param({("0100007F:C383", "00000000:0000"): ("7", "0A")}, id="another daemon listens"),
+    ],
+)
+def test_what_is_not_as_it_was_is_read_anew(change: dict[tuple[str, str], Found | None], tmp_path: Path) -> None:
+    kernel = Kernel()
+    beat = SpeakerPulse("127.0.0.1:50051", 1, write(tmp_path, *BOTH), kernel)
+    first = beat.take(100.0)
+    kernel.sockets |= change  # type: ignore[arg-type]
+    write(tmp_path)
+    assert beat.take(102.0) != first
+
+
+def test_another_session_beside_what_is_known_is_noticed(tmp_path: Path) -> None:
+    lone = SpeakerPulse("127.0.0.1:50051", 1, write(tmp_path, *BOTH), Kernel())
+    two = SpeakerPulse("127.0.0.1:50051", 2, str(tmp_path), Kernel())
+    before = lone.take(100.0), two.take(100.0)
+    write(tmp_path, *BOTH, SESSION.format(port="9C41", inode=8))
+    assert lone.take(102.0) == before[0], "all peers are there"
+    assert lone.take(110.0) != before[0]
+    assert two.take(102.0) != before[1], "one was missing"
+
+
+def test_the_kernel_tells_of_one_socket_what_its_file_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        here, there = _as_in_proc(client.getsockname()), _as_in_proc(client.getpeername())
+        found = look_up(here, there)
+        if found is None:
+            pytest.skip("this machine's kernel has no tcp_diag")
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        (line,) = [cells for cells in lines if cells[1:3] == [here, there]]
+        assert found == (line[9], line[3])
+        assert look_up(there, "00000000:0000") == (str(_inode(server)), "0A")
+    assert look_up(there, "00000000:0000") is None
+
+
+def _as_in_proc(end: tuple[str, int]) -> str:
+    (word,) = struct.unpack("=I", socket.inet_aton(end[0]))
+    return f"{word:08X}:{end[1]:04X}"
+
+
+def _inode(server: socket.socket) -> int:
+    return Path(f"/proc/self/fd/{server.fileno()}").stat().st_ino
