@@ -23,6 +23,7 @@ from kun_nat64.sessions import SessionCount
 from kun_nat64.state import State
 from kun_nat64.status import snapshot
 from kun_nat64.who import show_who
+from kun_nat64.who_flags import Asked
 from tests.nat64.admin.test_admin import Host
 from tests.nat64.audit.flows import session
 
@@ -67,7 +68,8 @@ async def test_who_answers_while_the_agent_writes(spec: AgentSpec, tmp_path: Pat
     one = Logged(spec)
     await one.look()
     await one.look(session(left=7200))
-    assert show_who("192.0.2.11:40000", str(time.time()), "tcp", None, tmp_path / "sessions.db", as_json=False) == 0
+    asked = Asked("192.0.2.11:40000", str(time.time()), "tcp", database=tmp_path / "sessions.db")
+    assert show_who(asked) == 0
     await one.count.close()
 
 
