@@ -96,7 +96,7 @@ def hurry(lab: Lab) -> None:
     """By a reload, so that the agents go on."""
     script = "; ".join(f"s/^{before} /{after} /; s/^{before}$/{after}/" for before, after in PACE.items())
     for gateway in lab.topology.gateways:
-        # An agent that is still starting knows no reload yet: SIGHUP would end it.
+        # One that is still starting would read the new file at once, and no reload would be seen.
         lab.wait_for(partial(_ready, lab, gateway.name), BACK_S, f"the agent of {gateway.name}")
         lab.run(gateway.name, "sh", "-ec", f"cp {CONFIG} {CONFIG}.calm; sed -i '{script}' {CONFIG}")
         lab.end(gateway.name, "kun-nat64", signal=1, wait_s=0)
