@@ -1,8 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """`Shortcut.udp` compiled: the finished reply to a packet seen this second, or kept for one like it.
 
-It reads what the memos keep; packets with other options than a cookie, and replies that have to be aged first, are the
-memos' own.
+It reads and ages what the memos keep; packets with other options than a cookie are the memos' own.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -39,6 +38,26 @@ cdef inline long u32(const unsigned char *at) noexcept:
     return <long>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
 
 
+cdef inline void put_u32(unsigned char *at, long number) noexcept:
+    at[0], at[1], at[2], at[3] = number >> 24 & 255, number >> 16 & 255, number >> 8 & 255, number & 255
+
+
+cdef bytes aged(bytes value, long tick):
+    """As policy/memo.py does it: the same entry with its TTLs as they are at `tick`.
+
+    Here because a second begins with as many as there are names in use, and nobody is answered meanwhile.
+    """
+    cdef bytes made = PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
+    cdef unsigned char *ttl
+    cdef long age = tick - u32(out), count = out[9], i
+    for i in range(count):
+        ttl = out + STAMP + 2 * count + u16(out + STAMP + 2 * i)
+        put_u32(ttl, u32(ttl) - age)
+    put_u32(out, tick)
+    return made
+
+
 cdef class Drawer:
     """One source's memo. What was said this second is kept by packet, as the memo does."""
 
@@ -73,12 +92,10 @@ cdef class Drawer:
             return self.with_cookie(wire, end, tick, source)
         name = wire[HEADER:end]
         lower = name.lower()
-        value = self.store.get(self.key(wire, lower, end, size, NO_OPTIONS))
+        value = self.kept(self.key(wire, lower, end, size, NO_OPTIONS), tick)
         if value is None:
             return None
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
-        if u32(kept) != tick:
-            return self.memo.quick(wire, tick, source)
         cell = self.hits[kept[8]]
         cell[0] += 1
         start = STAMP + 2 * kept[9]
@@ -100,12 +117,12 @@ cdef class Drawer:
             return self.memo.quick(wire, tick, source)
         if u16(opt + 9) != size or u16(opt + 11) != COOKIE or u16(opt + 13) != size - 4:
             return self.memo.quick(wire, tick, source)
-        value = self.store.get(self.key(wire, wire[HEADER:end].lower(), end, end + PLAIN_TAIL - 2, WITH_COOKIE))
+        if self.bake is None:
+            return self.memo.quick(wire, tick, source)
+        value = self.kept(self.key(wire, wire[HEADER:end].lower(), end, end + PLAIN_TAIL - 2, WITH_COOKIE), tick)
         if value is None:
             return None
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
-        if u32(kept) != tick or self.bake is None:
-            return self.memo.quick(wire, tick, source)
         cell = self.hits[kept[8]]
         cell[0] += 1
         start = STAMP + 2 * kept[9]
@@ -113,6 +130,21 @@ cdef class Drawer:
             kept + start, PyBytes_GET_SIZE(value) - start - COOKIE_REPLY_OCTETS, at + HEADER, end - HEADER
         )
         return wire[:2] + reply + <bytes>self.bake(wire[end + PLAIN_TAIL + 4 :], source)
+
+    cdef bytes kept(self, bytes key, long tick):
+        """What stands under the key, aged to `tick`; None: the general path must answer."""
+        cdef bytes value = self.store.get(key)
+        cdef const unsigned char *stamp
+        if value is None:
+            return None
+        stamp = <const unsigned char *>PyBytes_AS_STRING(value)
+        if u32(stamp) == tick:
+            return value
+        if not u32(stamp) < tick < u32(stamp + 4):
+            return None
+        value = aged(value, tick)
+        self.store.replace(key, value)
+        return value
 
     cdef bytes key(self, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark):
         """What the memo keeps the reply under: what stands behind the name counts up to `until`, then `mark`."""

@@ -6,6 +6,7 @@ cdef class Generations:
 
     cpdef get(self, bytes key)
     cpdef put(self, bytes key, value)
+    cpdef replace(self, bytes key, value)
     cpdef drop(self, bytes key)
     cdef Py_ssize_t weight(self, bytes key, value) except -1
     cdef int insert(self, bytes key, value) except -1

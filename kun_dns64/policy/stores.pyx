@@ -62,7 +62,7 @@ cdef class Generations:
             young[key] = value
         self._octets += self.weight(key, value)
 
-    def replace(self, bytes key, value):
+    cpdef replace(self, bytes key, value):
         """Another value of the same weight for a key that `get` has just found."""
         self._young[key] = value
 

@@ -142,9 +142,9 @@ class Server:
     def compare(self, wire: bytes, source: IPAddress, transport: Transport, now: float) -> bool:
         """One packet by both paths; True if the memo had it."""
         memo = self.memos.of(source, transport)
+        by_desk = self.by_desk(wire, int(now), str(source)) if transport is Transport.UDP else []
         quick = memo.quick(wire, int(now), str(source))
-        if transport is Transport.UDP:
-            self.compare_desk(wire, int(now), str(source), quick)
+        assert all(said == quick for said in by_desk)
         before = self.asked
         general = self.general(wire, source, transport, now)
         if quick is not None:
@@ -155,17 +155,22 @@ class Server:
             memo.remember(wire, general[0], general[1], general[2], int(now))
         return quick is not None
 
-    def compare_desk(self, wire: bytes, tick: int, source: str, quick: bytes | None) -> None:
-        """The compiled way to the same memo, twice; it counts as that does, and its counts are taken back."""
+    def by_desk(self, wire: bytes, tick: int, source: str) -> list[bytes | None]:
+        """The compiled way to the same memo, twice. It counts and ages as that does, and both are taken back."""
         if self.desk is None:
-            return
+            return []
+        store, said = self.wirecache._store, []
+        kept = {**store._old, **store._young}
         for _ in range(2):
             before = [cell[0] for cell in self.wirecache.hits]
-            assert self.desk.at(wire, tick, source) == quick
+            said.append(self.desk.at(wire, tick, source))
             after = [cell[0] for cell in self.wirecache.hits]
-            assert sum(after) - sum(before) == (quick is not None)
+            assert sum(after) - sum(before) == (said[-1] is not None)
             for cell, count in zip(self.wirecache.hits, before, strict=True):
                 cell[0] = count
+        for name in list(store._young):
+            store.replace(name, kept[name])
+        return said
 
 
 def packet(
