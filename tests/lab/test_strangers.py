@@ -134,7 +134,8 @@ def test_what_others_have_made_is_never_touched(lab: Lab) -> None:
         lab.wait_for(lambda: sorted(rules(lab, GATEWAY)) == sorted(mangle), 60, "our rules back")
         lab.restart_service(GATEWAY, "kun-nat64")
         lab.wait_for(lambda: announced(lab, GATEWAY) and plan_code(lab, GATEWAY) == 0, 120, "the agent to settle")
-        lab.run(GATEWAY, "kun-nat64", "apply", "--config", CONFIG)
+        # By force: an agent is there, which keeps the gateway as its file says.
+        lab.run(GATEWAY, "kun-nat64", "apply", "--force", "--config", CONFIG)
         assert planted(lab) == before
     finally:
         lab.run(GATEWAY, "sh", "-c", UPROOT)
