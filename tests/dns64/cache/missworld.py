@@ -32,8 +32,8 @@ from kun_dns64.transport.health import Health
 from ..world import answer, key, nodata, rules
 from .memoworld import RULE_SETS, SECRETS, UPSTREAM
 
-misspath = pytest.importorskip("kun_dns64.misspath", reason="this machine has not built kun_dns64.misspath")
-ports = pytest.importorskip("kun_dns64.transport.ports", reason="this machine has not built kun_dns64.transport.ports")
+misspath = pytest.importorskip("kun_dns64.misspath", reason="kun_dns64.misspath is not compiled (make venv)")
+ports = pytest.importorskip("kun_dns64.transport.ports", reason="kun_dns64.transport.ports is not compiled (make venv)")
 
 OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
 SOURCE = "2001:db8::1"

@@ -13,7 +13,7 @@ from kun_dns64.policy.generations import Generations
 
 from ..world import answer, nodata
 
-stores = pytest.importorskip("kun_dns64.policy.stores", reason="this machine has no compiled kun_dns64.policy.stores")
+stores = pytest.importorskip("kun_dns64.policy.stores", reason="kun_dns64.policy.stores is not compiled (make venv)")
 
 KEYS = st.integers(0, 40).map(lambda n: b"key%d" % n)
 CALLS = st.lists(

@@ -181,7 +181,7 @@ def test_random_numbers_cover_their_range_evenly(kind: Any) -> None:
     assert 0 <= random.bits(4) < 1 << 32
 
 
-@pytest.mark.skipif(len(KINDS) == 1, reason="this machine has not built kun_dns64.transport.ports")
+@pytest.mark.skipif(len(KINDS) == 1, reason="kun_dns64.transport.ports is not compiled (make venv)")
 @given(st.lists(st.tuples(st.sampled_from(["heard", "silent", "failed"]), st.floats(0, 3)), max_size=40))
 def test_the_compiled_way_of_hearing_from_an_upstream_is_the_plain_one(events: list[tuple[str, float]]) -> None:
     plain, other = Health(), Health()
