@@ -2,7 +2,6 @@
 
 import copy
 import difflib
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import UnionType
@@ -11,6 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from kun_base.errors import ConfigError, Fault
+from kun_base.tomltext import loads, read
 from kun_base.wording import wanted
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,19 +25,8 @@ def load(path: Path, model: type[Model], cross: CrossCheck | None = None) -> Mod
     return check(read(path), model, str(path), cross)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The raw content of `path`. Raises ConfigError when it cannot be read or is no TOML."""
-    try:
-        # Some editors begin a file with a mark (BOM), which TOML does not know.
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(str(path), [Fault("file", "", f"cannot be read: {reason}")]) from error
-    return _loads(text, str(path))
-
-
 def parse(text: str, model: type[Model], source: str, cross: CrossCheck | None = None) -> Model:
-    return check(_loads(text, source), model, source, cross)
+    return check(loads(text, source), model, source, cross)
 
 
 def check(data: dict[str, Any], model: type[Model], source: str, cross: CrossCheck | None = None) -> Model:
@@ -55,13 +44,6 @@ def check(data: dict[str, Any], model: type[Model], source: str, cross: CrossChe
     if faults or checked is None:
         raise ConfigError(source, faults)
     return checked
-
-
-def _loads(text: str, source: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(source, [Fault("file", "", f"not TOML: {error}")]) from error
 
 
 def _list_of(path: tuple[str | int, ...]) -> tuple[str | int, ...]:

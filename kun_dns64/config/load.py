@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kun_base.errors import ConfigError, Fault
-from kun_base.tomlfile import check, read
+from kun_base.tomlfile import check
+from kun_base.tomltext import read
 from kun_dns64.config.crosscheck import faults_of
 from kun_dns64.config.file import ConfigFile
 from kun_dns64.config.flags import Flags, blame, overlay

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kun_base.errors import ConfigError
-from kun_base.tomlfile import check, read
+from kun_base.tomlfile import check
+from kun_base.tomltext import read
 from kun_nat64.config.crosscheck import Parts, faults_of
 from kun_nat64.config.file import SECTIONS, ConfigFile
 from kun_nat64.config.partial import readable_part

@@ -4,11 +4,10 @@ Checking the whole file costs more time than `who` takes to answer, and an answe
 whether the file is right in all that it says today.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from kun_base.errors import ConfigError, Fault
+from kun_base.tomltext import read
 
 LOG = "/var/log/kun-nat64/sessions.jsonl"
 
@@ -20,13 +19,7 @@ def beside(log: str) -> str:
 
 def session_database(file: Path) -> Path | None:
     """None where the file wants neither. Raises ConfigError for a file that cannot be read, or is no TOML."""
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(str(file), [Fault("file", "", f"cannot be read: {reason}")]) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(file), [Fault("file", "", f"not TOML: {error}")]) from error
+    data = read(file)
     log, database = _text(data, "nat64", "session_log", LOG), _text(data, "audit", "database", "")
     # Of a log that was switched off the old sessions may still be asked for.
     place = database or beside(log)

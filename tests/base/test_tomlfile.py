@@ -85,3 +85,16 @@ def test_a_good_file_is_loaded(tmp_path: Path) -> None:
 )
 def test_a_wrong_kind_of_value_is_told_in_words_of_the_file(text: str, where: str, wanted: str) -> None:
     assert wanted in faults_of(text)[where]
+
+
+@pytest.mark.parametrize("depth", [50, 200, 300, 400, 5000])
+@pytest.mark.parametrize("brackets", ["[]", "{}"], ids=["lists", "tables"])
+def test_brackets_nested_too_deep_are_a_config_error(depth: int, brackets: str) -> None:
+    opening, closing = ("[", "]") if brackets == "[]" else ("{a=", "}")
+    found = faults_of(f"[server]\nzzz = {opening * depth}1{closing * depth}")
+    assert found.keys() <= {"file", "server.zzz"}
+
+
+def test_a_path_that_no_file_can_have_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        tomlfile.load(Path("/etc/a\0b"), File)
