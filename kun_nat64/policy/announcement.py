@@ -194,11 +194,14 @@ def _settle(known: Decision, standing: Standing, reason: Reason, rules: Announce
 
 
 def _rise(known: Decision, to: Judgement, seen: Evidence, rules: AnnounceRules, now: float) -> Decision:
-    """Better: after the hold-down, and one gateway at a time. What the operator drained comes back when he says so."""
+    """Better: after the hold-down, and one gateway at a time. What the operator drained comes back when he says so.
+
+    Nor is there a hold-down where nobody carries: it spares the others' flows a move, and there are none.
+    """
     since = _since(known.better_since, now)
     waiting = replace(known, better_since=since)
-    by_operator = known.reason in (Reason.DRAINED, Reason.DRAINING)
-    back_at = since if by_operator else since + hold_s(known.falls, rules.hold_down)
+    at_once = known.reason in (Reason.DRAINED, Reason.DRAINING) or witness.nobody_carries(seen.fleet)
+    back_at = since if at_once else since + hold_s(known.falls, rules.hold_down)
     if now < back_at:
         return replace(waiting, reason=Reason.HOLD_DOWN, back_at=back_at)
     if not witness.may_return(rules.name, seen.fleet, spacing_s=rules.spacing_s) and now < back_at + rules.turn_max_s:

@@ -15,6 +15,12 @@ def others_carry(fleet: Fleet, *, after: float) -> bool:
     )
 
 
+def nobody_carries(fleet: Fleet) -> bool:
+    """True when every member that the operator named has answered that it is out. One that is silent may carry."""
+    answered = fleet.configured > 0 and len(fleet.members) == fleet.configured
+    return answered and all(member.standing is Standing.OUT for member in fleet.members)
+
+
 def all_fail(fleet: Fleet) -> bool:
     """True when there are witnesses and not one of them is healthy: what we share is suspect, not we."""
     return bool(fleet.members) and all(member.verdict is not Verdict.HEALTHY for member in fleet.members)

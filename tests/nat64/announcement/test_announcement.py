@@ -230,6 +230,29 @@ def test_every_fall_makes_the_next_return_later() -> None:
     assert waits == pytest.approx([5, 10, 20, 40], abs=0.5)
 
 
+def test_where_every_other_gateway_says_that_it_is_out_nobody_is_spared_by_a_hold_down() -> None:
+    gateway = up()
+    gateway.see(BROKEN)
+    out = {"standing": Standing.OUT, "verdict": Verdict.FAILED, "full_for_s": None}
+    assert gateway.see(beside(HEALTHY, member(0.0, **out))) == (Standing.FULL, Reason.HEALTHY)
+
+
+@pytest.mark.parametrize(
+    ("others", "configured"),
+    [
+        pytest.param([], 1, id="one that is silent may carry"),
+        pytest.param([Standing.OUT], 2, id="one is out, another silent"),
+        pytest.param([Standing.OUT, Standing.SOFT], 2, id="a sick one carries"),
+        pytest.param([Standing.OUT, Standing.DRAINING], 2, id="one that drains carries"),
+    ],
+)
+def test_where_another_gateway_carries_or_may_the_hold_down_stays(others: list[Standing], configured: int) -> None:
+    gateway = up()
+    gateway.see(BROKEN)
+    members = [member(0.0, standing=standing, full_for_s=None) for standing in others]
+    assert gateway.see(beside(HEALTHY, *members, configured=configured))[1] is Reason.HOLD_DOWN
+
+
 def test_a_raised_med_goes_back_by_the_same_rules() -> None:
     gateway = up()
     gateway.see(FAILED)
