@@ -8,7 +8,7 @@ from kun_nat64.formats import memberstatus
 from kun_nat64.model.fleet import Fleet, Member
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientResponse, ClientSession
 
 LARGEST_STATUS = 1 << 20
 
@@ -52,11 +52,19 @@ class FleetWatch:
         async with self._session.get(f"{url.rstrip('/')}/status", allow_redirects=False) as answer:
             if answer.status != 200:
                 raise ValueError(f"HTTP status {answer.status}")
-            if (answer.content_length or 0) > LARGEST_STATUS:
-                raise ValueError("status is too large")
-            return memberstatus.parse(await answer.json(content_type=None), url, seen_at=asked_at)
+            return memberstatus.read(await _bounded(answer), url, seen_at=asked_at)
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+async def _bounded(answer: "ClientResponse") -> bytes:
+    """The whole body. Raises ValueError for one that is too large, whatever its length was said to be."""
+    body = bytearray()
+    async for part in answer.content.iter_any():
+        body += part
+        if len(body) > LARGEST_STATUS:
+            raise ValueError("status is too large")
+    return bytes(body)

@@ -105,6 +105,6 @@ def _words(path: BgpPath, action: Action) -> tuple[str, ...]:
 
 def _refusal(argv: tuple[str, ...], outcome: Outcome) -> DriverError:
     """Complaints come on standard output as well as on standard error."""
-    said = gobgpjson.error_in(outcome.stdout) or outcome.stderr or outcome.stdout
+    said = gobgpjson.masked(gobgpjson.error_in(outcome.stdout) or outcome.stderr or outcome.stdout)
     kind = FailureKind.UNREACHABLE if any(word in said for word in SILENT) else FailureKind.EXIT_CODE
     return failed(argv, Outcome(outcome.exit_code, "", said), kind)

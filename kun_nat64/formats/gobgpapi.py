@@ -158,10 +158,12 @@ def read_peer(data: bytes) -> Neighbour:
     peer = Message(data).message(1)
     conf, state, timers = peer.message(2), peer.message(5), peer.message(6).message(2)
     session = state.number(13)
-    if session >= len(STATES) or not conf.text(4):
-        raise FormatError("a neighbour of GoBGP", f"session state {session} of {conf.text(4)!r}")
+    # A neighbour named by its interface has an address in its state only.
+    address = state.text(5) if _is_nobody(conf.text(4)) else conf.text(4)
+    if session >= len(STATES) or not address:
+        raise FormatError("a neighbour of GoBGP", f"session state {session} of {address!r}")
     return Neighbour(
-        address=conf.text(4),
+        address=address,
         asn=conf.number(5),
         state=STATES[session],
         established=STATES[session] == "established",

@@ -12,7 +12,7 @@ from kun_nat64.model.facts import MARK, Chain, Facts, Family, Rule, RuleCounter
 from kun_nat64.model.plan import Action, Change
 
 OWN_CHAIN = re.compile(r"KUN-NAT64(-[A-Z0-9-]+)?")
-LINE = re.compile(r"(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)")
+LINE = re.compile(r"(?:\[([0-9]{1,20}):([0-9]{1,20})\] )?-A (\S+) ?(.*)")
 OUR_COMMENT = re.compile(rf'--comment "?{re.escape(MARK)}"?(?: |$)')
 TARGET = re.compile(r"(?:^| )-[jg] (\S+)")
 # Targets that let no later rule of the chain see the packet.
@@ -57,9 +57,12 @@ class _Reader:
 
     def read(self, line: str) -> None:
         self._nftables = self._nftables or (line.startswith("#") and "(nf_tables)" in line)
-        if not line or line.startswith("#") or line == "COMMIT":
+        if not line or line.startswith("#"):
             return
-        if line.startswith("*"):
+        if line == "COMMIT":
+            self._table = ""
+        elif line.startswith("*"):
+            self._end()
             self._table = line[1:].strip()
         elif self._table and line.startswith(":"):
             name = line[1:].split(" ", 1)[0]
@@ -87,7 +90,13 @@ class _Reader:
         if target and target[1] in ENDING:
             self._ended.add(place)
 
+    def _end(self) -> None:
+        """A table without its last line was cut: rules of ours may have been behind it, and are not missing."""
+        if self._table:
+            raise FormatError(f"the end of the table {self._table}", "the end of the output")
+
     def saved(self) -> Saved:
+        self._end()
         chains = (Chain(self._family, table, name, tuple(specs)) for (table, name), specs in self._chains.items())
         return Saved(frozenset((*chains, *self._best())), tuple(self._counters), self._nftables)
 

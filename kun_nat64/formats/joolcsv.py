@@ -4,18 +4,20 @@ All functions raise FormatError. Callers look at the exit code first: the header
 fails.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from kun_base.prefix import Prefix
-from kun_nat64.formats.table import FormatError, rows
+from kun_nat64.formats.table import FormatError, rows, whole
 from kun_nat64.model.joolfacts import LIMIT_MARK, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.joolglobals import canonical
 from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session
 
 # Gauges of a statistics table that was reset while entries were alive count below zero (an unsigned 64-bit number).
 UNDERFLOW = 2**63
+LARGEST_MARK = 2**32 - 1
 # Of a million sessions most share their addresses with others, and reading an address is the dearest part of a row.
 REMEMBERED = 65536
 BINDING_COLUMNS = ("Protocol", "IPv6 Address", "IPv6 L4-ID", "IPv4 Address", "IPv4 L4-ID", "Static?")
@@ -62,8 +64,11 @@ def parse_pool4(text: str, instance: str) -> list[Pool4]:
     found = []
     for mark, protocol, address, first, last in rows(text, ("Mark", "Protocol", "Address", "Min port", "Max port")):
         try:
-            ports = int(first or ""), int(last or "")
-            entry = Pool4(instance, _protocol(protocol), _ipv4(address), *ports, int(mark or ""))
+            entry = Pool4(
+                instance, _protocol(protocol), _ipv4(address), _port(first), _port(last), whole(mark, LARGEST_MARK)
+            )
+            if entry.first_port > entry.last_port:
+                raise ValueError("ports the wrong way round")
         except ValueError:
             raise FormatError("an entry of pool4", f"{protocol},{address},{first},{last}") from None
         if entry.mark in (0, LIMIT_MARK):
@@ -78,8 +83,8 @@ def parse_bib(text: str) -> list[Binding]:
         try:
             binding = Binding(
                 _protocol(protocol),
-                Endpoint6(_ipv6(inside), int(inside_port or "")),
-                Endpoint4(_ipv4(outside), int(outside_port or "")),
+                Endpoint6(_ipv6(inside), _port(inside_port)),
+                Endpoint4(_ipv4(outside), _port(outside_port)),
                 static in ("1", "TRUE", "true"),
             )
         except ValueError:
@@ -100,7 +105,7 @@ def parse_sessions(text: str) -> list[Session]:
 
 
 def _session(cells: list[str | None]) -> Session:
-    ports = [int(cells[place] or "") for place in (2, 4, 6, 8)]
+    ports = [_port(cells[place]) for place in (2, 4, 6, 8)]
     return Session(
         protocol=_protocol(cells[0]),
         inside=Endpoint6(_ipv6(cells[1]), ports[0]),
@@ -116,10 +121,12 @@ def parse_stats(text: str) -> dict[str, int]:
     """Counters by name without `JSTAT_`. A gauge that fell below zero is left out: it is unknown."""
     found = {}
     for name, value in rows(text, ("Stat", "Value")):
-        if not (value or "").isdigit():
-            raise FormatError(f"a count of {name}", value or "")
-        if int(value or "") < UNDERFLOW:
-            found[(name or "").removeprefix("JSTAT_")] = int(value or "")
+        try:
+            count = whole(value, 2 * UNDERFLOW)
+        except ValueError:
+            raise FormatError(f"a count of {name}", value or "") from None
+        if count < UNDERFLOW:
+            found[(name or "").removeprefix("JSTAT_")] = count
     return found
 
 
@@ -132,11 +139,18 @@ def _seconds(text: str) -> float:
     seconds = 0.0
     for part in text.split(":"):
         seconds = seconds * 60 + float(part)
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"{text[:40]!r} is no time")
     return seconds
 
 
 def _protocol(text: str | None) -> Protocol:
     return Protocol((text or "").lower())
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _port(text: str | None) -> int:
+    return whole(text, 65535)
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -1,10 +1,21 @@
 """Another gateway's /status, as far as we use it. A member may run another version: what is missing is unknown."""
 
+import json
+import math
 from typing import Any
 
 from kun_nat64.model.fleet import Member
 from kun_nat64.model.health import Outcome, Verdict
 from kun_nat64.model.standing import Standing
+
+
+def read(body: bytes, url: str, *, seen_at: float) -> Member:
+    """Raises ValueError for what is not the status of a gateway."""
+    try:
+        data = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deep") from error
+    return parse(data, url, seen_at=seen_at)
 
 
 def parse(data: Any, url: str, *, seen_at: float) -> Member:
@@ -19,9 +30,20 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
             standing=Standing(told["standing"]),
             verdict=Verdict(health["verdict"]),
             targets=targets,
-            full_for_s=float(told["since_s"]) if told["standing"] == Standing.FULL else None,
+            full_for_s=_seconds(told["since_s"]) if told["standing"] == Standing.FULL else None,
             wants_back=bool(told.get("wants_back", False)),
-            sessions=data.get("traffic", {}).get("tcp_sessions"),
+            sessions=_count(data.get("traffic", {}).get("tcp_sessions")),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not the status of a gateway: {error!r}") from error
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"{value!r} is no time")
+    return seconds
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

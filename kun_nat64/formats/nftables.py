@@ -124,7 +124,7 @@ def parse(text: str, watch: FlowWatch | None) -> Listed:
         rules = [each["rule"] for each in objects if "rule" in each]
         found = sorted((str(rule["chain"]), str(rule.get("comment", ""))) for rule in rules)
         resets = sum(_packets(rule) for rule in rules)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FormatError("output of nft -j", text[:80]) from error
     standing = [each for each in found if each[0] != ARMING]
     arming = [each for each in found if each[0] == ARMING]
