@@ -1,45 +1,126 @@
-"""Reads the host's own INPUT rules for one question: does protocol 41 to the VIP reach the tunnel?"""
+"""Reads the host's own rules for one question: does protocol 41 to the VIP reach the tunnel?"""
 
 import shlex
+from collections.abc import Iterator
+from enum import Enum, auto
 from ipaddress import IPv4Address, IPv4Network
 
 from kun_nat64.model.facts import MARK
 
-PROTOCOL_41 = ("41", "ipv6")
+PROTOCOL_41 = ("41", "ipv6", "all")
 ENDINGS = ("DROP", "REJECT")
+# Chains may jump in a circle only in text that iptables did not print.
+DEEPEST = 16
+
+
+class Match(Enum):
+    """Of a rule and protocol 41 to the VIP: every packet, some perhaps, or none."""
+
+    ALWAYS = auto()
+    PERHAPS = auto()
+    NEVER = auto()
+
+
+class Way(Enum):
+    """OPEN: some packets are let in here. ON: none is stopped here; what called the chain goes on."""
+
+    OPEN = auto()
+    ON = auto()
+
+
+Rules = dict[str, list[tuple[str, list[str]]]]
 
 
 def drops_protocol_41(lines: tuple[str, ...], vip: IPv4Address, chain: str = "INPUT") -> tuple[str, ...]:
-    """Rules of a chain, or its policy, that end the way of protocol 41 to `vip` from everywhere; rules of ours apart.
+    """The rule below `chain`, or its policy, that ends the way of protocol 41 to `vip` from everywhere; ours apart.
 
-    Rules with further conditions (interfaces, sources, states) may or may not match: only those that always match for
-    protocol 41 are named, and an ACCEPT that always matches ends the search.
+    `lines`: of one table. Where a rule before it lets some sources in, it ends a list of nodes, and is not named.
     """
-    for line in lines:
-        words = shlex.split(line)
-        if words[:2] != ["-A", chain] or MARK in words or not _always_matches(words[2:], vip):
-            continue
-        target = words[words.index("-j") + 1] if "-j" in words else ""
-        if target == "ACCEPT":
+    match _through(chain, _rules(lines), vip, DEEPEST):
+        case Way.OPEN:
             return ()
-        if target in ENDINGS:
+        case Way.ON:
+            policy = next((line for line in lines if line.startswith(f":{chain} ")), "").split()
+            return (f"policy of {chain}: {policy[1]}",) if policy[1:2] == ["DROP"] else ()
+        case str() as line:
             return (line,)
-    policy = next((line for line in lines if line.startswith(f":{chain} ")), "")
-    return (f"policy of {chain}: {policy.split()[1]}",) if policy.split()[1:2] == ["DROP"] else ()
 
 
-def _always_matches(words: list[str], vip: IPv4Address) -> bool:
-    """Only `-p 41` and `-d` with the VIP inside are conditions we can judge; any other one may not hold."""
-    rest = list(words)
+def _rules(lines: tuple[str, ...]) -> Rules:
+    found: Rules = {}
+    for line in lines:
+        words = split(line)
+        if len(words) > 2 and words[0] == "-A" and MARK not in words:
+            found.setdefault(words[1], []).append((line, words[2:]))
+    return found
+
+
+def _through(chain: str, rules: Rules, vip: IPv4Address, deep: int) -> Way | str:
+    for line, words in rules.get(chain, ()) if deep else ():
+        match = _match(words, vip)
+        target = _target(words)
+        if match is Match.NEVER:
+            continue
+        if target == "ACCEPT":
+            return Way.OPEN
+        if target in ENDINGS and match is Match.ALWAYS:
+            return line
+        if target == "RETURN" and match is Match.ALWAYS:
+            return Way.ON
+        inner = _through(target, rules, vip, deep - 1) if target in rules else Way.ON
+        if inner is Way.OPEN or (inner is not Way.ON and match is Match.ALWAYS):
+            return inner
+    return Way.ON
+
+
+def _target(words: list[str]) -> str:
+    places = [place for place, word in enumerate(words[:-1]) if word in ("-j", "-g")]
+    return words[places[0] + 1] if places else ""
+
+
+def _match(words: list[str], vip: IPv4Address) -> Match:
+    """The narrowest of the rule's conditions. One that is not known here may hold for some packets."""
+    answers = set(_conditions(words, vip))
+    return next((match for match in (Match.NEVER, Match.PERHAPS) if match in answers), Match.ALWAYS)
+
+
+def _conditions(words: list[str], vip: IPv4Address) -> Iterator[Match]:
+    rest = list(reversed(words))
     while rest:
-        option = rest.pop(0)
-        match option:
-            case "-p" if rest and rest[0] in (*PROTOCOL_41, "all"):
-                rest.pop(0)
-            case "-d" if rest and vip in IPv4Network(rest[0]):
-                rest.pop(0)
-            case "-j":
-                return True
+        match rest.pop(), rest[-1] if rest else "":
+            case (("-j" | "-g"), _):
+                return
+            case "-p", protocol:
+                yield Match.ALWAYS if protocol in PROTOCOL_41 else Match.NEVER
+            case "-d", network:
+                yield _inside(vip, network)
+            case "-i", interface:
+                yield Match.NEVER if interface == "lo" else Match.PERHAPS
+            case "-m", ("comment" | "conntrack" | "state"):
+                pass
+            case "--comment", _:
+                pass
+            case (("--ctstate" | "--state"), states):
+                yield Match.PERHAPS if {"NEW", "UNTRACKED"} & set(states.split(",")) else Match.NEVER
+            case "!", _:
+                yield Match.PERHAPS
+                # What it negates may hold or not: its value is passed over, too.
+                rest[-1:] = []
             case _:
-                return False
-    return True
+                yield Match.PERHAPS
+        rest[-1:] = []
+
+
+def _inside(vip: IPv4Address, network: str) -> Match:
+    try:
+        return Match.ALWAYS if vip in IPv4Network(network) else Match.NEVER
+    except ValueError:
+        return Match.PERHAPS
+
+
+def split(line: str) -> list[str]:
+    """The words of a rule; none of a line that iptables did not print."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return []

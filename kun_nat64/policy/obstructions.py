@@ -3,12 +3,10 @@
 The order is that of the kernel: raw, mangle and nat PREROUTING, then mangle and filter INPUT.
 """
 
-import shlex
-from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from kun_nat64.model.facts import MARK
-from kun_nat64.policy.firewall import drops_protocol_41
+from kun_nat64.policy.firewall import drops_protocol_41, split
 
 ON_THE_WAY = (
     ("raw", "PREROUTING"),
@@ -37,12 +35,8 @@ def tunnel_obstructions(saved: str, vip: IPv4Address) -> tuple[str, ...]:
     return tuple(
         f"-t {table} {found}"
         for table, chain in ON_THE_WAY
-        for found in drops_protocol_41(tuple(_of(chain, known.get(table, ()))), vip, chain)
+        for found in drops_protocol_41(known.get(table, ()), vip, chain)
     )
-
-
-def _of(chain: str, lines: tuple[str, ...]) -> Iterator[str]:
-    return (line for line in lines if line.startswith((f"-A {chain} ", f":{chain} ")))
 
 
 def answer_obstructions(saved: str) -> tuple[str, ...]:
@@ -51,7 +45,7 @@ def answer_obstructions(saved: str) -> tuple[str, ...]:
         f"-t {table} {line}"
         for table, lines in tables(saved).items()
         for line in lines
-        if line.startswith("-A PREROUTING ") and _drops_invalid(shlex.split(line))
+        if line.startswith("-A PREROUTING ") and _drops_invalid(split(line))
     )
 
 

@@ -140,6 +140,53 @@ def test_versions_are_numbers(text: str, version: tuple[int, ...]) -> None:
         pytest.param(
             (":INPUT ACCEPT [0:0]", "-A INPUT -p ipv6 -j ACCEPT", "-A INPUT -j DROP"), False, id="accepted first"
         ),
+        pytest.param(
+            (":INPUT DROP [0:0]", "-A INPUT -s 10.0.0.0/8 -p ipv6 -j ACCEPT"),
+            False,
+            id="policy, but nodes are accepted",
+        ),
+        pytest.param(
+            (":INPUT ACCEPT [0:0]", "-A INPUT -s 10.0.0.0/8 -p 41 -j ACCEPT", "-A INPUT -p 41 -j DROP"),
+            False,
+            id="nodes accepted, others dropped",
+        ),
+        pytest.param(
+            (":INPUT DROP [0:0]", "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+            True,
+            id="policy, only what is established accepted",
+        ),
+        pytest.param(
+            (":INPUT DROP [0:0]", "-A INPUT -j ufw-in", "-A ufw-in -p tcp -m tcp --dport 22 -j ACCEPT"),
+            True,
+            id="policy, the chain of a tool accepts other things",
+        ),
+        pytest.param(
+            (":INPUT DROP [0:0]", "-A INPUT -j ufw-in", "-A ufw-in -s 10.1.0.0/16 -p ipv6 -j ACCEPT"),
+            False,
+            id="policy, the chain of a tool accepts it",
+        ),
+        pytest.param(
+            (":INPUT ACCEPT [0:0]", "-A INPUT -j fw", "-A fw -p ipv6 -j DROP"), True, id="the chain of a tool drops it"
+        ),
+        pytest.param(
+            (":INPUT ACCEPT [0:0]", "-A INPUT -s 10.9.0.0/16 -j fw", "-A fw -p ipv6 -j DROP"),
+            False,
+            id="the chain of a tool drops it from some sources",
+        ),
+        pytest.param(
+            (":INPUT ACCEPT [0:0]", "-A INPUT -j fw", "-A fw -p ipv6 -j RETURN", "-A fw -j DROP"),
+            False,
+            id="the chain of a tool gives it back",
+        ),
+        pytest.param(
+            (":INPUT ACCEPT [0:0]", '-A INPUT -p ipv6 -m comment --comment "no 6to4" -j DROP'),
+            True,
+            id="with a comment",
+        ),
+        pytest.param((":INPUT DROP [0:0]", "-A INPUT ! -p tcp -j ACCEPT"), False, id="all but TCP accepted"),
+        pytest.param(
+            (":INPUT ACCEPT [0:0]", "-A INPUT -j a", "-A a -j b", "-A b -j a"), False, id="chains in a circle"
+        ),
     ],
 )
 def test_the_firewall_question(lines: tuple[str, ...], drops: bool) -> None:
