@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
+from typing import TypeVar
 
 from kun_base.adminhttp import AdminServer, Handler, Page
 from kun_nat64.model.drain import Drain
@@ -13,24 +14,34 @@ from kun_nat64.state import State
 from kun_nat64.status import announced, snapshot
 
 METRICS_TYPE = "text/plain"
+Started = TypeVar("Started")
 
 
 class Admin:
-    """`set_drain` stores a drain and acts on it. Raises nothing of its own; OSError of `start` is the caller's."""
+    """`set_drain` stores a drain and acts on it. Raises nothing of its own; an OSError of starting is the caller's."""
 
     def __init__(self, state: State, set_drain: Callable[[Drain, bool], str | None]) -> None:
         self._state, self._set_drain = state, set_drain
         self._servers: list[AdminServer] = []
 
-    async def start(self, host: str, port: int, control: str) -> int:
-        """Listens on `host` and `port`, and on the unix socket `control`; returns the port."""
-        public = AdminServer(self._gets(), self._posts() if _is_loopback(host) else {})
-        bound = await public.start(host, port)
-        self._servers.append(public)
-        local = AdminServer(self._gets(), self._posts())
-        await local.start_unix(control)
-        self._servers.append(local)
-        return bound
+    async def start_public(self, host: str, port: int) -> int:
+        """Listens on `host` and `port`; returns the port."""
+        server = AdminServer(self._gets(), self._posts() if _is_loopback(host) else {})
+        return await self._kept(server, server.start(host, port))
+
+    async def start_local(self, control: str) -> None:
+        """Listens on the unix socket `control`."""
+        server = AdminServer(self._gets(), self._posts())
+        await self._kept(server, server.start_unix(control))
+
+    async def _kept(self, server: AdminServer, start: Awaitable[Started]) -> Started:
+        self._servers.append(server)
+        try:
+            return await start
+        except OSError:
+            self._servers.remove(server)
+            await server.close()
+            raise
 
     async def close(self) -> None:
         for server in self._servers:

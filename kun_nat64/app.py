@@ -13,6 +13,7 @@ from kun_base.errors import ConfigError
 from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
 from kun_nat64.admin import Admin
+from kun_nat64.adminkeeping import AdminKeeping
 from kun_nat64.announcer import Announcer
 from kun_nat64.auditing import Auditing
 from kun_nat64.config.load import load
@@ -78,6 +79,7 @@ class Agent:
         self.sweeping = Sweeping(self.state)
         self.daemon = DaemonKeeping(self.state)
         self.admin = Admin(self.state, self.set_drain)
+        self.serving = AdminKeeping(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.fleet = FleetWatch(spec.fleet.members, spec.fleet.timeout_s)
         self.probing = Probing(self.state, self._prober())
         self.state.wake_announcer = self.announcer.poke
@@ -177,7 +179,7 @@ async def serve(agent: Agent) -> None:
     wait_without_threads()
     agent.state.drain = runfiles.load_drain(agent.options.run_dir)
     dead_man = DeadMan(agent.withdraw)
-    await _start_admin(agent)
+    await agent.serving.open()
     agent.host.listen()
     dead_man.start()
     try:
@@ -191,6 +193,7 @@ async def serve(agent: Agent) -> None:
                 agent.counting.run(agent.stop),
                 agent.sweeping.run(agent.stop),
                 agent.daemon.run(agent.stop),
+                agent.serving.run(agent.stop),
                 _watch_fleet(agent),
                 _beat(agent, dead_man),
                 _say_ready(agent),
@@ -203,20 +206,6 @@ async def serve(agent: Agent) -> None:
         await agent.fleet.close()
         await agent.sessions.close()
         agent.host.close()
-
-
-async def _start_admin(agent: Agent) -> None:
-    """Without its admin port the agent goes on: the port is for people, the gateway is for the pods."""
-    spec = agent.state.spec.admin
-    control = agent.options.run_dir / runfiles.CONTROL
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            control.unlink()
-        await agent.admin.start(spec.host, spec.port, str(control))
-        control.chmod(0o600)
-    except OSError as error:
-        agent.state.warnings["admin"] = f"the admin port does not work: {error}"
-        agent.journal.error("admin", listen=f"{spec.host}:{spec.port}", failed=str(error))
 
 
 async def _watch_fleet(agent: Agent) -> None:

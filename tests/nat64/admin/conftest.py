@@ -18,7 +18,8 @@ Specs = Callable[..., AgentSpec]
 async def served(spec_with: Specs, tmp_path: Path) -> AsyncIterator[Served]:
     spec = spec_with(admin={"listen": "127.0.0.1:0"}, fleet={"members": []})
     agent = Agent(spec, Options(Path("none.toml"), tmp_path), Journal("test", stream=io.StringIO()), Host())
-    port = await agent.admin.start("127.0.0.1", 0, str(tmp_path / runfiles.CONTROL))
+    port = await agent.admin.start_public("127.0.0.1", 0)
+    await agent.admin.start_local(str(tmp_path / runfiles.CONTROL))
     async with aiohttp.ClientSession() as http:
         yield Served(agent, f"http://127.0.0.1:{port}", http)
     await agent.admin.close()

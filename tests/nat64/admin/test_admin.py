@@ -117,7 +117,8 @@ async def test_a_run_directory_that_cannot_be_written_is_said_and_does_not_stop_
 
 async def test_a_public_port_changes_nothing(spec_with: Specs, tmp_path: Path) -> None:
     agent = Agent(spec_with(), Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
-    port = await agent.admin.start("0.0.0.0", 0, str(tmp_path / runfiles.CONTROL))
+    port = await agent.admin.start_public("0.0.0.0", 0)
+    await agent.admin.start_local(str(tmp_path / runfiles.CONTROL))
     async with aiohttp.ClientSession() as http, http.post(f"http://127.0.0.1:{port}/drain") as answer:
         assert answer.status == 404
     connector = aiohttp.UnixConnector(str(tmp_path / runfiles.CONTROL))

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from kun_base.journal import Journal
+from kun_nat64 import adminkeeping
 from kun_nat64.app import Agent, Options, handle_signals, serve
+from kun_nat64.control import ask
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.facts import BgpPath, Pool4
@@ -141,7 +143,10 @@ async def test_sighup_takes_a_good_file_and_leaves_a_bad_one(fast: AgentSpec, tm
         assert "config" in it.agent.state.warnings, "the admin port is another one and stays until the next start"
 
 
-async def test_a_taken_admin_port_does_not_stop_the_gateway(fast: AgentSpec, tmp_path: Path) -> None:
+async def test_a_taken_admin_port_stops_neither_the_gateway_nor_its_commands(
+    fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adminkeeping, "RETRY_S", 0.1)
     taken = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
     port = taken.sockets[0].getsockname()[1]
     it = Running(fast, tmp_path)
@@ -149,7 +154,12 @@ async def test_a_taken_admin_port_does_not_stop_the_gateway(fast: AgentSpec, tmp
     async with it:
         await it.until(lambda: it.announced, "announced")
         assert "admin" in it.agent.state.warnings
-    taken.close()
+        assert (await asyncio.to_thread(ask, tmp_path, "/status"))["announcement"]["announced"], "the commands work"
+        taken.close()
+        await taken.wait_closed()
+        await it.until(lambda: "admin" not in it.agent.state.warnings, "the port is there when it is free")
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
 
 
 async def test_without_a_run_directory_the_gateway_works_and_says_what_is_lost(fast: AgentSpec, tmp_path: Path) -> None:
