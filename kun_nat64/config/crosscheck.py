@@ -19,6 +19,7 @@ from kun_nat64.config.file import (
     PoolEntry,
 )
 from kun_nat64.model.joolglobals import MANAGED_BY_KEY, problem_of
+from kun_nat64.policy.ruleset import NEVER
 
 Entry = TypeVar("Entry")
 IPV6_HEADER, IPV4_HEADER, TCP_HEADER = 40, 20, 20
@@ -40,6 +41,7 @@ class Parts:
 def faults_of(parts: Parts) -> list[Fault]:
     checks = (
         _vip,
+        _clients,
         _mss,
         _pool4,
         _pool6,
@@ -82,6 +84,20 @@ def _vip(parts: Parts) -> Iterator[Fault]:
         yield Fault("bgp.router_id", _quoted(gateway.vip), "is the VIP, which all gateways share: give an own address")
 
 
+def _clients(parts: Parts) -> Iterator[Fault]:
+    """Everybody is an open relay; and iptables prints no source for it, so that it would never be as desired."""
+    if parts.gateway is None:
+        return
+    for index, network in _entries(parts.gateway.clients):
+        if network.prefixlen == 0:
+            wanted = "is everybody, an open relay: name the networks of the nodes"
+            yield Fault(f"gateway.clients[{index}]", _quoted(network), wanted)
+    for index, route in _entries(parts.gateway.routes):
+        if route == sixtofour_network(parts.gateway.vip):
+            wanted = "is the VIP's own network, which no pod is in: routes are the ways back to the pods"
+            yield Fault(f"gateway.routes[{index}]", _quoted(route), wanted)
+
+
 def _mss(parts: Parts) -> Iterator[Fault]:
     """MSS arithmetic: a segment of the pod leaves as IPv4, one of the server arrives as IPv6 on the inside."""
     if (gateway := parts.gateway) is None:
@@ -105,6 +121,8 @@ def _pool4(parts: Parts) -> Iterator[Fault]:
         if parts.gateway and entry.address == parts.gateway.vip:
             wanted = "is the VIP: replies would reach any gateway; each gateway needs a public address of its own"
             yield Fault(f"{where}.address", _quoted(entry.address), wanted)
+        if len(set(entry.protocols)) < len(entry.protocols):
+            yield Fault(f"{where}.protocols", _quoted(", ".join(entry.protocols)), "names a protocol twice")
         if _unusable(entry.address):
             yield Fault(f"{where}.address", _quoted(entry.address), "is not an address that packets can come back to")
         for other, before in earlier[entry.address]:
@@ -161,6 +179,8 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(address), f"is the same as bgp.peers[{first}].address")
         if address in (str(bgp.next_hop), str(bgp.router_id)):
             yield Fault(where, _quoted(address), "is this gateway's own address")
+        elif parts.gateway and address == str(parts.gateway.vip):
+            yield Fault(where, _quoted(address), "is the VIP: a peer is the router, by an address of its own")
     for index, peer in _entries(bgp.peers):
         if peer.password_file and not bgp.manage_daemon:
             wanted = "does nothing without bgp.manage_daemon: the password is in the gobgpd.conf that you write"
@@ -195,10 +215,21 @@ def _targets(parts: Parts) -> Iterator[Fault]:
             continue
         if target.address == parts.gateway.vip:
             yield Fault(where, _quoted(target), "is the VIP: a target must be outside of the gateway")
-        for _, network in _entries(parts.gateway.never_reach):
-            if target.address in network:
-                wanted = f"is in gateway.never_reach ({network}): the probe would be dropped"
-                yield Fault(where, _quoted(target), wanted)
+        elif target.address in _own(parts):
+            yield Fault(where, _quoted(target), "is an address of this gateway: a target must be outside of it")
+        listed = next((n for _, n in _entries(parts.gateway.never_reach) if target.address in n), None)
+        if listed is not None:
+            wanted = f"is in gateway.never_reach ({listed}): the probe would be dropped"
+            yield Fault(where, _quoted(target), wanted)
+        elif any(target.address in network for network in NEVER):
+            yield Fault(where, _quoted(target), "is no address of a host outside: the probe would be dropped")
+
+
+def _own(parts: Parts) -> set[IPv4Address]:
+    """As policy/ruleset.py, of what could be read: packets to these are dropped, too."""
+    pool4 = {entry.address for _, entry in _entries(parts.nat64.pool4)} if parts.nat64 else set()
+    bgp = parts.bgp
+    return pool4 | ({bgp.router_id, *({bgp.next_hop} if bgp.next_hop else ())} if bgp else set())
 
 
 def _timing(parts: Parts) -> Iterator[Fault]:
@@ -242,6 +273,8 @@ def _logs(parts: Parts) -> Iterator[Fault]:
         yield Fault("nat64.session_log", _quoted(parts.nat64.session_log), f"{wanted}for no log")
     if parts.audit and parts.audit.database and not parts.audit.database.startswith("/"):
         yield Fault("audit.database", _quoted(parts.audit.database), f"{wanted}for a folder beside the log")
+    if parts.nat64 and parts.audit and parts.audit.database and parts.audit.database == parts.nat64.session_log:
+        yield Fault("audit.database", _quoted(parts.audit.database), "is nat64.session_log: give the database a folder")
 
 
 def _quoted(value: Any) -> str:

@@ -19,11 +19,13 @@ from kun_nat64.config.values import (
     Member,
     Network4,
     Network6,
+    Place,
     Pool6,
     PortRange,
     Ports,
     ProbeTarget,
     SpeakerApi,
+    SysctlValue,
     parse_network4,
     parse_network6,
 )
@@ -69,7 +71,7 @@ class GatewaySection(Section):
     never_reach: tuple[Network4, ...] = tuple(map(parse_network4, ("127.0.0.0/8", "169.254.0.0/16", "10.0.0.0/8")))
     routes: tuple[Network6, ...] = (parse_network6("2002::/16"),)
     manage_modules: StrictBool = True
-    sysctls: dict[str, StrictStr] = Field(default_factory=dict)
+    sysctls: dict[str, SysctlValue] = Field(default_factory=dict)
     observe_s: Annotated[Seconds, Field(ge=0.2, le=60)] = 2.0
 
 
@@ -89,7 +91,7 @@ class Nat64Section(Section):
     icmp_s: Annotated[StrictInt, Field(ge=1, le=86400)] = 60
     lowest_ipv6_mtu: Annotated[StrictInt, Field(ge=1280, le=65535)] = 1280
     globals: dict[str, StrictStr | StrictBool | StrictInt] = Field(default_factory=dict)
-    session_log: StrictStr = LOG
+    session_log: Place = LOG
     session_poll_s: Annotated[Seconds, Field(ge=1)] = 10.0
     sessions_per_client: Annotated[StrictInt, Field(ge=0)] = 0
     client_length: Annotated[StrictInt, Field(ge=16, le=128)] = 128
@@ -102,7 +104,7 @@ class PeerEntry(Section):
     # "as" is a word of Python.
     asn: AsNumber = Field(alias="as")
     hold_s: Annotated[StrictInt, Field(ge=3, le=65535)] = 3
-    password_file: Annotated[StrictStr, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    password_file: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
 
 
 class BgpSection(Section):
@@ -117,7 +119,7 @@ class BgpSection(Section):
     communities: tuple[Community, ...] = ()
     prefixes: tuple[AnyNetwork, ...] = ()
     manage_daemon: StrictBool = False
-    daemon_file: Annotated[StrictStr, Field(pattern=r"^/.+")] = "/etc/kun/gobgpd.conf"
+    daemon_file: Annotated[Place, Field(pattern=r"^/.+")] = "/etc/kun/gobgpd.conf"
     observe_s: Annotated[Seconds, Field(ge=0.5, le=300)] = 10.0
 
 
@@ -160,7 +162,7 @@ class AdminSection(Section):
 
 
 class AuditSection(Section):
-    database: StrictStr = ""
+    database: Place = ""
     log_max_mb: Annotated[StrictInt, Field(ge=1, le=10_000_000)] = 1024
     database_max_mb: Annotated[StrictInt, Field(ge=1, le=10_000_000)] = 4096
     keep_days: Annotated[StrictInt, Field(ge=1, le=36500)] = 90

@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from kun_base.prefix import Prefix
+from kun_nat64.formats.dnsprobe import question
 from kun_nat64.model.spec import Target, TargetKind
 
 INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 # Words of the `ip` command: a link of that name, or of a leading part of it, cannot be addressed.
 IP_KEYWORDS = ("dev", "via", "up", "down", "name", "type", "link", "address", "dynamic", "master", "group", "all")
 PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 COMMUNITY = re.compile(r"(\d{1,5}):(\d{1,5})")
 
 
@@ -41,6 +43,22 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a text in quotes")
     return value.strip()
+
+
+def parse_place(value: Any) -> str:
+    """A path, or "". No system call takes a NUL, and a line of a log is one line."""
+    text = _text(value)
+    if not text.isprintable():
+        raise ValueError("must not have control characters in it")
+    return text
+
+
+def parse_sysctl(value: Any) -> str:
+    """As the kernel prints it: numbers with one space between them."""
+    text = " ".join(_text(value).split())
+    if not (text and text.isascii() and text.isprintable()):
+        raise ValueError('must be what `sysctl` prints, for example "1" or "4096 87380 16777216"')
+    return text
 
 
 def parse_ipv4(value: Any) -> IPv4Address:
@@ -102,6 +120,8 @@ def parse_interface(value: Any) -> str:
     name = _text(value)
     if not INTERFACE_NAME.fullmatch(name):
         raise ValueError("must be an interface name: 1 to 15 letters, digits, '.', '_' or '-'")
+    if name == "lo":
+        raise ValueError("is the loopback: it leads nowhere")
     if any(word.startswith(name) for word in IP_KEYWORDS):
         raise ValueError("is a word of the ip command: choose a longer name")
     return name
@@ -155,9 +175,12 @@ def parse_target(value: Any) -> Target:
     try:
         url = urlsplit(_text(value))
         address, port = IPv4Address(url.hostname or ""), url.port
+        name = url.path.strip("/")
+        question(0, name)
     except ValueError:
         raise wrong from None
-    name = url.path.strip("/")
+    if url.query or url.fragment or "@" in url.netloc:
+        raise wrong
     match url.scheme:
         case "tcp" if port and not name:
             return Target(TargetKind.TCP, address, port)
@@ -170,9 +193,15 @@ def parse_target(value: Any) -> Target:
 
 
 def parse_member(value: Any) -> str:
-    url = urlsplit(_text(value))
-    if url.scheme not in ("http", "https") or not url.netloc or url.query or url.fragment:
-        raise ValueError('must be the URL of a gateway\'s admin port, for example "http://10.2.2.2:9465"')
+    wrong = ValueError('must be the URL of a gateway\'s admin port, for example "http://10.2.2.2:9465"')
+    try:
+        url = urlsplit(_text(value))
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise wrong from None
+    odd = url.query or url.fragment or "@" in url.netloc or not HOST.fullmatch(host or "")
+    if url.scheme not in ("http", "https") or odd or port == 0:
+        raise wrong
     return url.geturl().rstrip("/")
 
 
@@ -180,8 +209,11 @@ def parse_api(value: Any) -> str:
     """Where the speaker listens: ADDRESS:PORT, or the path of a unix socket."""
     text = _text(value)
     if text.startswith(("unix://", "/")):
-        return "unix://" + text.removeprefix("unix://")
-    return str(parse_listen(text))
+        return "unix://" + parse_place(text.removeprefix("unix://"))
+    where = parse_listen(text)
+    if where.port == 0:
+        raise ValueError("port 0 is nobody's: gobgpd listens on 50051")
+    return str(where)
 
 
 def _kind(parse: Callable[[Any], object], example: str) -> tuple[object, ...]:
@@ -205,3 +237,5 @@ ListenAt = Annotated[Listen, *_kind(parse_listen, "127.0.0.1:9465")]
 ProbeTarget = Annotated[Target, *_kind(parse_target, "tcp://198.51.100.80:80")]
 Member = Annotated[str, *_kind(parse_member, "http://10.2.2.2:9465")]
 SpeakerApi = Annotated[str, *_kind(parse_api, "127.0.0.1:50051")]
+Place = Annotated[str, *_kind(parse_place, "/var/log/kun-nat64/sessions.jsonl")]
+SysctlValue = Annotated[str, *_kind(parse_sysctl, "1")]

@@ -15,6 +15,14 @@ class Kind(StrEnum):
     NUMBERS = "numbers"
 
 
+WANTED = {
+    Kind.BOOL: "true or false",
+    Kind.NUMBER: "a number",
+    Kind.TIME: 'a time, for example "0:05:00" or seconds',
+    Kind.NUMBERS: 'numbers with commas between them, for example "1500,1280,68"',
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """`wanted` is what we set without being asked; "" leaves Jool's default unobserved. `low` in seconds for times."""
@@ -32,7 +40,7 @@ SETTINGS: dict[str, Setting] = {
     "zeroize-traffic-class": Setting(Kind.BOOL, "false"),
     "override-tos": Setting(Kind.BOOL, "false"),
     "tos": Setting(Kind.NUMBER, "", 0, 255),
-    "mtu-plateaus": Setting(Kind.NUMBERS, "65535,32000,17914,8166,4352,2002,1492,1006,508,296,68"),
+    "mtu-plateaus": Setting(Kind.NUMBERS, "65535,32000,17914,8166,4352,2002,1492,1006,508,296,68", 1, 65535),
     "address-dependent-filtering": Setting(Kind.BOOL, "false"),
     # Nobody outside opens connections to pods: this is a way out, not a way in.
     "drop-externally-initiated-tcp": Setting(Kind.BOOL, "true"),
@@ -92,7 +100,8 @@ def canonical(name: str, value: str | bool | int) -> str:
         case Kind.TIME:
             return time_text(time_seconds(text))
         case Kind.NUMBERS:
-            return ",".join(str(int(part)) for part in text.split(","))
+            # Jool sorts them, the largest first.
+            return ",".join(map(str, sorted({int(part) for part in text.split(",")}, reverse=True)))
         case _:
             return str(value).strip()
 
@@ -111,9 +120,13 @@ def problem_of(name: str, value: str | bool | int) -> str | None:
     try:
         text = canonical(name, value)
     except ValueError:
-        return f"must be a {setting.kind}"
-    if setting.kind in (Kind.BOOL, Kind.NUMBERS):
-        return None
-    number = time_seconds(text) if setting.kind is Kind.TIME else int(text)
-    inside = setting.low <= number <= setting.high
+        return f"must be {WANTED[setting.kind]}"
+    match setting.kind:
+        case Kind.BOOL:
+            return None
+        case Kind.TIME:
+            found = [time_seconds(text)]
+        case Kind.NUMBER | Kind.NUMBERS:
+            found = list(map(int, text.split(",")))
+    inside = all(setting.low <= number <= setting.high for number in found)
     return None if inside else f"must be from {setting.low} to {setting.high}"

@@ -210,6 +210,72 @@ SINGLE = {
         "admin.listen = '127.0.0.1:70000': must be ADDRESS:PORT",
     ),
     "a number in quotes": (("drain", {"grace_s": "30"}), "drain.grace_s = '30': must be a number"),
+    "everybody as a client": (
+        ("gateway", {"clients": ["10.0.0.0/8", "0.0.0.0/0"]}),
+        "gateway.clients[1] = '0.0.0.0/0': is everybody, an open relay",
+    ),
+    "a way back that is our own": (
+        ("gateway", {"routes": ["2002::/16", "2002:cb00:7101::/48"]}),
+        "gateway.routes[1] = '2002:cb00:7101::/48': is the VIP's own network",
+    ),
+    "the loopback as outside": (("gateway", {"outside": "lo"}), "gateway.outside = 'lo': is the loopback"),
+    "a protocol twice": (
+        ("nat64", {"pool4": [{"address": "192.0.2.11", "protocols": ["tcp", "udp", "tcp"]}]}),
+        "nat64.pool4[0].protocols = 'tcp, udp, tcp': names a protocol twice",
+    ),
+    "a target that is of pool4": (
+        ("health", {"targets": ["icmp://192.0.2.11"]}),
+        "health.targets[0] = 'icmp://192.0.2.11': is an address of this gateway",
+    ),
+    "a target in multicast": (
+        ("health", {"targets": ["icmp://224.0.0.1"]}),
+        "health.targets[0] = 'icmp://224.0.0.1': is no address of a host outside",
+    ),
+    "a target with a name that DNS does not take": (
+        ("health", {"targets": [f"dns://198.51.100.53/{'a' * 64}.example"]}),
+        "health.targets[0] = 'dns://198.51.100.53/aaaa",
+    ),
+    "a target with a name in other letters": (
+        ("health", {"targets": ["dns://198.51.100.53/bücher.example"]}),
+        "health.targets[0] = 'dns://198.51.100.53/bücher.example': must be a probe target",
+    ),
+    "a target with a question": (
+        ("health", {"targets": ["dns://198.51.100.53/a.example?x=1"]}),
+        "health.targets[0] = 'dns://198.51.100.53/a.example?x=1': must be a probe target",
+    ),
+    "the VIP as peer": (
+        ("bgp", {"peers": [{"address": "203.0.113.1", "as": 65000}]}),
+        "bgp.peers[0].address = '203.0.113.1': is the VIP",
+    ),
+    "an API at nobody's port": (("bgp", {"api": "127.0.0.1:0"}), "bgp.api = '127.0.0.1:0': port 0 is nobody's"),
+    "an API at a path that no file can have": (
+        ("bgp", {"api": "unix:///run/a\0b"}),
+        "bgp.api = 'unix:///run/a\\x00b': must not have control characters",
+    ),
+    "a log at a path that no file can have": (
+        ("nat64", {"session_log": "/var/log/a\0b"}),
+        "nat64.session_log = '/var/log/a\\x00b': must not have control characters",
+    ),
+    "a database in the place of the log": (
+        ("audit", {"database": "/var/log/kun-nat64/sessions.jsonl"}),
+        "audit.database = '/var/log/kun-nat64/sessions.jsonl': is nat64.session_log",
+    ),
+    "a sysctl without a value": (
+        ("gateway", {"sysctls": {"net.core.somaxconn": " "}}),
+        "gateway.sysctls.net.core.somaxconn = ' ': must be what `sysctl` prints",
+    ),
+    "a fleet member at no port": (
+        ("fleet", {"members": ["http://10.2.2.2:99999"]}),
+        "fleet.members[0] = 'http://10.2.2.2:99999': must be the URL",
+    ),
+    "a fleet member with half an address": (
+        ("fleet", {"members": ["http://[::1"]}),
+        "fleet.members[0] = 'http://[::1': must be the URL",
+    ),
+    "a fleet member with a space": (
+        ("fleet", {"members": ["http://gw 2:9465"]}),
+        "fleet.members[0] = 'http://gw 2:9465': must be the URL",
+    ),
     "a truth value as a number": (("guard", {"max_removals": True}), "guard.max_removals = True"),
 }
 
@@ -296,3 +362,15 @@ def test_places_of_logs_do_not_depend_on_where_the_agent_starts(
     changed: Callable[..., dict[str, Any]], section: str, key: str, where: str
 ) -> None:
     assert [fault.split(" ")[0] for fault in faults(changed(section, **{key: "sessions.jsonl"}))] == [where]
+
+
+@pytest.mark.parametrize(
+    "member", ["http://10.2.2.2:9465", "https://gw2.example.net", "http://[2001:db8::1]:9465", "http://gw_2:9465/x"]
+)
+def test_urls_of_members_are_taken(member: str, spec_with: Callable[..., AgentSpec]) -> None:
+    assert spec_with(fleet={"members": [member]}).fleet.members == (member,)
+
+
+def test_a_sysctl_of_several_numbers_is_what_the_kernel_will_print(spec_with: Callable[..., AgentSpec]) -> None:
+    spec = spec_with(gateway={"sysctls": {"net.ipv4.tcp_rmem": "4096\t 87380  16777216 "}})
+    assert dict(spec.gateway.sysctls)["net.ipv4.tcp_rmem"] == "4096 87380 16777216"
