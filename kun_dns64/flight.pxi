@@ -25,13 +25,15 @@ cdef class Flight:
     cdef dict _flights
     cdef list _waiting
     cdef int _qtype
-    cdef bint _do, _done
+    # Nobody has to wait for it: it fetches anew what the cache still has.
+    cdef bint _do, _done, _aside
     cdef double _sent_at
 
     cdef bint join(self, Light light) except -1:
         if self._done:
             return False
         self._upstreams.coalesced += 1
+        self._aside = False
         self._waiting.append(light)
         return True
 
@@ -55,11 +57,12 @@ cdef class Flight:
         cdef int i
         if self._done:
             return False
-        if self._qtype == AAAA and waiting:
-            light = waiting[0]
-            denial = read_denial(wire, self._asked, light._wire, light._end, self._path._max_ttl, 0)
+        if self._qtype == AAAA:
+            denial = read_denial(wire, self._asked, self._asked, self.end(), self._path._max_ttl, 0)
             if denial is not None:
                 steady_s = self.landed(denial[0], denial[1], now)
+                if not waiting:
+                    self._path.late += not self._aside
                 for light in waiting:
                     light.denied(wire, self._line.upstream, now - self._sent_at, denial[1], steady_s, now)
                 return True
@@ -77,7 +80,7 @@ cdef class Flight:
             data = self.bare(wire)
             if data is None:
                 return self.adopted().received(wire)
-            self._path.late += 1
+            self._path.late += not self._aside
         steady_s = self.landed(data[1], data[2], now)
         for i, light in enumerate(waiting):
             if light._qtype == self._qtype or light._denied:
@@ -89,9 +92,12 @@ cdef class Flight:
 
     cdef tuple bare(self, bytes wire):
         """What the cache keeps of it, where there is no reply to be made."""
-        cdef int end = PyBytes_GET_SIZE(self._name) + 12
         cdef unsigned int max_ttl = self._path._max_ttl
-        return forward(wire, self._asked, self._asked, end, self._qtype, max_ttl, 0, b"", False, b"", LARGEST)
+        return forward(wire, self._asked, self._asked, self.end(), self._qtype, max_ttl, 0, b"", False, b"", LARGEST)
+
+    cdef int end(self):
+        """Of the name in the question."""
+        return PyBytes_GET_SIZE(self._name) + 12
 
     cdef int leave(self) except -1:
         """Off the port, and out of all books."""

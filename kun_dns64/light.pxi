@@ -49,20 +49,23 @@ cdef class Light:
         cdef long age, steady_s
         cdef MissPath path = self._path
         flight = path._flights.get(key)
-        if flight is not None:
-            if type(flight) is not Flight or not (<Flight>flight).join(self):
-                return False
-            if qtype != self._qtype:
-                return True
-            return self.may_stagger()
+        if type(flight) is Flight and not (<Flight>flight)._aside:
+            return self.wait_for(<Flight>flight, qtype)
         known = path._shelf.find(key, now)
         if known is False:
             return False
         if known is None:
+            if flight is not None:
+                return type(flight) is Flight and self.wait_for(<Flight>flight, qtype)
             if not self.put(qtype, key, now):
                 return False
             return True if qtype != self._qtype else self.may_stagger()
         entry, age, steady_s = known
+        if steady_s <= 0:
+            steady_s = 1
+            path._shelf.put_off(key, entry, age)
+            if flight is None and path._resolver.may_refresh(now, REFRESH_COST):
+                self.fetch_anew(qtype, key, now)
         if qtype == AAAA:
             denial = read_denial(entry, None, self._wire, self._end, MAX_TTL, age)
             if denial is not None:
@@ -75,6 +78,21 @@ cdef class Light:
         self._ready = self.made(entry, None, qtype, age)
         self._ready_type, self._ready_steady_s, self._ready_tick = qtype, steady_s, <long>now
         return self._ready is not None
+
+    cdef int fetch_anew(self, int qtype, bytes key, double now) except -1:
+        """For the cache's sake alone, as Resolver.cached does it with data that ends soon."""
+        cdef Flight flight = fly(self._path, self._name, qtype, self._do, self._group, key, now)
+        self._path.refreshed += 1
+        if flight is None:
+            self._path._upstreams.ask(Question(self._name, qtype), AskedFlags(False, self._do), self._group, None)
+        else:
+            flight._aside = True
+        return 0
+
+    cdef bint wait_for(self, Flight flight, int qtype) except -1:
+        if not flight.join(self):
+            return False
+        return True if qtype != self._qtype else self.may_stagger()
 
     cdef bint may_stagger(self) except -1:
         if self._qtype == AAAA:

@@ -31,7 +31,7 @@ class Misses:
 
     def __init__(self, front: "Front", resolver: Resolver) -> None:
         self._front, self._resolver = front, resolver
-        self._queries = self._late = self._staggered = 0
+        self._queries = self._late = self._staggered = self._refreshed = 0
         self._path = None
         if not IN_PYTHON_ONLY:
             from kun_dns64.misspath import MissPath
@@ -70,7 +70,9 @@ class Misses:
         metrics.count("queries", Transport.UDP.value, by=self._path.queries - self._queries)
         metrics.count("late_answers", by=self._path.late - self._late)
         metrics.count("stagger_saved", by=self._path.staggered - self._staggered)
+        metrics.count("background_refreshes", by=self._path.refreshed - self._refreshed)
         self._queries, self._late, self._staggered = self._path.queries, self._path.late, self._path.staggered
+        self._refreshed = self._path.refreshed
         for rule, count in replies.items():
             metrics.count("replies", rule.value, NOERROR, by=count)
         metrics.add("reply_seconds", seconds)

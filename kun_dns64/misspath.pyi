@@ -34,4 +34,5 @@ class MissPath:
     queries: int
     late: int
     staggered: int
+    refreshed: int
     def counted(self) -> tuple[dict[Rule, int], list[float], dict[str, list[float]]]: ...

@@ -38,6 +38,7 @@ cdef enum:
     MOST_SOURCES = 65536
     MAX_TTL = 604800  # RFC 8767 section 4
     LARGEST = 4096
+    REFRESH_COST = 1
 
 # Of a question's key: type, class, flags; without DO, with it.
 cdef list TAILS_A = [b"\0\x01\0\1\0", b"\0\x01\0\1\2"], TAILS_AAAA = [b"\0\x1c\0\1\0", b"\0\x1c\0\1\2"]
@@ -77,7 +78,7 @@ cdef class MissPath:
     cdef unsigned int _max_ttl
     cdef double _patience_s, _stagger_s
     cdef long _replies[256]
-    cdef readonly long pending, queries, late, staggered
+    cdef readonly long pending, queries, late, staggered, refreshed
 
     def __init__(self, resolver, shortcut, loop, resumed, settled):
         """`resumed(wire, source, send, began, rules, said, rtt_s, upstream, steady_s, tick)` takes a query over.

@@ -18,8 +18,11 @@ from kun_dns64.transport.attempt import Tap
 from kun_dns64.transport.exchange import LIFE_S
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 
-# Names that were asked together end together. What is not fetched in time is fetched when it is asked for next.
-REFRESHES_PER_S = 500
+# Names that were asked together end together, so the questions are spread: so many a second, and at once no more than
+# an upstream's receive buffer holds. What is not fetched in time is fetched when it is asked for next.
+REFRESHES_PER_S, REFRESHES_AT_ONCE = 2000.0, 100.0
+# What the general path takes for one, in such as the miss path takes.
+GENERAL_COST = 4
 SERVFAIL = Reply(Rcode.SERVFAIL, Rule.UPSTREAM_FAILED)
 
 
@@ -35,7 +38,7 @@ class Resolver:
         self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
         self._retired: set[Upstreams] = set()
         self._tap: Tap | None = None
-        self._refresh_tick = self._refreshes = 0
+        self._refreshes_left, self._refreshes_at = REFRESHES_AT_ONCE, 0.0
 
     @property
     def budget_s(self) -> float:
@@ -93,7 +96,7 @@ class Resolver:
         if heard is None or not heard.refresh or ask.cached_only:
             return heard
         # Stale data says so once in half a minute: that hint is never let go by.
-        if heard.stale or self._may_refresh(int(now)):
+        if heard.stale or self.may_refresh(now, GENERAL_COST):
             self.metrics.count("background_refreshes")
             self.upstreams.ask(ask.question, ask.flags, ask.group, None)
         if heard.stale:
@@ -102,11 +105,14 @@ class Resolver:
         self.cache.put_off(ask.question, ask.flags, ask.group, now)
         return heard._replace(steady_s=1)
 
-    def _may_refresh(self, tick: int) -> bool:
-        if tick != self._refresh_tick:
-            self._refresh_tick, self._refreshes = tick, 0
-        self._refreshes += 1
-        return self._refreshes <= REFRESHES_PER_S
+    def may_refresh(self, now: float, cost: int) -> bool:
+        """Whether data that still holds may be fetched anew at `now`; takes `cost` from what may be spent on that."""
+        left = self._refreshes_left + (now - self._refreshes_at) * REFRESHES_PER_S
+        self._refreshes_left, self._refreshes_at = min(REFRESHES_AT_ONCE, left), now
+        if self._refreshes_left < cost:
+            return False
+        self._refreshes_left -= cost
+        return True
 
     def heard(self, ask: Ask, outcome: Outcome) -> Heard:
         """For `next_step`: what the upstream said, or stale data where it had no verdict (RFC 8767 section 5)."""

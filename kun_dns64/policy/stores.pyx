@@ -128,9 +128,12 @@ cdef class Shelf:
         self._data, self._failures, self._prefetch = stores
 
     cpdef find(self, bytes key, double now):
-        """(entry, age, steady seconds) of data that holds; None: must be asked; False: `Cache.lookup` must say."""
+        """(entry, age, steady seconds) of data that holds, 0 or less where it is due to be fetched anew.
+
+        None: must be asked; False: `Cache.lookup` must say.
+        """
         cdef const unsigned char *at
-        cdef long age, steady_s
+        cdef long age
         if len(self._failures) and key in self._failures:
             return False
         cdef bytes entry = self._data.get(key)
@@ -140,8 +143,13 @@ cdef class Shelf:
         age = <long>now - u32(at)
         if age >= u32(at + 4):
             return None
-        steady_s = u32(at + 8) - age
-        return (entry, age, steady_s) if steady_s > 0 else False
+        return entry, age, u32(at + 8) - age
+
+    cpdef put_off(self, bytes key, bytes entry, long age):
+        """`Cache.put_off` for an entry that `find` has just found, so old."""
+        cdef bytes made = PyBytes_FromStringAndSize(PyBytes_AS_STRING(entry), PyBytes_GET_SIZE(entry))
+        put32(<unsigned char *>PyBytes_AS_STRING(made) + 8, age + 1)
+        self._data.replace(key, made)
 
     cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1:
         """`Cache.store` for an answer heard now that is packed already; for how long `lookup` will say the same."""

@@ -27,7 +27,7 @@ TURN_S = 0.002
 class Outcome:
     """What came of a question: the result, who said it, how long that took.
 
-    `awaited`: somebody still waited. `given_up`: somebody ran out of time before.
+    `awaited`: somebody still waited, or nobody ever did. `given_up`: somebody ran out of time before.
     """
 
     question: Question
@@ -51,6 +51,8 @@ class InFlight:
     exchange: Exchange | None = None
     waiters: list[Waiter] = field(default_factory=list)
     given_up: bool = False
+    # Put for the cache's sake alone.
+    background: bool = False
 
 
 class LightFlight(Protocol):
@@ -110,7 +112,9 @@ class Upstreams:
                 result = failure(FailureKind.UNREACHABLE, "too many questions are out")
                 waiter(Outcome(question, flags, group, result, "", 0.0, True))
             return
-        flight = self.in_flight[key] = InFlight(question, flags, group, waiters=[waiter] if waiter is not None else [])
+        flight = self.in_flight[key] = InFlight(question, flags, group, background=waiter is None)
+        if waiter is not None:
+            flight.waiters.append(waiter)
         upstreams, probe = self._order(group)
         flight.exchange = Exchange(Request(question, flags), upstreams, probe, partial(self._finished, key, flight))
         flight.exchange.start()
@@ -186,7 +190,7 @@ class Upstreams:
             result,
             upstream,
             rtt_s,
-            bool(flight.waiters),
+            bool(flight.waiters) or flight.background,
             flight.given_up,
         )
         self._heard(outcome)

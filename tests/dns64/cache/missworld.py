@@ -52,6 +52,8 @@ SHAPES = {name: outcome for name, outcome in UPSTREAM.items() if isinstance(outc
     "old AAAA": nodata(4_000_000_000, 300),
     "old A": answer("old 4000000000 A 192.0.2.1", "@ 700000 NS ns"),
     "many AAAA": answer("\n".join(f"many 100 AAAA 2001:db8::{n:x}" for n in range(1, 20))),
+    "lean AAAA": nodata(300, 300),
+    "lean A": answer("lean 100 A 192.0.2.1"),
     "crowd AAAA": nodata(),
     "crowd A": answer("\n".join(f"crowd 100 A 192.0.2.{n}" for n in range(1, 17))),
 }
@@ -128,7 +130,9 @@ class Quick:
     def __init__(self, under: Rules, payload_max: int = 1232) -> None:
         self.under, self.payload_max = under, payload_max
         cache = Cache(max_ttl_s=under.max_ttl_s, store=generations())
-        self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=cache)
+        # Whether data that is due may be fetched anew.
+        self.room = True
+        self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=cache, may_refresh=lambda now, cost: self.room)
         self.shortcut = Shortcut(under, SECRETS)
         self.resumed = False
         self.start(SimpleNamespace(call_later=lambda delay, call: None))
@@ -162,11 +166,10 @@ class Quick:
             return None
         upstream = self.resolver.upstreams.upstream
         while sent := upstream.sent():
-            (asked,) = sent
-            (attempt,) = upstream.out.values()
-            attempt.received(build(asked, question_of(asked)))
-            if self.handed_over:
-                return HANDED_OVER
+            for asked in sent:
+                upstream.out[int.from_bytes(asked[:2])].received(build(asked, question_of(asked)))
+                if self.handed_over:
+                    return HANDED_OVER
         assert self.path.pending == 0
         assert not upstream.out
         assert not self.resolver.upstreams.observed.out
@@ -184,24 +187,35 @@ class General:
         query = parse_query(wire, Transport.UDP, ip_address(source))
         assert isinstance(query, Query)
         heard: list[Heard] = []
+        due: list[Ask] = []
         now = monotonic()
         while isinstance(step := next_step(query, heard, self.under, now), Ask):
             known = self.cache.lookup(step.question, step.flags, step.group, now)
             if known is not None:
-                assert not known.refresh, "the miss path had to leave this to the general one"
                 heard.append(known)
+                if known.refresh:
+                    # As Resolver.cached.
+                    due.append(step)
+                    self.cache.put_off(step.question, step.flags, step.group, now)
+                    heard[-1] = known._replace(steady_s=1)
                 continue
-            assert step.question.qtype in asked, "the miss path did not have to ask for this"
-            sent = asked[step.question.qtype]
-            reply = build(sent, question_of(sent))
-            assert matches(reply, int.from_bytes(sent[:2]), question_of(sent), exact_case=True)
-            outcome = read(reply, Request(step.question, step.flags)).outcome
-            heard.append(self.cache.settle(step.question, step.flags, step.group, outcome, now))
+            heard.append(self.settled(step, build, asked, now))
         assert isinstance(step, Reply)
         data = [data for code, data in (query.edns.options if query.edns else ()) if code == 10]
         made = render(query, step, self.limits, self.shortcut.cookie(data[0], source) if data else b"")
         self.shortcut.remember(wire, made, step, heard, source, Transport.UDP, self.under)
+        for ask in due:
+            if ask.question.qtype in asked:
+                self.settled(ask, build, asked, now)
         return made
+
+    def settled(self, ask: Ask, build: Build, asked: dict[int, bytes], now: float) -> Heard:
+        assert ask.question.qtype in asked, "the miss path did not have to ask for this"
+        sent = asked[ask.question.qtype]
+        reply = build(sent, question_of(sent))
+        assert matches(reply, int.from_bytes(sent[:2]), question_of(sent), exact_case=True)
+        outcome = read(reply, Request(ask.question, ask.flags)).outcome
+        return self.cache.settle(ask.question, ask.flags, ask.group, outcome, now)
 
 
 def question_of(asked: bytes) -> Question:
@@ -234,6 +248,11 @@ def entries(shortcut: Shortcut) -> list[tuple[bytes, int, bytes]]:
     store = shortcut._wirecache._store
     found = {**store._old, **store._young}
     return [(k, int.from_bytes(v[4:8]) - int.from_bytes(v[:4]), v[8:]) for k, v in sorted(found.items())]
+
+
+def stamps(cache: Cache) -> dict[bytes, bytes]:
+    """Arrival, lifetime and the age they are due at, of all the cache has."""
+    return {key: entry[:STAMP] for key, entry in {**cache._data._old, **cache._data._young}.items()}
 
 
 def share_cookies(quick: Quick, general: General) -> None:

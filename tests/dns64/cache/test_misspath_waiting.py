@@ -88,12 +88,88 @@ def test_only_what_the_cache_lacks_is_asked(first: str, second: str, age: int, a
     assert set(pair.asked) == asked
 
 
-@pytest.mark.parametrize("age", [92, 99])
-def test_what_is_due_and_what_failed_is_left_to_the_general_path(age: int) -> None:
-    pair = Pair()
-    assert isinstance(pair.ask(packet("plain", "A")), bytes)
-    pair.grow_older(age)
-    assert pair.quick.ask(packet("plain", "A"), SOURCE, upstream) is None
+def due_pair(wire: bytes, qtype: int, share: float) -> Pair:
+    """Both paths with all for `wire` in their caches, and the answer to this type this far in the time it is due."""
+    for _ in range(3):
+        pair = Pair()
+        if pair.ask(wire) is not None:
+            break
+    found = pair.quick.resolver.cache._data._young
+    (stamp,) = [entry[:12] for key, entry in found.items() if int.from_bytes(key[-5:-3]) == qtype]
+    due, lifetime = int.from_bytes(stamp[8:]), int.from_bytes(stamp[4:8])
+    pair.grow_older(due + int(share * (lifetime - 1 - due)))
+    return pair
+
+
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize(
+    ("wire", "anew"),
+    [
+        (packet("real"), {RRType.AAAA}),
+        (packet("lean", "A"), {RRType.A}),
+        (packet("lean"), {RRType.A}),
+        (packet("minimum"), {RRType.AAAA}),
+    ],
+    ids=["AAAA", "A", "A behind a denial", "denial"],
+)
+def test_what_is_due_is_answered_at_once_and_fetched_anew_once(wire: bytes, anew: set[int], share: float) -> None:
+    (qtype,) = anew
+    for _ in range(3):
+        pair = due_pair(wire, qtype, share)
+        said = pair.ask(wire)
+        if said is not None:
+            break
+    assert isinstance(said, bytes)
+    assert set(pair.asked) == anew
+    assert pair.quick.path.refreshed == 1
+    assert pair.quick.path.late == 0
+    assert isinstance(pair.ask(wire), bytes)
+    assert pair.quick.path.refreshed == 1
+
+
+def test_without_room_what_is_due_is_the_memos_until_the_next_tick() -> None:
+    for _ in range(3):
+        pair = due_pair(packet("lean", "A"), RRType.A, 0.5)
+        pair.quick.room = False
+        said = pair.ask(packet("lean", "A", ident=9))
+        if said is not None:
+            break
+    assert isinstance(said, bytes)
+    assert not pair.asked
+    assert pair.quick.path.refreshed == 0
+
+
+def test_while_it_is_fetched_anew_the_cache_answers_and_who_finds_it_ended_waits() -> None:
+    out = Out()
+    out.take(packet("lean", "A"))
+    out.answer(A)
+    grow_older(out.quick.resolver.cache, 95)
+    out.take(packet("lean", "A", ident=9), packet("lean", "A", ident=10))
+    assert out.out() == [RRType.A]
+    assert [len(said) for said in out.said] == [1, 1, 1]
+    grow_older(out.quick.resolver.cache, 95)
+    out.take(packet("lean", "A", ident=11), packet("lean", "A", ident=12))
+    assert [len(said) for said in out.said] == [1, 1, 1, 0, 0]
+    assert out.quick.resolver.upstreams.coalesced == 2
+    out.answer(A)
+    assert [len(said) for said in out.said] == [1, 1, 1, 1, 1]
+    assert out.said[4][0][2:] == out.said[0][0][2:]
+    assert out.quick.path.pending == 0
+
+
+def test_a_question_out_the_general_way_is_not_needed_while_the_cache_has_the_answer() -> None:
+    out = Out()
+    out.take(packet("lean", "A"))
+    (key,) = out.quick.resolver.upstreams.in_flight
+    out.answer(A)
+    out.quick.resolver.upstreams.in_flight[key] = object()
+    grow_older(out.quick.resolver.cache, 95)
+    out.take(packet("lean", "A", ident=9))
+    assert len(out.said[1]) == 1
+    assert out.quick.path.refreshed == 0
+
+
+def test_what_failed_is_left_to_the_general_path() -> None:
     failed = Quick(rules())
     failure = UpstreamFailure(FailureKind.TIMEOUT)
     question = question_of(packet("plain", "A"))

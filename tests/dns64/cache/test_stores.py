@@ -62,10 +62,14 @@ def test_what_the_shelf_keeps_and_finds_is_what_the_cache_does(
         assert heard is None
     elif found is not False:
         assert heard is not None
-        assert (heard.refresh, heard.stale) == (False, False)
-        assert found == (entry, int(1001.0 + later) - 1000, heard.steady_s)
+        assert (heard.refresh, heard.stale) == (found[2] <= 0, False)
+        assert found == (entry, int(1001.0 + later) - 1000, min(found[2], 0) or heard.steady_s)
+        if heard.refresh:
+            shelf.put_off(KEY, entry, found[1])
+            plain.put_off(Q, FLAGS, "", 1001.0 + later)
+            assert compiled._data.get(KEY) == plain._data.get(KEY)
     else:
-        assert failed or (heard is not None and heard.refresh)
+        assert failed
 
 
 def test_an_answer_ends_a_failure() -> None:

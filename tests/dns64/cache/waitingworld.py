@@ -16,6 +16,7 @@ from .missworld import (
     grow_older,
     question_of,
     share_cookies,
+    stamps,
     upstream,
 )
 
@@ -47,6 +48,7 @@ class Pair:
             return None
         assert said.hex() == expected.hex()
         assert entries(self.quick.shortcut) == entries(self.general.shortcut)
+        assert stamps(self.quick.resolver.cache) == stamps(self.general.cache)
         return said
 
     def grow_older(self, seconds: int) -> None:
