@@ -25,9 +25,9 @@ from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.canary import Canary, Prober
 from kun_nat64.drivers.command import wait_without_threads
 from kun_nat64.drivers.deadman import DeadMan
-from kun_nat64.drivers.fleet import FleetWatch
 from kun_nat64.drivers.machine import Machine
 from kun_nat64.drivers.preflight import missing_for_changes
+from kun_nat64.fleetkeeping import FleetKeeping
 from kun_nat64.glancing import Glancing
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Drain
@@ -80,7 +80,7 @@ class Agent:
         self.daemon = DaemonKeeping(self.state)
         self.admin = Admin(self.state, self.set_drain)
         self.serving = AdminKeeping(self.state, self.admin, options.run_dir / runfiles.CONTROL)
-        self.fleet = FleetWatch(spec.fleet.members, spec.fleet.timeout_s)
+        self.fleet = FleetKeeping(self.state)
         self.probing = Probing(self.state, self._prober())
         self.state.wake_announcer = self.announcer.poke
         self.state.wake_cycle = self.cycle.wake
@@ -167,8 +167,8 @@ class Agent:
             self.probing.replace(self._prober())
         if (spec.audit, spec.gateway) != (old.audit, old.gateway):
             self.sessions.replace_log(Auditing(spec, self.state.audit, self.journal))
-        if spec.fleet != old.fleet:
-            self.fleet.take(spec.fleet.members, spec.fleet.timeout_s)
+        if (spec.fleet, spec.gateway.vip) != (old.fleet, old.gateway.vip):
+            self.fleet.take(spec)
         self.state.swept = None
         self.journal.info("reload", changed=spec != old)
         self.cycle.wake()
@@ -194,7 +194,7 @@ async def serve(agent: Agent) -> None:
                 agent.sweeping.run(agent.stop),
                 agent.daemon.run(agent.stop),
                 agent.serving.run(agent.stop),
-                _watch_fleet(agent),
+                agent.fleet.run(agent.stop),
                 _beat(agent, dead_man),
                 _say_ready(agent),
                 _end(agent),
@@ -206,13 +206,6 @@ async def serve(agent: Agent) -> None:
         await agent.fleet.close()
         await agent.sessions.close()
         agent.host.close()
-
-
-async def _watch_fleet(agent: Agent) -> None:
-    while not agent.stop.is_set():
-        agent.state.fleet = await agent.fleet.look()
-        agent.state.evaluate(now=agent.state.clock())
-        await pause(agent.state.spec.fleet.poll_s, agent.stop)
 
 
 async def _beat(agent: Agent, dead_man: DeadMan) -> None:

@@ -150,10 +150,13 @@ def _traffic(traffic: JSON) -> str:
 def _fleet(fleet: JSON) -> str:
     if not fleet["configured"]:
         return ""
-    rows = (
-        (escape(one["name"]), f"<code>{escape(one['url'])}</code>", _badge(one["standing"]), _badge(one["verdict"]))
-        for one in fleet["members"]
-    )
+    rows = [
+        *(
+            (escape(one["name"]), f"<code>{escape(one['url'])}</code>", _badge(one["standing"]), _badge(one["verdict"]))
+            for one in fleet["members"]
+        ),
+        *(("", f"<code>{escape(url)}</code>", "no answer", escape(why)) for url, why in fleet["silent"].items()),
+    ]
     title = f"<h2>Fleet: {len(fleet['members'])} of {fleet['configured']} others answer</h2>"
     return title + _table(("name", "address", "standing", "health"), rows)
 

@@ -1,5 +1,6 @@
 """What the running agent knows, in one place. Every part writes its own fields; the decision is made here."""
 
+import os
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,6 +37,8 @@ class State:
     def __init__(self, spec: AgentSpec, journal: Journal, *, clock: Clock = monotonic, wall: Clock = time) -> None:
         self.journal, self.clock, self.wall = journal, clock, wall
         self.started_at = now = clock()
+        # By it an agent knows itself among the members it was told; names may be the same by mistake.
+        self.identity = os.urandom(8).hex()
         self.machine, self.speaker, self.flow, self.evidence = Machine(), Speaker(), Flow(), Witnesses()
         self.fleet: Fleet = ALONE
         self.jool_version = ""

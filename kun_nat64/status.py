@@ -16,6 +16,7 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
     spec = state.spec
     return {
         "name": spec.gateway.name,
+        "id": state.identity,
         "version": version(),
         "time": round(wall, 3),
         "up_s": round(now - state.started_at, 3),
@@ -170,6 +171,7 @@ def _fleet(state: State, now: float) -> JSON:
             }
             for member in state.fleet.members
         ],
+        "silent": dict(state.fleet.silent),
     }
 
 

@@ -12,6 +12,7 @@ from kun_nat64.config.values import (
     AnyAddress,
     AnyNetwork,
     Community,
+    GlobalValue,
     Interface,
     Ipv4,
     Listen,
@@ -90,7 +91,7 @@ class Nat64Section(Section):
     udp_s: Annotated[StrictInt, Field(ge=120, le=86400)] = 300
     icmp_s: Annotated[StrictInt, Field(ge=1, le=86400)] = 60
     lowest_ipv6_mtu: Annotated[StrictInt, Field(ge=1280, le=65535)] = 1280
-    globals: dict[str, StrictStr | StrictBool | StrictInt] = Field(default_factory=dict)
+    globals: dict[str, GlobalValue] = Field(default_factory=dict)
     session_log: Place = LOG
     session_poll_s: Annotated[Seconds, Field(ge=1)] = 10.0
     sessions_per_client: Annotated[StrictInt, Field(ge=0)] = 0

@@ -61,6 +61,12 @@ def parse_sysctl(value: Any) -> str:
     return text
 
 
+def parse_global(value: Any) -> str | bool | int:
+    if not isinstance(value, str | bool | int):
+        raise ValueError("must be a text in quotes, a whole number, true or false")
+    return value
+
+
 def parse_ipv4(value: Any) -> IPv4Address:
     if isinstance(value, IPv4Address):
         return value
@@ -239,3 +245,4 @@ Member = Annotated[str, *_kind(parse_member, "http://10.2.2.2:9465")]
 SpeakerApi = Annotated[str, *_kind(parse_api, "127.0.0.1:50051")]
 Place = Annotated[str, *_kind(parse_place, "/var/log/kun-nat64/sessions.jsonl")]
 SysctlValue = Annotated[str, *_kind(parse_sysctl, "1")]
+GlobalValue = Annotated[str | bool | int, BeforeValidator(parse_global)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kun_nat64.formats import memberstatus
@@ -13,22 +14,43 @@ if TYPE_CHECKING:
 LARGEST_STATUS = 1 << 20
 
 
-class FleetWatch:
-    """`look` asks all members at once. One that does not answer in time is not part of the fleet that is returned."""
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Of the agent that asks."""
 
-    def __init__(self, members: tuple[str, ...], timeout_s: float) -> None:
-        self.take(members, timeout_s)
+    identity: str = ""
+    vip: str = ""
+
+
+class FleetWatch:
+    """`look` asks all members at once. One that does not answer in time is not part of the fleet that is returned.
+
+    Nor is one that cannot take our place, see `misnamed`: with it, the last gateway would not know that it is.
+    """
+
+    def __init__(self, members: tuple[str, ...], timeout_s: float, own: Own = Own()) -> None:
+        self.take(members, timeout_s, own)
         self._session: ClientSession | None = None
 
-    def take(self, members: tuple[str, ...], timeout_s: float) -> None:
-        self._members, self._timeout_s = members, timeout_s
+    def take(self, members: tuple[str, ...], timeout_s: float, own: Own = Own()) -> None:
+        self._members, self._timeout_s, self._own = members, timeout_s, own
         self.problems: dict[str, str] = {}
+        self.misnamed: dict[str, str] = {}
 
     async def look(self) -> Fleet:
         if not self._members:
             return Fleet()
-        found = await asyncio.gather(*(self._ask(url) for url in self._members))
-        return Fleet(len(self._members), tuple(member for member in found if member is not None))
+        found = [one for one in await asyncio.gather(*map(self._ask, self._members)) if one is not None]
+        self.misnamed = {one.url: why for one in found if (why := self._why_not(one))}
+        members = tuple(one for one in found if one.url not in self.misnamed)
+        return Fleet(len(self._members) - len(self.misnamed), members, dict(self.problems))
+
+    def _why_not(self, member: Member) -> str:
+        if member.identity and member.identity == self._own.identity:
+            return "is this gateway itself"
+        if member.vip and self._own.vip not in ("", member.vip):
+            return f"announces another VIP, {member.vip}"
+        return ""
 
     async def _ask(self, url: str) -> Member | None:
         from aiohttp import ClientError

@@ -33,6 +33,8 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
             full_for_s=_seconds(told["since_s"]) if told["standing"] == Standing.FULL else None,
             wants_back=bool(told.get("wants_back", False)),
             sessions=_count(data.get("traffic", {}).get("tcp_sessions")),
+            vip=str(data.get("vip", "")),
+            identity=str(data.get("id", "")),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not the status of a gateway: {error!r}") from error

@@ -12,7 +12,7 @@ class Member:
     """One other gateway, as it was at `seen_at` (this host's clock). Unreachable members are not in a `Fleet`.
 
     `full_for_s`: how long it has been in the ECMP set, None when it is not. `wants_back`: healthy, and waiting
-    for its turn.
+    for its turn. `identity`: of the agent that answered, "" of one that does not tell.
     """
 
     url: str
@@ -24,14 +24,19 @@ class Member:
     full_for_s: float | None = None
     wants_back: bool = False
     sessions: int | None = None
+    vip: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """`configured`: how many members the operator named; `members`: those that answered lately."""
+    """`configured`: how many others the operator named; `members`: those that answered lately; `silent`: the others by
+    URL, with what went wrong.
+    """
 
     configured: int = 0
     members: tuple[Member, ...] = ()
+    silent: Mapping[str, str] = field(default_factory=dict)
 
 
 ALONE = Fleet()

@@ -16,7 +16,7 @@ import pytest
 from kun_base.journal import Journal
 from kun_nat64.app import Agent, Options
 from kun_nat64.drivers import runfiles
-from kun_nat64.drivers.fleet import FleetWatch
+from kun_nat64.drivers.fleet import FleetWatch, Own
 from kun_nat64.metrics import exposition
 from kun_nat64.model.facts import Family, RuleCounter
 from kun_nat64.model.health import Verdict
@@ -51,10 +51,25 @@ async def test_status_is_what_another_gateway_understands(served: Served) -> Non
     assert set(fleet.members[0].targets) == {str(target) for target in served.agent.state.spec.health.targets}
 
 
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [("itself", "is this gateway itself"), ("another VIP", "announces another VIP, 203.0.113.1"), ("nobody", "")],
+)
+async def test_a_member_that_cannot_take_our_place_is_no_witness(served: Served, own: str, why: str) -> None:
+    await come_up(served.agent)
+    known = {"itself": Own(served.agent.state.identity, "203.0.113.1"), "another VIP": Own("x", "192.0.2.64")}
+    watch = FleetWatch((served.url,), 2.0, known.get(own, Own()))
+    fleet = await watch.look()
+    await watch.close()
+    assert watch.misnamed == ({served.url: why} if why else {})
+    assert (fleet.configured, len(fleet.members)) == ((0, 0) if why else (1, 1))
+
+
 async def test_a_member_that_does_not_answer_is_not_in_the_fleet(served: Served) -> None:
     watch = FleetWatch(("http://127.0.0.1:1", served.url + "/healthz"), 1.0)
     assert (await watch.look()).members == ()
     assert set(watch.problems) == {"http://127.0.0.1:1", served.url + "/healthz"}
+    assert (await watch.look()).silent == watch.problems
     await watch.close()
 
 
@@ -164,7 +179,7 @@ def test_the_page_escapes_what_others_wrote(spec: AgentSpec, tmp_path: Path) -> 
     agent = Agent(spec, Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
     status = snapshot(agent.state, now=agent.state.clock(), wall=0.0)
     evil = {"name": "<script>alert(1)</script>", "url": "http://x", "standing": "full", "verdict": "healthy"}
-    status["fleet"] = {"configured": 1, "members": [evil]}
+    status["fleet"] = {"configured": 2, "members": [evil], "silent": {"http://y": "<script>alert(2)</script>"}}
     page = render(status)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Standing
 from tests.nat64.admin.test_admin import Host
 from tests.nat64.conftest import SHIPPED
+from tests.ports import free_port
 
 
 class Answering:
@@ -172,3 +174,17 @@ async def test_without_a_run_directory_the_gateway_works_and_says_what_is_lost(f
         await it.until(lambda: it.agent.state.speaker.told.med == fast.bgp.med, "back in the ECMP set")
         assert "falls" in it.agent.state.warnings["run-dir"]
         assert "admin" in it.agent.state.warnings, "the commands have no socket"
+
+
+async def test_a_gateway_that_was_told_itself_as_a_member_says_so(fast: AgentSpec, tmp_path: Path) -> None:
+    port = free_port()
+    own = f"http://127.0.0.1:{port}"
+    spec = replace(
+        fast,
+        fleet=replace(fast.fleet, members=(own,), poll_s=0.1, timeout_s=1.0),
+        admin=replace(fast.admin, port=port),
+    )
+    async with Running(spec, tmp_path) as it:
+        await it.until(lambda: "fleet" in it.agent.state.warnings, "a warning")
+        assert it.agent.state.warnings["fleet"] == f"[fleet] members names {own}, which is this gateway itself"
+        assert it.agent.state.fleet.members == ()

@@ -260,6 +260,10 @@ SINGLE = {
         ("audit", {"database": "/var/log/kun-nat64/sessions.jsonl"}),
         "audit.database = '/var/log/kun-nat64/sessions.jsonl': is nat64.session_log",
     ),
+    "a global of a strange kind": (
+        ("nat64", {"globals": {"f-args": 1.5}}),
+        "nat64.globals.f-args = 1.5: must be a text in quotes, a whole number, true or false",
+    ),
     "a sysctl without a value": (
         ("gateway", {"sysctls": {"net.core.somaxconn": " "}}),
         "gateway.sysctls.net.core.somaxconn = ' ': must be what `sysctl` prints",
