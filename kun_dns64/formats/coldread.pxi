@@ -58,14 +58,18 @@ cdef class _Reader:
         return self.wire[2] & 0xFA == 0x80 and not self.wire[3] & 0x0F
 
     cdef int expand(self, int place, unsigned char *out, int *behind) noexcept:
-        """The uncompressed name at `place`; its length, 0 if it is none. Pointers go backward, as in wire.read_name."""
-        cdef int used = 0, length, target, limit = place
+        """The uncompressed name at `place`; its length, 0 if it is none. Pointers go backward, as in wire.read_name.
+
+        What they lead to ends before them, too: the cache keeps the packet without its end, the OPT.
+        """
+        cdef int used = 0, length, target, limit = place, top = self.size
         behind[0] = 0
-        while place < self.size:
+        while place < top:
             length = self.wire[place]
             if length >= 0xC0:
-                if place + 2 > self.size:
+                if place + 2 > top:
                     return 0
+                top = place
                 target = (length & 0x3F) << 8 | self.wire[place + 1]
                 if not behind[0]:
                     behind[0] = place + 2
@@ -73,7 +77,7 @@ cdef class _Reader:
                     return 0
                 place = limit = target
                 continue
-            if length > 63 or used + length + 1 > 255 or place + 1 + length > self.size:
+            if length > 63 or used + length + 1 > 255 or place + 1 + length > top:
                 return 0
             memcpy(out + used, self.wire + place, length + 1)
             used += length + 1

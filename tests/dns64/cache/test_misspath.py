@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kun_dns64.compiled import generations
@@ -99,6 +99,7 @@ def test_queries_of_every_kind(
     st.binary(max_size=3),
     st.integers(0, 3),
 )
+@example("plain", "A", True, 198, b"@", 0)  # a name that runs over the pointer to it, into the OPT
 def test_damaged_packets_of_upstreams(
     name: str, qtype: str, compressed: bool, place: int, octets: bytes, cut: int
 ) -> None:
