@@ -3,6 +3,8 @@
 import http.client
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,19 @@ TIMEOUT_S = 5.0
 
 
 class NoAgent(Exception):
-    """No agent answers; the message says what to do."""
+    """No agent answers, or not in words that are known here; the message says what to do."""
+
+
+@contextmanager
+def its_words(run_dir: Path) -> Iterator[None]:
+    """Where an answer of the agent is read. Raises NoAgent for one of another version, after an upgrade."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise NoAgent(
+            f"the agent in {run_dir} is of another version than this command ({error!r} in its answer): "
+            "`systemctl restart kun-nat64` starts the new one, and disturbs no flow"
+        ) from error
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -8,7 +8,7 @@ from time import localtime, strftime
 from typing import Any
 
 from kun_nat64.config.load import load
-from kun_nat64.control import NoAgent, ask
+from kun_nat64.control import NoAgent, ask, its_words
 from kun_nat64.drivers.command import ProcessRunner
 from kun_nat64.drivers.examination import Places, inspect
 from kun_nat64.drivers.machine import Machine
@@ -50,8 +50,13 @@ async def _look(spec: AgentSpec | None) -> Inspection:
 def _agent(run_dir: Path) -> list[Finding]:
     try:
         status = ask(run_dir, "/status")
+        with its_words(run_dir):
+            return _told(status)
     except NoAgent as error:
         return [Finding(Level.NOTE, "agent", str(error))]
+
+
+def _told(status: Any) -> list[Finding]:
     told, diagnosis = status["announcement"], status["diagnosis"]
     level = Level.GOOD if told["announced"] else Level.BAD
     findings = [Finding(level, "agent", f"{told['standing']}: {told['words']}")]

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
 
 from kun_base.errors import ConfigError, Fault
 from kun_nat64.config.load import load
-from kun_nat64.control import NoAgent, ask
+from kun_nat64.control import NoAgent, ask, its_words
 from kun_nat64.drivers.machine import Machine
 from kun_nat64.explanation import JSON, as_data, as_text
 from kun_nat64.model.errors import DriverError
@@ -27,8 +28,13 @@ def explain_destination(text: str, config: Path | None, run_dir: Path, client: s
     traffic = asyncio.run(_traffic(spec))
     said = explain(destination, spec, traffic or Traffic(), sender)
     ports = None if traffic is None else port_use(traffic, spec)
-    status = _status(run_dir)
-    print(json.dumps(as_data(said, spec, ports, status), indent=1) if as_json else as_text(said, spec, ports, status))
+
+    def told(status: JSON | None) -> str:
+        return (
+            json.dumps(as_data(said, spec, ports, status), indent=1) if as_json else as_text(said, spec, ports, status)
+        )
+
+    print(_with_status(run_dir, told))
     return 0 if said.reachable else 1
 
 
@@ -56,10 +62,11 @@ async def _traffic(spec: AgentSpec) -> Traffic | None:
         host.close()
 
 
-def _status(run_dir: Path) -> JSON | None:
+def _with_status(run_dir: Path, told: Callable[[JSON | None], str]) -> str:
     """The verdict needs no agent; who carries packets now, and who is limited, does."""
     try:
         status: JSON = ask(run_dir, "/status")
+        with its_words(run_dir):
+            return told(status)
     except NoAgent:
-        return None
-    return status
+        return told(None)

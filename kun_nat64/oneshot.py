@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from kun_nat64.complaint import complain
 from kun_nat64.config.load import load
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.machine import Machine
@@ -31,8 +32,8 @@ DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
 
 def show_plan(config: Path, run_dir: Path, *, as_json: bool) -> int:
     spec = load(config)
-    if _lacking(missing_for_changes()):
-        return FAILED
+    if missing := missing_for_changes():
+        return complain("\n".join(map(str, missing)), as_json=as_json)
     return asyncio.run(_with_machine(spec, lambda host: _show(spec, host, as_json=as_json)))
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from kun_nat64.control import NoAgent, ask
+from kun_nat64.complaint import complain
+from kun_nat64.control import NoAgent, ask, its_words
 from kun_nat64.page import duration
 
 JSON = dict[str, Any]
@@ -15,21 +16,29 @@ POLL_S = 0.5
 
 
 def show_status(run_dir: Path, *, as_json: bool) -> int:
-    status = _asked(run_dir, "/status")
-    if status is None:
-        return 1
+    try:
+        status = ask(run_dir, "/status")
+        with its_words(run_dir):
+            announced = bool(status["announcement"]["announced"])
+            if not as_json:
+                _print_status(status)
+    except NoAgent as error:
+        return complain(str(error), as_json=as_json)
     if as_json:
         print(json.dumps(status, indent=1))
-    else:
-        _print_status(status)
-    return 0 if status["announcement"]["announced"] else 1
+    return 0 if announced else 1
 
 
 def start_drain(run_dir: Path, *, wait: bool, why: str, until_start: bool, force: bool) -> int:
-    status = _asked(run_dir, "/status")
-    if status is None:
-        return 1
-    if not force and _is_last(status):
+    try:
+        with its_words(run_dir):
+            return _drain(run_dir, wait=wait, why=why, until_start=until_start, force=force)
+    except NoAgent as error:
+        return complain(str(error))
+
+
+def _drain(run_dir: Path, *, wait: bool, why: str, until_start: bool, force: bool) -> int:
+    if not force and _is_last(ask(run_dir, "/status")):
         print(
             "no other gateway is known to carry: draining this one leaves the pods without a way out; "
             "`drain --force` does it all the same",
@@ -37,16 +46,18 @@ def start_drain(run_dir: Path, *, wait: bool, why: str, until_start: bool, force
         )
         return 11
     query = urlencode({"why": why, **({"until_start": "1"} if until_start else {})})
-    answer = _asked(run_dir, f"/drain?{query}", "POST")
-    if answer is None:
-        return 1
+    answer = ask(run_dir, f"/drain?{query}", "POST")
     if answer["warning"]:
         print(answer["warning"], file=sys.stderr)
     return _wait_for_drain(run_dir) if wait else 0
 
 
 def end_drain(run_dir: Path) -> int:
-    return 1 if _asked(run_dir, "/undrain", "POST") is None else 0
+    try:
+        ask(run_dir, "/undrain", "POST")
+    except NoAgent as error:
+        return complain(str(error))
+    return 0
 
 
 def _is_last(status: JSON) -> bool:
@@ -64,9 +75,7 @@ def _wait_for_drain(run_dir: Path) -> int:
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("", total=1.0)
         while True:
-            status = _asked(run_dir, "/status")
-            if status is None:
-                return 1
+            status = ask(run_dir, "/status")
             drain, out = status["drain"], status["announcement"]["standing"] == "out"
             if drain["phase"] == "serving":
                 print("the drain was taken back", file=sys.stderr)
@@ -83,15 +92,6 @@ def _wait_for_drain(run_dir: Path) -> int:
 def _left(drain: JSON) -> str:
     left = "counting" if drain["left"] is None else f"{drain['left']} TCP sessions left"
     return left if drain["oldest_s"] is None else f"{left}, the oldest for at least {duration(drain['oldest_s'])}"
-
-
-def _asked(run_dir: Path, path: str, method: str = "GET") -> JSON | None:
-    try:
-        answer: JSON = ask(run_dir, path, method)
-    except NoAgent as error:
-        print(error, file=sys.stderr)
-        return None
-    return answer
 
 
 def _print_status(status: JSON) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 import sys
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import AddressValueError, IPv4Address
@@ -12,8 +13,9 @@ from time import time
 from typing import Any
 
 from kun_base.errors import ConfigError, Fault
+from kun_nat64.complaint import complain
 from kun_nat64.config.sessionplace import LOG, beside, session_database
-from kun_nat64.drivers.sessionbook import parts_of, readers
+from kun_nat64.drivers.sessionbook import parts_of, reader
 from kun_nat64.formats.ecs import iso
 from kun_nat64.formats.sessionrow import WHO, outside_key, record_of
 from kun_nat64.model.audit import UNKNOWN, Record
@@ -28,6 +30,7 @@ AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)(?: ago)?")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # More sessions of one holder than these are counted, not listed.
 LISTED = 10
+LATEST = 253402300799.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,22 @@ def show_who(asked: Asked) -> int:
     question = parse(asked.public, asked.at, asked.proto, now=time())
     folder = asked.database or _folder(asked.config)
     if folder is None:
-        print(f"no sessions are logged: [nat64] session_log is empty in {asked.config or CONFIG}", file=sys.stderr)
-        return 1
+        words = f"no sessions are logged: [nat64] session_log is empty in {asked.config or CONFIG}"
+        return complain(words, as_json=asked.as_json)
+    try:
+        return _answered(folder, question, asked)
+    except OSError as error:
+        remedy = "; run this with sudo" if isinstance(error, PermissionError) else ""
+        return complain(f"{folder} cannot be read: {error.strerror or error}{remedy}", as_json=asked.as_json)
+
+
+def _answered(folder: Path, question: Question, asked: Asked) -> int:
     if not folder.is_dir() or not parts_of(folder):
-        print(
+        words = (
             f"there is no session database in {folder}: `[nat64] session_log` makes one; --config FILE or --database "
-            "FOLDER names another place",
-            file=sys.stderr,
+            "FOLDER names another place"
         )
-        return 1
+        return complain(words, as_json=asked.as_json)
     answer = ask(folder, question)
     for line in answer.unread:
         print(f"not read: {line}", file=sys.stderr)
@@ -68,8 +78,9 @@ def show_who(asked: Asked) -> int:
 
 
 def _folder(config: Path | None) -> Path | None:
-    if config is None and not CONFIG.exists():
-        return DATABASE
+    with suppress(OSError):
+        if config is None and not CONFIG.exists():
+            return DATABASE
     return session_database(config or CONFIG)
 
 
@@ -102,7 +113,13 @@ def parse(public: str, at: str, proto: str, *, now: float) -> Question:
 
 def parse_time(text: str, *, now: float) -> float:
     """Seconds since 1970. Without an offset a time is UTC, as in the log. Raises ValueError, OverflowError."""
-    text = text.strip()
+    at = _seconds(text.strip(), now)
+    if not 0 <= at <= LATEST:
+        raise ValueError(f"{text} is before 1970, or after 9999")
+    return at
+
+
+def _seconds(text: str, now: float) -> float:
     if text == "now":
         return now
     if ago := AGO.fullmatch(text):
@@ -119,11 +136,12 @@ def ask(folder: Path, question: Question) -> Answer:
     unread = []
     keys = [outside_key(question.address, question.port, protocol) for protocol in question.protocols]
     moment = round(question.at * 1000)
-    for place, db in readers(folder):
+    for place, path in reversed(parts_of(folder)):
         try:
-            for key in keys:
-                records += [record_of(row, place) for row in db.execute(WHO, (key, moment))]
-        except sqlite3.Error as error:
+            with closing(reader(path)) as db:
+                found = [row for key in keys for row in db.execute(WHO, (key, moment))]
+            records += [record_of(row, place) for row in found]
+        except (sqlite3.Error, ValueError, IndexError, TypeError) as error:
             unread.append(f"part {place}: {error}")
     return Answer(holders(records, question.at), tuple(unread))
 

@@ -7,8 +7,8 @@ for reading while the agent writes (write-ahead log).
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from kun_nat64.formats.sessionrow import (
@@ -186,8 +186,6 @@ def _is_damage(error: sqlite3.Error) -> bool:
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
-def readers(folder: Path) -> Iterator[tuple[int, sqlite3.Connection]]:
-    """Connections for reading only, newest part first; closed when the next one is asked for. Raises OSError."""
-    for number, path in reversed(parts_of(folder)):
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S)) as db:
-            yield number, db
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection to one part, for reading only. Raises sqlite3.Error."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)

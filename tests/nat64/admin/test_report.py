@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kun_base.adminhttp import AdminServer, Page
+from kun_nat64.doctor import _agent as agent_findings
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
@@ -111,3 +113,37 @@ async def test_the_last_exit_is_drained_by_force_only(up: Served, tmp_path: Path
 
 
 NO_FLAGS = {"until_start": False, "force": False}
+
+
+class Older:
+    """An agent of another version: its answers lack what this one wants to show."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    async def __aenter__(self) -> "Older":
+        async def page(_query: object) -> Page:
+            return Page(self.status)
+
+        self.server = AdminServer({"/status": page}, {"/drain": page})
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.server.close()
+
+
+@pytest.mark.parametrize("status", ["{}", "[]", "null", '{"announcement": null}', '{"announcement": {"announced": 1}}'])
+async def test_an_agent_of_another_version_is_told_as_that(status: str, tmp_path: Path, capsys: Output) -> None:
+    async with Older(status) as agent:
+        await agent.server.start_unix(str(tmp_path / "control.sock"))
+        assert await called(lambda: show_status(tmp_path, as_json=False)) == 1
+        assert await called(lambda: start_drain(tmp_path, wait=True, why="", until_start=False, force=False)) == 1
+        findings = await asyncio.to_thread(agent_findings, tmp_path)
+    assert capsys.readouterr().err.count("is of another version than this command") == 2
+    assert "another version" in findings[0].words
+
+
+def test_status_without_an_agent_is_json_where_json_was_asked_for(tmp_path: Path, capsys: Output) -> None:
+    assert show_status(tmp_path, as_json=True) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"error": said.err.strip()}

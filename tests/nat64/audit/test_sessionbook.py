@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_nat64.drivers.sessionbook import SessionBook, parts_of, readers
+from kun_nat64.drivers.sessionbook import SessionBook, parts_of, reader
 from kun_nat64.formats.sessionrow import WHO, insert_row, outside_key, record_of
 from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.joolfacts import Protocol
@@ -33,8 +33,9 @@ def record(port: int, place: int, began: float = 1000.0, ended: float | None = N
 def rows(folder: Path, port: int, at: float) -> list[Record]:
     key = outside_key(PUBLIC, port, Protocol.TCP)
     found = []
-    for place, db in readers(folder):
-        found += [record_of(row, place) for row in db.execute(WHO, (key, round(at * 1000)))]
+    for place, path in reversed(parts_of(folder)):
+        with closing(reader(path)) as db:
+            found += [record_of(row, place) for row in db.execute(WHO, (key, round(at * 1000)))]
     return found
 
 

@@ -1,7 +1,10 @@
 import json
+import os
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -217,3 +220,54 @@ def test_a_question_that_makes_no_sense_exits_with_2(book: Path) -> None:
     assert done.returncode == 2
     assert "IP:PORT" in done.stderr
     assert "--at" in done.stderr
+
+
+@pytest.mark.parametrize("at", ["99999999999999999999 d", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00+23:00"])
+def test_a_time_that_no_log_can_have_is_a_wrong_flag(ask: Ask, at: str) -> None:
+    with pytest.raises(ConfigError, match="--at"):
+        ask("192.0.2.11:40000", at)
+
+
+def test_a_folder_with_signs_of_urls_in_its_name_is_read(book: Path, tmp_path: Path) -> None:
+    odd = book.rename(tmp_path.parent / f"{tmp_path.name} 50%?a#b")
+    assert show_who(Asked("192.0.2.11:40001", str(NOW + 10), database=odd)) == 0
+
+
+def test_rows_that_make_no_sense_are_not_read_and_said(book: Path, ask: Ask) -> None:
+    (part,) = book.glob("*.sqlite3")
+    with closing(sqlite3.connect(part)) as db, db:
+        db.execute("UPDATE session SET inside = x'00'")
+    code, out, err = ask("192.0.2.11:40001", NOW + 10, as_json=True)
+    assert code == 1
+    assert "not read: part 1" in err
+    assert json.loads(out)["unread"]
+
+
+def test_a_part_that_cannot_be_opened_is_said_and_the_others_are_read(book: Path, ask: Ask) -> None:
+    (book / "sessions-000007.sqlite3").mkdir()
+    code, out, err = ask("192.0.2.11:40001", NOW + 10, as_json=True)
+    assert code == 0
+    assert "not read: part 7: unable to open" in err
+    assert json.loads(out)["unread"]
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("this machine lets nobody become another user: not root")
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+def test_a_folder_that_the_user_may_not_read_is_said(capsys: pytest.CaptureFixture[str], nobody: None) -> None:
+    assert show_who(Asked("192.0.2.11:1", "now", database=Path("/root/sessions.db"), as_json=True)) == 1
+    said = capsys.readouterr()
+    assert said.err == "/root/sessions.db cannot be read: Permission denied; run this with sudo\n"
+    assert json.loads(said.out)["error"] == said.err.strip()
+
+
+def test_without_a_database_the_answer_is_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_who(Asked("192.0.2.11:1", "now", database=tmp_path, as_json=True)) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["error"] == said.err.strip()
