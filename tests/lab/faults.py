@@ -1,48 +1,11 @@
-"""The faults that are injected into a running gateway, as a table: what breaks it, what heals it, what must come of it.
+"""The faults of the data plane that are injected into a running gateway, as a table."""
 
-`{public}` is the gateway's public address, `{name}` its name. Commands are shell scripts, run on the gateway; those of
-`internet` and `tor` on that host.
-"""
-
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Action(StrEnum):
-    NOTHING = "stays, and nothing is wrong"
-    MENDS = "stays, and puts it right"
-    RETURNS = "withdraws, puts it right and comes back"
-    LEAVES = "withdraws until somebody mends it"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """`cause`: of the diagnosis; `reason`: of the announcement, where it leaves. `mends`: kind of fact put right."""
-
-    name: str
-    action: Action
-    cause: str = "none"
-    reason: str = ""
-    breaks: str = "true"
-    heals: str = "true"
-    internet_breaks: str = ""
-    internet_heals: str = ""
-    mends: str = ""
-
+from fault import Action, Fault, policy, rule
 
 INSTANCE = "jool -i kun"
 DEFAULT = "ip route replace default via 192.0.2.1 dev eth1"
 NEIGHBOUR_FORGOTTEN = "ip neigh flush dev lan0"
-
-
-def rule(words: str, command: str = "iptables") -> dict[str, str]:
-    """A rule of somebody else: `breaks` and `heals`."""
-    return {"breaks": f"{command} {words}", "heals": f"{command} {words.replace('-I ', '-D ', 1)}"}
-
-
-def policy(chain: str, command: str) -> dict[str, str]:
-    return {"breaks": f"{command} -P {chain} DROP", "heals": f"{command} -P {chain} ACCEPT"}
-
+AGENT_READS_AGAIN = "kill -HUP $(pidof -x kun-nat64)"
 
 LEAVING = (
     Fault(
@@ -102,6 +65,48 @@ LEAVING = (
         "conntrack-drops",
         "canary-dead",
         **rule("-t mangle -I PREROUTING -i eth1 -m conntrack --ctstate INVALID -j DROP"),
+    ),
+    Fault(
+        "nft drops protocol 41",
+        Action.LEAVES,
+        "packets-do-not-arrive",
+        "canary-dead",
+        "nft 'add table ip stranger; add chain ip stranger early {{ type filter hook prerouting priority -310; }};"
+        " add rule ip stranger early ip protocol 41 drop'",
+        "nft delete table ip stranger",
+    ),
+    Fault(
+        "the Internet has no way back to the pool4 address",
+        Action.LEAVES,
+        "replies-missing",
+        "canary-dead",
+        **rule("-I OUTPUT -d {public} -j DROP", host="internet"),
+    ),
+)
+
+RAISING = (
+    Fault(
+        "the public ports are used up",
+        Action.RAISES,
+        "pool4-exhausted",
+        "pool-nearly-exhausted",
+        # Forty thousand sessions are more than an emulated translator can list in time.
+        "sed -i s/20000-60000/20000-21999/ /etc/kun/kun-nat64.toml; " + AGENT_READS_AGAIN + f"; until {INSTANCE}"
+        " pool4 display --udp --csv | grep -q ,20000,21999,; do sleep 0.5; done",
+        "sed -i s/20000-21999/20000-60000/ /etc/kun/kun-nat64.toml; " + AGENT_READS_AGAIN,
+        # As a node that is attached to this gateway alone.
+        tor_breaks="ip tunnel add taker mode sit local {tor} remote 203.0.113.1 dev {name} ttl 64;"
+        " ip link set taker up; sixto4=$(printf '2002:%02x%02x:%02x%02x::1' $(echo {tor} | tr . ' '));"
+        " ip addr add $sixto4/128 dev taker; ip route add 2002:cb00:7101::/96 dev taker;"
+        " python3 -IS /opt/lab/takeports.py $sixto4 2002:cb00:7101::c633:6450 2100",
+        tor_heals="ip link del taker",
+    ),
+    Fault(
+        "one target is dead for this gateway alone",
+        Action.RAISES,
+        "target-dead",
+        "kind-unreachable",
+        **rule("-I INPUT -s {public} -d 198.51.100.81 -j DROP", host="internet"),
     ),
 )
 
@@ -189,4 +194,16 @@ STAYING = (
     Fault("ip6 FORWARD drops", Action.NOTHING, **policy("FORWARD", "ip6tables")),
     Fault("ip6 OUTPUT drops", Action.NOTHING, **policy("OUTPUT", "ip6tables")),
     Fault("IPv4 FORWARD drops", Action.NOTHING, **policy("FORWARD", "iptables")),
+    Fault(
+        "rp_filter of the interface towards the pods is strict",
+        Action.NOTHING,
+        breaks="sysctl -qw net.ipv4.conf.eth0.rp_filter=1",
+        heals="sysctl -qw net.ipv4.conf.eth0.rp_filter=0",
+    ),
+    Fault(
+        "fq on the outside interface",
+        Action.NOTHING,
+        breaks="tc qdisc replace dev eth1 root fq",
+        heals="tc qdisc del dev eth1 root",
+    ),
 )

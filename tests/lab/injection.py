@@ -1,17 +1,20 @@
 """Breaks a gateway of the lab, watches what its agent makes of it, heals it, and waits until all is well again."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
+from signal import SIGCONT, SIGSTOP
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from faults import Action, Fault
+from fault import Action, Fault
 from questions import announced
 from traffic import Traffic
 
 from lab.api import Lab
 from lab.errors import LabError
+from lab.guest import CommandFailed
 from lab.outage import Outage
 
 # Generous: the guest is emulated, and the machine may be busy.
@@ -30,16 +33,18 @@ CONTROL = "gw1"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of a fault: diagnoses and standings since it, in order; how long until it left, and until it was back.
+    """What came of a fault: diagnoses and standings since it, in order.
 
-    `evidence`: the rules and addresses that the agent named while it lasted. `udp`, `tcp`: what pods lost by it.
+    `evidence`: the rules and addresses that the agent named while it lasted. `left_s`, `away_until_s`: from just before
+    the fault until the TOR did without this gateway, and until it did not any more. `back_s`: until all was well,
+    from the fault or, where somebody has to heal it, from then. `udp`, `tcp`: what pods lost by it.
     """
 
     causes: tuple[str, ...]
     standings: tuple[tuple[str, str], ...]
-    mended: int
     evidence: tuple[str, ...] = ()
     left_s: float | None = None
+    away_until_s: float | None = None
     back_s: float | None = None
     udp: Outage = NOTHING_SENT
     tcp: Outage = NOTHING_SENT
@@ -47,7 +52,8 @@ class Seen:
     def __str__(self) -> str:
         stood = " > ".join("/".join(one) for one in self.standings) or "stayed"
         named = ", ".join(self.causes) or "nothing"
-        times = f"left after {_seconds(self.left_s)}, back after {_seconds(self.back_s)}"
+        times = f"the TOR without it from {_seconds(self.left_s)} to {_seconds(self.away_until_s)}"
+        times += f", well after {_seconds(self.back_s)}"
         return f"{stood}; named {named}; {times}; pods: udp {self.udp}, tcp {self.tcp}; {', '.join(self.evidence)}"
 
     @property
@@ -76,41 +82,79 @@ def well(now: Status) -> bool:
 def inject(lab: Lab, host: str, fault: Fault, traffic: Traffic) -> Seen:
     """Raises LabError with the agent's last words when what the fault should bring does not come."""
     before = _await(lab, host, well, BACK_S, f"{host} well before: {fault.name}")
-    begun = monotonic()
+    begun, since = monotonic(), lab.clock()
     try:
-        _run(lab, host, fault, fault.breaks, fault.internet_breaks)
-        during = _await(lab, host, lambda now: _shown(now, before, fault), SEEN_S, f"{host}: {fault.name}")
-        if fault.action is Action.LEAVES:
-            lab.wait_for(lambda: not announced(lab, host), SEEN_S, f"{host} out of the TOR's route: {fault.name}")
+        strike(lab, host, fault)
+        during = _watch(lab, host, fault, before, lambda: traffic.left(host, since))
     finally:
-        _run(lab, host, fault, fault.heals, fault.internet_heals)
+        heal(lab, host, fault)
     healed = monotonic()
     after = _await(lab, host, well, BACK_S, f"{host} well after: {fault.name}")
+    if fault.everywhere:
+        lab.wait_until_ready(BACK_S)
     lab.wait_for(lambda: announced(lab, host), BACK_S, f"{host} back in the TOR's route: {fault.name}")
     return Seen(
         causes=_causes(after, before),
         standings=_standings(after, before),
-        mended=_mended(after, fault) - _mended(before, fault),
-        evidence=tuple(during["diagnosis"]["evidence"]),
-        left_s=_left_after(after, before),
-        back_s=monotonic() - (healed if fault.action is Action.LEAVES else begun),
+        evidence=tuple(during["diagnosis"]["evidence"]) if during else (),
+        left_s=traffic.left(host, since),
+        away_until_s=traffic.back(host, since),
+        back_s=monotonic() - (begun if fault.action is Action.RETURNS else healed),
         udp=traffic.outage(host, before["time"], after["time"], "udp"),
         tcp=traffic.outage(host, before["time"], after["time"], "tcp"),
     )
 
 
-def _run(lab: Lab, host: str, fault: Fault, here: str, outside: str) -> None:
-    words = {"public": lab.topology.gateway(host).public, "name": host}
-    lab.run(host, "sh", "-ec", here.format(**words))
-    if outside:
-        lab.run("internet", "sh", "-ec", outside.format(**words))
+def _watch(lab: Lab, host: str, fault: Fault, before: Status, left: Callable[[], float | None]) -> Status:
+    """Waits for what should come of it. An agent that is away or hangs is not asked: {}."""
+    if fault.action is Action.UNNOTICED:
+        sleep(fault.lasts_s)
+        return {}
+    if fault.action is Action.UNHEARD:
+        lab.wait_for(lambda: left() is not None, SEEN_S, f"{host} out of the TOR's route: {fault.name}")
+        if fault.cause == "none":
+            return {}
+    during = _await(lab, host, lambda now: _shown(now, before, fault), SEEN_S, f"{host}: {fault.name}")
+    if fault.everywhere and fault.action is Action.RAISES:
+        lab.wait_until_ready(SEEN_S)
+    elif fault.action in (Action.LEAVES, Action.RAISES):
+        lab.wait_for(lambda: not announced(lab, host), SEEN_S, f"{host} out of the TOR's route: {fault.name}")
+    return during
+
+
+def strike(lab: Lab, host: str, fault: Fault) -> None:
+    _run(lab, host, host, fault.breaks)
+    _run(lab, host, "internet", fault.internet_breaks)
+    _run(lab, host, "tor", fault.tor_breaks)
+    if fault.service:
+        lab.end(host, fault.service, fault.signal, wait_s=0 if fault.signal == SIGSTOP else 10)
+
+
+def heal(lab: Lab, host: str, fault: Fault) -> None:
+    _run(lab, host, "tor", fault.tor_heals)
+    _run(lab, host, "internet", fault.internet_heals)
+    _run(lab, host, host, fault.heals)
+    if fault.signal == SIGSTOP:
+        lab.end(host, fault.service, SIGCONT, wait_s=0)
+    elif fault.service:
+        lab.start_service(host, fault.service)
+
+
+def _run(lab: Lab, gateway: str, where: str, script: str) -> None:
+    if script:
+        its = lab.topology.gateway(gateway)
+        words = script.format(public=its.public, inside=its.inside, tor=its.tor, name=gateway)
+        lab.run(where, "sh", "-ec", words)
 
 
 def _await(lab: Lab, host: str, probe: Any, limit_s: float, what: str) -> Status:
     last: Status = {}
 
     def ask() -> Status | None:
-        last.update(status(lab, host))
+        try:
+            last.update(status(lab, host))
+        except CommandFailed:  # it is being started
+            return None
         return last if probe(last) else None
 
     try:
@@ -124,15 +168,20 @@ def _shown(now: Status, before: Status, fault: Fault) -> bool:
     """True when the agent has done and said what the fault asks for, or (NOTHING) has had the time to be wrong."""
     standings, current = _standings(now, before), now["diagnosis"]["cause"]
     match fault.action:
-        case Action.NOTHING:
+        case Action.NOTHING | Action.NAMES:
             sent = [after["sent"] - then["sent"] for after, then in _targets(now, before)]
-            return min(sent) >= QUIET_PROBES
+            named = current == fault.cause and (not fault.unknown or fault.unknown in now["machine"]["unknown"])
+            return named and min(sent) >= QUIET_PROBES
         case Action.MENDS:
             return _mended(now, fault) > _mended(before, fault) and not now["machine"]["drift"]
         case Action.RETURNS:
             return ("out", fault.reason) in standings and _mended(now, fault) > _mended(before, fault)
+        case Action.RAISES:
+            return current == fault.cause and ("soft", fault.reason) in standings
         case Action.LEAVES:
             return current == fault.cause and ("out", fault.reason) in standings
+        case Action.UNHEARD | Action.UNNOTICED:
+            return current == fault.cause
 
 
 def _targets(now: Status, before: Status) -> list[tuple[Any, Any]]:
@@ -153,12 +202,6 @@ def _standings(now: Status, before: Status) -> tuple[tuple[str, str], ...]:
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} s"
-
-
-def _left_after(now: Status, before: Status) -> float | None:
-    left = (one["at"] for one in now["history"] if one["at"] > before["time"] and one["standing"] != "full")
-    first = next(left, None)
-    return None if first is None else float(first - before["time"])
 
 
 def disturbance(before: Status, after: Status) -> str:

@@ -3,16 +3,16 @@
 What emulation adds is in the numbers: `ip route` alone takes some 60 ms to start there.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import pytest
-from faults import LEAVING, RETURNING, Fault
+from fault import Fault
+from faults import LEAVING, RETURNING
 from injection import BACK_S, CONTROL, disturbance, on_request, status, well
 from pace import GATEWAY, one_at_the_shipped_pace
 from questions import announced
+from route import left_at, route_changes
 from traffic import continuous
 
 from lab.api import Lab
@@ -30,31 +30,6 @@ MEASURED = (
     "the instance is gone",
     "raw PREROUTING drops protocol 41",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A line of `ip monitor`: the next hops of the VIP from `at` on."""
-
-    at: float
-    hops: frozenset[str]
-
-
-def route_changes(text: str) -> list[Change]:
-    """Of `ip -ts -o monitor route`: a time in brackets, then the route on one line."""
-    found = []
-    for line in text.splitlines():
-        match = re.match(r"\[(\S+)\] (Deleted )?203\.0\.113\.1 ", line)
-        if match:
-            at = datetime.fromisoformat(match[1]).replace(tzinfo=UTC).timestamp()
-            words = line.split()
-            hops = {words[i + 1] for i, word in enumerate(words) if word == "via"}
-            found.append(Change(at, frozenset() if match[2] else frozenset(hops)))
-    return found
-
-
-def left_at(text: str, hop: str, since: float) -> float | None:
-    return next((one.at for one in route_changes(text) if one.at > since and hop not in one.hops), None)
 
 
 @pytest.fixture(scope="module")

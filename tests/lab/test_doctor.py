@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from faults import LEAVING, Fault
-from injection import BACK_S, SEEN_S, Status, on_request, status, well
+from fault import Fault
+from faults import LEAVING
+from injection import BACK_S, SEEN_S, Status, heal, on_request, status, strike, well
 from questions import CONFIG, all_together
 
 from lab.api import Lab
@@ -31,15 +32,11 @@ def whole(lab: Lab) -> Iterator[None]:
 
 @contextmanager
 def broken(lab: Lab, fault: Fault) -> Iterator[None]:
-    words = {"public": lab.topology.gateway(GATEWAY).public, "name": GATEWAY}
-    steps = ((GATEWAY, fault.breaks), ("internet", fault.internet_breaks or "true"))
     try:
-        for host, script in steps:
-            lab.run(host, "sh", "-ec", script.format(**words))
+        strike(lab, GATEWAY, fault)
         yield
     finally:
-        lab.run(GATEWAY, "sh", "-ec", fault.heals.format(**words))
-        lab.run("internet", "sh", "-ec", (fault.internet_heals or "true").format(**words))
+        heal(lab, GATEWAY, fault)
 
 
 @pytest.mark.parametrize("fault", [fault for fault in LEAVING if fault.name in WORDS], ids=lambda fault: fault.name)

@@ -8,14 +8,17 @@ prints the figures of docs/failures.md.
 from collections.abc import Iterator
 
 import pytest
-from faults import LEAVING, RETURNING, STAYING, Fault
+from fault import Fault
+from faults import LEAVING, RAISING, RETURNING, STAYING
 from injection import CONTROL, inject
+from outerfaults import AGENT, ANNOUNCEMENT, EVERYWHERE
 from pace import GATEWAY, one_at_the_shipped_pace
 from traffic import Traffic, continuous
 
 from lab.api import Lab
 
 pytestmark = pytest.mark.soak
+FAULTS = (*LEAVING, *RAISING, *RETURNING, *STAYING, *ANNOUNCEMENT, *AGENT, *EVERYWHERE)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def traffic(lab: Lab) -> Iterator[Traffic]:
         yield asking
 
 
-@pytest.mark.parametrize("fault", [*LEAVING, *RETURNING, *STAYING], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_at_the_shipped_pace(lab: Lab, traffic: Traffic, fault: Fault) -> None:
     begun = lab.clock()
     seen = inject(lab, GATEWAY, fault, traffic)
