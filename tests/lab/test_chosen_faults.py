@@ -1,4 +1,4 @@
-"""A few rows of the table in every run of the suite: what the kernel tells, what only probes tell, what raises MED.
+"""A few rows of the table, in a minute or two: what the kernel tells, what only probes tell, what raises MED.
 
 All of them: test_faults.py.
 """
@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from faults import LEAVING, RAISING, RETURNING
+from injection import on_request
 from lane import Outcomes, TooBusy, lanes
 from pace import hurried
 from traffic import continuous
 
 from lab.api import Lab
 
+pytestmark = on_request
 CHOSEN = (
     "the tunnel is deleted",
     "INPUT drops protocol 41",
