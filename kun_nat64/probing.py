@@ -7,6 +7,7 @@ from kun_nat64.state import State
 
 # How often the sockets are checked against the namespace they should live in.
 RENEW_S = 1.0
+SHORT_S = 0.5
 
 
 class Probing:
@@ -63,9 +64,9 @@ class Probing:
 
 
 async def pause(seconds: float, stop: asyncio.Event) -> None:
-    """Sleeps, but not beyond `stop`."""
-    if seconds <= 0:
-        await asyncio.sleep(0)
+    """Sleeps, but not beyond `stop`; a short sleep is slept out, since watching for the end would cost more than it."""
+    if seconds <= SHORT_S:
+        await asyncio.sleep(max(seconds, 0))
         return
     try:
         async with asyncio.timeout(seconds):

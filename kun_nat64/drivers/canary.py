@@ -6,6 +6,7 @@ Jool does not see what the gateway itself sends, so the probes start in a networ
 
 import asyncio
 import math
+import select
 import socket
 import time
 from ipaddress import IPv6Address
@@ -52,6 +53,7 @@ class Canary:
         self._lanes: list[Lane] = []
         self._by_ident: dict[int, IcmpLane] = {}
         self._raw: socket.socket | None = None
+        self._ears: select.epoll | None = None
         self._identity: tuple[int, int] | None = None
 
     def renew(self) -> str | None:
@@ -91,12 +93,18 @@ class Canary:
                 return lane
 
     def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
+        """One descriptor for the event loop: what comes together is heard at once.
+
+        Edge-triggered, for a disconnected TCP socket is always "writable".
+        """
         assert self._raw is not None
-        loop.add_reader(self._raw, self._hear_raw)
+        self._ears = select.epoll()
+        self._ears.register(self._raw, select.EPOLLIN | select.EPOLLET)
         for lane in self._lanes:
-            if isinstance(lane, DnsLane):
-                loop.add_reader(lane.sock, self._hear, lane)
+            event = select.EPOLLOUT if isinstance(lane, TcpLane) else select.EPOLLIN
+            for sock in lane.sockets():
+                self._ears.register(sock, event | select.EPOLLET)
+        asyncio.get_running_loop().add_reader(self._ears, self._hear)
 
     def fire(self, now: float) -> None:
         """One probe to each target. Without sockets every one of them is unknown: nothing was proven either way."""
@@ -104,23 +112,18 @@ class Canary:
             for target in self._spec.targets:
                 self._report(ProbeResult(target, Symptom.NOT_SENT, detail=f"no sockets in {self._spec.probe_netns}"))
             return
-        loop = asyncio.get_running_loop()
         for lane in self._lanes:
-            seq = lane.send(now)
-            if isinstance(lane, TcpLane) and seq in lane.in_flight:
-                loop.add_writer(lane.slot(seq), self._hear_tcp, lane, lane.slot(seq))
+            lane.send(now)
 
     def expire(self, now: float, lag_s: float) -> None:
         """Ends what is overdue at `now`. `lag_s`: how late this call is itself; after a stall nothing is proven."""
         overdue = now - self._spec.timeout_s
         if all(sent > overdue for lane in self._lanes for sent in lane.in_flight.values()):
             return
-        self._hear_raw()
+        self._hear()
         symptom = Symptom.STALLED if lag_s > self._spec.timeout_s else Symptom.TIMEOUT
         for lane in self._lanes:
-            self._hear(lane)
             lane.expire(overdue, symptom, now)
-            self._stop_listening_to_finished(lane)
 
     def next_expiry(self) -> float | None:
         """When the oldest probe in flight is overdue; None: nothing is in flight."""
@@ -129,31 +132,24 @@ class Canary:
 
     def close(self) -> None:
         """Probes in flight end without a report. Safe to call twice."""
-        loop = asyncio.get_running_loop()
+        if self._ears is not None:
+            asyncio.get_running_loop().remove_reader(self._ears)
+            self._ears.close()
         for lane in self._lanes:
-            for sock in lane.sockets():
-                loop.remove_reader(sock)
-                loop.remove_writer(sock)
             lane.close()
         if self._raw is not None:
-            loop.remove_reader(self._raw)
             self._raw.close()
-        self._raw, self._identity = None, None
+        self._raw, self._ears, self._identity = None, None, None
         self._lanes, self._by_ident = [], {}
 
-    def _hear(self, lane: Lane) -> None:
-        lane.drain(time.monotonic())
-
-    def _hear_tcp(self, lane: TcpLane, sock: socket.socket) -> None:
-        asyncio.get_running_loop().remove_writer(sock)
-        self._hear(lane)
-
-    def _stop_listening_to_finished(self, lane: Lane) -> None:
-        # A disconnected TCP socket is always "writable": it must not stay registered.
-        if isinstance(lane, TcpLane):
-            busy = {lane.slot(seq) for seq in lane.in_flight}
-            for sock in set(lane.slots) - busy:
-                asyncio.get_running_loop().remove_writer(sock)
+    def _hear(self) -> None:
+        """Everything that has arrived."""
+        if self._ears is None:
+            return
+        while self._ears.poll(0):  # taking a handshake back makes a sound of its own
+            self._hear_raw()
+            for lane in self._lanes:
+                lane.drain(time.monotonic())
 
     def _hear_raw(self) -> None:
         while self._raw is not None:
@@ -177,7 +173,6 @@ class Canary:
                 for lane in self._lanes:
                     if lane.address == heard.about and lane.next_header == heard.next_header:
                         lane.finish_all(symptom, now, source)
-                        self._stop_listening_to_finished(lane)
 
     def _symptom_of(self, error: icmp6.Error, source: IPv6Address) -> Symptom:
         if source == error.about and (error.type, error.code) == (icmp6.UNREACHABLE, icmp6.PORT_UNREACHABLE):

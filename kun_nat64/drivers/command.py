@@ -64,7 +64,7 @@ class ProcessRunner:
         self.children: deque[int] = deque(maxlen=64)
 
     async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome:
-        process = await _started(argv)
+        process = await _started(argv, with_input=bool(stdin))
         self.children.append(process.pid)
         try:
             async with asyncio.timeout(deadline_s):
@@ -85,11 +85,11 @@ class _TooMuch(Exception):
     pass
 
 
-async def _started(argv: tuple[str, ...]) -> asyncio.subprocess.Process:
+async def _started(argv: tuple[str, ...], *, with_input: bool) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE if with_input else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environment(),
@@ -104,14 +104,14 @@ async def _started(argv: tuple[str, ...]) -> asyncio.subprocess.Process:
 
 
 async def _heard(process: asyncio.subprocess.Process, given: bytes) -> tuple[bytes, bytes]:
-    assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
     try:
         async with asyncio.TaskGroup() as group:
             stdout = group.create_task(_bounded(process.stdout))
             stderr = group.create_task(_bounded(process.stderr))
-            group.create_task(_tell(process.stdin, given))
+            if process.stdin is not None:
+                group.create_task(_tell(process.stdin, given))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return stdout.result(), stderr.result()
@@ -130,9 +130,8 @@ async def _bounded(stream: asyncio.StreamReader) -> bytes:
 async def _tell(stream: asyncio.StreamWriter, given: bytes) -> None:
     # A tool that ends without reading shows in its exit code.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        if given:
-            stream.write(given)
-            await stream.drain()
+        stream.write(given)
+        await stream.drain()
         stream.close()
 
 

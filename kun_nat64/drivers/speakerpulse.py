@@ -12,8 +12,8 @@ from kun_nat64.drivers.socketdiag import Found, look_up
 BGP_PORT = ":00B3"
 LISTEN = "0A"
 NOBODY = {8: "00000000:0000", 32: f"{'0' * 32}:0000"}
-# For what comes beside what is known: another session.
-WHOLE_LOOK_S = 10.0
+# For what comes beside what is known: another session. Rarely, since each look makes the kernel walk its whole table.
+WHOLE_LOOK_S = 60.0
 Pulse = frozenset[tuple[str, ...]]
 
 
