@@ -5,6 +5,7 @@ and answers (echo with a reply, TCP with a refusal, which counts as an answer).
 """
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from bench.procstat import look
 from kun_nat64.model.spec import AgentSpec
 
 READY_DEADLINE_S, SETTLE_S = 30.0, 6.0
+SESSION_ADDRESS, BGP_PORT = "127.0.0.179", 179
 
 
 def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) -> dict[str, float]:
@@ -31,7 +33,11 @@ def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) 
     netns = f"kun-bench-{os.getpid()}"
     argv = (sys.executable, "-m", "bench.nat64.agent", str(folder), str(addresses), str(port), netns)
     env = {"PYTHONPATH": str(Path(__file__).parent.parent.parent)}
-    with probe_namespace(spec_with(addresses, port, netns)), running(argv, cores, folder, env) as process:
+    with (
+        bgp_session(),
+        probe_namespace(spec_with(addresses, port, netns)),
+        running(argv, cores, folder, env) as process,
+    ):
         wait_until_announced(port, folder)
         time.sleep(SETTLE_S)
         before, begun = look([process.pid]), time.monotonic()
@@ -40,6 +46,17 @@ def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) 
         if process.poll() is not None:
             raise BenchError(f"the agent ended by itself: {log_end(folder)}")
     return {"share": after.cpu_s_since(before) / spent * 100, "rss_mib": after.rss_kb / 1024}
+
+
+@contextmanager
+def bgp_session() -> Iterator[None]:
+    """A connection of port 179, as a gateway has it that has nothing to do: the agent looks for one that is missing."""
+    try:
+        server = socket.create_server((SESSION_ADDRESS, BGP_PORT))
+    except OSError as error:
+        raise BenchError(f"{SESSION_ADDRESS}:{BGP_PORT}: {error}") from None
+    with server, socket.create_connection((SESSION_ADDRESS, BGP_PORT)), server.accept()[0]:
+        yield
 
 
 @contextmanager
