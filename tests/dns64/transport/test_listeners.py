@@ -17,6 +17,7 @@ from kun_dns64.transport.port import Send
 from kun_dns64.transport.sockets import ListenError, Listening, bind_all, bind_sets
 from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
 from kun_dns64.transport.udp_server import UdpServing
+from tests.ports import free_port
 
 HEADER = bytes(12)
 PATIENT_S = 5.0
@@ -176,16 +177,14 @@ async def test_queued_datagrams_are_answered_after_new_ones_went_elsewhere() -> 
 
 
 def handed_over(*kinds: tuple[int, str]) -> list[Listening]:
-    adopted = []
-    port = 0
-    for kind, name in kinds:
-        sock = socket.socket(socket.AF_INET, kind)
-        sock.bind(("127.0.0.1", port))
-        port = port or sock.getsockname()[1]
-        adopted.append((sock, name))
+    adopted: list[tuple[socket.socket, str]] = []
+    port = free_port()
     try:
+        for kind, name in kinds:
+            adopted.append((socket.socket(socket.AF_INET, kind), name))
+            adopted[-1][0].bind(("127.0.0.1", port))
         return dealt(adopted, 1)[0]
-    except ListenError:
+    except (ListenError, OSError):
         for sock, _ in adopted:
             sock.close()
         raise

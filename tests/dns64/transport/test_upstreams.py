@@ -21,6 +21,7 @@ from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 from tests.dns64.transport.fake import ADDRESS, FakeUpstream, Script, fake_upstream, good, reply_to
+from tests.ports import free_port
 
 PLAIN = AskedFlags()
 ASKING = Asking(0.05, True, False, False, 100, None)
@@ -66,15 +67,8 @@ def failure_of(outcome: Outcome) -> FailureKind:
     return outcome.result.outcome.kind
 
 
-def unused_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def nobody() -> UpstreamAddress:
-    return UpstreamAddress.parse(f"udp://127.0.0.1:{unused_port()}")
+    return UpstreamAddress.parse(f"udp://127.0.0.1:{free_port()}")
 
 
 async def test_udp_answer_is_read_with_the_case_of_the_question() -> None:
@@ -376,7 +370,7 @@ async def test_a_kept_connection_that_died_is_replaced_without_a_word() -> None:
 
 
 async def test_a_refused_connection_is_unreachable_at_once() -> None:
-    async with asker(UpstreamAddress.parse(f"tcp://127.0.0.1:{unused_port()}")) as asks:
+    async with asker(UpstreamAddress.parse(f"tcp://127.0.0.1:{free_port()}")) as asks:
         began = monotonic()
         assert failure_of(await asks.ask()) is FailureKind.UNREACHABLE
         assert monotonic() - began < 0.3
