@@ -42,7 +42,8 @@ def traffic(lab: Lab) -> Iterator[Traffic]:
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, lab: Lab, traffic: Traffic) -> Iterator[Outcomes]:
     """Of the faults that this run asks for; each test waits for its own."""
-    asked = {item.callspec.params["fault"].name for item in request.session.items if "outcomes" in item.fixturenames}
+    here = [item for item in request.session.items if item.getparent(pytest.Module) is request.node]
+    asked = {item.callspec.params["fault"].name for item in here if "outcomes" in item.fixturenames}
     with lanes(lab, traffic, [fault for fault in FAULTS if fault.name in asked]) as started:
         yield started
 
