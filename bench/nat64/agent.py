@@ -1,6 +1,6 @@
 """The whole agent over stand-ins, until it is told to stop.
 
-usage: python -m bench.nat64.agent FOLDER ADDRESSES ADMIN-PORT PROBE-NAMESPACE
+usage: python -m bench.nat64.agent FOLDER ADDRESSES ADMIN-PORT PROBE-NAMESPACE API
 """
 
 import asyncio
@@ -24,8 +24,8 @@ async def idle(spec: AgentSpec, folder: Path) -> None:
 
 
 def main() -> None:
-    folder, addresses, port, netns = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-    spec = spec_with(addresses, port, netns)
+    folder = Path(sys.argv[1])
+    spec = spec_with(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5])
     with_tools(folder, spec)
     asyncio.run(idle(spec, folder))
 

@@ -26,12 +26,16 @@ class SettledHost(Machine):
         super().__init__(spec)
         self._outside = LinkReport(spec.gateway.outside, True, True, True, spec.gateway.outside_mtu, "fq_codel")
         self._assumed = frozenset(fact for fact in desired(spec, ANNOUNCED) if fact.area in ASSUMED)
+        self._seen, self._shown = Observation(), Observation()
 
     async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
         seen = await super().observe(scope, fresh=fresh)
-        facts = frozenset(fact for fact in seen.facts if fact.area not in ASSUMED) | self._assumed
-        failures = {area: error for area, error in seen.failures.items() if area not in ASSUMED}
-        return replace(seen, facts=facts, failures=failures, foreign=(), links=(self._outside,))
+        if seen is not self._seen:
+            facts = frozenset(fact for fact in seen.facts if fact.area not in ASSUMED) | self._assumed
+            failures = {area: error for area, error in seen.failures.items() if area not in ASSUMED}
+            shown = replace(seen, facts=facts, failures=failures, foreign=(), links=(self._outside,))
+            self._seen, self._shown = seen, shown
+        return self._shown
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Only what goes to the stand-in of the BGP speaker."""

@@ -1,11 +1,11 @@
 """What the agent costs while nothing happens: CPU share of a core (the tools it starts included) and memory.
 
 The canary probes for real, from a namespace of its own; there the kernel itself holds the targets' embedded addresses
-and answers (echo with a reply, TCP with a refusal, which counts as an answer).
+and answers (echo with a reply, TCP with a refusal, which counts as an answer). The BGP speaker is a real GoBGP with a
+session to another one; what it needs for itself is not counted.
 """
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.authority import free_port
+from bench.nat64 import speakers
 from bench.nat64.spec import spec_with
 from bench.process import BenchError, last_line, running
 from bench.procstat import look
 from kun_nat64.model.spec import AgentSpec
 
 READY_DEADLINE_S, SETTLE_S = 30.0, 6.0
-SESSION_ADDRESS, BGP_PORT = "127.0.0.179", 179
 
 
 def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) -> dict[str, float]:
@@ -31,11 +31,13 @@ def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) 
         raise BenchError("the canary's network namespace needs root")
     port = free_port()
     netns = f"kun-bench-{os.getpid()}"
-    argv = (sys.executable, "-m", "bench.nat64.agent", str(folder), str(addresses), str(port), netns)
+    spec = spec_with(addresses, port, netns, f"127.0.0.1:{free_port()}")
+    words = (str(folder), str(addresses), str(port), netns, spec.bgp.api)
+    argv = (sys.executable, "-m", "bench.nat64.agent", *words)
     env = {"PYTHONPATH": str(Path(__file__).parent.parent.parent)}
     with (
-        bgp_session(),
-        probe_namespace(spec_with(addresses, port, netns)),
+        speakers.session(spec.bgp, folder, cores),
+        probe_namespace(spec),
         running(argv, cores, folder, env) as process,
     ):
         wait_until_announced(port, folder)
@@ -46,17 +48,6 @@ def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) 
         if process.poll() is not None:
             raise BenchError(f"the agent ended by itself: {log_end(folder)}")
     return {"share": after.cpu_s_since(before) / spent * 100, "rss_mib": after.rss_kb / 1024}
-
-
-@contextmanager
-def bgp_session() -> Iterator[None]:
-    """A connection of port 179, as a gateway has it that has nothing to do: the agent looks for one that is missing."""
-    try:
-        server = socket.create_server((SESSION_ADDRESS, BGP_PORT))
-    except OSError as error:
-        raise BenchError(f"{SESSION_ADDRESS}:{BGP_PORT}: {error}") from None
-    with server, socket.create_connection((SESSION_ADDRESS, BGP_PORT)), server.accept()[0]:
-        yield
 
 
 @contextmanager

@@ -11,8 +11,15 @@ TARGETS = ("tcp://198.51.100.80:80", "icmp://198.51.100.81")
 PROTOCOLS = ("tcp", "udp", "icmp")
 
 
-def written(addresses: int, admin_port: int, probe_netns: str) -> dict[str, Any]:
-    """The file's content: a common gateway with `addresses` in pool4, each for three protocols."""
+# Where a real speaker and its router find each other; nobody else has these addresses of loopback.
+GATEWAY, ROUTER = "127.0.0.178", "127.0.0.179"
+
+
+def written(addresses: int, admin_port: int, probe_netns: str, api: str) -> dict[str, Any]:
+    """The file's content: a common gateway with `addresses` in pool4, each for three protocols.
+
+    `api`: of a real GoBGP, asked the way it is by default; "": its command is asked, for which there is a stand-in.
+    """
     pool4 = [
         {"address": str(IPv4Address(NETWORK + index)), "ports": "20000-60000", "protocols": list(PROTOCOLS)}
         for index in range(addresses)
@@ -21,16 +28,16 @@ def written(addresses: int, admin_port: int, probe_netns: str) -> dict[str, Any]
         "gateway": {"name": "gw1", "vip": "203.0.113.1", "outside": "eth1", "clients": ["10.0.0.0/8"]},
         "nat64": {"pool4": pool4, "session_log": ""},
         "bgp": {
-            "speaker": "gobgp-cli",
+            **({"api": api} if api else {"speaker": "gobgp-cli"}),
             "local_as": 65001,
-            "router_id": "10.2.1.2",
-            "next_hop": "10.2.1.2",
-            "peers": [{"address": "10.2.1.1", "as": 65000}],
+            "router_id": GATEWAY,
+            "next_hop": GATEWAY,
+            "peers": [{"address": ROUTER, "as": 65000}],
         },
         "health": {"targets": list(TARGETS), "probe_netns": probe_netns},
         "admin": {"listen": f"127.0.0.1:{admin_port}"},
     }
 
 
-def spec_with(addresses: int, admin_port: int = 9465, probe_netns: str = "") -> AgentSpec:
-    return from_data(written(addresses, admin_port, probe_netns), "bench")
+def spec_with(addresses: int, admin_port: int = 9465, probe_netns: str = "", api: str = "") -> AgentSpec:
+    return from_data(written(addresses, admin_port, probe_netns, api), "bench")
