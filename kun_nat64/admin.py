@@ -11,7 +11,7 @@ from kun_nat64.model.drain import Drain
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import drain as drain_policy
 from kun_nat64.state import State
-from kun_nat64.status import announced, snapshot
+from kun_nat64.status import announced, snapshot, unheard
 
 METRICS_TYPE = "text/plain"
 Started = TypeVar("Started")
@@ -66,7 +66,8 @@ class Admin:
     async def _readyz(self, _query: Mapping[str, str]) -> Page:
         decision = self._state.decision
         ready = announced(self._state)
-        told = "" if ready or not self._state.announcement.wanted else "; BGP has not taken it yet"
+        why_not = unheard(self._state) or "BGP has not taken it yet"
+        told = "" if ready or not self._state.announcement.wanted else f"; {why_not}"
         words = f"{decision.standing}: {decision.reason}: {WORDS[decision.reason]}{told}\n"
         return Page(words, status=200 if ready else 503)
 

@@ -84,6 +84,7 @@ class Agent:
         self.probing = Probing(self.state, self._prober())
         self.state.wake_announcer = self.announcer.poke
         self.state.wake_cycle = self.cycle.wake
+        self.state.wake_counting = self.counting.wake
         self.state.keep_falls = self._keep_falls
         self.state.recall_falls(runfiles.load_falls(options.run_dir))
 
@@ -161,6 +162,7 @@ class Agent:
         if spec.admin != old.admin:
             self.state.warnings["config"] = "a new [admin] listen takes force at the next start"
         self.state.take(spec)
+        self.journal.change(as_json=spec.log.as_json, level=spec.log.level)
         if spec.bgp != old.bgp:
             self._take_host(Machine(spec, notice=self.noticed))
         if (spec.health, spec.gateway.pool6) != (old.health, old.gateway.pool6):
@@ -210,7 +212,7 @@ async def serve(agent: Agent) -> None:
 
 async def _beat(agent: Agent, dead_man: DeadMan) -> None:
     """Life signs, for our own dead-man's switch and for systemd's watchdog."""
-    interval_s = min(0.5, watchdog_interval_s() or 0.5)
+    interval_s = min(1.0, watchdog_interval_s() or 1.0)
     while not agent.stop.is_set():
         dead_man.beat()
         notify("WATCHDOG=1")
@@ -239,6 +241,8 @@ async def _end(agent: Agent) -> None:
     agent.announcer.poke()
     agent.glancing.poke()
     agent.sessions.wake()
+    agent.counting.wake()
+    agent.fleet.wake()
 
 
 def handle_signals(agent: Agent) -> None:
@@ -270,7 +274,7 @@ def main(options: Options) -> int:
         # The gateway is for the pods: without a folder it forgets drains and falls at a restart, and goes on.
         warnings["run-dir"] = f"cannot be written: {error}; drains and falls will not outlive the agent"
         journal.error("start", failed=str(error), remedy="run it as root, or give another --run-dir")
-    missing = [f"{each.what}: {each.remedy}" for each in missing_for_changes()]
+    missing = [f"{each.what}: {each.remedy}" for each in missing_for_changes(spec)]
     for line in missing:
         journal.error("start", missing=line)
     if missing:

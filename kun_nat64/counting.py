@@ -30,18 +30,31 @@ class Counters(Protocol):
 class Counting:
     def __init__(self, state: State, host: Counters) -> None:
         self._state, self.host = state, host
-        self._sampled_at = self._around_at = float("-inf")
+        self._around_at = float("-inf")
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something fails, or does not any more."""
+        self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if self._is_due():
-                await self.sample()
-                note_diagnosis(self._state)
+            self._woken.clear()
+            await self.sample()
+            note_diagnosis(self._state)
             await pause(CHECK_S, stop)
+            await self._rest()
 
-    def _is_due(self) -> bool:
-        state = self._state
-        return self._fails() or state.clock() - self._sampled_at >= state.spec.nat64.session_poll_s
+    async def _rest(self) -> None:
+        """While something fails, there is none."""
+        rest_s = self._state.spec.nat64.session_poll_s - CHECK_S
+        if rest_s <= 0 or self._fails():
+            return
+        try:
+            async with asyncio.timeout(rest_s):
+                await self._woken.wait()
+        except TimeoutError:
+            return
 
     def _fails(self) -> bool:
         state = self._state
@@ -60,7 +73,6 @@ class Counting:
     async def sample(self) -> None:
         """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
         state = self._state
-        self._sampled_at = state.clock()
         state.jool_version = module_version("jool")
         gateway = state.spec.gateway
         counted = {name: link_counts(name) for name in (gateway.tunnel, gateway.outside)}

@@ -44,7 +44,7 @@ class Cycle:
         self._poke_announcer, self._remember = poke_announcer, remember
         self._woken = asyncio.Event()
         self._fresh = True
-        self._adopted = False
+        self._alike: tuple[Facts, Observation] | None = None
 
     def wake(self, *, fresh: bool = True) -> None:
         """Another turn now; `fresh`: one that trusts no earlier look."""
@@ -89,8 +89,7 @@ class Cycle:
         if hard != machine.hard:
             state.journal.warning("hard", faults=", ".join(hard) or "none")
         machine.hard = hard
-        if not self._adopted and Area.BGP not in seen.failures:
-            self._adopted = True
+        if not state.knows_bgp and Area.BGP not in seen.failures:
             state.adopt(found_announcement(seen, state.spec.gateway.vip), now=now)
         state.evaluate(now=now)
         note_diagnosis(state)
@@ -99,7 +98,10 @@ class Cycle:
     async def _plan(self, seen: Observation) -> Plan:
         """What to change, BGP apart: that is the announcer's, and it is poked here if BGP says something else."""
         wanted = self._state.desired()
+        if self._alike is not None and wanted is self._alike[0] and seen is self._alike[1]:
+            return Plan()
         whole = plan(wanted, seen)
+        self._alike = None if whole else (wanted, seen)
         if may_cut(whole.changes):
             whole = plan(wanted, seen, await self._traffic())
         paths = [change for change in whole.changes if change.fact.area is Area.BGP]
@@ -144,19 +146,18 @@ class Cycle:
             return
 
     def _note_plan(self, todo: Plan) -> None:
-        """Once for each change in what differs. Before the first settled state it is set-up, after it it is drift."""
+        """Once for each change in what differs: after the first settled state that is drift."""
         machine = self._state.machine
         known = set(machine.plan.changes)
-        write = self._state.journal.warning if machine.settled else self._state.journal.info
-        for change in todo.changes:
+        for change in todo.changes if machine.settled else ():
             if change not in known:
-                write("drift" if machine.settled else "change", change=str(change))
+                self._state.journal.warning("drift", change=str(change))
         machine.plan = todo
 
     def _note_done(self, change: Change) -> None:
         kind = type(change.fact).__name__.lower()
         self._state.machine.mended[kind] += self._state.machine.settled
-        self._state.journal.debug("done", change=str(change))
+        self._state.journal.info("change", change=str(change))
 
     def _note_failure(self, failed: DriverError | None) -> None:
         before, self._state.machine.failed = self._state.machine.failed, failed

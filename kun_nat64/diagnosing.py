@@ -49,6 +49,7 @@ def signs(state: State) -> Signs:
         pool4=_protocols(facts) if looked and instances else None,
         pool4_wanted=_protocols(state.desired()),
         pool_use=state.flow.pool_use,
+        pool_limit=state.spec.health.pool_limit,
         pods_route=seen is None or Area.LINKS in seen.failures or _leads_back(state, facts),
         around=state.around,
         speaker_error=_speaker_error(state),

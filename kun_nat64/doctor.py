@@ -41,7 +41,7 @@ async def _look(spec: AgentSpec | None) -> Inspection:
     host = Machine(spec)
     try:
         # Without rights and tools a comparison would say more about them than about the machine.
-        todo = None if missing_for_changes() else (await planned(spec, host))[0]
+        todo = None if missing_for_changes(spec) else (await planned(spec, host))[0]
         return await inspect(runner, places, spec, host, todo)
     finally:
         host.close()

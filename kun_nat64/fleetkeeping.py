@@ -13,6 +13,7 @@ WARNING = "fleet"
 class FleetKeeping:
     def __init__(self, state: State) -> None:
         self._state = state
+        self._woken = asyncio.Event()
         self._watch = FleetWatch(state.spec.fleet.members, state.spec.fleet.timeout_s, self._own(state.spec))
 
     def _own(self, spec: AgentSpec) -> Own:
@@ -20,14 +21,22 @@ class FleetKeeping:
 
     def take(self, spec: AgentSpec) -> None:
         self._watch.take(spec.fleet.members, spec.fleet.timeout_s, self._own(spec))
+        self.wake()
+
+    def wake(self) -> None:
+        self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         state = self._state
         while not stop.is_set():
+            self._woken.clear()
             state.fleet = await self._watch.look()
             self._tell()
             state.evaluate(now=state.clock())
-            await pause(state.spec.fleet.poll_s, stop)
+            if state.spec.fleet.members:
+                await pause(state.spec.fleet.poll_s, stop)
+            else:
+                await self._woken.wait()
 
     def _tell(self) -> None:
         state, wrong = self._state, self._watch.misnamed

@@ -32,7 +32,7 @@ DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
 
 def show_plan(config: Path, run_dir: Path, *, as_json: bool) -> int:
     spec = load(config)
-    if missing := missing_for_changes():
+    if missing := missing_for_changes(spec):
         return complain("\n".join(map(str, missing)), as_json=as_json)
     return asyncio.run(_with_machine(spec, lambda host: _show(spec, host, as_json=as_json)))
 
@@ -52,7 +52,7 @@ async def _show(spec: AgentSpec, host: Host, *, as_json: bool) -> int:
 
 def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
     spec = load(config)
-    if _lacking(missing_for_changes()):
+    if _lacking(missing_for_changes(spec)):
         return FAILED
     pid = runfiles.running_pid(run_dir)
     if pid is not None and not force:
@@ -67,7 +67,7 @@ def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
 
 def tear_down(config: Path, run_dir: Path) -> int:
     spec = load(config)
-    if _lacking(missing_for_changes()):
+    if _lacking(missing_for_changes(spec)):
         return FAILED
     pid = runfiles.running_pid(run_dir)
     if pid is not None:

@@ -35,6 +35,8 @@ class Probing:
     def tick(self, now: float, due: float) -> float:
         """What is due at `now`; returns when to come back. Pure of sleeping, so that a test can be the clock."""
         lag = now - due
+        if lag > self._state.spec.health.timeout_s:
+            self._state.stood_still(lag)
         self._prober.expire(now, lag)
         next_fire = self._next_fire if now < self._next_fire else self._fire(now)
         self._state.evaluate(now=now)

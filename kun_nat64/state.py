@@ -32,7 +32,10 @@ REMEMBERED_CHANGES = 50
 
 
 class State:
-    """`wake_announcer` and `wake_cycle` are called when the standing changes. `clock` never goes back; `wall` may."""
+    """`wake_announcer` and `wake_cycle` are called when the standing changes, `wake_counting` when health does.
+
+    `clock` never goes back; `wall` may.
+    """
 
     def __init__(self, spec: AgentSpec, journal: Journal, *, clock: Clock = monotonic, wall: Clock = time) -> None:
         self.journal, self.clock, self.wall = journal, clock, wall
@@ -55,10 +58,12 @@ class State:
         self.latencies: dict[str, Buckets] = {}
         self.wake_announcer: Callable[[], None] = _nothing
         self.wake_cycle: Callable[[], None] = _nothing
+        self.wake_counting: Callable[[], None] = _nothing
         self.keep_falls: Callable[[Record], None] = _nothing_of
         self.health: Health = health.start(spec.health.targets)
         self.decision: Decision = announcement.adopted(None, announce_rules(spec), now=now)
         self.verdict = Verdict.UNPROVEN
+        self.knows_bgp = False
         self._desired_of: tuple[AgentSpec | None, Announcement, frozenset[IPv6Network]] = None, WITHDRAWN, frozenset()
         self._desired: Facts = frozenset()
         self.take(spec)
@@ -74,23 +79,39 @@ class State:
 
     def hear(self, result: ProbeResult, *, now: float) -> bool:
         """True when the target has become another state: time to decide anew."""
-        name = str(result.target)
+        name = result.target.text
         self.probes[name, result.symptom] += 1
         if result.latency_s is not None:
             self.latencies.setdefault(name, Buckets(LATENCY_BOUNDS)).add(result.latency_s)
-        before = self.health
-        self.health = health.heard(before, result, self.health_rules, now=now)
-        was, is_ = before.of(result.target).state, self.health.of(result.target).state
-        if was is not is_:
+        before, self.health = self.health, health.heard(self.health, result, self.health_rules, now=now)
+        moved = [
+            (was.state, is_.state)
+            for was, is_ in zip(before.targets, self.health.targets, strict=True)
+            if was.state is not is_.state
+        ]
+        for was, is_ in moved:
             self.journal.info(
                 "target", target=name, state=is_, was=was, symptom=result.symptom, detail=result.detail or None
             )
-        return was is not is_
+        if moved:
+            self.wake_counting()
+        return bool(moved)
+
+    def stood_still(self, seconds: float) -> None:
+        self.journal.warning("stall", seconds=round(seconds, 3))
+        self.health = health.after_a_stall(self.health, seconds)
 
     def evaluate(self, *, now: float) -> None:
-        """Decides anew. Cheap: it is called for every probe, look, answer of a member, and with time itself."""
+        """Decides anew. Cheap: it is called for every probe, look, answer of a member, and with time itself.
+
+        Nothing is decided before it is known what an earlier agent announced.
+        """
         self.drain = drain.progressed(self.drain, self.drain_rules, now=self.wall())
-        self.verdict = health.verdict(self.health, self.health_rules, now=now)
+        verdict, self.verdict = self.verdict, health.verdict(self.health, self.health_rules, now=now)
+        if verdict is not self.verdict:
+            self.wake_counting()
+        if not self.knows_bgp:
+            return
         dead = set(health.dead_kinds(self.health))
         evidence = Evidence(
             verdict=self.verdict,
@@ -140,7 +161,7 @@ class State:
 
     def adopt(self, found: Announcement | None, *, now: float) -> None:
         """What an earlier agent announced; the falls that are known stay known."""
-        falls = self.decision.falls
+        self.knows_bgp, falls = True, self.decision.falls
         self.decision = replace(announcement.adopted(found, self.announce_rules, now=now), falls=falls)
         if self.announcement.wanted:
             self.wake_announcer()  # telling BGP again what stands there changes nothing, and shows that it listens

@@ -3,6 +3,8 @@
 from typing import Any
 
 from kun_nat64.diagnosing import diagnosis
+from kun_nat64.model.area import Area
+from kun_nat64.model.errors import FailureKind
 from kun_nat64.model.standing import WORDS, Reason, Standing
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
 from kun_nat64.state import State
@@ -39,9 +41,22 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
 
 
 def announced(state: State) -> bool:
-    """True while BGP was told to send traffic here, and took it."""
+    """True while BGP was told to send traffic here, took it, and has somebody to tell."""
     told = state.speaker.told
-    return told is not None and told.wanted and state.decision.standing is not Standing.OUT
+    wanted = told is not None and told.wanted and state.decision.standing is not Standing.OUT
+    return wanted and not unheard(state)
+
+
+def unheard(state: State) -> str:
+    """Why no router hears what BGP was told; "" where one does, or nobody knows. A slow speaker keeps its sessions."""
+    seen = state.machine.seen
+    if seen is None:
+        return ""
+    error = seen.failures.get(Area.BGP)
+    if error is not None:
+        return "the BGP speaker does not run" if error.kind is FailureKind.UNREACHABLE else ""
+    lonely = seen.neighbours and not any(one.established for one in seen.neighbours)
+    return "no BGP session is up" if lonely else ""
 
 
 def _announcement(state: State, now: float) -> JSON:

@@ -159,20 +159,21 @@ class Canary:
                 return
             except OSError:
                 continue  # an error about an earlier packet; its ICMPv6 message comes here as a packet, too
-            self._take(icmp6.parse(data), IPv6Address(source[0].partition("%")[0]))
+            self._take(icmp6.parse(data), source[0].partition("%")[0])
 
-    def _take(self, heard: icmp6.Echo | icmp6.Error | None, source: IPv6Address) -> None:
+    def _take(self, heard: icmp6.Echo | icmp6.Error | None, source: str) -> None:
         now = time.monotonic()
         match heard:
             case icmp6.Echo(ident, seq):
                 asked = self._by_ident.get(ident)
-                if asked is not None and asked.address == source:
+                if asked is not None and asked.is_at(source):
                     asked.finish(seq, Symptom.ANSWERED, now)
             case icmp6.Error():
-                symptom = self._symptom_of(heard, source)
+                sender = IPv6Address(source)
+                symptom = self._symptom_of(heard, sender)
                 for lane in self._lanes:
                     if lane.address == heard.about and lane.next_header == heard.next_header:
-                        lane.finish_all(symptom, now, source)
+                        lane.finish_all(symptom, now, sender)
 
     def _symptom_of(self, error: icmp6.Error, source: IPv6Address) -> Symptom:
         if source == error.about and (error.type, error.code) == (icmp6.UNREACHABLE, icmp6.PORT_UNREACHABLE):

@@ -14,7 +14,7 @@ class DeadMan:
     It counts its own wake-ups and not the time: a machine that was asleep as a whole is not a hang.
     """
 
-    def __init__(self, withdraw: Callable[[], None], *, interval_s: float = 1.0, checks: int = 10) -> None:
+    def __init__(self, withdraw: Callable[[], None], *, interval_s: float = 2.0, checks: int = 5) -> None:
         self._withdraw, self._interval_s, self._checks = withdraw, interval_s, checks
         self._beats = 0
         self._done = threading.Event()

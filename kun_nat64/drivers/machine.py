@@ -73,6 +73,7 @@ class Machine:
         self._pulse: Pulse = frozenset()
         self._watch: FlowWatch | None = None
         self._modules: Facts = frozenset()
+        self._last: tuple[tuple[object, ...], Observation] = (), Observation()
         self._link_changes = 0
 
     def listen(self) -> None:
@@ -91,6 +92,7 @@ class Machine:
             self._notice(area)
 
     async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
+        """Where nothing has moved, it is the same object as before."""
         now = time.monotonic()
         self._forget_what_may_have_moved(scope, fresh=fresh)
         failures: dict[Area, DriverError] = {}
@@ -98,6 +100,10 @@ class Machine:
         if modules != self._modules:
             self._jool_memo.forget()
         self._modules = modules
+        sysctls = self._sysctls(scope, failures)
+        made_of, last = self._last
+        if not failures and made_of == self._parts(now, scope, sysctls):
+            return last
         jool = asyncio.create_task(
             _try(failures, Area.JOOL, self._jool_memo.get(now, lambda: self._look_at_jool(scope)))
         )
@@ -109,10 +115,18 @@ class Machine:
         links = links or NOTHING
         wider = widened(scope, links.facts)
         bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
-        facts = links.facts | modules | self._sysctls(scope, failures) | (bgp[0] if bgp else frozenset())
+        facts = links.facts | modules | sysctls | (bgp[0] if bgp else frozenset())
         facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
-        return Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given)
+        seen = Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given)
+        parts = self._parts(now, scope, sysctls)
+        self._last = (() if failures or any(part is None for part in parts) else parts), seen
+        return seen
+
+    def _parts(self, now: float, scope: Scope, sysctls: Facts) -> tuple[object, ...]:
+        """What an observation is made of; None where something has to be looked at anew."""
+        kept = (memo.kept(now) for memo in self._memos.values())
+        return scope, self._modules, sysctls, self._rules.counters, *kept
 
     async def glimpse(self, scope: Scope) -> Observation | None:
         """The links alone; None where they could not be looked at, or where we changed them meanwhile."""

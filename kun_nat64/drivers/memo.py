@@ -25,10 +25,15 @@ class Memo(Generic[Seen]):
         self.forget()
         self._doubt_until = until
 
+    def kept(self, now: float) -> Seen | None:
+        """The remembered look; None: there is none that can be trusted."""
+        return self._seen if self._doubt_until <= now < self._at + self._keep_s else None
+
     async def get(self, now: float, look: Callable[[], Awaitable[Seen]]) -> Seen:
         """The remembered look, or a new one."""
-        if self._seen is not None and self._doubt_until <= now < self._at + self._keep_s:
-            return self._seen
+        kept = self.kept(now)
+        if kept is not None:
+            return kept
         self._seen, before = None, self._forgotten
         found = await look()
         # Something may have changed while we looked: then the next look is a new one.

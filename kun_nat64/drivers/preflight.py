@@ -5,10 +5,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from kun_nat64.model.spec import AgentSpec
+
 CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 12, 13, 21
 NEEDED_CAPABILITIES = {"CAP_NET_ADMIN": CAP_NET_ADMIN, "CAP_NET_RAW": CAP_NET_RAW, "CAP_SYS_ADMIN": CAP_SYS_ADMIN}
 # Tool, and the Debian package that brings it.
-TOOLS = {"jool": "jool-tools", "iptables-save": "iptables", "ip6tables-restore": "iptables", "gobgp": "gobgpd"}
+TOOLS = {"jool": "jool-tools", "iptables-save": "iptables", "ip6tables-restore": "iptables"}
 SBIN = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 
 
@@ -21,9 +23,9 @@ class Missing:
         return f"{self.what}; {self.remedy}"
 
 
-def missing_for_changes() -> tuple[Missing, ...]:
+def missing_for_changes(spec: AgentSpec) -> tuple[Missing, ...]:
     """Rights first: without them nothing else can be judged by what is seen."""
-    return (*missing_rights(), *missing_tools())
+    return (*missing_rights(), *missing_tools(spec))
 
 
 def missing_rights() -> tuple[Missing, ...]:
@@ -39,11 +41,14 @@ def lacking_capabilities() -> tuple[str, ...]:
     return tuple(name for name, bit in NEEDED_CAPABILITIES.items() if not held >> bit & 1)
 
 
-def missing_tools() -> tuple[Missing, ...]:
+def missing_tools(spec: AgentSpec) -> tuple[Missing, ...]:
+    """Those that this configuration makes use of."""
+    needed = TOOLS | ({"nft": "nftables"} if spec.nat64.reset_orphans else {})
+    needed |= {"gobgp": "gobgpd"} if spec.bgp.speaker == "gobgp-cli" else {}
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN))
     return tuple(
         Missing(f"the command {tool} is missing", f"`apt install {package}`")
-        for tool, package in TOOLS.items()
+        for tool, package in needed.items()
         if shutil.which(tool, path=path) is None
     )
 

@@ -6,6 +6,8 @@ import fcntl
 import json
 import math
 import os
+import socket
+import struct
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, LinkState, Sysctl
 from kun_nat64.policy.holddown import Record
 
+# Abstract: it has no file, and belongs to a network namespace as the gateway does.
+GATEWAY = "\0kun-nat64"
+PEER = struct.Struct("iII")
 LOCK, DRAIN, CONTROL, BEFORE, FALLS = "agent.lock", "drain.json", "control.sock", "before.json", "falls.json"
 
 
@@ -26,14 +31,26 @@ class AlreadyRunning(Exception):
 
 
 class Lock:
-    """Held from `take` to the end of the process, however it ends: the kernel lets go of flock(2) then."""
+    """Held from `take` to the end of the process, however it ends: the kernel lets go of flock(2) then.
+
+    An abstract unix socket goes with it, of which a network namespace has one: for agents of other run directories.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / LOCK
         self._descriptor: int | None = None
+        self._gateway: socket.socket | None = None
 
     def take(self) -> None:
-        """Raises AlreadyRunning, or OSError where the directory cannot be made or written."""
+        """Raises AlreadyRunning, or OSError where the directory cannot be made or written: then only it is not kept."""
+        self._gateway = self._gateway or _gateways_own()
+        try:
+            self._take_file()
+        except AlreadyRunning:
+            self.release()
+            raise
+
+    def _take_file(self) -> None:
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -51,6 +68,31 @@ class Lock:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+        if self._gateway is not None:
+            self._gateway.close()
+            self._gateway = None
+
+
+def _gateways_own() -> socket.socket:
+    """Raises AlreadyRunning."""
+    own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        own.bind(GATEWAY)
+        own.listen(1)
+    except OSError as error:
+        own.close()
+        raise AlreadyRunning(_who_listens()) from error
+    return own
+
+
+def _who_listens() -> str:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as other:
+        try:
+            other.connect(GATEWAY)
+            pid: int = PEER.unpack(other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[0]
+        except OSError:
+            return ""
+    return str(pid)
 
 
 def running_pid(run_dir: Path) -> int | None:

@@ -17,16 +17,24 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a probe asks, through the own translator. `port` 0 for ICMP; `name` is the name a DNS probe asks for."""
+    """What a probe asks, through the own translator. `port` 0 for ICMP; `name` is the name a DNS probe asks for.
+
+    `text`: as it is written in the file. Made once, since every probe is counted under it.
+    """
 
     kind: TargetKind
     address: IPv4Address
     port: int = 0
     name: str = ""
+    text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        port = f":{self.port}" if self.port else ""
+        text = f"{self.kind}://{self.address}{port}" + (f"/{self.name}" if self.name else "")
+        object.__setattr__(self, "text", text)
 
     def __str__(self) -> str:
-        port = f":{self.port}" if self.port else ""
-        return f"{self.kind}://{self.address}{port}" + (f"/{self.name}" if self.name else "")
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ allows a withdrawal. So two gateways never withdraw because of each other.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kun_nat64.model.announcement import GRACEFUL_SHUTDOWN, WITHDRAWN, Announcement
 from kun_nat64.model.drain import Phase
@@ -107,7 +108,7 @@ def announcement_of(standing: Standing, rules: AnnounceRules) -> Announcement:
 def decide(before: Decision, seen: Evidence, rules: AnnounceRules, *, now: float) -> Decision:
     """The decision after `seen`; equal evidence at a later time may differ only by what was waited for."""
     healthy = seen.verdict is Verdict.HEALTHY
-    known = replace(
+    known = _changed(
         before,
         proven=before.proven or healthy,
         falls=forgiven(before.falls, rules.hold_down, now=now),
@@ -118,6 +119,13 @@ def decide(before: Decision, seen: Evidence, rules: AnnounceRules, *, now: float
     if RANK[standing] > RANK[known.standing]:
         return _rise(known, (standing, reason), seen, rules, now)
     return _settle(known, standing, reason, rules, now)
+
+
+def _changed(before: Decision, **values: Any) -> Decision:
+    """Most decisions are the one before: that is five times a second."""
+    if all(getattr(before, name) == value for name, value in values.items()):
+        return before
+    return replace(before, **values)
 
 
 def _since(earlier: float | None, now: float) -> float:
@@ -182,7 +190,7 @@ def _settle(known: Decision, standing: Standing, reason: Reason, rules: Announce
     moved = standing is not known.standing
     by_operator = reason in (Reason.DRAINING, Reason.DRAINED)
     fall = moved and known.standing is Standing.FULL and not by_operator
-    return replace(
+    return _changed(
         known,
         standing=standing,
         reason=reason,

@@ -144,7 +144,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(Cause.POOL4_LACKS_PROTOCOL, "pool4 has no ports for one protocol", "the agent adds them"),
     ),
     (
-        lambda s: (s.pool_use or 0) >= 0.95,
+        lambda s: (s.pool_use or 0) >= s.pool_limit,
         Diagnosis(
             Cause.POOL4_EXHAUSTED,
             "the public ports are used up: new flows get no answer, Jool says nothing",

@@ -22,7 +22,8 @@ ORDER = (
 
 def hard_faults(desired: Facts, observed: Observation, outside: str) -> tuple[Reason, ...]:
     """Each reason once, the one that explains the others first."""
-    found = {_when_amiss(fact, observed.facts) for fact in desired if fact.area not in observed.failures}
+    missing = desired - observed.facts
+    found = {_when_missing(fact, observed.facts) for fact in missing if fact.area not in observed.failures}
     if _carrier_lost(observed, outside):
         found.add(Reason.CARRIER_DOWN)
     return tuple(reason for reason in ORDER if reason in found)
@@ -35,9 +36,7 @@ def _carrier_lost(observed: Observation, outside: str) -> bool:
     return any(reports)
 
 
-def _when_amiss(fact: Fact, observed: Facts) -> Reason | None:
-    if fact in observed:
-        return None
+def _when_missing(fact: Fact, observed: Facts) -> Reason | None:
     match fact:
         case Module(name=name) if name.startswith("jool"):
             return Reason.MODULE_MISSING

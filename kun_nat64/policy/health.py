@@ -7,7 +7,8 @@
 
 An ok ends a row of failures and the other way round. An unknown result (the probe could not be made, or the agent
 itself was stalled) counts for neither and breaks no row: but it proves nothing either, so a target without a result
-of either sort for `proof_s` is unproven again.
+of either sort for `proof_s` is unproven again. Time in which the agent itself stood still is not counted in that, once
+after each proof.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +36,10 @@ class HealthRules:
 
 @dataclass(frozen=True, slots=True)
 class TargetHealth:
-    """`row`: results in a row that speak against `state`; in `UNPROVEN` positive for oks, negative for failures."""
+    """`row`: results in a row that speak against `state`; in `UNPROVEN` positive for oks, negative for failures.
+
+    `forgiven`: a stall since the last proof was not counted; the next one is.
+    """
 
     target: Target
     state: TargetState = TargetState.UNPROVEN
@@ -44,6 +48,7 @@ class TargetHealth:
     last: ProbeResult | None = None
     sent: int = 0
     lost: int = 0
+    forgiven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +66,40 @@ def start(targets: tuple[Target, ...]) -> Health:
 def heard(health: Health, result: ProbeResult, rules: HealthRules, *, now: float) -> Health:
     """Health after one more result. A result for a target that is not watched any more changes nothing."""
     return Health(
-        tuple(_one(each, result, rules, now) if each.target == result.target else each for each in health.targets)
+        tuple([_one(each, result, rules, now) if each.target == result.target else each for each in health.targets])
     )
 
 
 def _one(before: TargetHealth, result: ProbeResult, rules: HealthRules, now: float) -> TargetHealth:
     fresh = _forget_old_proof(before, rules, now)
-    counted = replace(fresh, last=result, sent=before.sent + 1, lost=before.lost + (result.outcome is Outcome.FAILED))
-    match result.outcome:
-        case Outcome.UNKNOWN:
-            return counted
-        case Outcome.OK:
-            return replace(_step(counted, +1, rules), proven_at=now)
-        case Outcome.FAILED:
-            return replace(_step(counted, -1, rules), proven_at=now)
+    state, row, proven_at, forgiven = fresh.state, fresh.row, fresh.proven_at, fresh.forgiven
+    if result.outcome is not Outcome.UNKNOWN:
+        state, row = _step(state, row, +1 if result.outcome is Outcome.OK else -1, rules)
+        proven_at, forgiven = now, False
+    lost = before.lost + (result.outcome is Outcome.FAILED)
+    return TargetHealth(before.target, state, row, proven_at, result, before.sent + 1, lost, forgiven)
 
 
-def _step(one: TargetHealth, sign: int, rules: HealthRules) -> TargetHealth:
-    if (one.state, sign) in ((TargetState.UP, +1), (TargetState.DOWN, -1)):
-        return replace(one, row=0)
-    row = one.row + sign if one.row * sign >= 0 else sign
+def _step(state: TargetState, row: int, sign: int, rules: HealthRules) -> tuple[TargetState, int]:
+    if (state, sign) in ((TargetState.UP, +1), (TargetState.DOWN, -1)):
+        return state, 0
+    row = row + sign if row * sign >= 0 else sign
     if row >= rules.rise:
-        return replace(one, state=TargetState.UP, row=0)
+        return TargetState.UP, 0
     if row <= -rules.fall:
-        return replace(one, state=TargetState.DOWN, row=0)
-    return replace(one, row=row)
+        return TargetState.DOWN, 0
+    return state, row
+
+
+def after_a_stall(health: Health, seconds: float) -> Health:
+    """The agent stood still for so long, and could prove nothing: what it knew is as good as it was before."""
+    return Health(tuple(_as_it_was(one, seconds) for one in health.targets))
+
+
+def _as_it_was(one: TargetHealth, seconds: float) -> TargetHealth:
+    if one.proven_at is None or one.forgiven:
+        return one
+    return replace(one, proven_at=one.proven_at + seconds, forgiven=True)
 
 
 def _forget_old_proof(one: TargetHealth, rules: HealthRules, now: float) -> TargetHealth:

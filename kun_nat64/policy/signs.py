@@ -18,7 +18,8 @@ class Signs:
 
     `tunnel_rx`: packets that came out of the tunnel meanwhile, None where nobody counted. `pool4`: protocols in it,
     None where nobody looked; `pool4_wanted`: those that should be. `pods_route`: whether our way back to the pods is
-    there. `around`: what others have put in the way. `speaker_error`, `sessions_down`: of BGP.
+    there. `pool_limit`: the share of used ports that is too much. `around`: what others have put in the way.
+    `speaker_error`, `sessions_down`: of BGP.
     """
 
     symptoms: Mapping[TargetKind, frozenset[Symptom]]
@@ -30,6 +31,7 @@ class Signs:
     pool4: frozenset[str] | None = None
     pool4_wanted: frozenset[str] = frozenset()
     pool_use: float | None = None
+    pool_limit: float = 0.95
     pods_route: bool = True
     around: Surroundings = UNSEEN
     speaker_error: str = ""

@@ -18,6 +18,9 @@ from kun_nat64.app import Agent, Options
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.fleet import FleetWatch, Own
 from kun_nat64.metrics import exposition
+from kun_nat64.model.area import Area
+from kun_nat64.model.bgpfacts import Neighbour
+from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Family, RuleCounter
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.linkcounts import LinkCounts
@@ -38,6 +41,29 @@ async def test_alive_and_ready_are_two_things(served: Served) -> None:
     await come_up(served.agent)
     status, why = await served.get("/readyz")
     assert (status, why.split(":")[0]) == (200, "full")
+
+
+def peer(state: str) -> Neighbour:
+    return Neighbour("10.2.1.1", 65000, state, established=state == "established")
+
+
+async def test_a_path_that_no_router_hears_of_is_not_ready(served: Served) -> None:
+    await come_up(served.agent)
+    machine = served.agent.state.machine
+    assert machine.seen is not None
+    refused = DriverError(FailureKind.UNREACHABLE, ("grpc",), "Connection refused")
+    slow = DriverError(FailureKind.TIMEOUT, ("grpc",), "no answer within 3 s")
+    for seen, ready, why in (
+        (replace(machine.seen, failures={Area.BGP: refused}), 503, "the BGP speaker does not run"),
+        (replace(machine.seen, failures={Area.BGP: slow}), 200, ""),
+        (replace(machine.seen, neighbours=(peer("active"), peer("idle"))), 503, "no BGP session is up"),
+        (replace(machine.seen, neighbours=(peer("active"), peer("established"))), 200, ""),
+    ):
+        machine.seen = seen
+        status, words = await served.get("/readyz")
+        assert (status, why in words) == (ready, True)
+        told = json.loads((await served.get("/status"))[1])["announcement"]
+        assert told["announced"] is (ready == 200)
 
 
 async def test_status_is_what_another_gateway_understands(served: Served) -> None:

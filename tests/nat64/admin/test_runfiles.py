@@ -23,6 +23,28 @@ def test_two_agents_do_not_share_a_gateway(tmp_path: Path) -> None:
     second.release()
 
 
+def test_nor_do_two_of_different_run_directories(tmp_path: Path) -> None:
+    first, second = runfiles.Lock(tmp_path / "one"), runfiles.Lock(tmp_path / "two")
+    first.take()
+    with pytest.raises(runfiles.AlreadyRunning) as caught:
+        second.take()
+    assert caught.value.pid == str(os.getpid())
+    assert not (tmp_path / "two").exists()
+    first.release()
+    second.take()
+    second.release()
+
+
+def test_where_nothing_can_be_written_it_still_keeps_a_second_one_away(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    first = runfiles.Lock(tmp_path / "file" / "run")
+    with pytest.raises(OSError, match="file"):
+        first.take()
+    with pytest.raises(runfiles.AlreadyRunning):
+        runfiles.Lock(tmp_path).take()
+    first.release()
+
+
 def test_a_killed_agent_leaves_no_lock(tmp_path: Path) -> None:
     code = "import os,sys,pathlib\nfrom kun_nat64.drivers.runfiles import Lock\n"
     code += "Lock(pathlib.Path(sys.argv[1])).take()\nos.kill(os.getpid(), 9)"

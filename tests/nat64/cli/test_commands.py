@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kun_nat64.drivers import preflight
 from kun_nat64.drivers.runfiles import Lock
+from kun_nat64.model.spec import AgentSpec
 from tests.nat64.conftest import SHIPPED
 
 COMMANDS = (
@@ -78,6 +81,22 @@ def test_missing_tools_are_named_with_the_package_that_brings_them(command: str,
     assert done.returncode == 1
     assert "apt install jool-tools" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sections", "unused"),
+    [
+        ({}, {"gobgp"}),
+        ({"bgp": {"speaker": "gobgp-cli"}}, set()),
+        ({"nat64": {"reset_orphans": False}}, {"gobgp", "nft"}),
+    ],
+)
+def test_tools_that_the_file_has_no_use_for_are_not_missed(
+    spec_with: Callable[..., AgentSpec], sections: dict[str, Any], unused: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda tool, path: None)
+    missed = {one.what.split()[2] for one in preflight.missing_tools(spec_with(**sections))}
+    assert {"jool", "iptables-save", "ip6tables-restore", "gobgp", "nft"} - missed == unused
 
 
 @pytest.mark.parametrize("words", [("status",), ("drain", "--wait"), ("undrain",), ("status", "--json")])

@@ -173,6 +173,18 @@ async def test_a_restart_adopts_the_path_it_finds(gateway: Gateway) -> None:
     assert [line for line in after.host.log[len(done) :] if "gobgp" not in line] == []
 
 
+async def test_a_restart_whose_probes_are_quicker_than_its_first_look_decides_nothing_before_it(
+    gateway: Gateway,
+) -> None:
+    await gateway.come_up()
+    after = on(gateway.host, gateway.spec)
+    await after.hear(Symptom.ANSWERED)
+    assert not after.announcer.poked.is_set()
+    await after.turn()
+    assert {turn.standing for turn in after.state.turns} == {Standing.FULL}, "it was announced all the time"
+    assert after.standing is Standing.FULL
+
+
 async def test_a_restart_with_a_silent_speaker_adopts_later(gateway: Gateway) -> None:
     await gateway.come_up()
     after = on(gateway.host, gateway.spec)

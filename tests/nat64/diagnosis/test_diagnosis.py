@@ -140,6 +140,9 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
         ),
         pytest.param(replace(WELL, pool4=frozenset()), Cause.POOL4_EMPTY, id="pool4 empty"),
         pytest.param(replace(WELL, pool_use=0.97), Cause.POOL4_EXHAUSTED, id="pool4 used up"),
+        pytest.param(
+            replace(WELL, pool_use=0.6, pool_limit=0.5), Cause.POOL4_EXHAUSTED, id="pool4 used up, as configured"
+        ),
         pytest.param(replace(REFUSED, hard=frozenset({Reason.INSTANCE_PAUSED})), Cause.PAUSED, id="paused"),
         pytest.param(
             replace(REFUSED, counters={**NOTHING_IN, "XLATOR_DISABLED": 5}), Cause.PAUSED, id="paused, by counter"

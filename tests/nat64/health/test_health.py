@@ -73,6 +73,26 @@ def test_a_proof_grows_old() -> None:
     assert health.verdict(proven, RULES, now=last + RULES.proof_s + 0.1) is Verdict.UNPROVEN
 
 
+def test_time_in_which_the_agent_stood_still_makes_no_proof_old() -> None:
+    stood = health.after_a_stall(after("oooo"), 15.0)
+    resumed = 3 * 0.2 + 15.0
+    assert health.verdict(stood, RULES, now=resumed + RULES.proof_s - 0.1) is Verdict.HEALTHY
+    assert health.verdict(stood, RULES, now=resumed + RULES.proof_s + 0.1) is Verdict.UNPROVEN
+
+
+def test_a_second_stall_without_a_proof_between_them_does() -> None:
+    stood = health.after_a_stall(after("oooo"), 15.0)
+    unknown = health.heard(stood, ProbeResult(WEB, Symptom.STALLED), RULES, now=15.7)
+    again = health.after_a_stall(unknown, 15.0)
+    assert health.verdict(again, RULES, now=3 * 0.2 + 30.0) is Verdict.UNPROVEN
+    proven = health.heard(stood, ProbeResult(WEB, Symptom.ANSWERED), RULES, now=15.7)
+    assert health.verdict(health.after_a_stall(proven, 15.0), RULES, now=3 * 0.2 + 30.0) is Verdict.HEALTHY
+
+
+def test_a_stall_proves_nothing_by_itself() -> None:
+    assert health.after_a_stall(health.start((WEB, PING)), 15.0) == health.start((WEB, PING))
+
+
 def test_after_an_old_proof_the_rise_begins_anew() -> None:
     proven = after("oooo")
     late = health.heard(proven, ProbeResult(WEB, Symptom.ANSWERED), RULES, now=100.0)

@@ -1,0 +1,62 @@
+"""The health clock without a network: the prober only counts, and the test is the time."""
+
+import io
+from collections.abc import Callable
+
+from kun_base.journal import Journal
+from kun_nat64.model.health import ProbeResult, Symptom, Verdict
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.probing import Probing
+from kun_nat64.state import State
+
+
+class Prober:
+    """Every probe is answered at once, while `answers`."""
+
+    def __init__(self, state: State) -> None:
+        self.state, self.fired, self.answers = state, [], True
+
+    def fire(self, now: float) -> None:
+        self.fired.append(now)
+        for target in self.state.spec.health.targets if self.answers else ():
+            self.state.hear(ProbeResult(target, Symptom.ANSWERED, 0.001), now=now)
+
+    def expire(self, now: float, lag_s: float) -> None: ...
+    def next_expiry(self) -> float | None: ...
+    def renew(self) -> str | None: ...
+    def close(self) -> None: ...
+
+
+def on_the_clock(spec: AgentSpec) -> tuple[State, Prober, Probing]:
+    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0)
+    prober = Prober(state)
+    return state, prober, Probing(state, prober)
+
+
+def run(probing: Probing, begin: float, end: float) -> float:
+    due = begin
+    while due < end:
+        due = probing.tick(due, due)
+    return due
+
+
+def test_it_keeps_its_rhythm_and_skips_what_a_stall_made_it_miss(spec_with: Callable[..., AgentSpec]) -> None:
+    _, prober, probing = on_the_clock(spec_with(health={"interval_s": 0.2}))
+    due = run(probing, 100.0, 101.0)
+    assert len(prober.fired) == 5
+    due = probing.tick(due + 0.05, due)
+    assert round(due, 6) == 101.2, "a late tick makes the next one no later"
+    probing.tick(due + 10, due)
+    assert len(prober.fired) == 7, "missed probes are not made up for"
+
+
+def test_a_stall_of_the_agent_itself_leaves_health_as_it_was(spec_with: Callable[..., AgentSpec]) -> None:
+    state, prober, probing = on_the_clock(spec_with(health={"interval_s": 0.2}))
+    due = run(probing, 100.0, 105.0)
+    assert state.verdict is Verdict.HEALTHY
+    prober.answers = False
+    resumed = due + 15.0
+    due = probing.tick(resumed, due)
+    assert state.verdict is Verdict.HEALTHY, "nothing was proven, nothing disproved"
+    run(probing, due, resumed + state.health_rules.proof_s + 1)
+    assert state.verdict is Verdict.UNPROVEN, "but from now on time counts again"
