@@ -31,6 +31,7 @@ class Counting:
     def __init__(self, state: State, host: Counters) -> None:
         self._state, self.host = state, host
         self._around_at = float("-inf")
+        self._failed_before = False
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -72,7 +73,8 @@ class Counting:
 
     async def sample(self) -> None:
         """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
-        state = self._state
+        state, failing = self._state, self._fails()
+        state.evidence.telling, self._failed_before = failing and self._failed_before, failing
         state.jool_version = module_version("jool")
         gateway = state.spec.gateway
         counted = {name: link_counts(name) for name in (gateway.tunnel, gateway.outside)}

@@ -18,11 +18,15 @@ def diagnosis(state: State) -> Diagnosis:
 
 
 def note_diagnosis(state: State) -> None:
-    """Remembers when a diagnosis begins and ends: what is mended at once is gone before anybody looks."""
+    """Remembers when a diagnosis begins and ends: what is mended at once is gone before anybody looks.
+
+    That nothing is known is worth a line only when somebody has looked.
+    """
     found, last = diagnosis(state), state.ailments[-1] if state.ailments else None
     current = last.cause if last and last.until is None else Cause.NONE
     starting = state.verdict is Verdict.UNPROVEN and not state.machine.settled
-    if found.cause is current or starting:
+    unseen = found.cause is Cause.UNKNOWN and not state.evidence.telling
+    if found.cause is current or starting or unseen:
         return
     if last and last.until is None:
         state.ailments[-1] = replace(last, until=state.wall())
@@ -42,8 +46,8 @@ def signs(state: State) -> Signs:
     return Signs(
         symptoms=_symptoms(state),
         hard=frozenset(state.machine.hard),
-        counters=state.evidence.risen,
-        tunnel_rx=state.evidence.tunnel_risen,
+        counters=state.evidence.risen if state.evidence.telling else {},
+        tunnel_rx=state.evidence.tunnel_risen if state.evidence.telling else None,
         fallback_up=any(isinstance(fact, LinkState) and fact.name == "sit0" and fact.up for fact in facts),
         pool6_differs=any(one.pool6 != state.spec.gateway.pool6 for one in instances),
         pool4=_protocols(facts) if looked and instances else None,

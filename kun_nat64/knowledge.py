@@ -88,13 +88,17 @@ class Flow:
 
 @dataclass
 class Witnesses:
-    """Counters of Jool and of the tunnel: as they are, and by how much they rose between the last two looks."""
+    """Counters of Jool and of the tunnel: as they are, and by how much they rose between the last two looks.
+
+    `telling`: something failed at both looks. What rose before that, rose while packets still passed.
+    """
 
     counters: dict[str, int] = field(default_factory=dict)
     risen: dict[str, int] = field(default_factory=dict)
     tunnel_rx: int | None = None
     tunnel_risen: int | None = None
     links: dict[str, LinkCounts] = field(default_factory=dict)
+    telling: bool = False
 
     def take(self, counters: dict[str, int], tunnel_rx: int | None) -> None:
         """A counter that went down was reset (Jool does so when its configuration is replaced): then it rose from 0."""

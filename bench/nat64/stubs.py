@@ -1,7 +1,7 @@
 """Stand-ins for `jool`, `gobgp` and iptables-save: they print, from a file, a gateway in exactly the desired state.
 
-This machine may have neither Jool nor a BGP speaker. The agent starts and reads them as it does the real ones, so its
-own cost is measured whole; what the real tools need for themselves is not.
+This machine may have no Jool. The agent starts and reads them as it does the real ones, so its own cost is measured
+whole; what the real tools need for themselves is not. `gobgp` is for the cycle; an idle agent asks a real GoBGP.
 """
 
 import json

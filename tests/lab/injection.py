@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from signal import SIGCONT, SIGSTOP
 from time import monotonic, sleep
@@ -131,13 +132,15 @@ def strike(lab: Lab, host: str, fault: Fault) -> None:
 
 
 def heal(lab: Lab, host: str, fault: Fault) -> None:
-    _run(lab, host, "tor", fault.tor_heals)
-    _run(lab, host, "internet", fault.internet_heals)
-    _run(lab, host, host, fault.heals)
-    if fault.signal == SIGSTOP:
-        lab.end(host, fault.service, SIGCONT, wait_s=0)
-    elif fault.service:
-        lab.start_service(host, fault.service)
+    """All of it, also where a part fails. Raises that part's CommandFailed."""
+    with ExitStack() as steps:
+        if fault.signal == SIGSTOP:
+            steps.callback(lab.end, host, fault.service, SIGCONT, wait_s=0)
+        elif fault.service:
+            steps.callback(lab.start_service, host, fault.service)
+        steps.callback(_run, lab, host, host, fault.heals)
+        steps.callback(_run, lab, host, "internet", fault.internet_heals)
+        steps.callback(_run, lab, host, "tor", fault.tor_heals)
 
 
 def _run(lab: Lab, gateway: str, where: str, script: str) -> None:
