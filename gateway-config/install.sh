@@ -244,6 +244,7 @@ install_files() {
     fi
     if has_role dns; then
         place kun-dns64.toml "$etc/kun/kun-dns64.toml"
+        place sysctl.d/60-kun-dns64.conf "$etc/sysctl.d/60-kun-dns64.conf"
         place systemd/kun-dns64.service "$units/kun-dns64.service"
         place systemd/kun-dns64.socket "$units/kun-dns64.socket"
     fi

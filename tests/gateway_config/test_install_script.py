@@ -25,6 +25,7 @@ GATEWAY_FILES = {
 }
 DNS_FILES = {
     "etc/kun/kun-dns64.toml",
+    "etc/sysctl.d/60-kun-dns64.conf",
     "etc/systemd/system/kun-dns64.service",
     "etc/systemd/system/kun-dns64.socket",
 }

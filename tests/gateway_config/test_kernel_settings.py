@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from kun_dns64.transport.sockets import RECEIVE_BUFFER
+
 CONFIG = Path(__file__).parent.parent.parent / "gateway-config"
 FILES = sorted((CONFIG / "sysctl.d").glob("*.conf"))
 # Present only where the module or the kernel option is.
-NOT_EVERYWHERE = {"net.netfilter.nf_conntrack_max", "net.core.default_qdisc", "net.core.netdev_max_backlog"}
+NOT_EVERYWHERE = {
+    "net.netfilter.nf_conntrack_max",
+    "net.core.default_qdisc",
+    "net.core.netdev_max_backlog",
+    "net.core.rmem_max",
+}
 
 
 def settings(file: Path) -> dict[str, str]:
@@ -42,6 +49,11 @@ def test_the_hosts_own_ports_keep_out_of_pool4() -> None:
     for entry in pool4:
         first, last = map(int, entry["ports"].split("-"))
         assert last < first_own or first > last_own
+
+
+def test_a_dns_host_grants_the_receive_buffer_that_is_asked_for() -> None:
+    granted = settings(CONFIG / "sysctl.d" / "60-kun-dns64.conf")["net.core.rmem_max"]
+    assert int(granted) >= RECEIVE_BUFFER
 
 
 def test_no_queue_discipline_that_jool_4_1_9_cannot_live_with() -> None:
