@@ -41,7 +41,7 @@ class SessionCount:
     async def count(self) -> None:
         state, begun = self._state, self._wall()
         try:
-            traffic = await self.host.traffic(state.spec.nat64.instance)
+            traffic = await self.host.flows(state.spec.nat64.instance)
         except DriverError as error:
             if str(error) != str(state.flow.failed):
                 state.journal.warning("sessions", failed=str(error))

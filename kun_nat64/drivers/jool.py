@@ -15,13 +15,17 @@ from kun_nat64.formats import joolcsv, jooldocument
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.plan import Action, Change
-from kun_nat64.model.traffic import Binding, Session, Traffic
+from kun_nat64.model.traffic import Binding, Session, Traffic, bindings_of
 from kun_nat64.policy.portranges import borrowed
 
 # Exit codes are 256 - errno for errors of the command itself, errno for those of the kernel module.
 NO_INSTANCE, EXISTS, NO_MODULE = 3, 17, 253
 LISTING_DEADLINE_S = 20.0
+# Octets that are read in a millisecond, and those of one row.
+LITTLE, ROW = 20_000, 150
 Entry = TypeVar("Entry")
+Given = TypeVar("Given")
+Done = TypeVar("Done")
 
 
 class JoolDriver:
@@ -63,10 +67,16 @@ class JoolDriver:
     async def _read(
         self, instance: str, mode: str, protocol: Protocol, parse: Callable[[str], list[Entry]]
     ) -> list[Entry]:
-        """In a thread: a million rows take many seconds, and the probes must not wait for them."""
         listed = await self._list(instance, mode, protocol)
         with understanding("jool", "-i", instance, mode, "display"):
-            return await asyncio.to_thread(parse, listed) if listed else []
+            return await _beside(len(listed), parse, listed) if listed else []
+
+    async def flows(self, instance: str) -> Traffic:
+        """Live sessions and the bindings they rest on. Raises DriverError; none when there is no instance."""
+        sessions: list[Session] = []
+        for protocol in Protocol:
+            sessions += await self._read(instance, "session", protocol, joolcsv.parse_sessions)
+        return Traffic(await _beside(len(sessions) * ROW, bindings_of, sessions), tuple(sessions))
 
     async def sessions(self, instance: str, protocol: Protocol) -> tuple[Session, ...]:
         """As `traffic`, of one protocol and without the bindings."""
@@ -168,6 +178,11 @@ class JoolDriver:
 
     async def _do(self, *argv: str) -> None:
         _check(argv, await self._runner.run(*argv))
+
+
+async def _beside(size: int, work: Callable[[Given], Done], given: Given) -> Done:
+    """In a thread, where it is much: a million rows take many seconds, and the probes must not wait for them."""
+    return work(given) if size <= LITTLE else await asyncio.to_thread(work, given)
 
 
 def _check(argv: tuple[str, ...], outcome: Outcome) -> None:

@@ -30,7 +30,6 @@ from kun_nat64.policy.desired import widened
 
 # A whole look now and then, for what no notice tells of (changes inside the probe's namespace, or by other tools).
 WHOLE_LOOK_S = 30.0
-JOOL_LOOK_S = 15.0
 # A `jool` that has just been started has not done its work yet.
 JOOL_DOUBT_S = 3.0
 NOTHING = LinksSeen(frozenset(), (), ())
@@ -60,7 +59,7 @@ class Machine:
         self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
         self._rules_memo = Memo[Facts](WHOLE_LOOK_S)
         self._resets_memo = Memo[Facts](WHOLE_LOOK_S)
-        self._jool_memo = Memo[Facts](JOOL_LOOK_S)
+        self._jool_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_watch = ExecWatch("jool", processes.children, self._jool_runs)
         self._paths_memo = Memo[tuple[Facts, tuple[Neighbour, ...]]](spec.bgp.observe_s)
         self._memos: dict[Area, Memo[Any]] = {
@@ -205,6 +204,9 @@ class Machine:
 
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)
+
+    async def flows(self, instance: str) -> Traffic:
+        return await self._jool.flows(instance)
 
     async def stats(self, instance: str) -> dict[str, int]:
         return await self._jool.stats(instance)

@@ -1,5 +1,6 @@
 """What is flowing through Jool now: bindings (BIB entries) and sessions, as `jool` lists them (RFC 6146, 3.1)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -45,6 +46,12 @@ class Session:
     remote: Endpoint4
     expires_s: float
     state: str = ""
+
+
+def bindings_of(sessions: Iterable[Session]) -> tuple[Binding, ...]:
+    """Those that the sessions rest on: a dynamic binding ends with its last session (RFC 6146, 3.5)."""
+    held = {(one.protocol, int(one.outside.address), one.outside.port): one for one in sessions}
+    return tuple(Binding(one.protocol, one.inside, one.outside) for one in held.values())
 
 
 @dataclass(frozen=True, slots=True)

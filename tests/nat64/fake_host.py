@@ -151,6 +151,9 @@ class FakeHost:
             raise self.fail_observing[Area.JOOL]
         return self.now_flowing
 
+    async def flows(self, instance: str) -> Traffic:
+        return await self.traffic(instance)
+
     def break_by_hand(self, *facts: Fact) -> None:
         """Somebody else removes something."""
         for fact in facts:

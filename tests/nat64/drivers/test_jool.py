@@ -67,6 +67,14 @@ async def test_names_are_never_looked_up() -> None:
     assert all("--numeric" in line for line in runner.asked)
 
 
+async def test_bindings_are_told_from_the_sessions_as_jool_tells_them() -> None:
+    runner = ScriptedRunner(living())
+    whole, cheap = await JoolDriver(runner).traffic("kun"), await JoolDriver(ScriptedRunner(living())).flows("kun")
+    assert cheap.sessions == whole.sessions
+    in_use = {(one.protocol, one.outside) for one in whole.sessions}
+    assert set(cheap.bindings) == {one for one in whole.bindings if (one.protocol, one.outside) in in_use}
+
+
 def content(path: str) -> str:
     return Path(path).read_text()
 
