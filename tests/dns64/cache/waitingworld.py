@@ -1,8 +1,9 @@
 """Both paths going through the same, and queries that wait side by side."""
 
-from time import monotonic
+from collections.abc import Callable
+from time import monotonic, sleep
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from kun_dns64.model.question import Question
 
@@ -19,6 +20,26 @@ from .missworld import (
     stamps,
     upstream,
 )
+
+Found = TypeVar("Found")
+ROOM_S = 0.3
+
+
+def early_in_a_second() -> None:
+    """Waits until the current second, by which answers age, has a while left."""
+    left = 1 - monotonic() % 1
+    if left < ROOM_S:
+        sleep(left)
+
+
+def within_a_second(attempt: Callable[[], Found | None]) -> Found:
+    """What `attempt` returns; None says that a second ended in it, and it is made again."""
+    for _ in range(5):
+        early_in_a_second()
+        found = attempt()
+        if found is not None:
+            return found
+    raise AssertionError("a second ended in every attempt")
 
 
 class Pair:
