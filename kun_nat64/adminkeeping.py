@@ -5,8 +5,8 @@ import contextlib
 from pathlib import Path
 
 from kun_nat64.admin import Admin
-from kun_nat64.probing import pause
 from kun_nat64.state import State
+from kun_nat64.waiting import pause
 
 # Somebody else has the port, or the disk is full: that may end.
 RETRY_S = 2.0

@@ -10,6 +10,7 @@ from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import desired
 from kun_nat64.state import State
+from kun_nat64.waiting import woken
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.2, 5.0
 
@@ -62,11 +63,7 @@ class Announcer:
         self._state.speaker.failed = error
 
     async def _back_off(self, retry_s: float) -> float:
-        try:
-            async with asyncio.timeout(retry_s):
-                await self.poked.wait()
-        except TimeoutError:
-            self.poked.set()
+        await woken(self.poked, retry_s)
         return min(retry_s * 2, LAST_RETRY_S)
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 from kun_base.earlysignals import hand_over
@@ -39,11 +40,14 @@ from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.policy.holddown import Record
-from kun_nat64.probing import Probing, pause
+from kun_nat64.probing import Probing
 from kun_nat64.sessions import SessionCount
 from kun_nat64.state import State
 from kun_nat64.sweeping import Sweeping
 from kun_nat64.version import version
+from kun_nat64.waiting import pause, ticking
+
+BEAT_S = 2.0
 
 
 class RunningHost(Host, Protocol):
@@ -93,7 +97,7 @@ class Agent:
         return Canary(spec.health, spec.gateway.pool6, self._heard)
 
     def _heard(self, result: ProbeResult) -> None:
-        """Most results change nothing: the clock's next tick evaluates them all at once."""
+        """Most results change nothing."""
         now = self.state.clock()
         if self.state.hear(result, now=now):
             self.state.evaluate(now=now)
@@ -212,8 +216,9 @@ async def serve(agent: Agent) -> None:
 
 async def _beat(agent: Agent, dead_man: DeadMan) -> None:
     """Life signs, for our own dead-man's switch and for systemd's watchdog."""
-    interval_s = min(1.0, watchdog_interval_s() or 1.0)
-    while not agent.stop.is_set():
+    interval_s = min(BEAT_S, watchdog_interval_s() or BEAT_S)
+
+    def beat(due: float) -> float:
         dead_man.beat()
         notify("WATCHDOG=1")
         if dead_man.sprung:
@@ -221,7 +226,9 @@ async def _beat(agent: Agent, dead_man: DeadMan) -> None:
             agent.state.speaker.told = None
             agent.journal.error("dead-man", why="the agent hung; the path was withdrawn until it moved again")
             agent.announcer.poke()
-        await pause(interval_s, agent.stop)
+        return max(due + interval_s, monotonic())
+
+    await ticking(beat, monotonic, agent.stop)
 
 
 async def _say_ready(agent: Agent) -> None:

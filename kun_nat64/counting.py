@@ -11,8 +11,8 @@ from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import UNSEEN, Surroundings
 from kun_nat64.policy.health import TargetState
-from kun_nat64.probing import pause
 from kun_nat64.state import State
+from kun_nat64.waiting import pause, woken
 
 CHECK_S = 1.0
 # Looking around takes some commands; what others have put in the way does not change by the second.
@@ -51,11 +51,7 @@ class Counting:
         rest_s = self._state.spec.nat64.session_poll_s - CHECK_S
         if rest_s <= 0 or self._fails():
             return
-        try:
-            async with asyncio.timeout(rest_s):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+        await woken(self._woken, rest_s)
 
     def _fails(self) -> bool:
         state = self._state

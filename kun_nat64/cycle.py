@@ -24,6 +24,7 @@ from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.hardfault import hard_faults
 from kun_nat64.policy.order import batches
 from kun_nat64.state import State
+from kun_nat64.waiting import woken
 
 # What happens in a burst (a link that goes, with its addresses and routes) is one reason to look, not ten.
 LEAST_PAUSE_S = 0.1
@@ -83,7 +84,8 @@ class Cycle:
         state, machine = self._state, self._state.machine
         seen = await self.host.observe(state.scope, fresh=fresh)
         now = self._state.clock()
-        self._note_unknown(machine.seen, seen)
+        before = machine.seen
+        self._note_unknown(before, seen)
         machine.seen, machine.seen_at = seen, now
         hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
         if hard != machine.hard:
@@ -92,7 +94,8 @@ class Cycle:
         if not state.knows_bgp and Area.BGP not in seen.failures:
             state.adopt(found_announcement(seen, state.spec.gateway.vip), now=now)
         state.evaluate(now=now)
-        note_diagnosis(state)
+        if seen is not before or hard:
+            note_diagnosis(state)
         return seen
 
     async def _plan(self, seen: Observation) -> Plan:
@@ -138,12 +141,11 @@ class Cycle:
         return None
 
     async def _rest(self, seconds: float) -> None:
-        await asyncio.sleep(LEAST_PAUSE_S)
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+        begun = self._state.clock()
+        await woken(self._woken, seconds)
+        left_s = begun + LEAST_PAUSE_S - self._state.clock()
+        if left_s > 0:
+            await asyncio.sleep(left_s)
 
     def _note_plan(self, todo: Plan) -> None:
         """Once for each change in what differs: after the first settled state that is drift."""

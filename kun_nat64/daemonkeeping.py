@@ -5,8 +5,8 @@ import asyncio
 from kun_nat64.drivers.command import ProcessRunner, Runner
 from kun_nat64.drivers.daemonfile import DaemonFile
 from kun_nat64.model.errors import DriverError
-from kun_nat64.probing import pause
 from kun_nat64.state import State
+from kun_nat64.waiting import pause
 
 CHECK_S = 30.0
 WARNING = "gobgpd"

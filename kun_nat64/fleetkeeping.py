@@ -4,8 +4,8 @@ import asyncio
 
 from kun_nat64.drivers.fleet import FleetWatch, Own
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.probing import pause
 from kun_nat64.state import State
+from kun_nat64.waiting import pause
 
 WARNING = "fleet"
 

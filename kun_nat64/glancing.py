@@ -10,8 +10,8 @@ from typing import Protocol
 from kun_nat64.diagnosing import note_diagnosis
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.policy.hardfault import ORDER, hard_faults
-from kun_nat64.probing import pause
 from kun_nat64.state import State
+from kun_nat64.waiting import pause
 
 # What happens in a burst is one reason to look, not ten.
 LEAST_PAUSE_S = 0.05

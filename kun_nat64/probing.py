@@ -1,13 +1,13 @@
-"""The health clock: fires the canary every `interval_s`, ends what is overdue, and has the decision made anew."""
+"""The health clock: fires the canary every `interval_s`, ends what is overdue, and has the decision made with time."""
 
 import asyncio
 
 from kun_nat64.drivers.canary import Prober
 from kun_nat64.state import State
+from kun_nat64.waiting import ticking
 
 # How often the sockets are checked against the namespace they should live in.
 RENEW_S = 1.0
-SHORT_S = 0.5
 
 
 class Probing:
@@ -23,12 +23,9 @@ class Probing:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Keeps its rhythm whatever a tick costs, and skips what a stall made it miss."""
-        due = self._state.clock()
+        clock = self._state.clock
         try:
-            while not stop.is_set():
-                now = self._state.clock()
-                due = self.tick(now, due)
-                await pause(due - self._state.clock(), stop)
+            await ticking(lambda due: self.tick(clock(), due), clock, stop)
         finally:
             self._prober.close()
 
@@ -39,7 +36,8 @@ class Probing:
             self._state.stood_still(lag)
         self._prober.expire(now, lag)
         next_fire = self._next_fire if now < self._next_fire else self._fire(now)
-        self._state.evaluate(now=now)
+        if now >= self._state.quiet_until:
+            self._state.evaluate(now=now)
         expiry = self._prober.next_expiry()
         return next_fire if expiry is None else min(next_fire, max(expiry, now))
 
@@ -63,15 +61,3 @@ class Probing:
         else:
             self._state.warnings["canary"] = problem
             self._state.journal.warning("canary", ready=False, why=problem)
-
-
-async def pause(seconds: float, stop: asyncio.Event) -> None:
-    """Sleeps, but not beyond `stop`; a short sleep is slept out, since watching for the end would cost more than it."""
-    if seconds <= SHORT_S:
-        await asyncio.sleep(max(seconds, 0))
-        return
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -16,6 +16,7 @@ from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.limits import limited
 from kun_nat64.policy.probepath import PROBE_ADDRESS
 from kun_nat64.state import Clock, State
+from kun_nat64.waiting import woken
 
 DRAIN_S = 1.0
 # Counting many sessions costs time: it may take one part in this many, but is done every minute.
@@ -65,7 +66,7 @@ class SessionCount:
         flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
         if state.drain.phase is Phase.DRAINING:
             state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
-            state.evaluate(now=now)
+        state.evaluate(now=now)
 
     def _limit(self, traffic: Traffic) -> None:
         state, flow = self._state, self._state.flow
@@ -94,11 +95,7 @@ class SessionCount:
         if self.log is not None and self.log.wanted:
             # A session that comes and goes between two looks would be missing from the log.
             pause = min(pause, max(1.0, self._state.spec.audit.timeouts.shortest_s / 2))
-        try:
-            async with asyncio.timeout(pause):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+        await woken(self._woken, pause)
 
 
 def without_probes(traffic: Traffic, spec: AgentSpec) -> Traffic:

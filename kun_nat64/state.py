@@ -12,7 +12,7 @@ from kun_nat64.ailment import Ailment
 from kun_nat64.auditstate import Audit
 from kun_nat64.knowledge import LATENCY_BOUNDS, Buckets, Flow, Machine, Speaker, Turn, Witnesses
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
-from kun_nat64.model.drain import SERVING, Drain
+from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts
 from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.health import ProbeResult, Verdict
@@ -64,12 +64,14 @@ class State:
         self.decision: Decision = announcement.adopted(None, announce_rules(spec), now=now)
         self.verdict = Verdict.UNPROVEN
         self.knows_bgp = False
+        self.quiet_until = float("-inf")
         self._desired_of: tuple[AgentSpec | None, Announcement, frozenset[IPv6Network]] = None, WITHDRAWN, frozenset()
         self._desired: Facts = frozenset()
         self.take(spec)
 
     def take(self, spec: AgentSpec) -> None:
         """Lets a new configuration take force; targets that stay keep what is known of them."""
+        self.quiet_until = float("-inf")
         self.spec, self.scope = spec, scope(spec)
         self.health_rules, self.announce_rules = health_rules(spec), announce_rules(spec)
         self.drain_rules = DrainRules(spec.drain.grace_s, spec.drain.tcp_sessions_left)
@@ -102,10 +104,11 @@ class State:
         self.health = health.after_a_stall(self.health, seconds)
 
     def evaluate(self, *, now: float) -> None:
-        """Decides anew. Cheap: it is called for every probe, look, answer of a member, and with time itself.
+        """Decides anew: for a look, a member's answer, a target that moved, and from `quiet_until` on as time goes by.
 
         Nothing is decided before it is known what an earlier agent announced.
         """
+        self.quiet_until = now
         self.drain = drain.progressed(self.drain, self.drain_rules, now=self.wall())
         verdict, self.verdict = self.verdict, health.verdict(self.health, self.health_rules, now=now)
         if verdict is not self.verdict:
@@ -128,6 +131,8 @@ class State:
         )
         if (before.standing, before.reason) != (self.decision.standing, self.decision.reason):
             self._tell(before, now)
+        if self.decision.waits_for_nothing and self.drain.phase is Phase.SERVING:
+            self.quiet_until = health.proof_ends(self.health, self.health_rules)
 
     def _tell(self, before: Decision, now: float) -> None:
         after = self.decision

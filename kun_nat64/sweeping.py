@@ -9,8 +9,8 @@ from kun_nat64.drivers.pathsweep import PathSweep
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import Target, TargetKind
 from kun_nat64.policy.pathmtu import Swept, largest_passing, needed_for, possible_with
-from kun_nat64.probing import pause
 from kun_nat64.state import State
+from kun_nat64.waiting import pause
 
 # Paths outside change without a word to us; a sweep of a good path costs two packets.
 SWEEP_S = 300.0

@@ -93,7 +93,7 @@ class Nat64Section(Section):
     lowest_ipv6_mtu: Annotated[StrictInt, Field(ge=1280, le=65535)] = 1280
     globals: dict[str, GlobalValue] = Field(default_factory=dict)
     session_log: Place = LOG
-    session_poll_s: Annotated[Seconds, Field(ge=1)] = 10.0
+    session_poll_s: Annotated[Seconds, Field(ge=1)] = 15.0
     sessions_per_client: Annotated[StrictInt, Field(ge=0)] = 0
     client_length: Annotated[StrictInt, Field(ge=16, le=128)] = 128
     reset_orphans: StrictBool = True

@@ -31,6 +31,8 @@ from kun_nat64.model.spec import HealthSpec, Target, TargetKind
 
 FIRST_IDENT = 0x6B75
 LARGEST_PACKET = 2048
+# Packets heard before the event loop has its turn again. Taking a handshake back makes a sound of its own, too.
+MOST_AT_ONCE = 256
 
 
 class Prober(Protocol):
@@ -52,6 +54,7 @@ class Canary:
         self._slots = max(8, math.ceil(spec.timeout_s / spec.interval_s) + 1)
         self._lanes: list[Lane] = []
         self._by_ident: dict[int, IcmpLane] = {}
+        self._by_descriptor: dict[int, Lane] = {}
         self._raw: socket.socket | None = None
         self._ears: select.epoll | None = None
         self._identity: tuple[int, int] | None = None
@@ -95,14 +98,15 @@ class Canary:
     def _listen(self) -> None:
         """One descriptor for the event loop: what comes together is heard at once.
 
-        Edge-triggered, for a disconnected TCP socket is always "writable".
+        The lanes are edge-triggered, for a disconnected TCP socket is always "writable".
         """
         assert self._raw is not None
         self._ears = select.epoll()
-        self._ears.register(self._raw, select.EPOLLIN | select.EPOLLET)
+        self._ears.register(self._raw, select.EPOLLIN)
         for lane in self._lanes:
             event = select.EPOLLOUT if isinstance(lane, TcpLane) else select.EPOLLIN
             for sock in lane.sockets():
+                self._by_descriptor[sock.fileno()] = lane
                 self._ears.register(sock, event | select.EPOLLET)
         asyncio.get_running_loop().add_reader(self._ears, self._hear)
 
@@ -140,26 +144,29 @@ class Canary:
         if self._raw is not None:
             self._raw.close()
         self._raw, self._ears, self._identity = None, None, None
-        self._lanes, self._by_ident = [], {}
+        self._lanes, self._by_ident, self._by_descriptor = [], {}, {}
 
     def _hear(self) -> None:
-        """Everything that has arrived."""
-        if self._ears is None:
+        """What has arrived; first the raw socket, which knows who sent an error that a lane only notices."""
+        if self._ears is None or self._raw is None:
             return
-        while self._ears.poll(0):  # taking a handshake back makes a sound of its own
-            self._hear_raw()
-            for lane in self._lanes:
-                lane.drain(time.monotonic())
-
-    def _hear_raw(self) -> None:
-        while self._raw is not None:
-            try:
-                data, source = self._raw.recvfrom(LARGEST_PACKET)
-            except (BlockingIOError, ConnectionError):
+        for _ in range(MOST_AT_ONCE):
+            descriptors = [descriptor for descriptor, _ in self._ears.poll(0)]
+            if not descriptors:
                 return
-            except OSError:
-                continue  # an error about an earlier packet; its ICMPv6 message comes here as a packet, too
-            self._take(icmp6.parse(data), source[0].partition("%")[0])
+            if self._raw.fileno() in descriptors:
+                self._hear_raw(self._raw)
+            for descriptor in descriptors:
+                if descriptor in self._by_descriptor:
+                    self._by_descriptor[descriptor].drain(time.monotonic())
+
+    def _hear_raw(self, raw: socket.socket) -> None:
+        """One packet; more of them are an event of their own."""
+        try:
+            data, source = raw.recvfrom(LARGEST_PACKET)
+        except OSError:
+            return  # an error about an earlier packet; its ICMPv6 message comes here as a packet, too
+        self._take(icmp6.parse(data), source[0].partition("%")[0])
 
     def _take(self, heard: icmp6.Echo | icmp6.Error | None, source: str) -> None:
         now = time.monotonic()

@@ -64,30 +64,61 @@ class ProcessRunner:
         self.children: deque[int] = deque(maxlen=64)
 
     async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome:
-        process = await _started(argv, with_input=bool(stdin))
-        self.children.append(process.pid)
+        transport, heard = await _started(argv, with_input=bool(stdin))
+        self.children.append(transport.get_pid())
         try:
             async with asyncio.timeout(deadline_s):
-                stdout, stderr = await _heard(process, stdin.encode())
-                code = await process.wait()
+                if stdin:
+                    _tell(transport, stdin.encode())
+                await heard.all
         except TimeoutError:
             raise DriverError(FailureKind.TIMEOUT, argv, f"no answer within {deadline_s:g} s") from None
         except _TooMuch:
             limit = LARGEST_OUTPUT // (1024 * 1024)
             raise DriverError(FailureKind.GARBAGE, argv, f"more than {limit} MB of output") from None
         finally:
-            if process.returncode is None:
-                await _end(process)
-        return Outcome(code, stdout.decode(errors="replace"), stderr.decode(errors="replace")[:LONGEST_COMPLAINT])
+            if not heard.gone.is_set():
+                await _end(transport, heard)
+            transport.close()
+        code = transport.get_returncode()
+        assert code is not None
+        stdout, stderr = (b"".join(heard.said[pipe]).decode(errors="replace") for pipe in (1, 2))
+        return Outcome(code, stdout, stderr[:LONGEST_COMPLAINT])
 
 
 class _TooMuch(Exception):
     pass
 
 
-async def _started(argv: tuple[str, ...], *, with_input: bool) -> asyncio.subprocess.Process:
+class _Heard(asyncio.SubprocessProtocol):
+    """What a tool says, by pipe. `all`: it has ended and its pipes are closed, or _TooMuch.
+
+    Without asyncio's streams, whose tasks and buffers cost an idle agent more than all else about a command.
+    """
+
+    def __init__(self) -> None:
+        self.said: dict[int, list[bytes]] = {1: [], 2: []}
+        self.all: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.gone = asyncio.Event()
+        self._size = 0
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= LARGEST_OUTPUT:
+            self.said[fd].append(data)
+        elif not self.all.done():
+            self.all.set_exception(_TooMuch())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set()
+        if not self.all.done():
+            self.all.set_result(None)
+
+
+async def _started(argv: tuple[str, ...], *, with_input: bool) -> tuple[asyncio.SubprocessTransport, _Heard]:
     try:
-        return await asyncio.create_subprocess_exec(
+        return await asyncio.get_running_loop().subprocess_exec(
+            _Heard,
             *argv,
             stdin=asyncio.subprocess.PIPE if with_input else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -103,46 +134,21 @@ async def _started(argv: tuple[str, ...], *, with_input: bool) -> asyncio.subpro
         raise DriverError(FailureKind.EXIT_CODE, argv, str(error), error.errno) from None
 
 
-async def _heard(process: asyncio.subprocess.Process, given: bytes) -> tuple[bytes, bytes]:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        async with asyncio.TaskGroup() as group:
-            stdout = group.create_task(_bounded(process.stdout))
-            stderr = group.create_task(_bounded(process.stderr))
-            if process.stdin is not None:
-                group.create_task(_tell(process.stdin, given))
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return stdout.result(), stderr.result()
+def _tell(transport: asyncio.SubprocessTransport, given: bytes) -> None:
+    """A tool that ends without reading shows in its exit code."""
+    pipe = transport.get_pipe_transport(0)
+    assert isinstance(pipe, asyncio.WriteTransport)
+    pipe.write(given)
+    pipe.close()
 
 
-async def _bounded(stream: asyncio.StreamReader) -> bytes:
-    parts, size = [], 0
-    while chunk := await stream.read(65536):
-        size += len(chunk)
-        if size > LARGEST_OUTPUT:
-            raise _TooMuch
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-async def _tell(stream: asyncio.StreamWriter, given: bytes) -> None:
-    # A tool that ends without reading shows in its exit code.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        stream.write(given)
-        await stream.drain()
-        stream.close()
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(transport: asyncio.SubprocessTransport, heard: _Heard) -> None:
+    """With all its children. One in uninterruptible sleep does not end: it is left to the kernel."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    # Reads what is left in the pipes: they are closed when they are empty. A process in uninterruptible sleep does not
-    # end: it is left to the kernel.
+        os.killpg(transport.get_pid(), signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.0):
-            await process.communicate()
+            await heard.gone.wait()
 
 
 def failed(argv: tuple[str, ...], outcome: Outcome, kind: FailureKind = FailureKind.EXIT_CODE) -> DriverError:

@@ -1,6 +1,7 @@
 """Kernel modules and sysctls, through /sys/module, modprobe and /proc/sys."""
 
 import errno
+import os
 from pathlib import Path
 
 from kun_nat64.drivers.command import Runner, failed
@@ -17,7 +18,7 @@ class KernelDriver:
 
     def observe_modules(self, names: frozenset[str]) -> Facts:
         """Those that are loaded, or built into the kernel with parameters."""
-        return frozenset(Module(name) for name in names if (self._modules / name.replace("-", "_")).is_dir())
+        return frozenset(Module(name) for name in names if os.path.isdir(f"{self._modules}/{name.replace('-', '_')}"))
 
     def observe_sysctls(self, names: frozenset[str]) -> Facts:
         """Those that this kernel has. Raises DriverError when one cannot be read."""
@@ -25,8 +26,8 @@ class KernelDriver:
 
     def _read(self, name: str) -> str | None:
         try:
-            with open(self._path(name), encoding="ascii", errors="replace") as file:
-                return " ".join(file.read().split())
+            with open(self._path(name), "rb", buffering=0) as file:
+                return b" ".join(file.read().split()).decode("ascii", "replace")
         except FileNotFoundError:
             return None
         except OSError as error:

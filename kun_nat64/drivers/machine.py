@@ -29,7 +29,7 @@ from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
 
 # A whole look now and then, for what no notice tells of (changes inside the probe's namespace, or by other tools).
-WHOLE_LOOK_S = 30.0
+WHOLE_LOOK_S = 60.0
 # A `jool` that has just been started has not done its work yet.
 JOOL_DOUBT_S = 3.0
 NOTHING = LinksSeen(frozenset(), (), ())
@@ -226,6 +226,7 @@ class Machine:
         self._jool_watch.close()
         self._links.close()
         self._speaker.close()
+        self._speaker_pulse.close()
 
 
 async def _try(failures: dict[Area, DriverError], area: Area, look: Awaitable[Found]) -> Found | None:

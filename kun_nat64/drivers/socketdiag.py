@@ -4,7 +4,6 @@ Reading /proc/net/tcp makes it walk through the whole table, whose size follows 
 handful of lines.
 """
 
-import contextlib
 import socket
 import struct
 
@@ -15,25 +14,42 @@ REQUEST = struct.Struct("=BBBBI2s2s16s16sIII")
 ANY_STATE, ANY_COOKIE = 0xFFFFFFFF, 0xFFFFFFFF
 # Family, state, timer, retransmits; the socket; expires, queues, user, inode.
 ANSWER = struct.Struct("=BBBB48sIIIII")
-WAIT_S = 0.5
 
 # (inode, state) as /proc/net/tcp has them.
 Found = tuple[str, str]
 
 
-def look_up(local: str, remote: str) -> Found | None:
-    """`local` and `remote` as /proc/net/tcp writes them. None: no such socket, or a kernel that does not tell."""
+class SocketDiag:
+    """One descriptor for all questions. The kernel has answered before the question's system call returns."""
+
+    def __init__(self) -> None:
+        self._kernel: socket.socket | None = None
+
+    def look_up(self, local: str, remote: str) -> Found | None:
+        """`local` and `remote` as /proc/net/tcp writes them. None: no such socket, or a kernel that does not tell."""
+        try:
+            if self._kernel is None:
+                kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+                self._kernel = socket.socket(socket.AF_NETLINK, kind, NETLINK_SOCK_DIAG)
+            self._kernel.sendto(_question(local, remote), (0, 0))
+            return _found(self._kernel.recv(8192))
+        except OSError:
+            self.close()  # so that no late answer is taken for the next one
+            return None
+
+    def close(self) -> None:
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+
+
+def _question(local: str, remote: str) -> bytes:
     family = socket.AF_INET if len(local) == len("0100007F:0000") else socket.AF_INET6
     (source, source_port), (target, target_port) = _octets(local), _octets(remote)
     asked = REQUEST.pack(
         family, socket.IPPROTO_TCP, 0, 0, ANY_STATE, source_port, target_port, source, target, 0, ANY_COOKIE, ANY_COOKIE
     )
-    header = HEADER.pack(HEADER.size + len(asked), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0)
-    with contextlib.suppress(OSError), socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as kernel:
-        kernel.settimeout(WAIT_S)
-        kernel.sendto(header + asked, (0, 0))
-        return _found(kernel.recv(8192))
-    return None
+    return HEADER.pack(HEADER.size + len(asked), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0) + asked
 
 
 def _found(data: bytes) -> Found | None:

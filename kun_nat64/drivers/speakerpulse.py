@@ -7,13 +7,13 @@ by socket, which costs a hundredth.
 import os
 from collections.abc import Callable, Iterator
 
-from kun_nat64.drivers.socketdiag import Found, look_up
+from kun_nat64.drivers.socketdiag import Found, SocketDiag
 
 BGP_PORT = ":00B3"
 LISTEN = "0A"
 NOBODY = {8: "00000000:0000", 32: f"{'0' * 32}:0000"}
 # For what comes beside what is known: another session. Rarely, since each look makes the kernel walk its whole table.
-WHOLE_LOOK_S = 60.0
+WHOLE_LOOK_S = 300.0
 Pulse = frozenset[tuple[str, ...]]
 
 
@@ -21,9 +21,11 @@ class SpeakerPulse:
     """`take` is `pulse`, and reads the files only when something has changed, is missing, or is old."""
 
     def __init__(
-        self, api: str, peers: int, proc_net: str = "/proc/net", look: Callable[[str, str], Found | None] = look_up
+        self, api: str, peers: int, proc_net: str = "/proc/net", look: Callable[[str, str], Found | None] | None = None
     ) -> None:
-        self._api, self._peers, self._proc_net, self._look = api, peers, proc_net, look
+        self._api, self._peers, self._proc_net = api, peers, proc_net
+        self._diag = SocketDiag()
+        self._look = look or self._diag.look_up
         self._last: Pulse = frozenset()
         self._read_at = float("-inf")
 
@@ -32,6 +34,9 @@ class SpeakerPulse:
         if sessions < self._peers or now - self._read_at >= WHOLE_LOOK_S or not all(map(self._is_there, self._last)):
             self._last, self._read_at = pulse(self._api, self._proc_net), now
         return self._last
+
+    def close(self) -> None:
+        self._diag.close()
 
     def _is_there(self, sign: tuple[str, ...]) -> bool:
         if sign == _unix_sign(self._api):

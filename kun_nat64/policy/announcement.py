@@ -83,6 +83,11 @@ class Decision:
     back_at: float | None = None
     proven: bool = False
 
+    @property
+    def waits_for_nothing(self) -> bool:
+        """Equal evidence leads to the same decision at any later time."""
+        return self.reason is Reason.HEALTHY and self.partly_since is None and not self.falls.count
+
 
 def adopted(found: Announcement | None, rules: AnnounceRules, *, now: float) -> Decision:
     """The decision to start from: what an earlier agent announced stands until health is proven or disproved."""
@@ -122,7 +127,7 @@ def decide(before: Decision, seen: Evidence, rules: AnnounceRules, *, now: float
 
 
 def _changed(before: Decision, **values: Any) -> Decision:
-    """Most decisions are the one before: that is five times a second."""
+    """Equal values leave the decision the same object."""
     if all(getattr(before, name) == value for name, value in values.items()):
         return before
     return replace(before, **values)

@@ -103,22 +103,27 @@ def _as_it_was(one: TargetHealth, seconds: float) -> TargetHealth:
 
 
 def _forget_old_proof(one: TargetHealth, rules: HealthRules, now: float) -> TargetHealth:
-    stale = one.proven_at is not None and now - one.proven_at > rules.proof_s
-    return replace(one, state=TargetState.UNPROVEN, row=0) if stale else one
+    return replace(one, state=TargetState.UNPROVEN, row=0) if _is_stale(one, rules, now) else one
 
 
-def settled(health: Health, rules: HealthRules, *, now: float) -> Health:
-    """Health as it stands at `now`: targets whose last proof is too old are unproven."""
-    return Health(tuple(_forget_old_proof(one, rules, now) for one in health.targets))
+def _is_stale(one: TargetHealth, rules: HealthRules, now: float) -> bool:
+    return one.proven_at is not None and now - one.proven_at > rules.proof_s
 
 
 def verdict(health: Health, rules: HealthRules, *, now: float) -> Verdict:
     """HEALTHY: the quorum is up. FAILED: it cannot be reached even if every unproven target were up."""
-    states = [one.state for one in settled(health, rules, now=now).targets]
+    states = [TargetState.UNPROVEN if _is_stale(one, rules, now) else one.state for one in health.targets]
     up, unproven = states.count(TargetState.UP), states.count(TargetState.UNPROVEN)
     if states and up >= rules.quorum:
         return Verdict.HEALTHY
     return Verdict.UNPROVEN if not states or up + unproven >= rules.quorum else Verdict.FAILED
+
+
+def proof_ends(health: Health, rules: HealthRules) -> float:
+    """When the first target is unproven again unless it is heard of before; infinite where none was ever heard of."""
+    return min(
+        (one.proven_at + rules.proof_s for one in health.targets if one.proven_at is not None), default=float("inf")
+    )
 
 
 def outcomes(health: Health) -> dict[str, Outcome]:
@@ -129,6 +134,8 @@ def outcomes(health: Health) -> dict[str, Outcome]:
 
 def dead_kinds(health: Health) -> tuple[TargetKind, ...]:
     """Protocols of which every target is down: pool4 may lack them, or a rule drops them."""
+    if TargetState.DOWN not in [one.state for one in health.targets]:
+        return ()
     kinds = dict.fromkeys(one.target.kind for one in health.targets)
     return tuple(
         kind

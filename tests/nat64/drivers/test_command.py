@@ -48,6 +48,13 @@ async def test_a_tool_that_hangs_is_ended_with_all_its_children(tmp_path: Path) 
     await until_gone(int(pid_file.read_text()))
 
 
+async def test_a_child_that_outlives_its_tool_and_holds_its_output_is_ended_too(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    error = await failure("sh", "-c", f"sleep 300 & echo $! > {pid_file}", deadline_s=0.5)
+    assert error.kind is FailureKind.TIMEOUT
+    await until_gone(int(pid_file.read_text()))
+
+
 async def until_gone(process: int) -> None:
     for _ in range(500):
         if not lives(process):

@@ -2,14 +2,15 @@
 
 import socket
 import struct
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from kun_nat64.drivers.memo import Memo
-from kun_nat64.drivers.socketdiag import Found, look_up
-from kun_nat64.drivers.speakerpulse import SpeakerPulse, pulse
+from kun_nat64.drivers.socketdiag import Found, SocketDiag
+from kun_nat64.drivers.speakerpulse import WHOLE_LOOK_S, SpeakerPulse, pulse
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 SESSION = "   0: 0201020A:{port} 0101020A:00B3 01 00000000:00000000 02:00000000 00000000     0        0 {inode} 2\n"
@@ -132,21 +133,28 @@ def test_another_session_beside_what_is_known_is_noticed(tmp_path: Path) -> None
     before = lone.take(100.0), two.take(100.0)
     write(tmp_path, *BOTH, SESSION.format(port="9C41", inode=8))
     assert lone.take(102.0) == before[0], "all peers are there"
-    assert lone.take(160.0) != before[0]
+    assert lone.take(100.0 + WHOLE_LOOK_S) != before[0]
     assert two.take(102.0) != before[1], "one was missing"
 
 
 def test_the_kernel_tells_of_one_socket_what_its_file_says() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        closing(SocketDiag()) as kernel,
+    ):
         here, there = _as_in_proc(client.getsockname()), _as_in_proc(client.getpeername())
-        found = look_up(here, there)
+        found = kernel.look_up(here, there)
         if found is None:
             pytest.skip("this machine's kernel has no tcp_diag")
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
         (line,) = [cells for cells in lines if cells[1:3] == [here, there]]
         assert found == (line[9], line[3])
-        assert look_up(there, "00000000:0000") == (str(_inode(server)), "0A")
-    assert look_up(there, "00000000:0000") is None
+        assert kernel.look_up(there, "00000000:0000") == (str(_inode(server)), "0A")
+        assert kernel.look_up("0100007F:0001", "00000000:0000") is None
+        assert kernel.look_up(there, "00000000:0000") == (str(_inode(server)), "0A"), (
+            "an answer is that of its question"
+        )
 
 
 def _as_in_proc(end: tuple[str, int]) -> str:

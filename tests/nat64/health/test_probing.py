@@ -3,7 +3,11 @@
 import io
 from collections.abc import Callable
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from kun_base.journal import Journal
+from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.probing import Probing
@@ -60,3 +64,36 @@ def test_a_stall_of_the_agent_itself_leaves_health_as_it_was(spec_with: Callable
     assert state.verdict is Verdict.HEALTHY, "nothing was proven, nothing disproved"
     run(probing, due, resumed + state.health_rules.proof_s + 1)
     assert state.verdict is Verdict.UNPROVEN, "but from now on time counts again"
+
+
+SYMPTOMS = st.sampled_from([Symptom.ANSWERED] * 6 + [Symptom.TIMEOUT, Symptom.NOT_SENT])
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    course=st.lists(st.tuples(st.sampled_from([0.2, 0.2, 0.2, 1.0, 4.0, 400.0]), SYMPTOMS, SYMPTOMS), max_size=80),
+    draining_from=st.integers(0, 120),
+)
+def test_while_nothing_can_change_by_time_alone_nothing_would_be_decided_otherwise(
+    spec_with: Callable[..., AgentSpec], course: list[tuple[float, Symptom, Symptom]], draining_from: int
+) -> None:
+    """One agent decides with every step of time, the other when it must."""
+    spec, now = spec_with(health={"rise": 2, "fall": 2}), 100.0
+    always, sparing = (State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0) for _ in range(2))
+    for state in (always, sparing):
+        state.adopt(None, now=now)
+    for number, (step_s, *symptoms) in enumerate(course):
+        now += step_s
+        always.evaluate(now=now)
+        if now >= sparing.quiet_until:
+            sparing.evaluate(now=now)
+        assert sparing.decision == always.decision
+        assert sparing.verdict is always.verdict
+        if number == draining_from:
+            for state in (always, sparing):
+                state.drain = Drain(Phase.DRAINING)
+                state.evaluate(now=now)
+        for target, symptom in zip(spec.health.targets, symptoms, strict=True):
+            for state in (always, sparing):
+                if state.hear(ProbeResult(target, symptom), now=now):
+                    state.evaluate(now=now)

@@ -1,0 +1,51 @@
+"""Waiting that costs little: what an idle agent does most is to wake up."""
+
+import asyncio
+from collections.abc import Callable
+
+
+async def pause(seconds: float, stop: asyncio.Event) -> None:
+    """Sleeps, but not beyond `stop`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def woken(event: asyncio.Event, within_s: float) -> None:
+    """Until `event` is set; after `within_s` it is set here."""
+    alarm = asyncio.get_running_loop().call_later(within_s, event.set)
+    try:
+        await event.wait()
+    finally:
+        alarm.cancel()
+
+
+async def ticking(tick: Callable[[float], float], clock: Callable[[], float], stop: asyncio.Event) -> None:
+    """Calls `tick` with the time it is due, now at first; it returns the next. Until `stop`. Raises what it raises.
+
+    By the loop's timer alone: a task that slept in between would be woken by another turn of the loop.
+    """
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+    timer: asyncio.Handle | None = None
+
+    def turn(due: float) -> None:
+        nonlocal timer
+        try:
+            due = tick(due)
+        except Exception as error:
+            failed.set_exception(error)
+        else:
+            timer = loop.call_later(max(0.0, due - clock()), turn, due)
+
+    timer = loop.call_soon(turn, clock())
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+        stopped.cancel()
+    if failed.done():
+        failed.result()
