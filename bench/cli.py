@@ -57,7 +57,9 @@ def dns64(
 @app.command()
 def nat64(
     times: Annotated[int, typer.Option(min=1, help="Repetitions of each timed call.")] = 20,
-    idle_seconds: Annotated[float, typer.Option(min=1, help="How long the idle agent is watched.")] = 30.0,
+    idle_seconds: Annotated[
+        float, typer.Option(min=1, help="How long the idle agent is watched, in five parts.")
+    ] = 100.0,
     out: Annotated[Path, typer.Option(help="Folder for nat64.md.")] = Path("out"),
     short: Annotated[bool, typer.Option("--quick", help="Few repetitions; figures mean little.")] = False,
 ) -> None:

@@ -23,6 +23,7 @@ from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.hardfault import hard_faults
 from kun_nat64.policy.order import batches
+from kun_nat64.policy.readback import NOTHING_ODD, read_back
 from kun_nat64.state import State
 from kun_nat64.waiting import woken
 
@@ -82,10 +83,11 @@ class Cycle:
     async def _look(self, *, fresh: bool) -> Observation:
         """Observes, and lets everybody know what that means: hard failures, a lost path, a path to adopt."""
         state, machine = self._state, self._state.machine
+        begun = state.clock()
         seen = await self.host.observe(state.scope, fresh=fresh)
-        now = self._state.clock()
-        before = machine.seen
+        now, before = state.clock(), machine.seen
         self._note_unknown(before, seen)
+        odd = self._note_read_back(seen, begun)
         machine.seen, machine.seen_at = seen, now
         hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
         if hard != machine.hard:
@@ -94,7 +96,7 @@ class Cycle:
         if not state.knows_bgp and Area.BGP not in seen.failures:
             state.adopt(found_announcement(seen, state.spec.gateway.vip), now=now)
         state.evaluate(now=now)
-        if seen is not before or hard:
+        if seen is not before or hard or odd:
             note_diagnosis(state)
         return seen
 
@@ -146,6 +148,16 @@ class Cycle:
         left_s = begun + LEAST_PAUSE_S - self._state.clock()
         if left_s > 0:
             await asyncio.sleep(left_s)
+
+    def _note_read_back(self, seen: Observation, begun: float) -> bool:
+        """True while the speaker has made something else of it than it was told."""
+        spec, speaker = self._state.spec, self._state.speaker
+        if speaker.told is None or not speaker.told.wanted or speaker.told != self._state.announcement:
+            speaker.made = NOTHING_ODD
+        else:
+            vip = f"{spec.gateway.vip}/32"
+            speaker.made = read_back(speaker.made, spec.bgp, seen, vip=vip, told_at=speaker.told_at, begun=begun)
+        return speaker.made != NOTHING_ODD
 
     def _note_plan(self, todo: Plan) -> None:
         """Once for each change in what differs: after the first settled state that is drift."""

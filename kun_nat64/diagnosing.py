@@ -58,6 +58,8 @@ def signs(state: State) -> Signs:
         around=state.around,
         speaker_error=_speaker_error(state),
         sessions_down=tuple(peer.address for peer in seen.neighbours if not peer.established) if seen else (),
+        path_refused=state.speaker.made.refused,
+        path_unsent=state.speaker.made.unsent,
         qdisc=outside.qdisc if outside else "",
         jool_version=version_of(state.jool_version),
     )

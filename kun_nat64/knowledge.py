@@ -12,6 +12,7 @@ from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Plan, Refusal
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.policy.forecast import Courses
+from kun_nat64.policy.readback import NOTHING_ODD, ReadBack
 
 LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 TURN_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -57,6 +58,7 @@ class Speaker:
     told: Announcement | None = None
     told_at: float = 0.0
     failed: DriverError | None = None
+    made: ReadBack = NOTHING_ODD
 
 
 @dataclass

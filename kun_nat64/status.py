@@ -55,8 +55,13 @@ def unheard(state: State) -> str:
     error = seen.failures.get(Area.BGP)
     if error is not None:
         return "the BGP speaker does not run" if error.kind is FailureKind.UNREACHABLE else ""
-    lonely = seen.neighbours and not any(one.established for one in seen.neighbours)
-    return "no BGP session is up" if lonely else ""
+    up = [one.address for one in seen.neighbours if one.established]
+    if seen.neighbours and not up:
+        return "no BGP session is up"
+    made = state.speaker.made
+    if made.refused:
+        return "the BGP speaker's import policy refuses the path"
+    return "the BGP speaker sends the path to nobody" if up and set(up) <= set(made.unsent) else ""
 
 
 def _announcement(state: State, now: float) -> JSON:

@@ -1,5 +1,7 @@
 """What the agent costs while nothing happens: CPU share of a core (the tools it starts included) and memory.
 
+Its own threads by the nanosecond (/proc/PID/task/TID/schedstat), its ended children by the clock tick.
+
 The canary probes for real, from a namespace of its own; there the kernel itself holds the targets' embedded addresses
 and answers (echo with a reply, TCP with a refusal, which counts as an answer). The BGP speaker is a real GoBGP with a
 session to another one; what it needs for itself is not counted.
@@ -13,20 +15,30 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.authority import free_port
 from bench.nat64 import speakers
 from bench.nat64.spec import spec_with
 from bench.process import BenchError, last_line, running
-from bench.procstat import look
+from bench.procstat import PROC, TICKS_PER_S, look, parse_stat
 from kun_nat64.model.spec import AgentSpec
 
 READY_DEADLINE_S, SETTLE_S = 30.0, 6.0
+WINDOWS = 5
 
 
-def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) -> dict[str, float]:
-    """`share` of one core in percent, `rss_mib`. Raises BenchError, also where root is missing."""
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """`shares`: of one core in percent, one for each window."""
+
+    shares: tuple[float, ...]
+    rss_mib: float
+
+
+def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) -> Idle:
+    """`seconds` in all. Raises BenchError, also where root is missing."""
     if os.geteuid() != 0:
         raise BenchError("the canary's network namespace needs root")
     port = free_port()
@@ -42,12 +54,26 @@ def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) 
     ):
         wait_until_announced(port, folder)
         time.sleep(SETTLE_S)
-        before, begun = look([process.pid]), time.monotonic()
-        time.sleep(seconds)
-        after, spent = look([process.pid]), time.monotonic() - begun
+        shares = tuple(share(process.pid, seconds / WINDOWS) for _ in range(WINDOWS))
         if process.poll() is not None:
             raise BenchError(f"the agent ended by itself: {log_end(folder)}")
-    return {"share": after.cpu_s_since(before) / spent * 100, "rss_mib": after.rss_kb / 1024}
+        return Idle(shares, look([process.pid]).rss_kb / 1024)
+
+
+def share(pid: int, seconds: float) -> float:
+    before, begun = spent_s(pid), time.monotonic()
+    time.sleep(seconds)
+    return (spent_s(pid) - before) / (time.monotonic() - begun) * 100
+
+
+def spent_s(pid: int) -> float:
+    """CPU of all threads that live, and of all children that were waited for. Raises BenchError."""
+    try:
+        threads = [path.read_text().split()[0] for path in (PROC / str(pid) / "task").glob("*/schedstat")]
+        stat = parse_stat((PROC / str(pid) / "stat").read_text())
+    except OSError as error:
+        raise BenchError(f"the agent ended by itself: {error}") from error
+    return sum(map(int, threads)) / 1e9 + stat.reaped / TICKS_PER_S
 
 
 @contextmanager

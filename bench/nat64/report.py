@@ -1,7 +1,9 @@
 """The table of the agent's costs."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
+from bench.nat64.idle import Idle
 from bench.nat64.timing import Timing
 
 PLAN_LIMIT_MS, CYCLE_LIMIT_MS, IDLE_LIMIT_PERCENT = 50.0, 150.0, 0.5
@@ -33,7 +35,7 @@ def markdown(
     machine: Sequence[str],
     warnings: Sequence[str],
     timings: Mapping[str, Timing],
-    idle: Mapping[str, float],
+    idle: Idle | None,
     failures: Sequence[str],
 ) -> str:
     lines = [
@@ -47,7 +49,9 @@ def markdown(
         *(timing_row(title, timing) for title, timing in timings.items()),
     ]
     if idle:
-        lines.append(row("idle agent, CPU share of a core", f"{idle['share']:.2f} %", idle["share"], "%"))
-        lines.append(row("idle agent, RSS", f"{idle['rss_mib']:.0f} MiB", idle["rss_mib"], "MiB"))
+        middle = median(idle.shares)
+        spread = f"{middle:.2f} % ({min(idle.shares):.2f}–{max(idle.shares):.2f})"
+        lines.append(row("idle agent, CPU share of a core", spread, middle, "%"))
+        lines.append(row("idle agent, RSS", f"{idle.rss_mib:.0f} MiB", idle.rss_mib, "MiB"))
     lines += ["", *(f"- not measured: {line}" for line in failures)]
     return "\n".join(lines).rstrip() + "\n"

@@ -10,7 +10,6 @@ from typing import TypeVar
 from bench.machine import describe, load_warning, share_out
 from bench.nat64 import cycle, idle, planning
 from bench.nat64.report import markdown
-from bench.nat64.timing import Timing
 from bench.process import BenchError
 
 Found = TypeVar("Found")
@@ -21,22 +20,21 @@ def bench_nat64(out: Path, *, times: int, idle_s: float, command: str) -> str:
     """Measures, writes nat64.md into `out`, and returns its text."""
     cores = share_out(sorted(os.sched_getaffinity(0)))
     warnings = load_warning(os.getloadavg()[0])
-    timings: dict[str, Timing] = {}
-    found: dict[str, float] = {}
     failures: list[str] = []
 
-    def attempt(what: str, work: Callable[[Path], dict[str, Found]], into: dict[str, Found]) -> None:
+    def attempt(what: str, work: Callable[[Path], Found]) -> Found | None:
         print(f"measuring {what}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="kun-bench-") as folder:
             try:
-                into.update(work(Path(folder)))
+                return work(Path(folder))
             except BenchError as wrong:
                 failures.append(f"{what}: {wrong}")
+                return None
 
-    attempt("plans", lambda _: planning.measure(FACTS, times), timings)
-    attempt("a cycle", lambda folder: cycle.measure(ENTRIES, times, folder), timings)
-    attempt("the idle agent", lambda folder: idle.measure(ADDRESSES, idle_s, folder, cores.server), found)
-    text = markdown(command, describe(cores), warnings, timings, found, failures)
+    timings = attempt("plans", lambda _: planning.measure(FACTS, times)) or {}
+    timings |= attempt("a cycle", lambda folder: cycle.measure(ENTRIES, times, folder)) or {}
+    idling = attempt("the idle agent", lambda folder: idle.measure(ADDRESSES, idle_s, folder, cores.server))
+    text = markdown(command, describe(cores), warnings, timings, idling, failures)
     out.mkdir(parents=True, exist_ok=True)
     (out / "nat64.md").write_text(text)
     return text

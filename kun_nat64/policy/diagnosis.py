@@ -40,6 +40,8 @@ class Cause(StrEnum):
     PACKETS_DO_NOT_ARRIVE = "packets-do-not-arrive"
     TARGET_DEAD = "target-dead"
     SPEAKER_SILENT = "speaker-silent"
+    PATH_REFUSED = "path-refused"
+    PATH_NOT_SENT = "path-not-sent"
     SESSION_DOWN = "session-down"
     UNKNOWN = "unknown"
 
@@ -255,6 +257,22 @@ TABLE: tuple[Row, ...] = (
             Cause.SPEAKER_SILENT,
             "the BGP speaker does not answer: nothing can be announced or withdrawn",
             "`systemctl status gobgpd`; `systemctl restart gobgpd`; the agent tells it the path again",
+        ),
+    ),
+    (
+        lambda s: s.path_refused,
+        Diagnosis(
+            Cause.PATH_REFUSED,
+            "the BGP speaker takes the path and has none: its import policy refuses what its API is given",
+            "`gobgp global policy`: accept route-type local on import, as the shipped gobgpd.conf does",
+        ),
+    ),
+    (
+        lambda s: bool(s.path_unsent),
+        Diagnosis(
+            Cause.PATH_NOT_SENT,
+            "the BGP speaker has the path and does not send it to a router with a session",
+            "`gobgp neighbor ADDRESS adj-out`; its export policy must let the VIP out, its session carry IPv4",
         ),
     ),
     (

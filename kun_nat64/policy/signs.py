@@ -19,7 +19,7 @@ class Signs:
     `tunnel_rx`: packets that came out of the tunnel meanwhile, None where nobody counted. `pool4`: protocols in it,
     None where nobody looked; `pool4_wanted`: those that should be. `pods_route`: whether our way back to the pods is
     there. `pool_limit`: the share of used ports that is too much. `around`: what others have put in the way.
-    `speaker_error`, `sessions_down`: of BGP.
+    `speaker_error`, `sessions_down`: of BGP; `path_refused`, `path_unsent`: what the speaker made of our path.
     """
 
     symptoms: Mapping[TargetKind, frozenset[Symptom]]
@@ -36,6 +36,8 @@ class Signs:
     around: Surroundings = UNSEEN
     speaker_error: str = ""
     sessions_down: tuple[str, ...] = ()
+    path_refused: bool = False
+    path_unsent: tuple[str, ...] = ()
     qdisc: str = ""
     jool_version: tuple[int, ...] = ()
 

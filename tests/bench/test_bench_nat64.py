@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.nat64.idle import Idle
 from bench.nat64.planning import ANNOUNCED, addresses_for, drifted
 from bench.nat64.report import limit_of, markdown
 from bench.nat64.spec import spec_with
@@ -89,8 +90,8 @@ def test_limits_are_the_promised_ones(title: str, limit: float | None) -> None:
 
 def test_table_says_what_is_met_missed_and_not_measured() -> None:
     timings = {"plan a": Timing(40, 30, 50), "a cycle b": Timing(200, 100, 300)}
-    page = markdown("cmd", ["machine"], ["busy"], timings, {"share": 0.4, "rss_mib": 60}, ["idle: needs root"])
+    page = markdown("cmd", ["machine"], ["busy"], timings, Idle((0.3, 0.4, 0.6), 60), ["idle: needs root"])
     assert "| plan a | 40.0 ms (30.0–50.0) | ≤ 50 ms | yes |" in page
     assert "| a cycle b | 200.0 ms (100.0–300.0) | ≤ 150 ms | **no** |" in page
-    assert "| 0.40 % | ≤ 0.5 % | yes |" in page
+    assert "| 0.40 % (0.30–0.60) | ≤ 0.5 % | yes |" in page
     assert "not measured: idle: needs root" in page

@@ -24,6 +24,26 @@ def instead_of_jool(script: str) -> dict[str, str]:
 ANNOUNCEMENT = (
     Fault("the speaker is dead", Action.UNHEARD, "speaker-silent", service="gobgpd", signal=SIGKILL),
     Fault("the speaker hangs", Action.UNHEARD, "speaker-silent", service="gobgpd", signal=SIGSTOP),
+    Fault(
+        "the speaker runs without its API",
+        Action.NAMES,
+        "speaker-silent",
+        **rule("-I INPUT -i lo -p tcp --dport 50051 -j REJECT --reject-with tcp-reset"),
+    ),
+    Fault(
+        "the speaker's import policy refuses the path",
+        Action.UNHEARD,
+        "path-refused",
+        breaks="gobgp global policy import del local-only; gobgp global rib del 203.0.113.1/32",
+        heals="gobgp global policy import add local-only",
+    ),
+    Fault(
+        "the speaker's export policy keeps the path from the TOR",
+        Action.UNHEARD,
+        "path-not-sent",
+        breaks="gobgp global policy export del vip-only; gobgp neighbor {tor} softresetout",
+        heals="gobgp global policy export add vip-only; gobgp neighbor {tor} softresetout",
+    ),
     Fault("the path is deleted by hand", Action.UNHEARD, breaks="gobgp global rib del 203.0.113.1/32"),
     Fault(
         "the TOR shuts the session down",

@@ -115,7 +115,10 @@ def _in(netns: str) -> str:
 
 @dataclass
 class FakeHost:
-    """`fail_observing` and `fail_applying` are faults to come; `log` is what was done, as commands."""
+    """`fail_observing` and `fail_applying` are faults to come; `log` is what was done, as commands.
+
+    `refuses_paths`: the speaker's import policy does, and nobody is told.
+    """
 
     facts: Facts = frozenset()
     now_flowing: Traffic = field(default_factory=Traffic)
@@ -125,6 +128,7 @@ class FakeHost:
     log: list[str] = field(default_factory=list)
     fail_observing: dict[Area, DriverError] = field(default_factory=dict)
     fail_applying: dict[Area, DriverError] = field(default_factory=dict)
+    refuses_paths: bool = False
     looks: int = 0
 
     async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
@@ -143,6 +147,8 @@ class FakeHost:
         for change in changes:
             if change.fact.area in self.fail_applying:
                 raise self.fail_applying[change.fact.area]
+            if self.refuses_paths and change.fact.area is Area.BGP and change.action is not Action.REMOVE:
+                continue
             self.facts = after([change], self.facts)
             self.log.append(command(change))
 

@@ -9,16 +9,19 @@ import pytest
 from kun_base.journal import Journal
 from kun_nat64.announcer import Announcer
 from kun_nat64.cycle import Cycle
+from kun_nat64.diagnosing import diagnosis
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import BgpPath, JoolInstance, Pool4, Route, Rule, Tunnel
+from kun_nat64.model.facts import BgpPath, JoolInstance, Neighbour, Pool4, Route, Rule, Tunnel
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.observation import Foreign, LinkReport
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.policy.desired import desired
+from kun_nat64.policy.diagnosis import Cause
 from kun_nat64.state import State
+from kun_nat64.status import announced
 from tests.nat64.fake_host import FakeHost, hung
 
 BROKEN_TOOL = DriverError(FailureKind.EXIT_CODE, ("jool", "instance", "add"), "no luck today", 22)
@@ -152,6 +155,70 @@ async def test_a_path_lost_by_the_speaker_is_told_again(gateway: Gateway) -> Non
     assert gateway.announcer.poked.is_set()
     await gateway.announcer.tell()
     assert gateway.path() is not None
+
+
+async def later(gateway: Gateway) -> None:
+    await gateway.hear(Symptom.ANSWERED)
+    await gateway.turn()
+
+
+async def test_a_path_that_was_deleted_once_is_not_called_refused(gateway: Gateway) -> None:
+    await gateway.come_up()
+    await later(gateway)
+    gateway.host.break_by_hand(gateway.path())
+    await later(gateway)
+    assert diagnosis(gateway.state).cause is Cause.NONE
+    await later(gateway)
+    assert gateway.path() is not None
+    assert diagnosis(gateway.state).cause is Cause.NONE
+    assert announced(gateway.state)
+
+
+async def test_a_path_that_the_speaker_takes_and_refuses_is_not_announced_and_says_why(gateway: Gateway) -> None:
+    await gateway.come_up()
+    await later(gateway)
+    gateway.host.refuses_paths = True
+    gateway.host.break_by_hand(gateway.path())
+    for _ in range(2):
+        await later(gateway)
+    assert diagnosis(gateway.state).cause is Cause.PATH_REFUSED
+    assert not announced(gateway.state)
+    assert gateway.standing is Standing.FULL, "the data plane is well, and the path is told again and again"
+    gateway.host.refuses_paths = False
+    for _ in range(2):
+        await later(gateway)
+    assert diagnosis(gateway.state).cause is Cause.NONE
+    assert announced(gateway.state)
+    assert [ailment.cause for ailment in gateway.state.ailments] == [Cause.PATH_REFUSED]
+
+
+@pytest.mark.parametrize(
+    ("sent", "cause", "heard"),
+    [
+        pytest.param([("203.0.113.1/32",)], Cause.NONE, True, id="it is"),
+        pytest.param([None], Cause.NONE, True, id="nobody asked"),
+        pytest.param([()], Cause.PATH_NOT_SENT, False, id="to none"),
+        pytest.param([("198.18.0.0/24",)], Cause.PATH_NOT_SENT, False, id="another is"),
+        pytest.param([(), ("203.0.113.1/32",)], Cause.PATH_NOT_SENT, True, id="to one of two"),
+    ],
+)
+async def test_a_path_that_a_router_is_not_sent_has_a_name(
+    spec_with: Callable[..., AgentSpec], sent: list[tuple[str, ...] | None], cause: Cause, heard: bool
+) -> None:
+    peers = [{"address": f"10.2.1.{number}", "as": 65000} for number in range(101, len(sent) + 101)]
+    spec = spec_with(fleet={"members": []}, bgp={"peers": peers})
+    up = (
+        Neighbour(peer["address"], 65000, "established", True, 3, None, told)
+        for peer, told in zip(peers, sent, strict=True)
+    )
+    stranger = Neighbour("10.9.9.9", 65009, "established", True, 3, None, ())
+    gateway = on(FakeHost(neighbours=tuple(up)), spec)
+    await gateway.come_up()
+    await later(gateway)
+    assert (diagnosis(gateway.state).cause, announced(gateway.state)) == (cause, heard)
+    gateway.host.neighbours += (stranger,)
+    await later(gateway)
+    assert diagnosis(gateway.state).cause is cause, "who is not ours to tell is no fault"
 
 
 async def test_a_lost_carrier_withdraws(gateway: Gateway) -> None:

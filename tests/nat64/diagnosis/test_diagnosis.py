@@ -133,6 +133,8 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
         ),
         pytest.param(replace(WELL, speaker_error="refused"), Cause.SPEAKER_SILENT, id="gobgpd is dead"),
         pytest.param(replace(WELL, sessions_down=("10.2.1.1",)), Cause.SESSION_DOWN, id="a BGP session is down"),
+        pytest.param(replace(WELL, path_refused=True), Cause.PATH_REFUSED, id="an import policy refuses the path"),
+        pytest.param(replace(WELL, path_unsent=("10.2.1.1",)), Cause.PATH_NOT_SENT, id="a router is not sent the path"),
         pytest.param(
             replace(SILENT, hard=frozenset({Reason.VIP_MISSING}), speaker_error="refused"),
             Cause.VIP_MISSING,

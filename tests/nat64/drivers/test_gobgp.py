@@ -92,6 +92,27 @@ async def test_a_thread_can_withdraw_while_the_event_loop_hangs(speaker: Speaker
     assert await speaker.observe_paths([VIP]) == frozenset()
 
 
+async def test_a_speaker_takes_a_path_that_its_import_policy_refuses_without_a_word(
+    speaker: Speaker, api: str, tool: Callable[[str, str], str]
+) -> None:
+    """What policy/readback.py rests on."""
+
+    def policy(*words: str) -> None:
+        host, port = api.split(":")
+        argv = [tool("gobgp", "gobgpd"), "-u", host, "-p", port, "global", "policy", "import", *words]
+        subprocess.run(argv, check=True, capture_output=True)
+
+    policy("set", "default", "reject")
+    try:
+        await speaker.apply(Change(Action.ADD, PATH))
+        assert await speaker.observe_paths([VIP]) == frozenset()
+    finally:
+        policy("set", "default", "accept")
+    await speaker.apply(Change(Action.ADD, PATH))
+    assert await speaker.observe_paths([VIP]) == {PATH}
+    await speaker.apply(Change(Action.REMOVE, PATH))
+
+
 @pytest.mark.parametrize("where", ["127.0.0.1:1", "unix:///no/such/socket"])
 async def test_a_speaker_that_does_not_run_is_unreachable(where: str) -> None:
     with pytest.raises(DriverError) as raised:
