@@ -54,7 +54,8 @@ def unheard(state: State) -> str:
         return ""
     error = seen.failures.get(Area.BGP)
     if error is not None:
-        return "the BGP speaker does not run" if error.kind is FailureKind.UNREACHABLE else ""
+        dead = error.kind is FailureKind.UNREACHABLE and not seen.bgp_connections
+        return "the BGP speaker does not run" if dead else ""
     up = [one.address for one in seen.neighbours if one.established]
     if seen.neighbours and not up:
         return "no BGP session is up"

@@ -1,6 +1,6 @@
 """The whole agent over stand-ins, until it is told to stop.
 
-usage: python -m bench.nat64.agent FOLDER ADDRESSES ADMIN-PORT PROBE-NAMESPACE API
+usage: python -m bench.nat64.agent FOLDER ADDRESSES ADMIN-PORT PROBE-NAMESPACE API [MEMBER...]
 """
 
 import asyncio
@@ -25,7 +25,7 @@ async def idle(spec: AgentSpec, folder: Path) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    spec = spec_with(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5])
+    spec = spec_with(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5], tuple(sys.argv[6:]))
     with_tools(folder, spec)
     asyncio.run(idle(spec, folder))
 

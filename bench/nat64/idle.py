@@ -37,14 +37,18 @@ class Idle:
     rss_mib: float
 
 
-def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int]) -> Idle:
-    """`seconds` in all. Raises BenchError, also where root is missing."""
+def measure(addresses: int, seconds: float, folder: Path, cores: Sequence[int], *, members: int = 0) -> Idle:
+    """`seconds` in all. Raises BenchError, also where root is missing.
+
+    Of `members` (two at most) each is the agent itself by another name: it asks, and is asked, as one of a fleet.
+    """
     if os.geteuid() != 0:
         raise BenchError("the canary's network namespace needs root")
     port = free_port()
     netns = f"kun-bench-{os.getpid()}"
     spec = spec_with(addresses, port, netns, f"127.0.0.1:{free_port()}")
-    words = (str(folder), str(addresses), str(port), netns, spec.bgp.api)
+    others = (f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")[:members])
+    words = (str(folder), str(addresses), str(port), netns, spec.bgp.api, *others)
     argv = (sys.executable, "-m", "bench.nat64.agent", *words)
     env = {"PYTHONPATH": str(Path(__file__).parent.parent.parent)}
     with (

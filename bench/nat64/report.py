@@ -30,12 +30,21 @@ def row(title: str, value: str, figure: float, unit: str) -> str:
     return f"| {title} | {value} | {wanted} | {met} |"
 
 
+def idle_rows(title: str, idle: Idle) -> list[str]:
+    middle = median(idle.shares)
+    spread = f"{middle:.2f} % ({min(idle.shares):.2f}–{max(idle.shares):.2f})"
+    return [
+        row(f"{title}, CPU share of a core", spread, middle, "%"),
+        row(f"{title}, RSS", f"{idle.rss_mib:.0f} MiB", idle.rss_mib, "MiB"),
+    ]
+
+
 def markdown(
     command: str,
     machine: Sequence[str],
     warnings: Sequence[str],
     timings: Mapping[str, Timing],
-    idle: Idle | None,
+    idling: Mapping[str, Idle | None],
     failures: Sequence[str],
 ) -> str:
     lines = [
@@ -48,10 +57,7 @@ def markdown(
         "| | measured | wanted | met |\n|---|---|---|---|",
         *(timing_row(title, timing) for title, timing in timings.items()),
     ]
-    if idle:
-        middle = median(idle.shares)
-        spread = f"{middle:.2f} % ({min(idle.shares):.2f}–{max(idle.shares):.2f})"
-        lines.append(row("idle agent, CPU share of a core", spread, middle, "%"))
-        lines.append(row("idle agent, RSS", f"{idle.rss_mib:.0f} MiB", idle.rss_mib, "MiB"))
+    for title, idle in idling.items():
+        lines += idle_rows(title, idle) if idle else ()
     lines += ["", *(f"- not measured: {line}" for line in failures)]
     return "\n".join(lines).rstrip() + "\n"

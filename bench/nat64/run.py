@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,7 +34,11 @@ def bench_nat64(out: Path, *, times: int, idle_s: float, command: str) -> str:
 
     timings = attempt("plans", lambda _: planning.measure(FACTS, times)) or {}
     timings |= attempt("a cycle", lambda folder: cycle.measure(ENTRIES, times, folder)) or {}
-    idling = attempt("the idle agent", lambda folder: idle.measure(ADDRESSES, idle_s, folder, cores.server))
+    idling = {}
+    for title, members in (("idle agent", 0), ("idle agent in a fleet of three", 2)):
+        idling[title] = attempt(
+            f"the {title}", partial(idle.measure, ADDRESSES, idle_s, cores=cores.server, members=members)
+        )
     text = markdown(command, describe(cores), warnings, timings, idling, failures)
     out.mkdir(parents=True, exist_ok=True)
     (out / "nat64.md").write_text(text)

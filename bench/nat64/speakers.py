@@ -9,12 +9,12 @@ from pathlib import Path
 from bench.authority import free_port
 from bench.nat64.spec import ROUTER
 from bench.process import BenchError, running
-from kun_nat64.drivers.speakerpulse import Pulse, pulse
+from kun_nat64.drivers.speakerpulse import established, pulse
 from kun_nat64.formats import gobgpconf
 from kun_nat64.model.spec import BgpSpec
 
 SESSION_DEADLINE_S = 30.0
-BGP_PORT, ESTABLISHED, CONFIG = 179, "01", "gobgpd.conf"
+BGP_PORT, CONFIG = 179, "gobgpd.conf"
 ROUTER_CONFIG = """\
 [global.config]
   as = {router_as}
@@ -62,11 +62,7 @@ def configured(folder: Path, text: str) -> Path:
 
 def wait_until_established(bgp: BgpSpec) -> None:
     end = time.monotonic() + SESSION_DEADLINE_S
-    while not has_session(pulse(bgp.api)):
+    while not established(pulse(bgp.api)):
         if time.monotonic() > end:
             raise BenchError(f"no BGP session with {ROUTER} within {SESSION_DEADLINE_S:.0f} s")
         time.sleep(0.2)
-
-
-def has_session(found: Pulse) -> bool:
-    return any(len(sign) == 3 and sign[2] == ESTABLISHED for sign in found)

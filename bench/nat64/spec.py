@@ -15,7 +15,7 @@ PROTOCOLS = ("tcp", "udp", "icmp")
 GATEWAY, ROUTER = "127.0.0.178", "127.0.0.179"
 
 
-def written(addresses: int, admin_port: int, probe_netns: str, api: str) -> dict[str, Any]:
+def written(addresses: int, admin_port: int, probe_netns: str, api: str, members: tuple[str, ...]) -> dict[str, Any]:
     """The file's content: a common gateway with `addresses` in pool4, each for three protocols.
 
     `api`: of a real GoBGP, asked the way it is by default; "": its command is asked, for which there is a stand-in.
@@ -35,9 +35,12 @@ def written(addresses: int, admin_port: int, probe_netns: str, api: str) -> dict
             "peers": [{"address": ROUTER, "as": 65000}],
         },
         "health": {"targets": list(TARGETS), "probe_netns": probe_netns},
+        "fleet": {"members": list(members)},
         "admin": {"listen": f"127.0.0.1:{admin_port}"},
     }
 
 
-def spec_with(addresses: int, admin_port: int = 9465, probe_netns: str = "", api: str = "") -> AgentSpec:
-    return from_data(written(addresses, admin_port, probe_netns, api), "bench")
+def spec_with(
+    addresses: int, admin_port: int = 9465, probe_netns: str = "", api: str = "", members: tuple[str, ...] = ()
+) -> AgentSpec:
+    return from_data(written(addresses, admin_port, probe_netns, api, members), "bench")

@@ -15,7 +15,7 @@ from kun_nat64.drivers.notices import Notices
 from kun_nat64.drivers.resets import ResetsDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
-from kun_nat64.drivers.speakerpulse import Pulse, SpeakerPulse
+from kun_nat64.drivers.speakerpulse import Pulse, SpeakerPulse, established
 from kun_nat64.drivers.surroundings import look_around
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
@@ -117,7 +117,8 @@ class Machine:
         facts = links.facts | modules | sysctls | (bgp[0] if bgp else frozenset())
         facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
-        seen = Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given)
+        connections = established(self._pulse)
+        seen = Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given, connections)
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen
         return seen

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from kun_nat64.drivers.socketdiag import Found, SocketDiag
 
 BGP_PORT = ":00B3"
-LISTEN = "0A"
+ESTABLISHED, LISTEN = "01", "0A"
 NOBODY = {8: "00000000:0000", 32: f"{'0' * 32}:0000"}
 # For what comes beside what is known: another session. Rarely, since each look makes the kernel walk its whole table.
 WHOLE_LOOK_S = 300.0
@@ -63,6 +63,11 @@ def pulse(api: str, proc_net: str = "/proc/net") -> Pulse:
     for name in ("tcp", "tcp6"):
         found.update(_signs(f"{proc_net}/{name}", api_port))
     return frozenset(found)
+
+
+def established(found: Pulse) -> int:
+    """Connections of BGP that are up."""
+    return sum(len(sign) == 3 and sign[2] == ESTABLISHED for sign in found)
 
 
 def _signs(path: str, api_port: str) -> Iterator[tuple[str, ...]]:

@@ -54,6 +54,7 @@ class Observation:
     """`facts` of every area that answered; `failures` of those that did not: unknown, neither there nor gone.
 
     `counters` of our rules, `resets` of orphaned flows (None: not counted): since their rules were made.
+    `bgp_connections`: established ones of this host, as the kernel has them: they go on without the speaker's API.
     """
 
     facts: Facts = frozenset()
@@ -63,6 +64,7 @@ class Observation:
     failures: dict[Area, DriverError] = field(default_factory=dict)
     counters: tuple[RuleCounter, ...] = ()
     resets: int | None = None
+    bgp_connections: int = 0
 
     def link(self, name: str) -> LinkReport:
         return next((link for link in self.links if link.name == name), LinkReport(name, present=False))

@@ -81,8 +81,14 @@ def test_timing_is_a_median_with_its_extremes() -> None:
 
 @pytest.mark.parametrize(
     ("title", "limit"),
-    [("plan, 10,000 facts", 50.0), ("a cycle with", 150.0), ("idle agent, CPU share of a core", 0.5), ("other", None)],
-    ids=["plan", "cycle", "idle", "no promise"],
+    [
+        ("plan, 10,000 facts", 50.0),
+        ("a cycle with", 150.0),
+        ("idle agent, CPU share of a core", 0.5),
+        ("idle agent in a fleet of three, CPU share", None),
+        ("other", None),
+    ],
+    ids=["plan", "cycle", "idle", "fleet", "no promise"],
 )
 def test_limits_are_the_promised_ones(title: str, limit: float | None) -> None:
     assert limit_of(title) == limit
@@ -90,7 +96,14 @@ def test_limits_are_the_promised_ones(title: str, limit: float | None) -> None:
 
 def test_table_says_what_is_met_missed_and_not_measured() -> None:
     timings = {"plan a": Timing(40, 30, 50), "a cycle b": Timing(200, 100, 300)}
-    page = markdown("cmd", ["machine"], ["busy"], timings, Idle((0.3, 0.4, 0.6), 60), ["idle: needs root"])
+    page = markdown(
+        "cmd",
+        ["machine"],
+        ["busy"],
+        timings,
+        {"idle agent": Idle((0.3, 0.4, 0.6), 60), "other": None},
+        ["idle: needs root"],
+    )
     assert "| plan a | 40.0 ms (30.0–50.0) | ≤ 50 ms | yes |" in page
     assert "| a cycle b | 200.0 ms (100.0–300.0) | ≤ 150 ms | **no** |" in page
     assert "| 0.40 % (0.30–0.60) | ≤ 0.5 % | yes |" in page

@@ -18,7 +18,10 @@ from traffic import Traffic, continuous
 from lab.api import Lab
 
 pytestmark = pytest.mark.soak
-FAULTS = (*LEAVING, *RAISING, *RETURNING, *STAYING, *ANNOUNCEMENT, *AGENT, *EVERYWHERE)
+# Gateways of different paces do not learn together that nobody reaches the targets: the quick one leaves first.
+TOGETHER = ("all targets are dead",)
+EVERYBODYS = [fault for fault in EVERYWHERE if fault.name not in TOGETHER]
+FAULTS = (*LEAVING, *RAISING, *RETURNING, *STAYING, *ANNOUNCEMENT, *AGENT, *EVERYBODYS)
 
 
 @pytest.fixture(scope="module")

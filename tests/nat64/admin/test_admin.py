@@ -55,6 +55,7 @@ async def test_a_path_that_no_router_hears_of_is_not_ready(served: Served) -> No
     slow = DriverError(FailureKind.TIMEOUT, ("grpc",), "no answer within 3 s")
     for seen, ready, why in (
         (replace(machine.seen, failures={Area.BGP: refused}), 503, "the BGP speaker does not run"),
+        (replace(machine.seen, failures={Area.BGP: refused}, bgp_connections=1), 200, ""),
         (replace(machine.seen, failures={Area.BGP: slow}), 200, ""),
         (replace(machine.seen, neighbours=(peer("active"), peer("idle"))), 503, "no BGP session is up"),
         (replace(machine.seen, neighbours=(peer("active"), peer("established"))), 200, ""),

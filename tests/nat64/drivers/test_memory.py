@@ -10,7 +10,7 @@ import pytest
 
 from kun_nat64.drivers.memo import Memo
 from kun_nat64.drivers.socketdiag import Found, SocketDiag
-from kun_nat64.drivers.speakerpulse import WHOLE_LOOK_S, SpeakerPulse, pulse
+from kun_nat64.drivers.speakerpulse import WHOLE_LOOK_S, SpeakerPulse, established, pulse
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 SESSION = "   0: 0201020A:{port} 0101020A:00B3 01 00000000:00000000 02:00000000 00000000     0        0 {inode} 2\n"
@@ -67,7 +67,7 @@ def test_the_pulse_is_steady_while_nothing_happens_to_the_speaker(tmp_path: Path
     one = pulse("127.0.0.1:50051", write(tmp_path, *lines, OTHER.format(inode=1)))
     other = pulse("127.0.0.1:50051", write(tmp_path, *lines, OTHER.format(inode=2)))
     assert one == other
-    assert one
+    assert established(one) == 1
 
 
 def test_a_new_session_or_a_new_daemon_changes_the_pulse(tmp_path: Path) -> None:
