@@ -61,3 +61,5 @@ class Probing:
         else:
             self._state.warnings["canary"] = problem
             self._state.journal.warning("canary", ready=False, why=problem)
+            # Nothing tells of a namespace that lost its name: who holds it, as we do, keeps it alive.
+            self._state.wake_cycle()

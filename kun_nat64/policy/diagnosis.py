@@ -272,7 +272,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(
             Cause.PATH_NOT_SENT,
             "the BGP speaker has the path and does not send it to a router with a session",
-            "`gobgp neighbor ADDRESS adj-out`; its export policy must let the VIP out, its session carry IPv4",
+            "`gobgp neighbor ADDRESS adj-out`; let the export policy pass it, then `gobgp neighbor ADDRESS softresetout`",
         ),
     ),
     (

@@ -41,7 +41,8 @@ ANNOUNCEMENT = (
         "the speaker's export policy keeps the path from the TOR",
         Action.UNHEARD,
         "path-not-sent",
-        breaks="gobgp global policy export del vip-only; gobgp neighbor {tor} softresetout",
+        # What has been sent already stays with the TOR until it is sent anew.
+        breaks="gobgp global policy export del vip-only; gobgp global rib del 203.0.113.1/32",
         heals="gobgp global policy export add vip-only; gobgp neighbor {tor} softresetout",
     ),
     Fault("the path is deleted by hand", Action.UNHEARD, breaks="gobgp global rib del 203.0.113.1/32"),

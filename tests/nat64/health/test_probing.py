@@ -18,7 +18,7 @@ class Prober:
     """Every probe is answered at once, while `answers`."""
 
     def __init__(self, state: State) -> None:
-        self.state, self.fired, self.answers = state, [], True
+        self.state, self.fired, self.answers, self.problem = state, [], True, None
 
     def fire(self, now: float) -> None:
         self.fired.append(now)
@@ -27,7 +27,10 @@ class Prober:
 
     def expire(self, now: float, lag_s: float) -> None: ...
     def next_expiry(self) -> float | None: ...
-    def renew(self) -> str | None: ...
+
+    def renew(self) -> str | None:
+        return self.problem
+
     def close(self) -> None: ...
 
 
@@ -64,6 +67,24 @@ def test_a_stall_of_the_agent_itself_leaves_health_as_it_was(spec_with: Callable
     assert state.verdict is Verdict.HEALTHY, "nothing was proven, nothing disproved"
     run(probing, due, resumed + state.health_rules.proof_s + 1)
     assert state.verdict is Verdict.UNPROVEN, "but from now on time counts again"
+
+
+def test_sockets_that_cannot_be_had_are_a_reason_to_look_at_the_machine_at_once(
+    spec_with: Callable[..., AgentSpec],
+) -> None:
+    state, prober, probing = on_the_clock(spec_with(health={"interval_s": 0.2}))
+    looks: list[str] = []
+    state.wake_cycle = lambda: looks.append("look")
+    due = run(probing, 100.0, 103.0)
+    assert looks == []
+    prober.problem = "no network namespace kun-probe-gw1"
+    due = run(probing, due, 106.0)
+    assert looks == ["look"]
+    assert "canary" in state.warnings
+    prober.problem = None
+    run(probing, due, 109.0)
+    assert looks == ["look"]
+    assert "canary" not in state.warnings
 
 
 SYMPTOMS = st.sampled_from([Symptom.ANSWERED] * 6 + [Symptom.TIMEOUT, Symptom.NOT_SENT])
