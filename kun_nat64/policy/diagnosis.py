@@ -272,7 +272,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(
             Cause.PATH_NOT_SENT,
             "the BGP speaker has the path and does not send it to a router with a session",
-            "`gobgp neighbor ADDRESS adj-out`; let the export policy pass it, then `gobgp neighbor ADDRESS softresetout`",
+            "`gobgp neighbor PEER adj-out`; let the export policy pass it, then `gobgp neighbor PEER softresetout`",
         ),
     ),
     (
