@@ -180,7 +180,13 @@ STAYING = (
         breaks="ip route del 2002::/16 dev kun64",
         mends="route",
     ),
-    Fault("the probes' namespace is gone", Action.MENDS, breaks="ip netns del kun-probe-{name}", mends="netns"),
+    Fault(
+        "the probes' namespace is gone",
+        Action.MENDS,
+        "no-probes",
+        breaks="ip netns del kun-probe-{name}",
+        mends="netns",
+    ),
     Fault("sit0 is up", Action.MENDS, breaks="ip link set sit0 up", mends="linkstate"),
     Fault(
         "pool4 lacks TCP",
