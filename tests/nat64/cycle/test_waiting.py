@@ -1,6 +1,7 @@
 """Waiting by the event loop's timer: what the health clock and the life signs rest on."""
 
 import asyncio
+from itertools import pairwise
 from time import monotonic
 
 import pytest
@@ -20,7 +21,7 @@ async def test_ticks_come_when_they_are_due_and_end_with_the_stop() -> None:
 
     await asyncio.wait_for(ticking(tick, monotonic, stop), 5)
     assert len(dues) == 4
-    assert [round(later - earlier, 6) for earlier, later in zip(dues, dues[1:], strict=False)] == [0.02] * 3
+    assert [round(later - earlier, 6) for earlier, later in pairwise(dues)] == [0.02] * 3
     await asyncio.sleep(0.06)
     assert len(dues) == 4, "nothing ticks after the end"
 
