@@ -24,7 +24,8 @@ class Fault:
     """`cause`: of the diagnosis; `reason`: of the announcement, where it changes. `mends`: kind of fact put right.
 
     `service`: is sent `signal`; healed, it goes on or is started anew. `lasts_s`: UNNOTICED for so long. `unknown`: an
-    area that cannot be seen meanwhile. `everywhere`: all gateways have it, none can be the control.
+    area that cannot be seen meanwhile. `everywhere`: all gateways have it, none can be the control. `otherwise`: what it
+    is called (cause and reason) where another gateway, which shares the kernel, was quicker to mend the rest.
     """
 
     name: str
@@ -43,6 +44,15 @@ class Fault:
     lasts_s: float = 0.0
     unknown: str = ""
     everywhere: bool = False
+    otherwise: str = ""
+
+    @property
+    def causes(self) -> set[str]:
+        return {self.cause, self.otherwise} - {""}
+
+    @property
+    def reasons(self) -> set[str]:
+        return {self.reason, self.otherwise} - {""}
 
 
 def rule(words: str, command: str = "iptables", host: str = "") -> dict[str, str]:

@@ -178,7 +178,8 @@ def _shown(now: Status, before: Status, fault: Fault) -> bool:
         case Action.MENDS:
             return _mended(now, fault) > _mended(before, fault) and not now["machine"]["drift"]
         case Action.RETURNS:
-            return ("out", fault.reason) in standings and _mended(now, fault) > _mended(before, fault)
+            left = any(("out", reason) in standings for reason in fault.reasons)
+            return left and _mended(now, fault) > _mended(before, fault)
         case Action.RAISES:
             return current == fault.cause and ("soft", fault.reason) in standings
         case Action.LEAVES:

@@ -47,17 +47,18 @@ class Lane:
 
 def amiss(fault: Fault, seen: Seen) -> str:
     """What is not as the table says; "" if nothing."""
-    if fault.cause != "none" and fault.cause not in seen.causes:
+    if fault.cause != "none" and not fault.causes & {*seen.causes}:
         return f"diagnosed {seen.causes}, not {fault.cause}"
     if seen.left_s is not None and fault.action is Action.UNNOTICED:
         return f"the TOR left it after {seen.left_s:.1f} s"
     if fault.action in (Action.NOTHING, Action.NAMES, Action.MENDS, Action.UNNOTICED):
-        others = [cause for cause in seen.causes if cause != fault.cause]
+        others = [cause for cause in seen.causes if cause not in fault.causes]
         return f"stood {seen.standings}, diagnosed {seen.causes}" if seen.left or others else ""
     if fault.action is Action.UNHEARD:
         return ""
     standing = "soft" if fault.action is Action.RAISES else "out"
-    if (standing, fault.reason) not in seen.standings or seen.standings[-1] != ("full", "healthy"):
+    named = {(standing, reason) for reason in fault.reasons}
+    if not named & {*seen.standings} or seen.standings[-1] != ("full", "healthy"):
         return f"stood {seen.standings}"
     if standing == "soft" and any(each == "out" for each, _ in seen.standings):
         return f"left altogether: {seen.standings}"

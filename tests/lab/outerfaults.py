@@ -97,5 +97,6 @@ EVERYWHERE = (
         "modprobe -r jool",
         mends="joolinstance",
         everywhere=True,
+        otherwise="instance-missing",
     ),
 )
