@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kun_dns64.transport.sockets import RECEIVE_BUFFER
+from kun_nat64.policy.portranges import BORROWED_FIRST
 
 CONFIG = Path(__file__).parent.parent.parent / "gateway-config"
 FILES = sorted((CONFIG / "sysctl.d").glob("*.conf"))
@@ -43,12 +44,13 @@ def test_sysctl_reads_every_line(file: Path, tool, run) -> None:
     assert "invalid syntax" not in read.stderr
 
 
-def test_the_hosts_own_ports_keep_out_of_pool4() -> None:
+def test_the_hosts_own_ports_keep_out_of_pool4_and_of_what_jool_takes_without_one() -> None:
     pool4 = tomllib.loads((CONFIG / "kun-nat64.toml").read_text())["nat64"]["pool4"]
     first_own, last_own = map(int, GATEWAY["net.ipv4.ip_local_port_range"].split())
     for entry in pool4:
         first, last = map(int, entry["ports"].split("-"))
         assert last < first_own or first > last_own
+    assert first_own + 500 < last_own < BORROWED_FIRST
 
 
 def test_a_dns_host_grants_the_receive_buffer_that_is_asked_for() -> None:
