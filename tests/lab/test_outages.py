@@ -35,5 +35,5 @@ def test_a_fault_at_the_shipped_pace(lab: Lab, traffic: Traffic, fault: Fault) -
     begun = lab.clock()
     seen = inject(lab, GATEWAY, fault, traffic)
     print(f"{fault.name}: {seen}; by the untouched one: {traffic.outage(CONTROL, begun, lab.clock())}")
-    assert seen.udp.sent
-    assert seen.tcp.sent
+    # Which flows come this way is the router's hash: it need not be some of each kind.
+    assert seen.udp.sent + seen.tcp.sent
