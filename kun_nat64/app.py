@@ -97,7 +97,7 @@ class Agent:
         return Canary(spec.health, spec.gateway.pool6, self._heard)
 
     def _heard(self, result: ProbeResult) -> None:
-        """Most results change nothing."""
+        """Most results change nothing; one that moves a target is acted on at once."""
         now = self.state.clock()
         if self.state.hear(result, now=now):
             self.state.evaluate(now=now)

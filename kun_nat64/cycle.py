@@ -85,9 +85,9 @@ class Cycle:
         state, machine = self._state, self._state.machine
         begun = state.clock()
         seen = await self.host.observe(state.scope, fresh=fresh)
-        now, before = state.clock(), machine.seen
-        self._note_unknown(before, seen)
-        odd = self._note_read_back(seen, begun)
+        now = state.clock()
+        self._note_unknown(machine.seen, seen)
+        self._note_read_back(seen, begun)
         machine.seen, machine.seen_at = seen, now
         hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
         if hard != machine.hard:
@@ -96,8 +96,7 @@ class Cycle:
         if not state.knows_bgp and Area.BGP not in seen.failures:
             state.adopt(found_announcement(seen, state.spec.gateway.vip), now=now)
         state.evaluate(now=now)
-        if seen is not before or hard or odd:
-            note_diagnosis(state)
+        note_diagnosis(state)
         return seen
 
     async def _plan(self, seen: Observation) -> Plan:
@@ -149,15 +148,13 @@ class Cycle:
         if left_s > 0:
             await asyncio.sleep(left_s)
 
-    def _note_read_back(self, seen: Observation, begun: float) -> bool:
-        """True while the speaker has made something else of it than it was told."""
+    def _note_read_back(self, seen: Observation, begun: float) -> None:
         spec, speaker = self._state.spec, self._state.speaker
         if speaker.told is None or not speaker.told.wanted or speaker.told != self._state.announcement:
             speaker.made = NOTHING_ODD
         else:
             vip = f"{spec.gateway.vip}/32"
             speaker.made = read_back(speaker.made, spec.bgp, seen, vip=vip, told_at=speaker.told_at, begun=begun)
-        return speaker.made != NOTHING_ODD
 
     def _note_plan(self, todo: Plan) -> None:
         """Once for each change in what differs: after the first settled state that is drift."""

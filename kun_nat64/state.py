@@ -34,7 +34,7 @@ REMEMBERED_CHANGES = 50
 class State:
     """`wake_announcer` and `wake_cycle` are called when the standing changes, `wake_counting` when health does.
 
-    `clock` never goes back; `wall` may.
+    `clock` never goes back; `wall` may. `quiet_until`: before it no decision changes by time alone.
     """
 
     def __init__(self, spec: AgentSpec, journal: Journal, *, clock: Clock = monotonic, wall: Clock = time) -> None:

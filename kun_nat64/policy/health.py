@@ -134,8 +134,6 @@ def outcomes(health: Health) -> dict[str, Outcome]:
 
 def dead_kinds(health: Health) -> tuple[TargetKind, ...]:
     """Protocols of which every target is down: pool4 may lack them, or a rule drops them."""
-    if TargetState.DOWN not in [one.state for one in health.targets]:
-        return ()
     kinds = dict.fromkeys(one.target.kind for one in health.targets)
     return tuple(
         kind

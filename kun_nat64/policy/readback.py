@@ -5,7 +5,7 @@ well was refused on its way into the table: GoBGP lets paths of its API pass the
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kun_nat64.model.area import Area
 from kun_nat64.model.facts import BgpPath, Neighbour
@@ -34,10 +34,10 @@ def read_back(
     """After a look that began at `begun`, while the speaker is to announce since `told_at`. `vip`: as ADDRESS/32."""
     if Area.BGP in seen.failures or told_at >= begun:
         return before
-    peers = [str(peer.address) for peer in wanted.peers]
     if not {*wanted.prefixes} <= {fact.prefix for fact in seen.facts if isinstance(fact, BgpPath)}:
         since = begun if before.missing_since is None else before.missing_since
-        return replace(before, missing_since=since, refused=told_at >= since, unsent=())
+        return ReadBack(since, refused=told_at >= since)
+    peers = [str(peer.address) for peer in wanted.peers]
     return ReadBack(unsent=tuple(one.address for one in seen.neighbours if _is_not_sent(one, peers, vip)))
 
 

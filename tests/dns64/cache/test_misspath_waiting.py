@@ -85,10 +85,10 @@ def test_what_the_cache_has_is_answered_alike_at_every_age(
 def test_only_what_the_cache_lacks_is_asked(first: str, second: str, age: int, asked: set[int]) -> None:
     def attempt() -> Pair | None:
         pair = Pair()
-        if pair.ask(packet(*first.split())) is None:
+        if not pair.answers(packet(*first.split())):
             return None
         pair.grow_older(age)
-        return pair if pair.ask(packet(*second.split())) else None
+        return pair if pair.answers(packet(*second.split())) else None
 
     assert set(within_a_second(attempt).asked) == asked
 
@@ -96,7 +96,7 @@ def test_only_what_the_cache_lacks_is_asked(first: str, second: str, age: int, a
 def due_pair(wire: bytes, qtype: int, share: float) -> Pair | None:
     """Both paths with all for `wire` in their caches, and the answer to this type this far in the time it is due."""
     pair = Pair()
-    if pair.ask(wire) is None:
+    if not pair.answers(wire):
         return None
     found = pair.quick.resolver.cache._data._young
     (stamp,) = [entry[:12] for key, entry in found.items() if int.from_bytes(key[-5:-3]) == qtype]
@@ -121,12 +121,12 @@ def test_what_is_due_is_answered_at_once_and_fetched_anew_once(wire: bytes, anew
 
     def attempt() -> Pair | None:
         pair = due_pair(wire, qtype, share)
-        if pair is None or pair.ask(wire) is None:
+        if pair is None or not pair.answers(wire):
             return None
         assert set(pair.asked) == anew
         assert pair.quick.path.refreshed == 1
         assert pair.quick.path.late == 0
-        return pair if pair.ask(wire) else None
+        return pair if pair.answers(wire) else None
 
     assert within_a_second(attempt).quick.path.refreshed == 1
 
@@ -137,7 +137,7 @@ def test_without_room_what_is_due_is_the_memos_until_the_next_tick() -> None:
         if pair is None:
             return None
         pair.quick.room = False
-        return pair if pair.ask(packet("lean", "A", ident=9)) else None
+        return pair if pair.answers(packet("lean", "A", ident=9)) else None
 
     pair = within_a_second(attempt)
     assert not pair.asked
@@ -293,7 +293,7 @@ def test_a_question_out_the_general_way_is_not_joined() -> None:
 def test_the_comparison_notices_an_answer_of_another_age() -> None:
     def attempt() -> bool | None:
         pair = Pair()
-        if pair.ask(packet()) is None:
+        if not pair.answers(packet()):
             return None
         grow_older(pair.quick.resolver.cache, 7)
         with suppress(AssertionError):

@@ -72,6 +72,12 @@ class Pair:
         assert stamps(self.quick.resolver.cache) == stamps(self.general.cache)
         return said
 
+    def answers(self, wire: bytes) -> bool:
+        """As `ask`, of what the miss path answers by itself. False: a second ended in between, or it was not taken."""
+        said = self.ask(wire)
+        assert said is None or isinstance(said, bytes)
+        return said is not None
+
     def grow_older(self, seconds: int) -> None:
         grow_older(self.quick.resolver.cache, seconds)
         grow_older(self.general.cache, seconds)

@@ -77,3 +77,19 @@ async def test_a_kernel_that_does_not_answer_gives_no_glimpse(spec: AgentSpec) -
     links = Links()
     links.failing = True
     assert await glimpse_while(spec, links, ()) is None
+
+
+class Pulse:
+    def __init__(self, *signs: tuple[str, ...]) -> None:
+        self._signs = frozenset(signs)
+
+    def take(self, _now: float) -> frozenset[tuple[str, ...]]:
+        return self._signs
+
+
+async def test_a_whole_look_counts_the_sessions_that_the_kernel_has_whatever_the_speaker_says(spec: AgentSpec) -> None:
+    links = Links()
+    links.let.set()
+    machine = machine_with(links, spec)
+    machine._speaker_pulse = Pulse(("here", "there", "01"), ("here", "other", "08"), ("api", "7"))  # type: ignore[assignment]
+    assert (await machine.observe(scope(spec))).bgp_connections == 1

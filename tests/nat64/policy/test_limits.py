@@ -10,10 +10,12 @@ from kun_nat64.formats.joolcsv import parse_pool4
 from kun_nat64.formats.jooldocument import document
 from kun_nat64.model.announcement import WITHDRAWN
 from kun_nat64.model.facts import Chain, JoolInstance, Pool4, Rule
+from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.joolfacts import LIMIT_MARK, Protocol
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec, Limit
-from kun_nat64.model.traffic import Session, Traffic
+from kun_nat64.model.standing import Reason, Standing
+from kun_nat64.model.traffic import Session, Traffic, bindings_of
 from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import guard
@@ -123,3 +125,20 @@ async def test_a_client_is_limited_by_the_next_look_and_released_by_a_later_one(
     assert len(woken) == 2
     assert state.flow.limited_total == 1
     assert "2002:a01:2:1::10/128" in said.getvalue()
+
+
+async def test_ports_that_are_used_up_raise_the_med_at_the_count_and_not_at_some_later_look(spec_with: Specs) -> None:
+    pool4 = [{"address": "192.0.2.11", "ports": "20000-20099", "protocols": ["tcp", "udp", "icmp"]}]
+    state = State(spec_with(nat64={"pool4": pool4}), Journal("test", stream=io.StringIO()))
+    state.adopt(None, now=state.clock())
+    for _ in range(20):
+        for target in state.spec.health.targets:
+            state.hear(ProbeResult(target, Symptom.ANSWERED, 0.01), now=state.clock())
+    state.evaluate(now=state.clock())
+    assert state.decision.standing is Standing.FULL
+    assert state.quiet_until > state.clock(), "time alone would have nobody ask"
+    host = Host()
+    sessions = holding(99)
+    host.now_flowing = Traffic(bindings_of(sessions), sessions)
+    await SessionCount(state, host).count()
+    assert (state.decision.standing, state.decision.reason) == (Standing.SOFT, Reason.POOL_NEARLY_EXHAUSTED)
