@@ -57,7 +57,7 @@ CASES = [
         Case("c129b", "rfc8880-7.1", f"{rdtype.lower()}-is-denied-locally", {}, DENIED.but(asked={f"ipv4only.arpa. {rdtype}": 0}), Query(V4ONLY, rdtype))
         for rdtype in ("TXT", "MX", "HTTPS", "TYPE1000", "CNAME")
     ),
-    Case("c130", "rfc8880-7.1", "ds-is-resolved-normally", {"ipv4only.arpa. DS": nodata()}, Expect((), aa=False), Query(V4ONLY, "DS")),
+    Case("c130", "rfc8880-7.1", "ds-is-resolved-normally", {"ipv4only.arpa. DS": nodata(3600, 3600)}, Expect((), aa=False), Query(V4ONLY, "DS")),
     *(
         Case("c131", "rfc8880-7.1", f"{rdtype.lower()}-of-{name.count('.') - 1}-levels-below", {}, Expect((), "NXDOMAIN", aa=None, check=_soa_of_the_zone, asked={f"{name} {rdtype}": 0}), Query(name, rdtype))
         for rdtype in ("A", "AAAA", "TXT", "DS")
