@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 from typing import Protocol
 
 from kun_base.prefix import Prefix
-from kun_nat64.drivers import netnsockets
+from kun_nat64.drivers.netns import make_inside, namespace_identity
 from kun_nat64.drivers.probelanes import (
     FIRST_PORT,
     DnsLane,
@@ -61,14 +61,14 @@ class Canary:
 
     def renew(self) -> str | None:
         """Opens the sockets, or opens them anew where the namespace is another one than before. Says why it cannot."""
-        identity = netnsockets.namespace_identity(self._spec.probe_netns)
+        identity = namespace_identity(self._spec.probe_netns)
         if identity is not None and identity == self._identity:
             return None
         self.close()
         if identity is None:
             return f"no network namespace {self._spec.probe_netns}"
         try:
-            netnsockets.make_inside(self._spec.probe_netns, self._open)
+            make_inside(self._spec.probe_netns, self._open)
         except OSError as error:
             self.close()
             return f"cannot open the probe sockets in {self._spec.probe_netns}: {error}"

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from kun_nat64.drivers.linkdump import LOOPBACK_LABEL, ROUTE_PROTOCOL
-from kun_nat64.drivers.netlink import RUN_NETNS, Session
+from kun_nat64.drivers.netlink import Session
+from kun_nat64.drivers.netns import open_namespace
 from kun_nat64.model.facts import MARK, Address, LinkState, Route, Tunnel, Veth
 from kun_nat64.model.plan import Action, Change
 
@@ -82,7 +83,7 @@ def _tunnel(ip: Session, tunnel: Tunnel, change: Change) -> None:
 
 
 def make_veth(ip: Session, veth: Veth) -> None:
-    descriptor = os.open(f"{RUN_NETNS}/{veth.peer_netns}", os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_namespace(veth.peer_netns)
     try:
         ip.link("add", ifname=veth.name, kind="veth", peer={"ifname": veth.peer, "net_ns_fd": descriptor})
     finally:

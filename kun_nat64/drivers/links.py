@@ -18,13 +18,12 @@ from kun_nat64.drivers.linkdump import (
     routes,
     tunnel_of,
 )
-from kun_nat64.drivers.netlink import RUN_NETNS, NetlinkThread, Session
+from kun_nat64.drivers.netlink import NetlinkThread, Session
+from kun_nat64.drivers.netns import RUN_NETNS, namespace_identity
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Address, Fact, Facts, LinkState, Netns, Route, Tunnel, Veth
 from kun_nat64.model.observation import Foreign, LinkReport, Scope
 from kun_nat64.model.plan import Action, Change
-
-Identity = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class LinksDriver:
     def __init__(self, runner: Runner, home: str = "") -> None:
         self._runner = runner
         self._own = NetlinkThread(home)
-        self._inside: dict[str, tuple[Identity, NetlinkThread]] = {}
+        self._inside: dict[str, tuple[tuple[int, int], NetlinkThread]] = {}
 
     async def observe(self, scope: Scope) -> LinksSeen:
         """Raises DriverError."""
@@ -69,7 +68,7 @@ class LinksDriver:
         return links, found
 
     def _thread_in(self, netns: str) -> NetlinkThread | None:
-        identity = _identity(netns)
+        identity = namespace_identity(netns)
         known = self._inside.get(netns)
         if known and known[0] != identity:
             self._inside.pop(netns)[1].close()
@@ -115,7 +114,7 @@ class LinksDriver:
             known = self._inside.pop(name, None)
             if known:
                 known[1].close()
-        elif _identity(name) is None:
+        elif namespace_identity(name) is None:
             # A name without a namespace behind it is left over from another mount namespace, or from a crash.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{RUN_NETNS}/{name}")
@@ -137,15 +136,6 @@ class LinksDriver:
         for _, thread in self._inside.values():
             thread.close()
         self._inside.clear()
-
-
-def _identity(netns: str) -> Identity | None:
-    """Tells one namespace from a later one of the same name; None when the name leads to none."""
-    try:
-        status, own = os.stat(f"{RUN_NETNS}/{netns}"), os.stat("/proc/self/ns/net")
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if status.st_dev == own.st_dev else None
 
 
 def _links(ip: Session) -> list[Link]:

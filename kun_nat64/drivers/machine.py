@@ -28,7 +28,7 @@ from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
 
-# A whole look now and then, for what no notice tells of (changes inside the probe's namespace, or by other tools).
+# A whole look now and then, for what no notice tells of (what other tools than `jool` do to Jool).
 WHOLE_LOOK_S = 60.0
 # A `jool` that has just been started has not done its work yet.
 JOOL_DOUBT_S = 3.0
@@ -110,7 +110,7 @@ class Machine:
         resets = asyncio.create_task(
             _try(failures, Area.RESETS, self._resets_memo.get(now, lambda: self._resets.observe(scope.watch)))
         )
-        links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._links.observe(scope)))
+        links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._look_at_links(scope)))
         links = links or NOTHING
         wider = widened(scope, links.facts)
         bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
@@ -154,6 +154,10 @@ class Machine:
         if fresh or scope.watch != self._watch or not self._notices.covers(Area.RULES):
             self._resets_memo.forget()
         self._pulse, self._watch = beat, scope.watch
+
+    async def _look_at_links(self, scope: Scope) -> LinksSeen:
+        self._notices.follow(scope.netns)  # first: what changes from here on is heard of
+        return await self._links.observe(scope)
 
     async def _bgp(self, scope: Scope) -> tuple[Facts, tuple[Neighbour, ...]]:
         paths = await self._speaker.observe_paths(scope.prefixes)

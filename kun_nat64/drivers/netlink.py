@@ -6,17 +6,14 @@ pyroute2 is imported in that thread, when it is first needed.
 
 import asyncio
 import contextlib
-import ctypes
 import errno
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from kun_nat64.drivers.netns import enter_namespace
 from kun_nat64.model.errors import DriverError, FailureKind
 
-RUN_NETNS = "/run/netns"
-CLONE_NEWNET = 0x40000000
 DEADLINE_S = 5.0
 # The first call imports pyroute2, which takes its time on a slow machine.
 FIRST_DEADLINE_S = 30.0
@@ -24,7 +21,6 @@ FIRST_DEADLINE_S = 30.0
 Result = TypeVar("Result")
 # pyroute2's IPRoute, which has no type annotations.
 Session = Any
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NetlinkThread:
@@ -64,7 +60,7 @@ class NetlinkThread:
             from pyroute2 import IPRoute
 
             if self._netns:
-                _enter(self._netns)
+                enter_namespace(self._netns)
             self._session = IPRoute(strict_check=True)
         return self._session
 
@@ -78,16 +74,6 @@ class NetlinkThread:
         with contextlib.suppress(RuntimeError):
             self._pool.submit(end)
         self._pool.shutdown(wait=False)
-
-
-def _enter(netns: str) -> None:
-    descriptor = os.open(f"{RUN_NETNS}/{netns}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if _libc.setns(descriptor, CLONE_NEWNET) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), netns)
-    finally:
-        os.close(descriptor)
 
 
 KINDS = {

@@ -4,7 +4,7 @@ import socket
 import time
 from ipaddress import IPv6Address
 
-from kun_nat64.drivers import netnsockets
+from kun_nat64.drivers.netns import make_inside
 from kun_nat64.drivers.probelanes import raw_socket
 from kun_nat64.formats import icmp6
 
@@ -20,7 +20,7 @@ class PathSweep:
     def __init__(self, netns: str, address: IPv6Address, wait_s: float) -> None:
         """Raises OSError."""
         self._to, self._wait_s, self._seq = (str(address), 0), wait_s, 0
-        self._sock = netnsockets.make_inside(netns, raw_socket)
+        self._sock = make_inside(netns, raw_socket)
         self._sock.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, 1)
         # Sends what it is told to, whatever the kernel believes about the path.
         self._sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)

@@ -187,6 +187,18 @@ STAYING = (
         breaks="ip netns del kun-probe-{name}",
         mends="netns",
     ),
+    Fault(
+        "the probes' tunnel is gone",
+        Action.MENDS,
+        breaks="ip -n kun-probe-{name} link del kun64",
+        mends="tunnel",
+    ),
+    Fault(
+        "the probes' addresses are gone",
+        Action.MENDS,
+        breaks="ip -n kun-probe-{name} address flush dev eth0",
+        mends="address",
+    ),
     Fault("sit0 is up", Action.MENDS, breaks="ip link set sit0 up", mends="linkstate"),
     Fault(
         "pool4 lacks TCP",

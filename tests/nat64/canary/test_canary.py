@@ -13,8 +13,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address
 import pytest
 
 from kun_base.prefix import Prefix
-from kun_nat64.drivers import netnsockets
 from kun_nat64.drivers.canary import Canary
+from kun_nat64.drivers.netns import make_inside
 from kun_nat64.drivers.pathsweep import PathSweep
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.spec import HealthSpec, Target, TargetKind
@@ -62,8 +62,8 @@ def namespaces() -> Iterator[None]:
 def far_end(namespaces: None) -> Iterator[None]:
     """A web server that accepts, and a name server that echoes with the response bit set."""
     del namespaces
-    web = netnsockets.make_inside(FAR, lambda: bound(socket.SOCK_STREAM, WEB, 80))
-    names = netnsockets.make_inside(FAR, lambda: bound(socket.SOCK_DGRAM, NAMES, 53))
+    web = make_inside(FAR, lambda: bound(socket.SOCK_STREAM, WEB, 80))
+    names = make_inside(FAR, lambda: bound(socket.SOCK_DGRAM, NAMES, 53))
     web.listen(64)
     loop_tasks: list[asyncio.AbstractEventLoop] = []
 

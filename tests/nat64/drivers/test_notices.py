@@ -14,6 +14,7 @@ from kun_nat64.drivers.notices import Notices
 from kun_nat64.model.area import Area
 
 NOBODY = 65534
+IP = shutil.which("ip") or ""
 UNSHARE = shutil.which("unshare") or ""
 
 
@@ -95,7 +96,7 @@ async def test_a_burst_of_notices_is_one_and_waiting_ones_can_be_taken_quietly()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     ours.setblocking(False)
     notices._sockets[Area.LINKS] = ours
-    asyncio.get_running_loop().add_reader(ours.fileno(), notices._read, Area.LINKS)
+    asyncio.get_running_loop().add_reader(ours.fileno(), notices._read, ours, Area.LINKS)
     for _ in range(3):
         theirs.send(b"changed")
     await asyncio.sleep(0.05)
@@ -153,6 +154,38 @@ async def test_somebody_who_turns_forwarding_off_is_noticed() -> None:
         "ipv6/conf/all/forwarding links",
         "ipv4/conf/all/rp_filter links",
     ]
+
+
+async def test_changes_inside_the_probes_namespace_are_noticed_and_those_in_a_later_one_of_its_name() -> None:
+    if os.geteuid() != 0 or not IP:
+        pytest.skip("needs root and ip (Debian package iproute2), for a network namespace")
+    heard: list[Area] = []
+    notices = Notices(heard.append)
+    name = f"kuntest-{os.getpid()}"
+
+    async def noticed(*argv: str) -> bool:
+        heard.clear()
+        await run(IP, "-n", name, *argv)
+        return bool(heard)
+
+    notices.start()
+    try:
+        for _ in range(2):
+            await run(IP, "netns", "add", name)
+            assert not await noticed("link", "set", "lo", "up"), "nobody follows it yet"
+            notices.follow(name)
+            assert await noticed("address", "add", "192.0.2.1/32", "dev", "lo")
+            assert await noticed("address", "add", "2001:db8::1/128", "dev", "lo")
+            assert await noticed("route", "add", "198.51.100.64/32", "dev", "lo")
+            assert not await noticed("route", "show")
+            await run(IP, "-n", name, "link", "set", "lo", "down")
+            notices.settle()
+            assert notices.settle() == []
+            await run(IP, "netns", "del", name)
+            notices.follow(name)
+    finally:
+        notices.close()
+        await run(IP, "netns", "del", name)
 
 
 def test_a_process_that_we_may_not_look_into_counts_as_somebody() -> None:

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 import pytest
 
 from kun_nat64.drivers.command import Outcome, ProcessRunner
-from kun_nat64.drivers.netnsockets import make_inside
+from kun_nat64.drivers.netns import make_inside
 from kun_nat64.drivers.resets import ResetsDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.model.announcement import WITHDRAWN
