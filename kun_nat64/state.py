@@ -78,6 +78,9 @@ class State:
         known = {one.target: one for one in self.health.targets}
         fresh = health.start(spec.health.targets)
         self.health = Health(tuple(known.get(one.target, one) for one in fresh.targets))
+        if known.keys() != {one.target for one in fresh.targets}:
+            # Other targets have proven nothing yet: as after a start, what is announced stays for `adopt_s`.
+            self.decision = replace(self.decision, proven=False, failing_since=None)
 
     def hear(self, result: ProbeResult, *, now: float) -> bool:
         """True when the target has become another state: time to decide anew."""
@@ -188,7 +191,9 @@ def _nothing_of(_: object) -> None:
 
 def health_rules(spec: AgentSpec) -> HealthRules:
     # Longer than it takes to mend a probe namespace that somebody removed: that alone must not withdraw anything.
-    proof_s = max(5.0, 2.5 * spec.gateway.observe_s, (spec.health.fall + 1) * spec.health.interval_s)
+    # And longer than it takes to find a target dead: that has a name of its own.
+    found_dead_s = (spec.health.fall + 1) * spec.health.interval_s + spec.health.timeout_s
+    proof_s = max(5.0, 2.5 * spec.gateway.observe_s, found_dead_s)
     return HealthRules(spec.health.fall, spec.health.rise, spec.health.quorum, proof_s)
 
 

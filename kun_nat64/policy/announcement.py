@@ -71,6 +71,8 @@ class Evidence:
 class Decision:
     """`since`: of this standing. `better_since`: since when it could be better; `failing_since`: since when the verdict
     is not healthy; `partly_since`: since when a protocol is dead. `back_at`: earliest return, where that is known.
+    `proven`: by these targets, since the start. `fallen`: counted among the falls, and not risen since. `at_once`: the
+    operator took it out, and lets it back.
     """
 
     standing: Standing
@@ -82,6 +84,8 @@ class Decision:
     partly_since: float | None = None
     back_at: float | None = None
     proven: bool = False
+    fallen: bool = False
+    at_once: bool = False
 
     @property
     def waits_for_nothing(self) -> bool:
@@ -167,7 +171,7 @@ def _unproven(known: Decision, seen: Evidence, rules: AnnounceRules, now: float)
     if known.standing is Standing.OUT:
         lost = known.proven or known.reason is Reason.UNPROVEN
         return Standing.OUT, Reason.UNPROVEN if lost else Reason.STARTING
-    if not known.proven and now - known.since < rules.adopt_s:
+    if not known.proven and now - _since(known.failing_since, now) < rules.adopt_s:
         return known.standing, known.reason
     if not seen.fleet.configured or not rules.never_withdraw_last:
         return Standing.OUT, Reason.UNPROVEN
@@ -191,10 +195,12 @@ def _nearly_exhausted(seen: Evidence, rules: AnnounceRules) -> bool:
 
 
 def _settle(known: Decision, standing: Standing, reason: Reason, rules: AnnounceRules, now: float) -> Decision:
-    """Equal or worse: at once. Leaving the ECMP set other than by the operator's wish is a fall."""
+    """Equal or worse: at once. Leaving the ECMP set, or the table, other than by the operator's wish is a fall: one,
+    however many steps down it takes.
+    """
     moved = standing is not known.standing
     by_operator = reason in (Reason.DRAINING, Reason.DRAINED)
-    fall = moved and known.standing is Standing.FULL and not by_operator
+    fall = moved and not by_operator and not known.fallen and known.standing in (Standing.FULL, Standing.SOFT)
     return _changed(
         known,
         standing=standing,
@@ -203,6 +209,8 @@ def _settle(known: Decision, standing: Standing, reason: Reason, rules: Announce
         falls=fell(known.falls, rules.hold_down, now=now) if fall else known.falls,
         better_since=None,
         back_at=None,
+        fallen=known.fallen or fall,
+        at_once=by_operator,
     )
 
 
@@ -213,10 +221,12 @@ def _rise(known: Decision, to: Judgement, seen: Evidence, rules: AnnounceRules, 
     """
     since = _since(known.better_since, now)
     waiting = replace(known, better_since=since)
-    at_once = known.reason in (Reason.DRAINED, Reason.DRAINING) or witness.nobody_carries(seen.fleet)
+    at_once = known.at_once or witness.nobody_carries(seen.fleet)
     back_at = since if at_once else since + hold_s(known.falls, rules.hold_down)
     if now < back_at:
         return replace(waiting, reason=Reason.HOLD_DOWN, back_at=back_at)
     if not witness.may_return(rules.name, seen.fleet, spacing_s=rules.spacing_s) and now < back_at + rules.turn_max_s:
         return replace(waiting, reason=Reason.WAITING_TURN, back_at=None)
-    return replace(waiting, standing=to[0], reason=to[1], since=now, better_since=None, back_at=None)
+    return replace(
+        waiting, standing=to[0], reason=to[1], since=now, better_since=None, back_at=None, fallen=False, at_once=False
+    )

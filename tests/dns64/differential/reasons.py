@@ -144,6 +144,13 @@ def nxdomain_is_final(case: Case) -> bool:
     )
 
 
+def name_denied_for_another_type(case: Case) -> bool:
+    """The server denies the name to AAAA and not to A. Theirs remembered the denial of the name; ours is what A got."""
+    aaaa, a = case.odd()
+    contradiction = aaaa == "nxdomain" and a in ("nodata", "nosoa", "data") and case.rdtype == "A"
+    return contradiction and case.ours.rcode == NOERROR and case.theirs.rcode == NXDOMAIN
+
+
 def nxdomain_of_a(case: Case) -> bool:
     return case.odd()[1] == "nxdomain" and case.ours.rcode == NXDOMAIN and _has_soa(case.ours)
 

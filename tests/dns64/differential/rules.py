@@ -48,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     Rule("error-is-no-denial", BOTH, ANSWERED, "RFC 6147 section 5.4; D5", why.unknown_is_no_denial),
     Rule("a-failed", BOTH, ANSWERED, "RFC 6147 section 5.1.6; D2", why.a_failed),
     Rule("nxdomain-is-final", (UNBOUND,), ANSWERED, "RFC 6147 section 5.1.2", why.nxdomain_is_final),
+    Rule("denied-for-another-type", BOTH, ANSWERED, "RFC 2308 section 5", why.name_denied_for_another_type),
     Rule("nxdomain-of-the-a", BOTH, (Aspect.SOA,), "RFC 2308 section 5; D3", why.nxdomain_of_a),
     Rule("denial-of-the-aaaa", BOTH, (Aspect.SOA,), "RFC 6147 section 5.4; D1", why.denial_of_the_aaaa),
     Rule("rcode-passed-on", BOTH, ANSWERED, "RFC 6147 section 5.3.3", why.rcode_passed_on),

@@ -29,6 +29,7 @@ BY_CHANCE = {
     "any-is-passed-on",
     "proofs-live-on",
     "size-decides",
+    "denied-for-another-type",
 }
 
 

@@ -331,3 +331,39 @@ def test_equal_evidence_at_the_same_time_changes_nothing() -> None:
     gateway.see(BROKEN)
     assert gateway.decision == before
     assert replace(HEALTHY, fleet=ALONE) == HEALTHY
+
+
+def test_a_link_that_flaps_is_held_down_also_outside_the_ecmp_set() -> None:
+    """A gateway with few ports left is announced with a raised MED: its coming and going moves flows as well."""
+    soft = replace(HEALTHY, pool_use=0.99)
+    gateway = up()
+    gateway.see(soft)
+    turns = 0
+    for _ in range(10):
+        for evidence, seconds in ((BROKEN, 1.0), (soft, 19.0)):
+            before = gateway.decision.standing
+            gateway.wait(seconds, evidence)
+            turns += gateway.decision.standing is not before
+    assert gateway.decision.falls.count >= 3
+    assert turns <= 10
+
+
+def test_one_failure_is_one_fall_however_many_steps_it_takes() -> None:
+    gateway = up()
+    gateway.see(FAILED)
+    assert gateway.see(BROKEN) == (Standing.OUT, Reason.INSTANCE_MISSING)
+    assert gateway.decision.falls.count == 1
+
+
+def test_an_undrained_gateway_that_waited_for_its_turn_has_no_hold_down() -> None:
+    gateway = up()
+    for _ in range(4):
+        gateway.see(BROKEN)
+        gateway.wait(120, HEALTHY)
+    gateway.see(replace(HEALTHY, phase=Phase.DRAINED))
+    other = member(gateway.now, name="gw0", standing=Standing.OUT, wants_back=True, full_for_s=None)
+    third = member(gateway.now, url="http://10.2.2.3:9465", name="gw3")
+    assert gateway.see(beside(HEALTHY, other, third, configured=2)) == (Standing.OUT, Reason.WAITING_TURN)
+    gateway.now += 0.2
+    third = member(gateway.now, url="http://10.2.2.3:9465", name="gw3")
+    assert gateway.see(beside(HEALTHY, third)) == (Standing.FULL, Reason.HEALTHY)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.facts import BgpPath, Pool4
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.standing import Standing
+from kun_nat64.model.standing import Reason, Standing
 from tests.nat64.admin.test_admin import Host
 from tests.nat64.conftest import SHIPPED
 from tests.ports import free_port
@@ -188,3 +189,24 @@ async def test_a_gateway_that_was_told_itself_as_a_member_says_so(fast: AgentSpe
         await it.until(lambda: "fleet" in it.agent.state.warnings, "a warning")
         assert it.agent.state.warnings["fleet"] == f"[fleet] members names {own}, which is this gateway itself"
         assert it.agent.state.fleet.members == ()
+
+
+async def test_other_targets_are_proven_before_anything_moves(fast: AgentSpec, tmp_path: Path) -> None:
+    text = SHIPPED.read_text()
+    config = tmp_path / "gateway.toml"
+    config.write_text(text)
+    async with Running(fast, tmp_path, config) as it:
+        await it.until(lambda: it.agent.state.decision.reason is Reason.HEALTHY, "healthy")
+        others = re.sub(r"^targets = .*$", 'targets = ["icmp://198.51.100.99"]', text, flags=re.MULTILINE)
+        assert others != text
+        config.write_text(others)
+        it.agent.probing.replace = lambda prober: None  # the prober that answers stays
+        it.prober.symptom = Symptom.NOT_SENT
+        it.agent.reload()
+        assert it.agent.state.health.targets[0].last is None
+        await asyncio.sleep(0.5)
+        assert it.announced
+        assert it.agent.state.decision.standing is Standing.FULL
+        assert it.agent.state.falls_total == 0
+        it.prober.symptom = Symptom.TIMEOUT
+        await it.until(lambda: it.agent.state.decision.standing is not Standing.FULL, "what fails is acted on")
