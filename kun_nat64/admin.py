@@ -64,12 +64,11 @@ class Admin:
         return Page("alive\n")
 
     async def _readyz(self, _query: Mapping[str, str]) -> Page:
-        decision = self._state.decision
-        ready = announced(self._state)
-        why_not = unheard(self._state) or "BGP has not taken it yet"
-        told = "" if ready or not self._state.announcement.wanted else f"; {why_not}"
-        words = f"{decision.standing}: {decision.reason}: {WORDS[decision.reason]}{told}\n"
-        return Page(words, status=200 if ready else 503)
+        decision, wanted, there = self._state.decision, self._state.announcement.wanted, announced(self._state)
+        words = f"{decision.standing}: {decision.reason}: {WORDS[decision.reason]}"
+        if wanted != there:
+            words += f"; {unheard(self._state) or 'BGP has not taken it yet'}"
+        return Page(f"{words}\n", status=200 if wanted and there else 503)
 
     async def _metrics(self, _query: Mapping[str, str]) -> Page:
         from kun_nat64.metrics import exposition
@@ -88,7 +87,7 @@ class Admin:
     async def _drain(self, query: Mapping[str, str]) -> Page:
         """`until_start=1`: not stored, so that the next start of the agent serves again."""
         why = query.get("why", "")[:200]
-        drain = drain_policy.requested(self._state.drain, why, now=time.time())
+        drain = drain_policy.requested(self._state.drain, why, now=self._state.clock(), wall=time.time())
         return self._change(drain, keep="until_start" not in query)
 
     async def _undrain(self, _query: Mapping[str, str]) -> Page:

@@ -15,7 +15,7 @@ from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
 from kun_nat64.admin import Admin
 from kun_nat64.adminkeeping import AdminKeeping
-from kun_nat64.announcer import Announcer
+from kun_nat64.announcer import Announcer, removals, told_to
 from kun_nat64.auditing import Auditing
 from kun_nat64.config.load import load
 from kun_nat64.counting import Counting
@@ -28,8 +28,10 @@ from kun_nat64.drivers.command import wait_without_threads
 from kun_nat64.drivers.deadman import DeadMan
 from kun_nat64.drivers.machine import Machine
 from kun_nat64.drivers.preflight import missing_for_changes
+from kun_nat64.drivers.speaker import take_back
 from kun_nat64.fleetkeeping import FleetKeeping
 from kun_nat64.glancing import Glancing
+from kun_nat64.model.announcement import WITHDRAWN, Told
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Drain
 from kun_nat64.model.errors import DriverError
@@ -63,8 +65,15 @@ class RunningHost(Host, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
+    """`state_dir`: for what should outlive a reboot; None: there is none, and `run_dir` has to do."""
+
     config: Path
     run_dir: Path
+    state_dir: Path | None = None
+
+    @property
+    def lasting(self) -> Path:
+        return self.state_dir or self.run_dir
 
 
 class Agent:
@@ -75,7 +84,7 @@ class Agent:
         self.host: RunningHost = host or Machine(spec, notice=self.noticed)
         self.stop = asyncio.Event()
         self.state = State(spec, journal)
-        self.announcer = Announcer(self.state, self.host)
+        self.announcer = Announcer(self.state, self.host, self._keep_told)
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
         self.sessions = SessionCount(self.state, self.host, Auditing(spec, self.state.audit, journal))
         self.counting = Counting(self.state, self.host)
@@ -90,7 +99,7 @@ class Agent:
         self.state.wake_cycle = self.cycle.wake
         self.state.wake_counting = self.counting.wake
         self.state.keep_falls = self._keep_falls
-        self.state.recall_falls(runfiles.load_falls(options.run_dir))
+        self.state.recall_falls(runfiles.load_falls(options.lasting))
 
     def _prober(self) -> Prober:
         spec = self.state.spec
@@ -131,7 +140,7 @@ class Agent:
 
     def _store(self, drain: Drain) -> str | None:
         try:
-            runfiles.save_drain(self.options.run_dir, drain)
+            runfiles.save_drain(self.options.lasting, drain)
         except OSError as error:
             problem = f"the drain is in force, but will not survive a restart of the agent: {error}"
             self.state.warnings["run-dir"] = problem
@@ -142,9 +151,34 @@ class Agent:
 
     def _keep_falls(self, record: Record) -> None:
         try:
-            runfiles.save_falls(self.options.run_dir, record)
+            runfiles.save_falls(self.options.lasting, record)
         except OSError as error:
             self.state.warnings["run-dir"] = f"a restarted agent will not know of earlier falls: {error}"
+
+    def _keep_told(self, told: Told) -> None:
+        with contextlib.suppress(OSError):
+            runfiles.save_told(self.options.run_dir, told)
+
+    def leave(self, told: Told) -> None:
+        """Withdraws those of these paths that are not ours any more; all of them, where another speaker has them."""
+        bgp = self.state.spec.bgp
+        if (told.speaker, told.api) == (bgp.speaker, bgp.api):
+            stale = removals(told, set(map(str, bgp.prefixes)))
+            if stale:
+                self.announcer.poke(stale)
+        elif told.prefixes:
+            self._take_back(told)
+
+    def _take_back(self, told: Told) -> None:
+        """In a thread: a speaker that is being left may hang."""
+        work = asyncio.get_running_loop().run_in_executor(None, take_back, told)
+        work.add_done_callback(lambda done: self._left(told, done.exception()))
+
+    def _left(self, told: Told, error: BaseException | None) -> None:
+        """It may have been the same speaker by another address: ours is told again."""
+        if error is not None:
+            self.journal.error("bgp", left_behind=", ".join(told.prefixes), api=told.api, failed=str(error))
+        self.announcer.poke()
 
     def withdraw(self) -> None:
         """The dead-man's act: in a thread of its own, since the event loop hangs."""
@@ -169,6 +203,7 @@ class Agent:
         self.journal.change(as_json=spec.log.as_json, level=spec.log.level)
         if spec.bgp != old.bgp:
             self._take_host(Machine(spec, notice=self.noticed))
+            self.leave(told_to(old.bgp, self.state.speaker.told or WITHDRAWN))
         if (spec.health, spec.gateway.pool6) != (old.health, old.gateway.pool6):
             self.probing.replace(self._prober())
         if (spec.audit, spec.gateway) != (old.audit, old.gateway):
@@ -183,7 +218,9 @@ class Agent:
 async def serve(agent: Agent) -> None:
     """Runs until `agent.stop`. The data plane and the announcement stay as they are: a restart disturbs no flow."""
     wait_without_threads()
-    agent.state.drain = runfiles.load_drain(agent.options.run_dir)
+    state = agent.state
+    state.drain = runfiles.load_drain(agent.options.lasting, now=state.clock(), wall=state.wall())
+    noted = runfiles.load_told(agent.options.run_dir)
     dead_man = DeadMan(agent.withdraw)
     await agent.serving.open()
     agent.host.listen()
@@ -203,6 +240,7 @@ async def serve(agent: Agent) -> None:
                 agent.fleet.run(agent.stop),
                 _beat(agent, dead_man),
                 _say_ready(agent),
+                _leave(agent, noted),
                 _end(agent),
             ):
                 group.create_task(work)
@@ -237,6 +275,14 @@ async def _say_ready(agent: Agent) -> None:
         await pause(0.05, agent.stop)
     agent.journal.info("ready", name=agent.state.spec.gateway.name, version=version(), pid=os.getpid())
     notify("READY=1", f"STATUS=VIP {agent.state.spec.gateway.vip}")
+
+
+async def _leave(agent: Agent, noted: Told | None) -> None:
+    """What an earlier agent announced and this configuration does not know must not stay; ours is adopted first."""
+    while not agent.state.knows_bgp and not agent.stop.is_set():
+        await pause(0.5, agent.stop)
+    if noted is not None and agent.state.knows_bgp:
+        agent.leave(noted)
 
 
 async def _end(agent: Agent) -> None:

@@ -1,5 +1,6 @@
 """The commands with their flags, help and examples, on typer."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -30,8 +31,14 @@ app = typer.Typer(
 )
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's TOML file.", show_default=False)]
-RunDir = Annotated[Path, typer.Option("--run-dir", help="Lock, control socket and drain state of the agent.")]
+RunDir = Annotated[Path, typer.Option("--run-dir", help="Lock and control socket of the agent, and what it told BGP.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def _state_dir() -> Path | None:
+    """systemd's StateDirectory=, for the drain and the falls; without it they are in the run directory."""
+    named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(named) if named else None
 
 
 def _version(asked: bool) -> None:
@@ -105,7 +112,7 @@ def run(config: Config, run_dir: RunDir = RUN_DIR) -> None:
     """
     from kun_nat64.app import Options, main
 
-    raise typer.Exit(main(Options(config, run_dir)))
+    raise typer.Exit(main(Options(config, run_dir, _state_dir())))
 
 
 @app.command(epilog="Example: kun-nat64 status --json")
@@ -149,11 +156,14 @@ def teardown(config: Config, run_dir: RunDir = RUN_DIR) -> None:
 
 
 @app.command(epilog="Example: kun-nat64 withdraw --config /etc/kun/kun-nat64.toml")
-def withdraw(config: Config) -> None:
-    """Withdraws the path at once, whatever the agent thinks. For a host whose agent has died of a hang."""
+def withdraw(config: Config, run_dir: RunDir = RUN_DIR) -> None:
+    """Withdraws the paths at once, whatever the agent thinks. For a host whose agent hangs, or cannot start.
+
+    With a file that has errors: those that the agent is known to have announced.
+    """
     from kun_nat64.oneshot import withdraw_now
 
-    raise typer.Exit(withdraw_now(config))
+    raise typer.Exit(withdraw_now(config, run_dir))
 
 
 @app.command(

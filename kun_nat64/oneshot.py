@@ -7,12 +7,15 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from kun_base.errors import ConfigError
+from kun_nat64.announcer import told_to
 from kun_nat64.complaint import complain
 from kun_nat64.config.load import load
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.machine import Machine
 from kun_nat64.drivers.preflight import Missing, missing_for_changes
-from kun_nat64.model.announcement import WITHDRAWN
+from kun_nat64.drivers.speaker import take_back
+from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import BgpPath, Facts, Module
 from kun_nat64.model.host import Host
@@ -76,14 +79,24 @@ def tear_down(config: Path, run_dir: Path) -> int:
     return asyncio.run(_with_machine(spec, lambda host: _tear_down(spec, host, run_dir)))
 
 
-def withdraw_now(config: Path) -> int:
-    spec = load(config)
+def withdraw_now(config: Path, run_dir: Path) -> int:
+    """What the file says, and what the agent noted down. Raises ConfigError where there is neither."""
+    noted = runfiles.load_told(run_dir)
     try:
-        Machine(spec).withdraw_blocking()
-    except DriverError as error:
-        print(f"not withdrawn: {error}", file=sys.stderr)
-        return FAILED
-    return DONE
+        every = {told_to(load(config).bgp, Announcement(True, 0))}
+    except ConfigError as error:
+        if noted is None:
+            raise
+        print(f"{error}\nwithdrawing what the agent had announced: {', '.join(noted.prefixes)}", file=sys.stderr)
+        every = set()
+    code = DONE
+    for told in every | ({noted} if noted else set()):
+        try:
+            take_back(told)
+        except DriverError as error:
+            print(f"not withdrawn: {error}", file=sys.stderr)
+            code = FAILED
+    return code
 
 
 async def _with_machine(spec: AgentSpec, work: Callable[[Host], Awaitable[int]]) -> int:

@@ -76,13 +76,13 @@ def _wait_for_drain(run_dir: Path) -> int:
         task = bar.add_task("", total=1.0)
         while True:
             status = ask(run_dir, "/status")
-            drain, out = status["drain"], status["announcement"]["standing"] == "out"
+            drain, told = status["drain"], status["announcement"]
             if drain["phase"] == "serving":
                 print("the drain was taken back", file=sys.stderr)
                 return 1
             grace = max(drain["grace_s"], 0.001)
             bar.update(task, completed=min(1.0, (drain["for_s"] or 0) / grace), description=_left(drain))
-            if drain["phase"] == "drained" and out and not status["announcement"]["announced"]:
+            if drain["phase"] == "drained" and told["standing"] == "out" and told["withdrawn"]:
                 break
             time.sleep(POLL_S)
     print(f"withdrawn: {drain['ended']}")

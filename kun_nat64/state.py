@@ -112,7 +112,7 @@ class State:
         Nothing is decided before it is known what an earlier agent announced.
         """
         self.quiet_until = now
-        self.drain = drain.progressed(self.drain, self.drain_rules, now=self.wall())
+        self.drain = drain.progressed(self.drain, self.drain_rules, now=now)
         verdict, self.verdict = self.verdict, health.verdict(self.health, self.health_rules, now=now)
         if verdict is not self.verdict:
             self.wake_counting()
@@ -171,6 +171,8 @@ class State:
         """What an earlier agent announced; the falls that are known stay known."""
         self.knows_bgp, falls = True, self.decision.falls
         self.decision = replace(announcement.adopted(found, self.announce_rules, now=now), falls=falls)
+        if found is None:
+            self.speaker.told, self.speaker.told_at = WITHDRAWN, now
         if self.announcement.wanted:
             self.wake_announcer()  # telling BGP again what stands there changes nothing, and shows that it listens
 

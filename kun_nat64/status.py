@@ -4,8 +4,9 @@ from typing import Any
 
 from kun_nat64.diagnosing import diagnosis
 from kun_nat64.model.area import Area
+from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import FailureKind
-from kun_nat64.model.standing import WORDS, Reason, Standing
+from kun_nat64.model.standing import WORDS, Reason
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
 from kun_nat64.state import State
 from kun_nat64.version import version
@@ -32,7 +33,7 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "path": _path(state, now),
         "bgp": _bgp(state, now),
         "fleet": _fleet(state, now),
-        "drain": _drain(state, wall),
+        "drain": _drain(state, now),
         "traffic": _traffic(state, now),
         "session_log": _session_log(state, wall),
         "warnings": _warnings(state),
@@ -41,10 +42,15 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
 
 
 def announced(state: State) -> bool:
-    """True while BGP was told to send traffic here, took it, and has somebody to tell."""
+    """True while BGP was told to send traffic here, took it, and has somebody to tell: whatever was decided since."""
     told = state.speaker.told
-    wanted = told is not None and told.wanted and state.decision.standing is not Standing.OUT
-    return wanted and not unheard(state)
+    return told is not None and told.wanted and not unheard(state)
+
+
+def withdrawn(state: State) -> bool:
+    """True when BGP has taken the withdrawal, or had no path to begin with."""
+    told = state.speaker.told
+    return told is not None and not told.wanted
 
 
 def unheard(state: State) -> str:
@@ -74,6 +80,7 @@ def _announcement(state: State, now: float) -> JSON:
         "since_s": round(now - decision.since, 3),
         "med": state.announcement.med if state.announcement.wanted else None,
         "announced": announced(state),
+        "withdrawn": withdrawn(state),
         "wants_back": decision.reason is Reason.WAITING_TURN,
         "back_in_s": None if decision.back_at is None else round(max(0.0, decision.back_at - now), 3),
         "falls": decision.falls.count,
@@ -196,13 +203,12 @@ def _fleet(state: State, now: float) -> JSON:
     }
 
 
-def _drain(state: State, wall: float) -> JSON:
+def _drain(state: State, now: float) -> JSON:
     drain = state.drain
-    running = drain.since > 0
     return {
         "phase": drain.phase,
         "why": drain.why,
-        "for_s": round(wall - drain.since, 3) if running else None,
+        "for_s": None if drain.phase is Phase.SERVING else round(now - drain.begun, 3),
         "grace_s": state.spec.drain.grace_s,
         "left": drain.left,
         "oldest_s": drain.oldest_s,

@@ -1,5 +1,5 @@
-"""Files of the run directory: the lock that keeps two agents apart, the drain and the falls that outlive an agent, and
-the settings that a teardown puts back.
+"""Files that outlive an agent: the lock that keeps two apart, its drain and falls, what it told BGP, and the settings
+that a teardown puts back.
 """
 
 import fcntl
@@ -9,9 +9,11 @@ import os
 import socket
 import struct
 from dataclasses import asdict
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Any
 
+from kun_nat64.model.announcement import Told
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, LinkState, Sysctl
 from kun_nat64.policy.holddown import Record
@@ -19,7 +21,8 @@ from kun_nat64.policy.holddown import Record
 # Abstract: it has no file, and belongs to a network namespace as the gateway does.
 GATEWAY = "\0kun-nat64"
 PEER = struct.Struct("iII")
-LOCK, DRAIN, CONTROL, BEFORE, FALLS = "agent.lock", "drain.json", "control.sock", "before.json", "falls.json"
+LOCK, CONTROL = "agent.lock", "control.sock"
+DRAIN, FALLS, TOLD, BEFORE = "drain.json", "falls.json", "told.json", "before.json"
 
 
 class AlreadyRunning(Exception):
@@ -111,37 +114,57 @@ def running_pid(run_dir: Path) -> int | None:
     return None
 
 
-def load_drain(run_dir: Path) -> Drain:
-    """What an earlier agent wrote. A file that is missing or makes no sense is no drain."""
+def load_drain(folder: Path, *, now: float, wall: float) -> Drain:
+    """What an earlier agent wrote, by the clock of this one. A file that is missing or makes no sense is no drain."""
     try:
-        data: Any = json.loads((run_dir / DRAIN).read_text())
-        return Drain(Phase(data["phase"]), float(data["since"]), str(data["why"]), ended=str(data["ended"]))
+        data: Any = json.loads((folder / DRAIN).read_text())
+        since = float(data["since"])
+        begun = now - max(0.0, wall - since)
+        return Drain(Phase(data["phase"]), since, begun, str(data["why"]), ended=str(data["ended"]))
     except (OSError, ValueError, KeyError, TypeError):
         return SERVING
 
 
-def save_drain(run_dir: Path, drain: Drain) -> None:
+def save_drain(folder: Path, drain: Drain) -> None:
     """Whole or not at all. Raises OSError."""
-    path = run_dir / DRAIN
+    path = folder / DRAIN
     if drain.phase is Phase.SERVING:
         path.unlink(missing_ok=True)
         return
     _write_whole(path, asdict(drain))
 
 
-def load_falls(run_dir: Path) -> Record:
+def load_falls(folder: Path) -> Record:
     """What an earlier agent wrote; none for a file that is missing or makes no sense."""
     try:
-        data: Any = json.loads((run_dir / FALLS).read_text())
+        data: Any = json.loads((folder / FALLS).read_text())
         found = Record(int(data["count"]), float(data["at"]), int(data["total"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return Record()
     return found if 0 <= found.count <= found.total and math.isfinite(found.at) else Record()
 
 
-def save_falls(run_dir: Path, record: Record) -> None:
+def save_falls(folder: Path, record: Record) -> None:
     """Whole or not at all. Raises OSError."""
-    _write_whole(run_dir / FALLS, asdict(record))
+    _write_whole(folder / FALLS, asdict(record))
+
+
+def load_told(run_dir: Path) -> Told | None:
+    """What the last agent told BGP to announce; None: nothing, or nobody knows."""
+    try:
+        data: Any = json.loads((run_dir / TOLD).read_text())
+        prefixes = tuple(str(ip_network(prefix)) for prefix in data["prefixes"])
+        return Told(str(data["speaker"]), str(data["api"]), IPv4Address(data["next_hop"]), prefixes)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def save_told(run_dir: Path, told: Told) -> None:
+    """Whole or not at all. Raises OSError."""
+    if told.prefixes:
+        _write_whole(run_dir / TOLD, {**asdict(told), "next_hop": str(told.next_hop)})
+    else:
+        (run_dir / TOLD).unlink(missing_ok=True)
 
 
 def remember_before(run_dir: Path, facts: Facts) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from kun_nat64.drivers.command import Runner
+from kun_nat64.drivers.command import ProcessRunner, Runner
 from kun_nat64.drivers.gobgp import GobgpSpeaker
 from kun_nat64.drivers.gobgpcli import GobgpCommand
+from kun_nat64.model.announcement import Told
 from kun_nat64.model.facts import Facts, Neighbour
 from kun_nat64.model.plan import Change
 from kun_nat64.model.spec import BgpSpec
@@ -29,7 +30,12 @@ class Speaker(Protocol):
     def close(self) -> None: ...
 
 
-def speaker_of(spec: BgpSpec, runner: Runner) -> Speaker:
+def speaker_of(spec: BgpSpec | Told, runner: Runner) -> Speaker:
     if spec.speaker == "gobgp-cli":
         return GobgpCommand(runner, spec.api, spec.next_hop)
     return GobgpSpeaker(spec.api, spec.next_hop)
+
+
+def take_back(told: Told) -> None:
+    """Withdraws what a speaker was told. Blocks. Raises DriverError after having tried every prefix."""
+    speaker_of(told, ProcessRunner()).withdraw_blocking(told.prefixes)

@@ -1,6 +1,7 @@
 """What we tell the network: whether the VIP is reachable through this gateway, and how much we like that."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +11,16 @@ class Announcement:
     wanted: bool
     med: int
     communities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a speaker was told to announce, so that somebody else can take it back. `speaker`, `api`: as in [bgp]."""
+
+    speaker: str
+    api: str
+    next_hop: IPv4Address
+    prefixes: tuple[str, ...]
 
 
 WITHDRAWN = Announcement(wanted=False, med=0)

@@ -12,12 +12,13 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """`since`: when it was asked for, `left`: live TCP sessions at the last count, `oldest_s`: how long the oldest
-    of them has been seen. Times are wall-clock seconds, since a drain outlives the agent.
+    """`since`: when it was asked for, in wall-clock seconds, for a drain outlives the agent; `begun`: the same by the
+    agent's own clock. `left`: live TCP sessions at the last count, `oldest_s`: how long the oldest of them is seen.
     """
 
     phase: Phase = Phase.SERVING
     since: float = 0.0
+    begun: float = 0.0
     why: str = ""
     left: int | None = None
     oldest_s: float | None = None

@@ -16,9 +16,9 @@ class DrainRules:
     sessions_left: int
 
 
-def requested(drain: Drain, why: str, *, now: float) -> Drain:
+def requested(drain: Drain, why: str, *, now: float, wall: float) -> Drain:
     """Asking twice changes nothing: the grace time runs from the first request."""
-    return drain if drain.phase is not Phase.SERVING else Drain(Phase.DRAINING, now, why)
+    return drain if drain.phase is not Phase.SERVING else Drain(Phase.DRAINING, wall, now, why)
 
 
 def revoked(_drain: Drain) -> Drain:
@@ -26,14 +26,12 @@ def revoked(_drain: Drain) -> Drain:
 
 
 def progressed(drain: Drain, rules: DrainRules, *, now: float) -> Drain:
-    """The drain at `now`. A clock that was set back starts the grace time again: it never ends a drain early."""
+    """The drain at `now`, by the agent's clock: whoever sets the time of day ends no drain."""
     if drain.phase is not Phase.DRAINING:
         return drain
-    if now < drain.since:
-        return replace(drain, since=now)
     if drain.left is not None and drain.left <= rules.sessions_left:
         return replace(drain, phase=Phase.DRAINED, ended=f"{drain.left} TCP sessions left")
-    if now - drain.since >= rules.grace_s:
+    if now - drain.begun >= rules.grace_s:
         left = "an unknown number of" if drain.left is None else str(drain.left)
         return replace(drain, phase=Phase.DRAINED, ended=f"grace time over with {left} TCP sessions left")
     return drain

@@ -22,6 +22,7 @@ from kun_nat64.model.facts import (
 from kun_nat64.model.observation import Foreign, LinkReport, Observation, Scope
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy.desired import widened
 from kun_nat64.policy.portranges import merged, without
 
 
@@ -133,7 +134,9 @@ class FakeHost:
 
     async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
         self.looks += 1
-        seen = frozenset(fact for fact in self.facts if fact.area not in self.fail_observing)
+        asked = widened(scope, self.facts).prefixes
+        others = {fact for fact in self.facts if isinstance(fact, BgpPath) and str(fact.prefix) not in asked}
+        seen = frozenset(fact for fact in self.facts - others if fact.area not in self.fail_observing)
         return Observation(seen, self.foreign, self.links, self.neighbours, dict(self.fail_observing))
 
     async def glimpse(self, scope: Scope) -> Observation | None:

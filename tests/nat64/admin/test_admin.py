@@ -135,7 +135,7 @@ async def test_drain_is_asked_for_and_taken_back(served: Served, tmp_path: Path)
     status, body = await served.post("/drain?why=new%20kernel")
     assert (status, json.loads(body)["phase"]) == (200, "draining")
     assert served.agent.state.decision.standing is Standing.DRAINING
-    assert runfiles.load_drain(tmp_path).why == "new kernel"
+    assert runfiles.load_drain(tmp_path, now=0.0, wall=0.0).why == "new kernel"
     await served.post("/undrain")
     assert served.agent.state.decision.standing is Standing.FULL
     assert not (tmp_path / runfiles.DRAIN).exists()

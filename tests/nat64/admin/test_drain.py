@@ -1,8 +1,10 @@
+import io
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
+from kun_base.journal import Journal
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Protocol
 from kun_nat64.model.spec import AgentSpec
@@ -11,9 +13,10 @@ from kun_nat64.policy import drain
 from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.probepath import PROBE_ADDRESS
 from kun_nat64.sessions import port_use, without_probes
+from kun_nat64.state import State
 
 RULES = DrainRules(grace_s=30.0, sessions_left=2)
-STARTED = drain.requested(SERVING, "new kernel", now=1000.0)
+STARTED = drain.requested(SERVING, "new kernel", now=1000.0, wall=1.7e9)
 POD = IPv6Address("2002:a01:2:1::10")
 
 
@@ -52,17 +55,23 @@ def test_the_end_of_a_drain_says_why() -> None:
 
 
 def test_asking_twice_does_not_begin_anew() -> None:
-    assert drain.requested(STARTED, "again", now=1020.0) == STARTED
+    assert drain.requested(STARTED, "again", now=1020.0, wall=1.7e9 + 20) == STARTED
 
 
-def test_a_clock_set_back_never_ends_a_drain_early() -> None:
-    back = drain.progressed(STARTED, RULES, now=500.0)
-    assert back.since == 500.0
-    assert drain.progressed(back, RULES, now=529.0).phase is Phase.DRAINING
+def test_a_clock_that_jumps_ends_no_drain(spec: AgentSpec) -> None:
+    walls = [1.7e9 + 86400, 1.0]
+    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 100.0, wall=lambda: walls[0])
+    state.drain = drain.requested(SERVING, "", now=100.0, wall=1.7e9)
+    while walls:
+        state.evaluate(now=100.0)
+        assert state.drain.phase is Phase.DRAINING
+        walls.pop(0)
+    state.evaluate(now=100.0 + spec.drain.grace_s)
+    assert state.drain.phase is Phase.DRAINED
 
 
 def test_undrain_serves_again_whatever_the_phase() -> None:
-    assert drain.revoked(Drain(Phase.DRAINED, 1.0, "x")) == SERVING
+    assert drain.revoked(Drain(Phase.DRAINED, 1.0, why="x")) == SERVING
 
 
 def test_live_are_the_tcp_sessions_that_neither_end_has_closed() -> None:

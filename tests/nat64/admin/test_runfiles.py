@@ -1,11 +1,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from kun_nat64.drivers import runfiles
+from kun_nat64.model.announcement import Told
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import LinkState, Module, Sysctl
 from kun_nat64.policy.holddown import Record
@@ -57,11 +60,13 @@ def test_a_killed_agent_leaves_no_lock(tmp_path: Path) -> None:
 
 
 def test_a_drain_outlives_the_agent(tmp_path: Path) -> None:
-    runfiles.save_drain(tmp_path, Drain(Phase.DRAINING, 1234.5, "new kernel", left=7))
-    found = runfiles.load_drain(tmp_path)
+    runfiles.save_drain(tmp_path, Drain(Phase.DRAINING, 1234.5, 10.0, "new kernel", left=7))
+    found = runfiles.load_drain(tmp_path, now=500.0, wall=1244.5)
     assert (found.phase, found.since, found.why) == (Phase.DRAINING, 1234.5, "new kernel")
+    assert found.begun == 490.0, "ten seconds ago, by whatever clock"
+    assert runfiles.load_drain(tmp_path, now=500.0, wall=1000.0).begun == 500.0, "never in the future"
     runfiles.save_drain(tmp_path, SERVING)
-    assert runfiles.load_drain(tmp_path) == SERVING
+    assert runfiles.load_drain(tmp_path, now=0.0, wall=0.0) == SERVING
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,23 @@ def test_a_drain_outlives_the_agent(tmp_path: Path) -> None:
 )
 def test_a_drain_file_that_makes_no_sense_is_no_drain(tmp_path: Path, text: str) -> None:
     (tmp_path / runfiles.DRAIN).write_text(text)
-    assert runfiles.load_drain(tmp_path) == SERVING
+    assert runfiles.load_drain(tmp_path, now=0.0, wall=0.0) == SERVING
+
+
+TOLD = Told("gobgp", "127.0.0.1:50051", IPv4Address("10.2.1.2"), ("203.0.113.1/32", "2001:db8::/32"))
+
+
+def test_what_bgp_was_told_outlives_the_agent_until_it_is_taken_back(tmp_path: Path) -> None:
+    runfiles.save_told(tmp_path, TOLD)
+    assert runfiles.load_told(tmp_path) == TOLD
+    runfiles.save_told(tmp_path, replace(TOLD, prefixes=()))
+    assert runfiles.load_told(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"speaker": "gobgp"}', '{"prefixes": ["x"]}', '{"prefixes": 1}'])
+def test_a_note_of_what_bgp_was_told_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / runfiles.TOLD).write_text(text)
+    assert runfiles.load_told(tmp_path) is None
 
 
 def test_only_the_settings_before_the_first_change_are_kept(tmp_path: Path) -> None:

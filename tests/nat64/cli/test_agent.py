@@ -6,16 +6,21 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64 import adminkeeping
+from kun_nat64 import adminkeeping, app
+from kun_nat64.announcer import told_to
 from kun_nat64.app import Agent, Options, handle_signals, serve
 from kun_nat64.control import ask
 from kun_nat64.drivers import runfiles
+from kun_nat64.model.announcement import Announcement, Told
+from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Drain, Phase
+from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import BgpPath, Pool4
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.spec import AgentSpec
@@ -70,8 +75,13 @@ class Running:
         raise AssertionError(f"never: {what}\n{self.log.getvalue()}")
 
     @property
+    def prefixes(self) -> set[str]:
+        """In BGP."""
+        return {str(fact.prefix) for fact in self.host.facts if isinstance(fact, BgpPath)}
+
+    @property
     def announced(self) -> bool:
-        return any(isinstance(fact, BgpPath) for fact in self.host.facts)
+        return f"{self.agent.state.spec.gateway.vip}/32" in self.prefixes
 
 
 @pytest.fixture
@@ -125,7 +135,7 @@ async def test_drift_is_mended_within_one_cycle(fast: AgentSpec, tmp_path: Path)
 
 
 async def test_a_drain_survives_a_restart_and_ends_withdrawn(fast: AgentSpec, tmp_path: Path) -> None:
-    runfiles.save_drain(tmp_path, Drain(Phase.DRAINING, 1.0, "before the restart"))
+    runfiles.save_drain(tmp_path, Drain(Phase.DRAINING, 1.0, why="before the restart"))
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.agent.state.drain.phase is Phase.DRAINED, "drained")
         assert not it.announced
@@ -189,6 +199,63 @@ async def test_a_gateway_that_was_told_itself_as_a_member_says_so(fast: AgentSpe
         await it.until(lambda: "fleet" in it.agent.state.warnings, "a warning")
         assert it.agent.state.warnings["fleet"] == f"[fleet] members names {own}, which is this gateway itself"
         assert it.agent.state.fleet.members == ()
+
+
+async def test_what_bgp_did_not_take_is_said_once_more_at_the_end(fast: AgentSpec, tmp_path: Path) -> None:
+    async with Running(fast, tmp_path) as it:
+        await it.until(lambda: it.announced, "announced")
+        it.host.fail_applying[Area.BGP] = DriverError(FailureKind.TIMEOUT, ("gobgp",), "no answer within 2 s")
+        it.agent.set_drain(Drain(Phase.DRAINED, 1.0), False)
+        await it.until(lambda: it.agent.state.speaker.failed is not None, "the speaker hangs")
+        told = (await asyncio.to_thread(ask, tmp_path, "/status"))["announcement"]
+        assert (told["standing"], told["announced"], told["withdrawn"]) == ("out", True, False)
+        it.host.fail_applying.clear()
+        it.agent.stop.set()
+        await asyncio.wait_for(asyncio.shield(it.task), 10)
+        assert not it.announced
+
+
+def with_prefixes(spec: AgentSpec, *more: str, api: str = "") -> AgentSpec:
+    prefixes = (*spec.bgp.prefixes, *map(ip_network, more))
+    return replace(spec, bgp=replace(spec.bgp, prefixes=prefixes, api=api or spec.bgp.api))
+
+
+async def test_a_prefix_that_the_file_lost_is_withdrawn(
+    fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = "198.51.100.200/32"
+    async with Running(with_prefixes(fast, extra), tmp_path) as it:
+        await it.until(lambda: extra in it.prefixes, "both are announced")
+        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "load", lambda path: fast)
+        it.agent.reload()
+        await it.until(lambda: extra not in it.prefixes, "the other one is withdrawn")
+        assert it.announced
+
+
+async def test_nor_does_it_stay_when_the_file_lost_it_before_a_restart(fast: AgentSpec, tmp_path: Path) -> None:
+    extra = "198.51.100.200/32"
+    async with Running(with_prefixes(fast, extra), tmp_path) as first:
+        await first.until(lambda: extra in first.prefixes, "both are announced")
+    async with Running(fast, tmp_path, host=first.host) as again:
+        again.prober.symptom = Symptom.NOT_SENT
+        await again.until(lambda: extra not in again.prefixes, "the other one is withdrawn")
+        assert again.announced, "what an earlier agent announced stays until it is known to be wrong"
+
+
+async def test_another_speaker_leaves_nothing_with_the_old_one(
+    fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Told] = []
+    monkeypatch.setattr(app, "take_back", taken.append)
+    async with Running(fast, tmp_path) as it:
+        await it.until(lambda: it.announced, "announced")
+        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "load", lambda path: with_prefixes(fast, api="127.0.0.2:50051"))
+        it.agent.reload()
+        await it.until(lambda: bool(taken), "taken back")
+        await it.until(lambda: runfiles.load_told(tmp_path).api == "127.0.0.2:50051", "the new one is noted")
+    assert taken == [told_to(fast.bgp, Announcement(True, 0))]
 
 
 async def test_other_targets_are_proven_before_anything_moves(fast: AgentSpec, tmp_path: Path) -> None:
