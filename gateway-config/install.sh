@@ -239,6 +239,8 @@ install_files() {
         place sysctl.d/60-kun-nat64.conf "$etc/sysctl.d/60-kun-nat64.conf"
         place modules-load.d/kun-nat64.conf "$etc/modules-load.d/kun-nat64.conf"
         place systemd/kun-nat64.service "$units/kun-nat64.service"
+        place systemd/kun-nat64-lapse.service "$units/kun-nat64-lapse.service"
+        place systemd/kun-nat64-lapse.timer "$units/kun-nat64-lapse.timer"
         place systemd/kun-nat64-unit "$bin/kun-nat64-unit" 0755
         place systemd/gobgpd.service "$units/gobgpd.service"
     fi

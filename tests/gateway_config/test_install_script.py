@@ -20,6 +20,8 @@ GATEWAY_FILES = {
     "etc/sysctl.d/60-kun-nat64.conf",
     "etc/modules-load.d/kun-nat64.conf",
     "etc/systemd/system/kun-nat64.service",
+    "etc/systemd/system/kun-nat64-lapse.service",
+    "etc/systemd/system/kun-nat64-lapse.timer",
     "etc/systemd/system/gobgpd.service",
     "bin/kun-nat64-unit",
 }

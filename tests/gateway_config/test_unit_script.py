@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kun_nat64.config.file import GatewaySection
+
 SCRIPT = Path(__file__).parent.parent.parent / "gateway-config" / "systemd" / "kun-nat64-unit"
 CONF = """
 [gateway]
@@ -15,30 +17,28 @@ vip = "203.0.113.1"
 api = "127.0.0.1:50051"
 prefixes = ["2002:cb00:7101::/48", "192.0.2.0/24"]
 """
-WITHDRAWALS = [
-    "gobgp -u 127.0.0.1 -p 50051 global rib del 203.0.113.1/32 -a ipv4",
-    "gobgp -u 127.0.0.1 -p 50051 global rib del 2002:cb00:7101::/48 -a ipv6",
-    "gobgp -u 127.0.0.1 -p 50051 global rib del 192.0.2.0/24 -a ipv4",
-]
+
+
+LAPSES = "systemctl --no-block start kun-nat64-lapse.timer"
 
 
 class Host:
     """A copy of the script whose folders and commands are in `root`."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.run_dir, self.calls = root, root / "run", root / "calls"
+        self.root, self.state, self.calls = root, root / "state", root / "calls"
         (root / "bin").mkdir()
         (root / "netns").mkdir()
-        self.run_dir.mkdir()
+        self.state.mkdir()
         self.calls.touch()
         self.conf = root / "kun-nat64.toml"
         self.conf.write_text(CONF)
-        for name in ("systemctl", "gobgp", "kun-nat64", "modprobe", "ip", "mountpoint", "readlink"):
+        for name in ("systemctl", "kun-nat64", "modprobe", "ip", "mountpoint", "readlink"):
             self.command(name, "")
         text = SCRIPT.read_text()
         for before, after in (
             ("/etc/kun/kun-nat64.toml", self.conf),
-            ("/run/kun-nat64", self.run_dir),
+            ("/var/lib/kun-nat64", self.state),
             ("/run/netns", root / "netns"),
             ("/usr/local/bin", root / "bin"),
         ):
@@ -56,7 +56,13 @@ class Host:
         argv = ["sh", str(self.root / "unit"), verb]
         subprocess.run(argv, check=True, timeout=10, env={"PATH": path} | environment, capture_output=True)
         calls = self.calls.read_text().splitlines()
-        return [call for call in calls if not call.startswith(("systemctl", "readlink"))]
+        return [
+            call for call in calls if not call.startswith(("systemctl list-jobs", "systemctl is-active", "readlink"))
+        ]
+
+    @property
+    def withdrawal(self) -> str:
+        return f"kun-nat64 withdraw --config {self.conf}"
 
 
 @pytest.fixture
@@ -65,14 +71,14 @@ def host(tmp_path: Path) -> Host:
 
 
 def test_a_stop_drains_and_the_next_start_ends_it(host: Host) -> None:
-    assert host.does("stop") == ["kun-nat64 drain --wait"]
-    (host.run_dir / "drain.json").write_text('{"phase": "drained"}')
+    assert host.does("stop") == ["kun-nat64 drain --wait --force"]
+    (host.state / "drain.json").write_text('{"phase": "drained"}')
     host.does("prepare")
-    assert list(host.run_dir.iterdir()) == []
+    assert list(host.state.iterdir()) == []
 
 
 def test_a_drain_of_the_operator_outlives_stop_and_start(host: Host) -> None:
-    drain = host.run_dir / "drain.json"
+    drain = host.state / "drain.json"
     drain.write_text('{"phase": "draining", "since": 1.0}')
     host.does("stop")
     host.does("prepare")
@@ -85,30 +91,43 @@ def test_a_restart_does_not_drain(host: Host) -> None:
 
 
 def test_a_hung_agents_paths_are_withdrawn(host: Host) -> None:
-    assert host.does("stopped", SERVICE_RESULT="watchdog") == WITHDRAWALS
+    assert host.does("stopped", SERVICE_RESULT="watchdog") == [host.withdrawal, LAPSES]
 
 
 @pytest.mark.parametrize("result", ["success", "signal", "core-dump", "exit-code"])
-def test_after_any_other_end_the_path_stays(host: Host, result: str) -> None:
-    assert host.does("stopped", SERVICE_RESULT=result) == []
+def test_after_any_other_end_the_path_stays_for_a_while(host: Host, result: str) -> None:
+    assert host.does("stopped", SERVICE_RESULT=result) == [LAPSES]
 
 
-def test_the_speaker_is_found_on_its_socket_too(host: Host) -> None:
-    host.conf.write_text(
-        CONF.replace("127.0.0.1:50051", "unix:///run/gobgpd/api.sock").replace("prefixes", "# prefixes")
-    )
-    called = host.does("stopped", SERVICE_RESULT="watchdog")
-    assert called == ["gobgp --target unix:///run/gobgpd/api.sock global rib del 203.0.113.1/32 -a ipv4"]
+def test_a_path_lapses_where_no_agent_came(host: Host) -> None:
+    assert host.does("lapse") == []
+    host.command("systemctl", "exit 3")
+    assert host.does("lapse") == [host.withdrawal]
+
+
+def test_an_agent_is_started_without_its_modules_too_for_it_says_what_is_missing(host: Host) -> None:
+    host.command("modprobe", "exit 1")
+    assert host.does("prepare")[-1] == "ip netns add kun-probe-gw1"
 
 
 @pytest.mark.parametrize(
     ("line", "name"),
-    [("", "kun-probe-gw1"), ('probe_netns = ""\n', "kun-probe-gw1"), ('probe_netns = "mine"\n', "mine")],
-    ids=["no key", "empty key", "own name"],
+    [
+        ("", "kun-probe-gw1"),
+        ('probe_netns = ""\n', "kun-probe-gw1"),
+        ('probe_netns = "mine"\n', "mine"),
+        ("probe_netns\t=\t'mine'  # in other quotes\n", "mine"),
+    ],
+    ids=["no key", "empty key", "own name", "literal string"],
 )
 def test_modules_and_the_probes_namespace_are_there_before_the_agent(host: Host, line: str, name: str) -> None:
     host.conf.write_text(CONF + line)
     assert host.does("prepare") == ["modprobe -a sit jool", f"ip netns add {name}"]
+
+
+def test_a_gateway_without_a_name_has_the_programs_own_default(host: Host) -> None:
+    host.conf.write_text(CONF.replace('name = "gw1"', ""))
+    assert host.does("prepare")[-1] == f"ip netns add kun-probe-{GatewaySection.model_fields['name'].default}"
 
 
 def test_a_namespace_that_is_there_is_kept(host: Host) -> None:
