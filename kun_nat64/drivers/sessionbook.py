@@ -77,7 +77,9 @@ class SessionBook:
         return living, looked_at
 
     def write(self, started: Iterable[Record], ended: Iterable[Record], looked_at: float) -> None:
-        """In one transaction for each part. Ends of sessions whose part is gone are let go."""
+        """In one transaction for each part. What belongs to a part that is gone is written to the current one, if it is
+        not the end of a session that went with it.
+        """
         try:
             self._write(list(started), list(ended), looked_at)
         except sqlite3.DatabaseError as error:
@@ -87,15 +89,12 @@ class SessionBook:
             raise OSError(str(error)) from error
 
     def _write(self, started: list[Record], ended: list[Record], looked_at: float) -> None:
-        ends: dict[int, list[Record]] = {}
-        for record in ended:
-            ends.setdefault(record.place, []).append(record)
-        groups: dict[int, list[Record]] = {}
-        for record in started:
-            groups.setdefault(record.place, []).append(record)
+        there = {number for number, _ in parts_of(self._folder)}
+        if self.current not in there:
+            self._forget(self.current)
+            self._new_part(looked_at)
+        ends, groups = self._by_part(ended, there), self._by_part(started, there)
         for number in sorted({*ends, *groups, self.current}):
-            if not self._path(number).exists():
-                continue
             db = self._connection(number)
             with db:
                 db.executemany(INSERT, map(insert_row, groups.get(number, ())))
@@ -104,7 +103,15 @@ class SessionBook:
                     db.execute("INSERT OR REPLACE INTO about VALUES ('looked_at', ?)", (round(looked_at * 1000),))
         self._filled += len(groups.get(self.current, ()))
         if self._filled >= self._rows or looked_at - self._made_at >= self._keep_s / SHARES:
-            self._new_part(looked_at)
+            # What is written is written: on a full disk this part grows on, and the next write tries again.
+            with suppress(OSError):
+                self._new_part(looked_at)
+
+    def _by_part(self, records: Iterable[Record], there: set[int]) -> dict[int, list[Record]]:
+        groups: dict[int, list[Record]] = {}
+        for record in records:
+            groups.setdefault(record.place if record.place in there else self.current, []).append(record)
+        return groups
 
     def trim(self, now: float) -> int:
         """Removes the oldest parts while there is too much; the octets that are left. Raises OSError."""

@@ -1,6 +1,7 @@
 """The session log as a file of JSON lines: rotated, and bounded in octets and in age."""
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from pathlib import Path
 # The bounds hold for the file and its predecessors together: a part has at most this share of them.
 PARTS = 8
 CHUNK = 1 << 20
+# What `_rotate` adds to the name; files of other names are somebody else's.
+OURS = re.compile(r"\d{8}T\d{6}(\.\d+)?")
 
 
 class SessionFile:
@@ -98,7 +101,8 @@ class SessionFile:
 
     def _parts(self) -> list[Path]:
         """Oldest first, the current one last."""
-        earlier = sorted(self._path.parent.glob(f"{self._path.name}.*[0-9]"))
+        beside = self._path.parent.glob(f"{self._path.name}.*")
+        earlier = sorted(path for path in beside if OURS.fullmatch(path.name.removeprefix(f"{self._path.name}.")))
         return [*earlier, *([self._path] if self._path.exists() else [])]
 
     def close(self) -> None:

@@ -144,11 +144,23 @@ def test_damage_found_while_writing_makes_a_new_part(book: SessionBook, tmp_path
         file.write(b"\xff" * (path.stat().st_size - 4096))
     for side in ("-wal", "-shm"):
         Path(f"{path}{side}").unlink(missing_ok=True)
+    waiting = [record(port, 1, 1025) for port in range(2000)]
     with pytest.raises(OSError, match=r"malformed|not a database"):
-        again.write([record(port, 1) for port in range(2000)], [], 1030)
-    again.write([record(7, again.current)], [], 1100)
+        again.write(waiting, [], 1030)
+    again.write(waiting, [], 1100)
     assert again.current == 2
+    assert len(rows(tmp_path, 1999, 1030)) == 1, "what met the damage is not lost"
+    again.write([], [replace(waiting[7], ended=1150.0)], 1160)
+    assert rows(tmp_path, 7, 1155) == []
     again.close()
+
+
+def test_a_part_that_somebody_removed_is_followed_by_a_new_one(book: SessionBook, tmp_path: Path) -> None:
+    book.start(1000)
+    book.write([record(7, 1)], [], 1010)
+    (tmp_path / "sessions-000001.sqlite3").unlink()
+    book.write([record(8, 1)], [], 1020)
+    assert len(rows(tmp_path, 8, 1020)) == 1
 
 
 def test_a_part_of_a_later_schema_is_not_written_to(book: SessionBook, tmp_path: Path) -> None:
@@ -175,6 +187,26 @@ def test_a_reader_sees_what_is_written_while_it_reads(book: SessionBook, tmp_pat
 def test_a_folder_that_cannot_be_made_is_said() -> None:
     with pytest.raises(OSError):
         SessionBook(Path("/proc/nowhere"), GB, DAY).start(1000)
+
+
+def test_a_disk_that_has_no_room_for_another_part_writes_each_record_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = SessionBook(tmp_path, GB, 90 * DAY, rows=1000)
+    book.start(1000)
+    new_part = SessionBook._new_part
+    monkeypatch.setattr(SessionBook, "_new_part", _no_room)
+    for number in range(3):
+        book.write([record(port, 1) for port in range(1000 * number, 1000 * (number + 1))], [], 1010 + number)
+    monkeypatch.setattr(SessionBook, "_new_part", new_part)
+    book.write([record(9999, 1)], [], 1020)
+    assert book.current == 2
+    assert [len(rows(tmp_path, port, 1005)) for port in (0, 1500, 2999, 9999)] == [1, 1, 1, 1]
+    book.close()
+
+
+def _no_room(_book: SessionBook, _now: float) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_full_disk_is_an_error_of_the_disk_and_no_damage(book: SessionBook, tmp_path: Path) -> None:

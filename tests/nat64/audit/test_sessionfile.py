@@ -66,11 +66,12 @@ def test_a_file_that_somebody_else_moved_away_is_made_anew(tmp_path: Path, how: 
 def test_foreign_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     one = log(tmp_path, limit=80)
     one.write(["x" * 100], 1000)
-    foreign = tmp_path / "deep" / "sessions.jsonl.gz"
-    foreign.write_text("y" * 1000)
+    foreign = [tmp_path / "deep" / f"sessions.jsonl.{end}" for end in ("gz", "1", "bak-2026")]
+    for path in foreign:
+        path.write_text("y" * 1000)
     one.write(["x" * 100], 1001)
     one.trim(1001)
-    assert foreign.exists()
+    assert all(path.exists() for path in foreign)
 
 
 def test_a_full_disk_is_said_and_leaves_no_half_line() -> None:
