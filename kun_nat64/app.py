@@ -196,6 +196,13 @@ class Agent:
             self.state.warnings["config"] = f"the file is wrong, the old one stays in force: {error}"
             self.journal.error("reload", failed=str(error))
             return
+        if spec.nat64.instance != old.nat64.instance:
+            problem = (
+                f"nat64.instance is {old.nat64.instance} and stays so until the agent is stopped and `teardown` done"
+            )
+            self.state.warnings["config"] = f"the new file is not taken: {problem}"
+            self.journal.error("reload", failed=problem)
+            return
         self.state.warnings.pop("config", None)
         if spec.admin != old.admin:
             self.state.warnings["config"] = "a new [admin] listen takes force at the next start"

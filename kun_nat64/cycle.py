@@ -22,7 +22,7 @@ from kun_nat64.policy.cuts import may_cut
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.hardfault import hard_faults
-from kun_nat64.policy.order import batches
+from kun_nat64.policy.order import batches, holds_up_nothing
 from kun_nat64.policy.readback import NOTHING_ODD, read_back
 from kun_nat64.state import State
 from kun_nat64.waiting import woken
@@ -74,7 +74,7 @@ class Cycle:
             failed = await self._apply(todo)
             machine.plan = await self._plan(await self._look(fresh=True))
         self._note_failure(failed)
-        machine.settled = machine.settled or not machine.plan
+        machine.settled = machine.settled or all(map(holds_up_nothing, batches(machine.plan.changes)))
         machine.turns += 1
         machine.took_s = self._state.clock() - begun
         machine.durations.add(machine.took_s)
@@ -131,15 +131,19 @@ class Cycle:
         return refusals
 
     async def _apply(self, todo: Plan) -> DriverError | None:
-        """Stops at the first failure: what comes later may rest on it."""
+        """Stops at the first failure: what comes later may rest on it. Nothing rests on a kernel setting."""
+        failed = None
         for batch in batches(todo.changes):
             try:
                 await self.host.apply(batch)
             except DriverError as error:
-                return error
-            for change in batch:
-                self._note_done(change)
-        return None
+                failed = error
+                if not holds_up_nothing(batch):
+                    break
+            else:
+                for change in batch:
+                    self._note_done(change)
+        return failed
 
     async def _rest(self, seconds: float) -> None:
         begun = self._state.clock()

@@ -28,7 +28,7 @@ from kun_nat64.policy.cuts import may_cut
 from kun_nat64.policy.desired import after_teardown, desired, scope, teardown_scope
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import Circumstances, guard
-from kun_nat64.policy.order import batches
+from kun_nat64.policy.order import batches, holds_up_nothing
 
 DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
 
@@ -139,16 +139,19 @@ async def _apply(spec: AgentSpec, host: Host, run_dir: Path, *, force: bool) -> 
 
 
 async def _carry_out(todo: Plan, host: Host) -> bool:
-    """False at the first failure: what comes later may rest on it."""
+    """False for a failure, at which it stops: what comes later may rest on it. Nothing rests on a kernel setting."""
+    well = True
     for batch in batches(todo.changes):
         try:
             await host.apply(batch)
         except DriverError as error:
             print(f"failed: {error}", file=sys.stderr)
-            return False
-        for change in batch:
-            print(change)
-    return True
+            well = False
+            if not holds_up_nothing(batch):
+                break
+        else:
+            print(*batch, sep="\n")
+    return well
 
 
 def _reached(todo: Plan, rest: Plan, seen: Observation, *, well: bool) -> int:

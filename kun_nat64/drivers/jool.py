@@ -152,7 +152,20 @@ class JoolDriver:
         except OSError as error:
             raise DriverError(FailureKind.EXIT_CODE, ("jool", "file", "handle"), str(error), error.errno) from error
         with folder:
-            await self._forcing("jool", "-i", name, "file", "handle", str(path))
+            try:
+                await self._forcing("jool", "-i", name, "file", "handle", str(path))
+            except DriverError as error:
+                if error.kind is FailureKind.CONFLICT:
+                    raise await self._in_the_way(name, error) from error
+                raise
+
+    async def _in_the_way(self, name: str, error: DriverError) -> DriverError:
+        """A network namespace has one instance. Jool lists those of all of them, and does not say which is where."""
+        listed = await self._runner.run("jool", "instance", "display", "--csv")
+        with understanding("jool", "instance", "display", "--csv"):
+            others = sorted({other for other, _ in joolcsv.parse_instances(listed.stdout) if other != name})
+        remedy = f"another instance is here ({', '.join(others)}): `jool instance remove NAME` ends its flows"
+        return DriverError(error.kind, error.argv, f"{error.stderr}; {remedy}", error.exit_code)
 
     async def _one(self, change: Change) -> None:
         match change.fact:

@@ -5,10 +5,11 @@ pyroute2 is imported in that thread, when it is first needed.
 """
 
 import asyncio
-import contextlib
 import errno
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.netns import enter_namespace
@@ -21,15 +22,17 @@ FIRST_DEADLINE_S = 30.0
 Result = TypeVar("Result")
 # pyroute2's IPRoute, which has no type annotations.
 Session = Any
+Job = tuple[Future[Any], Callable[[], Any]]
 
 
 class NetlinkThread:
-    """`netns` "" is the namespace the agent runs in."""
+    """`netns` "" is the namespace the agent runs in. A kernel that keeps the thread waiting does not keep the program."""
 
     def __init__(self, netns: str = "") -> None:
         self._netns = netns
         self._session: Session = None
-        self._pool = ThreadPoolExecutor(1, f"netlink-{netns or 'own'}")
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._started = self._closed = False
 
     async def call(self, work: Callable[[Session], Result], *words: str) -> Result:
         """`work` with a session, in the thread. `words`: the `ip` command that does the same, for errors.
@@ -37,13 +40,30 @@ class NetlinkThread:
         Raises DriverError.
         """
         argv = ("ip", *(("-n", self._netns) if self._netns else ()), *words)
-        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise DriverError(FailureKind.UNREACHABLE, argv, "closed: another configuration has taken over")
+        if not self._started:
+            self._started = True
+            Thread(target=self._serve, name=f"netlink-{self._netns or 'own'}", daemon=True).start()
+        result: Future[Result] = Future()
+        self._jobs.put((result, lambda: self._guarded(work, argv)))
         deadline_s = DEADLINE_S if self._session is not None else FIRST_DEADLINE_S
         try:
             async with asyncio.timeout(deadline_s):
-                return await loop.run_in_executor(self._pool, self._guarded, work, argv)
+                return await asyncio.wrap_future(result)
         except TimeoutError:
             raise DriverError(FailureKind.TIMEOUT, argv, f"no answer within {deadline_s:g} s") from None
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            result, work = job
+            if result.set_running_or_notify_cancel():
+                try:
+                    result.set_result(work())
+                except BaseException as error:
+                    result.set_exception(error)
+        if self._session is not None:
+            self._session.close()
 
     def _guarded(self, work: Callable[[Session], Result], argv: tuple[str, ...]) -> Result:
         from pyroute2 import NetlinkError
@@ -65,15 +85,9 @@ class NetlinkThread:
         return self._session
 
     def close(self) -> None:
-        """Lets the namespace go, once the thread has finished what it is doing."""
-
-        def end() -> None:
-            if self._session is not None:
-                self._session.close()
-
-        with contextlib.suppress(RuntimeError):
-            self._pool.submit(end)
-        self._pool.shutdown(wait=False)
+        """Lets the namespace go, once the thread has finished what it is doing. Safe to call twice."""
+        self._closed = True
+        self._jobs.put(None)
 
 
 KINDS = {

@@ -13,6 +13,7 @@ from kun_nat64.model.resetfacts import FlowWatch
 LIST = ("nft", "-t", "-j", "list", "table", "ip6", MARK)
 LOAD = ("nft", "-f", "-")
 DEADLINE_S = 20.0
+SET_IS_FULL = "Too many open files in system"
 
 
 class ResetsDriver:
@@ -41,7 +42,10 @@ class ResetsDriver:
         return frozenset({listed.fact})
 
     async def apply(self, change: Change) -> None:
-        """The table learns before it resets: new flows from its first moment on, older ones from Jool's sessions."""
+        """The table learns before it resets: new flows from its first moment on, older ones from Jool's sessions.
+
+        Where those are more than it has room for, it does not reset.
+        """
         assert isinstance(change.fact, OrphanReset)
         if change.action is Action.REMOVE:
             await self._load(nftables.removal())
@@ -51,10 +55,18 @@ class ResetsDriver:
         await self._load(nftables.table(watch))
         sessions = await self._jool.sessions(watch.instance, Protocol.TCP)
         for document in nftables.seeds(sessions, watch):
-            await self._load(document)
+            if not await self._fits(document):
+                await self._load(nftables.gap())
+                break
         await self._load(nftables.armed(watch))
 
     async def _load(self, document: str) -> None:
+        if not await self._fits(document):
+            raise DriverError(FailureKind.EXIT_CODE, LOAD, SET_IS_FULL)
+
+    async def _fits(self, document: str) -> bool:
+        """False: the set has no room for it (ENFILE). Raises DriverError for whatever else is wrong."""
         outcome = await self._runner.run(*LOAD, stdin=document, deadline_s=DEADLINE_S)
-        if outcome.exit_code != 0:
+        if outcome.exit_code != 0 and SET_IS_FULL not in outcome.stderr:
             raise failed(LOAD, outcome)
+        return outcome.exit_code == 0

@@ -108,6 +108,11 @@ def seeds(sessions: Iterable[Session], watch: FlowWatch) -> Iterator[str]:
         yield f"add element {TABLE} flows {{ {elements} }}\n"
 
 
+def gap() -> str:
+    """Says that the account is not whole: then nothing is reset, for as long as a flow may go on."""
+    return f"add element {TABLE} gaps {{ tcp }}\n"
+
+
 def removal() -> str:
     return f"delete table {TABLE}\n"
 

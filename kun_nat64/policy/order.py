@@ -1,7 +1,8 @@
 """The order of changes: make before break.
 
 Worse paths first, better ones last. What carries packets is made before what sends packets into it, and rules stand
-before Jool starts to translate. New addresses and ports come before old ones go.
+before Jool starts to translate. New addresses and ports come before old ones go. Kernel settings come last: some are
+only there with what was made before, and one that the kernel refuses must hold up nothing.
 """
 
 from bisect import bisect_left
@@ -37,7 +38,6 @@ MAKING: tuple[type[Fact], ...] = (
     Veth,
     Tunnel,
     LinkState,
-    Sysctl,
     Address,
     Route,
     Chain,
@@ -50,7 +50,7 @@ MAKING: tuple[type[Fact], ...] = (
 )
 RANK = {kind: rank for rank, kind in enumerate(MAKING)}
 POOL4_RANK = RANK[Pool4]
-FIRST, MAKE, BREAK, LAST = range(4)
+FIRST, MAKE, BREAK, SETTINGS, LAST = range(5)
 # One command does several changes of these at once, and all of them or none.
 IN_ONE_COMMAND = frozenset({Area.JOOL, Area.RULES})
 
@@ -88,13 +88,15 @@ def _port_number(change: Change) -> int:
 def _place(change: Change) -> tuple[int, int, str]:
     fact = change.fact
     phase = _phase(change)
-    rank = 0 if isinstance(fact, BgpPath) else RANK[type(fact)]
+    rank = 0 if isinstance(fact, BgpPath | Sysctl) else RANK[type(fact)]
     return phase, -rank if phase == BREAK else rank, str(fact)
 
 
 def _phase(change: Change) -> int:
     if isinstance(change.fact, BgpPath):
         return FIRST if _takes_traffic_away(change) else LAST
+    if isinstance(change.fact, Sysctl):
+        return SETTINGS
     return BREAK if change.action is Action.REMOVE else MAKE
 
 
@@ -108,6 +110,11 @@ def _takes_traffic_away(change: Change) -> bool:
 
 def _badness(path: BgpPath) -> tuple[bool, int]:
     return GRACEFUL_SHUTDOWN in path.communities, path.med or 0
+
+
+def holds_up_nothing(batch: tuple[Change, ...]) -> bool:
+    """Whether the others may be applied although this one failed."""
+    return isinstance(batch[0].fact, Sysctl)
 
 
 def batches(changes: Iterable[Change]) -> tuple[tuple[Change, ...], ...]:

@@ -258,6 +258,18 @@ async def test_another_speaker_leaves_nothing_with_the_old_one(
     assert taken == [told_to(fast.bgp, Announcement(True, 0))]
 
 
+async def test_another_instance_name_is_not_taken_while_flows_go_through_the_old_one(
+    fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = replace(fast, nat64=replace(fast.nat64, instance="other"))
+    async with Running(fast, tmp_path) as it:
+        await it.until(lambda: it.announced, "announced")
+        monkeypatch.setattr(app, "load", lambda path: renamed)
+        it.agent.reload()
+        assert it.agent.state.spec == fast
+        assert "nat64.instance is kun" in it.agent.state.warnings["config"]
+
+
 async def test_other_targets_are_proven_before_anything_moves(fast: AgentSpec, tmp_path: Path) -> None:
     text = SHIPPED.read_text()
     config = tmp_path / "gateway.toml"

@@ -334,3 +334,14 @@ async def test_a_tunnel_of_another_mtu_is_drift_and_no_hard_failure(gateway: Gat
     await gateway.turn()
     assert tunnel in gateway.host.facts
     assert gateway.standing is Standing.FULL
+
+
+async def test_a_setting_that_the_kernel_refuses_holds_up_nothing_else(gateway: Gateway) -> None:
+    refused = DriverError(FailureKind.PERMISSION, ("sysctl", "-w"), "read-only file system")
+    gateway.host.fail_applying = {Area.SYSCTLS: refused}
+    assert not await gateway.turn()
+    assert gateway.state.machine.failed == refused
+    assert {change.fact.area for change in gateway.state.machine.plan.changes} == {Area.SYSCTLS}
+    assert gateway.state.machine.settled, "what is done is kept, and drift is noticed"
+    await gateway.hear(Symptom.ANSWERED)
+    assert gateway.path() is not None, "probes decide"

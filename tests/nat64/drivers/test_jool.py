@@ -164,3 +164,12 @@ async def test_the_first_refusal_ends_the_batch() -> None:
     with pytest.raises(DriverError):
         await JoolDriver(runner).apply([Change(Action.REPLACE, UDP_TIMEOUT, UDP_TIMEOUT), Change(Action.ADD, TCP)])
     assert len(runner.asked) == 1
+
+
+async def test_another_instance_in_the_way_is_named_with_its_remedy() -> None:
+    there = "Error: The kernel module returned error 17: This namespace already has a Netfilter Jool instance."
+    listed = golden("jool-4.1.9-instance.csv").replace("kun", "old", 1)
+    runner = ScriptedRunner({"file handle": Outcome(17, "", there), "instance display": said(listed)})
+    with pytest.raises(DriverError, match=r"already has.*\(old\): `jool instance remove NAME`") as caught:
+        await JoolDriver(runner).apply([Change(Action.ADD, INSTANCE)])
+    assert (caught.value.kind, caught.value.exit_code) == (FailureKind.CONFLICT, 17)

@@ -11,6 +11,7 @@ import pytest
 
 from kun_nat64.drivers.command import ProcessRunner
 from kun_nat64.drivers.links import LinksDriver
+from kun_nat64.drivers.netlink import NetlinkThread
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Address, Fact, LinkState, Netns, Route, Tunnel, Veth
 from kun_nat64.model.observation import LinkReport, Scope
@@ -199,3 +200,33 @@ async def test_a_tunnel_is_made_or_the_missing_module_named(links: LinksDriver) 
         await make(links, tunnel)
     assert raised.value.kind is FailureKind.MISSING_MODULE
     assert "`modprobe sit`" in str(raised.value)
+
+
+async def test_a_session_that_was_closed_says_so_and_harms_nobody_else() -> None:
+    thread = NetlinkThread()
+    assert await thread.call(lambda ip: 1) == 1
+    thread.close()
+    thread.close()
+    with pytest.raises(DriverError, match="another configuration"):
+        await thread.call(lambda ip: 1)
+
+
+STUCK = """
+import asyncio, time
+from kun_nat64.drivers import netlink
+from kun_nat64.model.errors import DriverError
+
+async def main():
+    netlink.FIRST_DEADLINE_S = 0.5
+    try:
+        await netlink.NetlinkThread().call(lambda ip: time.sleep(30), "link", "show")
+    except DriverError as error:
+        print(error)
+
+asyncio.run(main())
+"""
+
+
+def test_a_kernel_that_does_not_answer_keeps_no_command_from_ending() -> None:
+    ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=20, check=True)
+    assert "ip link show: timeout" in ended.stdout

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
@@ -134,6 +135,16 @@ async def test_an_orphan_gets_a_reset_and_a_flow_that_is_known_does_not(wire: so
     assert await driver.observe(watch) == set()
     send(wire, 40003, ACK)
     assert not is_reset(wire, 40003, NEVER_S), "nobody answers any more"
+
+
+async def test_more_flows_than_the_account_holds_arm_it_and_reset_nothing(wire: socket.socket, spec: AgentSpec) -> None:
+    watch = replace(flow_watch(spec), flows=1024)  # type: ignore[type-var]
+    driver = ResetsDriver(Inside(), Jool(*map(session, range(30000, 31025))))  # type: ignore[arg-type]
+    wanted = OrphanReset(watch)
+    await driver.apply(Change(Action.ADD, wanted))
+    assert await driver.observe(watch) == {wanted}, "or it would be made anew with every turn"
+    send(wire, 40000, ACK)
+    assert not is_reset(wire, 40000, NEVER_S)
 
 
 async def test_our_rules_are_read_back_as_they_were_wanted(wire: socket.socket, spec: AgentSpec) -> None:
