@@ -28,13 +28,23 @@ Handler = Callable[[Mapping[str, str]], Awaitable[Page]]
 class AdminServer:
     """Serves GET handlers, and POST ones for what changes things, by path until `close`.
 
-    A connection without a whole request for `idle_s` is closed: each holds a file.
+    `minimal`: GET handlers for those who prefer a short answer (RFC 7240 section 4.2, return=minimal). A connection
+    without a whole request for `idle_s` is closed: each holds a file.
     """
 
     def __init__(
-        self, gets: Mapping[str, Handler], posts: Mapping[str, Handler] | None = None, idle_s: float = 30.0
+        self,
+        gets: Mapping[str, Handler],
+        posts: Mapping[str, Handler] | None = None,
+        idle_s: float = 30.0,
+        minimal: Mapping[str, Handler] | None = None,
     ) -> None:
-        self._gets, self._posts, self._idle_s = dict(gets), dict(posts or {}), idle_s
+        self._gets, self._posts, self._minimal, self._idle_s = (
+            dict(gets),
+            dict(posts or {}),
+            dict(minimal or {}),
+            idle_s,
+        )
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -65,7 +75,7 @@ class AdminServer:
 
         app = web.Application(client_max_size=MAX_BODY)
         for path, handler in self._gets.items():
-            app.router.add_get(path, _adapted(handler))
+            app.router.add_get(path, _adapted(handler, self._minimal.get(path)))
         for path, handler in self._posts.items():
             app.router.add_post(path, _adapted(handler))
         self._runner = web.AppRunner(
@@ -93,11 +103,12 @@ def _logger() -> logging.Logger:
     return logger
 
 
-def _adapted(handler: Handler) -> Callable[["web.Request"], Awaitable["web.Response"]]:
+def _adapted(handler: Handler, minimal: Handler | None = None) -> Callable[["web.Request"], Awaitable["web.Response"]]:
     from aiohttp import web
 
     async def handle(request: web.Request) -> web.Response:
-        page = await handler(request.query)
+        prefers = minimal is not None and "return=minimal" in request.headers.get("Prefer", "")
+        page = await (minimal if prefers and minimal else handler)(request.query)
         return web.Response(
             text=page.body, status=page.status, content_type=page.content_type, charset="utf-8", headers=page.headers
         )

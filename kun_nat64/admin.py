@@ -11,7 +11,7 @@ from kun_nat64.model.drain import Drain
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import drain as drain_policy
 from kun_nat64.state import State
-from kun_nat64.status import announced, snapshot, unheard
+from kun_nat64.status import announced, brief, snapshot, unheard
 
 METRICS_TYPE = "text/plain"
 Started = TypeVar("Started")
@@ -26,7 +26,9 @@ class Admin:
 
     async def start_public(self, host: str, port: int) -> int:
         """Listens on `host` and `port`; returns the port."""
-        server = AdminServer(self._gets(), self._posts() if _is_loopback(host) else {})
+        server = AdminServer(
+            self._gets(), self._posts() if _is_loopback(host) else {}, minimal={"/status": self._brief}
+        )
         return await self._kept(server, server.start(host, port))
 
     async def start_local(self, control: str) -> None:
@@ -77,6 +79,9 @@ class Admin:
 
     async def _status(self, _query: Mapping[str, str]) -> Page:
         return Page(json.dumps(self._snapshot(), indent=1) + "\n", content_type="application/json")
+
+    async def _brief(self, _query: Mapping[str, str]) -> Page:
+        return Page(json.dumps(brief(self._state, now=self._state.clock())), content_type="application/json")
 
     async def _page(self, _query: Mapping[str, str]) -> Page:
         from kun_nat64.page import render

@@ -80,7 +80,7 @@ class Agent:
     """The parts and how they wake each other. `host` and `prober` are what the tests replace."""
 
     def __init__(self, spec: AgentSpec, options: Options, journal: Journal, host: RunningHost | None = None) -> None:
-        self.options, self.journal = options, journal
+        self.options, self.journal, self._admin_at_start = options, journal, spec.admin
         self.host: RunningHost = host or Machine(spec, notice=self.noticed)
         self.stop = asyncio.Event()
         self.state = State(spec, journal)
@@ -204,7 +204,7 @@ class Agent:
             self.journal.error("reload", failed=problem)
             return
         self.state.warnings.pop("config", None)
-        if spec.admin != old.admin:
+        if spec.admin != self._admin_at_start:
             self.state.warnings["config"] = "a new [admin] listen takes force at the next start"
         self.state.take(spec)
         self.journal.change(as_json=spec.log.as_json, level=spec.log.level)

@@ -110,6 +110,10 @@ class Auditing:
         self._outlets: list[Outlet] = []
         self._lock = FolderLock(Path(spec.audit.database)) if spec.audit.log else None
         self._said = ""
+        # What an earlier log could not do is not this one's trouble.
+        report.failed = ""
+        for sink in report.sinks.values():
+            sink.failed, sink.waiting = "", 0
 
     @property
     def wanted(self) -> bool:

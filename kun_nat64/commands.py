@@ -28,9 +28,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's TOML file.", show_default=False)]
+# Not `readable`: what cannot be read is said in our own words.
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="The gateway's TOML file.", show_default=False, readable=False)
+]
 RunDir = Annotated[Path, typer.Option("--run-dir", help="Lock and control socket of the agent, and what it told BGP.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
@@ -56,7 +60,7 @@ def _common(_show: Version = False) -> None:
 
 
 @app.command("check-config", epilog="Example: kun-nat64 check-config /etc/kun/kun-nat64.toml")
-def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
+def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", readable=False)]) -> None:
     """Checks a file: exit 0, or 2 with every error."""
     from kun_nat64.config.load import load
 
@@ -74,7 +78,9 @@ def config_schema() -> None:
 
 @app.command(epilog="Example: kun-nat64 doctor --config /etc/kun/kun-nat64.toml --json")
 def doctor(
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="The gateway's TOML file.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The gateway's TOML file; without it, only the machine.")
+    ] = None,
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -172,7 +178,9 @@ def withdraw(config: Config, run_dir: RunDir = RUN_DIR) -> None:
 )
 def explain(
     destination: Annotated[str, typer.Argument(help="The IPv6 address that a pod sends to.", metavar="IPV6")],
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="The gateway's TOML file.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The gateway's TOML file; else /etc/kun/kun-nat64.toml.")
+    ] = None,
     client: Annotated[str, typer.Option(help="The pod's IPv6 address: is it let in, what does it hold.")] = "",
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
@@ -200,7 +208,7 @@ def who(
     database: Annotated[Path | None, typer.Option("--database", help="Folder of the session database.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Says which pod had a public port, and when. Exit 0: somebody, 1: nobody is known."""
+    """Says which pod had a public port, and when. Exit 0: somebody, 1: nobody is known, 3: it could not look."""
     from kun_nat64.who import show_who
     from kun_nat64.who_flags import Asked
 

@@ -41,6 +41,19 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
     }
 
 
+def brief(state: State, *, now: float) -> JSON:
+    """What another gateway reads of it (formats/memberstatus.py), once a second, however large pool4 is."""
+    spec, flow = state.spec, state.flow
+    return {
+        "name": spec.gateway.name,
+        "id": state.identity,
+        "vip": str(spec.gateway.vip),
+        "announcement": _announcement(state, now),
+        "health": _health(state, now),
+        "traffic": {"tcp_sessions": flow.tcp if flow.counted_at is not None else None},
+    }
+
+
 def announced(state: State) -> bool:
     """True while BGP was told to send traffic here, took it, and has somebody to tell: whatever was decided since."""
     told = state.speaker.told

@@ -31,6 +31,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # More sessions of one holder than these are counted, not listed.
 LISTED = 10
 LATEST = 253402300799.0
+NOT_LOOKED_UP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,19 @@ class Answer:
 
 
 def show_who(asked: Asked) -> int:
-    """Exit code 0: somebody had it, 1: nobody is known, or nothing can be read. Raises ConfigError."""
+    """Exit code 0: somebody had it, 1: nobody is known, 3: it could not be looked up. Raises ConfigError."""
     question = parse(asked.public, asked.at, asked.proto, now=time())
     folder = asked.database or _folder(asked.config)
     if folder is None:
         words = f"no sessions are logged: [nat64] session_log is empty in {asked.config or CONFIG}"
-        return complain(words, as_json=asked.as_json)
+        return complain(words, as_json=asked.as_json, code=NOT_LOOKED_UP)
     try:
         return _answered(folder, question, asked)
     except OSError as error:
         remedy = "; run this with sudo" if isinstance(error, PermissionError) else ""
-        return complain(f"{folder} cannot be read: {error.strerror or error}{remedy}", as_json=asked.as_json)
+        return complain(
+            f"{folder} cannot be read: {error.strerror or error}{remedy}", as_json=asked.as_json, code=NOT_LOOKED_UP
+        )
 
 
 def _answered(folder: Path, question: Question, asked: Asked) -> int:
@@ -69,12 +72,12 @@ def _answered(folder: Path, question: Question, asked: Asked) -> int:
             f"there is no session database in {folder}: `[nat64] session_log` makes one; --config FILE or --database "
             "FOLDER names another place"
         )
-        return complain(words, as_json=asked.as_json)
+        return complain(words, as_json=asked.as_json, code=NOT_LOOKED_UP)
     answer = ask(folder, question)
     for line in answer.unread:
         print(f"not read: {line}", file=sys.stderr)
     print(json.dumps(_as_data(question, answer), indent=1) if asked.as_json else _as_text(question, answer))
-    return 0 if answer.holders else 1
+    return 0 if answer.holders else NOT_LOOKED_UP if answer.unread else 1
 
 
 def _folder(config: Path | None) -> Path | None:

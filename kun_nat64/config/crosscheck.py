@@ -1,5 +1,6 @@
 """What several keys say together. Works with whatever sections are readable, so that one run tells all."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from kun_nat64.policy.ruleset import NEVER
 
 Entry = TypeVar("Entry")
 IPV6_HEADER, IPV4_HEADER, TCP_HEADER = 40, 20, 20
+# A dot inside the name of an interface is a slash here, as in sysctl(8).
+SYSCTL = re.compile(r"net(\.[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def _sysctls(parts: Parts) -> Iterator[Fault]:
     if parts.gateway is None:
         return
     for name, value in parts.gateway.sysctls.items():
-        if "/" in name or ".." in name or not name.startswith("net."):
+        if not SYSCTL.fullmatch(name):
             wanted = 'must be a name with dots below net, for example "net.core.netdev_max_backlog"'
             yield Fault(f"gateway.sysctls.{name}", _quoted(value), wanted)
 
@@ -253,8 +256,9 @@ def _probe(parts: Parts) -> Iterator[Fault]:
 
 def _links(parts: Parts) -> Iterator[Fault]:
     gateway, health = parts.gateway, parts.health
-    if gateway and gateway.tunnel in (gateway.outside, "sit0"):
-        yield Fault("gateway.tunnel", _quoted(gateway.tunnel), "must be a name of its own, not sit0")
+    taken = {"sit0": "the kernel's fallback tunnel", gateway.outside: "gateway.outside"} if gateway else {}
+    if gateway and (what := taken.get(gateway.tunnel)):
+        yield Fault("gateway.tunnel", _quoted(gateway.tunnel), f"must be a name of its own, not {what}")
     if gateway and health and health.probe_link in (gateway.tunnel, gateway.outside):
         yield Fault("health.probe_link", _quoted(health.probe_link), "must be a name of its own")
 

@@ -8,7 +8,8 @@ from kun_nat64.config.file import Section
 
 
 def readable_part(data: object, model: type[Section]) -> Any:
-    """An unchecked `model` with the right values only; a wrong element of a list is None in its place.
+    """An unchecked `model` with the right values only; a wrong element of a list is None in its place,
+    and one of a table is not there.
 
     Reading a key that was wrong or missing raises AttributeError.
     """
@@ -28,6 +29,9 @@ def readable_part(data: object, model: type[Section]) -> Any:
         except ValidationError as error:
             if isinstance(data[key], list) and all(problem["loc"] for problem in error.errors()):
                 values[name] = _with_holes(data[key], adapter, error)
+            if isinstance(data[key], dict):
+                wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
+                values[name] = {inner: value for inner, value in data[key].items() if inner not in wrong}
     part = model.model_construct()
     for name in model.model_fields:
         part.__dict__.pop(name, None)

@@ -151,6 +151,14 @@ async def _end(transport: asyncio.SubprocessTransport, heard: _Heard) -> None:
             await heard.gone.wait()
 
 
+async def tried(runner: Runner, *argv: str) -> Outcome | None:
+    """None where it did not run to its end: for looks that must not fail."""
+    try:
+        return await runner.run(*argv)
+    except DriverError:
+        return None
+
+
 def failed(argv: tuple[str, ...], outcome: Outcome, kind: FailureKind = FailureKind.EXIT_CODE) -> DriverError:
     """The error of an outcome that its driver does not accept."""
     complaint = outcome.stderr.strip() or outcome.stdout.strip()[:LONGEST_COMPLAINT]

@@ -5,11 +5,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from kun_nat64.drivers.command import Outcome, Runner
+from kun_nat64.drivers.command import Runner, tried
 from kun_nat64.drivers.preflight import lacking_capabilities
 from kun_nat64.drivers.surroundings import look_around
 from kun_nat64.model.area import Area
-from kun_nat64.model.errors import DriverError
 from kun_nat64.model.host import Host
 from kun_nat64.model.inspection import Inspection
 from kun_nat64.model.observation import Observation
@@ -63,11 +62,8 @@ async def inspect(
 
 
 async def _says(runner: Runner, *argv: str) -> str | None:
-    try:
-        outcome: Outcome = await runner.run(*argv)
-    except DriverError:
-        return None
-    return None if outcome.exit_code != 0 else outcome.stdout + outcome.stderr
+    outcome = await tried(runner, *argv)
+    return None if outcome is None or outcome.exit_code != 0 else outcome.stdout + outcome.stderr
 
 
 def _first_line(text: str | None) -> str:

@@ -24,6 +24,7 @@ from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Address, Fact, Facts, LinkState, Netns, Route, Tunnel, Veth
 from kun_nat64.model.observation import Foreign, LinkReport, Scope
 from kun_nat64.model.plan import Action, Change
+from kun_nat64.policy.probepath import INNER_LINK
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,11 @@ class LinksDriver:
         if thread is None:
             return [], set()
         links = await thread.call(_links, "link", "show")
-        names = {link.index: link.name for link in links if link.name != "lo"}
+        # The operator's namespace may hold more than what is ours.
+        ours = [link for link in links if link.name == INNER_LINK or (link.kind == "sit" and link.ours)]
+        names = {link.index: link.name for link in ours}
         found: set[Fact] = {Netns(netns)}
-        found.update(tunnel_of(link, netns) for link in links if link.kind == "sit" and link.ours)
+        found.update(tunnel_of(link, netns) for link in ours if link.kind == "sit")
         found.update(await thread.call(lambda ip: _addresses(ip, names, netns, ""), "address", "show"))
         found.update(await thread.call(lambda ip: _routes(ip, names, netns), "route", "show"))
         return links, found

@@ -19,7 +19,7 @@ from kun_nat64.drivers.speakerpulse import Pulse, SpeakerPulse, established
 from kun_nat64.drivers.surroundings import look_around
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
+from kun_nat64.model.facts import Facts, Neighbour
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.resetfacts import FlowWatch
@@ -215,10 +215,6 @@ class Machine:
 
     async def stats(self, instance: str) -> dict[str, int]:
         return await self._jool.stats(instance)
-
-    async def rule_counters(self) -> tuple[RuleCounter, ...]:
-        await self._rules.observe()
-        return self._rules.counters
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return await look_around(self._runner, spec)

@@ -26,7 +26,7 @@ Job = tuple[Future[Any], Callable[[], Any]]
 
 
 class NetlinkThread:
-    """`netns` "" is the namespace the agent runs in. A kernel that keeps the thread waiting does not keep the program."""
+    """`netns` "" is the agent's own namespace. A kernel that keeps the thread waiting does not keep the program."""
 
     def __init__(self, netns: str = "") -> None:
         self._netns = netns

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from kun_nat64.drivers.command import Outcome, Runner
-from kun_nat64.model.errors import DriverError
+from kun_nat64.drivers.command import Outcome, Runner, tried
 
 NOT_THERE = ("FAILED", "INCOMPLETE")
 ASKED = "PROBE"
@@ -22,7 +21,7 @@ async def silent_hops(
     hops = _hops(ways)
     states = await _states(runner, ifname, hops)
     asked = [hop for hop, state in states.items() if state not in (*NOT_THERE, "PERMANENT", "NOARP")]
-    await asyncio.gather(*(_says(runner, "ip", "neigh", "change", hop, "dev", ifname, "nud", "probe") for hop in asked))
+    await asyncio.gather(*(tried(runner, "ip", "neigh", "change", hop, "dev", ifname, "nud", "probe") for hop in asked))
     for seconds in looks_s if asked else ():
         await asyncio.sleep(seconds)
         states = await _states(runner, ifname, hops)
@@ -38,13 +37,6 @@ def _hops(ways: Sequence[Outcome | None]) -> frozenset[str]:
 
 
 async def _states(runner: Runner, ifname: str, hops: frozenset[str]) -> dict[str, str]:
-    outcome = await _says(runner, "ip", "-4", "neigh", "show", "dev", ifname) if hops else None
+    outcome = await tried(runner, "ip", "-4", "neigh", "show", "dev", ifname) if hops else None
     lines = [line.split() for line in outcome.stdout.splitlines()] if outcome else []
     return {words[0]: words[-1] for words in lines if words and words[0] in hops}
-
-
-async def _says(runner: Runner, *argv: str) -> Outcome | None:
-    try:
-        return await runner.run(*argv)
-    except DriverError:
-        return None

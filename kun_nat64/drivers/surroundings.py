@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kun_nat64.drivers.command import Outcome, Runner
+from kun_nat64.drivers.command import Outcome, Runner, tried
 from kun_nat64.drivers.nexthop import silent_hops
-from kun_nat64.model.errors import DriverError
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.policy.obstructions import answer_obstructions, tunnel_obstructions
@@ -19,9 +18,9 @@ STRICT = "1"
 async def look_around(runner: Runner, spec: AgentSpec, settings: Path = SETTINGS) -> Surroundings:
     """A handful of commands, at once: for when something fails, not for every turn."""
     rules, addresses, ways = await asyncio.gather(
-        _says(runner, "iptables-save"),
-        _says(runner, "ip", "-o", "-4", "address", "show"),
-        asyncio.gather(*(_says(runner, "ip", "-o", "-4", "route", "get", str(target)) for target in _targets(spec))),
+        tried(runner, "iptables-save"),
+        tried(runner, "ip", "-o", "-4", "address", "show"),
+        asyncio.gather(*(tried(runner, "ip", "-o", "-4", "route", "get", str(target)) for target in _targets(spec))),
     )
     saved = rules.stdout if rules and rules.exit_code == 0 else ""
     return Surroundings(
@@ -63,10 +62,3 @@ def _text(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
-
-
-async def _says(runner: Runner, *argv: str) -> Outcome | None:
-    try:
-        return await runner.run(*argv)
-    except DriverError:
-        return None

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from kun_nat64.model.facts import RuleCounter
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.spec import AgentSpec
@@ -32,9 +31,6 @@ class Host(Protocol):
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         """What others have put in the way. Never raises."""
-
-    async def rule_counters(self) -> tuple[RuleCounter, ...]:
-        """Packets that met our rules. Raises DriverError."""
 
     def withdraw_blocking(self) -> None:
         """Takes our paths out of BGP, from any thread, without the event loop. Raises DriverError."""

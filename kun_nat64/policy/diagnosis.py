@@ -1,4 +1,4 @@
-"""From what is seen to the broken part: the pattern of probes, facts and counters of 24 injected faults.
+"""From what is seen to the broken part: the patterns of probes, facts and counters, learned from injected faults.
 
 The table is read from above; the first row whose condition holds names the cause. Rows that rest on facts stand above
 those that rest on counters, and those above what only the pattern of probes can say.

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kun_nat64.model.facts import BgpPath
+from kun_nat64.model.facts import BgpPath, Fact, Pool4
+from kun_nat64.model.joolfacts import LIMIT_MARK
 from kun_nat64.model.observation import Foreign
 from kun_nat64.model.plan import Plan, Refusal, RefusalKind
 from kun_nat64.model.spec import GuardSpec
@@ -36,10 +37,15 @@ def guard(plan: Plan, spec: GuardSpec, circumstances: Circumstances = Circumstan
 
 
 def _too_many_removals(plan: Plan, spec: GuardSpec) -> Iterator[Refusal]:
-    count = len(plan.removals)
+    count = sum(not _lifts_a_limit(change.fact) for change in plan.removals)
     if count > spec.max_removals:
         reason = f"the plan removes {count} objects, guard.max_removals = {spec.max_removals}"
         yield Refusal(RefusalKind.TOO_MANY_REMOVALS, reason)
+
+
+def _lifts_a_limit(fact: Fact) -> bool:
+    """What stops a client who holds too many sessions comes and goes with him (limits.py)."""
+    return isinstance(fact, Pool4) and fact.mark == LIMIT_MARK
 
 
 def _live_sessions(plan: Plan) -> Iterator[Refusal]:

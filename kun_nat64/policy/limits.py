@@ -6,16 +6,18 @@ found before that is asked. So a client with too many sessions gets a mark whose
 no packet comes back to: his flows go on, all protocols alike, and new ones find no port.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Network
 
-from kun_nat64.model.facts import MARK, Chain, Fact, Family, Pool4, Rule
+from kun_nat64.model.facts import MARK, Chain, Fact, Facts, Family, Pool4, Rule
 from kun_nat64.model.joolfacts import LIMIT_MARK, Protocol
 from kun_nat64.model.spec import AgentSpec, Limit
 from kun_nat64.model.traffic import Session
 
 CHAIN = "KUN-NAT64-LIMIT"
+CLIENT = re.compile(r"-s ([0-9a-f:]+/\d+) ")
 # RFC 7600 section 4.8, the IPv4 dummy address: nobody answers it.
 DUMMY = IPv4Address("192.0.0.8")
 # A client that is at the limit stays limited until it holds so much of it: else it would change with every look.
@@ -35,6 +37,13 @@ def limited(sessions: Iterable[Session], before: Iterable[IPv6Network], limit: L
         for number, count in sorted(counts.items())
         if count >= limit.sessions or (number in still and count > release)
     }
+
+
+def in_force(observed: Facts, limit: Limit) -> tuple[IPv6Network, ...]:
+    """The clients that the rules name now: who is limited is the running agent's to say."""
+    rules = [rule for fact in observed if isinstance(fact, Chain) and fact.name == CHAIN for rule in fact.rules]
+    named = (IPv6Network(found[1]) for rule in rules if (found := CLIENT.match(rule)))
+    return tuple(one for one in named if limit.sessions and one.prefixlen == limit.length)
 
 
 def limit_facts(spec: AgentSpec, clients: Iterable[IPv6Network]) -> Iterator[Fact]:

@@ -16,7 +16,8 @@ import pytest
 from kun_base.journal import Journal
 from kun_nat64.app import Agent, Options
 from kun_nat64.drivers import runfiles
-from kun_nat64.drivers.fleet import FleetWatch, Own
+from kun_nat64.drivers.fleet import LARGEST_STATUS, FleetWatch, Own
+from kun_nat64.formats import memberstatus
 from kun_nat64.metrics import exposition
 from kun_nat64.model.area import Area
 from kun_nat64.model.bgpfacts import Neighbour
@@ -28,7 +29,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.page import render
 from kun_nat64.policy.pathmtu import Swept
-from kun_nat64.status import snapshot
+from kun_nat64.status import brief, snapshot
 from tests.nat64.admin.serving import Host, Served, come_up
 
 Specs = Callable[..., AgentSpec]
@@ -76,6 +77,18 @@ async def test_status_is_what_another_gateway_understands(served: Served) -> Non
     assert fleet.members[0].standing is Standing.FULL
     assert fleet.members[0].verdict is Verdict.HEALTHY
     assert set(fleet.members[0].targets) == {str(target) for target in served.agent.state.spec.health.targets}
+    state, now = served.agent.state, served.agent.state.clock()
+    whole = memberstatus.parse(snapshot(state, now=now, wall=1.7e9), served.url, seen_at=0.0)
+    assert memberstatus.parse(brief(state, now=now), served.url, seen_at=0.0) == whole
+
+
+async def test_a_member_with_many_addresses_is_heard_as_well(served: Served) -> None:
+    await come_up(served.agent)
+    served.agent.state.flow.ports = {(f"192.0.2.{n}", f"proto{m}"): (1, 2) for n in range(100) for m in range(200)}
+    assert len((await served.get("/status"))[1]) > LARGEST_STATUS
+    watch = FleetWatch((served.url,), 2.0)
+    assert len((await watch.look()).members) == 1
+    await watch.close()
 
 
 @pytest.mark.parametrize(

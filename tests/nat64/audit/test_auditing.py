@@ -202,3 +202,10 @@ async def test_a_log_that_is_moved_by_a_reload_ends_the_old_one_first(spec: Agen
     assert one.state.audit.problem == ""
     assert len(lines(tmp_path)) == 2
     await one.count.close()
+
+
+def test_a_log_that_is_turned_off_takes_its_trouble_with_it(spec_with: Specs) -> None:
+    report = Audit(failed="the folder is gone")
+    report.sinks["log"].failed = "no room"
+    Auditing(spec_with(nat64={"session_log": ""}), report, Journal("test", stream=io.StringIO()))
+    assert report.problem == ""

@@ -289,3 +289,17 @@ async def test_other_targets_are_proven_before_anything_moves(fast: AgentSpec, t
         assert it.agent.state.falls_total == 0
         it.prober.symptom = Symptom.TIMEOUT
         await it.until(lambda: it.agent.state.decision.standing is not Standing.FULL, "what fails is acted on")
+
+
+async def test_the_warning_of_another_admin_port_stays_while_the_old_one_serves(
+    fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(fast, admin=replace(fast.admin, port=free_port()))
+    async with Running(fast, tmp_path) as it:
+        monkeypatch.setattr(app, "load", lambda path: other)
+        for _ in range(2):
+            it.agent.reload()
+            assert "[admin] listen" in it.agent.state.warnings["config"]
+        monkeypatch.setattr(app, "load", lambda path: fast)
+        it.agent.reload()
+        assert "config" not in it.agent.state.warnings

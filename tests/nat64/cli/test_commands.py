@@ -69,8 +69,31 @@ def test_a_file_that_is_missing_exits_with_2(tmp_path: Path) -> None:
     assert (done.returncode, "cannot be read" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("words", [("check-config",), ("plan", "--config")], ids=" ".join)
+def test_a_file_that_may_not_be_read_is_said_in_our_own_words(words: tuple[str, ...], tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("this machine gives no root, to have rights to give up")
+    secret = tmp_path / "secret.toml"
+    secret.write_text("")
+    secret.chmod(0)
+    # What is imported first lies where only root may look on some machines.
+    code = "import os, kun_nat64.commands, kun_nat64.oneshot, kun_nat64.cli as cli; os.setuid(65534); cli.main()"
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents[:2]:
+        folder.chmod(0o755)
+    argv = [sys.executable, "-c", code, *words, str(secret)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "file: cannot be read: Permission denied" in done.stderr
+    assert "Usage" not in done.stderr
+
+
 def test_a_wrong_flag_exits_with_2() -> None:
     assert kun_nat64("plan", "--confg", "x").returncode == 2
+
+
+def test_help_has_a_short_flag() -> None:
+    assert kun_nat64("drain", "-h").stdout == kun_nat64("drain", "--help").stdout
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "teardown", "run"])

@@ -148,6 +148,14 @@ SINGLE = {
         "nat64.globals.f-args = '16': must be from 0 to 15",
     ),
     "an unknown global": (("nat64", {"globals": {"f-arg": 1}}), "nat64.globals.f-arg = '1': is not a global setting"),
+    "a sysctl that climbs out of net": (
+        ("gateway", {"sysctls": {"net.//.kernel.panic": "1"}}),
+        "gateway.sysctls.net.//.kernel.panic = '1': must be a name with dots below net",
+    ),
+    "the tunnel named as the link outside": (
+        ("gateway", {"tunnel": "eth1"}),
+        "gateway.tunnel = 'eth1': must be a name of its own, not gateway.outside",
+    ),
     "a sysctl outside of net": (
         ("gateway", {"sysctls": {"kernel.panic": "1"}}),
         "gateway.sysctls.kernel.panic = '1': must be a name with dots below net",
@@ -376,5 +384,15 @@ def test_urls_of_members_are_taken(member: str, spec_with: Callable[..., AgentSp
 
 
 def test_a_sysctl_of_several_numbers_is_what_the_kernel_will_print(spec_with: Callable[..., AgentSpec]) -> None:
+    assert spec_with(gateway={"sysctls": {"net.ipv4.conf.eth1/100.rp_filter": "2"}}), "of the interface eth1.100"
     spec = spec_with(gateway={"sysctls": {"net.ipv4.tcp_rmem": "4096\t 87380  16777216 "}})
     assert dict(spec.gateway.sysctls)["net.ipv4.tcp_rmem"] == "4096 87380 16777216"
+
+
+def test_one_wrong_value_of_a_table_hides_no_other(changed: Callable[..., dict[str, Any]]) -> None:
+    told = faults(changed("nat64", globals={"f-args": 1.5, "f-arg": 1, "udp-timeout": "5:00"}))
+    assert [line.partition(" = ")[0] for line in told] == [
+        "nat64.globals.f-args",
+        "nat64.globals.f-arg",
+        "nat64.globals.udp-timeout",
+    ]

@@ -230,3 +230,11 @@ asyncio.run(main())
 def test_a_kernel_that_does_not_answer_keeps_no_command_from_ending() -> None:
     ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=20, check=True)
     assert "ip link show: timeout" in ended.stdout
+
+
+async def test_what_others_have_in_the_probes_namespace_is_not_ours(links: LinksDriver) -> None:
+    await make(links, Netns(PROBE), Veth("kunprobe", "eth0", PROBE, 1500))
+    ip("-n", PROBE, "link", "add", "theirs", "type", "veth", "peer", "name", "other")
+    ip("-n", PROBE, "link", "set", "theirs", "up")
+    ip("-n", PROBE, "address", "add", "192.0.2.77/24", "dev", "theirs")
+    assert not [fact for fact in await seen(links) if isinstance(fact, Address) and fact.ifname == "theirs"]

@@ -1,6 +1,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv6Network
 
 import pytest
@@ -16,6 +17,7 @@ from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec, Limit
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.model.traffic import Session, Traffic, bindings_of
+from kun_nat64.oneshot import planned
 from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import guard
@@ -24,6 +26,7 @@ from kun_nat64.sessions import SessionCount
 from kun_nat64.state import State
 from tests.nat64.admin.test_admin import Host
 from tests.nat64.audit.flows import POOL6, session
+from tests.nat64.fake_host import FakeHost
 
 POD0, POD1 = IPv6Network("2002:a01:2:1::10/128"), IPv6Network("2002:a01:2:1::11/128")
 Specs = Callable[..., AgentSpec]
@@ -89,7 +92,16 @@ def test_limits_come_and_go_without_the_guards_objection(
     spec = spec_with(nat64={"sessions_per_client": 100})
     todo = plan(desired(spec, WITHDRAWN, after), Observation(desired(spec, WITHDRAWN, before)))
     assert [type(change.fact) for change in todo.changes] == [Chain, Pool4, Pool4, Pool4]
-    assert not guard(todo, spec.guard)
+    assert not guard(todo, replace(spec.guard, max_removals=0))
+
+
+async def test_a_plan_beside_a_running_agent_lifts_no_limit(spec_with: Specs) -> None:
+    spec = spec_with(nat64={"sessions_per_client": 100})
+    todo, _, _ = await planned(spec, FakeHost(desired(spec, WITHDRAWN, [POD0, POD1])))
+    assert not todo
+    other = spec_with(nat64={"sessions_per_client": 0})
+    todo, _, _ = await planned(other, FakeHost(desired(spec, WITHDRAWN, [POD0, POD1])))
+    assert todo, "the file has no limits any more"
 
 
 def test_taking_the_limit_away_cuts_no_flow(spec_with: Specs) -> None:
