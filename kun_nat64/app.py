@@ -162,7 +162,7 @@ class Agent:
     def leave(self, told: Told) -> None:
         """Withdraws those of these paths that are not ours any more; all of them, where another speaker has them."""
         bgp = self.state.spec.bgp
-        if (told.speaker, told.api) == (bgp.speaker, bgp.api):
+        if told.api == bgp.api:
             stale = removals(told, set(map(str, bgp.prefixes)))
             if stale:
                 self.announcer.poke(stale)
