@@ -82,7 +82,7 @@ class Control:
                 self.problems = ()
             except ConfigError as error:
                 self.problems = tuple(str(fault) for fault in error.faults)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self.problems = (str(error),)
         self.reloads["failed" if self.problems else "ok"] += 1
         if self.problems:

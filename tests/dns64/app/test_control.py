@@ -1,0 +1,117 @@
+"""Reloads and gateways as the control side sees them, over a fleet that only notes what it is told."""
+
+import io
+import os
+import pickle
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kun_base.journal import Journal
+from kun_dns64.config.flags import Flags
+from kun_dns64.config.settings import Settings
+from kun_dns64.control import Control
+from kun_dns64.fleet import Standing, Story
+from kun_dns64.loading import Source, handed_over
+from kun_dns64.metrics import Metrics
+from kun_dns64.model.message import Query
+
+TEXT = '[upstream]\nservers = ["udp://192.0.2.53"]\n[admin]\nlisten = ""\n'
+
+
+class NotingFleet:
+    """`trouble` is raised by the next change."""
+
+    def __init__(self) -> None:
+        self.settings: list[Settings] = []
+        self.trouble: Exception | None = None
+
+    async def numbers(self) -> Metrics:
+        return Metrics()
+
+    async def standing(self) -> Standing:
+        return Standing(forward=True, workers=())
+
+    async def explain(self, query: Query) -> Story:
+        raise OSError
+
+    async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
+        pass
+
+    async def change(self, settings: Settings) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        self.settings.append(settings)
+
+
+def control_of(source: Source, fleet: NotingFleet) -> Control:
+    return Control(
+        source, Source(source.path, source.flags).settings(), fleet, Journal("kun-dns64", stream=io.StringIO())
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "kun-dns64.toml"
+    path.write_text(TEXT)
+    return path
+
+
+class Last:
+    """Who writes this down is killed before the end."""
+
+    def __reduce__(self) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CutOff(Source):
+    """Its settings are handed over up to the last."""
+
+    def settings(self) -> Settings:
+        return [bytes(1 << 20), Last()]  # type: ignore[return-value]
+
+
+async def test_a_reload_whose_hand_over_is_cut_off_leaves_the_old_configuration_in_force(config: Path) -> None:
+    fleet = NotingFleet()
+    control = control_of(CutOff(config, Flags()), fleet)
+    before = control.settings
+    assert not await control.reload()
+    assert control.settings is before
+    assert not fleet.settings
+    assert control.reloads == {"ok": 0, "failed": 1}
+    assert "without a result" in control.problems[0]
+
+
+async def test_a_machine_that_takes_no_more_processes_refuses_the_reload_and_loses_no_files(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    control = control_of(Source(config, Flags()), NotingFleet())
+    with monkeypatch.context() as crowded:
+        crowded.setattr(os, "fork", too_many)
+        before = os.listdir("/proc/self/fd")
+        assert not await control.reload()
+        assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert await control.reload()
+
+
+def test_no_part_of_a_hand_over_passes_for_the_whole(config: Path) -> None:
+    octets = pickle.dumps(Source(config, Flags()).settings(), pickle.HIGHEST_PROTOCOL)
+    assert isinstance(handed_over(octets), Settings)
+    assert {handed_over(octets[:cut]) for cut in range(len(octets))} == {None}
+
+
+@pytest.mark.parametrize("trouble", [OSError("in use"), ValueError("cannot be used")], ids=["os", "value"])
+async def test_what_a_worker_cannot_do_is_a_refused_reload(config: Path, trouble: Exception) -> None:
+    fleet = NotingFleet()
+    control = control_of(Source(config, Flags()), fleet)
+    before, fleet.trouble = control.settings, trouble
+    assert not await control.reload()
+    assert (control.settings, control.problems) == (before, (str(trouble),))
+    fleet.trouble = None
+    assert await control.reload()
+    assert (control.problems, control.reloads) == ((), {"ok": 1, "failed": 1})
