@@ -30,7 +30,7 @@ class Control:
         self.problems: tuple[str, ...] = ()
         self.reloads = {"ok": 0, "failed": 0}
         self.pools_down: frozenset[str] = frozenset()
-        self._watch = FileWatch(settings.watched_files)
+        self._watch = FileWatch(settings.watched)
         self._gateways_changed = asyncio.Event()
         self._changing = asyncio.Lock()
         self._make_admin: Callable[[], AdminServer]
@@ -102,7 +102,7 @@ class Control:
         await self._change_fleet_and_admin(settings)
         self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         self.settings, self.pools_down = settings, down
-        self._watch = FileWatch(settings.watched_files)
+        self._watch = FileWatch(settings.watched)
         if settings.gateways != gateways_before:
             self._gateways_changed.set()
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kun_base.journal import Journal
+from kun_base.tomltext import read
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.settings import Settings
 from kun_dns64.control import Control
@@ -115,3 +116,59 @@ async def test_what_a_worker_cannot_do_is_a_refused_reload(config: Path, trouble
     fleet.trouble = None
     assert await control.reload()
     assert (control.problems, control.reloads) == ((), {"ok": 1, "failed": 1})
+
+
+class Overtaken(Source):
+    """Its domain file changes when it has just been read."""
+
+    def settings(self) -> Settings:
+        found = Source(self.path, self.flags).settings()
+        assert self.path is not None
+        with (self.path.parent / "names.txt").open("a") as names:
+            names.write("example.net\n")
+        return found
+
+
+def with_names(config: Path) -> Path:
+    config.write_text(TEXT + '[[pool]]\nname = "o"\nvip = "203.0.113.129"\ndomain_files = ["names.txt"]\n')
+    (config.parent / "names.txt").write_text("example.org\n")
+    return config
+
+
+def notices(control: Control) -> bool:
+    """In two looks, as a change has to settle."""
+    return [control._watch.changed() for _ in range(2)][-1]
+
+
+async def test_a_file_that_changes_while_it_is_loaded_is_loaded_again(config: Path) -> None:
+    control = control_of(Overtaken(with_names(config), Flags()), NotingFleet())
+    assert not notices(control)
+    assert await control.reload()
+    assert notices(control)
+
+
+async def test_a_file_that_changes_while_it_is_first_named_is_loaded_again(config: Path) -> None:
+    control = control_of(Overtaken(config, Flags()), NotingFleet())
+    with_names(config)
+    assert await control.reload()
+    assert notices(control)
+    control.source = Source(config, Flags())
+    assert await control.reload()
+    assert not notices(control)
+
+
+def test_a_file_that_changes_during_the_start_is_loaded_again(config: Path) -> None:
+    source = Overtaken(with_names(config), Flags())
+    assert notices(Control(source, source.settings(), NotingFleet(), Journal("kun-dns64", stream=io.StringIO())))
+
+
+def test_the_configuration_itself_is_looked_at_before_it_is_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text(TEXT + "[server]\nwatch_config = true\n")
+
+    def overtaken(path: Path) -> dict[str, Any]:
+        found = read(path)
+        path.write_text(TEXT + "[server]\nwatch_config = true\nworkers = 3\n")
+        return found
+
+    monkeypatch.setattr("kun_dns64.config.load.read", overtaken)
+    assert notices(control_of(Source(config, Flags()), NotingFleet()))
