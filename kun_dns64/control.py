@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from kun_base.adminhttp import AdminServer
 from kun_base.errors import ConfigError, Fault
@@ -154,10 +155,13 @@ class Control:
             await asyncio.Event().wait()
         from kun_dns64.gateways import watch
 
-        await watch(gateways, self._use_gateways)
+        await watch(gateways, partial(self._use_gateways, gateways))
 
-    async def _use_gateways(self, down: frozenset[str]) -> None:
+    async def _use_gateways(self, watched: GatewayWatch, down: frozenset[str]) -> None:
         async with self._changing:
+            # A reload may have ended the watch that waited for it.
+            if watched != self.settings.gateways or down == self.pools_down:
+                return
             self.pools_down = down
             generation = self.settings.rules.generation + 1
             rules = replace(self.settings.rules, pools_down=down, generation=generation)

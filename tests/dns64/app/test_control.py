@@ -1,33 +1,46 @@
 """Reloads and gateways as the control side sees them, over a fleet that only notes what it is told."""
 
+import asyncio
 import io
 import os
 import pickle
 import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kun_base.adminhttp import AdminServer
 from kun_base.journal import Journal
 from kun_base.tomltext import read
 from kun_dns64.config.flags import Flags
-from kun_dns64.config.settings import Settings
+from kun_dns64.config.settings import GatewayWatch, Settings
 from kun_dns64.control import Control
 from kun_dns64.fleet import Standing, Story
+from kun_dns64.gateways import watch
 from kun_dns64.loading import Source, handed_over
 from kun_dns64.metrics import Metrics
 from kun_dns64.model.message import Query
+from tests.dns64.app.running import eventually
 
 TEXT = '[upstream]\nservers = ["udp://192.0.2.53"]\n[admin]\nlisten = ""\n'
 
+# Also what an answer may take: two late ones in a row are a gateway that is down.
+POLL_S = 0.4
+
 
 class NotingFleet:
-    """`trouble` is raised by the next change."""
+    """`trouble` is raised by changes; they wait for `may_change`, and `changing` tells that one does."""
 
     def __init__(self) -> None:
         self.settings: list[Settings] = []
+        self.pools_down: list[frozenset[str]] = []
         self.trouble: Exception | None = None
+        self.may_change = asyncio.Event()
+        self.may_change.set()
+        self.changing = False
 
     async def numbers(self) -> Metrics:
         return Metrics()
@@ -39,9 +52,12 @@ class NotingFleet:
         raise OSError
 
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
-        pass
+        self.pools_down.append(pools_down)
 
     async def change(self, settings: Settings) -> None:
+        self.changing = True
+        await self.may_change.wait()
+        self.changing = False
         if self.trouble is not None:
             raise self.trouble
         self.settings.append(settings)
@@ -172,3 +188,107 @@ def test_the_configuration_itself_is_looked_at_before_it_is_read(config: Path, m
 
     monkeypatch.setattr("kun_dns64.config.load.read", overtaken)
     assert notices(control_of(Source(config, Flags()), NotingFleet()))
+
+
+class Gateway:
+    """Answers HTTP with this status."""
+
+    def __init__(self) -> None:
+        self.status, self.polls = 200, 0
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % self.status)
+            await writer.drain()
+            self.polls += 1
+        writer.close()
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator[str]:
+        """Its URL."""
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        async with server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/readyz"
+
+
+def watching(url: str) -> str:
+    return TEXT + f'[dns64]\non_gateway_down = "stop"\ngateway_poll_s = {POLL_S}\ngateway_status = ["{url}"]\n'
+
+
+def write(config: Path, text: str) -> None:
+    config.write_text(text)
+
+
+@asynccontextmanager
+async def at_work(control: Control) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(control.run(stop, lambda: AdminServer({}), None))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def comes_to(condition: Callable[[], bool]) -> None:
+    async def asked() -> bool:
+        return condition()
+
+    await eventually(asked)
+
+
+@pytest.mark.parametrize("watched_after", [False, True], ids=["none", "another"])
+async def test_what_a_watch_saw_last_does_not_outlive_its_configuration(config: Path, watched_after: bool) -> None:
+    """Its gateway goes down while the reload that ends the watch is under way."""
+    one, other, fleet = Gateway(), Gateway(), NotingFleet()
+    async with one.up() as first, other.up() as second:
+        write(config, watching(first))
+        control = control_of(Source(config, Flags()), fleet)
+        async with at_work(control):
+            await comes_to(lambda: one.polls > 0)
+            write(config, watching(second) if watched_after else TEXT)
+            fleet.may_change.clear()
+            control.reload_wanted.set()
+            await comes_to(lambda: fleet.changing)
+            one.status = 503
+            await comes_to(lambda: bool(control._changing._waiters))
+            fleet.may_change.set()
+            await comes_to(lambda: control.reloads["ok"] == 1)
+            polls = other.polls
+            await (comes_to(lambda: other.polls > polls + 3) if watched_after else asyncio.sleep(0.1))
+            assert control.pools_down == frozenset()
+            assert control.settings.rules.pools_down == frozenset()
+            assert frozenset(("",)) not in fleet.pools_down
+
+
+async def test_a_new_watch_tells_what_it_finds_first() -> None:
+    told: list[frozenset[str]] = []
+
+    async def note(down: frozenset[str]) -> None:
+        told.append(down)
+
+    gateway = Gateway()
+    async with gateway.up() as url:
+        watch_it = asyncio.create_task(watch(GatewayWatch({"": (url,)}, POLL_S), note))
+        await comes_to(lambda: gateway.polls > 2)
+        gateway.status = 503
+        await comes_to(lambda: len(told) > 1)
+        watch_it.cancel()
+        await asyncio.gather(watch_it, return_exceptions=True)
+    assert told == [frozenset(), frozenset(("",))]
+
+
+async def test_gateways_that_are_up_from_the_start_change_nothing(config: Path) -> None:
+    gateway, fleet = Gateway(), NotingFleet()
+    async with gateway.up() as url:
+        write(config, watching(url))
+        control = control_of(Source(config, Flags()), fleet)
+        async with at_work(control):
+            await comes_to(lambda: gateway.polls > 2)
+            assert (fleet.pools_down, control.settings.rules.generation) == ([], 0)
+            gateway.status = 503
+            await comes_to(lambda: fleet.pools_down == [frozenset(("",))])
+            gateway.status = 200
+            await comes_to(lambda: fleet.pools_down == [frozenset(("",)), frozenset()])
+            assert control.settings.rules.generation == 2
