@@ -7,6 +7,7 @@ import pickle
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kun_dns64.gateways import watch
 from kun_dns64.loading import Source, handed_over
 from kun_dns64.metrics import Metrics
 from kun_dns64.model.message import Query
+from kun_dns64.supervisor import Crew, Supervisor
 from tests.dns64.app.running import eventually
 
 TEXT = '[upstream]\nservers = ["udp://192.0.2.53"]\n[admin]\nlisten = ""\n'
@@ -292,3 +294,30 @@ async def test_gateways_that_are_up_from_the_start_change_nothing(config: Path) 
             gateway.status = 200
             await comes_to(lambda: fleet.pools_down == [frozenset(("",)), frozenset()])
             assert control.settings.rules.generation == 2
+
+
+async def test_a_worker_born_while_a_change_is_under_way_gets_the_new_settings(config: Path) -> None:
+    """The others may need seconds for it, and one that dies meanwhile is replaced at once."""
+    settings = replace(Source(config, Flags()).settings(), cookie_secret=bytes(16))
+    new = replace(settings, limits=replace(settings.limits, budget_s=3.0))
+    for_the_born: list[Settings] = []
+    trouble: list[Exception] = []
+
+    class SlowCrew(Crew):
+        async def ask_all(self, name: str, *arguments: Any) -> list[Any]:
+            for_the_born.append(self.settings)
+            if trouble:
+                raise trouble[0]
+            return []
+
+    journal = Journal("kun-dns64", stream=io.StringIO())
+    supervisor = Supervisor(settings, [], journal)
+    supervisor._crew = SlowCrew(settings, [], journal)
+    trouble.append(OSError("cannot"))
+    with pytest.raises(OSError, match="cannot"):
+        await supervisor.change(new)
+    assert supervisor._crew.settings is settings
+    trouble.clear()
+    await supervisor.change(new)
+    assert for_the_born == [new, new]
+    assert supervisor._crew.settings is new
