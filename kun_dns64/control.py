@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from kun_base.adminhttp import AdminServer
 from kun_base.errors import ConfigError, Fault
@@ -30,7 +31,7 @@ class Control:
         self.problems: tuple[str, ...] = ()
         self.reloads = {"ok": 0, "failed": 0}
         self.pools_down: frozenset[str] = frozenset()
-        self._watch = FileWatch(settings.watched_files)
+        self._watch = FileWatch(settings.watched)
         self._gateways_changed = asyncio.Event()
         self._changing = asyncio.Lock()
         self._make_admin: Callable[[], AdminServer]
@@ -82,7 +83,7 @@ class Control:
                 self.problems = ()
             except ConfigError as error:
                 self.problems = tuple(str(fault) for fault in error.faults)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self.problems = (str(error),)
         self.reloads["failed" if self.problems else "ok"] += 1
         if self.problems:
@@ -102,7 +103,7 @@ class Control:
         await self._change_fleet_and_admin(settings)
         self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         self.settings, self.pools_down = settings, down
-        self._watch = FileWatch(settings.watched_files)
+        self._watch = FileWatch(settings.watched)
         if settings.gateways != gateways_before:
             self._gateways_changed.set()
 
@@ -154,10 +155,13 @@ class Control:
             await asyncio.Event().wait()
         from kun_dns64.gateways import watch
 
-        await watch(gateways, self._use_gateways)
+        await watch(gateways, partial(self._use_gateways, gateways))
 
-    async def _use_gateways(self, down: frozenset[str]) -> None:
+    async def _use_gateways(self, watched: GatewayWatch, down: frozenset[str]) -> None:
         async with self._changing:
+            # A reload may have ended the watch that waited for it.
+            if watched != self.settings.gateways or down == self.pools_down:
+                return
             self.pools_down = down
             generation = self.settings.rules.generation + 1
             rules = replace(self.settings.rules, pools_down=down, generation=generation)

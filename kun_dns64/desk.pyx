@@ -59,7 +59,7 @@ cdef bytes aged(bytes value, long tick):
 
 
 cdef class Drawer:
-    """One source's memo. What was said this second is kept by packet, as the memo does."""
+    """One memo's. What was said this second is kept by packet, as the memo does."""
 
     cdef object memo, bake
     cdef Generations store
@@ -172,16 +172,17 @@ cdef bytes with_name(const unsigned char *body, Py_ssize_t size, const unsigned 
 
 
 cdef class Desk:
-    """One per worker. `memo_of(source)`: its memo for UDP. `renew` when those are others."""
+    """One per worker. `memo_of(source)`: its memo for UDP, the same for many. `renew` when those are others."""
 
     cdef object _memo_of
-    cdef dict _drawers
+    cdef dict _of_source, _of_memo
 
     def __init__(self, memo_of):
-        self._memo_of, self._drawers = memo_of, {}
+        self._memo_of = memo_of
+        self.renew()
 
     def renew(self):
-        self._drawers = {}
+        self._of_source, self._of_memo = {}, {}
 
     def udp(self, bytes wire, source):
         """The finished reply to a datagram, if there is one."""
@@ -191,17 +192,24 @@ cdef class Desk:
 
     cpdef object at(self, bytes wire, long tick, source):
         """`udp` at this tick of the clock."""
-        found = self._drawers.get(source)
+        found = self._of_source.get(source)
         cdef Drawer drawer = found if found is not None else self.opened(source)
         return drawer.quick(wire, tick, source)
 
     cdef Drawer opened(self, source):
+        cdef Drawer drawer
+        memo = self._memo_of(source)
+        found = self._of_memo.get(memo)
+        drawer = found if found is not None else self.made(memo)
+        if len(self._of_source) >= MOST_SOURCES:
+            self._of_source = {}
+        self._of_source[source] = drawer
+        return drawer
+
+    cdef Drawer made(self, memo):
         cdef Drawer made = Drawer.__new__(Drawer)
-        if len(self._drawers) >= MOST_SOURCES:
-            self._drawers = {}
-        made.memo = self._memo_of(source)
-        made.store, made.prefix = made.memo.place()
-        made.hits, made.hot, made.tick = made.memo.hits, {}, -1
-        made.bake = made.memo.bake
-        self._drawers[source] = made
+        made.memo, made.bake = memo, memo.bake
+        made.store, made.prefix = memo.place()
+        made.hits, made.hot, made.tick = memo.hits, {}, -1
+        self._of_memo[memo] = made
         return made

@@ -29,11 +29,14 @@ class PoolHealth:
 
 
 async def watch(gateways: GatewayWatch, changed: Callable[[frozenset[str]], Awaitable[None]]) -> None:
-    """Polls for ever, and tells the names of the pools that are down whenever they are others ("" is the default)."""
+    """Polls for ever, and tells the names of the pools that are down, first and whenever they are others.
+
+    "" is the default pool.
+    """
     import aiohttp
 
     pools = {name: PoolHealth() for name in gateways.urls}
-    told: frozenset[str] = frozenset()
+    told: frozenset[str] | None = None
     timeout = aiohttp.ClientTimeout(total=min(gateways.poll_s, MAX_WAIT_S))
     # A kept connection would outlive what it is to prove.
     connector = aiohttp.TCPConnector(force_close=True)

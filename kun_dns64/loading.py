@@ -11,7 +11,7 @@ import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kun_base.errors import ConfigError, Fault
 from kun_dns64.config.flags import Flags
@@ -35,9 +35,14 @@ class Source:
 
 
 async def load_aside(source: Source) -> Settings:
-    """Raises ConfigError, also when the child ends without a result or takes too long."""
+    """Raises ConfigError, also when the child ends without a result or takes too long; OSError when there is none."""
     reading, writing = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
     if child == 0:
         os.close(reading)
         _child(source, os.fdopen(writing, "wb"))
@@ -49,12 +54,20 @@ async def load_aside(source: Source) -> Settings:
         raise ConfigError(str(source.path), [Fault("file", "", f"takes longer than {LOAD_S:g} s to load")]) from None
     finally:
         _end(child)
-    if not result:
+    loaded = handed_over(result)
+    if loaded is None:
         raise ConfigError(str(source.path), [Fault("file", "", "loading ended without a result (out of memory?)")])
-    loaded = pickle.loads(result)
     if isinstance(loaded, Settings):
         return loaded
     raise ConfigError(*loaded)
+
+
+def handed_over(octets: bytes) -> Any:
+    """What the child wrote, settings or what ConfigError takes; None where it ended before it had written all of it."""
+    try:
+        return pickle.loads(octets)
+    except (EOFError, pickle.UnpicklingError):
+        return None
 
 
 def _end(child: int) -> None:

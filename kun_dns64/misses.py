@@ -11,7 +11,7 @@ from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import AskedFlags, Heard
-from kun_dns64.policy.plain import Plain, plain
+from kun_dns64.policy.plain import Plain, PlainClients
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.resolver import Resolver
 from kun_dns64.shortcut import address_of
@@ -52,9 +52,10 @@ class Misses:
         if self._path is None:
             return
         prepared = prepare(self._resolver.rules)
+        clients = PlainClients(prepared)
 
         def plain_for(source: Source) -> Plain | None:
-            return plain(address_of(source), prepared)
+            return clients.of(address_of(source))
 
         # Before anything else could be due but the second question beside the first: another upstream, the end.
         patience_s = min(MIN_PATIENCE_S, self._resolver.budget_s / 4)

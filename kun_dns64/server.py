@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import ssl
 
 HOUSEKEEPING_S = 1.0
-# A stop waits for answers under way no longer than this beyond the budget.
+# A stop, and the end of a listening address, wait for answers under way no longer than this beyond the budget.
 STOP_GRACE_S = 0.5
 # Long enough for what stood in the sockets' queues, and for the last replies to leave.
 TURN_S = 0.05
@@ -50,7 +50,8 @@ class Server:
         self._tls: ssl.SSLContext | None = None
         self._tap: Tap | None = None
         self._journal = journal
-        self._background: list[asyncio.Task[None]] = []
+        self._background: set[asyncio.Task[None]] = set()
+        self._longest_budget_s = settings.limits.budget_s
 
     async def start(self) -> None:
         """Raises OSError when TLS files cannot be used."""
@@ -58,16 +59,18 @@ class Server:
             await self._tap_as(self.settings.dnstap)
         for listening in self._sockets:
             await self._listen(listening)
-        self._background.append(asyncio.create_task(self._keep_house()))
+        self._in_background(self._keep_house())
         if self.settings.asking.check_not_dns64 and self._sockets:
             upstreams = self.resolver.upstreams.all
-            self._background.append(asyncio.create_task(check_upstreams(upstreams, self.metrics, self._journal)))
+            self._in_background(check_upstreams(upstreams, self.metrics, self._journal))
 
     async def change(self, settings: Settings) -> None:
         """New queries are answered by `settings`. Raises OSError, with nothing changed, when TLS files are bad."""
         if self._tls is not None and settings.tls is not None:
             # The running context: new handshakes get the new certificate.
             self._tls.load_cert_chain(settings.tls.certificate, settings.tls.key)
+        # Queries under way end under the old one.
+        self._longest_budget_s = max(self.settings.limits.budget_s, settings.limits.budget_s)
         self.settings = settings
         self.resolver.change(settings)
         self.front.change(settings.limits, settings.cookie_secret)
@@ -111,14 +114,30 @@ class Server:
             return await future
 
     async def listen_on(self, sockets: Sequence[Listening]) -> None:
-        """Other sockets instead of those served so far; what stays the same is not touched."""
+        """Other sockets instead of those served so far; what stays the same is not touched.
+
+        Those that go take nothing more, and are closed when what they have taken is answered.
+        """
         for listening in [known for known in self._sockets if known not in sockets]:
             self._streams.pop(listening).close()
             if listening in self._udp:
-                self._udp.pop(listening).close()
+                udp = self._udp.pop(listening)
+                udp.stop_taking()
+                self._in_background(self._close_later(udp))
         for listening in [new for new in sockets if new not in self._sockets]:
             await self._listen(listening)
         self._sockets = list(sockets)
+
+    async def _close_later(self, udp: UdpServing) -> None:
+        try:
+            await asyncio.sleep(self._longest_budget_s + STOP_GRACE_S)
+        finally:
+            udp.close()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def stop(self) -> None:
         """Answers what has been taken, and ends."""
@@ -128,7 +147,7 @@ class Server:
             stream.close()
         await asyncio.sleep(TURN_S)
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.limits.budget_s + STOP_GRACE_S):
+            async with asyncio.timeout(self._longest_budget_s + STOP_GRACE_S):
                 await self.front.idle()
         self._connections.finish_all()
         await asyncio.sleep(TURN_S)

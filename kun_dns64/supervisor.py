@@ -197,8 +197,13 @@ class Supervisor:
     async def change(self, settings: Settings) -> None:
         before = self._crew.settings
         if (settings.listen, settings.tls, settings.workers) == (before.listen, before.tls, before.workers):
-            await self._crew.ask_all("change", settings)
+            # First: a worker may be born before the last has changed.
             self._crew.settings = settings
+            try:
+                await self._crew.ask_all("change", settings)
+            except BaseException:
+                self._crew.settings = before
+                raise
             return
         try:
             sockets = bind_sets(settings.listen, settings.tls_listen, settings.workers)

@@ -10,16 +10,20 @@ from kun_base.tomltext import read
 from kun_dns64.config.crosscheck import faults_of
 from kun_dns64.config.file import ConfigFile
 from kun_dns64.config.flags import Flags, blame, overlay
+from kun_dns64.config.look import Look, look_at
 from kun_dns64.config.resolvconf import RESOLV_CONF, read_nameservers
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A checked configuration, the folder its relative paths are below, and where it was read (None: flags alone)."""
+    """A checked configuration, the folder its relative paths are below, and its file before it was read.
+
+    None: flags alone.
+    """
 
     file: ConfigFile
     folder: Path
-    path: Path | None = None
+    own: Look | None = None
 
 
 NO_FLAGS = Flags()
@@ -29,6 +33,7 @@ def load(path: Path | None, flags: Flags = NO_FLAGS, resolv_conf: Path = RESOLV_
     """Raises ConfigError with every fault. Without a file, the flags and the defaults are the configuration."""
     folder = path.parent if path else Path.cwd()
     source = str(path or "command line")
+    own = look_at(path) if path else None
     data = overlay(read(path) if path else {}, flags)
     section = data.get("upstream", {})
     borrowed = isinstance(section, dict) and not section.get("servers")
@@ -39,7 +44,7 @@ def load(path: Path | None, flags: Flags = NO_FLAGS, resolv_conf: Path = RESOLV_
         return faults_of(config, folder) + list(_no_upstream(config, borrowed, resolv_conf))
 
     try:
-        return Loaded(check(data, ConfigFile, source, cross), folder, path)
+        return Loaded(check(data, ConfigFile, source, cross), folder, own)
     except ConfigError as error:
         faults = [blame(fault, flags) for fault in error.faults]
         raise ConfigError(source, [_borrowed(f, resolv_conf) for f in faults] if borrowed else faults) from None

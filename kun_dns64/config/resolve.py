@@ -11,6 +11,7 @@ from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection, ServerSection
 from kun_dns64.config.load import Loaded
+from kun_dns64.config.look import Look, look_at
 from kun_dns64.config.settings import Asking, CacheLimits, Dnstap, GatewayWatch, Limits, Settings, TlsListen
 from kun_dns64.config.suffixes import wire_suffix
 from kun_dns64.config.values import mail_name, parse_cookie_secret
@@ -26,6 +27,7 @@ def resolve(loaded: Loaded) -> Settings:
     file, folder = loaded.file, loaded.folder
     server = file.server
     secret = server.cookie_secret_file
+    watched = _watched(loaded)  # before the files are read
     return Settings(
         rules=_rules(file, folder),
         groups=_groups(file),
@@ -38,20 +40,20 @@ def resolve(loaded: Loaded) -> Settings:
         cache=CacheLimits(**file.cache.model_dump()),
         gateways=_gateways(file),
         cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
-        watched_files=_watched(loaded),
+        watched=watched,
         dnstap=_dnstap(file, folder),
         log_format=server.log_format,
         log_level=server.log_level,
     )
 
 
-def _watched(loaded: Loaded) -> tuple[Path, ...]:
+def _watched(loaded: Loaded) -> tuple[Look, ...]:
     file, folder = loaded.file, loaded.folder
     names = [name for pool in file.pool for name in pool.domain_files]
     if file.server.tls is not None:
         names += [file.server.tls.certificate, file.server.tls.key]
-    own = [loaded.path] if file.server.watch_config and loaded.path else []
-    return (*own, *(folder / name for name in names))
+    own = [loaded.own] if file.server.watch_config and loaded.own else []
+    return (*own, *(look_at(folder / name) for name in names))
 
 
 def _limits(server: ServerSection) -> Limits:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
+from kun_dns64.config.look import Look
 from kun_dns64.model.rules import Rules
 
 
@@ -71,7 +72,10 @@ class Dnstap:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`groups[""]` are the upstreams of everything that has none of its own."""
+    """`groups[""]` are the upstreams of everything that has none of its own.
+
+    `watched`: what the files whose change is a reload were like before they were read.
+    """
 
     rules: Rules
     groups: Mapping[str, tuple[UpstreamAddress, ...]]
@@ -84,7 +88,7 @@ class Settings:
     cache: CacheLimits
     gateways: GatewayWatch
     cookie_secret: bytes | None
-    watched_files: tuple[Path, ...]
+    watched: tuple[Look, ...]
     dnstap: Dnstap | None = None
     log_format: str = "text"
     log_level: str = "info"

@@ -48,6 +48,7 @@ class Rcode(IntEnum):
 
 
 CLASS_IN = 1
+CLASS_ANY = 255
 
 
 class Question(NamedTuple):

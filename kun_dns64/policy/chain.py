@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from kun_dns64.model.message import Record
-from kun_dns64.model.question import Question, RRType
+from kun_dns64.model.question import CLASS_ANY, Question, RRType
 
 MAX_LINKS = 32
 CNAME, DNAME = RRType.CNAME, RRType.DNAME
@@ -33,6 +33,17 @@ def follow(question: Question, answer: tuple[Record, ...]) -> Chain:
     return _walk(name, *_aliases(answer, question.qclass))
 
 
+def at_end(question: Question, chain: Chain, answer: tuple[Record, ...]) -> list[Record]:
+    """The records of the asked type and class at the chain's end, as they came; class ANY is all classes."""
+    end = chain.end
+    _, qtype, qclass = question
+    return [r for r in answer if r.rtype == qtype and _is_in(r, qclass) and r.name.lower() == end]
+
+
+def _is_in(record: Record, qclass: int) -> bool:
+    return record.rclass == qclass or qclass == CLASS_ANY
+
+
 def _walk(name: bytes, cnames: dict[bytes, Record], dnames: dict[bytes, Record]) -> Chain:
     links: list[Record] = []
     seen: set[bytes] = set()
@@ -56,7 +67,7 @@ def _aliases(answer: tuple[Record, ...], qclass: int) -> tuple[dict[bytes, Recor
     cnames: dict[bytes, Record] = {}
     dnames: dict[bytes, Record] = {}
     for record in answer:
-        if record.rclass == qclass and record.rtype in ALIASES:
+        if record.rtype in ALIASES and _is_in(record, qclass):
             found = cnames if record.rtype == CNAME else dnames
             found.setdefault(record.name.lower(), record)
     return cnames, dnames

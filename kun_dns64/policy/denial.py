@@ -6,7 +6,7 @@ from typing import NamedTuple
 from kun_dns64.model.message import Record, Response
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import FailureKind, UpstreamFailure
-from kun_dns64.policy.chain import Chain, follow
+from kun_dns64.policy.chain import Chain, at_end, follow
 from kun_dns64.policy.lifetime import with_ttl
 
 
@@ -40,7 +40,7 @@ def read(question: Question, outcome: Response | UpstreamFailure) -> Finding:
         return Finding(NXDOMAIN if rcode == Rcode.NXDOMAIN else ERROR, chain, (), outcome)
     if chain.broken:
         return Finding(ERROR, chain, failure=UpstreamFailure(FailureKind.GARBAGE, "alias loop or chain too long"))
-    data = at_end(question, chain, outcome.answer) if outcome.answer else ()
+    data = _each_once(at_end(question, chain, outcome.answer)) if outcome.answer else ()
     if data:
         return Finding(DATA, chain, data, outcome)
     if is_referral(outcome):
@@ -48,14 +48,11 @@ def read(question: Question, outcome: Response | UpstreamFailure) -> Finding:
     return Finding(NODATA, chain, (), outcome)
 
 
-def at_end(question: Question, chain: Chain, answer: tuple[Record, ...]) -> tuple[Record, ...]:
-    """The records of the asked type and class at the chain's end, each once, all with the least TTL of any of them.
+def _each_once(found: list[Record]) -> tuple[Record, ...]:
+    """Each record once, all with the least TTL of any of them.
 
     RFC 2181 section 5; a duplicate's TTL counts although the duplicate goes.
     """
-    end = chain.end
-    _, qtype, qclass = question
-    found = [r for r in answer if r.rtype == qtype and r.rclass == qclass and r.name.lower() == end]
     if len(found) < 2:
         return tuple(found)
     least = min([record.ttl for record in found])

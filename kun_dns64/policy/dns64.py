@@ -112,9 +112,9 @@ def _reason(aaaa: Half, halves: Halves) -> Reason:
 
 
 def _forced(case: Situation, halves: Halves, aaaa: Question, a: Question) -> Step:
-    """The A comes first, and the real AAAA only where there is nothing to embed."""
+    """The A comes first, and the real AAAA only where there is nothing to embed; without either, as in any zone."""
     if halves.a is None:
-        return case.ask(a)
+        return case.ask(a, aaaa)
     if halves.a.not_cached:
         return not_recursive()
     if halves.a.finding.kind is NXDOMAIN:
@@ -126,9 +126,10 @@ def _forced(case: Situation, halves: Halves, aaaa: Question, a: Question) -> Ste
         return case.ask(aaaa)
     if halves.kept:
         return _real(case, halves, halves.aaaa)
-    if halves.excluded and not leave_signed_alone(case.query, case.rules, halves.aaaa.finding, AAAA):
-        return _from_both(case, halves, halves.aaaa, halves.a)
-    return forwarded(case, halves.aaaa.heard, halves.aaaa.finding, _plain_rule(halves.aaaa, Rule.NO_A))
+    finding = halves.aaaa.finding
+    if finding.kind is NXDOMAIN or (halves.excluded and leave_signed_alone(case.query, case.rules, finding, AAAA)):
+        return forwarded(case, halves.aaaa.heard, finding, _plain_rule(halves.aaaa, Rule.NO_A))
+    return _from_both(case, halves, halves.aaaa, halves.a)
 
 
 def _forced_reply(case: Situation, halves: Halves, a: Half) -> Reply | None:

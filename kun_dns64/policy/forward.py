@@ -1,7 +1,7 @@
 """Replies made of one upstream answer as it is, and replies that say it could not be had."""
 
 from kun_dns64.model.message import Ede, EdeCode, Record, Response
-from kun_dns64.model.question import Rcode
+from kun_dns64.model.question import CLASS_ANY, Rcode
 from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.denial import Finding
 from kun_dns64.policy.dnssec import wants_ad
@@ -23,7 +23,7 @@ def forwarded(
     if response is None or response.rcode > MAX_PLAIN_RCODE:
         return failed(heard, finding, rule if rule is not Rule.FORWARDED else Rule.UPSTREAM_FAILED)
     query = case.query
-    if query.question.qtype in MANY_TYPES:
+    if query.question.qtype in MANY_TYPES or query.question.qclass == CLASS_ANY:
         answer = tidy(response.answer, query)
     elif kept is not None:
         answer = answer_section(query, finding.chain, kept, response.answer, data_signed=False)

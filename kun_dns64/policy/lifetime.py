@@ -6,6 +6,7 @@ from kun_dns64.model.message import Record, Response
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard
+from kun_dns64.policy.chain import at_end, follow
 
 WITHOUT_SOA_S = 600
 CLAMP_S = 30
@@ -77,11 +78,11 @@ def _bounded(records: Records, ttl: int) -> tuple[Records, int]:
 
 
 def _is_positive(question: Question, response: Response) -> bool:
-    """Data of the asked type, and not just a chain that ends in nothing."""
-    if response.rcode == NXDOMAIN:
+    """Data of the asked type where the chain ends, whatever stands beside it."""
+    answer = response.answer
+    if response.rcode == NXDOMAIN or not answer:
         return False
-    qtype = question.qtype
-    return bool(response.answer) if qtype == ANY else qtype in [record.rtype for record in response.answer]
+    return question.qtype == ANY or bool(at_end(question, follow(question, answer), answer))
 
 
 def denial_lifetime(response: Response) -> int | None:

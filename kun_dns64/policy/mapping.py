@@ -52,15 +52,17 @@ class EmbeddingTable:
         A mapping says where the address is reached, so it goes before the pool the name is in.
         """
         number = int.from_bytes(ipv4)
+        index = self._map.longest(4, number)
+        mapped = default if index == MISS else self._mapped[index]
+        if ipv4 in DISCOVERY_IPV4 and owner.lower() == IPV4ONLY:
+            # No refusal counts for what hosts learn the prefix by (RFC 7050 section 2.2, RFC 8880 section 7.1).
+            return mapped or default
         if self.never.longest(4, number) != MISS:
             return ()
-        index = self._map.longest(4, number)
-        if index != MISS:
-            default = self._mapped[index]
-        for way in default:
-            if way.well_known and _forbidden_under_well_known(ipv4, owner):
-                return tuple(way for way in default if not way.well_known)
-        return default
+        for way in mapped:
+            if way.well_known and is_nonglobal(IPv4Address(ipv4)):
+                return tuple(way for way in mapped if not way.well_known)
+        return mapped
 
     def reachable(self, ipv4: bytes, prefix: Prefix) -> bool:
         """Whether an address under `prefix` with this IPv4 in it is one we could have made (for the reverse zone)."""
@@ -71,13 +73,6 @@ class EmbeddingTable:
         if index != MISS and not self._mapped[index]:
             return False
         return prefix != WELL_KNOWN or not is_nonglobal(IPv4Address(ipv4))
-
-
-def _forbidden_under_well_known(ipv4: bytes, owner: bytes) -> bool:
-    """RFC 6052 section 3.1; but the discovery addresses of ipv4only.arpa stay (RFC 7050 section 2.2)."""
-    if owner.lower() == IPV4ONLY and ipv4 in DISCOVERY_IPV4:
-        return False
-    return is_nonglobal(IPv4Address(ipv4))
 
 
 def _vips(prefixes: tuple[Prefix, ...]) -> tuple[IPv4Network, ...]:

@@ -57,12 +57,29 @@ class Plain:
         return self._by_pool[exit_for(name, self.client, self.prepared).pool]
 
 
-def plain(source: IPAddress, prepared: Prepared) -> Plain | None:
-    """None: this client's answers, or those of all under these rules, need the general path."""
+class PlainClients:
+    """Who is to be answered that way under these rules: one `Plain` for all sources of a client class."""
+
+    __slots__ = ("_by_class", "_prepared")
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._by_class: dict[int, Plain | None] = {}
+
+    def of(self, source: IPAddress) -> Plain | None:
+        """None: this client's answers, or those of all under these rules, need the general path."""
+        if self._prepared.allowed.first(source) == MISS:
+            return None
+        index = client_index(source, None, self._prepared)
+        if index not in self._by_class:
+            self._by_class[index] = _plain(index, self._prepared)
+        return self._by_class[index]
+
+
+def _plain(index: int, prepared: Prepared) -> Plain | None:
     rules = prepared.rules
-    if rules.shadow or rules.strict_dnssec or rules.mappings or prepared.allowed.first(source) == MISS:
+    if rules.shadow or rules.strict_dnssec or rules.mappings:
         return None
-    index = client_index(source, None, prepared)
     client = None if index == MISS else rules.clients[index]
     if client is not None and (client.filter_a or not client.dns64):
         return None

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kun_dns64 import __version__
 from kun_dns64.commands import app
 from kun_dns64.config.flags import Flags
+from kun_dns64.config.look import look_at
 from kun_dns64.filewatch import FileWatch
 from kun_dns64.gateways import PoolHealth
 from kun_dns64.link import Link, LinkClosed
@@ -120,7 +121,7 @@ class TestFileWatch:
     def test_a_change_is_told_once_when_it_has_settled(self, tmp_path: Path) -> None:
         path = tmp_path / "list"
         path.write_text("a")
-        watch = FileWatch([path])
+        watch = FileWatch([look_at(path)])
         assert not watch.changed()
         path.write_text("ab")
         assert not watch.changed()
@@ -134,7 +135,7 @@ class TestFileWatch:
         (tmp_path / "two").write_text("y")
         link = tmp_path / "link"
         link.symlink_to("one")
-        watch = FileWatch([link])
+        watch = FileWatch([look_at(link)])
         os.replace(_link_to(tmp_path, "two"), link)
         assert [watch.changed(), watch.changed()] == [False, True]
         link.unlink()

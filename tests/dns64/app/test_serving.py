@@ -75,6 +75,35 @@ async def test_other_listening_addresses_are_served_after_a_reload(tmp_path: Pat
 
 
 @ALONE_AND_TWO
+async def test_a_reload_that_drops_an_address_answers_what_was_taken_there(tmp_path: Path, workers: int) -> None:
+    """And then nobody listens there any more."""
+    more = {"[server]": "budget_s = 5"}
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers, more=more) as one:
+        held = hold(fake)
+        asking = [asyncio.create_task(one.ask(f"n{number}.t.example.", timeout_s=9)) for number in range(10)]
+        await eventually(lambda: asked(fake, 10))
+        before, one.port = one.port, free_port()
+        one.config.write_text(one.config.read_text().replace(str(before), str(one.port)))
+        one.hang_up()
+        await one.until("config_reloads_total", 1)
+        held.set()
+        replies = await asyncio.gather(*asking)
+        assert [[record.to_text() for rrset in reply.answer for record in rrset] for reply in replies] == [ANSWER] * 10
+        assert await one.addresses("www.t.example.") == ANSWER
+        await eventually(lambda: is_free(before))
+
+
+async def is_free(port: int) -> bool:
+    """No UDP socket is bound to it."""
+    return port not in udp_ports()
+
+
+def udp_ports() -> set[int]:
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return {int(line.split()[1].rpartition(":")[2], 16) for line in lines}
+
+
+@ALONE_AND_TWO
 async def test_an_address_in_use_is_refused_at_reload_and_the_old_ones_stay(tmp_path: Path, workers: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -156,7 +185,8 @@ async def test_a_stop_answers_what_was_taken(tmp_path: Path, workers: int) -> No
 
 
 async def asked(fake: FakeUpstream, count: int) -> bool:
-    return len(fake.seen) >= count
+    """For so many names."""
+    return len({dns.message.from_wire(one.wire).question[0].name for one in fake.seen}) >= count
 
 
 def hold(fake: FakeUpstream) -> asyncio.Event:

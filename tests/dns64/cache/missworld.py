@@ -23,7 +23,7 @@ from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, AskedFlags, Heard, Reply
 from kun_dns64.policy.cache import Cache, key_of
 from kun_dns64.policy.next_step import next_step
-from kun_dns64.policy.plain import plain
+from kun_dns64.policy.plain import PlainClients
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.shortcut import Shortcut
 from kun_dns64.transport.attempt import Observed, Request, read
@@ -144,8 +144,9 @@ class Quick:
 
     def renew(self, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
         prepared = prepare(self.under)
+        clients = PlainClients(prepared)
         self.path.renew(
-            prepared, lambda source: plain(ip_address(source), prepared), self.payload_max, self.under.max_ttl_s,
+            prepared, lambda source: clients.of(ip_address(source)), self.payload_max, self.under.max_ttl_s,
             patience_s, stagger_s,
         )  # fmt: skip
 

@@ -52,12 +52,15 @@ def test_ttls_age_and_then_the_data_is_gone() -> None:
         (nodata(300, 300, "w 30 CNAME x"), 30),
         (answer("w 30 CNAME x\nx 100 A 192.0.2.33"), 30),
         (answer("w 100 A 192.0.2.33", "@ 10 NS ns"), 100),
+        (nodata(3600, 60, "w 500 CNAME x\nevil 700 A 192.0.2.66"), 60),
+        (nodata(3600, 60, "evil 700 A 192.0.2.66"), 60),
+        (bare_nodata("evil 700 A 192.0.2.66"), 0),
         (bare_nodata(), 0),
         (bare_nodata("w 30 CNAME x"), 0),
         (nodata(300, 0), 0),
         (answer("w 0 A 192.0.2.33"), 0),
     ],
-    ids=["minimum", "soa-ttl", "nxdomain", "chain-to-nothing", "chain", "authority", "no-soa", "cname-no-soa", "min-0", "ttl-0"],
+    ids=["minimum", "soa-ttl", "nxdomain", "chain-to-nothing", "chain", "authority", "off-chain", "off-name", "off-name-no-soa", "no-soa", "cname-no-soa", "min-0", "ttl-0"],
 )  # fmt: skip
 def test_how_long_answers_are_kept(outcome: Outcome, lives: int) -> None:
     cache = kept(outcome)

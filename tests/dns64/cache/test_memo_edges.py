@@ -1,5 +1,10 @@
 """What the wire cache must not answer: other rules, strangers, malformed packets, packets that only look alike."""
 
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv6Address, ip_address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +64,44 @@ def test_a_malformed_option_length_never_spells_the_key_of_another_packet(
     server.compare(packet(options=options), SOURCES[0], Transport.UDP, 1000)
     malformed = packet()[:-2] + tail
     assert server.memos.of(SOURCES[0], Transport.UDP).quick(malformed, 1000, "2001:db8::1") is None
+
+
+@contextmanager
+def octets_kept() -> Iterator[list[int]]:
+    """Filled at the end with what has been allocated inside and is there still."""
+    found: list[int] = []
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        yield found
+        found.append(tracemalloc.get_traced_memory()[0] - before)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["python", "compiled"])
+def test_what_is_kept_for_the_second_does_not_grow_with_the_number_of_sources(compiled: bool) -> None:
+    """A pod takes a new address of its /64 for every query as it likes, and so does who forges them."""
+    server = Server(RULE_SETS["usual"])
+    if compiled and server.desk is None:
+        pytest.skip("nothing is compiled here")
+    wires = [packet("plain", payload=512 + size) for size in range(300)]
+    for wire in wires:
+        server.compare(wire, SOURCES[0], Transport.UDP, 1000)
+
+    def ask_from(first: int, last: int) -> None:
+        for number in range(first, last):
+            source = str(IPv6Address(int(SOURCES[0]) + number))
+            memo = server.memos.of(ip_address(source), Transport.UDP)
+            for wire in wires:
+                assert (server.desk.at if compiled and server.desk else memo.quick)(wire, 1001, source) is not None
+
+    with octets_kept() as of_one:
+        ask_from(0, 1)
+    with octets_kept() as of_the_others:
+        ask_from(1, 41)
+    assert of_one[0] > 300 * 100, "replies are kept for the second"
+    assert of_the_others[0] < of_one[0]
 
 
 @given(st.binary(max_size=200))

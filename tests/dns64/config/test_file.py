@@ -258,7 +258,7 @@ def test_relative_paths_are_below_the_files_folder(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir("/")
     (tmp_path / "list.txt").write_text("example.org\n# a comment\n\nexample.net # another\n")
     settings = settings_of(tmp_path, f'{UPSTREAM}[[pool]]\nname="o"\nvip="203.0.113.1"\ndomain_files=["list.txt"]')
-    assert settings.watched_files == (tmp_path / "list.txt",)
+    assert [look.path for look in settings.watched] == [tmp_path / "list.txt"]
     assert settings.rules.pool_of is not None
     assert settings.rules.pool_of.find(b"\x07example\x03net\x00") == "o"
 

@@ -50,6 +50,10 @@ MINE = ("2002:c633:6440::c000:aa", "2002:c633:6440::c000:ab")
 CASES = [
     Case("c127", "rfc8880-7.1", "aaaa-is-local", {}, local(*MINE), Query(V4ONLY)),
     Case("c127a", "rfc8880-7.1", "aaaa-without-edns", {}, local(*MINE), Query(V4ONLY, edns=None)),
+    *(
+        Case("c127b", "rfc8880-7.1", f"aaaa-whatever-may-not-be-embedded-{config}", {}, local(*MINE), Query(V4ONLY), config)
+        for config in ("never-embed-discovery", "map-discovery-none")
+    ),
     Case("c128", "rfc8880-7.1", "a-is-local", {}, local("192.0.0.170", "192.0.0.171"), Query(V4ONLY, "A")),
     Case("c129", "rfc8880-7.1", "soa-is-local", {}, Expect(None, aa=True, check=_has(dns.rdatatype.SOA), asked={"ipv4only.arpa. SOA": 0}), Query(V4ONLY, "SOA")),
     Case("c129a", "rfc8880-7.1", "ns-is-local", {}, Expect(None, aa=None, asked={"ipv4only.arpa. NS": 0}), Query(V4ONLY, "NS")),
@@ -88,5 +92,11 @@ CASES = [
     Case("c138", "rfc8880-7.1", "a-with-cd-stays", {}, local("192.0.0.170", "192.0.0.171"), Query(V4ONLY, "A", cd=True)),
     Case("c139", "rfc6147-5.1.5", "cname-into-it", {"AAAA": nodata(answer=(W,)), "A": says(W, "ipv4only.arpa. 3600 A 192.0.0.170", "ipv4only.arpa. 3600 A 192.0.0.171")},
          synth("192.0.0.170", "192.0.0.171", owner="ipv4only.arpa.", before=(W,)).but(aa=None)),
+    *(
+        Case("c139b", "rfc6147-5.1.5", f"cname-into-it-{config}", {"AAAA": nodata(answer=(W,)), "A": says(W, "ipv4only.arpa. 3600 A 192.0.0.170")},
+             synth("192.0.0.170", owner="ipv4only.arpa.", before=(W,)).but(aa=None), config=config)
+        for config in ("never-embed-discovery", "map-discovery-none")
+    ),
+    Case("c139c", "decision-d13", "other-names-with-these-addresses-are-not-embedded", {"A": says("@ 3600 A 192.0.0.170")}, Expect((), ede=(17,)), config="never-embed-discovery"),
     Case("c139a", "rfc6147-5.1.5", "other-names-with-these-addresses", {"A": says("@ 3600 A 192.0.0.170")}, synth("192.0.0.170")),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import dns.message
 import dns.rdatatype
 
 from . import wire
-from .case import Case, Expect, Step, a, bare_nodata, synth
+from .case import Case, Expect, Step, a, bare_nodata, real, says, synth
 from .client import Query
 from .names import Names
 from .wire import AAAA, IN, A, Build, name, opt, question, raw, record
@@ -22,6 +22,11 @@ TSIG_RDATA = (
     name("hmac-sha256.") + struct.pack("!HIHH", 0, 1700000000, 300, 32) + bytes(32) + struct.pack("!HHH", 0, 0, 0)
 )
 TSIG = record(name("key."), 250, 255, 0, TSIG_RDATA)
+
+IN_ANY_CLASS = says("@ 60 AAAA 2001:db8::1", "@ 70 AAAA 2001:db8::2", "@ 60 CH AAAA \\# 2 0102")
+EVERY_CLASS = real("@ 60 AAAA 2001:db8::1", "@ 60 AAAA 2001:db8::2", "@ 60 CH AAAA \\# 2 0102").but(
+    opt=False, asked={"@ ANY AAAA": 1, "A": 0}
+)
 
 
 def _no_aaaa(reply: dns.message.Message, octets: bytes, names: Names) -> str:
@@ -112,6 +117,9 @@ CASES = [
              Query(raw=_of(AAAA, number)))
         for number in (0, 2, 3, 4, 254, 255, 65280)
     ),
+    Case("c257a", "decision-d16", "class-any-is-forwarded-unchanged", {"@ ANY AAAA": IN_ANY_CLASS}, EVERY_CLASS, Query(raw=_of(AAAA, 255)),
+         then=(Step(EVERY_CLASS, Query(raw=_of(AAAA, 255))),)),
+    Case("c257b", "decision-d16", "class-any-behind-an-alias", {"@ ANY TXT": says("@ 500 CNAME x.@", "x.@ 60 TXT a")}, real("@ 500 CNAME x.@", "x.@ 60 TXT a").but(opt=False), Query(raw=_of(16, 255))),
     Case("c259", "rfc6891-6.1.1", "qtype-opt", {}, FORMERR, Query(raw=raw(lambda own: question(own, 41)))),
     *(
         Case("c260", "rfc6895-3.1", f"qtype-{number}", {}, Expect((), ("FORMERR", "NOTIMP", "REFUSED"), question="any", asked={"*": 0}), Query(raw=_of(number)))

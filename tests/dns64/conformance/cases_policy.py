@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dns.message
 
-from .case import V4, Case, Check, Expect, Step, a, aaaa, nodata, real, says, soa, synth
+from .case import ALL, BOTH, V4, Case, Check, Expect, Step, a, aaaa, error, failed, nodata, real, says, soa, synth
 from .cases_discovery import addresses
 from .client import Query
 from .names import Names
-from .script import Says
+from .script import Action, After, Drop, Says
 
 OVERSEAS, DEEPER, LISTED = "2002:cb00:7181::", "2002:cb00:7182::", "2002:cb00:7183::"
 ECS_V4_DUAL = (8, b"\0\1\x18\0\x0a\x07\x01")
@@ -39,19 +39,27 @@ def zone_case(
     number: str,
     title: str,
     zone: str,
-    upstream: dict[str, Says],
+    upstream: dict[str, Action],
     expect: Expect,
     rdtype: str = "AAAA",
     section: str = "interface-zone",
+    *,
+    slow: bool = False,
 ) -> Case:
     """A row whose name is a fresh one in the zone; the script's keys and `@` in its lines mean that name."""
     owner = _name(zone)
-    script = {f"{owner} {key}": _moved(says_, owner) for key, says_ in upstream.items()}
-    return Case(number, section, title, script, expect, Query(owner, rdtype), "zones")
+    script = {f"{owner} {key}": _moved(action, owner) for key, action in upstream.items()}
+    return Case(
+        number, section, title, script, expect, Query(owner, rdtype), "zones", over=BOTH if slow else ALL, slow=slow
+    )
 
 
-def _moved(reply: Says, owner: str) -> Says:
-    return Says(tuple(line.replace("@", owner) for line in reply.answer), reply.rcode, reply.authority)
+def _moved(action: Action, owner: str) -> Action:
+    if isinstance(action, After):
+        return After(action.delay_s, _moved(action.then, owner))
+    if not isinstance(action, Says):
+        return action
+    return Says(tuple(line.replace("@", owner) for line in action.answer), action.rcode, action.authority)
 
 
 def pool_case(number: str, title: str, owner: str, prefix: str, *, two: bool = False) -> Case:
@@ -95,6 +103,13 @@ CASES = [
     zone_case("c328b", "force-nxdomain-is-final", "force.example.", {"AAAA": Says(rcode="NXDOMAIN", authority=(soa(60, 60),))}, Expect((), "NXDOMAIN")),
     zone_case("c328c", "force-never-embeds-what-may-not-be", "force.example.", {"AAAA": aaaa("2001:db8::1", ttl=60), "A": a("127.0.0.1")}, Expect((_name("force.example.") + " 60 AAAA 2001:db8::1",))),
     zone_case("c328d", "force-does-not-fall-back-to-excluded-aaaa", "force.example.", {"AAAA": aaaa("::ffff:192.0.2.1", ttl=60), "A": a("127.0.0.1")}, Expect((), ede=(17,))),
+    zone_case("c328e", "force-with-a-silent-a-gives-the-real-aaaa", "force.example.", {"AAAA": aaaa("2001:db8::5", ttl=60), "A": Drop()}, Expect((_name("force.example.") + " 60 AAAA 2001:db8::5",), ttl_slack=2), slow=True),
+    zone_case("c328f", "force-waits-for-a-slow-a", "force.example.", {"AAAA": aaaa("2001:db8::5", ttl=60), "A": After(1.2, a(".33"))}, synth(".33", ttl=600, owner=_name("force.example.")), slow=True),
+    zone_case("c328g", "force-with-a-silent-a-gives-no-excluded-aaaa", "force.example.", {"AAAA": aaaa("::ffff:192.0.2.1", ttl=60), "A": Drop()}, failed("SERVFAIL", 22, 23), slow=True),
+    zone_case("c328h", "force-with-a-silent-a-and-no-aaaa", "force.example.", {"A": Drop()}, failed("SERVFAIL", 22, 23), slow=True),
+    zone_case("c328i", "force-with-a-failed-a-and-no-aaaa", "force.example.", {"A": error("SERVFAIL")}, failed("SERVFAIL")),
+    zone_case("c328j", "force-with-neither", "force.example.", {"A": nodata(100, 100)}, Expect((), authority=(soa(300, 300),))),
+    zone_case("c328k", "force-says-what-may-not-be-embedded", "force.example.", {"A": a("127.0.0.1")}, Expect((), authority=(soa(300, 300),), ede=(17,))),
     Case("c329", "rfc6147-6.3.2", "dual-stack-client", BOTH_HALVES, NO_SYNTHESIS, _at(DUAL), "clients", V4),
     Case("c329a", "rfc6147-6.3.2", "dual-stack-client-real-aaaa", {"AAAA": aaaa("2001:db8::1")}, real("@ 3600 AAAA 2001:db8::1"), _at(DUAL), "clients", V4),
     Case("c329b", "rfc6147-6.3.2", "dual-stack-client-a", BOTH_HALVES, real("@ 3600 A 192.0.2.33"), _at(DUAL, "A"), "clients", V4),

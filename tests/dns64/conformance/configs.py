@@ -58,6 +58,8 @@ CONFIGS: dict[str, Config] = {
     "exclude-all": plain(dns64={"exclude_aaaa": ["::/0"]}),
     "never-embed-none": plain(dns64={"never_embed": []}),
     "never-embed-private": plain(dns64={"never_embed": ["10.0.0.0/8", "192.168.0.0/16"]}),
+    "never-embed-discovery": plain(dns64={"never_embed": ["192.0.0.0/24"]}),
+    "map-discovery-none": plain(dns64={"map": [{"ipv4": "192.0.0.0/24", "prefix": "none"}]}),
     "wkp": prefixes("64:ff9b::/96"),
     "no-prefix": without_dns64_prefix(),
     "p32": prefixes("2001:db8::/32"),

@@ -1,13 +1,13 @@
 """ipv4only.arpa is answered here, and only here (RFC 7050, RFC 8880 section 7.1)."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 
 import pytest
 
 from kun_base.prefix import WELL_KNOWN
-from kun_dns64.model.rules import ClientPolicy, GatewayDown
+from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Rules
 
-from ..world import P, answer, prefix, query, run
+from ..world import P, answer, nodata, prefix, query, run
 from ..world import rules as changed_rules
 
 NAME = "ipv4only.arpa."
@@ -75,6 +75,31 @@ def test_the_well_known_prefix_carries_the_discovery_addresses() -> None:
     assert data(run(query(NAME, "AAAA"), {}, changed_rules(prefixes=(WELL_KNOWN,))).lines) == [
         "64:ff9b::c000:aa", "64:ff9b::c000:ab",
     ]  # fmt: skip
+
+
+RANGE = IPv4Network("192.0.0.0/24")
+
+
+@pytest.mark.parametrize(
+    ("under", "addresses"),
+    [
+        (changed_rules(never_embed=(RANGE,)), BOTH),
+        (changed_rules(mappings=(Mapping(RANGE, None),)), BOTH),
+        (
+            changed_rules(mappings=(Mapping(RANGE, prefix("2001:db8:a::/96")),)),
+            ["2001:db8:a::c000:aa", "2001:db8:a::c000:ab"],
+        ),
+    ],
+    ids=["never-embed", "map-none", "map"],
+)
+def test_no_refusal_hides_the_prefix_and_other_names_are_refused_all_the_same(
+    under: Rules, addresses: list[str]
+) -> None:
+    assert data(run(query(NAME, "AAAA"), {}, under).lines) == addresses
+    other = run(
+        query("w", "AAAA"), {"w AAAA": nodata(), "w A": answer("w 60 A 192.0.0.170\nw 60 A 192.0.0.171")}, under
+    )
+    assert data(other.lines) == [address for address in addresses if address not in BOTH]
 
 
 @pytest.mark.parametrize("do", [True, False])

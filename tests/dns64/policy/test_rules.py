@@ -9,7 +9,7 @@ from kun_dns64.model.rules import ClientPolicy, GatewayDown, Pool, Rules, Zone, 
 from kun_dns64.model.step import Reply
 from kun_dns64.policy.suffix import build_suffix_set
 
-from ..world import Outcome, P, Run, answer, bare_nodata, error, nodata, nxdomain, prefix, query, run, wire_name
+from ..world import Outcome, P, Run, answer, bare_nodata, error, lost, nodata, nxdomain, prefix, query, run, wire_name
 from ..world import rules as changed_rules
 
 A33 = answer("w 3600 A 192.0.2.33")
@@ -168,6 +168,28 @@ def test_force_falls_back_to_what_exclusion_leaves() -> None:
     real = answer(f"{FORCE} 60 AAAA ::ffff:192.0.2.1\n{FORCE} 60 AAAA 2001:db8::1")
     got = run(query(FORCE, "AAAA"), {f"{FORCE} A": nodata(), f"{FORCE} AAAA": real}, ZONES)
     assert (got.lines, got.rule) == ([f"{FORCE} 60 AAAA 2001:db8::1"], "real-aaaa")
+
+
+@pytest.mark.parametrize(
+    ("a", "aaaa", "rcode", "rule"),
+    [
+        (nodata(), nodata(), "NOERROR", "no-a"),
+        (error(), nodata(), "SERVFAIL", "a-failed"),
+        (lost(), nodata(), "SERVFAIL", "a-failed"),
+        (lost(), nxdomain(), "NXDOMAIN", "nxdomain"),
+        (nodata(), error(), "SERVFAIL", "aaaa-failed"),
+        (answer(f"{FORCE} 60 A 127.0.0.1"), nodata(), "NOERROR", "ipv4-denied"),
+    ],
+)
+def test_force_without_either_is_as_in_any_zone(a: Outcome, aaaa: Outcome, rcode: str, rule: str) -> None:
+    got = run(query(FORCE, "AAAA"), {f"{FORCE} A": a, f"{FORCE} AAAA": aaaa}, ZONES)
+    assert (got.lines, got.rcode, got.rule) == ([], rcode, rule)
+
+
+def test_force_may_ask_for_what_it_falls_back_to_while_the_a_is_out() -> None:
+    """A silent A leaves no time for another question."""
+    got = run(query(FORCE, "AAAA"), {f"{FORCE} A": answer(f"{FORCE} 900 A 192.0.2.33")}, ZONES)
+    assert [ask.meanwhile.qtype for ask in got.asks if ask.meanwhile is not None] == [28]
 
 
 def test_force_believes_nxdomain() -> None:
