@@ -129,6 +129,8 @@ class UdpAttempt:
     def again(self) -> None:
         if self._port is not None:
             self._port.send(self._wire)
+        elif self._stream is not None:
+            self._stream.again()
 
     def cancel(self) -> None:
         self._done = None
