@@ -132,12 +132,20 @@ class PortPool:
         loop.add_reader(self._epoll.fileno(), self.drain)
 
     def port(self, now: float) -> Port:
-        """A port to ask from, at `now` of a monotonic clock in seconds. Raises what `Owner.connect` raises."""
+        """A port to ask from, at `now` of a monotonic clock in seconds.
+
+        Raises what `Owner.connect` raises, where no port is open.
+        """
         self._tokens = min(RENEWED_PER_S, self._tokens + (now - self._counted_at) * RENEWED_PER_S)
         self._counted_at = now
         if not self._shared or (self._tokens >= 1.0 and len(self.ports) < MOST):
             self._tokens = max(0.0, self._tokens - 1.0)
-            return self._open()
+            try:
+                return self._open()
+            except OSError:
+                # No descriptor is left, say; the open ones are as good as under load.
+                if not self._shared:
+                    raise
         return self._shared[self.owner.random.below(len(self._shared))]
 
     def _open(self) -> Port:

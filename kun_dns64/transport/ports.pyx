@@ -145,13 +145,21 @@ cdef class PortPool:
         loop.add_reader(self._epoll_fd, self.drain)
 
     cpdef Port port(self, double now):
-        """A port to ask from, at `now` of a monotonic clock in seconds. Raises what `Owner.connect` raises."""
+        """A port to ask from, at `now` of a monotonic clock in seconds.
+
+        Raises what `Owner.connect` raises, where no port is open.
+        """
         cdef Py_ssize_t count = len(self._shared)
         self._tokens = min(RENEWED_PER_S, self._tokens + (now - self._counted_at) * RENEWED_PER_S)
         self._counted_at = now
         if not count or (self._tokens >= 1.0 and len(self.ports) < MOST):
             self._tokens = max(0.0, self._tokens - 1.0)
-            return self._open()
+            try:
+                return self._open()
+            except OSError:
+                # No descriptor is left, say; the open ones are as good as under load.
+                if not count:
+                    raise
         return self._shared[self.random.under(count)]
 
     cdef Port _open(self):

@@ -157,11 +157,26 @@ async def test_icmp_tells_all_that_are_out_on_the_port(pool: Any) -> None:
     assert port.fileno == -1
 
 
-async def test_no_socket_is_an_error_of_the_caller_and_costs_nothing_later(pool: Any) -> None:
-    def no_more() -> socket.SocketType:
-        raise OSError(24, "no descriptor left")
+def no_more() -> socket.SocketType:
+    raise OSError(24, "no descriptor left")
 
+
+async def test_no_socket_is_an_error_of_the_caller_and_costs_nothing_later(pool: Any) -> None:
     connect, pool.owner.connect = pool.owner.connect, no_more
+    with pytest.raises(OSError, match="descriptor"):
+        pool.port(1000.0)
+    pool.owner.connect = connect
+    assert pool.port(1000.0).fileno >= 0
+
+
+async def test_without_a_descriptor_any_open_port_is_shared(pool: Any) -> None:
+    opened = {pool.port(1000.0).fileno for _ in range(20)}
+    connect, pool.owner.connect = pool.owner.connect, no_more
+    drawn = Counter(pool.port(1000.0).fileno for _ in range(1000))
+    assert drawn.keys() == opened
+    assert len(pool) == 20
+    for port in list(pool.ports.values()):
+        pool.drop(port)
     with pytest.raises(OSError, match="descriptor"):
         pool.port(1000.0)
     pool.owner.connect = connect
