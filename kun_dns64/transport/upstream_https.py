@@ -54,7 +54,7 @@ class HttpsUpstream:
             async with self._session_now().post(
                 f"https://{self.address.endpoint}{self.address.path}",
                 data=wire,
-                headers={"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE, "Host": self.address.server_name},
+                headers={"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE, "Host": self.address.authority},
                 server_hostname=self.address.server_name,
                 allow_redirects=False,
             ) as response:

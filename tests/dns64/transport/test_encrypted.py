@@ -68,7 +68,7 @@ async def https_upstream(certificate: Certificate, *, broken: bool = False) -> A
     async def serve(request: web.Request) -> web.Response:
         if broken:
             return web.Response(status=502, text="no")
-        assert request.headers["Host"] == "dns.example"
+        assert request.headers["Host"] == f"dns.example:{runner.addresses[0][1]}"
         assert request.content_type == MEDIA_TYPE
         query = dns.message.from_wire(await request.read())
         assert query.id == 0
