@@ -64,8 +64,19 @@ async def tls_upstream(certificate: Certificate) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def https_upstream(certificate: Certificate, *, broken: bool = False) -> AsyncIterator[int]:
+async def https_upstream(
+    certificate: Certificate, *, broken: bool = False, kept: str = "answers"
+) -> AsyncIterator[int]:
+    """`kept`: what becomes of the second question on each connection: "answers", "closes", "mute"."""
+    connections, over = set[object](), asyncio.Event()
+
     async def serve(request: web.Request) -> web.Response:
+        known = request.transport in connections
+        connections.add(request.transport)
+        if known and kept == "closes" and request.transport is not None:
+            request.transport.close()
+        if known and kept == "mute":
+            await over.wait()
         if broken:
             return web.Response(status=502, text="no")
         assert request.headers["Host"] == f"dns.example:{runner.addresses[0][1]}"
@@ -82,6 +93,7 @@ async def https_upstream(certificate: Certificate, *, broken: bool = False) -> A
     try:
         yield runner.addresses[0][1]
     finally:
+        over.set()
         await runner.cleanup()
 
 
@@ -137,3 +149,13 @@ async def test_an_http_error_is_no_answer(certificate: Certificate) -> None:
         asker(url("https", port, "dns.example"), asking=trusting(certificate)) as asks,
     ):
         assert failure_of(await asks.ask()) is FailureKind.GARBAGE
+
+
+@pytest.mark.parametrize("kept", ["closes", "mute"])
+async def test_a_kept_connection_that_died_is_replaced_without_a_word(certificate: Certificate, kept: str) -> None:
+    async with (
+        https_upstream(certificate, kept=kept) as port,
+        asker(url("https", port, "dns.example"), asking=trusting(certificate)) as asks,
+    ):
+        for number in range(4):
+            assert a_of(await asks.ask(question(f"n{number}.t.example."))) == ADDRESS
