@@ -108,9 +108,10 @@ class StreamUpstream:
         self._give_out()
 
     def lost(self, connection: Connection, *, unanswered: bool) -> None:
+        """One that closes with questions open is given no more for a while than it has answered."""
         if connection in self._connections:
             self._connections.remove(connection)
-        if unanswered and not connection.leaving:
+        if unanswered and connection.given > 1 and not connection.leaving:
             self._most_each = max(1, min(self._most(), connection.answered))
             self._limited_until = self._loop.time() + LIMITED_S
 

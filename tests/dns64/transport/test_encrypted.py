@@ -45,15 +45,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @asynccontextmanager
-async def tls_upstream(certificate: Certificate) -> AsyncIterator[int]:
+async def tls_upstream(certificate: Certificate, *, questions: int = 1000) -> AsyncIterator[int]:
+    """`questions`: answered on one connection, which is closed then."""
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while True:
+            for _ in range(questions):
                 size = int.from_bytes(await reader.readexactly(2))
                 wire = reply_to(dns.message.from_wire(await reader.readexactly(size))).to_wire()
                 writer.write(len(wire).to_bytes(2) + wire)
         except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+            pass
+        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=certificate.context)
     try:
@@ -112,6 +115,15 @@ async def test_tls_upstream_answers_over_one_connection(certificate: Certificate
         asker(url("tls", port, "dns.example"), asking=trusting(certificate)) as asks,
     ):
         outcomes = await asyncio.gather(*(asks.ask(question(f"n{n}.t.example.")) for n in range(10)))
+        assert {a_of(outcome) for outcome in outcomes} == {ADDRESS}
+
+
+async def test_tls_upstream_that_answers_one_question_on_each_connection_answers_all(certificate: Certificate) -> None:
+    async with (
+        tls_upstream(certificate, questions=1) as port,
+        asker(url("tls", port, "dns.example"), asking=trusting(certificate)) as asks,
+    ):
+        outcomes = await asyncio.gather(*(asks.ask(question(f"n{n}.t.example.")) for n in range(20)))
         assert {a_of(outcome) for outcome in outcomes} == {ADDRESS}
 
 
