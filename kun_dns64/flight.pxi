@@ -26,7 +26,7 @@ cdef class Flight:
     cdef list _waiting
     cdef int _qtype
     # Nobody has to wait for it: it fetches anew what the cache still has.
-    cdef bint _do, _done, _aside
+    cdef bint _do, _done, _aside, _scrambled
     cdef double _sent_at
 
     cdef bint join(self, Light light) except -1:
@@ -112,6 +112,8 @@ cdef class Flight:
         """The answer is in, and goes to the cache. For how long the cache will say the same."""
         cdef double rtt_s = now - self._sent_at
         self.leave()
+        if self._scrambled and self._line.upstream.case_in_doubt:
+            self._line.upstream.kept_case(self._asked[12 : self.end()])
         heard(self._line.health, rtt_s, now)
         self._line.tally.add(rtt_s)
         return self._path._shelf.keep(self._key, packed, lifetime, now)
@@ -136,7 +138,7 @@ cdef class Flight:
         self._done = True
         found = self._upstreams.adopt(
             Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._line.upstream,
-            self._port, self._ident, self._asked, self._sent_at,
+            self._port, self._ident, self._asked, self._scrambled, self._sent_at,
         )
         for light in self._waiting:
             (<Light>light).over()
@@ -166,6 +168,7 @@ cdef Flight fly(MissPath path, bytes name, int qtype, bint do, group, bytes key,
     flight = Flight.__new__(Flight)
     flight._path, flight._name, flight._qtype, flight._do, flight._group = path, name, qtype, do, group
     flight._key, flight._asked, flight._ident, flight._sent_at = key, asked, ident, now
+    flight._scrambled = scrambled
     flight._upstreams, flight._line, flight._port = path._upstreams, line, port
     flight._out, flight._flights, flight._waiting = path._out, path._flights, []
     port.out[ident] = flight

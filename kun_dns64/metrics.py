@@ -23,7 +23,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "upstream_case_fallbacks": ("Replies that changed the case of the name; asked again by TCP.", ()),
     "upstream_tcp_fallbacks": ("Truncated replies; asked again by TCP.", ()),
     "upstream_edns_fallbacks": ("FORMERR from servers without EDNS; asked again without.", ()),
-    "upstream_stream_retries": ("Questions put again because a kept connection had died.", ()),
+    "upstream_stream_retries": ("Questions put again because a connection was lost or said nothing.", ()),
     "upstream_overflows": ("Questions not put because too many were out.", ()),
     "coalesced": ("Questions that joined an equal one already out.", ()),
     "late_answers": ("Upstream answers that came after the client had been answered.", ()),

@@ -8,6 +8,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 DNS_PORT, TLS_PORT, HTTPS_PORT = 53, 853, 443
 
 
+class NotAnAddress(ValueError):
+    """A name, say, where an address is wanted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`192.0.2.1:53` or `[2001:db8::1]:53`."""
@@ -22,10 +26,13 @@ class Endpoint:
         try:
             address = ip_address(host)
         except ValueError:
-            raise ValueError("wants ADDRESS:PORT, for example 127.0.0.1:5353 or [::1]:5353") from None
+            raise NotAnAddress("wants ADDRESS:PORT, for example 127.0.0.1:5353 or [::1]:5353") from None
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         if mapped is not None:
             raise ValueError(f"is an IPv4 address in another form: write {mapped}")
+        if isinstance(address, IPv6Address) and address.is_link_local and not address.scope_id:
+            # RFC 4007 section 11: without it nobody knows on which link.
+            raise ValueError("a link-local address wants its interface, for example fe80::1%eth0")
         if not port_text and default_port is None:
             shown = f"[{host}]" if address.version == 6 else host
             raise ValueError(f"has no port, for example {shown}:5353")
@@ -43,6 +50,11 @@ class Endpoint:
     def zone(self) -> str:
         """The interface of a link-local address (RFC 4007 section 11); "" where none is named."""
         return self.host.partition("%")[2]
+
+    @property
+    def bare(self) -> str:
+        """The address without its zone, which means nothing to others (RFC 4007 section 6)."""
+        return self.host.partition("%")[0]
 
     @property
     def is_wildcard(self) -> bool:
@@ -87,7 +99,8 @@ class Scheme(StrEnum):
 
 DEFAULT_PORTS = {Scheme.UDP: DNS_PORT, Scheme.TCP: DNS_PORT, Scheme.TLS: TLS_PORT, Scheme.HTTPS: HTTPS_PORT}
 # International names stand in a certificate in their xn-- form.
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9.])?")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 EXAMPLE = "udp://192.0.2.53, tcp://[2001:db8::53]:5300, tls://192.0.2.53@dns.example, https://192.0.2.53/dns-query@dns.example"
 
 
@@ -107,6 +120,8 @@ class UpstreamAddress:
             raise ValueError(f"wants a URL: {EXAMPLE}")
         scheme = Scheme(scheme_text)
         rest, at, name = rest.partition("@")
+        # Neither certificates nor TLS have the last dot (RFC 6066 section 3).
+        name = name.removesuffix(".")
         authority, slash, path = rest.partition("/")
         if name and scheme in (Scheme.UDP, Scheme.TCP):
             raise ValueError(f"a name to verify needs tls:// or https://, not {scheme}://")
@@ -118,15 +133,22 @@ class UpstreamAddress:
             raise ValueError("wants the path too, for example https://192.0.2.53/dns-query@dns.example")
         try:
             endpoint = Endpoint.parse(authority, DEFAULT_PORTS[scheme])
-        except ValueError as error:
-            raise ValueError(f"wants an address, not a name ({error}); for example {EXAMPLE}") from None
+        except NotAnAddress:
+            raise ValueError(f"wants an address, not a name; for example {EXAMPLE}") from None
         if endpoint.port == 0 or endpoint.is_wildcard or endpoint.address.is_multicast:
             raise ValueError("is not an address that can be asked")
         return cls(scheme, endpoint, name, "/" + path if scheme is Scheme.HTTPS else "")
 
     @property
     def server_name(self) -> str:
-        return self.name or self.endpoint.host
+        """What the certificate must carry."""
+        return self.name or self.endpoint.bare
+
+    @property
+    def authority(self) -> str:
+        """As HTTP's Host says it (RFC 9110 section 7.2): brackets around IPv6, the port where it is not 443."""
+        host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
+        return host if self.endpoint.port == HTTPS_PORT else f"{host}:{self.endpoint.port}"
 
     def __str__(self) -> str:
         default = self.endpoint.port == DEFAULT_PORTS[self.scheme]

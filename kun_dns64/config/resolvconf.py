@@ -1,25 +1,23 @@
 """The upstreams of a machine whose operator named none: /etc/resolv.conf."""
 
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
-from kun_dns64.config.endpoint import DNS_PORT, Endpoint, Scheme, UpstreamAddress
+from kun_dns64.config.endpoint import UpstreamAddress
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 def nameservers(text: str) -> list[UpstreamAddress]:
-    """The `nameserver` lines of a resolv.conf(5), in order; lines that are not addresses are passed over."""
+    """The `nameserver` lines of a resolv.conf(5), in order; what cannot be asked is passed over."""
     found = []
     for line in text.splitlines():
         words = line.split()
         if len(words) < 2 or words[0] != "nameserver":
             continue
-        try:
-            address = ip_address(words[1])
-        except ValueError:
-            continue
-        found.append(UpstreamAddress(Scheme.UDP, Endpoint(address, DNS_PORT)))
+        with suppress(ValueError):
+            found.append(UpstreamAddress.parse(f"udp://{ip_address(words[1])}"))
     return found
 
 

@@ -40,7 +40,7 @@ class Attempt(Protocol):
     """One question on its way to one upstream. `done` is called at most once, and never after `cancel`."""
 
     def again(self) -> None:
-        """The same packet once more, where packets can be lost."""
+        """There is no answer yet: the same packet once more, or another connection where this one may be dead."""
         ...
 
     def cancel(self) -> None: ...

@@ -33,7 +33,7 @@ cdef enum:
     CHUNK = 8192
 
 cdef unsigned char ROOM[MAX_DATAGRAM]
-cdef double RENEWED_PER_S = portpool.RENEWED_PER_S
+cdef double RENEWED_PER_S = portpool.RENEWED_PER_S, SAVED = portpool.SAVED
 cdef Py_ssize_t KEEP = portpool.KEEP, MOST = portpool.MOST
 cdef int GUESSES = portpool.GUESSES
 
@@ -139,19 +139,27 @@ cdef class PortPool:
     def __init__(self, owner, loop):
         self.owner, self.loop, self.random = owner, loop, owner.random
         self.ports, self._shared = {}, []
-        self._tokens, self._counted_at = RENEWED_PER_S, 0.0
+        self._tokens, self._counted_at = SAVED, 0.0
         self._epoll = select.epoll()
         self._epoll_fd = self._epoll.fileno()
         loop.add_reader(self._epoll_fd, self.drain)
 
     cpdef Port port(self, double now):
-        """A port to ask from, at `now` of a monotonic clock in seconds. Raises what `Owner.connect` raises."""
+        """A port to ask from, at `now` of a monotonic clock in seconds.
+
+        Raises what `Owner.connect` raises, where no port is open.
+        """
         cdef Py_ssize_t count = len(self._shared)
-        self._tokens = min(RENEWED_PER_S, self._tokens + (now - self._counted_at) * RENEWED_PER_S)
+        self._tokens = min(SAVED, self._tokens + (now - self._counted_at) * RENEWED_PER_S)
         self._counted_at = now
         if not count or (self._tokens >= 1.0 and len(self.ports) < MOST):
             self._tokens = max(0.0, self._tokens - 1.0)
-            return self._open()
+            try:
+                return self._open()
+            except OSError:
+                # No descriptor is left, say; the open ones are as good as under load.
+                if not count:
+                    raise
         return self._shared[self.random.under(count)]
 
     cdef Port _open(self):

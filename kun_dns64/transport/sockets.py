@@ -89,8 +89,14 @@ def sockaddr(endpoint: Endpoint) -> tuple[object, ...]:
     """As bind() and connect() want it; a link-local address with the number of its interface. Raises OSError."""
     if endpoint.address.version == 4:
         return endpoint.host, endpoint.port
-    host, zone = endpoint.host.partition("%")[0], endpoint.zone
-    return host, endpoint.port, 0, socket.if_nametoindex(zone) if zone else 0
+    return endpoint.bare, endpoint.port, 0, _interface(endpoint.zone)
+
+
+def _interface(zone: str) -> int:
+    """By name, or by number (RFC 4007 section 11.2); 0: none."""
+    if zone.isascii() and zone.isdigit():
+        return int(zone)
+    return socket.if_nametoindex(zone) if zone else 0
 
 
 def _prepare(sock: socket.socket, endpoint: Endpoint) -> None:

@@ -1,8 +1,7 @@
-"""An upstream asked by TCP or TLS: one connection, reused, many questions on it at once (RFC 7766 section 6.2.1)."""
+"""An upstream asked by TCP or TLS: connections are kept, many questions on each at once (RFC 7766 section 6.2.1)."""
 
 import asyncio
 import ssl
-from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -22,77 +21,132 @@ from kun_dns64.transport.attempt import (
 )
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.randomness import Randomness
+from kun_dns64.transport.stream_connection import Connection
 
 CONNECT_S = 1.5
-IDLE_S = 10.0
 MAX_WAITING = 2000
-MAX_RETRIES = 3
+# One question is put again so often because its connection was lost; once if it was alone there, and the first.
+MAX_RETRIES = 10
+MAX_CONNECTIONS = 16
+# A connection that has said nothing for so long, asked something, is asked no more; twice as long for the next one.
+MUTE_S, MAX_MUTE_S = 0.5, 8.0
+# How long an upstream that closed with questions open is given no more on a connection than it answered on that.
+LIMITED_S = 10.0
+UNLIMITED = 1 << 62
 
 
 class StreamUpstream:
-    """Connects when there is something to ask, and keeps the connection for `IDLE_S` after the last answer."""
+    """One connection, as long as that answers all it is given; up to MAX_CONNECTIONS where it does not.
 
-    def __init__(
-        self,
-        address: UpstreamAddress,
-        observed: Observed,
-        *,
-        context: ssl.SSLContext | None = None,
-        randomise_case: bool = False,
-    ) -> None:
+    A connection can die without a word. What is out on a mute one is asked on a new one too, and whichever answers
+    first is heard: the upstream may only be slow.
+    """
+
+    def __init__(self, address: UpstreamAddress, observed: Observed, *, context: ssl.SSLContext | None = None) -> None:
         self.address, self.health, self.observed = address, Health(), observed
         # A truncated UDP answer brings us here with a udp:// address.
         self.spoken_to = replace(address, scheme=Scheme.TCP) if address.scheme is Scheme.UDP else address
-        self._context = context
         self.random = Randomness()
-        self.case_bits = self.random if randomise_case else None
-        self._connection: Connection | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._waiting: list[StreamAttempt] = []
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._connections: list[Connection] = []
+        self._connecting: set[asyncio.Task[None]] = set()
+        # In the order they came; the values say nothing.
+        self._waiting: dict[StreamAttempt, None] = {}
+        self._mute_s = MUTE_S
+        self._most_each, self._limited_until = UNLIMITED, 0.0
 
     def send(self, request: Request, done: Done) -> Attempt:
         attempt = StreamAttempt(self, request, done)
-        self.put(attempt)
+        if len(self._waiting) < MAX_WAITING:
+            self.put(attempt)
+        else:
+            self._loop.call_soon(attempt.finish, failure(FailureKind.UNREACHABLE, "too many waiting"))
         return attempt
 
+    async def close(self) -> None:
+        for task in list(self._connecting):
+            task.cancel()
+        for connection in self._connections:
+            connection.close()
+
     def put(self, attempt: "StreamAttempt") -> None:
-        if self._connection is not None and self._connection.usable:
-            self._connection.put(attempt)
-            return
-        if len(self._waiting) >= MAX_WAITING:
-            asyncio.get_running_loop().call_soon(attempt.finish, failure(FailureKind.UNREACHABLE, "too many waiting"))
-            return
-        self._waiting.append(attempt)
-        if self._connecting is None:
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        """On a connection that has room, now or when there is one."""
+        self._waiting[attempt] = None
+        self.leave_mute()
+        self._give_out()
+
+    def awaits(self, attempt: "StreamAttempt") -> bool:
+        """Whether it waits for a connection."""
+        return attempt in self._waiting
 
     def forget(self, attempt: "StreamAttempt") -> None:
-        with suppress(ValueError):
-            self._waiting.remove(attempt)
+        self._waiting.pop(attempt, None)
 
-    def lost(self, connection: "Connection") -> None:
-        if self._connection is connection:
-            self._connection = None
+    def leave_mute(self) -> None:
+        """What is out on connections that say nothing goes out on another, too."""
+        now = self._loop.time()
+        mute = [connection for connection in self._connections if connection.is_mute(now, self._mute_s)]
+        for connection in mute:
+            self._connections.remove(connection)
+        for connection in mute:
+            connection.leave()
+        if mute:
+            self._mute_s = min(2 * self._mute_s, MAX_MUTE_S)
 
-    async def close(self) -> None:
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._connection is not None:
-            self._connection.close()
+    def connected(self, connection: Connection) -> None:
+        self._connections.append(connection)
+        self._give_out()
+
+    def heard(self) -> None:
+        self._mute_s = MUTE_S
+
+    def freed(self, connection: Connection) -> None:
+        if not connection.out and connection.given >= self._most() and connection in self._connections:
+            self._connections.remove(connection)
+            connection.close()
+        self._give_out()
+
+    def lost(self, connection: Connection, *, unanswered: bool) -> None:
+        """One that closes with questions open is given no more for a while than it has answered."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+        if unanswered and connection.given > 1 and not connection.leaving:
+            self._most_each = max(1, min(self._most(), connection.answered))
+            self._limited_until = self._loop.time() + LIMITED_S
+
+    def _most(self) -> int:
+        """So many questions are put on one connection."""
+        return self._most_each if self._loop.time() < self._limited_until else UNLIMITED
+
+    def _give_out(self) -> None:
+        most = self._most()
+        while self._waiting:
+            connection = next((one for one in self._connections if one.has_room(most)), None)
+            if connection is None:
+                self._connect_more(most)
+                return
+            attempt = next(iter(self._waiting))
+            del self._waiting[attempt]
+            connection.put(attempt)
+
+    def _connect_more(self, most: int) -> None:
+        free = MAX_CONNECTIONS - len(self._connections)
+        while len(self._connecting) < free and len(self._connecting) * most < len(self._waiting):
+            self._connecting.add(self._loop.create_task(self._connect()))
 
     async def _connect(self) -> None:
-        loop, endpoint = asyncio.get_running_loop(), self.address.endpoint
+        endpoint = self.address.endpoint
         problem = ""
         try:
             async with asyncio.timeout(CONNECT_S):
-                _, connection = await loop.create_connection(
+                await self._loop.create_connection(
                     lambda: Connection(self),
                     endpoint.host,
                     endpoint.port,
                     ssl=self._context,
                     server_hostname=self.address.server_name if self._context else None,
                 )
-            self._connection = connection
         except TimeoutError:
             problem = "no connection in time"
         except ssl.SSLCertVerificationError as error:
@@ -100,106 +154,42 @@ class StreamUpstream:
         except (OSError, ssl.SSLError) as error:
             problem = error.strerror or str(error)
         finally:
-            self._connecting = None
-        waiting, self._waiting = self._waiting, []
-        for attempt in waiting:
-            if problem:
-                attempt.finish(failure(FailureKind.UNREACHABLE, problem))
-            else:
-                self.put(attempt)
-
-
-class Connection(asyncio.Protocol):
-    """Frames in and out; answers find their question by id, in any order (RFC 7766 section 7)."""
-
-    def __init__(self, upstream: StreamUpstream) -> None:
-        self._upstream = upstream
-        self._loop = asyncio.get_running_loop()
-        self._out: dict[int, StreamAttempt] = {}
-        self._buffer = bytearray()
-        self._answered = 0
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._transport: asyncio.Transport | None = None
-
-    @property
-    def usable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing() and len(self._out) < 60_000
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def put(self, attempt: "StreamAttempt") -> None:
-        assert self._transport is not None
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-        ident = self._upstream.random.id()
-        while ident in self._out:
-            ident = self._upstream.random.id()
-        self._out[ident] = attempt
-        wire = attempt.sent_on(self, ident)
-        self._transport.write(len(wire).to_bytes(2) + wire)
-
-    def free(self, ident: int) -> None:
-        self._out.pop(ident, None)
-        if not self._out and self._idle_timer is None and self.usable:
-            self._idle_timer = self._loop.call_later(IDLE_S, self.close)
-
-    def close(self) -> None:
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-        if self._transport is not None:
-            self._transport.close()
-        self._upstream.lost(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while len(self._buffer) >= 2:
-            end = 2 + (self._buffer[0] << 8 | self._buffer[1])
-            if len(self._buffer) < end:
-                return
-            wire = bytes(self._buffer[2:end])
-            del self._buffer[:end]
-            self._answered += 1
-            attempt = self._out.get(int.from_bytes(wire[:2])) if len(wire) >= 12 else None
-            if attempt is None or not attempt.received(wire):
-                self._upstream.observed.wrong_replies += 1
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-        self._upstream.lost(self)
-        reason = (getattr(exc, "strerror", None) or str(exc)) if exc else "closed by the upstream"
-        out, self._out = self._out, {}
-        for attempt in out.values():
-            attempt.connection_lost(reason, worked_before=self._answered > 0)
+            self._connecting.discard(cast(asyncio.Task[None], asyncio.current_task()))
+        if problem and not self._connections and not self._connecting:
+            waiting, self._waiting = self._waiting, {}
+            for attempt in waiting:
+                attempt.not_connected(problem)
 
 
 class StreamAttempt:
-    __slots__ = ("_connection", "_done", "_ident", "_question", "_request", "_retries", "_upstream", "_wire")
+    """Out on one connection; on more where one was mute; on none while it waits."""
+
+    __slots__ = ("_done", "_out_on", "_request", "_retries", "_upstream")
 
     def __init__(self, upstream: StreamUpstream, request: Request, done: Done) -> None:
         self._upstream, self._request = upstream, request
         self._done: Done | None = done
-        self._connection: Connection | None = None
-        self._ident, self._wire, self._retries = 0, b"", 0
-        self._question = request.question
+        # The id and the packet on each connection.
+        self._out_on: dict[Connection, tuple[int, bytes]] = {}
+        self._retries = 0
 
     def sent_on(self, connection: Connection, ident: int) -> bytes:
-        self._connection, self._ident = connection, ident
-        self._wire, self._question = encode(self._request, ident, self._upstream.case_bits)
-        self._upstream.observed.asked(self._wire, self._upstream.spoken_to)
-        return self._wire
+        wire, _ = encode(self._request, ident)
+        self._out_on[connection] = ident, wire
+        self._upstream.observed.asked(wire, self._upstream.spoken_to)
+        return wire
 
     def again(self) -> None:
-        """A stream loses nothing."""
+        """A stream loses nothing, unless it is dead without a word."""
+        self._upstream.leave_mute()
 
     def cancel(self) -> None:
         self._done = None
         self._leave()
 
-    def received(self, wire: bytes) -> bool:
-        if not matches(wire, self._ident, self._question):
+    def received(self, connection: Connection, wire: bytes) -> bool:
+        ident, _ = self._out_on[connection]
+        if not matches(wire, ident, self._request.question):
             return False
         self._upstream.observed.heard(wire, self._upstream.spoken_to)
         if knows_no_edns(wire, self._request):
@@ -211,16 +201,26 @@ class StreamAttempt:
             self.finish(read(wire, self._request))
         return True
 
-    def connection_lost(self, reason: str, *, worked_before: bool) -> None:
+    def connection_left(self) -> None:
+        self._upstream.observed.stream_retries += 1
+        self._upstream.put(self)
+
+    def connection_lost(self, connection: Connection, reason: str, *, alone: bool) -> None:
         """An upstream may close an idle connection just as we write, or after each answer: then a new one is due."""
-        self._upstream.observed.out.discard(self._wire)
-        self._connection = None
-        if worked_before and self._retries < MAX_RETRIES and self._done is not None:
+        _, wire = self._out_on.pop(connection, (0, b""))
+        self._upstream.observed.out.discard(wire)
+        if self._done is None or self._out_on or self._upstream.awaits(self):
+            return
+        if self._retries >= (1 if alone else MAX_RETRIES):
+            self.finish(failure(FailureKind.CLOSED, reason))
+        else:
             self._retries += 1
             self._upstream.observed.stream_retries += 1
             self._upstream.put(self)
-        else:
-            self.finish(failure(FailureKind.CLOSED, reason))
+
+    def not_connected(self, problem: str) -> None:
+        if not self._out_on:
+            self.finish(failure(FailureKind.UNREACHABLE, problem))
 
     def finish(self, result: Result) -> None:
         done, self._done = self._done, None
@@ -230,7 +230,7 @@ class StreamAttempt:
 
     def _leave(self) -> None:
         self._upstream.forget(self)
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            self._upstream.observed.out.discard(self._wire)
-            connection.free(self._ident)
+        out_on, self._out_on = self._out_on, {}
+        for connection, (ident, wire) in out_on.items():
+            self._upstream.observed.out.discard(wire)
+            connection.free(ident)

@@ -6,6 +6,7 @@ import os
 import socket
 from dataclasses import replace
 from time import monotonic
+from typing import cast
 
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.formats.response import is_truncated, matches
@@ -32,8 +33,10 @@ from kun_dns64.transport.sockets import sockaddr
 # No compiler was there when the wheel was built, or KUN_PURE_PYTHON=1 asks for the plain ports.
 IN_PYTHON_ONLY = importlib.util.find_spec("kun_dns64.transport.ports") is None or "KUN_PURE_PYTHON" in os.environ
 DATAGRAMS = int(socket.SOCK_DGRAM) | int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
-# An upstream that changed the case of a name is asked in plain case for so long.
+# An upstream that changes the case of names is asked in plain case for so long. One that has repeated a name as asked
+# must change so many in a row: one packet, perhaps forged, says little of it.
 PLAIN_CASE_S = 300.0
+CASE_CHANGES = 3
 
 
 def port_types() -> tuple[type[Randomness], type[PortPool]]:
@@ -55,6 +58,8 @@ class UdpUpstream:
         self.random = randomness()
         # By the clock of time.monotonic, as the event loop's.
         self.randomise_case, self.plain_case_until = randomise_case, 0.0
+        # Nothing shows yet that it repeats names as asked, or something that it does not any more.
+        self.case_in_doubt, self._changes_left = True, 1
         endpoint = address.endpoint
         self._family = int(socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET)
         # An interface may come and go, and have another number then.
@@ -73,9 +78,17 @@ class UdpUpstream:
     def case_bits(self) -> Randomness | None:
         return self.random if self.randomise_case and monotonic() >= self.plain_case_until else None
 
+    def kept_case(self, name: bytes) -> None:
+        """It has repeated `name` as asked; which shows something where there are letters of both cases."""
+        if name not in (name.lower(), name.upper()):
+            self.case_in_doubt, self._changes_left = False, CASE_CHANGES
+
     def changed_case(self) -> None:
         self.observed.case_fallbacks += 1
-        self.plain_case_until = monotonic() + PLAIN_CASE_S
+        self.case_in_doubt = True
+        self._changes_left -= 1
+        if self._changes_left <= 0:
+            self.plain_case_until, self._changes_left = monotonic() + PLAIN_CASE_S, 1
 
     def connect(self) -> socket.SocketType:
         """A new socket on a port the kernel draws. Raises OSError."""
@@ -91,7 +104,10 @@ class UdpUpstream:
 class UdpAttempt:
     """One question: on a port, perhaps then by TCP."""
 
-    __slots__ = ("_done", "_ident", "_port", "_question", "_request", "_stream", "_upstream", "_wire")
+    __slots__ = (
+        "_done", "_ident", "_may_randomise", "_port", "_question", "_randomised", "_request", "_stream", "_upstream",
+        "_wire",
+    )  # fmt: skip
 
     def __init__(self, upstream: UdpUpstream, request: Request, done: Done) -> None:
         self._upstream, self._request = upstream, request
@@ -100,13 +116,15 @@ class UdpAttempt:
         self._stream: Attempt | None = None
         self._ident, self._wire = 0, b""
         self._question: Question = request.question
+        self._may_randomise, self._randomised = True, False
 
     @classmethod
     def out_already(
-        cls, upstream: UdpUpstream, request: Request, done: Done, port: Port, ident: int, wire: bytes
+        cls, upstream: UdpUpstream, request: Request, done: Done, port: Port, ident: int, wire: bytes, randomised: bool
     ) -> "UdpAttempt":
         """An attempt whose packet `wire` has left from `port`."""
         attempt = cls(upstream, request, done)
+        attempt._randomised = randomised
         attempt._port, attempt._ident, attempt._wire = port, ident, wire
         name, qtype, qclass = request.question
         attempt._question = Question(wire[HEADER_SIZE : HEADER_SIZE + len(name)], qtype, qclass)
@@ -122,13 +140,17 @@ class UdpAttempt:
             asyncio.get_running_loop().call_soon(self.finish, result)
             return
         self._port, self._ident = port, port.take(self)
-        self._wire, self._question = encode(self._request, self._ident, self._upstream.case_bits())
+        bits = self._upstream.case_bits() if self._may_randomise else None
+        self._randomised = bits is not None
+        self._wire, self._question = encode(self._request, self._ident, bits)
         self._upstream.observed.asked(self._wire, self._upstream.address)
         port.send(self._wire)
 
     def again(self) -> None:
         if self._port is not None:
             self._port.send(self._wire)
+        elif self._stream is not None:
+            self._stream.again()
 
     def cancel(self) -> None:
         self._done = None
@@ -141,12 +163,12 @@ class UdpAttempt:
         if not matches(wire, self._ident, self._question):
             return False
         self._upstream.observed.heard(wire, self._upstream.address)
-        if not matches(wire, self._ident, self._question, exact_case=True):
+        if self._randomised and self._changed_case(wire):
             self._upstream.changed_case()
-            self.move_to_tcp()
+            self.move_to_tcp(self._ask_in_plain_case)
         elif is_truncated(wire):
             self._upstream.observed.tcp_fallbacks += 1
-            self.move_to_tcp(FailureKind.TRUNCATED)
+            self.move_to_tcp(self._still_truncated)
         elif knows_no_edns(wire, self._request):
             self._upstream.observed.edns_fallbacks += 1
             self._leave_port()
@@ -155,21 +177,41 @@ class UdpAttempt:
         else:
             result = read(wire, self._request)
             if isinstance(result.outcome, UpstreamFailure):
-                self.move_to_tcp()
+                self.move_to_tcp(lambda _: self.finish(result))
             else:
                 self.finish(result)
         return True
 
-    def move_to_tcp(self, if_it_fails: FailureKind | None = None) -> None:
-        """`if_it_fails`: what the attempt is then called (a truncated answer is no answer, RFC 2181 section 9)."""
+    def _changed_case(self, wire: bytes) -> bool:
+        """A question that is not repeated, as by servers that could not read it, changes nothing."""
+        if not matches(wire, self._ident, self._question, exact_case=True):
+            return True
+        if wire[4:6] != b"\x00\x00":
+            self._upstream.kept_case(self._question.name)
+        return False
+
+    def move_to_tcp(self, if_it_fails: Done | None = None) -> None:
+        """`if_it_fails` hears of a failure there; without it, that is the outcome."""
         self._leave_port()
 
         def done(result: Result) -> None:
+            self._stream = None
             if if_it_fails is not None and isinstance(result.outcome, UpstreamFailure):
-                result = failure(if_it_fails, f"and by TCP: {result.outcome.detail or result.outcome.kind}")
-            self.finish(result)
+                if_it_fails(result)
+            else:
+                self.finish(result)
 
         self._stream = self._upstream.by_tcp.send(self._request, done)
+
+    def _still_truncated(self, by_tcp: Result) -> None:
+        """A truncated answer is no answer (RFC 2181 section 9)."""
+        reason = cast(UpstreamFailure, by_tcp.outcome)
+        self.finish(failure(FailureKind.TRUNCATED, f"and by TCP: {reason.detail or reason.kind}"))
+
+    def _ask_in_plain_case(self, _: Result) -> None:
+        """It may be one that changes the case, and cannot be asked by TCP."""
+        self._may_randomise = False
+        self.start()
 
     def finish(self, result: Result) -> None:
         done, self._done = self._done, None

@@ -144,6 +144,7 @@ class Upstreams:
         port: Port,
         ident: int,
         wire: bytes,
+        randomised: bool,
         sent_at: float,
     ) -> tuple[InFlight, UdpAttempt]:
         """A question the miss path has put to `first`, from `port`, goes on as if `ask` had put it."""
@@ -153,7 +154,7 @@ class Upstreams:
         others: list[Upstream] = [first, *(other for other in upstreams if other is not first)]
         request = Request(question, flags)
         exchange = flight.exchange = Exchange(request, others, None, partial(self._finished, key, flight))
-        attempt = UdpAttempt.out_already(first, request, exchange.adopted(), port, ident, wire)
+        attempt = UdpAttempt.out_already(first, request, exchange.adopted(), port, ident, wire, randomised)
         exchange.adopt(first, attempt, sent_at)
         return flight, attempt
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import struct
@@ -43,6 +44,16 @@ async def test_connections_leave_files_for_the_questions_to_upstreams(tmp_path: 
             for number in range(5):
                 assert (await one.ask(f"n{number}.t.example.")).rcode() == dns.rcode.NOERROR
             assert await one.number("tcp_connections") <= 60
+
+
+async def test_questions_share_the_open_ports_when_no_file_is_left(tmp_path: Path) -> None:
+    async with fake_upstream() as fake, running(tmp_path, fake.port) as one:
+        assert (await one.ask("first.t.example.")).rcode() == dns.rcode.NOERROR
+        limits = resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        for number in range(5):
+            assert (await one.ask(f"n{number}.t.example.")).rcode() == dns.rcode.NOERROR
+        resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, limits)
 
 
 async def test_clients_that_reset_before_they_are_accepted_leave_no_trace(tmp_path: Path) -> None:

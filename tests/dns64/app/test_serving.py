@@ -16,6 +16,7 @@ from kun_dns64.exposition import exposition
 from kun_dns64.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, summed
 from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, running
 from tests.dns64.transport.fake import FakeUpstream, fake_upstream, good, reply_to
+from tests.dns64.transport.test_upstreams import lowered_then_right
 from tests.ports import free_port
 
 ANSWER = [f"{PREFIX}c000:221"]
@@ -27,6 +28,18 @@ async def test_a_query_is_answered_by_udp_and_tcp(tmp_path: Path, workers: int) 
     async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
         assert await one.addresses("www.t.example.") == ANSWER
         assert (await one.ask("www.t.example.", tcp=True)).answer[0][0].to_text() == ANSWER[0]
+
+
+async def test_one_reply_in_another_case_leaves_the_case_random_towards_the_upstream(tmp_path: Path) -> None:
+    """On the short way of the commonest misses, too."""
+    async with fake_upstream() as fake, running(tmp_path, fake.port) as one:
+        assert await one.addresses("the-first-of-these-names.t.example.") == ANSWER
+        fake.script = lowered_then_right
+        assert await one.addresses("the-second-of-these-names.t.example.") == ANSWER
+        fake.script = good
+        assert await one.addresses("the-third-of-these-names.t.example.") == ANSWER
+        assert await one.number("upstream_case_fallbacks_total") == 2
+        assert not any(b"the-third-of-these-names" in seen.wire for seen in fake.seen)
 
 
 @ALONE_AND_TWO

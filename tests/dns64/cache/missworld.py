@@ -71,6 +71,7 @@ class Upstream:
         self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.server.bind(("127.0.0.1", 0))
         self.pool = ports.PortPool(self, SimpleNamespace(add_reader=lambda fd, call: None, call_soon=None))
+        self.case_in_doubt, self.kept_case = False, list[bytes]().append
         atexit.register(self.close)
 
     def connect(self) -> socket.SocketType:
@@ -87,6 +88,7 @@ class Upstream:
         """As new."""
         for port in self.pool.ports.values():
             port.out.clear()
+        self.case_in_doubt = False
         self.sent()
         return self
 

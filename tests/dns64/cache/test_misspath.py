@@ -133,6 +133,21 @@ def test_an_answer_with_another_case_is_handed_over() -> None:
     assert compare(packet(), rules(), flipped) == HANDED_OVER
 
 
+@pytest.mark.parametrize("doubted", [True, False])
+def test_an_answer_in_the_case_asked_ends_a_doubt_about_the_upstream(doubted: bool) -> None:
+    quick, asked, kept = Quick(rules()), list[bytes](), list[bytes]()
+    one = quick.resolver.upstreams.upstream
+    one.case_in_doubt, one.kept_case = doubted, kept.append
+
+    def noting(wire: bytes, question: Question) -> bytes:
+        asked.append(question.name)
+        return upstream(wire, question)
+
+    assert isinstance(quick.ask(packet(), SOURCE, noting), bytes)
+    assert kept == (asked if doubted else [])
+    assert len(asked) == 2
+
+
 def test_a_defect_costs_the_short_way_and_not_the_answer() -> None:
     quick = Quick(rules())
     told: list[str] = []

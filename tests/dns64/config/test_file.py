@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kun_base.errors import ConfigError
+from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ClientSection, ConfigFile, PoolSection, TlsSection, ZoneSection
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.load import load
@@ -73,6 +74,20 @@ BAD = {
     "listen-open-bracket": ('[server]\nlisten = ["[::1:53"]', "server.listen[0]", "brackets"),
     "upstream-empty-name": ('[upstream]\nservers = ["tls://192.0.2.53@"]', "upstream.servers[0]", "@dns.example"),
     "upstream-name-blank": ('[upstream]\nservers = ["tls://192.0.2.53@a b"]', "upstream.servers[0]", "@dns.example"),
+    "upstream-name-empty-label": (
+        '[upstream]\nservers = ["tls://192.0.2.53@a..b"]',
+        "upstream.servers[0]",
+        "@dns.example",
+    ),
+    "upstream-name-long-label": (
+        f'[upstream]\nservers = ["tls://192.0.2.53@{"a" * 64}.example"]',
+        "upstream.servers[0]",
+        "@dns.example",
+    ),
+    "upstream-link-local": ('[upstream]\nservers = ["udp://[fe80::2]"]', "upstream.servers[0]", "fe80::1%eth0"),
+    "upstream-mapped": ('[upstream]\nservers = ["udp://[::ffff:192.0.2.1]"]', "upstream.servers[0]", "write 192.0.2.1"),
+    "listen-link-local": ('[server]\nlisten = ["[fe80::1]:5353"]', "server.listen[0]", "fe80::1%eth0"),
+    "admin-link-local": ('[admin]\nlisten = "[fe80::1]:9464"', "admin.listen", "fe80::1%eth0"),
     "upstream-no-path": ('[upstream]\nservers = ["https://192.0.2.53"]', "upstream.servers[0]", "/dns-query"),
     "admin-on-dns-port": ('[admin]\nlisten = "127.0.0.1:5353"', "admin.listen", "another port"),
     "admin-on-dns-wildcard": (
@@ -218,7 +233,9 @@ def test_without_vip_and_prefixes_the_well_known_prefix_is_used(tmp_path: Path) 
         ("udp://127.0.0.1:5300", "udp://127.0.0.1:5300"),
         ("udp://192.0.2.53:53", "udp://192.0.2.53"),
         ("tcp://[2001:db8::53]:5300", "tcp://[2001:db8::53]:5300"),
+        ("udp://[fe80::2%eth0]", "udp://[fe80::2%eth0]"),
         ("tls://192.0.2.53@dns.example", "tls://192.0.2.53@dns.example"),
+        ("tls://192.0.2.53@dns.example.", "tls://192.0.2.53@dns.example"),
         ("tls://[2001:db8::53]:8853@dns.example", "tls://[2001:db8::53]:8853@dns.example"),
         ("https://192.0.2.53/dns-query@dns.example", "https://192.0.2.53/dns-query@dns.example"),
     ],
@@ -226,6 +243,23 @@ def test_without_vip_and_prefixes_the_well_known_prefix_is_used(tmp_path: Path) 
 def test_upstream_urls_are_read_and_printed_back(tmp_path: Path, text: str, shown: str) -> None:
     settings = settings_of(tmp_path, f'[upstream]\nservers = ["{text}"]')
     assert [str(server) for server in settings.groups[""]] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("text", "certificate", "host"),
+    [
+        ("https://192.0.2.53/dns-query", "192.0.2.53", "192.0.2.53"),
+        ("https://192.0.2.53:8443/dns-query", "192.0.2.53", "192.0.2.53:8443"),
+        ("https://192.0.2.53/dns-query@dns.example", "dns.example", "dns.example"),
+        ("https://192.0.2.53:8443/dns-query@dns.example", "dns.example", "dns.example:8443"),
+        ("https://[2001:db8::53]/dns-query", "2001:db8::53", "[2001:db8::53]"),
+        ("https://[2001:db8::53]:8443/dns-query", "2001:db8::53", "[2001:db8::53]:8443"),
+        ("https://[fe80::53%eth0]/dns-query", "fe80::53", "[fe80::53]"),
+    ],
+)
+def test_rfc9110_7_2_names_for_certificate_and_http(text: str, certificate: str, host: str) -> None:
+    address = UpstreamAddress.parse(text)
+    assert (address.server_name, address.authority) == (certificate, host)
 
 
 def test_zones_and_pools_with_servers_get_groups_of_their_own(tmp_path: Path) -> None:
@@ -289,9 +323,13 @@ def test_a_fault_in_a_flag_names_the_flag(tmp_path: Path) -> None:
 
 def test_without_servers_resolv_conf_is_asked(tmp_path: Path) -> None:
     resolv = tmp_path / "resolv.conf"
-    resolv.write_text("search example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1\nnameserver nonsense\n")
+    resolv.write_text(
+        "search example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1\nnameserver nonsense\n"
+        "nameserver fe80::1\nnameserver ::ffff:192.0.2.1\nnameserver 0.0.0.0\nnameserver fe80::1%eth0\n"
+    )
     loaded = load(None, resolv_conf=resolv)
-    assert [str(server) for server in loaded.file.upstream.servers] == ["udp://192.0.2.1", "udp://[2001:db8::1]"]
+    found = [str(server) for server in loaded.file.upstream.servers]
+    assert found == ["udp://192.0.2.1", "udp://[2001:db8::1]", "udp://[fe80::1%eth0]"]
 
 
 def test_without_any_nameserver_the_error_says_what_to_give(tmp_path: Path) -> None:

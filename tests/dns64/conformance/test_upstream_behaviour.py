@@ -23,7 +23,7 @@ from .script import Says
 from .server import V4, V6, Server
 from .upstream import ScriptedUpstream, Seen
 
-QUERIES = 1200
+QUERIES = 5000
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def sample(stage: Stage) -> list[Seen]:
 
 def test_c304_rfc5452_9_2_source_ports_are_spread(sample: list[Seen]) -> None:
     ports = {seen.source[1] for seen in sample}
-    assert len(ports) >= len(sample) / 5, f"{len(ports)} ports in {len(sample)} queries"
+    assert len(ports) >= 3000, f"{len(ports)} ports in {len(sample)} queries"
 
 
 def test_c304a_rfc5452_9_2_ids_are_uniform(sample: list[Seen]) -> None:

@@ -50,6 +50,9 @@ class FakeUpstream:
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
+    # At once.
+    open_connections: int = 0
+    most_connections: int = 0
     # Closes a TCP connection after so many answers; 0: never.
     close_after: int = 0
 
@@ -78,6 +81,8 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 async def _stream(fake: FakeUpstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     fake.connections += 1
+    fake.open_connections += 1
+    fake.most_connections = max(fake.most_connections, fake.open_connections)
     answered = 0
     try:
         while True:
@@ -91,6 +96,7 @@ async def _stream(fake: FakeUpstream, reader: asyncio.StreamReader, writer: asyn
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
+        fake.open_connections -= 1
         writer.close()
 
 

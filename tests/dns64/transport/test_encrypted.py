@@ -45,15 +45,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @asynccontextmanager
-async def tls_upstream(certificate: Certificate) -> AsyncIterator[int]:
+async def tls_upstream(certificate: Certificate, *, questions: int = 1000) -> AsyncIterator[int]:
+    """`questions`: answered on one connection, which is closed then."""
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while True:
+            for _ in range(questions):
                 size = int.from_bytes(await reader.readexactly(2))
                 wire = reply_to(dns.message.from_wire(await reader.readexactly(size))).to_wire()
                 writer.write(len(wire).to_bytes(2) + wire)
         except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+            pass
+        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=certificate.context)
     try:
@@ -64,11 +67,22 @@ async def tls_upstream(certificate: Certificate) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def https_upstream(certificate: Certificate, *, broken: bool = False) -> AsyncIterator[int]:
+async def https_upstream(
+    certificate: Certificate, *, broken: bool = False, kept: str = "answers"
+) -> AsyncIterator[int]:
+    """`kept`: what becomes of the second question on each connection: "answers", "closes", "mute"."""
+    connections, over = set[object](), asyncio.Event()
+
     async def serve(request: web.Request) -> web.Response:
+        known = request.transport in connections
+        connections.add(request.transport)
+        if known and kept == "closes" and request.transport is not None:
+            request.transport.close()
+        if known and kept == "mute":
+            await over.wait()
         if broken:
             return web.Response(status=502, text="no")
-        assert request.headers["Host"] == "dns.example"
+        assert request.headers["Host"] == f"dns.example:{runner.addresses[0][1]}"
         assert request.content_type == MEDIA_TYPE
         query = dns.message.from_wire(await request.read())
         assert query.id == 0
@@ -82,6 +96,7 @@ async def https_upstream(certificate: Certificate, *, broken: bool = False) -> A
     try:
         yield runner.addresses[0][1]
     finally:
+        over.set()
         await runner.cleanup()
 
 
@@ -100,6 +115,15 @@ async def test_tls_upstream_answers_over_one_connection(certificate: Certificate
         asker(url("tls", port, "dns.example"), asking=trusting(certificate)) as asks,
     ):
         outcomes = await asyncio.gather(*(asks.ask(question(f"n{n}.t.example.")) for n in range(10)))
+        assert {a_of(outcome) for outcome in outcomes} == {ADDRESS}
+
+
+async def test_tls_upstream_that_answers_one_question_on_each_connection_answers_all(certificate: Certificate) -> None:
+    async with (
+        tls_upstream(certificate, questions=1) as port,
+        asker(url("tls", port, "dns.example"), asking=trusting(certificate)) as asks,
+    ):
+        outcomes = await asyncio.gather(*(asks.ask(question(f"n{n}.t.example.")) for n in range(20)))
         assert {a_of(outcome) for outcome in outcomes} == {ADDRESS}
 
 
@@ -137,3 +161,13 @@ async def test_an_http_error_is_no_answer(certificate: Certificate) -> None:
         asker(url("https", port, "dns.example"), asking=trusting(certificate)) as asks,
     ):
         assert failure_of(await asks.ask()) is FailureKind.GARBAGE
+
+
+@pytest.mark.parametrize("kept", ["closes", "mute"])
+async def test_a_kept_connection_that_died_is_replaced_without_a_word(certificate: Certificate, kept: str) -> None:
+    async with (
+        https_upstream(certificate, kept=kept) as port,
+        asker(url("https", port, "dns.example"), asking=trusting(certificate)) as asks,
+    ):
+        for number in range(4):
+            assert a_of(await asks.ask(question(f"n{number}.t.example."))) == ADDRESS

@@ -19,6 +19,7 @@ from kun_dns64.formats.names import from_text
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
+from kun_dns64.transport.upstream_udp import CASE_CHANGES
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 from tests.dns64.transport.fake import ADDRESS, FakeUpstream, Script, fake_upstream, good, reply_to
 from tests.ports import free_port
@@ -134,19 +135,70 @@ async def test_duplicate_replies_answer_once() -> None:
         assert len(asks.heard) == 1
 
 
-async def test_an_upstream_that_changes_case_is_asked_by_tcp_and_then_in_plain_case() -> None:
-    def lowering(query: dns.message.Message, transport: str) -> list[bytes]:
-        reply = reply_to(query)
-        reply.question = [dns.rrset.RRset(query.question[0].name.canonicalize(), 1, 1)]
-        return [reply.to_wire()]
+LONG = "many-letters-so-that-some-are-surely-changed.t.example."
 
+
+def lowering(query: dns.message.Message, transport: str) -> list[bytes]:
+    reply, asked = reply_to(query), query.question[0]
+    reply.question = [dns.rrset.RRset(asked.name.canonicalize(), asked.rdclass, asked.rdtype)]
+    return [reply.to_wire()]
+
+
+def lowered_then_right(query: dns.message.Message, transport: str) -> list[bytes]:
+    """By UDP a reply that somebody may have forged, without having seen the letters, comes first."""
+    return lowering(query, transport) + good(query, transport) if transport == "udp" else good(query, transport)
+
+
+def last_name(fake: FakeUpstream) -> bytes:
+    return fake.seen[-1].wire[12:-15]
+
+
+async def test_an_upstream_that_changes_case_is_asked_by_tcp_and_then_in_plain_case() -> None:
     async with fake_upstream(lowering) as fake, asker(fake) as asks:
-        long = "many-letters-so-that-some-are-surely-changed.t.example."
-        assert a_of(await asks.ask(question(long))) == ADDRESS
+        assert a_of(await asks.ask(question(LONG))) == ADDRESS
         assert (fake.asked("udp"), fake.asked("tcp")) == (1, 1)
-        assert a_of(await asks.ask(question("x" + long))) == ADDRESS
-        assert (fake.asked("udp"), fake.asked("tcp")) == (2, 1)
+        for name in ("x" + LONG, "IN-capitals-" + LONG):
+            assert a_of(await asks.ask(question(name))) == ADDRESS
+            assert last_name(fake) == from_text(name)
+        assert (fake.asked("udp"), fake.asked("tcp")) == (3, 1)
         assert asks.upstreams.observed.case_fallbacks == 1
+
+
+async def test_an_upstream_that_changes_case_and_has_no_tcp_is_asked_in_plain_case() -> None:
+    async with fake_upstream(tcp=False) as fake, asker(fake) as asks:
+        await asks.ask(question(LONG))
+        fake.script = lowering
+        for number in range(5):
+            assert a_of(await asks.ask(question(f"n{number}-{LONG}"))) == ADDRESS
+        assert asks.upstreams.observed.case_fallbacks == CASE_CHANGES
+
+
+async def test_case_changes_nothing_where_it_is_not_drawn() -> None:
+    asking = Asking(0.05, False, False, False, 100, None)
+    async with fake_upstream(lowering) as fake, asker(fake, asking=asking) as asks:
+        assert a_of(await asks.ask(question(LONG.upper()))) == ADDRESS
+        assert (fake.asked("udp"), fake.asked("tcp")) == (1, 0)
+
+
+async def test_one_reply_in_another_case_leaves_the_case_random() -> None:
+    async with fake_upstream() as fake, asker(fake) as asks:
+        await asks.ask(question(LONG))
+        for number in range(3 * CASE_CHANGES):
+            fake.script = lowered_then_right if number % CASE_CHANGES else good
+            assert a_of(await asks.ask(question(f"n{number}-{LONG}"))) == ADDRESS
+        assert asks.upstreams.observed.case_fallbacks == fake.asked("tcp") == 3 * (CASE_CHANGES - 1)
+        fake.script = good
+        await asks.ask(question("last-" + LONG))
+        assert last_name(fake) != from_text("last-" + LONG)
+
+
+async def test_an_upstream_that_begins_to_change_case_is_found_out() -> None:
+    async with fake_upstream() as fake, asker(fake) as asks:
+        await asks.ask(question(LONG))
+        fake.script = lowering
+        for number in range(CASE_CHANGES + 3):
+            assert a_of(await asks.ask(question(f"n{number}-{LONG}"))) == ADDRESS
+        assert fake.asked("tcp") == asks.upstreams.observed.case_fallbacks == CASE_CHANGES
 
 
 async def test_truncation_leads_to_tcp() -> None:
@@ -171,15 +223,23 @@ async def test_truncation_without_tcp_is_a_failure_and_no_partial_data() -> None
         assert failure_of(await asks.ask()) is FailureKind.TRUNCATED
 
 
-async def test_a_garbled_reply_is_asked_again_by_tcp() -> None:
-    def script(query: dns.message.Message, transport: str) -> list[bytes]:
-        wire = reply_to(query).to_wire()
-        # The A record's RDLENGTH runs past the end.
-        return [wire if transport == "tcp" else wire[:7] + b"\x02" + wire[8:]]
+def garbled_by_udp(query: dns.message.Message, transport: str) -> list[bytes]:
+    wire = reply_to(query).to_wire()
+    # The A record's RDLENGTH runs past the end.
+    return [wire if transport == "tcp" else wire[:7] + b"\x02" + wire[8:]]
 
-    async with fake_upstream(script) as fake, asker(fake) as asks:
+
+async def test_a_garbled_reply_is_asked_again_by_tcp() -> None:
+    async with fake_upstream(garbled_by_udp) as fake, asker(fake) as asks:
         assert a_of(await asks.ask()) == ADDRESS
         assert fake.asked("tcp") == 1
+
+
+async def test_a_garbled_reply_is_called_that_where_there_is_no_tcp() -> None:
+    """Unreachable it is not, and the next question is put to it as before."""
+    async with fake_upstream(garbled_by_udp, tcp=False) as fake, asker(fake) as asks:
+        assert failure_of(await asks.ask()) is FailureKind.GARBAGE
+        assert not asks.upstreams.all[fake.address()].health.down
 
 
 async def test_icmp_unreachable_is_noticed_at_once() -> None:
