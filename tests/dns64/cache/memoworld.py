@@ -9,7 +9,6 @@ import dns.edns
 import dns.flags
 import dns.message
 
-from kun_dns64.compiled import IN_PYTHON_ONLY, generations
 from kun_dns64.formats.cookies import reply_cookie
 from kun_dns64.formats.ecs import write_subnet
 from kun_dns64.formats.query import parse_query
@@ -23,6 +22,7 @@ from kun_dns64.policy.client import answered_subnet
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.wirecache import WireCache
+from kun_dns64.transport.compiled import COMPILED, generations
 
 from ..world import Outcome, answer, bare_nodata, error, key, lost, nodata, nxdomain, prefix, rules, wire_name
 
@@ -105,7 +105,7 @@ class Server:
         self.asked = 0
         self.upstream_down = False
         self.desk = None
-        if not IN_PYTHON_ONLY:
+        if COMPILED:
             from kun_dns64.desk import Desk
 
             self.desk = Desk(lambda source: self.memos.of(ip_address(source), Transport.UDP))
