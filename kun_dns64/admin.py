@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kun_base.adminhttp import AdminServer, Page
+from kun_base.version import version
 from kun_dns64.control import Control
 from kun_dns64.fleet import Fleet, Standing
 from kun_dns64.policy.suffix import SuffixSet
@@ -17,8 +18,8 @@ EXPOSITION = "text/plain"
 class Pages:
     """What stands behind each path."""
 
-    def __init__(self, control: Control, fleet: Fleet, version: str) -> None:
-        self._control, self._fleet, self._version = control, fleet, version
+    def __init__(self, control: Control, fleet: Fleet) -> None:
+        self._control, self._fleet = control, fleet
         self._began = time.time()
 
     def server(self) -> AdminServer:
@@ -66,7 +67,7 @@ class Pages:
         return _json(
             {
                 "program": "kun-dns64",
-                "version": self._version,
+                "version": version(),
                 "uptime_s": round(time.time() - self._began, 1),
                 "ready": self._readiness(standing),
                 "config": {

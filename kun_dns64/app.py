@@ -14,7 +14,6 @@ from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal
 from kun_base.notify import notify
-from kun_dns64 import __version__
 from kun_dns64.admin import Pages
 from kun_dns64.config.settings import Settings
 from kun_dns64.control import Control, listen_for_admin
@@ -107,7 +106,7 @@ async def _until_stopped(
     journal.info("ready", listen=where, workers=control.settings.workers)
     notify("READY=1")
     try:
-        await control.run(stop, Pages(control, control.fleet, __version__).server, admin)
+        await control.run(stop, Pages(control, control.fleet).server, admin)
     finally:
         notify("STOPPING=1")
     return 0

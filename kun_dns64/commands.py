@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kun_dns64 import __version__
+from kun_base.version import version
 from kun_dns64.config.flags import Flags
 
 EXAMPLE = """
@@ -37,7 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"kun-dns64 {__version__}")
+        typer.echo(f"kun-dns64 {version()}")
         raise typer.Exit
 
 

@@ -12,7 +12,7 @@ import typer.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_dns64 import __version__
+from kun_base.version import version
 from kun_dns64.commands import app
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.look import look_at
@@ -30,7 +30,9 @@ PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
 
 def test_the_version_is_the_wheels() -> None:
-    assert f'\nversion = "{__version__}"\n' in PYPROJECT.read_text()
+    assert f'\nversion = "{version()}"\n' in PYPROJECT.read_text()
+    shown = typer.testing.CliRunner().invoke(app, ["--version"]).output
+    assert shown.startswith(f"kun-dns64 {version()}")
 
 
 class TestRateLimit:
