@@ -10,6 +10,7 @@ from kun_base.version import version
 from kun_dns64.control import Control
 from kun_dns64.fleet import Fleet, Standing
 from kun_dns64.policy.suffix import SuffixSet
+from kun_dns64.transport.compiled import COMPILED
 
 JSON = "application/json"
 EXPOSITION = "text/plain"
@@ -53,6 +54,7 @@ class Pages:
         numbers, control = await self._fleet.numbers(), self._control
         for result, count in control.reloads.items():
             numbers.count("config_reloads", result, by=count)
+        numbers.gauge("compiled", float(COMPILED))
         numbers.gauge("config_valid", float(not control.problems))
         numbers.gauge("config_generation", control.settings.rules.generation)
         table = control.settings.rules.pool_of
@@ -68,6 +70,7 @@ class Pages:
             {
                 "program": "kun-dns64",
                 "version": version(),
+                "compiled": COMPILED,
                 "uptime_s": round(time.time() - self._began, 1),
                 "ready": self._readiness(standing),
                 "config": {

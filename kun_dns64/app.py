@@ -21,6 +21,7 @@ from kun_dns64.filelimit import allow_files
 from kun_dns64.loading import Source
 from kun_dns64.single import Single
 from kun_dns64.transport.activation import inherited
+from kun_dns64.transport.compiled import COMPILED
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -103,7 +104,7 @@ async def _until_stopped(
         loop.add_signal_handler(number, stop.set)
     hand_over(loop, control.reload_wanted.set)
     where = " ".join(str(listening.endpoint) for listening in sockets)
-    journal.info("ready", listen=where, workers=control.settings.workers)
+    journal.info("ready", listen=where, workers=control.settings.workers, compiled=COMPILED)
     notify("READY=1")
     try:
         await control.run(stop, Pages(control, control.fleet).server, admin)

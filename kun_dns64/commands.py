@@ -37,7 +37,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"kun-dns64 {version()}")
+        from kun_dns64.transport.compiled import COMPILED
+
+        typer.echo(f"kun-dns64 {version()} ({'compiled' if COMPILED else 'pure Python'})")
         raise typer.Exit
 
 
