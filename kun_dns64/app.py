@@ -20,6 +20,7 @@ from kun_dns64.control import Control, listen_for_admin
 from kun_dns64.filelimit import allow_files
 from kun_dns64.loading import Source
 from kun_dns64.single import Single
+from kun_dns64.socketcheck import check_sockets
 from kun_dns64.transport.activation import inherited
 from kun_dns64.transport.compiled import COMPILED
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
@@ -38,6 +39,7 @@ def serve(source: Source) -> int:
     except (ListenError, OSError) as error:
         raise ConfigError("listen", [Fault("server.listen", "", str(error))]) from error
     admin = listen_for_admin(settings.admin)
+    check_sockets(settings, sockets, journal)
     _keep_what_is()
     allow_files(settings.limits.tcp_max_connections, journal)
     if settings.workers == 1:

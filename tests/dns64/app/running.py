@@ -117,13 +117,14 @@ async def running(
     more: Mapping[str, str] | None = None,
     calm: bool = True,
     files: int = 0,
+    port: int = 0,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Running]:
     """Ready to answer. Afterwards it has ended with 0, and its log tells of no exception (`calm`).
 
-    `files`: it may have so many open at most; 0: as many as this process.
+    `files`: it may have so many open at most; 0: as many as this process. `port` 0: a free one.
     """
-    port, admin = free_port(), free_port()
+    port, admin = port or free_port(), free_port()
     config, log = folder / "kun-dns64.toml", folder / "log"
     config.write_text(toml(upstream, port, admin, workers, more or {}))
     command = (PROGRAM, "serve", "--config", config)

@@ -103,6 +103,7 @@ async def test_other_listening_addresses_are_served_after_a_reload(tmp_path: Pat
         one.hang_up()
         await one.until("config_reloads_total", 1)
         assert await one.addresses("www.t.example.") == ANSWER
+        assert (await one.status())["listen"] == [f"127.0.0.1:{one.port}"]
         one.port = before
         with pytest.raises((dns.exception.Timeout, OSError)):
             await one.ask("www.t.example.", tcp=True, timeout_s=0.5)
@@ -232,6 +233,19 @@ def hold(fake: FakeUpstream) -> asyncio.Event:
 
     fake.script = script
     return released
+
+
+@ALONE_AND_TWO
+async def test_a_port_that_another_process_serves_too_is_told(tmp_path: Path, workers: int) -> None:
+    """Not refused: that is how one process takes over from another."""
+    other = tmp_path / "other"
+    other.mkdir()
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+        assert "port-shared" not in one.log_text(), "sockets of the other workers are not another process's"
+        async with running(other, fake.port, port=one.port) as second:
+            assert f" port-shared listen=127.0.0.1:{one.port} other_sockets={workers} " in second.log_text()
+            assert second.log_text().count("port-shared") == 1
+            assert await second.addresses("www.t.example.") == ANSWER
 
 
 async def test_a_restart_beside_the_old_process_loses_no_query(tmp_path: Path) -> None:
