@@ -1,6 +1,7 @@
 """The small parts of the shell, without processes."""
 
 import asyncio
+import errno
 import os
 import socket
 from contextlib import suppress
@@ -12,6 +13,7 @@ import typer.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kun_base.errors import ConfigError
 from kun_base.version import version
 from kun_dns64.commands import app
 from kun_dns64.config.flags import Flags
@@ -190,6 +192,8 @@ SERVE_FLAGS = [
     ["--listen", "127.0.0.1:53", "--listen=[::1]:53", "--upstream", "udp://192.0.2.53", "--vip", "203.0.113.1"],
     ["--prefix", "2001:db8::/96", "--prefix=64:ff9b::/96", "--admin", ""],
     ["--admin=", "--workers=0"],
+    ["--workers", "two", "--vip", "x"],
+    ["--workers", "-1"],
 ]
 
 
@@ -206,7 +210,7 @@ def test_the_quick_reader_of_flags_agrees_with_the_command_line_library(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--nonsense", "x"], ["--config"], ["--config", "--vip"], ["--workers", "two"], ["a"], ["-c", "x"]],
+    [["--help"], ["--nonsense", "x"], ["--config"], ["--config", "--vip"], ["a"], ["-c", "x"]],
     ids=" ".join,
 )
 def test_what_the_quick_reader_does_not_know_it_leaves_alone(arguments: list[str]) -> None:
@@ -219,7 +223,24 @@ def test_what_the_quick_reader_does_not_know_it_leaves_alone(arguments: list[str
 def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     result = typer.testing.CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0
-    assert command == ["config-schema"] or "Example" in result.output
+    assert "Example" in result.output
+
+
+def test_a_file_that_may_not_be_read_is_told_as_every_error_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    config = tmp_path / "c.toml"
+    config.touch()
+    # To root every file is open.
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    for command in (["check-config", config], ["serve", "-c", config], ["explain", "a", "--config", config]):
+        ended = typer.testing.CliRunner().invoke(app, list(map(str, command)))
+        assert isinstance(ended.exception, ConfigError), ended.output
+        assert str(ended.exception) == f"{config}: 1 error\n  file: cannot be read: Permission denied"
 
 
 async def test_a_configuration_loaded_aside_is_the_same(tmp_path: Path) -> None:

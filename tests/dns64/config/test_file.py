@@ -306,7 +306,7 @@ def test_bad_lines_of_a_domain_file_are_told_with_file_and_line(tmp_path: Path) 
 
 
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
-    flags = Flags(("127.0.0.1:5454",), ("udp://192.0.2.9",), "203.0.113.1", (), 1, "127.0.0.1:9999")
+    flags = Flags(("127.0.0.1:5454",), ("udp://192.0.2.9",), "203.0.113.1", (), "1", "127.0.0.1:9999")
     settings = settings_of(tmp_path, f'{UPSTREAM}[dns64]\nprefixes = ["2001:db8::/96"]\n[server]\nworkers = 4', flags)
     assert [str(endpoint) for endpoint in settings.listen] == ["127.0.0.1:5454"]
     assert [str(server) for server in settings.groups[""]] == ["udp://192.0.2.9"]
