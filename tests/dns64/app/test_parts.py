@@ -20,7 +20,7 @@ from kun_dns64.config.flags import Flags
 from kun_dns64.config.look import look_at
 from kun_dns64.filewatch import FileWatch
 from kun_dns64.gateways import PoolHealth
-from kun_dns64.link import Link, LinkClosed
+from kun_dns64.link import MAX_MESSAGE, Link, LinkClosed
 from kun_dns64.loading import Source, load_aside
 from kun_dns64.metrics import LATENCY_BUCKETS, Metrics, summed
 from kun_dns64.ratelimit import RateLimiter, Verdict
@@ -284,6 +284,31 @@ class TestLink:
             link.close()
             with pytest.raises(LinkClosed):
                 await asking
+
+    async def test_a_message_beyond_the_bound_is_not_sent_and_the_link_goes_on(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def size(name: str, arguments: tuple[Any, ...]) -> int:
+            return len(arguments[0])
+
+        monkeypatch.setattr("kun_dns64.link.MAX_MESSAGE", 1000)
+        async with linked(size) as link:
+            with pytest.raises(OSError, match="1000 is the most"):
+                await link.ask("size", bytes(1001))
+            assert await link.ask("size", bytes(900)) == 900
+
+    async def test_an_end_that_announces_more_than_the_bound_is_left(self) -> None:
+        """Not read: its length alone would have us wait for, and keep, up to 4 GiB."""
+
+        async def never(name: str, arguments: tuple[Any, ...]) -> None:
+            raise AssertionError(name)
+
+        here, there = socket.socketpair()
+        with here, there:
+            there.sendall((MAX_MESSAGE + 1).to_bytes(4) + bytes(1000))
+            here.setblocking(False)
+            async with asyncio.timeout(5):
+                await Link(here, never).run()
 
     async def test_large_messages_pass(self) -> None:
         async def size(name: str, arguments: tuple[Any, ...]) -> int:
