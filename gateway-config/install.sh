@@ -213,7 +213,7 @@ link_programs() {
     version=$("$bin/kun-dns64" --version 2>/dev/null || echo "$1")
     say "programs: $bin/kun-dns64 and $bin/kun-nat64 are $version"
     if has_role dns && [[ $version == *"(pure Python)"* ]]; then
-        todo+=("kun-dns64 is pure Python, several times slower: build the wheel where there are ${compiler[*]}, and install that")
+        todo+=("kun-dns64 is pure Python, several times slower: install a wheel built where ${compiler[*]} are")
     fi
 }
 

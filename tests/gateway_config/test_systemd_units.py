@@ -77,6 +77,11 @@ def test_the_agent_comes_to_the_speakers_socket_by_its_group() -> None:
     assert "\nRuntimeDirectoryMode=0750\n" in text
 
 
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_no_unit_names_documentation_that_nothing_installs(unit: Path) -> None:
+    assert "Documentation=file:" not in unit.read_text()
+
+
 @pytest.mark.parametrize("name", ["kun-dns64.service", "kun-nat64.service"])
 def test_programs_are_watched_and_notify(name: str) -> None:
     text = (UNITS / name).read_text()
