@@ -28,7 +28,7 @@ lint: venv       ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (25 minutes; root, to install peers)
+bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (20 minutes; root, to install peers)
 	$(PY) -m bench dns64 --install
 
 bench-nat64: venv  ## the agent's plan, cycle and idle cost

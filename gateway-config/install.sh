@@ -7,6 +7,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 roles="" prefix=/opt/kun etc=/etc bin=/usr/local/bin
 wheel="" lock="" wheelhouse="" headers=""
 packages=yes files=yes start=yes dry=no
+# Without them a wheel can be built, too: one of pure Python alone, in which kun-dns64 is several times slower.
+compiler=(gcc libc6-dev python3-dev)
 todo=()
 
 usage() {
@@ -21,7 +23,7 @@ Roles
 
 What to install
   --wheel FILE        the kun_gateway wheel (default: the newest in dist/ or DIR of --wheelhouse, or built from the
-                      source tree around this script)
+                      source tree around this script, for which gcc, libc6-dev and python3-dev are installed)
   --lock FILE         pinned, hashed dependencies (default: requirements.lock beside this folder)
   --wheelhouse DIR    take dependencies from DIR, never from the network
   --headers PACKAGE   kernel headers for jool-dkms (default: those of the installed kernel packages)
@@ -128,13 +130,11 @@ package_list() {
 }
 
 install_packages() {
-    local wanted=() missing=() name
-    # Not `< <(...)`: a bare chroot has no /dev/fd.
-    mapfile -t wanted <<<"$(package_list)"
-    for name in "${wanted[@]}"; do
+    local missing=() name
+    for name in "$@"; do
         [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true) == installed ]] || missing+=("$name")
     done
-    if ((${#missing[@]} == 0)); then say "packages: all ${#wanted[@]} are there"; return; fi
+    if ((${#missing[@]} == 0)); then say "packages: all $# are there"; return; fi
     say "packages: installing ${missing[*]}"
     run env DEBIAN_FRONTEND=noninteractive apt-get -q update
     run env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" ||
@@ -166,6 +166,7 @@ find_wheel() {
     if [[ -n $found ]]; then wheel=$found; return; fi
     [[ -f $source/pyproject.toml && -d $source/kun_dns64 ]] ||
         fail "no wheel: give --wheel FILE, or put it into $(realpath -m "$source/dist")"
+    if [[ $packages == yes ]]; then install_packages "${compiler[@]}"; fi
     if [[ $dry == yes ]]; then say "would build the wheel from $(realpath "$source")"; return; fi
     say "no wheel given: building one from $(realpath "$source")"
     # From a copy: a build leaves its traces in the tree it runs in.
@@ -202,14 +203,18 @@ install_programs() {
 }
 
 link_programs() {
-    local old command
+    local old command version
     old=$(readlink "$prefix/current" || true)
     ln -sfn "$1" "$prefix/current.new" && mv -T "$prefix/current.new" "$prefix/current"
     mkdir -p "$bin"
     for command in kun-dns64 kun-nat64; do ln -sfn "$prefix/current/bin/$command" "$bin/$command"; done
     # One earlier set stays for the way back.
     find "$prefix" -maxdepth 1 -name 'venv-*' ! -name "$1" ! -name "${old:-none}" -exec rm -rf {} +
-    say "programs: $bin/kun-dns64 and $bin/kun-nat64 are $("$bin/kun-dns64" --version 2>/dev/null || echo "$1")"
+    version=$("$bin/kun-dns64" --version 2>/dev/null || echo "$1")
+    say "programs: $bin/kun-dns64 and $bin/kun-nat64 are $version"
+    if has_role dns && [[ $version == *"(pure Python)"* ]]; then
+        todo+=("kun-dns64 is pure Python, several times slower: install a wheel built where ${compiler[*]} are")
+    fi
 }
 
 recorded_sum() { awk -v path="$1" '$2 == path { sum = $1 } END { print sum }' "$prefix/installed.sha256" 2>/dev/null || true; }
@@ -288,12 +293,17 @@ start_services() {
 }
 
 main() {
+    local wanted
     trap 'printf "install: error: line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
     parse_arguments "$@"
     check_machine
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
-    if [[ $packages == yes ]]; then install_packages; fi
+    # Not `< <(...)`: a bare chroot has no /dev/fd.
+    if [[ $packages == yes ]]; then
+        mapfile -t wanted <<<"$(package_list)"
+        install_packages "${wanted[@]}"
+    fi
     if [[ $files == yes ]]; then
         if needs_python; then install_programs; fi
         install_files

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kun_base.adminhttp import AdminServer, Page
+from kun_base.version import version
 from kun_dns64.control import Control
 from kun_dns64.fleet import Fleet, Standing
 from kun_dns64.policy.suffix import SuffixSet
+from kun_dns64.transport.compiled import COMPILED
 
 JSON = "application/json"
 EXPOSITION = "text/plain"
@@ -17,8 +19,8 @@ EXPOSITION = "text/plain"
 class Pages:
     """What stands behind each path."""
 
-    def __init__(self, control: Control, fleet: Fleet, version: str) -> None:
-        self._control, self._fleet, self._version = control, fleet, version
+    def __init__(self, control: Control, fleet: Fleet) -> None:
+        self._control, self._fleet = control, fleet
         self._began = time.time()
 
     def server(self) -> AdminServer:
@@ -52,6 +54,7 @@ class Pages:
         numbers, control = await self._fleet.numbers(), self._control
         for result, count in control.reloads.items():
             numbers.count("config_reloads", result, by=count)
+        numbers.gauge("compiled", float(COMPILED))
         numbers.gauge("config_valid", float(not control.problems))
         numbers.gauge("config_generation", control.settings.rules.generation)
         table = control.settings.rules.pool_of
@@ -66,7 +69,8 @@ class Pages:
         return _json(
             {
                 "program": "kun-dns64",
-                "version": self._version,
+                "version": version(),
+                "compiled": COMPILED,
                 "uptime_s": round(time.time() - self._began, 1),
                 "ready": self._readiness(standing),
                 "config": {
@@ -74,7 +78,8 @@ class Pages:
                     "generation": settings.rules.generation,
                     "problems": list(control.problems),
                 },
-                "listen": [str(endpoint) for endpoint in settings.listen],
+                "listen": [str(one.endpoint) for one in self._fleet.listening if not one.tls],
+                "tls_listen": [str(one.endpoint) for one in self._fleet.listening if one.tls],
                 "prefixes": [str(prefix) for prefix in settings.rules.prefixes],
                 "pools": {pool.name: [str(prefix) for prefix in pool.prefixes] for pool in settings.rules.pools},
                 "workers": list(standing.workers),

@@ -14,14 +14,15 @@ from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal
 from kun_base.notify import notify
-from kun_dns64 import __version__
 from kun_dns64.admin import Pages
 from kun_dns64.config.settings import Settings
 from kun_dns64.control import Control, listen_for_admin
 from kun_dns64.filelimit import allow_files
 from kun_dns64.loading import Source
 from kun_dns64.single import Single
+from kun_dns64.socketcheck import check_sockets
 from kun_dns64.transport.activation import inherited
+from kun_dns64.transport.compiled import COMPILED
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -38,6 +39,7 @@ def serve(source: Source) -> int:
     except (ListenError, OSError) as error:
         raise ConfigError("listen", [Fault("server.listen", "", str(error))]) from error
     admin = listen_for_admin(settings.admin)
+    check_sockets(settings, sockets, journal)
     _keep_what_is()
     allow_files(settings.limits.tcp_max_connections, journal)
     if settings.workers == 1:
@@ -104,10 +106,10 @@ async def _until_stopped(
         loop.add_signal_handler(number, stop.set)
     hand_over(loop, control.reload_wanted.set)
     where = " ".join(str(listening.endpoint) for listening in sockets)
-    journal.info("ready", listen=where, workers=control.settings.workers)
+    journal.info("ready", listen=where, workers=control.settings.workers, compiled=COMPILED)
     notify("READY=1")
     try:
-        await control.run(stop, Pages(control, control.fleet, __version__).server, admin)
+        await control.run(stop, Pages(control, control.fleet).server, admin)
     finally:
         notify("STOPPING=1")
     return 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kun_dns64 import __version__
+from kun_base.version import version
 from kun_dns64.config.flags import Flags
 
 EXAMPLE = """
@@ -31,13 +31,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="The TOML file.", show_default=False)]
+# `readable=False`: whoever reads a file says why it cannot be read, as with every other error of a file.
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The TOML file.", show_default=False, readable=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"kun-dns64 {__version__}")
+        from kun_dns64.transport.compiled import COMPILED
+
+        typer.echo(f"kun-dns64 {version()} ({'compiled' if COMPILED else 'pure Python'})")
         raise typer.Exit
 
 
@@ -63,7 +68,7 @@ def serve(
     prefix: Annotated[
         list[str] | None, typer.Option(help="NAT64 prefix IPV6/LEN instead of a VIP; repeatable.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; 0: one per core.")] = None,
+    workers: Annotated[str | None, typer.Option(metavar="NUMBER", help="Processes; 0: one per core.")] = None,
     admin: Annotated[str | None, typer.Option(help="ADDR:PORT for /healthz, /metrics and the like; '': none.")] = None,
 ) -> None:
     """Serves DNS. Flags win over the file; with neither, the defaults of gateway-config/kun-dns64.toml."""
@@ -75,7 +80,7 @@ def serve(
 
 
 @app.command("check-config", epilog="Example: kun-dns64 check-config /etc/kun/kun-dns64.toml")
-def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.")]) -> None:
+def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", readable=False)]) -> None:
     """Checks a file and what it names: exit 0, or 2 with every error."""
     from kun_dns64.loading import Source
 
@@ -130,7 +135,7 @@ def discover(
         raise typer.Exit(1)
 
 
-@app.command("config-schema")
+@app.command("config-schema", epilog="Example: kun-dns64 config-schema > kun-dns64.schema.json")
 def config_schema() -> None:
     """Prints the JSON schema of the file, for editors."""
     from kun_dns64.config.schema import json_schema

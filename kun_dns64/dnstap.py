@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kun_dns64 import __version__
+from kun_base.version import version
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Dnstap
 from kun_dns64.formats.dnstap import Kind, Passed, Protocol, head, payload
@@ -31,7 +31,7 @@ class Tap:
 
     def __init__(self, settings: Dnstap, count: Count, *, shared_file: bool) -> None:
         self.settings = settings
-        self._head = head(settings.identity or socket.gethostname().encode(), f"kun-dns64 {__version__}".encode())
+        self._head = head(settings.identity or socket.gethostname().encode(), f"kun-dns64 {version()}".encode())
         self._outputs = _outputs(settings, count, shared_file)
         self._queues: Sequence[Queue] = [output.queue for output in self._outputs]
         self._stop = asyncio.Event()

@@ -1,5 +1,6 @@
 """What the control side needs from those who serve, whether that is this process or several workers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -7,6 +8,7 @@ from kun_dns64.config.settings import Settings
 from kun_dns64.metrics import Metrics
 from kun_dns64.model.message import Query
 from kun_dns64.model.step import Drop, Heard, Note, Reply
+from kun_dns64.transport.sockets import Listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Story:
 
 
 class Fleet(Protocol):
+    @property
+    def listening(self) -> Sequence[Listening]:
+        """What is served: as bound, or as handed over."""
+        ...
+
     async def numbers(self) -> Metrics: ...
 
     async def standing(self) -> Standing: ...

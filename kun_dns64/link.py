@@ -4,6 +4,7 @@ Both ends are this program; the socket pair is never reachable from outside, whi
 """
 
 import asyncio
+import errno
 import itertools
 import pickle
 import socket
@@ -12,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 ANSWER_S = 5.0
+# Octets. The largest message is a configuration, with eight octets for each suffix of a pool.
 MAX_MESSAGE = 256 * 1024 * 1024
 
 
@@ -35,11 +37,13 @@ class Link:
         self._handling: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until the other end closes. Messages are handled side by side."""
+        """Until the other end closes, or sends what cannot be a message. Messages are handled side by side."""
         self._reader, self._writer = await asyncio.open_unix_connection(sock=self._sock)
         try:
             while True:
                 size = int.from_bytes(await self._reader.readexactly(4))
+                if size > MAX_MESSAGE:
+                    return
                 message = pickle.loads(await self._reader.readexactly(size))
                 task = asyncio.get_running_loop().create_task(self._received(*message))
                 self._handling.add(task)
@@ -50,7 +54,10 @@ class Link:
             self._end()
 
     async def ask(self, name: str, *arguments: Any, within_s: float = ANSWER_S) -> Any:
-        """Raises LinkClosed, TimeoutError when there is no answer in time, or the OSError or ValueError met there."""
+        """Raises LinkClosed, TimeoutError when there is no answer in time, or the OSError or ValueError met there.
+
+        OSError, too, for what is larger than MAX_MESSAGE: nothing is sent.
+        """
         number = next(self._numbers)
         future = self._open[number] = asyncio.get_running_loop().create_future()
         try:
@@ -73,6 +80,8 @@ class Link:
         if writer is None or writer.is_closing():
             raise LinkClosed
         octets = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        if len(octets) > MAX_MESSAGE:
+            raise OSError(errno.EMSGSIZE, f"{len(octets)} octets for another process; {MAX_MESSAGE} is the most")
         writer.write(len(octets).to_bytes(4) + octets)
 
     async def _received(self, kind: str, number: int, name: str, arguments: tuple[Any, ...]) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kun_dns64.compiled import IN_PYTHON_ONLY
 from kun_dns64.formats.query import parse_query
 from kun_dns64.metrics import Metrics, rcode_name
 from kun_dns64.model.message import Query, Source, Transport
@@ -16,6 +15,7 @@ from kun_dns64.policy.prepared import prepare
 from kun_dns64.resolver import Resolver
 from kun_dns64.shortcut import address_of
 from kun_dns64.transport.attempt import Request, Upstream, read
+from kun_dns64.transport.compiled import COMPILED
 from kun_dns64.transport.health import MIN_PATIENCE_S
 from kun_dns64.transport.port import Send
 
@@ -33,7 +33,7 @@ class Misses:
         self._front, self._resolver = front, resolver
         self._queries = self._late = self._staggered = self._refreshed = 0
         self._path = None
-        if not IN_PYTHON_ONLY:
+        if COMPILED:
             from kun_dns64.misspath import MissPath
 
             self._path = MissPath(resolver, front.shortcut, asyncio.get_running_loop(), self._resumed, front.settled)

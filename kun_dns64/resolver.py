@@ -5,7 +5,6 @@ from collections.abc import Callable
 from time import monotonic
 
 from kun_base.journal import Journal
-from kun_dns64.compiled import generations
 from kun_dns64.config.settings import Settings
 from kun_dns64.metrics import Metrics, rcode_name
 from kun_dns64.model.message import Query, Response
@@ -15,6 +14,7 @@ from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, UpstreamF
 from kun_dns64.policy.cache import Cache, is_failure
 from kun_dns64.resolution import Decided, Resolution
 from kun_dns64.transport.attempt import Tap
+from kun_dns64.transport.compiled import generations
 from kun_dns64.transport.exchange import LIFE_S
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 

@@ -29,15 +29,12 @@ def read_flags(arguments: list[str]) -> Source | None:
             many[flag].append(value)
         else:
             return None
-    workers = once.get("--workers")
-    if workers is not None and not workers.isdecimal():
-        return None
     flags = Flags(
         tuple(many["--listen"]),
         tuple(many["--upstream"]),
         once.get("--vip"),
         tuple(many["--prefix"]),
-        int(workers) if workers is not None else None,
+        once.get("--workers"),
         once.get("--admin"),
     )
     return Source(Path(once["--config"]) if "--config" in once else None, flags)

@@ -6,13 +6,13 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from kun_dns64.compiled import IN_PYTHON_ONLY, generations
 from kun_dns64.formats.cookies import answering_cookie
 from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply
 from kun_dns64.policy.generations import Generations
 from kun_dns64.policy.wirecache import RULES, Memo, WireCache
+from kun_dns64.transport.compiled import COMPILED, generations
 
 if TYPE_CHECKING:
     from kun_dns64.desk import Desk
@@ -38,7 +38,7 @@ class Shortcut:
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
         self._desk: Desk | None = None
-        if not IN_PYTHON_ONLY:
+        if COMPILED:
             from kun_dns64 import desk
 
             self._desk = desk.Desk(self._udp_memo)

@@ -1,19 +1,15 @@
 """One process that does it all: the fleet of one."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from kun_base.journal import Journal
-from kun_dns64.config.endpoint import Endpoint
-from kun_dns64.config.settings import Settings
+from kun_dns64.config.settings import Address, Settings
 from kun_dns64.fleet import Standing, Story
 from kun_dns64.metrics import Metrics, summed
 from kun_dns64.model.message import Query
 from kun_dns64.server import Server
 from kun_dns64.transport.sockets import ListenError, Listening, bind_all
-
-# An endpoint, and whether it speaks TLS.
-Address = tuple[Endpoint, bool]
 
 
 class Single:
@@ -22,9 +18,13 @@ class Single:
     def __init__(self, settings: Settings, sockets: Sequence[Listening], journal: Journal) -> None:
         assert settings.cookie_secret is not None
         self._sockets = list(sockets)
-        self._asked_for = _addresses(settings)
+        self._asked_for = settings.addresses
         self._server = Server(settings, sockets, journal, (settings.cookie_secret,))
         self._journal = journal
+
+    @property
+    def listening(self) -> Sequence[Listening]:
+        return self._sockets
 
     async def start(self) -> None:
         """Raises OSError when TLS files cannot be used."""
@@ -50,7 +50,7 @@ class Single:
             # There is nobody to fork: this process holds threads and clients already.
             self._journal.warning("needs-restart", key="server.workers", wanted=settings.workers, running=1)
             settings = replace(settings, workers=1)
-        wanted = _addresses(settings)
+        wanted = settings.addresses
         fresh = self._bind_new(wanted) if wanted != self._asked_for else []
         try:
             await self._server.change(settings)
@@ -63,7 +63,7 @@ class Single:
             self._sockets, self._asked_for = [*kept, *fresh], wanted
             await self._server.listen_on(self._sockets)
 
-    def _bind_new(self, wanted: set[Address]) -> list[Listening]:
+    def _bind_new(self, wanted: Set[Address]) -> list[Listening]:
         """Sockets for the addresses that are not served yet. Raises OSError."""
         have = {(listening.endpoint, listening.tls) for listening in self._sockets}
         new = [key for key in wanted if key not in have]
@@ -74,8 +74,3 @@ class Single:
             )
         except ListenError as error:
             raise OSError(str(error)) from error
-
-
-def _addresses(settings: Settings) -> set[Address]:
-    tls = settings.tls.listen if settings.tls else ()
-    return {(endpoint, False) for endpoint in settings.listen} | {(endpoint, True) for endpoint in tls}

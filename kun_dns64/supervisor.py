@@ -46,6 +46,11 @@ class Crew:
         self._sharding = Sharding(sockets)
         self.restarts = 0
 
+    @property
+    def listening(self) -> Sequence[Listening]:
+        """One worker's: the others serve the same addresses."""
+        return self._sockets[0]
+
     async def start(self) -> None:
         """Returns when every worker serves. Raises OSError when one does not come up."""
         self._keepers = [asyncio.create_task(self._keep(index)) for index in range(len(self._sockets))]
@@ -170,6 +175,10 @@ class Supervisor:
         self._crew = Crew(settings, sockets, journal)
         self._restarts_before = 0
         self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def listening(self) -> Sequence[Listening]:
+        return self._crew.listening
 
     async def start(self) -> None:
         await self._crew.start()

@@ -1,9 +1,13 @@
 """Compiled modules are those of the sources: what is edited must be built before it is tested (`make venv`)."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from kun_dns64.transport import compiled
 
 ROOT = Path(__file__).parent.parent
 MODULES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["ext-modules"]
@@ -29,3 +33,30 @@ def test_every_part_of_a_compiled_module_is_named_in_pyproject() -> None:
         str(path.relative_to(ROOT)) for kind in ("*.pyx", "*.pxi", "*.pxd") for path in (ROOT / "kun_dns64").rglob(kind)
     }
     assert named == there
+
+
+def test_every_compiled_module_is_known_to_the_one_place_that_decides() -> None:
+    assert set(compiled.MODULES) == {module["name"] for module in MODULES}
+    deciding = [path for path in (ROOT / "kun_dns64").rglob("*.py") if "KUN_PURE_PYTHON" in path.read_text()]
+    assert deciding == [ROOT / "kun_dns64" / "transport" / "compiled.py"]
+
+
+# As on a machine where one of the modules did not compile.
+WITHOUT = """
+import sys
+sys.modules[sys.argv[1]] = None
+from kun_dns64.policy.generations import Generations
+from kun_dns64.transport.compiled import COMPILED, generations
+from kun_dns64.transport.portpool import PortPool
+from kun_dns64.transport.randomness import Randomness
+from kun_dns64.transport.upstream_udp import port_types
+assert not COMPILED
+assert generations() is Generations
+assert port_types() == (Randomness, PortPool)
+"""
+
+
+@pytest.mark.parametrize("missing", compiled.MODULES)
+def test_without_one_compiled_module_none_is_used(missing: str) -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT, missing], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

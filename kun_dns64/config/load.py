@@ -8,6 +8,7 @@ from kun_base.errors import ConfigError, Fault
 from kun_base.tomlfile import check
 from kun_base.tomltext import read
 from kun_dns64.config.crosscheck import faults_of
+from kun_dns64.config.domain_lists import Domains, read_domains
 from kun_dns64.config.file import ConfigFile
 from kun_dns64.config.flags import Flags, blame, overlay
 from kun_dns64.config.look import Look, look_at
@@ -18,12 +19,13 @@ from kun_dns64.config.resolvconf import RESOLV_CONF, read_nameservers
 class Loaded:
     """A checked configuration, the folder its relative paths are below, and its file before it was read.
 
-    None: flags alone.
+    None: flags alone. `domains`: those of all pools.
     """
 
     file: ConfigFile
     folder: Path
-    own: Look | None = None
+    own: Look | None
+    domains: Domains
 
 
 NO_FLAGS = Flags()
@@ -40,11 +42,15 @@ def load(path: Path | None, flags: Flags = NO_FLAGS, resolv_conf: Path = RESOLV_
     if borrowed:
         data["upstream"] = {**section, "servers": [str(server) for server in read_nameservers(resolv_conf)]}
 
+    domains = Domains()
+
     def cross(config: ConfigFile) -> list[Fault]:
-        return faults_of(config, folder) + list(_no_upstream(config, borrowed, resolv_conf))
+        nonlocal domains
+        domains = read_domains(config, folder)
+        return [*faults_of(config, folder), *domains.faults, *_no_upstream(config, borrowed, resolv_conf)]
 
     try:
-        return Loaded(check(data, ConfigFile, source, cross), folder, own)
+        return Loaded(check(data, ConfigFile, source, cross), folder, own, domains)
     except ConfigError as error:
         faults = [blame(fault, flags) for fault in error.faults]
         raise ConfigError(source, [_borrowed(f, resolv_conf) for f in faults] if borrowed else faults) from None

@@ -1,12 +1,8 @@
 """From what the operator wrote to what the program uses: names become wire format, defaults become values."""
 
 import os
-from codecs import BOM_UTF8
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
-from kun_base.errors import ConfigError, Fault
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection, ServerSection
@@ -17,19 +13,14 @@ from kun_dns64.config.suffixes import wire_suffix
 from kun_dns64.config.values import mail_name, parse_cookie_secret
 from kun_dns64.formats.names import from_text
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
-from kun_dns64.policy.suffix import build_suffix_set
-
-BLOCK_OCTETS = 1 << 20
 
 
 def resolve(loaded: Loaded) -> Settings:
-    """Reads the files that the configuration names. Raises ConfigError for lines in them that are no domain names."""
     file, folder = loaded.file, loaded.folder
     server = file.server
     secret = server.cookie_secret_file
-    watched = _watched(loaded)  # before the files are read
     return Settings(
-        rules=_rules(file, folder),
+        rules=_rules(file, loaded.domains.table),
         groups=_groups(file),
         listen=tuple(server.listen),
         tls=_tls(server, folder),
@@ -40,7 +31,7 @@ def resolve(loaded: Loaded) -> Settings:
         cache=CacheLimits(**file.cache.model_dump()),
         gateways=_gateways(file),
         cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
-        watched=watched,
+        watched=_watched(loaded),
         dnstap=_dnstap(file, folder),
         log_format=server.log_format,
         log_level=server.log_level,
@@ -48,12 +39,11 @@ def resolve(loaded: Loaded) -> Settings:
 
 
 def _watched(loaded: Loaded) -> tuple[Look, ...]:
-    file, folder = loaded.file, loaded.folder
-    names = [name for pool in file.pool for name in pool.domain_files]
-    if file.server.tls is not None:
-        names += [file.server.tls.certificate, file.server.tls.key]
-    own = [loaded.own] if file.server.watch_config and loaded.own else []
-    return (*own, *(look_at(folder / name) for name in names))
+    """Each before it was read; certificates are read when they are served."""
+    server, tls = loaded.file.server, loaded.file.server.tls
+    own = [loaded.own] if server.watch_config and loaded.own else []
+    pair = (tls.certificate, tls.key) if tls is not None else ()
+    return (*own, *loaded.domains.looks, *(look_at(loaded.folder / name) for name in pair))
 
 
 def _limits(server: ServerSection) -> Limits:
@@ -117,7 +107,7 @@ def _pool_group(pool: PoolSection) -> str:
     return f"pool {pool.name}"
 
 
-def _rules(file: ConfigFile, folder: Path) -> Rules:
+def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
     dns64 = file.dns64
     return Rules(
         generation=0,
@@ -133,7 +123,7 @@ def _rules(file: ConfigFile, folder: Path) -> Rules:
             Pool(pool.name, _prefixes(pool), _pool_group(pool) if pool.servers else "", pool.fallback)
             for pool in file.pool
         ),
-        pool_of=_pool_table(file, folder),
+        pool_of=table,
         clients=tuple(
             ClientPolicy(client.name, tuple(client.networks), client.dns64, client.filter_a, client.pool)
             for client in file.client
@@ -155,33 +145,3 @@ def _rules(file: ConfigFile, folder: Path) -> Rules:
 
 def _prefixes(section: Dns64Section | PoolSection) -> tuple[Prefix, ...]:
     return (sixtofour_prefix(section.vip),) if section.vip is not None else tuple(section.prefixes)
-
-
-def _pool_table(file: ConfigFile, folder: Path) -> SuffixTable | None:
-    """None without pools. A line that is no name is told with its file, every file's first twenty."""
-    pools = [pool for pool in file.pool if pool.domains or pool.domain_files]
-    if not pools:
-        return None
-    table, faults = build_suffix_set({pool.name: _blocks(pool, folder) for pool in pools})
-    if faults:
-        files = [folder / name for pool in pools for name in pool.domain_files]
-        told = [fault for path in files for fault in build_suffix_set({str(path): read_blocks(path)})[1]]
-        raise ConfigError("domain files", [Fault(f.where.removeprefix("pool "), f.value, f.wanted) for f in told])
-    return table
-
-
-def _blocks(pool: PoolSection, folder: Path) -> Iterator[bytes]:
-    domains = "".join(f"{domain}\n" for domain in pool.domains).encode()
-    return chain([domains], *(read_blocks(folder / name) for name in pool.domain_files))
-
-
-def read_blocks(path: Path) -> Iterator[bytes]:
-    """The file in blocks of whole lines. Raises ConfigError when it went away since it was checked."""
-    try:
-        with path.open("rb") as stream:
-            if stream.read(len(BOM_UTF8)) != BOM_UTF8:
-                stream.seek(0)
-            while block := stream.read(BLOCK_OCTETS):
-                yield block + stream.readline()
-    except OSError as error:
-        raise ConfigError(str(path), [Fault("file", "", f"cannot be read: {error.strerror}")]) from error

@@ -8,6 +8,9 @@ from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.look import Look
 from kun_dns64.model.rules import Rules
 
+# Where to listen, and whether TLS is spoken there.
+Address = tuple[Endpoint, bool]
+
 
 @dataclass(frozen=True, slots=True)
 class TlsListen:
@@ -96,3 +99,7 @@ class Settings:
     @property
     def tls_listen(self) -> tuple[Endpoint, ...]:
         return self.tls.listen if self.tls else ()
+
+    @property
+    def addresses(self) -> frozenset[Address]:
+        return frozenset([(one, False) for one in self.listen] + [(one, True) for one in self.tls_listen])

@@ -6,7 +6,6 @@ from kun_dns64.formats.options import COOKIE, find
 from kun_dns64.formats.siphash import siphash24
 from kun_dns64.model.message import IPAddress, Query
 
-SECRET_OCTETS = 16
 CLIENT_OCTETS = 8
 SERVER_OCTETS = 16
 # RFC 9018 section 4.3: an hour into the past, five minutes into the future; renewed after half an hour.
@@ -37,12 +36,6 @@ def check_cookie(query: Query, secrets: tuple[bytes, ...], unix_s: int) -> Cooki
     if len(data) == CLIENT_OCTETS:
         return CookieState.CLIENT_ONLY
     return CookieState.VALID if _is_valid(data, query.source, secrets, unix_s) else CookieState.BAD
-
-
-def reply_cookie(query: Query, secrets: tuple[bytes, ...], unix_s: int) -> bytes:
-    """The COOKIE option's data for the reply; b"" if the query had none."""
-    data = cookie_data(query)
-    return b"" if data is None or not secrets else answering_cookie(data, query.source, secrets, unix_s)
 
 
 def answering_cookie(data: bytes, source: IPAddress, secrets: tuple[bytes, ...], unix_s: int) -> bytes:

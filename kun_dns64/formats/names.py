@@ -104,11 +104,6 @@ def suffixes(name: bytes) -> Iterator[bytes]:
     yield ROOT
 
 
-def is_under(name: bytes, suffix: bytes) -> bool:
-    """True for the suffix itself and all names below it. Both lower-case."""
-    return name.endswith(suffix) and (len(name) == len(suffix) or any(s == suffix for s in suffixes(name)))
-
-
 def scramble(name: bytes, bits: int) -> bytes:
     """Flip the case of the letters where `bits` (as many random bits as the name has) says so (draft dns-0x20)."""
     size = len(name)

@@ -18,7 +18,7 @@ from kun_base.errors import Fault
 from kun_dns64.formats.names import MAX_LABEL, MAX_NAME, from_text, labels, suffixes
 
 _MAX_BUCKET_BITS = 16
-_SHOWN = 20
+_SHOWN, _SHOWN_LENGTH = 20, 80
 _KNOWN_MAX = 1024
 # Escapes are for what is odd and meant (RFC 1035 section 5.1), slashes for RFC 2317; from_text judges the rest.
 _USUAL = re.compile(r"(?:[a-zA-Z0-9._/-]|\\.|[^\x00-\x7f])*", re.DOTALL)
@@ -115,14 +115,17 @@ def _unusual_key(name: bytes) -> bytes:
 
 
 def build_suffix_set(lists: Mapping[str, Iterable[bytes]]) -> tuple[SuffixSet, list[Fault]]:
-    """Pool name to blocks of whole lines, one suffix a line, `#` begins a comment. Bad lines are faults, 20 told."""
+    """Pool name to blocks of whole lines, one suffix a line, `#` begins a comment. Bad lines are faults, 20 told.
+
+    A fault's place is its line in the pool's list.
+    """
     hashes: list[array[int]] = []
     faults: list[Fault] = []
-    for pool, blocks in lists.items():
+    for blocks in lists.values():
         found, number = array("q"), 0
         for block in blocks:
             lines = _plain_lines(block)
-            found.extend(map(hash, lines if lines is not None else _one_by_one(block, f"pool {pool}", number, faults)))
+            found.extend(map(hash, lines if lines is not None else _one_by_one(block, number, faults)))
             number += block.count(b"\n")
         hashes.append(found)
     return SuffixSet(tuple(lists), hashes), _shortened(faults)
@@ -146,13 +149,14 @@ def _plain_lines(block: bytes) -> Iterator[bytes] | None:
     return filter(None, lines)
 
 
-def _one_by_one(block: bytes, where: str, number: int, faults: list[Fault]) -> Iterator[bytes]:
+def _one_by_one(block: bytes, number: int, faults: list[Fault]) -> Iterator[bytes]:
     for line in block.decode("utf-8", "replace").split("\n"):
         number += 1
         try:
             suffix = parse_suffix(line)
         except ValueError as error:
-            faults.append(Fault(f"{where}, line {number}", line.strip()[:80], str(error)))
+            # Never as it stands: a list from elsewhere may hold what steers terminals.
+            faults.append(Fault(f"line {number}", repr(line.strip()[:_SHOWN_LENGTH]), str(error)))
             continue
         if suffix is not None:
             yield _keys(suffix)[0]
@@ -161,7 +165,7 @@ def _one_by_one(block: bytes, where: str, number: int, faults: list[Fault]) -> I
 def _shortened(faults: list[Fault]) -> list[Fault]:
     if len(faults) <= _SHOWN:
         return faults
-    return faults[:_SHOWN] + [Fault("domain lists", "", f"{len(faults) - _SHOWN} more lines are wrong")]
+    return faults[:_SHOWN] + [Fault("further lines", "", f"{len(faults) - _SHOWN} more are wrong")]
 
 
 def parse_suffix(line: str) -> bytes | None:

@@ -68,11 +68,7 @@ class Sharding:
     """
 
     def __init__(self, sets: Sequence[Sequence[Listening]]) -> None:
-        by_port: dict[str, dict[int, socket.socket]] = {}
-        for listening in (one for own in sets for one in own):
-            if listening.udp is not None:
-                by_port.setdefault(str(listening.endpoint), {})[listening.udp.fileno()] = listening.udp
-        self._waiting = [tuple(found.values()) for found in by_port.values() if len(found) > 1]
+        self._waiting = [found for found in by_address(sets).values() if len(found) > 1]
         self._attached: list[socket.socket] = []
 
     def attach(self) -> str:
@@ -93,6 +89,15 @@ class Sharding:
         self._waiting.clear()
         while self._attached:
             self._attached.pop().setsockopt(socket.SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0)
+
+
+def by_address(sets: Sequence[Sequence[Listening]]) -> dict[str, tuple[socket.socket, ...]]:
+    """The UDP sockets of each address, each socket once."""
+    found: dict[str, dict[int, socket.socket]] = {}
+    for listening in (one for own in sets for one in own):
+        if listening.udp is not None:
+            found.setdefault(str(listening.endpoint), {})[listening.udp.fileno()] = listening.udp
+    return {address: tuple(sockets.values()) for address, sockets in found.items()}
 
 
 def attach(sock: socket.socket, count: int) -> None:

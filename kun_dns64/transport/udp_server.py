@@ -1,13 +1,12 @@
 """UDP listeners. A reply always leaves from the address the query was sent to (RFC 2181 section 4.1)."""
 
 import asyncio
-import importlib.util
-import os
 import socket
 from typing import Any, cast
 
 from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.model.message import Transport
+from kun_dns64.transport.compiled import COMPILED
 from kun_dns64.transport.port import Front
 from kun_dns64.transport.sockets import IP_PKTINFO, leave_group
 
@@ -15,8 +14,6 @@ MAX_DATAGRAM = 65535
 # Datagrams taken from a wildcard socket per turn of the loop, so that timers and other sockets get theirs.
 BURST = 64
 ANCILLARY = socket.CMSG_SPACE(32)
-# No compiler was there when the wheel was built, or KUN_PURE_PYTHON=1 asks for the plain listeners.
-IN_PYTHON_ONLY = importlib.util.find_spec("kun_dns64.transport.batch") is None or "KUN_PURE_PYTHON" in os.environ
 
 
 class UdpListener(asyncio.DatagramProtocol):
@@ -131,7 +128,7 @@ class UdpServing:
         self._open: asyncio.DatagramTransport | WildcardUdpListener | BatchListener | None = None
 
     async def start(self) -> None:
-        if not IN_PYTHON_ONLY:
+        if COMPILED:
             self._open = BatchListener(self._front, self._sock, wildcard=self._wildcard)
             return
         if self._wildcard:

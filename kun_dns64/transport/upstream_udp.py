@@ -1,8 +1,6 @@
 """An upstream asked by UDP; by TCP where the answer is truncated, garbled, or somebody is guessing."""
 
 import asyncio
-import importlib.util
-import os
 import socket
 from dataclasses import replace
 from time import monotonic
@@ -25,13 +23,12 @@ from kun_dns64.transport.attempt import (
     knows_no_edns,
     read,
 )
+from kun_dns64.transport.compiled import COMPILED
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.portpool import Port, PortPool
 from kun_dns64.transport.randomness import Randomness
 from kun_dns64.transport.sockets import sockaddr
 
-# No compiler was there when the wheel was built, or KUN_PURE_PYTHON=1 asks for the plain ports.
-IN_PYTHON_ONLY = importlib.util.find_spec("kun_dns64.transport.ports") is None or "KUN_PURE_PYTHON" in os.environ
 DATAGRAMS = int(socket.SOCK_DGRAM) | int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
 # An upstream that changes the case of names is asked in plain case for so long. One that has repeated a name as asked
 # must change so many in a row: one packet, perhaps forged, says little of it.
@@ -41,7 +38,7 @@ CASE_CHANGES = 3
 
 def port_types() -> tuple[type[Randomness], type[PortPool]]:
     """Compiled where they were built."""
-    if IN_PYTHON_ONLY:
+    if not COMPILED:
         return Randomness, PortPool
     from kun_dns64.transport import ports
 

@@ -1,6 +1,7 @@
 """install.sh into folders of its own: what it writes, what it leaves alone, what it refuses."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 INSTALL = ROOT / "gateway-config" / "install.sh"
+CONTAINERFILE = ROOT / "gateway-config" / "kubernetes" / "Containerfile"
 pytestmark = pytest.mark.timeout(900)  # a virtual environment and its downloads
 EVERY_ROLE = "gateway,dns,node,tor"
 GATEWAY_FILES = {
@@ -195,6 +197,59 @@ def test_packages_of_a_gateway_bring_the_translator_and_its_headers(tool) -> Non
     assert {"jool-dkms", "jool-tools", "gobgpd", "iptables", "python3-venv", "linux-headers-cloud-amd64"} <= set(
         printed
     )
+
+
+def dry_run(tree: Path, *arguments: str) -> str:
+    """What install.sh of this tree would do on a machine where no package is installed yet."""
+    programs = tree / "programs"
+    programs.mkdir()
+    (programs / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "dpkg-query").chmod(0o755)
+    argv = [str(tree / "gateway-config/install.sh"), *arguments, "--dry-run", "--prefix", str(tree / "opt")]
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    if "packages are known for Debian" in done.stderr:
+        pytest.skip("this machine is no Debian")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def image_tree(tmp_path: Path) -> Path:
+    """What the Containerfile copies, and nothing else: no wheel is there."""
+    tree = tmp_path / "src"
+    for line in re.findall(r"^COPY (?!--from)(.+)$", CONTAINERFILE.read_text(), re.MULTILINE):
+        *sources, target = line.split()
+        for source in sources:
+            copied = tree / Path(target).relative_to("/src") / (source if target.endswith("/") else "")
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, copied, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+            else:
+                shutil.copy(ROOT / source, copied)
+    return tree
+
+
+def test_the_image_is_built_with_a_compiler(image_tree: Path) -> None:
+    install = re.search(r"^RUN /src/gateway-config/install\.sh (.*)$", CONTAINERFILE.read_text(), re.MULTILINE)
+    assert install is not None
+    would = dry_run(image_tree, *install[1].split())
+    packages, built = would.find("gcc libc6-dev python3-dev\n"), would.find("would build the wheel")
+    assert 0 < packages < built
+
+
+def test_a_wheel_that_is_given_needs_no_compiler(image_tree: Path, tmp_path: Path) -> None:
+    given = tmp_path / "kun_gateway-0-py3-none-any.whl"
+    given.touch()
+    assert "gcc" not in dry_run(image_tree, "--role", "dns", "--wheel", str(given))
+
+
+def test_programs_of_pure_python_are_told(installed: Machine, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here by the environment; on a machine by a wheel that was built without a compiler."""
+    monkeypatch.setenv("KUN_PURE_PYTHON", "1")
+    done = installed.install("--wheel", str(wheel), role="dns")
+    assert "kun-dns64 is pure Python" in done.stdout
+    assert "gcc libc6-dev python3-dev" in done.stdout
 
 
 def test_debian_knows_every_package(tool, run) -> None:

@@ -1,6 +1,7 @@
 """Units, as systemd itself reads and rates them."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,18 @@ def test_the_agent_comes_to_the_speakers_socket_by_its_group() -> None:
     assert "\nGroup=root\n" in text
     assert "\nUMask=0007\n" in text
     assert "\nRuntimeDirectoryMode=0750\n" in text
+
+
+@pytest.mark.parametrize("kind", ["Datagram", "Stream"])
+def test_the_socket_unit_and_the_configuration_name_the_same_addresses(kind: str) -> None:
+    """Sockets win over `listen`; where they differ the program warns."""
+    sockets = re.findall(rf"^Listen{kind}=(.+)$", (UNITS / "kun-dns64.socket").read_text(), re.MULTILINE)
+    assert sockets == tomllib.loads((UNITS.parent / "kun-dns64.toml").read_text())["server"]["listen"]
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_no_unit_names_documentation_that_nothing_installs(unit: Path) -> None:
+    assert "Documentation=file:" not in unit.read_text()
 
 
 @pytest.mark.parametrize("name", ["kun-dns64.service", "kun-nat64.service"])

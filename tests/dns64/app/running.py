@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import resource
 import signal
@@ -116,17 +117,24 @@ async def running(
     more: Mapping[str, str] | None = None,
     calm: bool = True,
     files: int = 0,
+    port: int = 0,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Running]:
     """Ready to answer. Afterwards it has ended with 0, and its log tells of no exception (`calm`).
 
-    `files`: it may have so many open at most; 0: as many as this process.
+    `files`: it may have so many open at most; 0: as many as this process. `port` 0: a free one.
     """
-    port, admin = free_port(), free_port()
+    port, admin = port or free_port(), free_port()
     config, log = folder / "kun-dns64.toml", folder / "log"
     config.write_text(toml(upstream, port, admin, workers, more or {}))
+    command = (PROGRAM, "serve", "--config", config)
     with log.open("wb") as stream:
         process = await asyncio.create_subprocess_exec(
-            PROGRAM, "serve", "--config", config, stdout=stream, stderr=stream, stdin=asyncio.subprocess.DEVNULL
+            *command,
+            stdout=stream,
+            stderr=stream,
+            stdin=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
         )
         if files:
             # Before it looks: it raises its soft limit to the hard one.

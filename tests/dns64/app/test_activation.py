@@ -12,7 +12,7 @@ import dns.asyncquery
 import dns.message
 import pytest
 
-from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, toml
+from tests.dns64.app.running import PREFIX, PROGRAM, Running, toml
 from tests.dns64.transport.fake import fake_upstream
 from tests.ports import free_port
 
@@ -50,23 +50,25 @@ def opened(port: int, request: pytest.FixtureRequest) -> Iterator[list[socket.so
 
 
 @asynccontextmanager
-async def activated(folder: Path, upstream: int, opened: list[socket.socket], workers: int) -> AsyncIterator[None]:
-    config = folder / "c.toml"
-    config.write_text(toml(upstream, 2, free_port(), workers, {}))
+async def activated(
+    folder: Path, upstream: int, opened: list[socket.socket], workers: int, configured: int = 0
+) -> AsyncIterator[Running]:
+    """`configured`: the port that the file names; 0: that of the sockets."""
+    port, admin = opened[0].getsockname()[1], free_port()
+    config, log = folder / "c.toml", folder / "log"
+    config.write_text(toml(upstream, configured or port, admin, workers, {}))
     fds = [sock.fileno() for sock in opened]
     command = [",".join(map(str, fds)), PROGRAM, "serve", "--config", config]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", ACTIVATE, *command, stderr=subprocess.PIPE, pass_fds=fds
-    )
+    with log.open("wb") as stream:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", ACTIVATE, *command, stderr=stream, pass_fds=fds
+        )
+    one = Running(process, port, admin, config, log)
     try:
-        assert process.stderr is not None
-        async with asyncio.timeout(PATIENT_S):
-            line = await process.stderr.readuntil(b"\n")
-        yield
-        assert f"127.0.0.1:{opened[0].getsockname()[1]}".encode() in line
-        process.terminate()
-        async with asyncio.timeout(PATIENT_S):
-            assert await process.wait() == 0
+        await one.logged("admin listen=")
+        yield one
+        assert f" ready listen=127.0.0.1:{port} " in one.log_text()
+        assert await one.stop() == 0
     finally:
         if process.returncode is None:
             process.kill()
@@ -90,6 +92,24 @@ async def test_sockets_from_systemd_are_used_and_stay_usable(
                 assert await answer(port, tcp=True) == ANSWER
                 many = [answer(port, f"n{number}.t.example.") for number in range(30)]
                 assert await asyncio.gather(*many) == [ANSWER] * 30
+
+
+@pytest.mark.parametrize(("opened", "workers"), [(1, 1), (2, 2)], indirect=["opened"])
+async def test_sockets_that_are_not_those_of_the_file_are_told(
+    tmp_path: Path, port: int, opened: list[socket.socket], workers: int
+) -> None:
+    other = free_port()
+    async with activated(tmp_path, 1, opened, workers, configured=other) as one:
+        assert (await one.status())["listen"] == [f"127.0.0.1:{port}"]
+        warned = [line for line in one.log_text().splitlines() if "listen-not-in-force" in line]
+        assert len(warned) == 1
+        assert f"configured=127.0.0.1:{other} handed_over=127.0.0.1:{port} " in warned[0]
+
+
+@pytest.mark.parametrize("opened", [2], indirect=True)
+async def test_sockets_as_the_file_has_them_are_no_news(tmp_path: Path, opened: list[socket.socket]) -> None:
+    async with activated(tmp_path, 1, opened, 2) as one:
+        assert "warning" not in one.log_text()
 
 
 @pytest.mark.parametrize("opened", [2], indirect=True)

@@ -5,7 +5,7 @@ import io
 import os
 import pickle
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -321,3 +321,13 @@ async def test_a_worker_born_while_a_change_is_under_way_gets_the_new_settings(c
     await supervisor.change(new)
     assert for_the_born == [new, new]
     assert supervisor._crew.settings is new
+
+
+def test_a_domain_file_is_looked_at_before_it_is_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(path: Path) -> Iterator[bytes]:
+        yield path.read_bytes()
+        with path.open("a") as names:
+            names.write("example.net\n")
+
+    monkeypatch.setattr("kun_dns64.config.domain_lists.read_blocks", overtaken)
+    assert notices(control_of(Source(with_names(config), Flags()), NotingFleet()))

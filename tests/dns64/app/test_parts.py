@@ -1,6 +1,7 @@
 """The small parts of the shell, without processes."""
 
 import asyncio
+import errno
 import os
 import socket
 from contextlib import suppress
@@ -12,13 +13,14 @@ import typer.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_dns64 import __version__
+from kun_base.errors import ConfigError
+from kun_base.version import version
 from kun_dns64.commands import app
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.look import look_at
 from kun_dns64.filewatch import FileWatch
 from kun_dns64.gateways import PoolHealth
-from kun_dns64.link import Link, LinkClosed
+from kun_dns64.link import MAX_MESSAGE, Link, LinkClosed
 from kun_dns64.loading import Source, load_aside
 from kun_dns64.metrics import LATENCY_BUCKETS, Metrics, summed
 from kun_dns64.ratelimit import RateLimiter, Verdict
@@ -30,7 +32,9 @@ PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
 
 def test_the_version_is_the_wheels() -> None:
-    assert f'\nversion = "{__version__}"\n' in PYPROJECT.read_text()
+    assert f'\nversion = "{version()}"\n' in PYPROJECT.read_text()
+    shown = typer.testing.CliRunner().invoke(app, ["--version"]).output
+    assert shown.startswith(f"kun-dns64 {version()}")
 
 
 class TestRateLimit:
@@ -188,6 +192,8 @@ SERVE_FLAGS = [
     ["--listen", "127.0.0.1:53", "--listen=[::1]:53", "--upstream", "udp://192.0.2.53", "--vip", "203.0.113.1"],
     ["--prefix", "2001:db8::/96", "--prefix=64:ff9b::/96", "--admin", ""],
     ["--admin=", "--workers=0"],
+    ["--workers", "two", "--vip", "x"],
+    ["--workers", "-1"],
 ]
 
 
@@ -204,7 +210,7 @@ def test_the_quick_reader_of_flags_agrees_with_the_command_line_library(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--nonsense", "x"], ["--config"], ["--config", "--vip"], ["--workers", "two"], ["a"], ["-c", "x"]],
+    [["--help"], ["--nonsense", "x"], ["--config"], ["--config", "--vip"], ["a"], ["-c", "x"]],
     ids=" ".join,
 )
 def test_what_the_quick_reader_does_not_know_it_leaves_alone(arguments: list[str]) -> None:
@@ -217,7 +223,24 @@ def test_what_the_quick_reader_does_not_know_it_leaves_alone(arguments: list[str
 def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     result = typer.testing.CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0
-    assert command == ["config-schema"] or "Example" in result.output
+    assert "Example" in result.output
+
+
+def test_a_file_that_may_not_be_read_is_told_as_every_error_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    config = tmp_path / "c.toml"
+    config.touch()
+    # To root every file is open.
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    for command in (["check-config", config], ["serve", "-c", config], ["explain", "a", "--config", config]):
+        ended = typer.testing.CliRunner().invoke(app, list(map(str, command)))
+        assert isinstance(ended.exception, ConfigError), ended.output
+        assert str(ended.exception) == f"{config}: 1 error\n  file: cannot be read: Permission denied"
 
 
 async def test_a_configuration_loaded_aside_is_the_same(tmp_path: Path) -> None:
@@ -261,6 +284,31 @@ class TestLink:
             link.close()
             with pytest.raises(LinkClosed):
                 await asking
+
+    async def test_a_message_beyond_the_bound_is_not_sent_and_the_link_goes_on(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def size(name: str, arguments: tuple[Any, ...]) -> int:
+            return len(arguments[0])
+
+        monkeypatch.setattr("kun_dns64.link.MAX_MESSAGE", 1000)
+        async with linked(size) as link:
+            with pytest.raises(OSError, match="1000 is the most"):
+                await link.ask("size", bytes(1001))
+            assert await link.ask("size", bytes(900)) == 900
+
+    async def test_an_end_that_announces_more_than_the_bound_is_left(self) -> None:
+        """Not read: its length alone would have us wait for, and keep, up to 4 GiB."""
+
+        async def never(name: str, arguments: tuple[Any, ...]) -> None:
+            raise AssertionError(name)
+
+        here, there = socket.socketpair()
+        with here, there:
+            there.sendall((MAX_MESSAGE + 1).to_bytes(4) + bytes(1000))
+            here.setblocking(False)
+            async with asyncio.timeout(5):
+                await Link(here, never).run()
 
     async def test_large_messages_pass(self) -> None:
         async def size(name: str, arguments: tuple[Any, ...]) -> int:

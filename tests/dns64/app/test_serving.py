@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import pytest
 
 from kun_dns64.exposition import exposition
 from kun_dns64.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, summed
+from kun_dns64.transport.compiled import COMPILED
 from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, running
 from tests.dns64.transport.fake import FakeUpstream, fake_upstream, good, reply_to
 from tests.dns64.transport.test_upstreams import lowered_then_right
@@ -21,6 +23,8 @@ from tests.ports import free_port
 
 ANSWER = [f"{PREFIX}c000:221"]
 ALONE_AND_TWO = pytest.mark.parametrize("workers", [1, 2])
+BUILT = pytest.mark.skipif(not COMPILED, reason="kun_dns64 is not compiled (make venv)")
+COMPILED_AND_NOT = pytest.mark.parametrize("compiled", [pytest.param(True, marks=BUILT), False])
 
 
 @ALONE_AND_TWO
@@ -50,6 +54,23 @@ async def test_numbers_are_summed_over_workers(tmp_path: Path, workers: int) -> 
         assert await one.number("replies_total") == 40
         assert await one.number("workers") == workers
         assert len((await one.status())["workers"]) == workers
+
+
+@COMPILED_AND_NOT
+async def test_log_status_and_numbers_tell_whether_the_compiled_modules_run(tmp_path: Path, compiled: bool) -> None:
+    environment = {} if compiled else {"KUN_PURE_PYTHON": "1"}
+    async with fake_upstream() as fake, running(tmp_path, fake.port, environment=environment) as one:
+        assert re.search(rf" ready listen=.* compiled={compiled}$", one.log_text(), re.MULTILINE)
+        assert (await one.status())["compiled"] is compiled
+        assert await one.number("compiled") == compiled
+        assert await one.addresses("www.t.example.") == ANSWER
+
+
+@COMPILED_AND_NOT
+def test_the_version_tells_whether_the_compiled_modules_run(compiled: bool) -> None:
+    environment = dict(os.environ) if compiled else {**os.environ, "KUN_PURE_PYTHON": "1"}
+    told = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True, env=environment).stdout
+    assert ("(compiled)" if compiled else "(pure Python)") in told
 
 
 @ALONE_AND_TWO
@@ -82,6 +103,7 @@ async def test_other_listening_addresses_are_served_after_a_reload(tmp_path: Pat
         one.hang_up()
         await one.until("config_reloads_total", 1)
         assert await one.addresses("www.t.example.") == ANSWER
+        assert (await one.status())["listen"] == [f"127.0.0.1:{one.port}"]
         one.port = before
         with pytest.raises((dns.exception.Timeout, OSError)):
             await one.ask("www.t.example.", tcp=True, timeout_s=0.5)
@@ -211,6 +233,19 @@ def hold(fake: FakeUpstream) -> asyncio.Event:
 
     fake.script = script
     return released
+
+
+@ALONE_AND_TWO
+async def test_a_port_that_another_process_serves_too_is_told(tmp_path: Path, workers: int) -> None:
+    """Not refused: that is how one process takes over from another."""
+    other = tmp_path / "other"
+    other.mkdir()
+    async with fake_upstream() as fake, running(tmp_path, fake.port, workers=workers) as one:
+        assert "port-shared" not in one.log_text(), "sockets of the other workers are not another process's"
+        async with running(other, fake.port, port=one.port) as second:
+            assert f" port-shared listen=127.0.0.1:{one.port} other_sockets={workers} " in second.log_text()
+            assert second.log_text().count("port-shared") == 1
+            assert await second.addresses("www.t.example.") == ANSWER
 
 
 async def test_a_restart_beside_the_old_process_loses_no_query(tmp_path: Path) -> None:

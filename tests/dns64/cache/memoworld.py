@@ -9,13 +9,11 @@ import dns.edns
 import dns.flags
 import dns.message
 
-from kun_dns64.compiled import IN_PYTHON_ONLY, generations
-from kun_dns64.formats.cookies import reply_cookie
+from kun_dns64.formats.cookies import answering_cookie, cookie_data
 from kun_dns64.formats.ecs import write_subnet
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import render
-from kun_dns64.model.message import Edns, IPAddress, Query, Transport
-from kun_dns64.model.question import NO_QUESTION
+from kun_dns64.model.message import IPAddress, Query, Transport
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Pool, Rules, Zone, ZoneMode
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply
 from kun_dns64.policy.cache import Cache
@@ -23,6 +21,7 @@ from kun_dns64.policy.client import answered_subnet
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.wirecache import WireCache
+from kun_dns64.transport.compiled import COMPILED, generations
 
 from ..world import Outcome, answer, bare_nodata, error, key, lost, nodata, nxdomain, prefix, rules, wire_name
 
@@ -105,15 +104,14 @@ class Server:
         self.asked = 0
         self.upstream_down = False
         self.desk = None
-        if not IN_PYTHON_ONLY:
+        if COMPILED:
             from kun_dns64.desk import Desk
 
             self.desk = Desk(lambda source: self.memos.of(ip_address(source), Transport.UDP))
 
     @staticmethod
     def bake(data: bytes, source: str) -> bytes:
-        query = Query(0, NO_QUESTION, edns=Edns(512, options=((10, data),)), source=ip_address(source))
-        return reply_cookie(query, SECRETS, UNIX_S)
+        return answering_cookie(data, ip_address(source), SECRETS, UNIX_S)
 
     def general(
         self, wire: bytes, source: IPAddress, transport: Transport, now: float
@@ -125,7 +123,8 @@ class Server:
         while isinstance(step := next_step(query, heard, self.under, now), Ask):
             heard.append(self._perform(step, now))
         assert isinstance(step, Reply)
-        cookie, subnet = reply_cookie(query, SECRETS, UNIX_S), answered_subnet(query, prepare(self.under))
+        data, subnet = cookie_data(query), answered_subnet(query, prepare(self.under))
+        cookie = b"" if data is None else self.bake(data, str(query.source))
         return render(query, step, cookie=cookie, subnet=subnet), step, heard
 
     def _perform(self, ask: Ask, now: float) -> Heard:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from kun_dns64.compiled import generations
 from kun_dns64.formats.packed import pack, unpack
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import Limits, render
@@ -27,6 +26,7 @@ from kun_dns64.policy.plain import PlainClients
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.shortcut import Shortcut
 from kun_dns64.transport.attempt import Observed, Request, read
+from kun_dns64.transport.compiled import generations
 from kun_dns64.transport.health import Health
 
 from ..world import answer, key, nodata, rules

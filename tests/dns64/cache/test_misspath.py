@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kun_dns64.compiled import generations
 from kun_dns64.formats.query import parse_query
 from kun_dns64.model.message import Query, Transport
 from kun_dns64.model.question import Question
 from kun_dns64.policy.cache import Cache
+from kun_dns64.transport.compiled import generations
 
 from ..world import rules
 from .memoworld import FLAGS, SOURCES, packet

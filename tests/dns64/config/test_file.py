@@ -13,27 +13,11 @@ from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ClientSection, ConfigFile, PoolSection, TlsSection, ZoneSection
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.load import load
-from kun_dns64.config.resolve import resolve
 from kun_dns64.config.schema import json_schema
-from kun_dns64.config.settings import Settings
+
+from .reading import UPSTREAM, faults_of, settings_of
 
 EXAMPLE = Path(__file__).parents[3] / "gateway-config" / "kun-dns64.toml"
-NO_FLAGS = Flags()
-UPSTREAM = '[upstream]\nservers = ["udp://192.0.2.53"]\n'
-
-
-def settings_of(tmp_path: Path, text: str, flags: Flags = NO_FLAGS) -> Settings:
-    path = tmp_path / "kun-dns64.toml"
-    path.write_text(text)
-    return resolve(load(path, flags))
-
-
-def faults_of(tmp_path: Path, text: str, flags: Flags = NO_FLAGS) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        settings_of(tmp_path, text, flags)
-    return [str(fault) for fault in caught.value.faults]
-
-
 BAD = {
     "soa-mname-empty": ('[dns64]\nsoa_mname = ""', "dns64.soa_mname", "ns.example.org"),
     "soa-mname-label": ('[dns64]\nsoa_mname = "a..b"', "dns64.soa_mname", "RFC 1035"),
@@ -165,7 +149,7 @@ BAD = {
     "number-for-text": ("[admin]\nlisten=9464", "admin.listen", "text in quotes"),
     "unknown-key": ("[server]\nlissten=[]", "server.lissten", "did you mean 'listen'"),
     "unknown-section": ("[sever]\n", "sever", "did you mean 'server'"),
-    "tls-without-key": ('[server.tls]\ncertificate="a"', "server.tls.key", "required"),
+    "tls-without-key": ('[server.tls]\ncertificate="kun-dns64.toml"', "server.tls.key", "required"),
     "tls-files-missing": ('[server.tls]\ncertificate="a"\nkey="b"', "server.tls.certificate", "cannot be read"),
     "cookie-file-missing": ('[server]\ncookie_secret_file="c"', "server.cookie_secret_file", "cannot be read"),
     "status-url": ('[dns64]\ngateway_status=["10.0.0.1"]', "dns64.gateway_status[0]", "http://"),
@@ -297,28 +281,14 @@ def test_relative_paths_are_below_the_files_folder(tmp_path: Path, monkeypatch: 
     assert settings.rules.pool_of.find(b"\x07example\x03net\x00") == "o"
 
 
-def test_bad_lines_of_a_domain_file_are_told_with_file_and_line(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_text("good.example\nbad..example\ntwo words\n")
-    faults = faults_of(tmp_path, f'{UPSTREAM}[[pool]]\nname="o"\nvip="203.0.113.1"\ndomain_files=["list.txt"]')
-    assert len(faults) == 2
-    assert faults[0].startswith(f"{tmp_path}/list.txt, line 2")
-    assert faults[1].startswith(f"{tmp_path}/list.txt, line 3")
-
-
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
-    flags = Flags(("127.0.0.1:5454",), ("udp://192.0.2.9",), "203.0.113.1", (), 1, "127.0.0.1:9999")
+    flags = Flags(("127.0.0.1:5454",), ("udp://192.0.2.9",), "203.0.113.1", (), "1", "127.0.0.1:9999")
     settings = settings_of(tmp_path, f'{UPSTREAM}[dns64]\nprefixes = ["2001:db8::/96"]\n[server]\nworkers = 4', flags)
     assert [str(endpoint) for endpoint in settings.listen] == ["127.0.0.1:5454"]
     assert [str(server) for server in settings.groups[""]] == ["udp://192.0.2.9"]
     assert [str(prefix) for prefix in settings.rules.prefixes] == ["2002:cb00:7101::/96"]
     assert settings.workers == 1
     assert str(settings.admin) == "127.0.0.1:9999"
-
-
-def test_a_fault_in_a_flag_names_the_flag(tmp_path: Path) -> None:
-    flags = Flags(listen=("nowhere",), upstream=("udp://192.0.2.53", "x"), vip="10.0.0.1")
-    faults = faults_of(tmp_path, "", flags)
-    assert [fault.split(" ")[0] for fault in faults] == ["--listen", "--upstream", "--vip"]
 
 
 def test_without_servers_resolv_conf_is_asked(tmp_path: Path) -> None:
@@ -405,6 +375,16 @@ def test_escapes_and_slashes_are_for_names_that_mean_it(tmp_path: Path) -> None:
     table = settings_of(tmp_path, text).rules.pool_of
     assert table is not None
     assert table.find(b"\x03a b\x07example\x00") == "o"
+
+
+def test_escapes_in_a_key_mean_what_they_say(tmp_path: Path) -> None:
+    """In a line of a domain file # begins a comment and a blank ends the suffix."""
+    names = r"""['a\#b.example', 'a\ c.example', 'a\\d.example']"""
+    text = f'{UPSTREAM}[[pool]]\nname = "o"\nvip = "203.0.113.1"\ndomains = {names}'
+    table = settings_of(tmp_path, text).rules.pool_of
+    assert table is not None
+    for label in (b"a#b", b"a c", b"a\\d"):
+        assert table.find(bytes([len(label)]) + label + b"\x07example\x00") == "o", label
 
 
 def test_a_byte_order_mark_is_stepped_over(tmp_path: Path) -> None:

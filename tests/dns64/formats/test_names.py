@@ -53,14 +53,6 @@ def test_suffixes_walk_to_the_root() -> None:
     assert list(names.suffixes(b"\x01a\x01b\x00")) == [b"\x01a\x01b\x00", b"\x01b\x00", b"\x00"]
 
 
-@pytest.mark.parametrize(
-    ("name", "suffix", "want"),
-    [("a.b", "b", True), ("b", "b", True), ("ab", "b", False), (r"a\001b", "b", False), ("a", ".", True)],
-)
-def test_is_under(name: str, suffix: str, want: bool) -> None:
-    assert names.is_under(names.from_text(name), names.from_text(suffix)) is want
-
-
 def test_reverse_names() -> None:
     assert names.to_text(names.in_addr_arpa(bytes((192, 0, 2, 33)))) == "33.2.0.192.in-addr.arpa."
     assert names.to_text(names.nibbles_reversed(b"\x20\x02\xc6") + names.IP6_ARPA) == "6.c.2.0.0.2.ip6.arpa."

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_dns64.formats.cookies import CookieState, check_cookie, reply_cookie, server_cookie
+from kun_dns64.formats.cookies import CookieState, answering_cookie, check_cookie, cookie_data, server_cookie
 from kun_dns64.formats.ecs import read_subnet, write_subnet
 from kun_dns64.formats.siphash import siphash24
 from kun_dns64.model.message import Edns, Query
@@ -77,11 +77,15 @@ def test_the_other_replica_and_the_older_secret_are_honoured() -> None:
 
 def test_a_young_cookie_goes_back_and_an_old_one_is_renewed() -> None:
     young = made(NOW - 1799)
-    assert reply_cookie(asking(young), (SECRET,), NOW) == young
-    assert reply_cookie(asking(made(NOW - 1800)), (SECRET,), NOW) == made(NOW)
-    assert reply_cookie(asking(CLIENT_COOKIE), (SECRET,), NOW) == made(NOW)
-    assert reply_cookie(asking(made(NOW, SECRET)), (bytes(16), SECRET), NOW) == made(NOW, bytes(16))
-    assert reply_cookie(asking(None), (SECRET,), NOW) == b""
+    assert answering_cookie(young, SOURCE, (SECRET,), NOW) == young
+    assert answering_cookie(made(NOW - 1800), SOURCE, (SECRET,), NOW) == made(NOW)
+    assert answering_cookie(CLIENT_COOKIE, SOURCE, (SECRET,), NOW) == made(NOW)
+    assert answering_cookie(made(NOW, SECRET), SOURCE, (bytes(16), SECRET), NOW) == made(NOW, bytes(16))
+
+
+def test_a_query_has_a_cookie_or_none() -> None:
+    assert cookie_data(asking(CLIENT_COOKIE)) == CLIENT_COOKIE
+    assert cookie_data(asking(None)) is None
 
 
 def test_the_clock_may_wrap() -> None:

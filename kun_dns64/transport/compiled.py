@@ -1,4 +1,4 @@
-"""What runs compiled: all of it, where a compiler was there when the wheel was built, or nothing."""
+"""Whether the compiled modules run: all of them, where a compiler was there when the wheel was built, or none."""
 
 import importlib.util
 import os
@@ -11,15 +11,16 @@ MODULES = (
     "kun_dns64.misspath",
     "kun_dns64.formats.coldwire",
     "kun_dns64.policy.stores",
+    "kun_dns64.transport.batch",
     "kun_dns64.transport.ports",
 )
-# KUN_PURE_PYTHON=1 asks for the plain path only.
-IN_PYTHON_ONLY = "KUN_PURE_PYTHON" in os.environ or any(importlib.util.find_spec(name) is None for name in MODULES)
+# KUN_PURE_PYTHON=1 asks for the plain path. The two kinds are never mixed: a module that is missing leaves all unused.
+COMPILED = "KUN_PURE_PYTHON" not in os.environ and all(importlib.util.find_spec(name) for name in MODULES)
 
 
 def generations() -> type[Generations[Any]]:
     """The store of caches and memos."""
-    if IN_PYTHON_ONLY:
+    if not COMPILED:
         return Generations
     from kun_dns64.policy import stores
 
