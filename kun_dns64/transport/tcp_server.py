@@ -70,11 +70,14 @@ class Connections:
         for connection, since in list(self._by_age.items()):
             if now - since < self.limits.idle_s:
                 return
-            connection.close_now()
-            self.remove(connection)
+            self._close(connection)
 
     def _close_for_limit(self, connection: "StreamConnection") -> None:
         self.closed_for_limit += 1
+        self._close(connection)
+
+    def _close(self, connection: "StreamConnection") -> None:
+        """What is closed now is gone in the next turn of the loop; what closes by itself counts until it is lost."""
         connection.close_now()
         self.remove(connection)
 
@@ -123,8 +126,9 @@ class StreamConnection(asyncio.Protocol):
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        self._take_queries()
+        if not self._ended:
+            self._buffer += data
+            self._take_queries()
 
     def eof_received(self) -> bool:
         """The client has asked its last; half-closed, it still gets its answers (RFC 7766 section 6.2.4)."""
@@ -152,9 +156,11 @@ class StreamConnection(asyncio.Protocol):
             self._transport.close()
 
     def close_now(self) -> None:
+        """Waits for nobody: what the client has not taken is lost. TLS says so first (RFC 8446 section 6.1)."""
         if not self._transport.is_closing():
-            # close() would wait for a client that does not read.
-            self._transport.abort() if self._clogged else self._transport.close()
+            self._transport.close()
+        # close() alone would wait for a client that does not read, one that closes already does.
+        self._transport.abort()
 
     def _take_queries(self) -> None:
         """All whole queries there are, within limits. What is answered at once goes out in one write."""
@@ -169,9 +175,8 @@ class StreamConnection(asyncio.Protocol):
                 break
             if end - begin < MIN_MESSAGE:
                 # Nothing after a frame without a header can be trusted.
-                self._write_finished()
-                self.close_now()
-                return
+                self._ended, at = True, len(data)
+                break
             at = end
             self._in_flight += 1
             self._front.handle(data[begin:end], self.client, self._kind, self._send)

@@ -1,0 +1,156 @@
+"""Connections of clients that mean harm, or are slow: what they may hold, and that others are served meanwhile."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
+
+from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.transport.sockets import bind_all
+from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
+from tests.dns64.transport.test_listeners import HEADER, PATIENT_S, Front, closed, frame, read_frame
+
+LOOK_S = 0.005
+# Of the kernel for each connection, so that little is enough to fill it.
+SEND_OCTETS = 16 * 1024
+REPLY = HEADER + bytes(1000)
+# Replies to these fill what the kernel takes, and no more than what a client may leave unread.
+UNREAD = 200
+
+
+@asynccontextmanager
+async def serving(front: Front, limits: StreamLimits) -> AsyncIterator[tuple[int, Connections]]:
+    (bound,) = bind_all([Endpoint(ip_address("127.0.0.1"), 0)])
+    assert bound.udp is not None
+    bound.udp.close()
+    bound.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_OCTETS)
+    connections = Connections(limits)
+    stream = StreamServing(front, connections, bound.tcp)
+    await stream.start()
+    try:
+        yield bound.endpoint.port, connections
+    finally:
+        stream.close()
+        connections.close_all()
+        await asyncio.sleep(0.02)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    for _ in range(int(PATIENT_S / LOOK_S)):
+        if condition():
+            return
+        await asyncio.sleep(LOOK_S)
+    raise AssertionError("it did not come to that")
+
+
+def is_held(client: socket.socket) -> bool:
+    """The server's end of it is still open, whatever the server counts."""
+    for fd in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(fd))) as one:
+                    if one.getpeername() == client.getsockname():
+                        return True
+    return False
+
+
+async def one_that_does_not_read(port: int, front: Front) -> socket.socket:
+    """It has asked for UNREAD replies, all are made, and most of them are still here."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    asked = len(front.sources)
+    await loop.sock_sendall(sock, frame(HEADER) * UNREAD)
+    await eventually(lambda: len(front.sources) == asked + UNREAD)
+    await asyncio.sleep(0.02)
+    return sock
+
+
+def unread_front() -> Front:
+    front = Front()
+    front.answer = lambda wire: REPLY
+    return front
+
+
+async def test_a_client_that_does_not_read_goes_when_it_is_idle() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            assert is_held(slow)
+            connections.close_idle(asyncio.get_running_loop().time() + 11)
+            await eventually(lambda: not is_held(slow))
+            assert len(connections) == 0
+
+
+async def test_a_client_that_does_not_read_makes_room_for_another() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 1, 1)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(frame(HEADER))
+            assert await read_frame(reader) == REPLY
+            await eventually(lambda: not is_held(slow))
+            assert len(connections) == 1
+            writer.close()
+
+
+async def test_a_half_closed_connection_counts_until_its_client_has_read_or_is_given_up() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            slow.shutdown(socket.SHUT_WR)
+            await asyncio.sleep(0.05)
+            assert len(connections) == 1
+            connections.close_idle(asyncio.get_running_loop().time() + 11)
+            await eventually(lambda: not is_held(slow))
+            assert len(connections) == 0
+
+
+async def test_a_half_closed_connection_that_is_read_slowly_gets_all() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            slow.shutdown(socket.SHUT_WR)
+            got, loop = 0, asyncio.get_running_loop()
+            while part := await loop.sock_recv(slow, 2048):
+                got += len(part)
+            assert got == UNREAD * len(frame(REPLY))
+            await eventually(lambda: len(connections) == 0)
+
+
+async def test_what_was_asked_before_a_bad_frame_is_answered_and_nothing_after_it() -> None:
+    front = Front()
+    front.holding = True
+    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame(HEADER + b"good") + frame(b"bad") + frame(HEADER + b"late"))
+        await front.holds.acquire()
+        writer.write(frame(HEADER + b"later"))
+        await asyncio.sleep(0.05)
+        ((wire, send),) = front.held
+        send(wire)
+        assert await read_frame(reader) == HEADER + b"good"
+        assert await closed(reader)
+        await eventually(lambda: len(connections) == 0)
+        writer.close()
+
+
+async def test_no_query_is_taken_after_the_end_was_told() -> None:
+    front = Front()
+    front.holding = True
+    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame(HEADER + b"taken"))
+        await front.holds.acquire()
+        connections.finish_all()
+        writer.write(frame(HEADER + b"late"))
+        await asyncio.sleep(0.05)
+        ((wire, send),) = front.held
+        send(wire)
+        assert await read_frame(reader) == HEADER + b"taken"
+        assert await closed(reader)
+        writer.close()
