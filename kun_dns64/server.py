@@ -19,8 +19,9 @@ from kun_dns64.model.step import Drop, Heard, Reply
 from kun_dns64.policy.explain import explain
 from kun_dns64.resolver import Resolver
 from kun_dns64.selfcheck import check_upstreams
+from kun_dns64.transport.connections import Connections, StreamLimits
 from kun_dns64.transport.sockets import Listening
-from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
+from kun_dns64.transport.tcp_server import StreamServing
 from kun_dns64.transport.udp_server import UdpServing
 
 if TYPE_CHECKING:
@@ -216,4 +217,4 @@ class Server:
 
 def _stream_limits(limits: Limits) -> StreamLimits:
     connections = min(limits.tcp_max_connections, allowed_connections())
-    return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client)
+    return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client, limits.budget_s)

@@ -3,12 +3,11 @@
 import asyncio
 import socket
 import ssl
-from collections import OrderedDict
-from dataclasses import dataclass
 from time import monotonic
 from typing import cast
 
 from kun_dns64.model.message import Transport
+from kun_dns64.transport.connections import Connections
 from kun_dns64.transport.port import Front
 from kun_dns64.transport.sockets import BACKLOG
 
@@ -19,76 +18,6 @@ MAX_UNSENT = 256 * 1024
 MAX_FINISHED = 64 * 1024
 # What one connection may take of a turn of the loop, so that a long pipeline leaves time for the others.
 TURN_S = 0.002
-
-
-@dataclass(slots=True)
-class StreamLimits:
-    """`idle_s` without a whole query closes a connection; beyond the counts the one idle longest goes."""
-
-    idle_s: float
-    max_connections: int
-    max_per_client: int
-
-
-class Connections:
-    """All open connections, the one idle longest first (RFC 7766 section 6.2.2, RFC 9210 section 4)."""
-
-    def __init__(self, limits: StreamLimits) -> None:
-        self.limits = limits
-        self._by_age: OrderedDict[StreamConnection, float] = OrderedDict()
-        self._by_client: dict[str, OrderedDict[StreamConnection, None]] = {}
-        self.closed_for_limit = 0
-
-    def __len__(self) -> int:
-        return len(self._by_age)
-
-    def add(self, connection: "StreamConnection", now: float) -> None:
-        self._by_age[connection] = now
-        own = self._by_client.setdefault(connection.client, OrderedDict())
-        own[connection] = None
-        if len(own) > self.limits.max_per_client:
-            self._close_for_limit(next(iter(own)))
-        elif len(self._by_age) > self.limits.max_connections:
-            self._close_for_limit(next(iter(self._by_age)))
-
-    def touch(self, connection: "StreamConnection", now: float) -> None:
-        if connection in self._by_age:
-            self._by_age[connection] = now
-            self._by_age.move_to_end(connection)
-            self._by_client[connection.client].move_to_end(connection)
-
-    def remove(self, connection: "StreamConnection") -> None:
-        if self._by_age.pop(connection, None) is None:
-            return
-        own = self._by_client[connection.client]
-        del own[connection]
-        if not own:
-            del self._by_client[connection.client]
-
-    def close_idle(self, now: float) -> None:
-        """Closes what has been idle too long; to be called about once a second."""
-        for connection, since in list(self._by_age.items()):
-            if now - since < self.limits.idle_s:
-                return
-            self._close(connection)
-
-    def _close_for_limit(self, connection: "StreamConnection") -> None:
-        self.closed_for_limit += 1
-        self._close(connection)
-
-    def _close(self, connection: "StreamConnection") -> None:
-        """What is closed now is gone in the next turn of the loop; what closes by itself counts until it is lost."""
-        connection.close_now()
-        self.remove(connection)
-
-    def finish_all(self) -> None:
-        """No more queries; each connection closes when its last answer is out."""
-        for connection in list(self._by_age):
-            connection.finish()
-
-    def close_all(self) -> None:
-        for connection in list(self._by_age):
-            connection.close_now()
 
 
 class StreamConnection(asyncio.Protocol):
@@ -104,8 +33,13 @@ class StreamConnection(asyncio.Protocol):
         self._finished_octets = 0
         self._taking = False
         self._ended = self._clogged = self._reading_paused = False
-        self.client = ""
+        self.client, self.has_asked = "", False
         self._transport: asyncio.Transport
+
+    @property
+    def is_busy(self) -> bool:
+        """A query waits for its answer."""
+        return self._in_flight > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -179,6 +113,7 @@ class StreamConnection(asyncio.Protocol):
                 break
             at = end
             self._in_flight += 1
+            self.has_asked = True
             self._front.handle(data[begin:end], self.client, self._kind, self._send)
             if self._finished_octets > MAX_FINISHED or monotonic() > turn_ends:
                 self._loop.call_soon(self._resume_taking)

@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 
+import pytest
+
 from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.transport.connections import Connections, StreamLimits
 from kun_dns64.transport.sockets import bind_all
-from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
-from tests.dns64.transport.test_listeners import HEADER, PATIENT_S, Front, closed, frame, read_frame
+from kun_dns64.transport.tcp_server import StreamServing
+from tests.dns64.transport.test_listeners import BUDGET_S, HEADER, PATIENT_S, Front, closed, frame, read_frame
 
 LOOK_S = 0.005
 # Of the kernel for each connection, so that little is enough to fill it.
@@ -78,7 +81,7 @@ def unread_front() -> Front:
 
 async def test_a_client_that_does_not_read_goes_when_it_is_idle() -> None:
     front = unread_front()
-    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         with await one_that_does_not_read(port, front) as slow:
             assert is_held(slow)
             connections.close_idle(asyncio.get_running_loop().time() + 11)
@@ -88,7 +91,7 @@ async def test_a_client_that_does_not_read_goes_when_it_is_idle() -> None:
 
 async def test_a_client_that_does_not_read_makes_room_for_another() -> None:
     front = unread_front()
-    async with serving(front, StreamLimits(10, 1, 1)) as (port, connections):
+    async with serving(front, StreamLimits(10, 1, 1, BUDGET_S)) as (port, connections):
         with await one_that_does_not_read(port, front) as slow:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(frame(HEADER))
@@ -100,7 +103,7 @@ async def test_a_client_that_does_not_read_makes_room_for_another() -> None:
 
 async def test_a_half_closed_connection_counts_until_its_client_has_read_or_is_given_up() -> None:
     front = unread_front()
-    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         with await one_that_does_not_read(port, front) as slow:
             slow.shutdown(socket.SHUT_WR)
             await asyncio.sleep(0.05)
@@ -112,7 +115,7 @@ async def test_a_half_closed_connection_counts_until_its_client_has_read_or_is_g
 
 async def test_a_half_closed_connection_that_is_read_slowly_gets_all() -> None:
     front = unread_front()
-    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         with await one_that_does_not_read(port, front) as slow:
             slow.shutdown(socket.SHUT_WR)
             got, loop = 0, asyncio.get_running_loop()
@@ -125,7 +128,7 @@ async def test_a_half_closed_connection_that_is_read_slowly_gets_all() -> None:
 async def test_what_was_asked_before_a_bad_frame_is_answered_and_nothing_after_it() -> None:
     front = Front()
     front.holding = True
-    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(frame(HEADER + b"good") + frame(b"bad") + frame(HEADER + b"late"))
         await front.holds.acquire()
@@ -142,7 +145,7 @@ async def test_what_was_asked_before_a_bad_frame_is_answered_and_nothing_after_i
 async def test_no_query_is_taken_after_the_end_was_told() -> None:
     front = Front()
     front.holding = True
-    async with serving(front, StreamLimits(10, 100, 100)) as (port, connections):
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(frame(HEADER + b"taken"))
         await front.holds.acquire()
@@ -154,3 +157,93 @@ async def test_no_query_is_taken_after_the_end_was_told() -> None:
         assert await read_frame(reader) == HEADER + b"taken"
         assert await closed(reader)
         writer.close()
+
+
+async def asking(port: int, front: Front, what: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose one query was taken; it waits for its answer if the front holds it."""
+    asked = len(front.sources)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(frame(HEADER + what))
+    await eventually(lambda: len(front.sources) > asked)
+    return reader, writer
+
+
+async def test_an_idle_connection_makes_room_before_one_that_waits_for_its_answer() -> None:
+    front = Front()
+    async with serving(front, StreamLimits(10, 100, 2, BUDGET_S)) as (port, _):
+        front.holding = True
+        waiting, first = await asking(port, front, b"slow")
+        front.holding = False
+        idle, second = await asking(port, front, b"quick")
+        await read_frame(idle)
+        _, third = await asyncio.open_connection("127.0.0.1", port)
+        assert await closed(idle)
+        ((wire, send),) = front.held
+        send(wire)
+        assert await read_frame(waiting) == HEADER + b"slow"
+        for writer in (first, second, third):
+            writer.close()
+
+
+@pytest.mark.parametrize("limits", [StreamLimits(10, 100, 2, BUDGET_S), StreamLimits(10, 2, 2, BUDGET_S)])
+async def test_when_all_wait_those_who_wait_longest_make_room_for_newcomers(limits: StreamLimits) -> None:
+    front = Front()
+    async with serving(front, limits) as (port, connections):
+        front.holding = True
+        readers, writers = zip(*[await asking(port, front, b"slow") for _ in range(2)], strict=True)
+        # The second newcomer does not send the first away before that could ask.
+        come = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        assert await closed(readers[0])
+        assert await closed(readers[1])
+        assert len(connections) == 2
+        front.holding = False
+        for reader, writer in come:
+            writer.write(frame(HEADER))
+            assert await read_frame(reader) == HEADER
+            writer.close()
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_connection_is_not_idle_while_it_waits_for_its_answer() -> None:
+    front = Front()
+    async with serving(front, StreamLimits(0.5, 100, 100, 60)) as (port, connections):
+        front.holding = True
+        reader, writer = await asking(port, front, b"slow")
+        now = asyncio.get_running_loop().time()
+        connections.close_idle(now + 1)
+        ((wire, send),) = front.held
+        send(wire)
+        assert await read_frame(reader) == HEADER + b"slow"
+        connections.close_idle(now + 61)
+        assert await closed(reader)
+        writer.close()
+
+
+async def test_no_connection_waits_beyond_the_budget() -> None:
+    front = Front()
+    async with serving(front, StreamLimits(10, 100, 100, 5)) as (port, connections):
+        front.holding = True
+        reader, writer = await asking(port, front, b"lost")
+        connections.close_idle(asyncio.get_running_loop().time() + 16)
+        assert await closed(reader)
+        writer.close()
+
+
+async def test_a_client_that_does_not_read_is_idle_once_all_is_answered() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, 60)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            connections.close_idle(asyncio.get_running_loop().time() + 11)
+            await eventually(lambda: not is_held(slow))
+
+
+async def test_lower_limits_hold_from_the_next_newcomer_on() -> None:
+    async with serving(Front(), StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(10)]
+        await eventually(lambda: len(connections) == 10)
+        connections.limits = StreamLimits(10, 4, 4, BUDGET_S)
+        writers.append((await asyncio.open_connection("127.0.0.1", port))[1])
+        await eventually(lambda: len(connections) == 4)
+        for writer in writers:
+            writer.close()
