@@ -1,12 +1,17 @@
 """The connections of a worker: how many there may be, and which one goes (RFC 7766 section 6.2, RFC 9210 section 4)."""
 
-from collections import OrderedDict
-from collections.abc import Iterable
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 # A connection that has just come and asked nothing yet is no idle one for so long.
 NEWCOMER_S = 1.0
+# What one connection may take of a turn of the loop, so that a long pipeline leaves time for the others.
+TURN_S = 0.002
+# The same when others wait for their turns: one query at least, so that who has few is not behind who has many.
+SHORT_TURN_S = 0.0001
 
 
 @dataclass(slots=True)
@@ -49,11 +54,36 @@ class Connection(Protocol):
         ...
 
 
+class Turns:
+    """Who has more to do than one turn of the loop's allows: one of them in each, so that the others have theirs."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        # What a connection may take as soon as it was read.
+        self.at_once_s = TURN_S
+
+    def add(self, turn: Callable[[], None]) -> None:
+        """`turn` is called once, soon, after those added before it."""
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            self.at_once_s = SHORT_TURN_S
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        turn = self._waiting.popleft()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
+        else:
+            self.at_once_s = TURN_S
+        turn()
+
+
 class Connections:
     """All open connections, the one idle longest first (RFC 7766 section 6.2.2, RFC 9210 section 4)."""
 
     def __init__(self, limits: StreamLimits) -> None:
         self.limits = limits
+        self.turns = Turns()
         self._by_age: OrderedDict[Connection, float] = OrderedDict()
         self._by_client: dict[str, OrderedDict[Connection, None]] = {}
         self.closed_for_limit = 0
