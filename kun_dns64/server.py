@@ -22,6 +22,7 @@ from kun_dns64.selfcheck import check_upstreams
 from kun_dns64.transport.connections import Connections, StreamLimits
 from kun_dns64.transport.sockets import Listening
 from kun_dns64.transport.tcp_server import StreamServing
+from kun_dns64.transport.tls_server import TlsServing
 from kun_dns64.transport.udp_server import UdpServing
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Server:
         self.front = Front(self.resolver, settings.limits, self.metrics, tuple(cookie_secrets))
         self._connections = Connections(_stream_limits(settings.limits))
         self._udp: dict[Listening, UdpServing] = {}
-        self._streams: dict[Listening, StreamServing] = {}
+        self._streams: dict[Listening, StreamServing | TlsServing] = {}
         self._tls: ssl.SSLContext | None = None
         self._tap: Tap | None = None
         self._journal = journal
@@ -191,13 +192,17 @@ class Server:
         return metrics
 
     async def _listen(self, listening: Listening) -> None:
-        context = self._tls_context() if listening.tls else None
-        stream = self._streams[listening] = StreamServing(self.front, self._connections, listening.tcp, context)
+        stream = self._streams[listening] = self._stream(listening)
         await stream.start()
         if listening.udp is not None:
             udp = UdpServing(self.front, listening.endpoint, listening.udp, handed=listening.handed)
             self._udp[listening] = udp
             await udp.start()
+
+    def _stream(self, listening: Listening) -> StreamServing | TlsServing:
+        if listening.tls:
+            return TlsServing(self.front, self._connections, listening.tcp, self._tls_context())
+        return StreamServing(self.front, self._connections, listening.tcp)
 
     def _tls_context(self) -> "ssl.SSLContext":
         if self.settings.tls is None:

@@ -1,13 +1,12 @@
-"""DNS over TCP and TLS listeners (RFC 7766, RFC 7858): pipelining, answers in the order they are ready, limits."""
+"""DNS over TCP, and what flows in TLS (RFC 7766): pipelining, answers in the order they are ready, limits."""
 
 import asyncio
 import socket
-import ssl
 from time import monotonic
 from typing import cast
 
 from kun_dns64.model.message import Transport
-from kun_dns64.transport.connections import TURN_S, Connections
+from kun_dns64.transport.connections import TURN_S, Connection, Connections
 from kun_dns64.transport.port import Front
 from kun_dns64.transport.sockets import BACKLOG
 
@@ -21,8 +20,11 @@ MAX_FINISHED = 64 * 1024
 class StreamConnection(asyncio.Protocol):
     """One client connection. Octets alone do not count as activity: a whole query or a reply taken does."""
 
-    def __init__(self, front: Front, connections: Connections, kind: Transport) -> None:
-        self._front, self._connections, self._kind = front, connections, kind
+    def __init__(
+        self, front: Front, connections: Connections, kind: Transport, instead_of: Connection | None = None
+    ) -> None:
+        """`instead_of` was counted for it so far."""
+        self._front, self._connections, self._kind, self._instead_of = front, connections, kind, instead_of
         self._loop = asyncio.get_running_loop()
         # What was received; queries up to `_at` are taken.
         self._buffer, self._at = b"", 0
@@ -53,6 +55,8 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort()
             return
         self.client = peer[0]
+        if self._instead_of is not None:
+            self._connections.remove(self._instead_of)
         self._connections.add(self, self._loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -181,24 +185,18 @@ class StreamConnection(asyncio.Protocol):
 
 
 class StreamServing:
-    """A TCP or TLS listener at work."""
+    """A TCP listener at work."""
 
-    def __init__(
-        self, front: Front, connections: Connections, sock: socket.socket, context: ssl.SSLContext | None = None
-    ) -> None:
-        self._front, self._connections, self._sock, self._context = front, connections, sock, context
+    def __init__(self, front: Front, connections: Connections, sock: socket.socket) -> None:
+        self._front, self._connections, self._sock = front, connections, sock
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        kind = Transport.TCP if self._context is None else Transport.TLS
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: StreamConnection(self._front, self._connections, kind),
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: StreamConnection(self._front, self._connections, Transport.TCP),
             sock=self._sock,
             # The event loop calls listen() once more, with 100 unless told.
             backlog=BACKLOG,
-            ssl=self._context,
-            ssl_handshake_timeout=self._connections.limits.idle_s if self._context else None,
         )
 
     def close(self) -> None:
