@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import ssl
 
 HOUSEKEEPING_S = 1.0
-# A stop waits for answers under way no longer than this beyond the budget.
+# A stop waits for answers under way no longer than this beyond the budget, and as long for clients to read them.
 STOP_GRACE_S = 0.5
 # Long enough for what stood in the sockets' queues, and for the last replies to leave.
 TURN_S = 0.05
@@ -134,6 +134,9 @@ class Server:
                 await self.front.idle()
         self._connections.finish_all()
         await asyncio.sleep(TURN_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_GRACE_S):
+                await self._connections.gone()
         self._connections.close_all()
         for udp in self._udp.values():
             udp.close()

@@ -86,6 +86,8 @@ class Connections:
         self.turns = Turns()
         self._by_age: OrderedDict[Connection, float] = OrderedDict()
         self._by_client: dict[str, OrderedDict[Connection, None]] = {}
+        self._none = asyncio.Event()
+        self._none.set()
         self.closed_for_limit = 0
 
     def __len__(self) -> int:
@@ -93,6 +95,7 @@ class Connections:
 
     def add(self, connection: Connection, now: float) -> None:
         """Others may have to go for it, more than one when the limits are new."""
+        self._none.clear()
         self._by_age[connection] = now
         own = self._by_client.setdefault(connection.client, OrderedDict())
         own[connection] = None
@@ -114,6 +117,8 @@ class Connections:
         del own[connection]
         if not own:
             del self._by_client[connection.client]
+        if not self._by_age:
+            self._none.set()
 
     def close_idle(self, now: float) -> None:
         """Closes what has been idle too long; to be called about once a second."""
@@ -145,6 +150,10 @@ class Connections:
         """No more queries; each connection closes when its last answer is out."""
         for connection in list(self._by_age):
             connection.finish()
+
+    async def gone(self) -> None:
+        """Returns when none is left: after `finish_all`, when all clients have read their answers."""
+        await self._none.wait()
 
     def close_all(self) -> None:
         for connection in list(self._by_age):

@@ -484,6 +484,32 @@ async def test_a_lack_of_descriptors_passes(certificate: Certificate, monkeypatc
         writer.close()
 
 
+async def test_a_stop_can_wait_until_the_answers_are_read() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            connections.finish_all()
+            gone, got, loop = asyncio.create_task(connections.gone()), 0, asyncio.get_running_loop()
+            while part := await loop.sock_recv(slow, 2048):
+                assert got or not gone.done()
+                got += len(part)
+            assert got == UNREAD * len(frame(REPLY))
+            async with asyncio.timeout(PATIENT_S):
+                await gone
+
+
+async def test_a_stop_need_not_wait_for_a_client_that_does_not_read() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            connections.finish_all()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await connections.gone()
+            connections.close_all()
+            await eventually(lambda: not is_held(slow))
+
+
 async def test_a_stop_ends_handshakes(certificate: Certificate) -> None:
     async with serving(Front(), StreamLimits(10, 100, 100, BUDGET_S), certificate.context) as (port, connections):
         with socket.create_connection(("127.0.0.1", port)) as silent:
