@@ -19,15 +19,18 @@ from kun_dns64.model.step import Drop, Heard, Reply
 from kun_dns64.policy.explain import explain
 from kun_dns64.resolver import Resolver
 from kun_dns64.selfcheck import check_upstreams
+from kun_dns64.transport.connections import Connections, StreamLimits
 from kun_dns64.transport.sockets import Listening
-from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
+from kun_dns64.transport.tcp_server import StreamServing
+from kun_dns64.transport.tls_server import TlsServing
 from kun_dns64.transport.udp_server import UdpServing
 
 if TYPE_CHECKING:
     import ssl
 
 HOUSEKEEPING_S = 1.0
-# A stop, and the end of a listening address, wait for answers under way no longer than this beyond the budget.
+# A stop, and the end of a listening address, wait for answers under way no longer than this beyond the budget; a stop
+# also as long for clients to read them.
 STOP_GRACE_S = 0.5
 # Long enough for what stood in the sockets' queues, and for the last replies to leave.
 TURN_S = 0.05
@@ -46,7 +49,7 @@ class Server:
         self.front = Front(self.resolver, settings.limits, self.metrics, tuple(cookie_secrets))
         self._connections = Connections(_stream_limits(settings.limits))
         self._udp: dict[Listening, UdpServing] = {}
-        self._streams: dict[Listening, StreamServing] = {}
+        self._streams: dict[Listening, StreamServing | TlsServing] = {}
         self._tls: ssl.SSLContext | None = None
         self._tap: Tap | None = None
         self._journal = journal
@@ -151,6 +154,9 @@ class Server:
                 await self.front.idle()
         self._connections.finish_all()
         await asyncio.sleep(TURN_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_GRACE_S):
+                await self._connections.gone()
         self._connections.close_all()
         for udp in self._udp.values():
             udp.close()
@@ -209,13 +215,17 @@ class Server:
         return metrics
 
     async def _listen(self, listening: Listening) -> None:
-        context = self._tls_context() if listening.tls else None
-        stream = self._streams[listening] = StreamServing(self.front, self._connections, listening.tcp, context)
+        stream = self._streams[listening] = self._stream(listening)
         await stream.start()
         if listening.udp is not None:
             udp = UdpServing(self.front, listening.endpoint, listening.udp, handed=listening.handed)
             self._udp[listening] = udp
             await udp.start()
+
+    def _stream(self, listening: Listening) -> StreamServing | TlsServing:
+        if listening.tls:
+            return TlsServing(self.front, self._connections, listening.tcp, self._tls_context())
+        return StreamServing(self.front, self._connections, listening.tcp)
 
     def _tls_context(self) -> "ssl.SSLContext":
         if self.settings.tls is None:
@@ -235,4 +245,4 @@ class Server:
 
 def _stream_limits(limits: Limits) -> StreamLimits:
     connections = min(limits.tcp_max_connections, allowed_connections())
-    return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client)
+    return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client, limits.budget_s)

@@ -1,108 +1,47 @@
-"""DNS over TCP and TLS listeners (RFC 7766, RFC 7858): pipelining, answers in the order they are ready, limits."""
+"""DNS over TCP, and what flows in TLS (RFC 7766): pipelining, answers in the order they are ready, limits."""
 
 import asyncio
 import socket
-import ssl
-from collections import OrderedDict
-from dataclasses import dataclass
 from time import monotonic
 from typing import cast
 
 from kun_dns64.model.message import Transport
+from kun_dns64.transport.connections import TURN_S, Connection, Connections
 from kun_dns64.transport.port import Front
 from kun_dns64.transport.sockets import BACKLOG
 
 MIN_MESSAGE = 12
-# Queries of one connection that wait for their answers; reading pauses above.
+# Queries of one connection that wait for their answers; no more are taken then.
 MAX_IN_FLIGHT = 64
 MAX_UNSENT = 256 * 1024
 MAX_FINISHED = 64 * 1024
-# What one connection may take of a turn of the loop, so that a long pipeline leaves time for the others.
-TURN_S = 0.002
-
-
-@dataclass(slots=True)
-class StreamLimits:
-    """`idle_s` without a whole query closes a connection; beyond the counts the one idle longest goes."""
-
-    idle_s: float
-    max_connections: int
-    max_per_client: int
-
-
-class Connections:
-    """All open connections, the one idle longest first (RFC 7766 section 6.2.2, RFC 9210 section 4)."""
-
-    def __init__(self, limits: StreamLimits) -> None:
-        self.limits = limits
-        self._by_age: OrderedDict[StreamConnection, float] = OrderedDict()
-        self._by_client: dict[str, OrderedDict[StreamConnection, None]] = {}
-        self.closed_for_limit = 0
-
-    def __len__(self) -> int:
-        return len(self._by_age)
-
-    def add(self, connection: "StreamConnection", now: float) -> None:
-        self._by_age[connection] = now
-        own = self._by_client.setdefault(connection.client, OrderedDict())
-        own[connection] = None
-        if len(own) > self.limits.max_per_client:
-            self._close_for_limit(next(iter(own)))
-        elif len(self._by_age) > self.limits.max_connections:
-            self._close_for_limit(next(iter(self._by_age)))
-
-    def touch(self, connection: "StreamConnection", now: float) -> None:
-        if connection in self._by_age:
-            self._by_age[connection] = now
-            self._by_age.move_to_end(connection)
-            self._by_client[connection.client].move_to_end(connection)
-
-    def remove(self, connection: "StreamConnection") -> None:
-        if self._by_age.pop(connection, None) is None:
-            return
-        own = self._by_client[connection.client]
-        del own[connection]
-        if not own:
-            del self._by_client[connection.client]
-
-    def close_idle(self, now: float) -> None:
-        """Closes what has been idle too long; to be called about once a second."""
-        for connection, since in list(self._by_age.items()):
-            if now - since < self.limits.idle_s:
-                return
-            connection.close_now()
-            self.remove(connection)
-
-    def _close_for_limit(self, connection: "StreamConnection") -> None:
-        self.closed_for_limit += 1
-        connection.close_now()
-        self.remove(connection)
-
-    def finish_all(self) -> None:
-        """No more queries; each connection closes when its last answer is out."""
-        for connection in list(self._by_age):
-            connection.finish()
-
-    def close_all(self) -> None:
-        for connection in list(self._by_age):
-            connection.close_now()
 
 
 class StreamConnection(asyncio.Protocol):
     """One client connection. Octets alone do not count as activity: a whole query or a reply taken does."""
 
-    def __init__(self, front: Front, connections: Connections, kind: Transport) -> None:
-        self._front, self._connections, self._kind = front, connections, kind
+    def __init__(
+        self, front: Front, connections: Connections, kind: Transport, instead_of: Connection | None = None
+    ) -> None:
+        """`instead_of` was counted for it so far."""
+        self._front, self._connections, self._kind, self._instead_of = front, connections, kind, instead_of
         self._loop = asyncio.get_running_loop()
-        self._buffer = b""
+        # What was received; queries up to `_at` are taken.
+        self._buffer, self._at = b"", 0
         self._in_flight = 0
         # Replies made while queries are being taken, to be written together.
         self._finished: list[bytes] = []
         self._finished_octets = 0
-        self._taking = False
-        self._ended = self._clogged = self._reading_paused = False
-        self.client = ""
+        self._taking = self._awaits_turn = False
+        self._ended = self._clogged = False
+        self._reading = True
+        self.client, self.has_asked = "", False
         self._transport: asyncio.Transport
+
+    @property
+    def is_busy(self) -> bool:
+        """A query waits for its answer, or to be taken."""
+        return self._in_flight > 0 or self._awaits_turn
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -116,78 +55,81 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort()
             return
         self.client = peer[0]
+        if self._instead_of is not None:
+            self._connections.remove(self._instead_of)
         self._connections.add(self, self._loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.remove(self)
-        self._buffer = b""
+        self._buffer, self._at = b"", 0
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        self._take_queries()
+        if self._ended:
+            return
+        is_left = self._at < len(self._buffer)
+        self._buffer, self._at = self._buffer[self._at :] + data if is_left else data, 0
+        if not self._awaits_turn:
+            self._take_queries(self._connections.turns.at_once_s)
 
     def eof_received(self) -> bool:
         """The client has asked its last; half-closed, it still gets its answers (RFC 7766 section 6.2.4)."""
         self._ended = True
-        self._take_queries()
+        self._go_on()
         return self._kind is Transport.TCP
 
     def pause_writing(self) -> None:
         self._clogged = True
-        self._pause_or_resume()
+        self._go_on()
 
     def resume_writing(self) -> None:
         self._clogged = False
         self._connections.touch(self, self._loop.time())
-        self._pause_or_resume()
+        self._go_on()
 
     def finish(self) -> None:
         """Takes no more queries, and closes when the answers are out."""
         self._ended = True
-        self._buffer = b""
-        self._close_when_done()
-
-    def _close_when_done(self) -> None:
-        if self._ended and not self._in_flight and not self._transport.is_closing():
-            self._transport.close()
+        self._buffer, self._at = b"", 0
+        self._go_on()
 
     def close_now(self) -> None:
+        """Waits for nobody: what the client has not taken is lost. TLS says so first (RFC 8446 section 6.1)."""
         if not self._transport.is_closing():
-            # close() would wait for a client that does not read.
-            self._transport.abort() if self._clogged else self._transport.close()
+            self._transport.close()
+        # close() alone would wait for a client that does not read, one that closes already does.
+        self._transport.abort()
 
-    def _take_queries(self) -> None:
-        """All whole queries there are, within limits. What is answered at once goes out in one write."""
-        data, at, turn_ends = self._buffer, 0, monotonic() + TURN_S
+    def _take_turn(self) -> None:
+        self._awaits_turn = False
+        if not self._transport.is_closing():
+            self._take_queries(TURN_S)
+
+    def _take_queries(self, turn_s: float) -> None:
+        """As many whole queries as limits and a turn allow. What is answered at once goes out in one write."""
+        data, at, turn_ends = self._buffer, self._at, monotonic() + turn_s
         self._taking = True
         while self._in_flight < MAX_IN_FLIGHT and not self._clogged:
             begin = at + 2
             end = begin + int.from_bytes(data[at:begin], "big")
             if len(data) < end or len(data) < begin:
-                if self._ended:
-                    at = len(data)
                 break
             if end - begin < MIN_MESSAGE:
                 # Nothing after a frame without a header can be trusted.
-                self._write_finished()
-                self.close_now()
-                return
+                self._ended, at = True, len(data)
+                break
             at = end
             self._in_flight += 1
             self._front.handle(data[begin:end], self.client, self._kind, self._send)
             if self._finished_octets > MAX_FINISHED or monotonic() > turn_ends:
-                self._loop.call_soon(self._resume_taking)
                 break
-        self._buffer = data[at:]
-        self._write_finished()
-        if at:
+        self._taking = False
+        if at > self._at:
+            self._at, self.has_asked = at, True
             self._connections.touch(self, self._loop.time())
-        self._pause_or_resume()
-        if len(self._buffer) < 2:
-            self._close_when_done()
+        self._write_finished()
+        self._go_on()
 
     def _write_finished(self) -> None:
-        self._taking = False
         if self._finished and not self._transport.is_closing():
             self._transport.write(b"".join(self._finished))
         self._finished.clear()
@@ -209,46 +151,52 @@ class StreamConnection(asyncio.Protocol):
             self._transport.write(message)
             if not self._clogged:
                 self._connections.touch(self, self._loop.time())
-        if self._reading_paused:
-            self._loop.call_soon(self._resume_taking)
-        elif len(self._buffer) < 2:
-            self._close_when_done()
+        self._go_on()
 
-    def _resume_taking(self) -> None:
-        if not self._transport.is_closing():
-            self._take_queries()
+    def _has_query(self) -> bool:
+        """A whole one is left to take."""
+        begin = self._at + 2
+        left = len(self._buffer) - begin
+        return left >= 0 and left >= int.from_bytes(self._buffer[self._at : begin], "big")
 
-    def _pause_or_resume(self) -> None:
+    def _go_on(self) -> None:
+        """What comes next: a turn for the queries that are left, more of them, or the end when all are answered."""
+        may_take = self._in_flight < MAX_IN_FLIGHT and not self._clogged
+        if may_take and self._reading and self._at == len(self._buffer) and not self._ended:
+            # As most often: all are taken, and more may come.
+            return
         if self._transport.is_closing():
             return
-        wanted = self._clogged or self._in_flight >= MAX_IN_FLIGHT
-        if wanted and not self._reading_paused:
-            self._transport.pause_reading()
-        elif not wanted and self._reading_paused:
+        is_left = self._has_query()
+        if is_left and may_take and not self._awaits_turn:
+            self._awaits_turn = True
+            self._connections.turns.add(self._take_turn)
+        if not self._ended:
+            self._read(may_take and not is_left)
+        elif not is_left and not self._in_flight:
+            self._transport.close()
+
+    def _read(self, wanted: bool) -> None:
+        if wanted and not self._reading:
             self._transport.resume_reading()
-            self._loop.call_soon(self._resume_taking)
-        self._reading_paused = wanted
+        elif self._reading and not wanted:
+            self._transport.pause_reading()
+        self._reading = wanted
 
 
 class StreamServing:
-    """A TCP or TLS listener at work."""
+    """A TCP listener at work."""
 
-    def __init__(
-        self, front: Front, connections: Connections, sock: socket.socket, context: ssl.SSLContext | None = None
-    ) -> None:
-        self._front, self._connections, self._sock, self._context = front, connections, sock, context
+    def __init__(self, front: Front, connections: Connections, sock: socket.socket) -> None:
+        self._front, self._connections, self._sock = front, connections, sock
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        kind = Transport.TCP if self._context is None else Transport.TLS
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: StreamConnection(self._front, self._connections, kind),
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: StreamConnection(self._front, self._connections, Transport.TCP),
             sock=self._sock,
             # The event loop calls listen() once more, with 100 unless told.
             backlog=BACKLOG,
-            ssl=self._context,
-            ssl_handshake_timeout=self._connections.limits.idle_s if self._context else None,
         )
 
     def close(self) -> None:

@@ -199,6 +199,19 @@ def test_c239a_rfc7766_6_2_3_a_slow_writer_is_closed_and_others_are_served(priva
     _asked_and_right(private, names)
 
 
+def test_c239b_rfc7766_3_a_connection_that_waits_for_its_answer_is_not_idle(stage: Stage) -> None:
+    limits = {"tcp_idle_s": 0.5, "budget_s": 5}
+    server = stage.servers.private("waiting", filled(plain(server=limits), {"ONE": stage.one.address}))
+    names = Names.fresh()
+    stage.one.script(names, {"AAAA": After(2.5, nodata()), "A": a(".33")})
+    wire = Query().to_wire(names)
+    with _tcp(server, wait_s=8) as connection:
+        connection.send(wire)
+        assert (connection.receive() or b"")[:2] == wire[:2]
+        assert connection.sock.recv(1) == b""
+    assert server.stop() == 0
+
+
 def test_c240_a_client_that_never_reads_does_not_harm_others(stage: Stage) -> None:
     server, names = stage.servers.get("plain"), Names.fresh()
     stage.one.script(names, {"A": _thousands_of_a(1500)})

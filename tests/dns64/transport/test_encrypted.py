@@ -1,13 +1,9 @@
 """Upstreams by TLS and HTTPS: the name in the certificate is what counts."""
 
 import asyncio
-import shutil
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import dns.message
 import pytest
@@ -16,32 +12,11 @@ from aiohttp import web
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.settings import Asking
 from kun_dns64.model.step import FailureKind
+from tests.dns64.transport.conftest import Certificate
 from tests.dns64.transport.fake import ADDRESS, reply_to
 from tests.dns64.transport.test_upstreams import ASKING, a_of, asker, failure_of, question
 
 MEDIA_TYPE = "application/dns-message"
-
-
-@dataclass(frozen=True)
-class Certificate:
-    context: ssl.SSLContext
-    file: Path
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """Signed by itself, for the name dns.example."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl (Debian package openssl)")
-    folder = tmp_path_factory.mktemp("tls")
-    file, key = folder / "crt.pem", folder / "key.pem"
-    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=dns.example"]
-    made += ["-addext", "subjectAltName=DNS:dns.example", "-keyout", str(key), "-out", str(file)]
-    subprocess.run(made, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file, key)
-    return Certificate(context, file)
 
 
 @asynccontextmanager

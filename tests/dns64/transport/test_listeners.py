@@ -13,14 +13,16 @@ from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.model.message import Source, Transport
 from kun_dns64.transport import sockets
 from kun_dns64.transport.activation import dealt
+from kun_dns64.transport.connections import Connections, StreamLimits
 from kun_dns64.transport.port import Send
 from kun_dns64.transport.sockets import ListenError, Listening, bind_all, bind_sets
-from kun_dns64.transport.tcp_server import Connections, StreamLimits, StreamServing
+from kun_dns64.transport.tcp_server import StreamServing
 from kun_dns64.transport.udp_server import UdpServing
 from tests.ports import free_port
 
 HEADER = bytes(12)
 PATIENT_S = 5.0
+BUDGET_S = 1.8
 
 
 class Front:
@@ -53,7 +55,7 @@ async def listening(
     front: Front, address: str, limits: StreamLimits | None = None
 ) -> AsyncIterator[tuple[int, Connections]]:
     (bound,) = bind_all([Endpoint(ip_address(address), 0)])
-    connections = Connections(limits or StreamLimits(10, 100, 100))
+    connections = Connections(limits or StreamLimits(10, 100, 100, BUDGET_S))
     assert bound.udp is not None
     udp, tcp = UdpServing(front, bound.endpoint, bound.udp), StreamServing(front, connections, bound.tcp)
     await tcp.start()
@@ -282,7 +284,7 @@ async def test_no_answer_is_no_answer_and_the_connection_goes_on() -> None:
 
 
 async def test_an_idle_connection_and_a_slow_writer_are_closed_and_a_busy_one_is_not() -> None:
-    limits = StreamLimits(0.5, 100, 100)
+    limits = StreamLimits(0.5, 100, 100, BUDGET_S)
     async with listening(Front(), "127.0.0.1", limits) as (port, connections):
         idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
         slow, slow_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -304,7 +306,7 @@ async def test_an_idle_connection_and_a_slow_writer_are_closed_and_a_busy_one_is
 
 
 async def test_beyond_the_clients_limit_its_connection_idle_longest_goes() -> None:
-    async with listening(Front(), "127.0.0.1", StreamLimits(10, 100, 2)) as (port, connections):
+    async with listening(Front(), "127.0.0.1", StreamLimits(10, 100, 2, BUDGET_S)) as (port, connections):
         first, first_writer = await asyncio.open_connection("127.0.0.1", port)
         second, second_writer = await asyncio.open_connection("127.0.0.1", port)
         first_writer.write(frame(HEADER))
@@ -319,7 +321,7 @@ async def test_beyond_the_clients_limit_its_connection_idle_longest_goes() -> No
 
 
 async def test_ten_thousand_idle_connections_are_bounded_and_others_are_served() -> None:
-    async with listening(Front(), "127.0.0.1", StreamLimits(10, 50, 50)) as (port, connections):
+    async with listening(Front(), "127.0.0.1", StreamLimits(10, 50, 50, BUDGET_S)) as (port, connections):
         writers = []
         for _ in range(300):
             _, writer = await asyncio.open_connection("127.0.0.1", port)

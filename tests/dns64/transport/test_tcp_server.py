@@ -1,0 +1,519 @@
+"""Connections of clients that mean harm, or are slow: what they may hold, and that others are served meanwhile."""
+
+import asyncio
+import os
+import random
+import resource
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
+
+import pytest
+
+from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.transport.connections import TURN_S, Connections, StreamLimits
+from kun_dns64.transport.sockets import bind_all
+from kun_dns64.transport.tcp_server import MAX_IN_FLIGHT, StreamServing
+from kun_dns64.transport.tls_server import TlsServing
+from tests.dns64.transport.conftest import Certificate
+from tests.dns64.transport.test_listeners import BUDGET_S, HEADER, PATIENT_S, Front, closed, frame, read_frame
+
+LOOK_S = 0.005
+# Of the kernel for each connection, so that little is enough to fill it.
+SEND_OCTETS, RECEIVE_OCTETS = 16 * 1024, 64 * 1024
+REPLY = HEADER + bytes(1000)
+# Replies to these fill what the kernel takes, and no more than what a client may leave unread.
+UNREAD = 200
+
+
+@asynccontextmanager
+async def serving(
+    front: Front, limits: StreamLimits, context: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[int, Connections]]:
+    """By TCP, or with `context` by TLS."""
+    (bound,) = bind_all([], [Endpoint(ip_address("127.0.0.1"), 0)])
+    bound.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_OCTETS)
+    bound.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_OCTETS)
+    connections = Connections(limits)
+    plain = StreamServing(front, connections, bound.tcp)
+    stream = plain if context is None else TlsServing(front, connections, bound.tcp, context)
+    await stream.start()
+    try:
+        yield bound.tcp.getsockname()[1], connections
+    finally:
+        stream.close()
+        connections.close_all()
+        await asyncio.sleep(0.05)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    for _ in range(int(PATIENT_S / LOOK_S)):
+        if condition():
+            return
+        await asyncio.sleep(LOOK_S)
+    raise AssertionError("it did not come to that")
+
+
+def is_held(client: socket.socket) -> bool:
+    """The server's end of it is still open, whatever the server counts."""
+    for fd in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(fd))) as one:
+                    if one.getpeername() == client.getsockname():
+                        return True
+    return False
+
+
+async def one_that_does_not_read(port: int, front: Front) -> socket.socket:
+    """It has asked for UNREAD replies, all are made, and most of them are still here."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    asked = len(front.sources)
+    await loop.sock_sendall(sock, frame(HEADER) * UNREAD)
+    await eventually(lambda: len(front.sources) == asked + UNREAD)
+    await asyncio.sleep(0.02)
+    return sock
+
+
+def unread_front() -> Front:
+    front = Front()
+    front.answer = lambda wire: REPLY
+    return front
+
+
+async def test_a_client_that_does_not_read_goes_when_it_is_idle() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            assert is_held(slow)
+            connections.close_idle(asyncio.get_running_loop().time() + 11)
+            await eventually(lambda: not is_held(slow))
+            assert len(connections) == 0
+
+
+async def test_a_client_that_does_not_read_makes_room_for_another() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 1, 1, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(frame(HEADER))
+            assert await read_frame(reader) == REPLY
+            await eventually(lambda: not is_held(slow))
+            assert len(connections) == 1
+            writer.close()
+
+
+async def test_a_half_closed_connection_counts_until_its_client_has_read_or_is_given_up() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            slow.shutdown(socket.SHUT_WR)
+            await asyncio.sleep(0.05)
+            assert len(connections) == 1
+            connections.close_idle(asyncio.get_running_loop().time() + 11)
+            await eventually(lambda: not is_held(slow))
+            assert len(connections) == 0
+
+
+async def test_a_half_closed_connection_that_is_read_slowly_gets_all() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            slow.shutdown(socket.SHUT_WR)
+            got, loop = 0, asyncio.get_running_loop()
+            while part := await loop.sock_recv(slow, 2048):
+                got += len(part)
+            assert got == UNREAD * len(frame(REPLY))
+            await eventually(lambda: len(connections) == 0)
+
+
+async def test_what_was_asked_before_a_bad_frame_is_answered_and_nothing_after_it() -> None:
+    front = Front()
+    front.holding = True
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame(HEADER + b"good") + frame(b"bad") + frame(HEADER + b"late"))
+        await front.holds.acquire()
+        writer.write(frame(HEADER + b"later"))
+        await asyncio.sleep(0.05)
+        ((wire, send),) = front.held
+        send(wire)
+        assert await read_frame(reader) == HEADER + b"good"
+        assert await closed(reader)
+        await eventually(lambda: len(connections) == 0)
+        writer.close()
+
+
+async def test_no_query_is_taken_after_the_end_was_told() -> None:
+    front = Front()
+    front.holding = True
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame(HEADER + b"taken"))
+        await front.holds.acquire()
+        connections.finish_all()
+        writer.write(frame(HEADER + b"late"))
+        await asyncio.sleep(0.05)
+        ((wire, send),) = front.held
+        send(wire)
+        assert await read_frame(reader) == HEADER + b"taken"
+        assert await closed(reader)
+        writer.close()
+
+
+async def asking(port: int, front: Front, what: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose one query was taken; it waits for its answer if the front holds it."""
+    asked = len(front.sources)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(frame(HEADER + what))
+    await eventually(lambda: len(front.sources) > asked)
+    return reader, writer
+
+
+async def test_an_idle_connection_makes_room_before_one_that_waits_for_its_answer() -> None:
+    front = Front()
+    async with serving(front, StreamLimits(10, 100, 2, BUDGET_S)) as (port, _):
+        front.holding = True
+        waiting, first = await asking(port, front, b"slow")
+        front.holding = False
+        idle, second = await asking(port, front, b"quick")
+        await read_frame(idle)
+        _, third = await asyncio.open_connection("127.0.0.1", port)
+        assert await closed(idle)
+        ((wire, send),) = front.held
+        send(wire)
+        assert await read_frame(waiting) == HEADER + b"slow"
+        for writer in (first, second, third):
+            writer.close()
+
+
+@pytest.mark.parametrize("limits", [StreamLimits(10, 100, 2, BUDGET_S), StreamLimits(10, 2, 2, BUDGET_S)])
+async def test_when_all_wait_those_who_wait_longest_make_room_for_newcomers(limits: StreamLimits) -> None:
+    front = Front()
+    async with serving(front, limits) as (port, connections):
+        front.holding = True
+        readers, writers = zip(*[await asking(port, front, b"slow") for _ in range(2)], strict=True)
+        # The second newcomer does not send the first away before that could ask.
+        come = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        assert await closed(readers[0])
+        assert await closed(readers[1])
+        assert len(connections) == 2
+        front.holding = False
+        for reader, writer in come:
+            writer.write(frame(HEADER))
+            assert await read_frame(reader) == HEADER
+            writer.close()
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_connection_is_not_idle_while_it_waits_for_its_answer() -> None:
+    front = Front()
+    async with serving(front, StreamLimits(0.5, 100, 100, 60)) as (port, connections):
+        front.holding = True
+        reader, writer = await asking(port, front, b"slow")
+        now = asyncio.get_running_loop().time()
+        connections.close_idle(now + 1)
+        ((wire, send),) = front.held
+        send(wire)
+        assert await read_frame(reader) == HEADER + b"slow"
+        connections.close_idle(now + 61)
+        assert await closed(reader)
+        writer.close()
+
+
+async def test_no_connection_waits_beyond_the_budget() -> None:
+    front = Front()
+    async with serving(front, StreamLimits(10, 100, 100, 5)) as (port, connections):
+        front.holding = True
+        reader, writer = await asking(port, front, b"lost")
+        connections.close_idle(asyncio.get_running_loop().time() + 16)
+        assert await closed(reader)
+        writer.close()
+
+
+async def test_a_client_that_does_not_read_is_idle_once_all_is_answered() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, 60)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            connections.close_idle(asyncio.get_running_loop().time() + 11)
+            await eventually(lambda: not is_held(slow))
+
+
+async def test_lower_limits_hold_from_the_next_newcomer_on() -> None:
+    async with serving(Front(), StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(10)]
+        await eventually(lambda: len(connections) == 10)
+        connections.limits = StreamLimits(10, 4, 4, BUDGET_S)
+        writers.append((await asyncio.open_connection("127.0.0.1", port))[1])
+        await eventually(lambda: len(connections) == 4)
+        for writer in writers:
+            writer.close()
+
+
+def slow_front() -> Front:
+    """Two or three queries make a turn."""
+    front = Front()
+
+    def answer(wire: bytes) -> bytes:
+        time.sleep(TURN_S / 2)
+        return wire
+
+    front.answer = answer
+    return front
+
+
+async def most_in_a_turn(front: Front, count: int) -> int:
+    """Of the queries that are taken in one turn of the loop, until `count` are taken."""
+    most, before = 0, len(front.sources)
+    while before < count:
+        await asyncio.sleep(0)
+        now = len(front.sources)
+        most, before = max(most, now - before), now
+    return most
+
+
+async def test_a_long_pipeline_leaves_every_turn_of_the_loop_to_others() -> None:
+    front, chunks, each = slow_front(), 30, 20
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def pipeline() -> None:
+            for _ in range(chunks):
+                writer.write(frame(HEADER) * each)
+                await asyncio.sleep(0)
+
+        sending = asyncio.create_task(pipeline())
+        # What is left of one reading, and what is taken of the next.
+        assert await most_in_a_turn(front, chunks * each) <= 3 + 3
+        await sending
+        for _ in range(chunks * each):
+            await read_frame(reader)
+        writer.close()
+
+
+async def test_many_long_pipelines_leave_every_turn_of_the_loop_to_others() -> None:
+    front, many, each = slow_front(), 20, 30
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, _):
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(many)]
+        for _, writer in opened:
+            writer.write(frame(HEADER) * each)
+        # The first takes a turn, the others a query each, and one of those that wait a turn.
+        assert await most_in_a_turn(front, many * each) <= 3 + many + 3
+        for reader, writer in opened:
+            for _ in range(each):
+                await read_frame(reader)
+            writer.close()
+
+
+async def test_no_more_is_read_while_queries_are_left() -> None:
+    front, sent, all_of_it = slow_front(), 0, frame(HEADER) * 150_000
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, _):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_OCTETS)
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            while len(front.sources) < 300:
+                with suppress(BlockingIOError):
+                    sent += sock.send(all_of_it[sent:])
+                await asyncio.sleep(0)
+            # What both ends of the kernel hold, and one reading of it.
+            assert sent < 8 * RECEIVE_OCTETS
+
+
+async def test_queries_arrive_whole_however_they_were_cut() -> None:
+    seeded, front = random.Random(7766), slow_front()
+    queries = [HEADER + seeded.randbytes(seeded.choice([0, 1, 40, 3000])) for _ in range(200)]
+    stream = b"".join(map(frame, queries))
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def send_in_pieces() -> None:
+            at = 0
+            while at < len(stream):
+                size = seeded.choice([1, 2, 13, 700, 20_000])
+                writer.write(stream[at : at + size])
+                at += size
+                await asyncio.sleep(0)
+
+        sending = asyncio.create_task(send_in_pieces())
+        assert [await read_frame(reader) for _ in queries] == queries
+        await sending
+        writer.close()
+
+
+async def test_a_half_closed_connection_gets_all_answers_of_a_long_pipeline() -> None:
+    front, many = Front(), 3 * MAX_IN_FLIGHT
+    front.holding = True
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame(HEADER) * many)
+        writer.write_eof()
+        for _ in range(many):
+            await front.holds.acquire()
+            wire, send = front.held.pop()
+            send(wire)
+        for _ in range(many):
+            assert await read_frame(reader) == HEADER
+        assert await closed(reader)
+        await eventually(lambda: len(connections) == 0)
+        writer.close()
+
+
+def trusting(certificate: Certificate) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certificate.file)
+
+
+async def by_tls(
+    port: int, certificate: Certificate, sock: socket.socket | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Over `sock` if it is given, which is connected."""
+    more = {"sock": sock} if sock else {"host": "127.0.0.1", "port": port}
+    return await asyncio.open_connection(ssl=trusting(certificate), server_hostname="dns.example", **more)
+
+
+async def test_connections_count_before_their_handshake(certificate: Certificate) -> None:
+    front = Front()
+    async with serving(front, StreamLimits(10, 20, 10, BUDGET_S), certificate.context) as (port, connections):
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+        await eventually(lambda: connections.closed_for_limit == 30)
+        assert len(connections) == 10
+        await eventually(lambda: sum(map(is_held, silent)) == 10)
+        assert [is_held(one) for one in silent] == [False] * 30 + [True] * 10
+        reader, writer = await by_tls(port, certificate)
+        writer.write(frame(HEADER))
+        assert await read_frame(reader) == HEADER
+        assert len(connections) == 10
+        assert connections.closed_for_limit == 31
+        writer.close()
+        for one in silent:
+            one.close()
+        await eventually(lambda: len(connections) == 0)
+
+
+async def test_silent_handshakes_leave_the_connections_of_others_alone(certificate: Certificate) -> None:
+    front = Front()
+    async with serving(front, StreamLimits(10, 100, 4, BUDGET_S), certificate.context) as (port, connections):
+        reader, writer = await by_tls(port, certificate)
+        silent = [socket.socket() for _ in range(20)]
+        for one in silent:
+            one.bind(("127.0.0.2", 0))
+            one.connect(("127.0.0.1", port))
+        await eventually(lambda: connections.closed_for_limit == 16)
+        writer.write(frame(HEADER))
+        assert await read_frame(reader) == HEADER
+        writer.close()
+        for one in silent:
+            one.close()
+
+
+async def test_a_handshake_has_its_time(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kun_dns64.transport.tls_server.HANDSHAKE_S", 0.2)
+    async with serving(Front(), StreamLimits(10, 20, 10, BUDGET_S), certificate.context) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await eventually(lambda: len(connections) == 1)
+        assert await closed(reader)
+        await eventually(lambda: len(connections) == 0)
+        writer.close()
+
+
+async def test_who_does_not_speak_tls_is_counted_no_more(certificate: Certificate) -> None:
+    async with serving(Front(), StreamLimits(10, 20, 10, BUDGET_S), certificate.context) as (port, connections):
+        for noise in (b"", frame(HEADER), b"\x16\x03\x01\xff\xff" + bytes(50)):
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                await eventually(lambda: len(connections) == 1)
+                sock.sendall(noise)
+            await eventually(lambda: len(connections) == 0)
+
+
+async def test_a_client_of_tls_that_does_not_read_goes_when_it_is_idle(certificate: Certificate) -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S), certificate.context) as (port, connections):
+        with socket.socket() as plain:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            await asyncio.to_thread(plain.connect, ("127.0.0.1", port))
+            wrap = trusting(certificate).wrap_socket
+            with await asyncio.to_thread(wrap, plain, server_hostname="dns.example") as slow:
+                await asyncio.to_thread(slow.sendall, frame(HEADER) * UNREAD)
+                await eventually(lambda: len(front.sources) == UNREAD)
+                connections.close_idle(asyncio.get_running_loop().time() + 11)
+                assert len(connections) == 0
+                await eventually(lambda: not is_held(slow))
+
+
+async def test_rfc8446_6_1_an_idle_client_of_tls_is_told_that_it_is_over(certificate: Certificate) -> None:
+    async with serving(Front(), StreamLimits(10, 100, 100, BUDGET_S), certificate.context) as (port, connections):
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            wrap = trusting(certificate).wrap_socket
+            options = {"server_hostname": "dns.example", "suppress_ragged_eofs": False}
+            with await asyncio.to_thread(wrap, plain, **options) as idle:
+                await eventually(lambda: len(connections) == 1)
+                connections.close_idle(asyncio.get_running_loop().time() + 11)
+                # Without a close_notify this raises SSLEOFError.
+                assert await asyncio.to_thread(idle.recv, 1) == b""
+                await eventually(lambda: not is_held(idle))
+
+
+async def test_a_lack_of_descriptors_passes(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kun_dns64.transport.tls_server.ACCEPT_PAUSE_S", 0.1)
+    front = Front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S), certificate.context) as (port, connections):
+        # What else takes descriptors, imports too, has taken them.
+        (await by_tls(port, certificate))[1].close()
+        await eventually(lambda: len(connections) == 0)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        sock = socket.socket()
+        sock.setblocking(False)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (sock.fileno() + 1, hard))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            await asyncio.sleep(0.05)
+            assert len(connections) == 0
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        reader, writer = await by_tls(port, certificate, sock)
+        writer.write(frame(HEADER))
+        assert await read_frame(reader) == HEADER
+        writer.close()
+
+
+async def test_a_stop_can_wait_until_the_answers_are_read() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            connections.finish_all()
+            gone, got, loop = asyncio.create_task(connections.gone()), 0, asyncio.get_running_loop()
+            while part := await loop.sock_recv(slow, 2048):
+                assert got or not gone.done()
+                got += len(part)
+            assert got == UNREAD * len(frame(REPLY))
+            async with asyncio.timeout(PATIENT_S):
+                await gone
+
+
+async def test_a_stop_need_not_wait_for_a_client_that_does_not_read() -> None:
+    front = unread_front()
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            connections.finish_all()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await connections.gone()
+            connections.close_all()
+            await eventually(lambda: not is_held(slow))
+
+
+async def test_a_stop_ends_handshakes(certificate: Certificate) -> None:
+    async with serving(Front(), StreamLimits(10, 100, 100, BUDGET_S), certificate.context) as (port, connections):
+        with socket.create_connection(("127.0.0.1", port)) as silent:
+            await eventually(lambda: len(connections) == 1)
+            connections.finish_all()
+            await eventually(lambda: not is_held(silent))
+            assert len(connections) == 0
