@@ -13,6 +13,7 @@ from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError
 from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
+from kun_base.version import version
 from kun_nat64.admin import Admin
 from kun_nat64.adminkeeping import AdminKeeping
 from kun_nat64.announcer import Announcer, removals, told_to
@@ -46,7 +47,6 @@ from kun_nat64.probing import Probing
 from kun_nat64.sessions import SessionCount
 from kun_nat64.state import State
 from kun_nat64.sweeping import Sweeping
-from kun_nat64.version import version
 from kun_nat64.waiting import pause, ticking
 
 BEAT_S = 2.0

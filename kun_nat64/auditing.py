@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kun_base.journal import Journal
+from kun_base.version import version
 from kun_nat64.auditstate import Audit, Sink
 from kun_nat64.drivers.sessionbook import SessionBook
 from kun_nat64.drivers.sessionfile import SessionFile
@@ -17,7 +18,6 @@ from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Session
 from kun_nat64.policy.ledger import Ledger, Look, News
-from kun_nat64.version import version
 
 # What could not be written waits for the disk, up to so many records for each sink.
 MOST_WAITING = 200_000

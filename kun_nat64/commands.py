@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kun_nat64.version import version
+from kun_base.version import version
 
 RUN_DIR = Path("/run/kun-nat64")
 EXAMPLE = """

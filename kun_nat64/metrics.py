@@ -13,6 +13,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from kun_base.version import version
 from kun_nat64.diagnosing import diagnosis
 from kun_nat64.knowledge import Buckets
 from kun_nat64.model.area import Area
@@ -26,7 +27,6 @@ from kun_nat64.policy.forecast import slope
 from kun_nat64.policy.health import TargetState
 from kun_nat64.state import State
 from kun_nat64.status import announced
-from kun_nat64.version import version
 
 
 def exposition(state: State) -> str:

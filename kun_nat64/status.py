@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kun_base.version import version
 from kun_nat64.diagnosing import diagnosis
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Phase
@@ -9,7 +10,6 @@ from kun_nat64.model.errors import FailureKind
 from kun_nat64.model.standing import WORDS, Reason
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
 from kun_nat64.state import State
-from kun_nat64.version import version
 
 JSON = dict[str, Any]
 

@@ -18,6 +18,7 @@ from kun_dns64.config.values import (
     Network4,
     Network6,
     OptionalListen,
+    Place,
     StatusUrl,
     Upstream,
     Vip,
@@ -27,6 +28,7 @@ from kun_dns64.config.values import (
 )
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
+Text = Annotated[str, Field(min_length=1)]
 
 ALLOW_CLIENTS = (
     "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10", "2002::/16",
@@ -41,8 +43,8 @@ class Section(BaseModel):
 
 class TlsSection(Section):
     listen: list[Listen] = [Endpoint.parse("127.0.0.1:8853")]
-    certificate: str
-    key: str
+    certificate: Place
+    key: Place
 
 
 class ServerSection(Section):
@@ -56,7 +58,7 @@ class ServerSection(Section):
     tcp_idle_s: float = Field(default=10, gt=0, le=3600)
     tcp_max_connections: int = Field(default=1000, ge=1)
     tcp_max_per_client: int = Field(default=100, ge=1)
-    cookie_secret_file: str = ""
+    cookie_secret_file: Place = ""
     watch_config: bool = False
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -75,7 +77,7 @@ class UpstreamSection(Section):
     client_subnet: bool = False
     check_not_dns64: bool = False
     max_outstanding: int = Field(default=10_000, ge=1)
-    ca_file: str = ""
+    ca_file: Place = ""
 
 
 class CacheSection(Section):
@@ -110,8 +112,8 @@ class Dns64Section(Section):
 
 
 class DnstapSection(Section):
-    socket: str = ""
-    file: str = ""
+    socket: Place = ""
+    file: Place = ""
     identity: str = ""
     client: bool = True
     forwarder: bool = True
@@ -119,7 +121,7 @@ class DnstapSection(Section):
 
 
 class ZoneSection(Section):
-    suffix: Name
+    suffix: Text
     dns64: Literal["normal", "never", "force"] = "normal"
     servers: list[Upstream] = []
 
@@ -128,8 +130,8 @@ class PoolSection(Section):
     name: Name
     vip: Vip = None
     prefixes: list[Nat64Prefix] = []
-    domains: list[Name] = []
-    domain_files: list[Name] = []
+    domains: list[Text] = []
+    domain_files: list[Place] = []
     servers: list[Upstream] = []
     gateway_status: list[StatusUrl] = []
     fallback: str = ""

@@ -109,6 +109,13 @@ def mail_name(text: str) -> bytes:
     return from_text(local.replace(".", "\\.") + "." + domain if at else text)
 
 
+def parse_place(text: str) -> str:
+    """A path, or "". No system call takes a NUL, and a line of a log is one line."""
+    if not text.isprintable():
+        raise ValueError("must not have control characters in it")
+    return text
+
+
 def parse_status_url(text: str) -> str:
     try:
         url = urlsplit(text)
@@ -141,3 +148,4 @@ MapPrefix = Annotated[
 DomainName = Annotated[str, *_kind(parse_domain_name, "ns.example.org")]
 MailName = Annotated[str, *_kind(parse_mail_name, "hostmaster@example.org")]
 StatusUrl = Annotated[str, *_kind(parse_status_url, "http://10.2.1.2:9465/readyz")]
+Place = Annotated[str, *_kind(parse_place, "/etc/kun/overseas.txt")]

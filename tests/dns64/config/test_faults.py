@@ -123,3 +123,24 @@ def test_a_fault_in_a_flag_names_the_flag(tmp_path: Path) -> None:
 def test_a_fault_that_speaks_of_flags_calls_them_by_their_names(tmp_path: Path, flags: Flags, told: str) -> None:
     (fault,) = faults_of(tmp_path, UPSTREAM, flags)
     assert fault.startswith(told)
+
+
+PLACES = {
+    "pool[0].domain_files[0]": '[[pool]]\nname = "a"\nvip = "203.0.113.2"\ndomain_files = [PLACE]',
+    "server.cookie_secret_file": "[server]\ncookie_secret_file = PLACE",
+    "server.tls.key": '[server.tls]\ncertificate = ""\nkey = PLACE',
+    "upstream.ca_file": "upstream.ca_file = PLACE",
+    "dnstap.file": "[dnstap]\nfile = PLACE",
+}
+
+
+@pytest.mark.parametrize("key", PLACES)
+def test_no_place_has_an_octet_that_no_system_call_takes(tmp_path: Path, key: str) -> None:
+    faults = faults_of(tmp_path, PLACES[key].replace("PLACE", '"/x\\u0000y"') + "\n[dns64]\nvip = '203.0.113.1'")
+    assert f"{key} = '/x\\x00y': must not have control characters in it" in faults
+
+
+def test_a_domain_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
+    longest = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 61))
+    text = f'[[pool]]\nname = "a"\nvip = "203.0.113.2"\ndomains = ["{longest}"]\n[[zone]]\nsuffix = "{longest}"\n'
+    assert settings_of(tmp_path, f"{text}{UPSTREAM}").rules.pools
