@@ -1,7 +1,10 @@
 """Listening sockets, bound here. Those that systemd hands over: activation.py."""
 
 import contextlib
+import fcntl
 import socket
+import struct
+import termios
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -119,3 +122,13 @@ def leave_group(sock: socket.socket) -> None:
     nowhere = ("::1", 9) if sock.family == socket.AF_INET6 else ("127.0.0.1", 9)
     with contextlib.suppress(OSError):
         sock.connect(nowhere)
+
+
+def forget_unread(sock: socket.socket) -> None:
+    """What the other end has not taken when this stream is closed goes with it, and a reset tells so.
+
+    The kernel would keep it, a closed socket and megaoctets, for as long as the other end says that it has no room.
+    """
+    (unread,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
+    if unread:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

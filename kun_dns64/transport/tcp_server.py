@@ -8,7 +8,7 @@ from typing import cast
 from kun_dns64.model.message import Transport
 from kun_dns64.transport.connections import TURN_S, Connection, Connections
 from kun_dns64.transport.port import Front
-from kun_dns64.transport.sockets import BACKLOG
+from kun_dns64.transport.sockets import BACKLOG, forget_unread
 
 MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; no more are taken then.
@@ -94,6 +94,9 @@ class StreamConnection(asyncio.Protocol):
 
     def close_now(self) -> None:
         """Waits for nobody: what the client has not taken is lost. TLS says so first (RFC 8446 section 6.1)."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            forget_unread(sock)
         if not self._transport.is_closing():
             self._transport.close()
         # close() alone would wait for a client that does not read, one that closes already does.

@@ -82,6 +82,14 @@ async def one_that_does_not_read(port: int, front: Front) -> socket.socket:
     return sock
 
 
+async def read_slowly(sock: socket.socket) -> int:
+    """Octets, until the other end closes."""
+    got, loop = 0, asyncio.get_running_loop()
+    while part := await loop.sock_recv(sock, 2048):
+        got += len(part)
+    return got
+
+
 def unread_front() -> Front:
     front = Front()
     front.answer = lambda wire: REPLY
@@ -96,6 +104,29 @@ async def test_a_client_that_does_not_read_goes_when_it_is_idle() -> None:
             connections.close_idle(asyncio.get_running_loop().time() + 11)
             await eventually(lambda: not is_held(slow))
             assert len(connections) == 0
+
+
+async def test_the_kernel_keeps_nothing_for_a_client_that_does_not_read() -> None:
+    """Nor for one whose replies all are with the kernel already."""
+    front = unread_front()
+    front.answer = lambda wire: REPLY[:62]
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            connections.close_idle(asyncio.get_running_loop().time() + 11)
+            await eventually(lambda: not is_held(slow))
+            with pytest.raises(ConnectionResetError):
+                await read_slowly(slow)
+
+
+async def test_a_client_that_has_read_all_is_not_reset() -> None:
+    async with serving(Front(), StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame(HEADER))
+        await read_frame(reader)
+        connections.close_idle(asyncio.get_running_loop().time() + 11)
+        async with asyncio.timeout(PATIENT_S):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_client_that_does_not_read_makes_room_for_another() -> None:
@@ -127,10 +158,7 @@ async def test_a_half_closed_connection_that_is_read_slowly_gets_all() -> None:
     async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         with await one_that_does_not_read(port, front) as slow:
             slow.shutdown(socket.SHUT_WR)
-            got, loop = 0, asyncio.get_running_loop()
-            while part := await loop.sock_recv(slow, 2048):
-                got += len(part)
-            assert got == UNREAD * len(frame(REPLY))
+            assert await read_slowly(slow) == UNREAD * len(frame(REPLY))
             await eventually(lambda: len(connections) == 0)
 
 
@@ -489,11 +517,10 @@ async def test_a_stop_can_wait_until_the_answers_are_read() -> None:
     async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         with await one_that_does_not_read(port, front) as slow:
             connections.finish_all()
-            gone, got, loop = asyncio.create_task(connections.gone()), 0, asyncio.get_running_loop()
-            while part := await loop.sock_recv(slow, 2048):
-                assert got or not gone.done()
-                got += len(part)
-            assert got == UNREAD * len(frame(REPLY))
+            gone = asyncio.create_task(connections.gone())
+            await asyncio.sleep(0.02)
+            assert not gone.done()
+            assert await read_slowly(slow) == UNREAD * len(frame(REPLY))
             async with asyncio.timeout(PATIENT_S):
                 await gone
 
