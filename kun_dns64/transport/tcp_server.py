@@ -15,6 +15,8 @@ MIN_MESSAGE = 12
 MAX_IN_FLIGHT = 64
 MAX_UNSENT = 256 * 1024
 MAX_FINISHED = 64 * 1024
+# What a client has not taken for so long the kernel drops, together with the connection, closed or not.
+UNTAKEN_S = 10.0
 
 
 class StreamConnection(asyncio.Protocol):
@@ -49,6 +51,7 @@ class StreamConnection(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNTAKEN_S * 1000))
         peer = transport.get_extra_info("peername")
         if not peer:
             # Reset before we looked: nobody is there, although its query may be.

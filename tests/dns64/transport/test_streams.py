@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,8 @@ SEND_OCTETS, RECEIVE_OCTETS = 16 * 1024, 64 * 1024
 REPLY = HEADER + bytes(1000)
 # Replies to these fill what the kernel takes, and no more than what a client may leave unread.
 UNREAD = 200
+# <net/tcp_states.h>, as in /proc/net/tcp.
+LISTENING = "0A"
 
 
 @asynccontextmanager
@@ -66,6 +69,12 @@ def is_held(client: socket.socket) -> bool:
                     if one.getpeername() == client.getsockname():
                         return True
     return False
+
+
+def kernel_keeps(port: int) -> int:
+    """Connections of that port of ours, those that no process has any more too."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[1].partition(":")[2], 16) == port and row[3] != LISTENING for row in rows)
 
 
 async def one_that_does_not_read(port: int, front: Front) -> socket.socket:
@@ -114,8 +123,22 @@ async def test_the_kernel_keeps_nothing_for_a_client_that_does_not_read() -> Non
         with await one_that_does_not_read(port, front) as slow:
             connections.close_idle(asyncio.get_running_loop().time() + 11)
             await eventually(lambda: not is_held(slow))
+            await eventually(lambda: kernel_keeps(port) == 0)
             with pytest.raises(ConnectionResetError):
                 await read_slowly(slow)
+
+
+async def test_the_kernel_gives_up_a_half_closed_client_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All replies are with the kernel, so the connection is closed, and counts no more."""
+    monkeypatch.setattr("kun_dns64.transport.tcp_server.UNTAKEN_S", 0.3)
+    front = unread_front()
+    front.answer = lambda wire: REPLY[:62]
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            assert kernel_keeps(port) == 1
+            slow.shutdown(socket.SHUT_WR)
+            await eventually(lambda: kernel_keeps(port) == 0)
+            assert len(connections) == 0
 
 
 async def test_a_client_that_has_read_all_is_not_reset() -> None:
