@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from kun_dns64.config.endpoint import Endpoint
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
+# Of a connection, inherited from its listener: unless told, the kernel keeps 4 MB for a client that does not read.
+SEND_BUFFER = 256 * 1024
 BACKLOG = 1024
 CHANCES = 20
 # Linux <linux/in.h>; the socket module of Python 3.11 has no name for it.
@@ -103,6 +105,7 @@ def _prepare(sock: socket.socket, endpoint: Endpoint) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     if sock.type == socket.SOCK_STREAM:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     if endpoint.is_wildcard:
