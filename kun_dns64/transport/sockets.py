@@ -132,6 +132,8 @@ def forget_unread(sock: socket.socket) -> None:
 
     The kernel would keep it, a closed socket and megaoctets, for as long as the other end says that it has no room.
     """
-    (unread,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
-    if unread:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # It may have been reset meanwhile.
+    with contextlib.suppress(OSError):
+        (unread,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
+        if unread:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
