@@ -1,13 +1,18 @@
 """Listening sockets, bound here. Those that systemd hands over: activation.py."""
 
 import contextlib
+import fcntl
 import socket
+import struct
+import termios
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kun_dns64.config.endpoint import Endpoint
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
+# Of a connection, inherited from its listener: unless told, the kernel keeps 4 MB for a client that does not read.
+SEND_BUFFER = 256 * 1024
 BACKLOG = 1024
 CHANCES = 20
 # Linux <linux/in.h>; the socket module of Python 3.11 has no name for it.
@@ -106,6 +111,7 @@ def _prepare(sock: socket.socket, endpoint: Endpoint) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     if sock.type == socket.SOCK_STREAM:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     if endpoint.is_wildcard:
@@ -125,3 +131,15 @@ def leave_group(sock: socket.socket) -> None:
     nowhere = ("::1", 9) if sock.family == socket.AF_INET6 else ("127.0.0.1", 9)
     with contextlib.suppress(OSError):
         sock.connect(nowhere)
+
+
+def forget_unread(sock: socket.socket) -> None:
+    """What the other end has not taken when this stream is closed goes with it, and a reset tells so.
+
+    The kernel would keep it, a closed socket and megaoctets, for as long as the other end says that it has no room.
+    """
+    # It may have been reset meanwhile.
+    with contextlib.suppress(OSError):
+        (unread,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
+        if unread:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

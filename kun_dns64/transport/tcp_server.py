@@ -8,13 +8,15 @@ from typing import cast
 from kun_dns64.model.message import Transport
 from kun_dns64.transport.connections import TURN_S, Connection, Connections
 from kun_dns64.transport.port import Front
-from kun_dns64.transport.sockets import BACKLOG
+from kun_dns64.transport.sockets import BACKLOG, forget_unread
 
 MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; no more are taken then.
 MAX_IN_FLIGHT = 64
 MAX_UNSENT = 256 * 1024
 MAX_FINISHED = 64 * 1024
+# What a client has not taken for so long the kernel drops, together with the connection, closed or not.
+UNTAKEN_S = 10.0
 
 
 class StreamConnection(asyncio.Protocol):
@@ -49,6 +51,7 @@ class StreamConnection(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNTAKEN_S * 1000))
         peer = transport.get_extra_info("peername")
         if not peer:
             # Reset before we looked: nobody is there, although its query may be.
@@ -94,6 +97,9 @@ class StreamConnection(asyncio.Protocol):
 
     def close_now(self) -> None:
         """Waits for nobody: what the client has not taken is lost. TLS says so first (RFC 8446 section 6.1)."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            forget_unread(sock)
         if not self._transport.is_closing():
             self._transport.close()
         # close() alone would wait for a client that does not read, one that closes already does.

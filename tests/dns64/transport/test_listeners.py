@@ -350,3 +350,22 @@ async def test_a_client_that_does_not_read_is_not_read_from_either() -> None:
         assert await read_frame(reader) == large
         other.close()
         writer.transport.abort()
+
+
+async def test_little_is_made_for_a_client_that_does_not_read() -> None:
+    """Here and in the kernel, which by itself keeps 4 MB of each connection."""
+    front = Front()
+    large = HEADER + bytes(10_000)
+    front.answer = lambda wire: large
+    async with listening(front, "127.0.0.1") as (port, _):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(sock, ("127.0.0.1", port))
+            await loop.sock_sendall(sock, frame(HEADER) * 1000)
+            taken = -1
+            while taken < len(front.sources):
+                taken = len(front.sources)
+                await asyncio.sleep(0.3)
+            assert taken * len(large) < 1_000_000

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,8 @@ SEND_OCTETS, RECEIVE_OCTETS = 16 * 1024, 64 * 1024
 REPLY = HEADER + bytes(1000)
 # Replies to these fill what the kernel takes, and no more than what a client may leave unread.
 UNREAD = 200
+# <net/tcp_states.h>, as in /proc/net/tcp.
+LISTENING = "0A"
 
 
 @asynccontextmanager
@@ -68,6 +71,12 @@ def is_held(client: socket.socket) -> bool:
     return False
 
 
+def kernel_keeps(port: int) -> int:
+    """Connections of that port of ours, those that no process has any more too."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[1].partition(":")[2], 16) == port and row[3] != LISTENING for row in rows)
+
+
 async def one_that_does_not_read(port: int, front: Front) -> socket.socket:
     """It has asked for UNREAD replies, all are made, and most of them are still here."""
     sock = socket.socket()
@@ -80,6 +89,14 @@ async def one_that_does_not_read(port: int, front: Front) -> socket.socket:
     await eventually(lambda: len(front.sources) == asked + UNREAD)
     await asyncio.sleep(0.02)
     return sock
+
+
+async def read_slowly(sock: socket.socket) -> int:
+    """Octets, until the other end closes."""
+    got, loop = 0, asyncio.get_running_loop()
+    while part := await loop.sock_recv(sock, 2048):
+        got += len(part)
+    return got
 
 
 def unread_front() -> Front:
@@ -96,6 +113,43 @@ async def test_a_client_that_does_not_read_goes_when_it_is_idle() -> None:
             connections.close_idle(asyncio.get_running_loop().time() + 11)
             await eventually(lambda: not is_held(slow))
             assert len(connections) == 0
+
+
+async def test_the_kernel_keeps_nothing_for_a_client_that_does_not_read() -> None:
+    """Nor for one whose replies all are with the kernel already."""
+    front = unread_front()
+    front.answer = lambda wire: REPLY[:62]
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            connections.close_idle(asyncio.get_running_loop().time() + 11)
+            await eventually(lambda: not is_held(slow))
+            await eventually(lambda: kernel_keeps(port) == 0)
+            with pytest.raises(ConnectionResetError):
+                await read_slowly(slow)
+
+
+async def test_the_kernel_gives_up_a_half_closed_client_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All replies are with the kernel, so the connection is closed, and counts no more."""
+    monkeypatch.setattr("kun_dns64.transport.tcp_server.UNTAKEN_S", 0.3)
+    front = unread_front()
+    front.answer = lambda wire: REPLY[:62]
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        with await one_that_does_not_read(port, front) as slow:
+            assert kernel_keeps(port) == 1
+            slow.shutdown(socket.SHUT_WR)
+            await eventually(lambda: kernel_keeps(port) == 0)
+            assert len(connections) == 0
+
+
+async def test_a_client_that_has_read_all_is_not_reset() -> None:
+    async with serving(Front(), StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(frame(HEADER))
+        await read_frame(reader)
+        connections.close_idle(asyncio.get_running_loop().time() + 11)
+        async with asyncio.timeout(PATIENT_S):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_client_that_does_not_read_makes_room_for_another() -> None:
@@ -127,10 +181,7 @@ async def test_a_half_closed_connection_that_is_read_slowly_gets_all() -> None:
     async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         with await one_that_does_not_read(port, front) as slow:
             slow.shutdown(socket.SHUT_WR)
-            got, loop = 0, asyncio.get_running_loop()
-            while part := await loop.sock_recv(slow, 2048):
-                got += len(part)
-            assert got == UNREAD * len(frame(REPLY))
+            assert await read_slowly(slow) == UNREAD * len(frame(REPLY))
             await eventually(lambda: len(connections) == 0)
 
 
@@ -489,11 +540,10 @@ async def test_a_stop_can_wait_until_the_answers_are_read() -> None:
     async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         with await one_that_does_not_read(port, front) as slow:
             connections.finish_all()
-            gone, got, loop = asyncio.create_task(connections.gone()), 0, asyncio.get_running_loop()
-            while part := await loop.sock_recv(slow, 2048):
-                assert got or not gone.done()
-                got += len(part)
-            assert got == UNREAD * len(frame(REPLY))
+            gone = asyncio.create_task(connections.gone())
+            await asyncio.sleep(0.02)
+            assert not gone.done()
+            assert await read_slowly(slow) == UNREAD * len(frame(REPLY))
             async with asyncio.timeout(PATIENT_S):
                 await gone
 
