@@ -39,12 +39,8 @@ class AdminServer:
         idle_s: float = 30.0,
         minimal: Mapping[str, Handler] | None = None,
     ) -> None:
-        self._gets, self._posts, self._minimal, self._idle_s = (
-            dict(gets),
-            dict(posts or {}),
-            dict(minimal or {}),
-            idle_s,
-        )
+        self._gets, self._posts, self._minimal = dict(gets), dict(posts or {}), dict(minimal or {})
+        self._idle_s = idle_s
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -75,9 +71,9 @@ class AdminServer:
 
         app = web.Application(client_max_size=MAX_BODY)
         for path, handler in self._gets.items():
-            app.router.add_get(path, _adapted(handler, self._minimal.get(path)))
+            app.router.add_get(path, _adapted(handler, self._minimal.get(path, handler)))
         for path, handler in self._posts.items():
-            app.router.add_post(path, _adapted(handler))
+            app.router.add_post(path, _adapted(handler, handler))
         self._runner = web.AppRunner(
             app, access_log=None, logger=_logger(), shutdown_timeout=1.0, keepalive_timeout=self._idle_s
         )
@@ -103,12 +99,12 @@ def _logger() -> logging.Logger:
     return logger
 
 
-def _adapted(handler: Handler, minimal: Handler | None = None) -> Callable[["web.Request"], Awaitable["web.Response"]]:
+def _adapted(handler: Handler, minimal: Handler) -> Callable[["web.Request"], Awaitable["web.Response"]]:
     from aiohttp import web
 
     async def handle(request: web.Request) -> web.Response:
-        prefers = minimal is not None and "return=minimal" in request.headers.get("Prefer", "")
-        page = await (minimal if prefers and minimal else handler)(request.query)
+        briefly = "return=minimal" in request.headers.get("Prefer", "")
+        page = await (minimal if briefly else handler)(request.query)
         return web.Response(
             text=page.body, status=page.status, content_type=page.content_type, charset="utf-8", headers=page.headers
         )

@@ -13,7 +13,7 @@ from kun_nat64.model.resetfacts import FlowWatch
 LIST = ("nft", "-t", "-j", "list", "table", "ip6", MARK)
 LOAD = ("nft", "-f", "-")
 DEADLINE_S = 20.0
-SET_IS_FULL = "Too many open files in system"
+SET_IS_FULL = "Too many open files in system"  # ENFILE, in the words of nft
 
 
 class ResetsDriver:
@@ -55,18 +55,16 @@ class ResetsDriver:
         await self._load(nftables.table(watch))
         sessions = await self._jool.sessions(watch.instance, Protocol.TCP)
         for document in nftables.seeds(sessions, watch):
-            if not await self._fits(document):
+            try:
+                await self._load(document)
+            except DriverError as error:
+                if SET_IS_FULL not in error.stderr:
+                    raise
                 await self._load(nftables.gap())
                 break
         await self._load(nftables.armed(watch))
 
     async def _load(self, document: str) -> None:
-        if not await self._fits(document):
-            raise DriverError(FailureKind.EXIT_CODE, LOAD, SET_IS_FULL)
-
-    async def _fits(self, document: str) -> bool:
-        """False: the set has no room for it (ENFILE). Raises DriverError for whatever else is wrong."""
         outcome = await self._runner.run(*LOAD, stdin=document, deadline_s=DEADLINE_S)
-        if outcome.exit_code != 0 and SET_IS_FULL not in outcome.stderr:
+        if outcome.exit_code != 0:
             raise failed(LOAD, outcome)
-        return outcome.exit_code == 0

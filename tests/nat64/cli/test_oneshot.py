@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from kun_base.errors import ConfigError
+from kun_nat64 import oneshot
+from kun_nat64.announcer import told_to
 from kun_nat64.drivers import runfiles
-from kun_nat64.model.announcement import WITHDRAWN
+from kun_nat64.model.announcement import WITHDRAWN, Announcement, Told
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Address, BgpPath, Facts, JoolInstance, LinkState, Module, Pool4, Sysctl, Tunnel
 from kun_nat64.model.observation import Foreign, Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.oneshot import CHANGES, DONE, FAILED, REFUSED, _apply, _show, _tear_down
+from kun_nat64.oneshot import CHANGES, DONE, FAILED, REFUSED, _apply, _show, _tear_down, withdraw_now
 from kun_nat64.policy.desired import desired
+from tests.nat64.conftest import SHIPPED
 from tests.nat64.fake_host import FakeHost, hung
 
 Output = pytest.CaptureFixture[str]
@@ -191,3 +195,38 @@ async def test_a_teardown_that_fails_remembers_what_it_has_to_put_back(
     assert await _tear_down(spec, host, tmp_path) == FAILED
     assert "what is still to be done" in capsys.readouterr().err
     assert (tmp_path / runfiles.BEFORE).exists()
+
+
+NOTED = Told("gobgp", "unix:///run/gobgpd/api.sock", IPv4Address("10.2.1.2"), ("198.51.100.200/32",))
+
+
+@pytest.mark.parametrize("text", ["nonsense", SHIPPED.read_text()], ids=["a broken file", "a good file"])
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "not noted"])
+def test_a_withdrawal_goes_by_the_file_and_by_what_the_agent_noted(
+    spec: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, noted: bool
+) -> None:
+    taken: set[Told] = set()
+    monkeypatch.setattr(oneshot, "take_back", taken.add)
+    file = tmp_path / "gateway.toml"
+    file.write_text(text)
+    if noted:
+        runfiles.save_told(tmp_path, NOTED)
+    known = {NOTED} if noted else set()
+    if text == "nonsense" and not noted:
+        with pytest.raises(ConfigError):
+            withdraw_now(file, tmp_path)
+        return
+    assert withdraw_now(file, tmp_path) == DONE
+    named = set() if text == "nonsense" else {told_to(spec.bgp, Announcement(True, 0))}
+    assert taken == known | named
+
+
+def test_a_withdrawal_that_a_speaker_did_not_take_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    def silent(told: Told) -> None:
+        raise DriverError(FailureKind.UNREACHABLE, ("grpc", told.api), "connection refused")
+
+    monkeypatch.setattr(oneshot, "take_back", silent)
+    assert withdraw_now(SHIPPED, tmp_path) == FAILED
+    assert "not withdrawn: grpc" in capsys.readouterr().err
