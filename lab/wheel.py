@@ -12,7 +12,7 @@ from lab.debian import Debian
 from lab.errors import LabError
 from lab.paths import REPOSITORY
 
-PACKAGES = ("kun_base", "kun_dns64", "kun_nat64")
+PACKAGES = tuple(sorted(path.parent.name for path in REPOSITORY.glob("kun_*/__init__.py")))
 _OLDEST_GLIBC = 17
 
 
@@ -38,7 +38,8 @@ def build_wheel(directory: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         # From a copy: a build leaves its traces in the tree it runs in.
         copy_sources(REPOSITORY, Path(scratch))
-        shutil.copy(REPOSITORY / "README.md", scratch)
+        for name in ("README.md", "LICENSE"):
+            shutil.copy(REPOSITORY / name, scratch)
         text = (REPOSITORY / "pyproject.toml").read_text()
         Path(scratch, "pyproject.toml").write_text(without_extensions(text))
         argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
