@@ -100,6 +100,7 @@ def toml(upstream: int, port: int, admin: int, workers: int, more: Mapping[str, 
     sections = {
         "[server]": f'listen = ["127.0.0.1:{port}"]\nworkers = {workers}\n',
         "[admin]": f'listen = "127.0.0.1:{admin}"\n',
+        "[control]": "" if "[control]" in more else 'socket = "c.sock"\n',
         "[upstream]": f'servers = ["udp://127.0.0.1:{upstream}"]\n',
         "[dns64]": f'vip = "{VIP}"\n',
     }
