@@ -170,6 +170,7 @@ class Server:
 
     def standing(self) -> Standing:
         upstreams = self.resolver.upstreams
+        upstreams.freshen()
         known = [
             {
                 "upstream": str(address),
@@ -209,6 +210,9 @@ class Server:
         metrics.gauge("cache_entries", len(self.resolver.cache))
         metrics.gauge("cache_bytes", self.resolver.cache.octets)
         metrics.gauge("workers", 1)
+        for address, check in upstreams.checks.items():
+            metrics.set_count("upstream_checks", check.passed, str(address), "answered")
+            metrics.set_count("upstream_checks", check.failed, str(address), "failed")
         for address, upstream in upstreams.all.items():
             metrics.gauge("upstream_srtt_seconds", upstream.health.srtt_s, str(address))
             metrics.gauge("upstream_up", float(not upstream.health.down), str(address))
