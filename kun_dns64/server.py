@@ -142,10 +142,10 @@ class Server:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def stop(self) -> None:
-        """Answers what has been taken, and ends."""
+    async def stop(self, *, for_good: bool = True) -> None:
+        """Answers what has been taken, and ends. Not `for_good`: somebody will serve on the same sockets."""
         for udp in self._udp.values():
-            udp.stop_taking()
+            udp.stop_taking(for_good=for_good)
         for stream in self._streams.values():
             stream.close()
         await asyncio.sleep(TURN_S)
