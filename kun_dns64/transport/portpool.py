@@ -17,7 +17,7 @@ import asyncio
 import os
 import select
 import socket
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kun_dns64.transport.attempt import Observed
 from kun_dns64.transport.errnos import LOCAL
@@ -201,3 +201,13 @@ class PortPool:
 
     def __len__(self) -> int:
         return len(self.ports)
+
+
+class PortTypes(NamedTuple):
+    """The two types an upstream draws its random bits and its ports from: these, or their compiled twins."""
+
+    randomness: type[Randomness]
+    pool: type[PortPool]
+
+
+PLAIN_PORTS = PortTypes(Randomness, PortPool)
