@@ -3,10 +3,12 @@
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TypeVar
 
 from kun_base.adminhttp import AdminServer, Handler, Page
+from kun_nat64.agent.reload import Outcome
 from kun_nat64.model.drain import Drain
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import drain as drain_policy
@@ -17,11 +19,19 @@ METRICS_TYPE = "text/plain"
 Started = TypeVar("Started")
 
 
-class Admin:
-    """`set_drain` stores a drain and acts on it. Raises nothing of its own; an OSError of starting is the caller's."""
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What others may ask of the agent. `set_drain` stores a drain and acts on it; `reload` takes the file anew."""
 
-    def __init__(self, state: State, set_drain: Callable[[Drain, bool], str | None]) -> None:
-        self._state, self._set_drain = state, set_drain
+    set_drain: Callable[[Drain, bool], str | None]
+    reload: Callable[..., Awaitable[Outcome]]
+
+
+class Admin:
+    """Raises nothing of its own; an OSError of starting is the caller's."""
+
+    def __init__(self, state: State, orders: Orders) -> None:
+        self._state, self._orders = state, orders
         self._servers: list[AdminServer] = []
 
     async def start_public(self, host: str, port: int) -> int:
@@ -60,7 +70,7 @@ class Admin:
         }
 
     def _posts(self) -> Mapping[str, Handler]:
-        return {"/drain": self._drain, "/undrain": self._undrain}
+        return {"/drain": self._drain, "/undrain": self._undrain, "/reload": self._reload}
 
     async def _healthz(self, _query: Mapping[str, str]) -> Page:
         return Page("alive\n")
@@ -98,8 +108,13 @@ class Admin:
     async def _undrain(self, _query: Mapping[str, str]) -> Page:
         return self._change(drain_policy.revoked(self._state.drain), keep=True)
 
+    async def _reload(self, query: Mapping[str, str]) -> Page:
+        outcome = await self._orders.reload(force=query.get("force") == "1")
+        body = {"taken": outcome.taken, "refused": outcome.refused, "file": self._state.spec.source}
+        return Page(json.dumps(body) + "\n", content_type="application/json")
+
     def _change(self, drain: Drain, *, keep: bool) -> Page:
-        problem = self._set_drain(drain, keep)
+        problem = self._orders.set_drain(drain, keep)
         body = {"phase": drain.phase, "warning": problem}
         return Page(json.dumps(body) + "\n", content_type="application/json")
 

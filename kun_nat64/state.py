@@ -13,9 +13,10 @@ from kun_nat64.auditstate import Audit
 from kun_nat64.knowledge import LATENCY_BOUNDS, Buckets, Flow, Machine, Speaker, Turn, Witnesses
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import SERVING, Drain, Phase
-from kun_nat64.model.facts import Facts
+from kun_nat64.model.facts import Fact, Facts
 from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.health import ProbeResult, Verdict
+from kun_nat64.model.plan import Action
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import WORDS
 from kun_nat64.model.surroundings import UNSEEN
@@ -65,6 +66,11 @@ class State:
         self.verdict = Verdict.UNPROVEN
         self.knows_bgp = False
         self.quiet_until = float("-inf")
+        # Changes of a file that has passed the guard; all of them, where it was taken by force.
+        self.approved: frozenset[tuple[Action, Fact]] = frozenset()
+        self.forced = False
+        # "": no file waits; "waits": for its turn in the fleet; "runs": it has been taken and is not proven yet.
+        self.file_change = ""
         self._desired_of: tuple[AgentSpec | None, Announcement, frozenset[IPv6Network]] = None, WITHDRAWN, frozenset()
         self._desired: Facts = frozenset()
         self.take(spec)

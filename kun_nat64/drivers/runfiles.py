@@ -22,7 +22,7 @@ from kun_nat64.policy.holddown import Record
 GATEWAY = "\0kun-nat64"
 PEER = struct.Struct("iII")
 LOCK, CONTROL = "agent.lock", "control.sock"
-DRAIN, FALLS, TOLD, BEFORE = "drain.json", "falls.json", "told.json", "before.json"
+DRAIN, FALLS, TOLD, BEFORE, TAKEN = "drain.json", "falls.json", "told.json", "before.json", "taken.json"
 
 
 class AlreadyRunning(Exception):
@@ -191,6 +191,20 @@ def load_before(run_dir: Path) -> Facts:
 
 def forget_before(run_dir: Path) -> None:
     (run_dir / BEFORE).unlink(missing_ok=True)
+    (run_dir / TAKEN).unlink(missing_ok=True)
+
+
+def save_taken(run_dir: Path, written: Any) -> None:
+    """Keeps the file, as read, that the machine was brought to. Whole or not at all. Raises OSError."""
+    _write_whole(run_dir / TAKEN, written)
+
+
+def load_taken(run_dir: Path) -> Any:
+    """None where nothing was kept, or what was kept makes no sense."""
+    try:
+        return json.loads((run_dir / TAKEN).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _write_whole(path: Path, data: Any) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from kun_nat64.model.area import Area
+from kun_nat64.model.area import Area, Key
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
 from kun_nat64.model.resetfacts import FlowWatch
@@ -10,10 +10,14 @@ from kun_nat64.model.resetfacts import FlowWatch
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """Something that is not ours and stands in our way: `what` it is, and the command that would move it."""
+    """Something that is not ours and stands in our way: `what` it is, and the command that would move it.
+
+    `key`: of what cannot be made for it.
+    """
 
     what: str
     remedy: str
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)

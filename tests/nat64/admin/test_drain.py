@@ -10,9 +10,10 @@ from kun_nat64.model.facts import Protocol
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session, Traffic
 from kun_nat64.policy import drain
+from kun_nat64.policy.cuts import without_probes
 from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.probepath import PROBE_ADDRESS
-from kun_nat64.sessions import port_use, without_probes
+from kun_nat64.sessions import port_use
 from kun_nat64.state import State
 
 RULES = DrainRules(grace_s=30.0, sessions_left=2)
@@ -91,7 +92,7 @@ def test_a_session_is_as_old_as_the_first_look_at_it() -> None:
 
 def test_the_canary_is_not_counted_among_the_pods(spec: AgentSpec) -> None:
     traffic = Traffic(sessions=(session(1), session(2, inside=PROBE_ADDRESS)))
-    assert without_probes(traffic, spec).sessions == (session(1),)
+    assert without_probes(traffic).sessions == (session(1),)
 
 
 def test_port_use_is_counted_by_address_and_protocol(spec: AgentSpec) -> None:
