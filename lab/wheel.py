@@ -35,7 +35,7 @@ def build_wheel(directory: Path) -> Path:
         # From a copy: a build leaves its traces in the tree it runs in.
         for name in _PACKAGES:
             shutil.copytree(REPOSITORY / name, Path(scratch, name), ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md"):
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(REPOSITORY / name, scratch)
         argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
         _pip([*argv, "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory), scratch], **LIGHTLY)
