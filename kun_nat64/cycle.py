@@ -89,6 +89,8 @@ class Cycle:
         self._note_unknown(machine.seen, seen)
         self._note_read_back(seen, begun)
         machine.seen, machine.seen_at = seen, now
+        if Area.LINKS not in seen.failures:
+            state.own = seen.own
         hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
         if hard != machine.hard:
             state.journal.warning("hard", faults=", ".join(hard) or "none")

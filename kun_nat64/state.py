@@ -4,7 +4,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv6Network
+from ipaddress import IPv4Address, IPv6Network
 from time import monotonic, time
 
 from kun_base.journal import Journal
@@ -71,7 +71,9 @@ class State:
         self.forced = False
         # "": no file waits; "waits": for its turn in the fleet; "runs": it has been taken and is not proven yet.
         self.file_change = ""
-        self._desired_of: tuple[AgentSpec | None, Announcement, frozenset[IPv6Network]] = None, WITHDRAWN, frozenset()
+        # Addresses of this machine, by the last look that saw them.
+        self.own: frozenset[IPv4Address] = frozenset()
+        self._desired_of: tuple[AgentSpec, Announcement, frozenset[IPv6Network], frozenset[IPv4Address]] | None = None
         self._desired: Facts = frozenset()
         self.take(spec)
 
@@ -163,10 +165,10 @@ class State:
 
     def desired(self) -> Facts:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
-        spec, announcement, limited = self._desired_of
-        if spec is not self.spec or announcement != self.announcement or limited != self.flow.limited.keys():
-            self._desired_of = self.spec, self.announcement, frozenset(self.flow.limited)
-            self._desired = desired(self.spec, self.announcement, self.flow.limited)
+        made_of = self.spec, self.announcement, frozenset(self.flow.limited), self.own
+        # A spec is compared by identity: it may have thousands of addresses.
+        if self._desired_of is None or made_of[0] is not self._desired_of[0] or made_of[1:] != self._desired_of[1:]:
+            self._desired_of, self._desired = made_of, desired(*made_of)
         return self._desired
 
     @property

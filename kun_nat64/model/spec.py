@@ -67,6 +67,7 @@ class GatewaySpec:
     manage_modules: bool
     check_source: bool
     observe_s: float
+    one_armed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

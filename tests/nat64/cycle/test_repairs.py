@@ -6,14 +6,16 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import Address, Fact, Pool4, Protocol, Rule, Tunnel, Veth
+from kun_nat64.model.facts import Address, Chain, Fact, Pool4, Protocol, Rule, Tunnel, Veth
 from kun_nat64.model.health import Symptom
 from kun_nat64.model.observation import Foreign
 from kun_nat64.model.plan import Change, RefusalKind
 from kun_nat64.model.standing import Standing
 from tests.nat64.agent.test_reload import POD, flows
 from tests.nat64.cycle.test_cycle import Gateway, gateway, of_kind
+from tests.nat64.fake_host import hung
 
 __all__ = ["gateway"]
 
@@ -87,3 +89,16 @@ async def test_what_was_right_before_is_put_right_whatever_flows(gateway: Gatewa
     await gateway.turn()
     assert tunnel in gateway.host.facts
     assert gateway.state.machine.refusals == ()
+
+
+async def test_an_address_that_this_machine_gets_is_dropped_from_the_next_turn_on(gateway: Gateway) -> None:
+    await gateway.come_up()
+    gateway.host.own = frozenset({IPv4Address("198.51.100.7")})
+    await gateway.turn()
+    await gateway.turn()
+    rules = {rule for chain in of_kind(gateway, Chain) for rule in chain.rules}
+    assert "-d 2002:cb00:7101::c633:6407/128 -j DROP" in rules
+    gateway.host.fail_observing = hung(Area.LINKS)
+    await gateway.turn()
+    gateway.host.fail_observing = {}
+    assert of_kind(gateway, Chain), "what could not be looked at has not gone"
