@@ -1,10 +1,13 @@
-"""The admin port: health, metrics, status, the page. What changes things is taken from this machine only."""
+"""The admin port: health, metrics, status, the page. What changes things is taken by the unix socket only, from root.
+
+A port on the loopback is open to every program of this machine, and to the pages in its browsers.
+"""
 
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TypeVar
 
 from kun_base.adminhttp import AdminServer, Handler, Page
@@ -36,14 +39,12 @@ class Admin:
 
     async def start_public(self, host: str, port: int) -> int:
         """Listens on `host` and `port`; returns the port."""
-        server = AdminServer(
-            self._gets(), self._posts() if _is_loopback(host) else {}, minimal={"/status": self._brief}
-        )
+        server = AdminServer(self._gets(), minimal={"/status": self._brief})
         return await self._kept(server, server.start(host, port))
 
     async def start_local(self, control: str) -> None:
         """Listens on the unix socket `control`."""
-        server = AdminServer(self._gets(), self._posts())
+        server = AdminServer(self._gets(), self._posts(), may_post=_may_change)
         await self._kept(server, server.start_unix(control))
 
     async def _kept(self, server: AdminServer, start: Awaitable[Started]) -> Started:
@@ -122,5 +123,5 @@ class Admin:
         return snapshot(self._state, now=self._state.clock(), wall=time.time())
 
 
-def _is_loopback(host: str) -> bool:
-    return ip_address(host).is_loopback
+def _may_change(user: int) -> bool:
+    return user in (0, os.geteuid())

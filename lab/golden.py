@@ -84,7 +84,7 @@ def questions(lab: Lab) -> Iterator[tuple[str, str, str]]:
     yield "iptables-nft-iptables-save", ".txt", "iptables-save -c"
     yield "iptables-nft-ip6tables-save", ".txt", "ip6tables-save -c"
     for words in ("global", "global rib -a ipv4", "global rib -a ipv6", "neighbor", f"neighbor {peer} adj-out -a ipv4"):
-        yield f"gobgp-{words.replace(' ', '_')}", ".json", f"gobgp -j {words}"
+        yield f"gobgp-{words.replace(' ', '_')}", ".json", f"gobgp --target unix:///run/gobgpd/api.sock -j {words}"
     yield "ip-route-get", ".txt", f"ip -o -4 route get {lab.topology.web_server}"
     yield "ip-address", ".txt", "ip -o -4 address show"
     yield "ip-neigh", ".txt", "ip -4 neigh show dev eth1"

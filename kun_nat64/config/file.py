@@ -112,7 +112,7 @@ class PeerEntry(Section):
 
 class BgpSection(Section):
     speaker: Literal["gobgp", "gobgp-cli"] = "gobgp"
-    api: SpeakerApi = "127.0.0.1:50051"
+    api: SpeakerApi = "unix:///run/gobgpd/api.sock"
     local_as: AsNumber
     router_id: Ipv4
     next_hop: Ipv4 | None = None

@@ -141,10 +141,10 @@ ip6tables -t raw -N OPERATOR
 ip route add 10.99.0.0/16 via 10.2.3.1 proto static
 ip -6 route add 2001:db8:99::/48 dev kun64 proto static
 ip addr add 10.99.0.1/32 dev lo
-gobgp global rib add 198.51.100.250/32 nexthop 10.2.3.2 med 5
+gobgp --target unix:///run/gobgpd/api.sock global rib add 198.51.100.250/32 nexthop 10.2.3.2 med 5
 """
 UPROOT = """
-gobgp global rib del 198.51.100.250/32
+gobgp --target unix:///run/gobgpd/api.sock global rib del 198.51.100.250/32
 ip addr del 10.99.0.1/32 dev lo
 ip -6 route del 2001:db8:99::/48
 ip route del 10.99.0.0/16
@@ -159,7 +159,7 @@ LOOKS = {
     "rules": "iptables-save | grep operator; ip6tables-save | grep -e 2001:db8:99 -e OPERATOR",
     "routes": "ip route show proto static 10.99.0.0/16; ip -6 route show proto static dev kun64",
     "address": "ip -o addr show dev lo | grep -o 10.99.0.1/32",
-    "path": "gobgp -j global rib 198.51.100.250/32",
+    "path": "gobgp --target unix:///run/gobgpd/api.sock -j global rib 198.51.100.250/32",
 }
 
 
