@@ -180,6 +180,24 @@ async def test_what_must_not_be_reached_is_dropped_before_translation(wire: sock
     assert await met("KUN-NAT64-PODS", FORBIDDEN_RULE) == [1]
 
 
+async def test_a_chain_of_somebody_that_accepts_all_does_not_open_the_way(wire: socket.socket, spec: AgentSpec) -> None:
+    """As a firewall's reload puts it: jumped to before ours, in every table."""
+    driver = RulesDriver(Inside())
+    wanted = rules_of(spec)
+    await load(driver, wanted)
+    for table in ("raw", "mangle"):
+        for words in (("-N", "FW"), ("-A", "FW", "-j", "ACCEPT"), ("-I", "PREROUTING", "1", "-j", "FW")):
+            assert (await Inside().run("ip6tables", "-t", table, *words)).exit_code == 0
+    send(wire, 40000, SYN, to=FORBIDDEN)
+    assert await met("KUN-NAT64-PODS", FORBIDDEN_RULE) == [0], "past our rules"
+    todo = plan(wanted, Observation(await driver.observe()))
+    assert todo.changes, "that is drift"
+    await driver.apply(todo.changes)
+    assert not plan(wanted, Observation(await driver.observe()))
+    send(wire, 40000, SYN, to=FORBIDDEN)
+    assert await met("KUN-NAT64-PODS", FORBIDDEN_RULE) == [1]
+
+
 def another_way_in(wire: socket.socket) -> None:
     """The gateway's outside interface; the pod's host sends there from now on what is for pool6 and for the VIP."""
     ip("link", "add", "eth1", "netns", GATEWAY, "type", "veth", "peer", "name", "eth9", "netns", POD_HOST)
