@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from kun_base.errors import ConfigError
+from kun_nat64.agent.timing import pause, woken
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Fact
 from kun_nat64.model.observation import Observation
@@ -15,10 +16,10 @@ from kun_nat64.model.plan import Action, Plan, Refusal, RefusalKind
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Standing
 from kun_nat64.model.traffic import Traffic
-from kun_nat64.policy import filechange, witness
-from kun_nat64.policy.cuts import may_cut, without_probes
-from kun_nat64.state import State
-from kun_nat64.waiting import pause, woken
+from kun_nat64.policy import filechange
+from kun_nat64.policy import fleet_view as witness
+from kun_nat64.policy.flow_loss import may_cut, without_probes
+from kun_nat64.state.agent_state import State
 
 WARNING = "config"
 NOT_TAKEN = "the new file is not taken, the old one stays in force"

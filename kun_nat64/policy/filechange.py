@@ -14,9 +14,9 @@ from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Action, Change, Plan, Refusal, RefusalKind
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
-from kun_nat64.policy.cuts import stops_everything
 from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diff import plan
+from kun_nat64.policy.flow_loss import stops_everything
 from kun_nat64.policy.guard import Circumstances, guard
 
 WAITS, RUNS = "waits", "runs"

@@ -14,12 +14,11 @@ import aiohttp
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.adminkeeping import AdminKeeping
-from kun_nat64.app import Agent, Options
+from kun_nat64.agent.admin_loop import AdminLoop
+from kun_nat64.agent.program import Agent, Options
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.fleet import LARGEST_STATUS, FleetWatch, Own
 from kun_nat64.formats import memberstatus
-from kun_nat64.metrics import exposition
 from kun_nat64.model.area import Area
 from kun_nat64.model.bgpfacts import Neighbour
 from kun_nat64.model.drain import Phase
@@ -29,9 +28,10 @@ from kun_nat64.model.health import Verdict
 from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
-from kun_nat64.page import render
 from kun_nat64.policy.pathmtu import Swept
-from kun_nat64.status import brief, snapshot
+from kun_nat64.views.metrics_text import exposition
+from kun_nat64.views.page import render
+from kun_nat64.views.status import brief, snapshot
 from tests.nat64.admin.serving import Host, Served, come_up
 
 Specs = Callable[..., AgentSpec]
@@ -192,7 +192,7 @@ async def test_the_socket_takes_orders_from_root_and_its_own_user_only(
     spec_with: Specs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = Agent(spec_with(), Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
-    await AdminKeeping(agent.state, agent.admin, tmp_path / runfiles.CONTROL).open()
+    await AdminLoop(agent.state, agent.admin, tmp_path / runfiles.CONTROL).open()
     assert (tmp_path / runfiles.CONTROL).stat().st_mode & 0o777 == 0o600
     for user, expected in ((None, 200), (12345, 403)):
         if user is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kun_base.prefix import sixtofour_prefix
-from kun_nat64 import app
+from kun_nat64.agent import program as app
 from kun_nat64.config.load import load
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.facts import Tunnel
