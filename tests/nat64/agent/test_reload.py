@@ -90,7 +90,7 @@ async def test_a_refused_file_changes_nothing(
         await it.until(lambda: it.announced, "announced")
         it.host.now_flowing = flows(POD)
         before, did, decision = it.host.facts, list(it.host.log), it.agent.state.decision
-        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
         monkeypatch.setattr(app, "load", lambda path: change(fast))
         outcome = await it.agent.reload.now()
         assert not outcome.taken
@@ -111,7 +111,7 @@ async def test_the_probes_own_sessions_count_for_nothing(
         await it.until(lambda: it.announced, "announced")
         it.host.now_flowing = flows(PROBE_ADDRESS)
         it.agent.state.fleet = Fleet(1, (member("gw2", Standing.FULL),))
-        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
         monkeypatch.setattr(app, "load", lambda path: another_tunnel(fast))
         assert (await it.agent.reload.now()).taken
         await it.until(lambda: Tunnel("kun65", fast.gateway.vip, fast.gateway.inside_mtu) in it.host.facts, "made")
@@ -125,7 +125,7 @@ async def test_force_takes_what_the_guard_refuses(
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         it.host.now_flowing = flows(POD)
-        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
         monkeypatch.setattr(app, "load", lambda path: new)
         assert (await it.agent.reload.now(force=True)).taken
         await it.until(lambda: it.prefixes == {"203.0.113.2/32"}, "the new one alone is announced")
@@ -137,7 +137,7 @@ async def test_no_force_takes_what_stands_in_the_way(
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         it.host.foreign = (Foreign("kun65 is a link of kind dummy", "rename it", ("link", "", "kun65")),)
-        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
         monkeypatch.setattr(app, "load", lambda path: another_tunnel(fast))
         assert not (await it.agent.reload.now(force=True)).taken
         assert it.agent.state.spec == fast
@@ -173,7 +173,7 @@ async def test_a_gateway_whose_turn_does_not_come_stays_as_it_is(
         monkeypatch.setattr(it.agent.fleet._watch, "look", lambda: answered(busy))
         await it.until(lambda: it.agent.state.fleet == busy, "the other one is seen")
         monkeypatch.setattr("kun_nat64.agent.reload.LONGEST_TURN_S", 0.5)
-        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
         monkeypatch.setattr(app, "load", lambda path: another_tunnel(spec))
         outcome = await it.agent.reload.now()
         assert not outcome.taken
