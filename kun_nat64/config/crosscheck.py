@@ -221,11 +221,11 @@ def _targets(parts: Parts) -> Iterator[Fault]:
         elif target.address in _own(parts):
             yield Fault(where, _quoted(target), "is an address of this gateway: a target must be outside of it")
         listed = next((n for _, n in _entries(parts.gateway.never_reach) if target.address in n), None)
-        if listed is not None:
+        if any(target.address in network for network in NEVER):
+            yield Fault(where, _quoted(target), "is no address of a host outside: the probe would be dropped")
+        elif listed is not None:
             wanted = f"is in gateway.never_reach ({listed}): the probe would be dropped"
             yield Fault(where, _quoted(target), wanted)
-        elif any(target.address in network for network in NEVER):
-            yield Fault(where, _quoted(target), "is no address of a host outside: the probe would be dropped")
 
 
 def _own(parts: Parts) -> set[IPv4Address]:

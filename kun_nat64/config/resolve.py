@@ -66,6 +66,7 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
         vip=section.vip,
         pool6=nat64.pool6 or sixtofour_prefix(section.vip),
         outside=section.outside,
+        one_armed=section.one_armed,
         tunnel=section.tunnel,
         inside_mtu=section.inside_mtu,
         outside_mtu=section.outside_mtu,

@@ -35,6 +35,7 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
             sessions=_count(data.get("traffic", {}).get("tcp_sessions")),
             vip=str(data.get("vip", "")),
             identity=str(data.get("id", "")),
+            file_change=str(told.get("file_change", "")),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not the status of a gateway: {error!r}") from error

@@ -12,7 +12,8 @@ class Member:
     """One other gateway, as it was at `seen_at` (this host's clock). Unreachable members are not in a `Fleet`.
 
     `full_for_s`: how long it has been in the ECMP set, None when it is not. `wants_back`: healthy, and waiting
-    for its turn. `identity`: of the agent that answered, "" of one that does not tell.
+    for its turn. `identity`: of the agent that answered, "" of one that does not tell. `file_change`: "waits" or "runs"
+    while it has a new file that takes it out of service (policy/filechange.py).
     """
 
     url: str
@@ -26,6 +27,7 @@ class Member:
     sessions: int | None = None
     vip: str = ""
     identity: str = ""
+    file_change: str = ""
 
 
 @dataclass(frozen=True, slots=True)
