@@ -121,8 +121,8 @@ def test_every_module_imported_is_declared() -> None:
     # Some are imported only when they are needed: a missing one would show on an operator's machine, not here.
     providers = packages_distributions()
     missing = {}
-    for package, path in ((package, path) for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        extras = ("controller",) if package == "kun_cluster" else ()
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        extras = ("controller",) if path.is_relative_to(ROOT / "kun_cluster") else ()
         declared = {canonicalize_name(requirement.name) for requirement in required(extras)}
         for module in imported(path) - sys.stdlib_module_names - set(PACKAGES):
             if not declared & {canonicalize_name(name) for name in providers.get(module, ())}:
