@@ -99,10 +99,15 @@ KINDS = {
             ("Released", "date", ".spec.releasedAt", 0),
         ),
         rules=(
+            # Two rules: the server's estimate of what one would cost is too high.
             (
-                "self.metadata.name == self.spec.address.replace('.', '-') + "
-                "(self.spec.use == 'Share' ? '-' + string(self.spec.firstPort) : '')",
-                "metadata.name must be the share: 192-0-2-11, or 192-0-2-11-20480 with its first port",
+                "self.spec.use == 'Share' || self.metadata.name == self.spec.address.replace('.', '-')",
+                "metadata.name must be the share: the address, for example 192-0-2-11",
+            ),
+            (
+                "self.spec.use != 'Share' || self.metadata.name == "
+                "'%s-%d'.format([self.spec.address.replace('.', '-'), self.spec.firstPort])",
+                "metadata.name must be the share: address and first port, for example 192-0-2-11-20480",
             ),
         ),
         spec_rules=(

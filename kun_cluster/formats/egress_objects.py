@@ -128,6 +128,9 @@ def rules_between_fields(spec: Spec, meta: Meta) -> list[FieldFault]:
             ]
         case AllocationSpec():
             expected = _allocation_name(spec)
+            if spec.first_port > spec.last_port:
+                text = f"is larger than lastPort, {spec.last_port}"
+                return [FieldFault(("spec", "firstPort"), str(spec.first_port), text)]
             if meta.name != expected:
                 return [FieldFault(("metadata", "name"), repr(meta.name), f"wants {expected}, the name of its share")]
     return []
@@ -208,7 +211,7 @@ def _allocation(spec: AllocationSpec, meta: Meta) -> EgressAllocation:
         first_port=spec.first_port,
         last_port=spec.last_port,
         gateway=spec.gateway,
-        since=unix_time(spec.since),
+        since=unix_time(spec.since or ""),
         released_at=None if spec.released_at is None else unix_time(spec.released_at),
     )
 

@@ -5,14 +5,13 @@ A rule between two fields is a CEL rule for the API server, and a check in `egre
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from kun_cluster.model.egress import AddressKind, Desired, Ipv4, Mode, Use, WhenDown, WhenNoAddress
 from kun_cluster.model.selector import Operator
-from kun_cluster.model.share import SIZES
 
 LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 DOMAIN = rf"^{LABEL}(\.{LABEL})*\.?$"
@@ -147,8 +146,8 @@ class PoolSpec(Spec):
         default="10m", pattern=DURATION,
         description="How long a released address or share is kept from others, for example 90s, 10m, 2h, 1d.",
     )  # fmt: skip
-    ports_per_share: int = Field(
-        default=1024, json_schema_extra={"enum": list(SIZES)} | UNCHANGED,
+    ports_per_share: Literal[1024, 2048, 4096, 8192, 16384, 32768, 65536] = Field(
+        default=1024, json_schema_extra=UNCHANGED,
         description="Ports of one share: a power of two from 1024 to 65536 (a whole address). Cannot be changed.",
     )  # fmt: skip
     shared_addresses: int = Field(
@@ -248,7 +247,7 @@ class AllocationSpec(Spec):
     owner: OwnerSpec = Field(
         json_schema_extra=UNCHANGED, description="Who has it. Never changes: a new owner is a new object."
     )
-    since: str = Field(default="", json_schema_extra={"format": "date-time"}, description="When it was given.")
+    since: str | None = Field(default=None, json_schema_extra={"format": "date-time"}, description="When it was given.")
     released_at: str | None = Field(
         default=None, json_schema_extra={"format": "date-time"},
         description="When it was released; it is kept from others until the pool's coolDown is over.",

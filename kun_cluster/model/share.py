@@ -6,7 +6,6 @@ from itertools import pairwise
 LOWEST_PORT = 1024
 PORTS = 65536
 SIZES = (1024, 2048, 4096, 8192, 16384, 32768, 65536)
-MAX_MARK = 1 << 22
 
 
 def address_name(address: IPv4Address) -> str:

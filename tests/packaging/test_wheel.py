@@ -25,7 +25,7 @@ from kun_base.version import version
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGES = ("kun_base", "kun_cluster", "kun_dns64", "kun_nat64")
-PROGRAMS = ("kun-dns64", "kun-nat64", "kun-controller")
+PROGRAMS = ("kun-controller", "kun-dns64", "kun-nat64")
 LOCKS = {
     "requirements.lock": (),
     "requirements-controller.lock": ("controller",),
@@ -76,7 +76,7 @@ def test_the_wheel_has_the_version_of_the_programs(wheel: Path, contents: zipfil
     assert parse_wheel_filename(wheel.name)[1] == Version(version())
 
 
-def test_both_commands_are_in_the_wheel(contents: zipfile.ZipFile) -> None:
+def test_all_commands_are_in_the_wheel(contents: zipfile.ZipFile) -> None:
     entries = text_of(contents, "entry_points.txt")
     assert re.findall(r"^(\S+) = (\S+)$", entries, re.MULTILINE) == list(PROJECT["scripts"].items())
     assert tuple(PROJECT["scripts"]) == PROGRAMS
