@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.values import (
     DomainName,
@@ -22,7 +23,6 @@ from kun_dns64.config.values import (
     StatusUrl,
     Upstream,
     Vip,
-    parse_ipv4_network,
     parse_ipv6_network,
     parse_network,
 )
@@ -33,7 +33,6 @@ Text = Annotated[str, Field(min_length=1)]
 ALLOW_CLIENTS = (
     "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10", "2002::/16",
 )  # fmt: skip
-NEVER_EMBED = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
 EXCLUDE_AAAA = ("::ffff:0:0/96", "64:ff9b::/96")
 
 
@@ -92,6 +91,7 @@ class CacheSection(Section):
 class MapEntry(Section):
     ipv4: Network4
     prefix: MapPrefix
+    host: Literal["embed", "1"] | None = None
 
 
 class Dns64Section(Section):
@@ -99,7 +99,7 @@ class Dns64Section(Section):
     prefixes: list[Nat64Prefix] = []
     allow_nonglobal_vip: bool = False
     exclude_aaaa: list[Network6] = [parse_ipv6_network(text) for text in EXCLUDE_AAAA]
-    never_embed: list[Network4] = [parse_ipv4_network(text) for text in NEVER_EMBED]
+    never_embed: list[Network4] = list(NEVER_TRANSLATED)
     ptr_mode: Literal["cname", "ptr"] = "cname"
     strict_dnssec: bool = False
     shadow: bool = False

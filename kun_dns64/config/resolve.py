@@ -5,13 +5,14 @@ from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_dns64.config.endpoint import UpstreamAddress
-from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection, ServerSection
+from kun_dns64.config.file import ConfigFile, Dns64Section, MapEntry, PoolSection, ServerSection
 from kun_dns64.config.load import Loaded
 from kun_dns64.config.look import Look, look_at
 from kun_dns64.config.settings import Asking, CacheLimits, Dnstap, GatewayWatch, Limits, Settings, TlsListen
 from kun_dns64.config.suffixes import wire_suffix
 from kun_dns64.config.values import mail_name, parse_cookie_secret
 from kun_dns64.formats.names import from_text
+from kun_dns64.model.host_address import SixToFourHost
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
 
 
@@ -114,7 +115,7 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         prefixes=_prefixes(dns64) or (WELL_KNOWN,),
         exclude_aaaa=tuple(dns64.exclude_aaaa),
         never_embed=tuple(dns64.never_embed),
-        mappings=tuple(Mapping(entry.ipv4, entry.prefix) for entry in dns64.map),
+        mappings=tuple(_mapping(entry) for entry in dns64.map),
         zones=tuple(
             Zone(wire_suffix(zone.suffix), ZoneMode(zone.dns64), _zone_group(zone.suffix) if zone.servers else "")
             for zone in file.zone
@@ -141,6 +142,10 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         local_mname=from_text(dns64.soa_mname),
         local_rname=mail_name(dns64.soa_rname),
     )
+
+
+def _mapping(entry: MapEntry) -> Mapping:
+    return Mapping(entry.ipv4, SixToFourHost(entry.host or "embed") if entry.prefix == "6to4" else entry.prefix)
 
 
 def _prefixes(section: Dns64Section | PoolSection) -> tuple[Prefix, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -72,7 +72,9 @@ def parse_prefix(text: str) -> Prefix:
     return Prefix.parse(text)
 
 
-def parse_map_prefix(text: str) -> Prefix | None:
+def parse_map_prefix(text: str) -> Prefix | Literal["6to4"] | None:
+    if text == "6to4":
+        return "6to4"
     return None if text == "none" else parse_prefix(text)
 
 
@@ -140,10 +142,10 @@ Network6 = Annotated[IPv6Network, *_kind(parse_ipv6_network, "::ffff:0:0/96")]
 Vip = Annotated[IPv4Address | None, *_kind(parse_vip, "203.0.113.1")]
 Nat64Prefix = Annotated[Prefix, *_kind(parse_prefix, "2002:cb00:7101::/96")]
 MapPrefix = Annotated[
-    Prefix | None,
+    Prefix | Literal["6to4"] | None,
     _text(parse_map_prefix),
     PlainSerializer(lambda value: "none" if value is None else str(value), return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["2001:db8:64::/96", "none"]}),
+    WithJsonSchema({"type": "string", "examples": ["2001:db8:64::/96", "6to4", "none"]}),
 ]
 DomainName = Annotated[str, *_kind(parse_domain_name, "ns.example.org")]
 MailName = Annotated[str, *_kind(parse_mail_name, "hostmaster@example.org")]

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from kun_base.prefix import Prefix
+from kun_dns64.model.host_address import SixToFourHost
 
 IPNetwork = IPv4Network | IPv6Network
 
@@ -29,10 +30,13 @@ class GatewayDown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Embed addresses of `network` in `prefix`; None: never (RFC 6147 section 5.1.7)."""
+    """Embed addresses of `network` in `prefix`; None: never (RFC 6147 section 5.1.7).
+
+    `SixToFourHost`: the hosts have 6to4 tunnels of their own, and are reached there, past every translator.
+    """
 
     network: IPv4Network
-    prefix: Prefix | None
+    prefix: Prefix | SixToFourHost | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from kun_dns64.formats.names import to_text
+from kun_dns64.model.host_address import SixToFourHost
 from kun_dns64.model.message import Query, Record, Response
 from kun_dns64.model.question import CLASS_IN, Question, RRType
 from kun_dns64.model.rules import GatewayDown, Rules, ZoneMode
@@ -110,7 +111,9 @@ def _embedding(case: Situation, record: Record) -> Note:
     ways = case.prepared.embedding.ways(record.rdata, case.exit.ways, record.name)
     if not ways:
         return Note(f"{ipv4} is never embedded", "never_embed, map, RFC 6052 section 3.1")
-    made = ", ".join(str(way.prefix.embed(ipv4)) for way in ways)
+    made = ", ".join(str(IPv6Address(way.embed(record.rdata))) for way in ways)
+    if isinstance(ways[0].prefix, SixToFourHost):
+        return Note(f"{ipv4} becomes the host's own 6to4 address, {made}", "[dns64] map, RFC 3056 section 2")
     return Note(f"{ipv4} becomes {made}", "RFC 6052 section 2.2")
 
 
