@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.values import (
+    ChaosText,
     DomainName,
     Listen,
     MailName,
@@ -18,14 +19,17 @@ from kun_dns64.config.values import (
     Network,
     Network4,
     Network6,
+    OfferedName,
     OptionalListen,
     Place,
+    Special,
     StatusUrl,
     Upstream,
     Vip,
     parse_ipv6_network,
     parse_network,
 )
+from kun_dns64.model.special import SpecialName
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Text = Annotated[str, Field(min_length=1)]
@@ -44,6 +48,7 @@ class TlsSection(Section):
     listen: list[Listen] = [Endpoint.parse("127.0.0.1:8853")]
     certificate: Place
     key: Place
+    offered_as: OfferedName = ""
 
 
 class ServerSection(Section):
@@ -57,6 +62,9 @@ class ServerSection(Section):
     tcp_idle_s: float = Field(default=10, gt=0, le=3600)
     tcp_max_connections: int = Field(default=1000, ge=1)
     tcp_max_per_client: int = Field(default=100, ge=1)
+    special_names: list[Special] = list(SpecialName)
+    identity: ChaosText = ""
+    version: ChaosText = ""
     cookie_secret_file: Place = ""
     watch_config: bool = False
     log_format: Literal["text", "json"] = "text"

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from kun_base.prefix import Prefix
 from kun_dns64.model.host_address import SixToFourHost
+from kun_dns64.model.special import ALL_SPECIAL_NAMES, SpecialName
 
 IPNetwork = IPv4Network | IPv6Network
 
@@ -80,6 +81,8 @@ class Rules:
     `allow_clients` empty: nobody. `pools_down`: names of pools whose gateways are all gone; "" is the default prefixes.
     A pool's `fallback` names the pool to use then; "default": the default prefixes. `local_mname` and `local_rname`
     (wire format) stand in the SOA of the zones answered here. `client_subnet`: pass EDNS client subnet on.
+    `special_names` are answered here. `designated`: SVCB data of the encrypted resolver that clients are told of (RFC
+    9462). `identity` and `version` answer questions of class CHAOS; "": REFUSED.
     """
 
     generation: int
@@ -104,3 +107,7 @@ class Rules:
     local_mname: bytes = b"\x09localhost\x00"
     local_rname: bytes = b"\x06nobody\x07invalid\x00"
     client_subnet: bool = False
+    special_names: frozenset[SpecialName] = ALL_SPECIAL_NAMES
+    designated: tuple[bytes, ...] = ()
+    identity: str = ""
+    version: str = ""

@@ -8,6 +8,7 @@ from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply, Rule, Step
 from kun_dns64.policy import local
 from kun_dns64.policy.acl import bad_subnet, stranger
+from kun_dns64.policy.chaos import chaos_answer
 from kun_dns64.policy.denial import read
 from kun_dns64.policy.discovery import discovered
 from kun_dns64.policy.dns64 import answer_aaaa
@@ -16,6 +17,7 @@ from kun_dns64.policy.lifetime import current
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.reverse import reversed_name
 from kun_dns64.policy.situation import Situation, situation
+from kun_dns64.policy.special_names import special_answer
 
 A, AAAA = RRType.A, RRType.AAAA
 
@@ -35,7 +37,7 @@ def next_step(query: Query, heard: Sequence[Heard], rules: Rules, now: float) ->
         return Reply(Rcode.NOERROR, Rule.COOKIE_ONLY)
     known = tuple([current(one, rules) for one in heard])
     case = situation(query, prepared)
-    own = discovered(case) or reversed_name(case, known)
+    own = discovered(case) or chaos_answer(case) or special_answer(case) or reversed_name(case, known)
     if own is not None:
         return own
     if query.question.qclass == CLASS_IN:

@@ -90,6 +90,8 @@ ROWS = [
     ConfigRow("c217k", "interface", "client-of-an-unknown-pool", plain(client=[{"name": "x", "networks": ["10.0.0.0/8"], "pool": "nowhere"}]), ("client", "nowhere")),
     bad("c217m", "host-of-a-map-that-is-not-6to4", "dns64.map", [{"ipv4": "10.0.0.0/8", "prefix": "2001:db8:64::/96", "host": "1"}], "6to4"),
     bad("c217n", "unknown-host-of-6to4", "dns64.map", [{"ipv4": "10.0.0.0/8", "prefix": "6to4", "host": "2"}], "embed"),
+    bad("c217o", "unknown-special-name", "server.special_names", ["onions"], "onion"),
+    bad("c217p", "identity-too-long", "server.identity", "x" * 256, "255"),
     bad("c217l", "trusted-forwarders", "server.trust_ecs_from", ["10.0.0.0/40"], "10.0.0.0/40"),
     *(good_prefix(text) for text in ("2001:db8::/32", "2001:db8:100::/40", "2001:db8:122::/48", "2001:db8:122:300::/56", "2001:db8:122:344::/64", "2001:db8:122:344::/96", "64:ff9b::/96", "2002:c633:6440::/96")),
     ConfigRow("c218a", "rfc6147-5.2", "two-prefixes", prefixes("2001:db8::/32", "2001:db9::/96")),

@@ -72,6 +72,9 @@ CONFIGS: dict[str, Config] = {
     "wkp-and-own": prefixes("2002:c633:6440::/96", "64:ff9b::/96"),
     "map": plain(dns64={"map": [_TEN]}),
     "map-longest": plain(dns64={"map": [_TEN, _TEN_ONE, _TEN_TWO]}),
+    "no-special-names": plain(server={"special_names": []}),
+    "own-test-zone": plain(zone=[{"suffix": "test", "servers": ["udp://TWO"]}]),
+    "chaos": plain(server={"identity": "dns-1", "version": "kun"}),
     "map-private": plain(
         dns64={
             "map": [
