@@ -15,6 +15,7 @@ from kun_dns64.model.rules import GatewayDown, Rules, ZoneMode
 from kun_dns64.model.step import Drop, Heard, Note, Reply
 from kun_dns64.policy.acl import bad_subnet
 from kun_dns64.policy.client import named_subnet
+from kun_dns64.policy.completion import joined
 from kun_dns64.policy.denial import Kind, read
 from kun_dns64.policy.eligibility import obstacle
 from kun_dns64.policy.halves import Halves
@@ -39,7 +40,7 @@ def explain(query: Query, heard: Sequence[Heard], step: Reply | Drop, rules: Rul
     for one in known:
         notes += _said(one)
     if query.question.qtype == RRType.AAAA and query.question.qclass == CLASS_IN:
-        notes += _halves(case, known, step)
+        notes += _halves(case, joined(case, known), step)
     return (*notes, VERDICTS[step.rule])
 
 

@@ -6,6 +6,7 @@ from kun_dns64.model.question import CLASS_IN, Question, RRType
 from kun_dns64.model.rules import PtrMode
 from kun_dns64.model.step import Heard, Reply, Rule, Step
 from kun_dns64.policy import local
+from kun_dns64.policy.completion import ask_on
 from kun_dns64.policy.denial import Finding, Kind, read
 from kun_dns64.policy.dnssec import without_proofs
 from kun_dns64.policy.forward import failed, finish
@@ -61,7 +62,8 @@ def _behind(case: Situation, heard: tuple[Heard, ...], apex: bytes, ipv4: bytes)
     target = Question(in_addr_arpa(ipv4), RRType.PTR)
     if not heard:
         return case.ask_behind(target)
-    return _from_target(case, heard[-1], apex, read(target, heard[-1].outcome), target.name)
+    finding = read(target, heard[-1].outcome)
+    return ask_on(case, heard[-1], finding) or _from_target(case, heard[-1], apex, finding, target.name)
 
 
 def _from_target(case: Situation, heard: Heard, apex: bytes, finding: Finding, target: bytes) -> Reply:
