@@ -12,7 +12,8 @@ from kun_dns64.transport.attempt import Attempt, Done, Request, Result, Upstream
 
 # Beyond every client's budget, so that a late answer still reaches the cache.
 LIFE_S = 5.0
-MAX_SENDS = 4
+# To one server, by one transport (RFC 9520 section 3.1).
+MAX_SENDS = 3
 # Verdicts about the name, from any upstream. Everything else is about the upstream, and another may do better.
 FINAL = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # RFC 8914: a validator has spoken (DNSSEC indeterminate to no NSEC, and unsupported digest); another upstream's answer
