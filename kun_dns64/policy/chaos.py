@@ -5,7 +5,7 @@ from kun_dns64.model.message import Ede, EdeCode, Record
 from kun_dns64.model.question import CLASS_CH, Rcode, RRType
 from kun_dns64.model.step import Reply, Rule
 from kun_dns64.policy import local
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.query_context import QueryContext
 
 RULE = Rule.LOCAL_CHAOS
 VERSION = frozenset(from_text(name) for name in ("version.bind", "version.server"))
@@ -13,7 +13,7 @@ IDENTITY = frozenset(from_text(name) for name in ("id.server", "hostname.bind"))
 REFUSED = Reply(Rcode.REFUSED, RULE, ede=(Ede(EdeCode.PROHIBITED, RULE.value),))
 
 
-def chaos_answer(case: Situation) -> Reply | None:
+def chaos_answer(case: QueryContext) -> Reply | None:
     """None for other classes. What the operator does not tell, and every other name, is REFUSED."""
     name, qtype, qclass = case.query.question
     if qclass != CLASS_CH:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import CLASS_IN, Question, RRType
 from kun_dns64.model.step import Ask, FailureKind, Heard, UpstreamFailure
-from kun_dns64.policy.denial import Finding, Kind, read
+from kun_dns64.policy.denial import DenialKind, Finding, read
 from kun_dns64.policy.lifetime import LOCAL_S
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.query_context import QueryContext
 from kun_dns64.policy.special_names import special_answer
 
 SOA = RRType.SOA
@@ -23,20 +23,25 @@ MOST_FURTHER = 8
 def target_of(question: Question, finding: Finding) -> Question | None:
     """What is to be asked next; None: the answer is whole. A denial with an SOA speaks of the target."""
     response = finding.response
-    if finding.kind is not Kind.NODATA or response is None or not finding.chain.links or question.qclass != CLASS_IN:
+    if (
+        finding.kind is not DenialKind.NODATA
+        or response is None
+        or not finding.chain.links
+        or question.qclass != CLASS_IN
+    ):
         return None
     if any(record.rtype == SOA for record in response.authority):
         return None
     return Question(finding.chain.end, question.qtype)
 
 
-def ask_on(case: Situation, heard: Heard, finding: Finding) -> Ask | None:
+def ask_on(case: QueryContext, heard: Heard, finding: Finding) -> Ask | None:
     """The next question about an answer that is not whole. Without RD nobody is asked (RFC 1034 section 4.3.1)."""
     target = target_of(heard.question, finding) if case.query.rd else None
     return None if target is None else case.ask_behind(target)
 
 
-def joined(case: Situation, heard: Sequence[Heard]) -> tuple[Heard, ...]:
+def joined(case: QueryContext, heard: Sequence[Heard]) -> tuple[Heard, ...]:
     """One outcome for each type, under the first question of it. TTLs are those of `heard`.
 
     A target that is a special-use name is answered here, as if the client had asked for it.
@@ -44,7 +49,7 @@ def joined(case: Situation, heard: Sequence[Heard]) -> tuple[Heard, ...]:
     return tuple([_joined_here(case, one) for one in _joined(heard)])
 
 
-def _joined_here(case: Situation, heard: Heard) -> Heard:
+def _joined_here(case: QueryContext, heard: Heard) -> Heard:
     target = target_of(heard.question, _finding(heard))
     reply = None if target is None else special_answer(case.at(target))
     if target is None or reply is None:

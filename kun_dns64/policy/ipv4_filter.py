@@ -9,12 +9,12 @@ from kun_dns64.model.question import CLASS_ANY, CLASS_IN, Rcode, RRType
 from kun_dns64.model.step import Heard, Reply, Rule, Step
 from kun_dns64.policy import local
 from kun_dns64.policy.completion import ask_on
-from kun_dns64.policy.denial import Kind
+from kun_dns64.policy.denial import DenialKind
 from kun_dns64.policy.dnssec import covers
 from kun_dns64.policy.forward import forwarded, not_recursive
-from kun_dns64.policy.halves import Half
 from kun_dns64.policy.lifetime import CLAMP_S
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.lookup_pair import Half
+from kun_dns64.policy.query_context import QueryContext
 
 A, RRSIG = RRType.A, RRType.RRSIG
 SERVICES = frozenset((RRType.SVCB, RRType.HTTPS))
@@ -25,11 +25,11 @@ FILTERED = (Ede(EdeCode.FILTERED, Rule.FILTERED_A.value),)
 Records = tuple[Record, ...]
 
 
-def is_filtered(case: Situation) -> bool:
+def is_filtered(case: QueryContext) -> bool:
     return case.client is not None and case.client.filter_a
 
 
-def answer_filtered_a(case: Situation, heard: tuple[Heard, ...]) -> Step:
+def answer_filtered_a(case: QueryContext, heard: tuple[Heard, ...]) -> Step:
     """NODATA for A, so that IPv6-only clients do not wait for IPv4; NXDOMAIN where there is no such name.
 
     An error says neither, and is not passed on: some clients would give up although the AAAA works.
@@ -41,20 +41,20 @@ def answer_filtered_a(case: Situation, heard: tuple[Heard, ...]) -> Step:
         return not_recursive()
     if (further := ask_on(case, a.heard, a.finding)) is not None:
         return further
-    if a.finding.kind in (Kind.NXDOMAIN, Kind.NODATA):
-        rule = Rule.NXDOMAIN if a.finding.kind is Kind.NXDOMAIN else Rule.FORWARDED
+    if a.finding.kind in (DenialKind.NXDOMAIN, DenialKind.NODATA):
+        rule = Rule.NXDOMAIN if a.finding.kind is DenialKind.NXDOMAIN else Rule.FORWARDED
         return without_ipv4(case, forwarded(case, a.heard, a.finding, rule))
     ttls = [record.ttl for record in (*a.finding.chain.links, *a.finding.data)]
     return _nodata(case, min(ttls, default=CLAMP_S))
 
 
-def _nodata(case: Situation, ttl: int) -> Reply:
+def _nodata(case: QueryContext, ttl: int) -> Reply:
     """The SOA lets caches keep it for a while."""
     reply = local.nodata(case.query.question.name, case.rules, Rule.FILTERED_A, ttl)
     return reply._replace(aa=False, ede=FILTERED)
 
 
-def without_ipv4(case: Situation, reply: Reply) -> Reply:
+def without_ipv4(case: QueryContext, reply: Reply) -> Reply:
     """The reply without A records in any section, and without the IPv4 hints of service records."""
     answer, authority, additional = (_without(s) for s in (reply.answer, reply.authority, reply.additional))
     if answer is reply.answer and authority is reply.authority and additional is reply.additional:

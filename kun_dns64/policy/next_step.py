@@ -16,8 +16,8 @@ from kun_dns64.policy.forward import forwarded
 from kun_dns64.policy.ipv4_filter import answer_filtered_a, is_filtered, without_ipv4
 from kun_dns64.policy.lifetime import current
 from kun_dns64.policy.prepared import prepare
+from kun_dns64.policy.query_context import QueryContext, situation
 from kun_dns64.policy.reverse import reversed_name
-from kun_dns64.policy.situation import Situation, situation
 from kun_dns64.policy.special_names import special_answer
 
 A, AAAA = RRType.A, RRType.AAAA
@@ -41,7 +41,7 @@ def next_step(query: Query, heard: Sequence[Heard], rules: Rules, now: float) ->
     return _decided(case, joined(case, [current(one, rules) for one in heard]))
 
 
-def _decided(case: Situation, heard: tuple[Heard, ...]) -> Step:
+def _decided(case: QueryContext, heard: tuple[Heard, ...]) -> Step:
     own = discovered(case) or chaos_answer(case) or special_answer(case)
     if own is not None:
         return own
@@ -49,7 +49,7 @@ def _decided(case: Situation, heard: tuple[Heard, ...]) -> Step:
     return without_ipv4(case, step) if isinstance(step, Reply) and is_filtered(case) else step
 
 
-def _answered(case: Situation, heard: tuple[Heard, ...]) -> Step:
+def _answered(case: QueryContext, heard: tuple[Heard, ...]) -> Step:
     _, qtype, qclass = case.query.question
     if qclass == CLASS_IN:
         if qtype == AAAA:
@@ -59,7 +59,7 @@ def _answered(case: Situation, heard: tuple[Heard, ...]) -> Step:
     return _plain(case, heard)
 
 
-def _plain(case: Situation, heard: tuple[Heard, ...]) -> Step:
+def _plain(case: QueryContext, heard: tuple[Heard, ...]) -> Step:
     """All other types and classes pass through (RFC 6147 sections 5.1 and 5.3.3)."""
     if not heard:
         return case.ask(case.query.question)

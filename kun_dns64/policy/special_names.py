@@ -16,7 +16,7 @@ from kun_dns64.model.special import SpecialName
 from kun_dns64.model.step import Reply, Rule
 from kun_dns64.policy import local
 from kun_dns64.policy.lifetime import LOCAL_S
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.query_context import QueryContext
 
 RULE = Rule.LOCAL_SPECIAL
 A, AAAA, ANY, DS, SVCB = RRType.A, RRType.AAAA, RRType.ANY, RRType.DS, RRType.SVCB
@@ -64,7 +64,7 @@ _OF_APEX = {apex: special for special in TABLE for apex in special.apexes}
 LAST_LABELS = tuple(dict.fromkeys(apex[-6:] if apex.endswith(b"\x04arpa\x00") else apex for apex in _OF_APEX))
 
 
-def special_answer(case: Situation) -> Reply | None:
+def special_answer(case: QueryContext) -> Reply | None:
     """The answer for a special-use name; None: the name is none, or is looked up all the same."""
     found = find(case.name, case.rules) if case.query.question.qclass in (CLASS_IN, CLASS_ANY) else None
     if found is None:
@@ -96,7 +96,7 @@ def find(name: bytes, rules: Rules) -> tuple[Special, bytes] | None:
     return None
 
 
-def _loopback(case: Situation, apex: bytes) -> Reply:
+def _loopback(case: QueryContext, apex: bytes) -> Reply:
     name, qtype, _ = case.query.question
     wanted = LOOPBACK if qtype == ANY else {rtype: data for rtype, data in LOOPBACK.items() if rtype == qtype}
     if not wanted:
@@ -104,14 +104,14 @@ def _loopback(case: Situation, apex: bytes) -> Reply:
     return local.data(RULE, *(Record(name, rtype, CLASS_IN, LOCAL_S, data) for rtype, data in wanted.items()))
 
 
-def _empty_zone(case: Situation, apex: bytes) -> Reply | None:
+def _empty_zone(case: QueryContext, apex: bytes) -> Reply | None:
     """No DS is answered here: only the parent's denial of it proves to a validator that the zone is unsigned."""
     if case.name != apex:
         return local.nxdomain(apex, case.rules, RULE)
     return None if case.query.question.qtype == DS else local.at_apex(case.query.question, apex, case.rules, RULE)
 
 
-def _designated(case: Situation, apex: bytes) -> Reply:
+def _designated(case: QueryContext, apex: bytes) -> Reply:
     """Our own DNS over TLS, or nothing: what the upstream offers would lead clients past DNS64 (RFC 9462 section 4)."""
     name, qtype, _ = case.query.question
     if case.name == DESIGNATED and qtype in (SVCB, ANY) and case.rules.designated:
