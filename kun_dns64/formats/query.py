@@ -185,11 +185,11 @@ def has_opt(wire: bytes) -> bool:
     for section, count in enumerate((*counts, additional)):
         for _ in range(count):
             place = _behind_name(wire, place)
+            if place + (10 if section else 4) > size:
+                return False
             if section == 0:
                 place += 4
                 continue
-            if place + 10 > size:
-                return False
             rtype, _, _, length = RRHEAD.unpack_from(wire, place)
             if section == 3 and rtype == RRType.OPT:
                 return True

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 from kun_base.prefix import SIXTOFOUR, WELL_KNOWN, Prefix
-from kun_base.special_ipv4 import is_nonglobal, without_global
+from kun_base.special_ipv4 import NEVER_TRANSLATED, is_nonglobal, without_global
 from kun_dns64.model.host_address import SixToFourHost
 from kun_dns64.model.rules import Mapping, Rules
 from kun_dns64.policy.networks import MISS, NetworkTable
@@ -53,7 +53,9 @@ class EmbeddingTable:
         self._map_lengths = [mapping.network.prefixlen for mapping in rules.mappings]
         # A piece of a network is as long as the whole that the operator has written.
         refused = [(vip, 33) for vip in _vips(own)]
-        refused += [(piece, n.prefixlen) for n in rules.never_embed for piece in without_global((n,))]
+        # The default list leaves some addresses out; a list of the operator's own means all of each network.
+        split = without_global if rules.never_embed == NEVER_TRANSLATED else tuple[IPv4Network, ...]
+        refused += [(piece, n.prefixlen) for n in rules.never_embed for piece in split((n,))]
         self.never = NetworkTable(network for network, _ in refused)
         self._never_lengths = [length for _, length in refused]
 
