@@ -137,6 +137,13 @@ def test_every_tested_version_has_captured_output(release: Release, tool: str) -
 
 
 @pytest.mark.parametrize(
+    ("text", "version"), [("gobgp version 3.10.0", (3, 10, 0)), ("4.1.9.0", (4, 1, 9, 0)), ("", ()), ("none", ())]
+)
+def test_versions_are_numbers(text: str, version: tuple[int, ...]) -> None:
+    assert version_in(text) == version
+
+
+@pytest.mark.parametrize(
     ("tool", "version", "expected"),
     [
         pytest.param("jool", "4.1.13.0", True, id="the module says a fourth number"),
