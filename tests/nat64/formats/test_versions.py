@@ -163,3 +163,20 @@ def test_versions_are_compared_by_their_numbers(tool: str, version: str, expecte
 def test_untested_versions_are_named_beside_the_tested_ones() -> None:
     found = untested({"jool": "4.1.15", "gobgp": "gobgp version 3.36.0", "ss": "6.1.0", "nft": ""})
     assert list(found) == [("jool", "4.1.15", "4.1.9 and 4.1.13")]
+
+
+@EACH
+def test_the_document_of_supported_versions_says_the_same(release: Release) -> None:
+    lines = (FOLDER.parents[3] / "docs" / "supported.md").read_text().splitlines()
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    column = table[0].index(f"Debian {release.debian}")
+    said = {row[0].split(" ")[0].lower(): row[column] for row in table[2:9]}
+    tools = {
+        "kernel": "kernel",
+        "jool": "jool",
+        "gobgp": "gobgp",
+        "iptables": "iptables",
+        "nft": "nft",
+        "iproute2": "ip",
+    }
+    assert {name: said[name] for name in tools} == {name: release.of(tool) for name, tool in tools.items()}
