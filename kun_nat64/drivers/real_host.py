@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
@@ -27,6 +28,7 @@ from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
+from kun_nat64.policy.flow_loss import ends_sessions
 
 # A whole look now and then, for what no notice tells of (what other tools than `jool` do to Jool).
 WHOLE_LOOK_S = 60.0
@@ -118,7 +120,9 @@ class RealHost:
         facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         connections = established(self._pulse)
-        seen = Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given, connections)
+        seen = Observation(
+            facts, links.foreign, links.reports, neighbours, failures, counters, given, connections, links.own
+        )
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen
         return seen
@@ -183,6 +187,9 @@ class RealHost:
             await self._apply(area, changes)
         finally:
             self._link_changes += area is Area.LINKS
+            if any(map(ends_sessions, changes)):
+                self._resets.doubt()
+                self._forget(Area.RULES)
             for moved in {area, *self._notices.settle()}:
                 self._forget(moved)
 
@@ -207,6 +214,11 @@ class RealHost:
         if area is Area.RULES:
             self._resets_memo.forget()  # the kernel's notices of nftables do not tell the two apart
 
+    def doubt_flows(self) -> None:
+        """Somebody else made the translator anew: what it knew is gone."""
+        self._resets.doubt()
+        self._resets_memo.forget()
+
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)
 
@@ -215,6 +227,10 @@ class RealHost:
 
     async def stats(self, instance: str) -> dict[str, int]:
         return await self._jool.stats(instance)
+
+    async def own_addresses(self) -> frozenset[IPv4Address]:
+        """IPv4 addresses of every interface. Raises DriverError."""
+        return await self._links.own_addresses()
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return await look_around(self._runner, spec)

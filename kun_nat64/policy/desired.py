@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from kun_base.prefix import sixtofour_network
 from kun_nat64.model.announcement import Announcement
@@ -33,23 +33,31 @@ from kun_nat64.policy.ruleset import rules
 MODULES = ("jool", "sit")
 # The kernel's fallback tunnel takes what no other one matches: up, it would hide that ours is missing.
 FALLBACK_TUNNEL = "sit0"
-# A flow that Jool still knows must never be taken for an orphan: it is remembered longer than Jool does.
-LONGER_S = 60
+# A flow that Jool still knows must never be taken for an orphan: it is remembered a little longer than Jool does.
+LONGER_S = 30
 
 
-def desired(spec: AgentSpec, announcement: Announcement, limited: Iterable[IPv6Network] = ()) -> Facts:
-    """Everything that should be there; the paths only if the announcement wants them. `limited`: policy/limits.py."""
-    return _standing(spec).union(_paths(spec.bgp, announcement), limit_facts(spec, limited))
+def desired(
+    spec: AgentSpec,
+    announcement: Announcement,
+    limited: Iterable[IPv6Network] = (),
+    own: frozenset[IPv4Address] = frozenset(),
+) -> Facts:
+    """Everything that should be there; the paths only if the announcement wants them.
+
+    `limited`: policy/limits.py. `own`: IPv4 addresses of this machine, none of which a pod may reach.
+    """
+    return _standing(spec, own).union(_paths(spec.bgp, announcement), limit_facts(spec, limited))
 
 
-@lru_cache(maxsize=4)
-def _standing(spec: AgentSpec) -> Facts:
+@lru_cache(maxsize=8)
+def _standing(spec: AgentSpec, own: frozenset[IPv4Address] = frozenset()) -> Facts:
     """What does not depend on the announcement."""
     return frozenset(
         (
             *_host(spec.gateway),
             *_tunnel(spec.gateway),
-            *rules(spec),
+            *rules(spec, own),
             *_jool(spec.nat64, spec.gateway),
             *_resets(spec),
             *probe_path(spec),
@@ -95,12 +103,17 @@ def flow_watch(spec: AgentSpec) -> FlowWatch | None:
     if not spec.nat64.reset_orphans:
         return None
     timeouts = spec.audit.timeouts
+    established, closed = int(timeouts.tcp_established_s), int(timeouts.tcp_transitory_s)
     return FlowWatch(
         instance=spec.nat64.instance,
         pool6=spec.gateway.pool6,
-        established_s=int(timeouts.tcp_established_s) + LONGER_S,
-        closed_s=int(timeouts.tcp_transitory_s) + LONGER_S,
+        # An established flow whose time is over is kept in TRANS, until its pod has answered a probe.
+        established_s=established + closed + LONGER_S,
+        closed_s=closed + LONGER_S,
         flows=spec.nat64.reset_orphans_flows,
+        longest_s=established,
+        longer_s=LONGER_S,
+        rst_ends_half_closed=dict(spec.nat64.globals).get("handle-rst-during-fin-rcv", "true").lower() == "true",
     )
 
 
@@ -109,7 +122,8 @@ def _paths(bgp: BgpSpec, announcement: Announcement) -> Iterator[Fact]:
         return
     communities = tuple(sorted({*bgp.communities, *announcement.communities}))
     for prefix in bgp.prefixes:
-        yield BgpPath(prefix, bgp.next_hop, announcement.med, communities)
+        next_hop = bgp.next_hop6 if prefix.version == 6 and bgp.next_hop6 else bgp.next_hop
+        yield BgpPath(prefix, next_hop, announcement.med, communities)
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,7 @@
 """An agent over a fake host whose admin port is served for real."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 
@@ -24,6 +25,9 @@ class Host(FakeHost):
     async def stats(self, instance: str) -> dict[str, int]:
         return {"RECEIVED6": 7, "SESSIONS": 2**64 - 1}
 
+    def doubt_flows(self) -> None:
+        return
+
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return UNSEEN
 
@@ -33,13 +37,16 @@ class Served:
     agent: Agent
     url: str
     http: aiohttp.ClientSession
+    control: Path
 
     async def get(self, path: str) -> tuple[int, str]:
         async with self.http.get(self.url + path) as answer:
             return answer.status, await answer.text()
 
     async def post(self, path: str) -> tuple[int, str]:
-        async with self.http.post(self.url + path) as answer:
+        """By the unix socket, as the commands do."""
+        connector = aiohttp.UnixConnector(str(self.control))
+        async with aiohttp.ClientSession(connector=connector) as http, http.post(f"http://localhost{path}") as answer:
             return answer.status, await answer.text()
 
 
