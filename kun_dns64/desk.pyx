@@ -10,7 +10,7 @@ from libc.time cimport time_t
 
 from kun_dns64.formats import memokey
 from kun_dns64.policy.memo import HOT_MAX
-from kun_dns64.policy.stores cimport Generations
+from kun_dns64.policy.stores cimport Generations, write_key
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -67,6 +67,7 @@ cdef class Drawer:
     cdef list hits
     cdef dict hot
     cdef long tick
+    cdef int most
 
     cdef object quick(self, bytes wire, long tick, source):
         cdef tuple said
@@ -92,7 +93,7 @@ cdef class Drawer:
             return self.with_cookie(wire, end, tick, source)
         name = wire[HEADER:end]
         lower = name.lower()
-        value = self.kept(self.key(wire, lower, end, size, NO_OPTIONS), tick)
+        value = self.kept(write_key(self.prefix, wire, lower, end, size, NO_OPTIONS, self.most), tick)
         if value is None:
             return None
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
@@ -110,7 +111,7 @@ cdef class Drawer:
         cdef const unsigned char *kept
         cdef const unsigned char *opt = at + end + 4
         cdef Py_ssize_t size = PyBytes_GET_SIZE(wire) - end - PLAIN_TAIL, start
-        cdef bytes value, reply
+        cdef bytes value, reply, lower
         cdef list cell
         # As memokey.lone_cookie: the options' length, COOKIE's code and length.
         if size != 12 and not 20 <= size <= 44:
@@ -119,7 +120,8 @@ cdef class Drawer:
             return self.memo.quick(wire, tick, source)
         if self.bake is None:
             return self.memo.quick(wire, tick, source)
-        value = self.kept(self.key(wire, wire[HEADER:end].lower(), end, end + PLAIN_TAIL - 2, WITH_COOKIE), tick)
+        lower = wire[HEADER:end].lower()
+        value = self.kept(write_key(self.prefix, wire, lower, end, end + PLAIN_TAIL - 2, WITH_COOKIE, self.most), tick)
         if value is None:
             return None
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
@@ -145,20 +147,6 @@ cdef class Drawer:
         value = aged(value, tick)
         self.store.replace(key, value)
         return value
-
-    cdef bytes key(self, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark):
-        """What the memo keeps the reply under: what stands behind the name counts up to `until`, then `mark`."""
-        cdef Py_ssize_t first = PyBytes_GET_SIZE(self.prefix), tail = until - end, marked = PyBytes_GET_SIZE(mark)
-        cdef bytes made = PyBytes_FromStringAndSize(NULL, first + 10 + PyBytes_GET_SIZE(lower) + tail + marked)
-        cdef char *out = PyBytes_AS_STRING(made)
-        memcpy(out, PyBytes_AS_STRING(self.prefix), first)
-        memcpy(out + first, PyBytes_AS_STRING(wire) + 2, 10)
-        out += first + 10
-        memcpy(out, PyBytes_AS_STRING(lower), PyBytes_GET_SIZE(lower))
-        out += PyBytes_GET_SIZE(lower)
-        memcpy(out, PyBytes_AS_STRING(wire) + end, tail)
-        memcpy(out + tail, PyBytes_AS_STRING(mark), marked)
-        return made
 
 
 cdef bytes with_name(const unsigned char *body, Py_ssize_t size, const unsigned char *name, Py_ssize_t length):
@@ -210,6 +198,6 @@ cdef class Desk:
         cdef Drawer made = Drawer.__new__(Drawer)
         made.memo, made.bake = memo, memo.bake
         made.store, made.prefix = memo.place()
-        made.hits, made.hot, made.tick = memo.hits, {}, -1
+        made.hits, made.hot, made.tick, made.most = memo.hits, {}, -1, memo.most
         self._of_memo[memo] = made
         return made

@@ -20,7 +20,7 @@ from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, Rule
 from kun_dns64.policy.memo import PLACES, RULES
 from kun_dns64.policy.plain import ANSWERED_HERE, SYNTHESISED_EDE
-from kun_dns64.policy.stores cimport Generations, Shelf, keep_reply
+from kun_dns64.policy.stores cimport Generations, Shelf, keep_reply, offered
 from kun_dns64.transport.ports cimport Port, PortPool, Randomness, heard
 
 cdef extern from "<time.h>" nogil:
@@ -261,7 +261,7 @@ cdef class MissPath:
     cdef int limit(self, Light light):
         if not light._edns:
             return PLAIN_UDP
-        return min(max(PLAIN_UDP, light._payload), self._payload_max)
+        return offered(light._payload, self._payload_max)
 
     cdef int replied(self, int place, double seconds) except -1:
         self._replies[place] += 1

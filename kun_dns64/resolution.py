@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kun_dns64.model.message import Query
+from kun_dns64.formats.body import least_size
+from kun_dns64.formats.render import size_limit
+from kun_dns64.formats.replysize import records_for
+from kun_dns64.model.message import Query, Transport
 from kun_dns64.model.question import Question
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, Drop, FailureKind, Heard, Reply, UpstreamFailure
@@ -23,6 +26,7 @@ MARGIN_S, LAST_WORD_S = 0.1, 0.1
 # Without stagger: the share of the budget after which the second question is put although the first is open.
 PATIENCE_SHARE = 0.4
 
+UDP = Transport.UDP
 Decided = Callable[[Reply | Drop, tuple[Heard, ...]], None]
 
 
@@ -40,8 +44,11 @@ class Resolution:
     __slots__ = (
         "_began",
         "_decided",
+        "_given",
         "_heard",
+        "_limit",
         "_loop",
+        "_most",
         "_open",
         "_query",
         "_resolver",
@@ -55,6 +62,10 @@ class Resolution:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._heard: tuple[Heard, ...] = ()
+        self._given: tuple[Heard, ...] = ()
+        # Of a reply by UDP no more is made than it can hold.
+        self._limit = size_limit(query, resolver.reply_limits)
+        self._most = records_for(self._limit) if query.transport is UDP else 0
         self._open: dict[Question, _Open] = {}
         self._waiting: _Open | None = None
         self._timers: list[asyncio.TimerHandle] = []
@@ -69,7 +80,7 @@ class Resolution:
 
     def resume(self, began: float, heard: tuple[Heard, ...]) -> None:
         """`start` for a query that came at `began` and for which this much has been heard."""
-        self._began, self._heard = began, heard
+        self._began, self._heard, self._given = began, heard, heard
         self.start()
 
     def start(self) -> None:
@@ -77,6 +88,10 @@ class Resolution:
         while True:
             step = next_step(self._query, self._heard, self._rules, self._loop.time())
             if not isinstance(step, Ask):
+                if any([one.cut for one in self._heard]) and not self._overflows(step):
+                    # Too few of the records count: all of them must be looked at.
+                    self._heard, self._most = self._given, 0
+                    continue
                 self._finish(step)
                 return
             heard = self._known(step)
@@ -84,13 +99,17 @@ class Resolution:
                 return
             self._heard = (*self._heard, heard)
 
+    def _overflows(self, step: Reply | Drop) -> bool:
+        """Whether the reply will be truncated, so that no record beyond these would stand in it."""
+        return isinstance(step, Reply) and least_size(step.answer) > self._limit
+
     def _known(self, ask: Ask) -> Heard | None:
         """What is known already; None: it has been asked, and `start` goes on when it is answered."""
         known = self._open.get(ask.question)
         if known is not None and known.outcome is not None:
             return known.outcome
         if known is None:
-            cached = self._resolver.cached(ask)
+            cached = self._resolver.cached(ask, self._most)
             if cached is not None:
                 return cached
             if ask.cached_only:

@@ -6,6 +6,7 @@ from time import monotonic
 
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Settings
+from kun_dns64.formats.render import Limits as ReplyLimits
 from kun_dns64.metrics import Metrics, rcode_name
 from kun_dns64.model.message import Query, Response
 from kun_dns64.model.question import Rcode, RRType
@@ -33,6 +34,7 @@ class Resolver:
         self.metrics, self._journal = metrics, journal
         self._loop = asyncio.get_running_loop()
         self._settings = settings
+        self._reply_limits = ReplyLimits(settings.limits.udp_payload_max)
         self.rules: Rules = settings.rules
         self.cache = _cache(settings)
         self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
@@ -45,12 +47,17 @@ class Resolver:
         return self._settings.limits.budget_s
 
     @property
+    def reply_limits(self) -> ReplyLimits:
+        return self._reply_limits
+
+    @property
     def stagger_s(self) -> float:
         return self._settings.asking.stagger_s
 
     def change(self, settings: Settings) -> None:
         """Other settings; the cache stays unless its own limits change."""
         before, self._settings, self.rules = self._settings, settings, settings.rules
+        self._reply_limits = ReplyLimits(settings.limits.udp_payload_max)
         if settings.cache != before.cache:
             self.cache = _cache(settings)
         if (settings.groups, settings.asking) != (before.groups, before.asking):
@@ -89,10 +96,13 @@ class Resolver:
         self.metrics.count("internal_errors")
         self._journal.error("internal-error", exception=repr(error), question=question)
 
-    def cached(self, ask: Ask) -> Heard | None:
-        """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background."""
+    def cached(self, ask: Ask, most: int = 0) -> Heard | None:
+        """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background.
+
+        `most`: records of an answer that are enough; 0: all.
+        """
         now = monotonic()
-        heard = self.cache.lookup(ask.question, ask.flags, ask.group, now)
+        heard = self.cache.lookup(ask.question, ask.flags, ask.group, now, most)
         if heard is None or not heard.refresh or ask.cached_only:
             return heard
         # Stale data says so once in half a minute: that hint is never let go by.

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from kun_dns64.formats.cookies import answering_cookie
+from kun_dns64.formats.wire import OWN_PAYLOAD
 from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply
@@ -33,7 +34,8 @@ def address_of(source: Source) -> IPAddress:
 class Shortcut:
     """One per worker. `renew` with every new set of rules or secrets: what was kept before is not found any more."""
 
-    def __init__(self, rules: Rules, secrets: tuple[bytes, ...]) -> None:
+    def __init__(self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD) -> None:
+        """`most`: octets of the largest reply by UDP."""
         self._wirecache = WireCache(MAX_ENTRIES, MAX_OCTETS, generations())
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
@@ -44,11 +46,11 @@ class Shortcut:
             self._desk = desk.Desk(self._udp_memo)
         # What answers a datagram.
         self.quick: Quick = self.udp if self._desk is None else self._desk.udp
-        self.renew(rules, secrets)
+        self.renew(rules, secrets, most)
 
-    def renew(self, rules: Rules, secrets: tuple[bytes, ...]) -> None:
+    def renew(self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD) -> None:
         self._rules, self._secrets = rules, secrets
-        self._memos = self._wirecache.memos(rules, self.cookie if secrets else None)
+        self._memos = self._wirecache.memos(rules, self.cookie if secrets else None, most)
         self._by_source: dict[tuple[Source, Transport], Memo] = {}
         self._udp: dict[Source, Memo] = {}
         self._cookies.clear()

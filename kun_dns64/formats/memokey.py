@@ -1,13 +1,15 @@
 """A client's packet as a key: what is left of it when everything is taken away that the reply only echoes.
 
 Two packets with one key get replies that differ in id, case of the question and cookie alone; so a finished reply to
-one can be made into the reply to the other. What is not sure to be so has no key.
+one can be made into the reply to the other. What is not sure to be so has no key. Bits that change no reply are zero in
+the key, and a size offered is the limit that follows from it: nobody gets an answer made anew by varying them.
 """
 
 from struct import Struct
 from typing import NamedTuple
 
 from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, read_options
+from kun_dns64.formats.replysize import offered
 from kun_dns64.formats.wire import WireError
 
 # Behind the name: type, class, and an OPT record whose options are left out.
@@ -17,6 +19,9 @@ _OPT_HEAD = b"\x00\x00\x29"
 # In place of the options' length: one octet more than it, so that no packet without options can spell such a key.
 WITH_OPTIONS, WITH_COOKIE = b"\xff\xff\x00", b"\xff\xff\x01"
 COOKIE_REPLY_OCTETS = 24
+# Of the header's flags: QR, opcode and RD; AD and CD (AA, TC, RCODE and reserved bits mean nothing in a query).
+FIRST_FLAGS, SECOND_FLAGS = 0xF9, 0x30
+DO_BIT = 0x80
 _RR = Struct("!HHIH")
 
 
@@ -30,21 +35,36 @@ class MemoKey(NamedTuple):
     padded: bool = False
 
 
-def memo_key(wire: bytes) -> MemoKey | None:
+def plain_key(wire: bytes, end: int, until: int, most: int) -> bytes:
+    """The key of the packet up to `until`, `end` being where its name ends. `most`: octets we send; 0: by a stream.
+
+    Compiled twin: `write_key` in policy/stores.pyx.
+    """
+    head = bytes((wire[2] & FIRST_FLAGS, wire[3] & SECOND_FLAGS)) + wire[4:12] + wire[12:end].lower()
+    opt = end + 4
+    if until < end + 13 or wire[6:12] != _ONE_ADDITIONAL or wire[opt : opt + 3] != _OPT_HEAD:
+        return head + wire[end:until]
+    limit = offered(int.from_bytes(wire[opt + 3 : opt + 5]), most) if most else 0
+    flags = bytes((0, wire[opt + 6], wire[opt + 7] & DO_BIT, 0))
+    return head + wire[end : opt + 3] + limit.to_bytes(2) + flags + wire[opt + 9 : until]
+
+
+def memo_key(wire: bytes, most: int) -> MemoKey | None:
     """None: the general path must answer. The packet need not be well-formed: no reply to a malformed one is kept.
 
-    The case is free up to the first zero octet behind the header. That octet is the root label, or part of a label
-    before it; either way only octets of the name lose their case.
+    `most`: the octets we send at most by UDP; 0: the packet came by a stream, which bounds no reply. The case is free up
+    to the first zero octet behind the header. That octet is the root label, or part of a label before it; either way
+    only octets of the name lose their case.
     """
     end = wire.find(0, 12) + 1
     if not end:
         return None
     if len(wire) <= end + PLAIN_TAIL:
-        return MemoKey(wire[2:12] + wire[12:end].lower() + wire[end:], end)
-    return _with_options(wire, end)
+        return MemoKey(plain_key(wire, end, len(wire), most), end)
+    return _with_options(wire, end, most)
 
 
-def _with_options(wire: bytes, end: int) -> MemoKey | None:
+def _with_options(wire: bytes, end: int, most: int) -> MemoKey | None:
     """Options are read only where the name, walked label by label, really ends there, and OPT is all that follows."""
     at = end + 4
     if wire[6:12] != _ONE_ADDITIONAL or wire[at : at + 3] != _OPT_HEAD or not _ends_at(wire, end):
@@ -60,7 +80,7 @@ def _with_options(wire: bytes, end: int) -> MemoKey | None:
     if len(cookies) > 1 or len(subnets) > 1 or any(len(c) != 8 and not 16 <= len(c) <= 40 for c in cookies):
         return None
     cookie = cookies[0] if cookies else b""
-    key = wire[2:12] + wire[12:end].lower() + wire[end : at + 9] + (WITH_COOKIE if cookie else WITH_OPTIONS)
+    key = plain_key(wire, end, at + 9, most) + (WITH_COOKIE if cookie else WITH_OPTIONS)
     padded = any(code == PADDING for code, _ in options)
     return MemoKey(key, end, cookie, subnets[0] if subnets else b"", padded)
 

@@ -45,7 +45,8 @@ class Heard(NamedTuple):
 
     `stale`: the data had expired and is served under RFC 8767. `rtt_s`: seconds the upstream took; 0 from the cache.
     `refresh`: the loop should ask again in the background (prefetch, or the recheck of stale data). `steady_s`: for so
-    many seconds from the whole second `tick` on, the cache will say the same, ageing; 0: it may not.
+    many seconds from the whole second `tick` on, the cache will say the same, ageing; 0: it may not. `cut`: the answer
+    has more records than these, which are as many as a reply by UDP can hold.
     """
 
     question: Question
@@ -57,6 +58,7 @@ class Heard(NamedTuple):
     refresh: bool = False
     steady_s: int = 0
     tick: int = -1
+    cut: bool = False
 
 
 class Ask(NamedTuple):

@@ -8,7 +8,7 @@ from math import ceil
 from struct import Struct
 from typing import Any
 
-from kun_dns64.formats.packed import pack, unpack
+from kun_dns64.formats.packed import is_longer, pack, unpack
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
@@ -58,8 +58,11 @@ class Cache:
         self._max_stale_s = max_stale_s
         self._prefetch = prefetch
 
-    def lookup(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
-        """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure."""
+    def lookup(self, question: Question, flags: AskedFlags, group: str, now: float, most: int = 0) -> Heard | None:
+        """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure.
+
+        `most`: records of an answer that are enough (`Heard.cut`); 0: all.
+        """
         key = key_of(question, flags, group)
         packed = self._data.get(key)
         failure = self._failures.get(key) if len(self._failures) else None
@@ -71,11 +74,13 @@ class Cache:
                 steady_s = due - age
                 if steady_s <= 0 and failure is not None and now < failure[0]:
                     steady_s = 1
-                response = unpack(question, packed[_STAMP.size :], age)
-                refresh = steady_s <= 0
-                return Heard(question, response, cached=True, refresh=refresh, steady_s=max(0, steady_s), tick=tick)
+                packed = packed[_STAMP.size :]
+                cut = most > 0 and is_longer(packed, most)
+                response = unpack(question, packed, age, most if cut else 0)
+                refresh, steady_s = steady_s <= 0, max(0, steady_s)
+                return Heard(question, response, cached=True, refresh=refresh, steady_s=steady_s, tick=tick, cut=cut)
             if failure is not None and age < lifetime + self._max_stale_s:
-                return self._stale_again(key, question, packed, failure, now)
+                return self._stale_again(key, question, packed, failure, now, most)
         if failure is not None and now < failure[0]:
             return Heard(
                 question, _remembered(failure[2]), cached=True, steady_s=_failure_steady_s(failure, now), tick=tick
@@ -94,13 +99,15 @@ class Cache:
             arrival, lifetime, _ = _STAMP.unpack_from(packed)
             self._data.put(key, _STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[_STAMP.size :])
 
-    def _stale_again(self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float) -> Heard:
+    def _stale_again(
+        self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float, most: int
+    ) -> Heard:
         """One background try per recheck time (RFC 8767 section 5); this hint is it."""
         due = now >= failure[0]
         if due:
             self._failures.put(key, (now + STALE_RECHECK_S, failure[1], failure[2]))
-            return _stale(question, packed, refresh=True)
-        return _stale(question, packed)._replace(steady_s=_failure_steady_s(failure, now), tick=int(now))
+            return _stale(question, packed, most, refresh=True)
+        return _stale(question, packed, most)._replace(steady_s=_failure_steady_s(failure, now), tick=int(now))
 
     def stale(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """Expired data that may still be served when the upstreams fail or are too slow (RFC 8767 section 5)."""
@@ -199,9 +206,12 @@ def key_of(question: Question, flags: AskedFlags, group: str) -> bytes:
     return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key
 
 
-def _stale(question: Question, packed: bytes, refresh: bool = False) -> Heard:
+def _stale(question: Question, packed: bytes, most: int = 0, refresh: bool = False) -> Heard:
     """With its first TTLs: `next_step` gives stale data the one it may have."""
-    return Heard(question, unpack(question, packed[_STAMP.size :], 0), stale=True, cached=True, refresh=refresh)
+    packed = packed[_STAMP.size :]
+    cut = most > 0 and is_longer(packed, most)
+    response = unpack(question, packed, 0, most if cut else 0)
+    return Heard(question, response, stale=True, cached=True, refresh=refresh, cut=cut)
 
 
 def _failure_steady_s(failure: _Failure, now: float) -> int:

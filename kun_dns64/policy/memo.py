@@ -15,6 +15,7 @@ from kun_dns64.formats.memokey import (
     MemoKey,
     lone_cookie,
     memo_key,
+    plain_key,
     ttl_places,
 )
 from kun_dns64.model.message import Source
@@ -62,10 +63,10 @@ class Memo:
     store, under the packet's key: those replies are aged and get the question's case and the cookie of the client.
 
     `by_subnet`: for a source trusted to name clients, finds the memo of the one named. `padded`: replies to packets
-    with padding are padded themselves, so there is none to keep.
+    with padding are padded themselves, so there is none to keep. `most`: octets of a reply by UDP; 0: by a stream.
     """
 
-    __slots__ = ("_bake", "_by_subnet", "_hits", "_hot", "_padded", "_prefix", "_store", "_tick")
+    __slots__ = ("_bake", "_by_subnet", "_hits", "_hot", "_padded", "_prefix", "_store", "_tick", "most")
 
     def __init__(
         self,
@@ -75,7 +76,9 @@ class Memo:
         bake: Bake | None,
         by_subnet: "BySubnet | None",
         padded: bool,
+        most: int,
     ) -> None:
+        self.most = most
         self._prefix, self._store, self._hits, self._bake = prefix, store, hits, bake
         self._by_subnet, self._padded = by_subnet, padded
         self._tick = -1
@@ -93,8 +96,10 @@ class Memo:
         name = wire[12:end]
         lower = name.lower()
         if len(wire) > end + PLAIN_TAIL:
-            return self._with_options(wire, end, lower, tick, source)
-        kept = self._kept(self._prefix + wire[2:12] + lower + wire[end:], tick)
+            return self._with_options(wire, end, tick, source)
+        if not end:
+            return None
+        kept = self._kept(self._prefix + plain_key(wire, end, len(wire), self.most), tick)
         if kept is None:
             return None
         body, cell = kept
@@ -103,11 +108,11 @@ class Memo:
             self._hot[wire[2:]] = reply, cell
         return wire[:2] + reply
 
-    def _with_options(self, wire: bytes, end: int, lower: bytes, tick: int, source: Source) -> bytes | None:
+    def _with_options(self, wire: bytes, end: int, tick: int, source: Source) -> bytes | None:
         cookie = lone_cookie(wire, end)
         if cookie:
             memo: Memo = self
-            key = wire[2:12] + lower + wire[end : end + 13] + WITH_COOKIE
+            key = plain_key(wire, end, end + 13, self.most) + WITH_COOKIE
         else:
             found = self._keyed(wire)
             if found is None:
@@ -125,7 +130,7 @@ class Memo:
 
     def _keyed(self, wire: bytes) -> "tuple[Memo, MemoKey] | None":
         """The key, and the memo of the client the packet speaks for."""
-        key = memo_key(wire)
+        key = memo_key(wire, self.most)
         if key is None or (key.padded and self._padded):
             return None
         memo = self._by_subnet(key.subnet) if key.subnet and self._by_subnet is not None else self

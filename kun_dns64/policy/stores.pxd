@@ -22,7 +22,18 @@ cdef class Shelf:
     cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1
 
 
+cdef inline int offered(int payload, int most) noexcept:
+    """As formats/replysize.py has it."""
+    if payload >= most:
+        return most
+    if payload <= 512:
+        return 512
+    return payload & -64 if payload < 4096 else payload & -4096
+
+
+cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, int most)
+
 cpdef int keep_reply(
     Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,
-    bytes places, long tick,
+    bytes places, long tick, int most,
 ) except -1

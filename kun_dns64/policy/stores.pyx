@@ -6,8 +6,9 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ceil
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
+from kun_dns64.formats import memokey
 from kun_dns64.policy import cache as cache_rules
 from kun_dns64.policy import generations as plain
 
@@ -18,7 +19,8 @@ cdef enum:
 
 cdef Py_ssize_t ENTRY_OCTETS = plain.ENTRY_OCTETS, FORGET_AT_ONCE = plain.FORGET_AT_ONCE
 cdef double PREFETCH_SHARE = cache_rules.PREFETCH_SHARE
-cdef bytes WITH_COOKIE = b"\xff\xff\x01"
+cdef bytes WITH_COOKIE = memokey.WITH_COOKIE
+cdef int FIRST_FLAGS = memokey.FIRST_FLAGS, SECOND_FLAGS = memokey.SECOND_FLAGS, DO_BIT = memokey.DO_BIT
 
 
 cdef class Generations:
@@ -171,16 +173,44 @@ cdef class Shelf:
         return due
 
 
+cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, int most):
+    """As `plain_key` of formats/memokey.py, between `prefix` and `mark`. `lower`: the name in lower case."""
+    cdef Py_ssize_t first = PyBytes_GET_SIZE(prefix), tail = until - end, marked = PyBytes_GET_SIZE(mark)
+    cdef Py_ssize_t named = PyBytes_GET_SIZE(lower)
+    cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, first + 10 + named + tail + marked)
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
+    cdef int limit
+    memcpy(out, PyBytes_AS_STRING(prefix), first)
+    out += first
+    memcpy(out, at + 2, 10)
+    out[0] &= FIRST_FLAGS
+    out[1] &= SECOND_FLAGS
+    memcpy(out + 10, PyBytes_AS_STRING(lower), named)
+    out += 10 + named
+    memcpy(out, at + end, tail)
+    if tail >= 13 and not memcmp(at + 6, <char *>b"\0\0\0\0\0\1", 6) and not memcmp(out + 4, <char *>b"\0\0\x29", 3):
+        limit = offered(out[7] << 8 | out[8], most) if most else 0
+        out[7], out[8], out[9] = limit >> 8, limit & 0xFF, 0
+        out[11] &= DO_BIT
+        out[12] = 0
+    memcpy(out + tail, PyBytes_AS_STRING(mark), marked)
+    return made
+
+
 cpdef int keep_reply(
     Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,
-    bytes places, long tick,
+    bytes places, long tick, int most,
 ) except -1:
-    """`Memo.remember` for who knows it all. `cookie`: the lone option; `rule`: its place; `places`: of the TTLs."""
+    """`Memo.remember` for who knows it all. `cookie`: the lone option; `rule`: its place; `places`: of the TTLs.
+
+    `most`: octets of the largest reply by UDP.
+    """
     cdef Py_ssize_t count = PyBytes_GET_SIZE(places) // 2, rest = PyBytes_GET_SIZE(packet) - end
     if seconds <= 0 or count > 255:
         return 0
-    cdef bytes tail = wire[end : end + PLAIN_TAIL] + WITH_COOKIE if cookie else wire[end:]
-    cdef bytes key = prefix + wire[2:12] + wire[12:end].lower() + tail
+    cdef Py_ssize_t until = end + PLAIN_TAIL if cookie else PyBytes_GET_SIZE(wire)
+    cdef bytes key = write_key(prefix, wire, wire[12:end].lower(), end, until, WITH_COOKIE if cookie else b"", most)
     cdef bytes entry = PyBytes_FromStringAndSize(NULL, MEMO_STAMP + 2 * count + 10 + rest)
     cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(entry)
     put32(out, tick)

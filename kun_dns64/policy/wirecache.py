@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from kun_dns64.formats.ecs import read_subnet
+from kun_dns64.formats.wire import OWN_PAYLOAD
 from kun_dns64.model.message import IPAddress, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.policy.client import client_index
@@ -33,11 +34,14 @@ class WireCache:
         self._generation = 0
         self.hits: list[list[int]] = [[0] for _ in RULES]
 
-    def memos(self, rules: Rules, bake: Bake | None) -> "Memos":
-        """Memos for these rules; what was kept under others is not found any more. `bake` None: no cookies."""
+    def memos(self, rules: Rules, bake: Bake | None, most: int = OWN_PAYLOAD) -> "Memos":
+        """Memos for these rules; what was kept under others is not found any more. `bake` None: no cookies.
+
+        `most`: octets of the largest reply by UDP.
+        """
         self._generation = (self._generation + 1) & 0xFFFFFF
         self._store.retire()
-        return Memos(self._store, self.hits, rules, bake, self._generation.to_bytes(3))
+        return Memos(self._store, self.hits, rules, bake, self._generation.to_bytes(3), most)
 
     def __len__(self) -> int:
         return len(self._store)
@@ -50,11 +54,18 @@ class WireCache:
 class Memos:
     """One memo per client class and transport, under one set of rules."""
 
-    __slots__ = ("_bake", "_by_class", "_by_subnet", "_generation", "_hits", "_prepared", "_store")
+    __slots__ = ("_bake", "_by_class", "_by_subnet", "_generation", "_hits", "_most", "_prepared", "_store")
 
     def __init__(
-        self, store: Generations[bytes], hits: list[list[int]], rules: Rules, bake: Bake | None, generation: bytes
+        self,
+        store: Generations[bytes],
+        hits: list[list[int]],
+        rules: Rules,
+        bake: Bake | None,
+        generation: bytes,
+        most: int,
     ) -> None:
+        self._most = most
         self._store, self._hits, self._bake, self._generation = store, hits, bake, generation
         self._prepared = prepare(rules)
         self._by_class: dict[tuple[int, Transport, bool], Memo] = {}
@@ -101,4 +112,5 @@ class Memos:
 
     def _new(self, index: int, transport: Transport, whose: bytes, named: BySubnet | None = None) -> Memo:
         prefix = self._generation + bytes((TRANSPORTS.index(transport),)) + (index - STRANGER).to_bytes(2) + whose
-        return Memo(prefix, self._store, self._hits, self._bake, named, padded=transport is Transport.TLS)
+        most = self._most if transport is Transport.UDP else 0
+        return Memo(prefix, self._store, self._hits, self._bake, named, transport is Transport.TLS, most)

@@ -136,7 +136,7 @@ class Quick:
         # Whether data that is due may be fetched anew.
         self.room = True
         self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=cache, may_refresh=lambda now, cost: self.room)
-        self.shortcut = Shortcut(under, SECRETS)
+        self.shortcut = Shortcut(under, SECRETS, payload_max)
         self.resumed = False
         self.start(SimpleNamespace(call_later=lambda delay, call: None))
 
@@ -184,7 +184,7 @@ class Quick:
 class General:
     def __init__(self, under: Rules, payload_max: int = 1232) -> None:
         self.under, self.limits = under, Limits(payload_max)
-        self.cache, self.shortcut = Cache(max_ttl_s=under.max_ttl_s), Shortcut(under, SECRETS)
+        self.cache, self.shortcut = Cache(max_ttl_s=under.max_ttl_s), Shortcut(under, SECRETS, payload_max)
 
     def ask(self, wire: bytes, source: str, build: Build, asked: dict[int, bytes]) -> bytes:
         """`asked`: the packets to reply to, by type, so that ids and letters are the same as in the miss path."""
