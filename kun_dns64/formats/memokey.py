@@ -52,7 +52,7 @@ def plain_key(wire: bytes, end: int, until: int, most: int) -> bytes:
 def memo_key(wire: bytes, most: int) -> MemoKey | None:
     """None: the general path must answer. The packet need not be well-formed: no reply to a malformed one is kept.
 
-    `most`: the octets we send at most by UDP; 0: the packet came by a stream, which bounds no reply. The case is free up
+    `most`: the octets we send at most by UDP; 0: it came by a stream, which bounds no reply. The case is free up
     to the first zero octet behind the header. That octet is the root label, or part of a label before it; either way
     only octets of the name lose their case.
     """
