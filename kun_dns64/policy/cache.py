@@ -13,6 +13,7 @@ from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
 from kun_dns64.policy.denial import is_referral
+from kun_dns64.policy.failure_memory import bare, weight
 from kun_dns64.policy.generations import Generations
 from kun_dns64.policy.lifetime import begin
 
@@ -23,7 +24,8 @@ FAILURE_MAX_S = 300.0
 STALE_RECHECK_S = 30.0
 # The last tenth of a lifetime is when a used answer is fetched anew.
 PREFETCH_SHARE = 0.1
-FAILURE_OCTETS = 250
+# Of the octets a cache may hold: what failures may take.
+FAILURES_SHARE = 8
 
 ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # Arrival in seconds of the clock; lifetime; the age from which a use fetches the data anew.
@@ -52,8 +54,9 @@ class Cache:
         prefetch: bool = True,
         store: type[Generations[Any]] = Generations,
     ) -> None:
-        self._data: Generations[bytes] = store(max_entries, max_octets, len)
-        self._failures: Generations[_Failure] = store(max(64, max_entries // 8), 1 << 26, lambda _: FAILURE_OCTETS)
+        failures = max_octets // FAILURES_SHARE
+        self._data: Generations[bytes] = store(max_entries, max_octets - failures, len)
+        self._failures: Generations[_Failure] = store(max(64, max_entries // 8), failures, _weight)
         self._max_ttl_s = max_ttl_s
         self._max_stale_s = max_stale_s
         self._prefetch = prefetch
@@ -147,6 +150,7 @@ class Cache:
             self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
 
     def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
+        outcome = bare(outcome)
         before = self._failures.get(key)
         packed = self._data.get(key)
         if packed is not None:
@@ -189,7 +193,8 @@ class Cache:
 
     @property
     def octets(self) -> int:
-        return self._data.octets
+        """Of all that is kept, failures too."""
+        return self._data.octets + self._failures.octets
 
 
 def is_failure(outcome: Response | UpstreamFailure) -> bool:
@@ -217,6 +222,10 @@ def _stale(question: Question, packed: bytes, most: int = 0, refresh: bool = Fal
 def _failure_steady_s(failure: _Failure, now: float) -> int:
     """One tick at most: an answer may still come late and end the failure."""
     return min(1, int(failure[0]) - int(now))
+
+
+def _weight(failure: _Failure) -> int:
+    return weight(failure[2])
 
 
 def _remembered(outcome: Response | UpstreamFailure) -> Response | UpstreamFailure:
