@@ -9,7 +9,6 @@ from libc.string cimport memchr, memcpy
 from libc.time cimport time_t
 
 from kun_dns64.formats import memokey
-from kun_dns64.policy.memo import HOT_MAX
 from kun_dns64.policy.stores cimport Generations, write_key
 
 cdef extern from "<time.h>" nogil:
@@ -22,10 +21,13 @@ cdef extern from "<time.h>" nogil:
 cdef enum:
     HEADER = 12
     STAMP = 10  # of policy/memo.py: tick, until, rule, number of TTLs
-    MOST_SOURCES = 65536
+    MOST_SOURCES = 16384
     COOKIE = 10
+    # Of what was said this second, by all memos together; and what an entry takes beside its octets.
+    MOST_HOT_OCTETS = 8 << 20
+    HOT_ENTRY = 250
 
-cdef Py_ssize_t PLAIN_TAIL = memokey.PLAIN_TAIL, MOST_HOT = HOT_MAX
+cdef Py_ssize_t PLAIN_TAIL = memokey.PLAIN_TAIL
 cdef Py_ssize_t COOKIE_REPLY_OCTETS = memokey.COOKIE_REPLY_OCTETS
 cdef bytes WITH_COOKIE = memokey.WITH_COOKIE, NO_OPTIONS = b""
 
@@ -58,6 +60,21 @@ cdef bytes aged(bytes value, long tick):
     return made
 
 
+cdef class Second:
+    """What all drawers keep of this second: its end empties those that nobody opens again, too."""
+
+    cdef long tick
+    cdef Py_ssize_t octets
+    cdef list filled
+
+    cdef int turn(self, long tick) except -1:
+        cdef Drawer drawer
+        for drawer in self.filled:
+            drawer.hot = {}
+        self.tick, self.octets, self.filled = tick, 0, []
+        return 0
+
+
 cdef class Drawer:
     """One memo's. What was said this second is kept by packet, as the memo does."""
 
@@ -66,7 +83,7 @@ cdef class Drawer:
     cdef bytes prefix
     cdef list hits
     cdef dict hot
-    cdef long tick
+    cdef Second second
     cdef int most
 
     cdef object quick(self, bytes wire, long tick, source):
@@ -77,8 +94,8 @@ cdef class Drawer:
         cdef const unsigned char *kept
         cdef const unsigned char *root
         cdef Py_ssize_t size = PyBytes_GET_SIZE(wire), end, start
-        if tick != self.tick:
-            self.tick, self.hot = tick, {}
+        if tick != self.second.tick:
+            self.second.turn(tick)
         found = self.hot.get(rest)
         if found is not None:
             said = found
@@ -101,8 +118,11 @@ cdef class Drawer:
         cell[0] += 1
         start = STAMP + 2 * kept[9]
         reply = with_name(kept + start, PyBytes_GET_SIZE(value) - start, at + HEADER, end - HEADER)
-        if name == lower and len(self.hot) < MOST_HOT:  # a case made at random does not come again
+        if name == lower and self.second.octets < MOST_HOT_OCTETS:  # a case made at random does not come again
+            if not self.hot:
+                self.second.filled.append(self)
             self.hot[rest] = reply, cell
+            self.second.octets += PyBytes_GET_SIZE(rest) + PyBytes_GET_SIZE(reply) + HOT_ENTRY
         return wire[:2] + reply
 
     cdef object with_cookie(self, bytes wire, Py_ssize_t end, long tick, source):
@@ -164,6 +184,7 @@ cdef class Desk:
 
     cdef object _memo_of
     cdef dict _of_source, _of_memo
+    cdef Second _second
 
     def __init__(self, memo_of):
         self._memo_of = memo_of
@@ -171,6 +192,8 @@ cdef class Desk:
 
     def renew(self):
         self._of_source, self._of_memo = {}, {}
+        self._second = Second.__new__(Second)
+        self._second.tick, self._second.filled = -1, []
 
     def udp(self, bytes wire, source):
         """The finished reply to a datagram, if there is one."""
@@ -198,6 +221,6 @@ cdef class Desk:
         cdef Drawer made = Drawer.__new__(Drawer)
         made.memo, made.bake = memo, memo.bake
         made.store, made.prefix = memo.place()
-        made.hits, made.hot, made.tick, made.most = memo.hits, {}, -1, memo.most
+        made.hits, made.hot, made.second, made.most = memo.hits, {}, self._second, memo.most
         self._of_memo[memo] = made
         return made

@@ -40,7 +40,7 @@ class Front:
 
     def __init__(self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
-        self.shortcut = Shortcut(resolver.rules, cookie_secrets, limits.udp_payload_max)
+        self.shortcut = Shortcut(resolver.rules, cookie_secrets, limits.udp_payload_max, resolver.memory)
         self._limits = RenderLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
@@ -76,6 +76,7 @@ class Front:
 
     def renew(self) -> None:
         """The rules or the secrets are others: finished replies made under the old ones are not given any more."""
+        self.shortcut.resize(self._resolver.memory)
         self.shortcut.renew(self._resolver.rules, self._cookie_secrets, self._limits.udp_payload_max)
         self._misses.renew(self._limits.udp_payload_max)
 

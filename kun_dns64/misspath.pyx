@@ -35,7 +35,7 @@ cdef enum:
     AAAA = 28
     OPT = 41
     PLAIN_UDP = 512
-    MOST_SOURCES = 65536
+    MOST_SOURCES = 16384
     MAX_TTL = 604800  # RFC 8767 section 4
     LARGEST = 4096
     REFRESH_COST = 1

@@ -13,6 +13,7 @@ from kun_dns64.model.question import Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.cache import Cache, is_failure
+from kun_dns64.policy.memory_share import MemoryShare, share
 from kun_dns64.resolution import Decided, Resolution
 from kun_dns64.transport.attempt import Tap
 from kun_dns64.transport.compiled import generations
@@ -47,6 +48,11 @@ class Resolver:
         return self._settings.limits.budget_s
 
     @property
+    def memory(self) -> MemoryShare:
+        """This worker's part of what the whole server may keep."""
+        return _memory(self._settings)
+
+    @property
     def reply_limits(self) -> ReplyLimits:
         return self._reply_limits
 
@@ -58,7 +64,7 @@ class Resolver:
         """Other settings; the cache stays unless its own limits change."""
         before, self._settings, self.rules = self._settings, settings, settings.rules
         self._reply_limits = ReplyLimits(settings.limits.udp_payload_max)
-        if settings.cache != before.cache:
+        if (settings.cache, settings.workers) != (before.cache, before.workers):
             self.cache = _cache(settings)
         if (settings.groups, settings.asking) != (before.groups, before.asking):
             self._retired.add(self.upstreams)
@@ -165,10 +171,14 @@ class Resolver:
                 self.metrics.count("late_aaaa")
 
 
+def _memory(settings: Settings) -> MemoryShare:
+    return share(settings.cache.max_entries, settings.cache.max_bytes, settings.workers)
+
+
 def _cache(settings: Settings) -> Cache:
-    limits = settings.cache
+    limits, own = settings.cache, _memory(settings)
     return Cache(
-        limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, generations()
+        own.answer_entries, own.answer_octets, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, generations()
     )
 
 

@@ -12,6 +12,7 @@ from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply
 from kun_dns64.policy.generations import Generations
+from kun_dns64.policy.memory_share import WHOLE, MemoryShare
 from kun_dns64.policy.wirecache import RULES, Memo, WireCache
 from kun_dns64.transport.compiled import COMPILED, generations
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from kun_dns64.desk import Desk
 
 Quick = Callable[[bytes, Source], bytes | None]
-MAX_ENTRIES, MAX_OCTETS = 200_000, 64 << 20
-MAX_SOURCES = 65536
+# Sources remembered; what is known of each is some 300 octets here.
+MAX_SOURCES = 16384
 # How long a made cookie is given out again: it tells its time, so its age is what others see (RFC 9018 section 4.3).
 COOKIE_MEMO_S = 60
-MAX_COOKIES = 65536
+MAX_COOKIES = 16384
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def address_of(source: Source) -> IPAddress:
     return ip_address(source.partition("%")[0] if isinstance(source, str) else source)
 
@@ -34,9 +35,11 @@ def address_of(source: Source) -> IPAddress:
 class Shortcut:
     """One per worker. `renew` with every new set of rules or secrets: what was kept before is not found any more."""
 
-    def __init__(self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD) -> None:
-        """`most`: octets of the largest reply by UDP."""
-        self._wirecache = WireCache(MAX_ENTRIES, MAX_OCTETS, generations())
+    def __init__(
+        self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD, own: MemoryShare = WHOLE
+    ) -> None:
+        """`most`: octets of the largest reply by UDP. `own`: what may be kept here."""
+        self._wirecache = WireCache(own.reply_entries, own.reply_octets, generations())
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
         self._desk: Desk | None = None
@@ -47,6 +50,10 @@ class Shortcut:
         # What answers a datagram.
         self.quick: Quick = self.udp if self._desk is None else self._desk.udp
         self.renew(rules, secrets, most)
+
+    def resize(self, own: MemoryShare) -> None:
+        """Other bounds for what is kept. To be followed by `renew`."""
+        self._wirecache.resize(own.reply_entries, own.reply_octets)
 
     def renew(self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD) -> None:
         self._rules, self._secrets = rules, secrets

@@ -82,7 +82,7 @@ class UpstreamSection(Section):
 
 class CacheSection(Section):
     max_entries: int = Field(default=500_000, ge=0)
-    max_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    max_bytes: int = Field(default=0, ge=0)
     max_ttl_s: int = Field(default=86_400, ge=0, le=604_800)
     max_stale_s: int = Field(default=86_400, ge=0, le=604_800)
     stale_ttl_s: int = Field(default=30, ge=1, le=3600)

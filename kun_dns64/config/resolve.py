@@ -1,18 +1,21 @@
 """From what the operator wrote to what the program uses: names become wire format, defaults become values."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_dns64.config.endpoint import UpstreamAddress
-from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection, ServerSection
+from kun_dns64.config.file import CacheSection, ConfigFile, Dns64Section, PoolSection, ServerSection
 from kun_dns64.config.load import Loaded
 from kun_dns64.config.look import Look, look_at
+from kun_dns64.config.memory_limit import memory_limit
 from kun_dns64.config.settings import Asking, CacheLimits, Dnstap, GatewayWatch, Limits, Settings, TlsListen
 from kun_dns64.config.suffixes import wire_suffix
 from kun_dns64.config.values import mail_name, parse_cookie_secret
 from kun_dns64.formats.names import from_text
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
+from kun_dns64.policy.memory_share import default_octets
 
 
 def resolve(loaded: Loaded) -> Settings:
@@ -28,7 +31,7 @@ def resolve(loaded: Loaded) -> Settings:
         workers=server.workers or len(os.sched_getaffinity(0)),
         limits=_limits(server),
         asking=_asking(file, folder),
-        cache=CacheLimits(**file.cache.model_dump()),
+        cache=_cache(file.cache),
         gateways=_gateways(file),
         cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
         watched=_watched(loaded),
@@ -67,6 +70,11 @@ def _asking(file: ConfigFile, folder: Path) -> Asking:
         max_outstanding=upstream.max_outstanding,
         ca_file=folder / upstream.ca_file if upstream.ca_file else None,
     )
+
+
+def _cache(section: CacheSection) -> CacheLimits:
+    limits = CacheLimits(**section.model_dump())
+    return limits if limits.max_bytes else replace(limits, max_bytes=default_octets(memory_limit()))
 
 
 def _dnstap(file: ConfigFile, folder: Path) -> Dnstap | None:

@@ -45,6 +45,8 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
+    """`max_entries` and `max_bytes` are those of all workers together; `share` divides them."""
+
     max_entries: int
     max_bytes: int
     max_ttl_s: int

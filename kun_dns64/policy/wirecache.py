@@ -27,12 +27,19 @@ STRANGER = -2
 class WireCache:
     """The store all memos of one process share, bounded by entries and octets. `hits`: per rule, in RULES' order."""
 
-    __slots__ = ("_generation", "_store", "hits")
+    __slots__ = ("_bounds", "_generation", "_kind", "_store", "hits")
 
     def __init__(self, max_entries: int, max_octets: int, store: type[Generations[Any]] = Generations) -> None:
+        self._kind, self._bounds = store, (max_entries, max_octets)
         self._store: Generations[bytes] = store(max_entries, max_octets, len)
         self._generation = 0
         self.hits: list[list[int]] = [[0] for _ in RULES]
+
+    def resize(self, max_entries: int, max_octets: int) -> None:
+        """Other bounds; what was kept is gone where they differ. To be followed by `memos`."""
+        if (max_entries, max_octets) != self._bounds:
+            self._bounds = max_entries, max_octets
+            self._store = self._kind(max_entries, max_octets, len)
 
     def memos(self, rules: Rules, bake: Bake | None, most: int = OWN_PAYLOAD) -> "Memos":
         """Memos for these rules; what was kept under others is not found any more. `bake` None: no cookies.
