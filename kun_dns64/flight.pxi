@@ -30,12 +30,19 @@ cdef class Flight:
     cdef double _sent_at
 
     cdef bint join(self, Light light) except -1:
-        if self._done:
+        if self._done or len(self._waiting) >= MOST_ALIKE and self.alike(light) >= MOST_ALIKE:
             return False
         self._upstreams.coalesced += 1
         self._aside = False
         self._waiting.append(light)
         return True
+
+    cdef Py_ssize_t alike(self, Light light):
+        """How many queries of the same client wait for it."""
+        cdef Py_ssize_t count = 0
+        for other in self._waiting:
+            count += (<Light>other)._client.share is light._client.share
+        return count
 
     def received(self, bytes wire):
         """As UdpAttempt's. A defect costs the short way, not the answer."""

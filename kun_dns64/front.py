@@ -17,8 +17,11 @@ from kun_dns64.model.question import Rcode
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.policy.client import answered_subnet
+from kun_dns64.policy.client_share import HELD_BACK_S, ClientShare, ClientShares
+from kun_dns64.policy.networks import MISS
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.ratelimit import RateLimiter, Verdict
+from kun_dns64.ratelimit import RateLimiter, Verdict, client_key
+from kun_dns64.resolution import LIMITED
 from kun_dns64.resolver import Resolver
 from kun_dns64.shortcut import Quick, Shortcut, address_of
 from kun_dns64.transport.port import Send
@@ -29,6 +32,11 @@ UNCONFIRMED = Reply(Rcode.BADCOOKIE, Rule.BAD_COOKIE)
 # Instead of the answer, so that a client behind a forged flood comes again by TCP. TC stands in the third octet.
 SLIPPED = Reply(Rcode.NOERROR, Rule.RATE_LIMITED)
 TC_BIT = 0x02
+
+
+def truncated(packet: bytes) -> bytes:
+    """NOERROR, empty, with TC=1: a real client comes again by TCP, where its address is proven."""
+    return packet[:2] + bytes((packet[2] | TC_BIT, packet[3] & 0xF0)) + packet[4:]
 
 
 def nothing_ready(wire: bytes, source: Source) -> bytes | None:
@@ -48,9 +56,17 @@ class Front:
         self._pending = 0
         self._idle: asyncio.Event | None = None
         self._handled_hits = self._counted_quick = 0
+        self.shares = self._shares_of(limits)
+        resolver.is_proven = self.is_proven
         self._misses = Misses(self, resolver)
         self._misses.renew(self._limits.udp_payload_max)
         self._choose_ways()
+
+    def _shares_of(self, limits: Limits) -> ClientShares:
+        return ClientShares(limits.client_max_waiting, client_key, self._is_forwarder)
+
+    def _is_forwarder(self, source: Source) -> bool:
+        return prepare(self._resolver.rules).forwarders.first(address_of(source)) != MISS
 
     def _choose_ways(self) -> None:
         """Where each query is counted or told of, none may go by the ways that count in sums."""
@@ -66,6 +82,7 @@ class Front:
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
         """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
         self._limits = RenderLimits(limits.udp_payload_max)
+        self.shares = self._shares_of(limits)
         if limits.rate_per_s != self._rate_per_s:
             self._rate_per_s = limits.rate_per_s
             self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
@@ -138,27 +155,67 @@ class Front:
             self._resolve(wire, query, source, send)
 
     def _resolve(self, wire: bytes, query: Query, source: Source, send: Send) -> None:
-        rules = self._resolver.rules
-        self._resolver.resolve(query, self.awaited(wire, query, source, send, time.monotonic(), rules))
+        rules, share, now = self._resolver.rules, self.shares.of(source), time.monotonic()
+        if share.waiting >= share.most and not self._has_room(query, share, now):
+            self._reply(query, LIMITED, source, send)
+            return
+        decided = self.awaited(wire, query, source, send, now, rules, share)
+        self._resolver.resolve(query, decided, share)
+
+    def _has_room(self, query: Query, share: ClientShare, now: float) -> bool:
+        """Whether one more query of this client may wait, if need be in the place of an older one."""
+        if share.waiting < share.most_proven and self.is_proven(query):
+            return True
+        return share.make_room(now)
+
+    def is_proven(self, query: Query) -> bool:
+        """Whether the source's address is its own: a forged one gets no connection and no cookie."""
+        if query.transport is not Transport.UDP:
+            return True
+        return check_cookie(query, self._cookie_secrets, int(time.time())) is CookieState.VALID
 
     def awaited(
-        self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules
+        self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules, share: ClientShare
     ) -> Callable[[Reply | Drop, tuple[Heard, ...]], None]:
         """The query is pending now; this is to be called, once, with the decision about it."""
         self._pending += 1
+        share.waiting += 1
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
             self._pending -= 1
+            share.waiting -= 1
             self.settled()
-            self._metrics.observe("reply_seconds", time.monotonic() - began)
+            now = time.monotonic()
+            self._metrics.observe("reply_seconds", now - began)
             if isinstance(step, Drop):
                 self._metrics.count("dropped", step.rule.value)
                 send(None)
-            else:
-                packet = self._reply(query, step, source, send)
-                self.shortcut.remember(wire, packet, step, heard, source, query.transport, rules)
+                return
+            paced = send
+            if now - began >= HELD_BACK_S and not self.is_proven(query):
+                paced = self._paced(share, send)
+            packet = self._reply(query, step, source, paced)
+            self.shortcut.remember(wire, packet, step, heard, source, query.transport, rules)
 
         return decided
+
+    def _paced(self, share: ClientShare, send: Send) -> Send:
+        """Sends at the client's pace: what was held back must not leave all at once."""
+
+        def later(packet: bytes | None) -> None:
+            self.send_at_pace(share, send, packet)
+
+        return later
+
+    def send_at_pace(self, share: ClientShare, send: Send, packet: bytes | None) -> None:
+        delay_s = 0.0 if share.is_forwarder else share.delay_s(len(packet or b""), time.monotonic())
+        if delay_s is None:
+            self._metrics.count("dropped", Rule.RATE_LIMITED.value)
+            send(None)
+        elif delay_s > 0:
+            asyncio.get_running_loop().call_later(delay_s, send, packet)
+        else:
+            send(packet)
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         if reply.rule is Rule.COOKIE_ONLY and self._cookie_is_bad(query):
@@ -170,6 +227,8 @@ class Front:
         cookie = b"" if data is None else self.shortcut.cookie(data, source)
         subnet = answered_subnet(query, prepare(self._resolver.rules)) if query.edns and query.edns.options else b""
         packet = render(query, reply, self._limits, cookie, subnet)
+        if reply.rule is Rule.RATE_LIMITED and query.transport is Transport.UDP:
+            packet = truncated(packet)
         if self._tap is not None and isinstance(send, Tapped):
             send.rule = reply.rule.value
         send(packet)
@@ -186,8 +245,6 @@ class Front:
         query = parse_query(wire, Transport.UDP, address_of("::1"))
         if isinstance(query, Query):
             self._metrics.count("replies", Rule.RATE_LIMITED.value, rcode_name(Rcode.NOERROR))
-            packet = bytearray(render(query, SLIPPED, self._limits))
-            packet[2] |= TC_BIT
-            send(bytes(packet))
+            send(truncated(render(query, SLIPPED, self._limits)))
         else:
             send(None)

@@ -36,7 +36,8 @@ class Misses:
         if COMPILED:
             from kun_dns64.misspath import MissPath
 
-            self._path = MissPath(resolver, front.shortcut, asyncio.get_running_loop(), self._resumed, front.settled)
+            loop = asyncio.get_running_loop()
+            self._path = MissPath(resolver, front.shortcut, loop, self._resumed, front.settled, self._held_back)
 
     @property
     def pending(self) -> int:
@@ -60,7 +61,13 @@ class Misses:
         # Before anything else could be due but the second question beside the first: another upstream, the end.
         patience_s = min(MIN_PATIENCE_S, self._resolver.budget_s / 4)
         self._path.renew(
-            prepared, plain_for, payload_max, prepared.rules.max_ttl_s, patience_s, self._resolver.stagger_s
+            prepared,
+            plain_for,
+            payload_max,
+            prepared.rules.max_ttl_s,
+            patience_s,
+            self._resolver.stagger_s,
+            self._front.shares.of,
         )
 
     def count(self, metrics: Metrics) -> None:
@@ -80,6 +87,15 @@ class Misses:
         for name, row in upstreams.items():
             metrics.count("upstream_results", name, NOERROR, by=sum(row[:-1]))
             metrics.add("upstream_seconds", row, name)
+
+    def _held_back(self, wire: bytes, source: Source, send: Send, packet: bytes) -> None:
+        """Sends a reply that was long in coming, where it could be one of many to a forged address."""
+        query = parse_query(wire, Transport.UDP, address_of(source))
+        assert isinstance(query, Query)
+        if self._front.is_proven(query):
+            send(packet)
+        else:
+            self._front.send_at_pace(self._front.shares.of(source), send, packet)
 
     def _resumed(
         self,
@@ -103,5 +119,6 @@ class Misses:
             outcome = read(said, Request(question, AskedFlags(query.cd, query.do))).outcome
             name = str(upstream.address)
             heard = (Heard(question, outcome, upstream=name, rtt_s=rtt_s, steady_s=steady_s, tick=tick),)
-        decided = self._front.awaited(wire, query, source, send, began, rules)
-        self._resolver.resume(query, decided, rules, began, heard)
+        share = self._front.shares.of(source)
+        decided = self._front.awaited(wire, query, source, send, began, rules, share)
+        self._resolver.resume(query, decided, rules, began, heard, share)

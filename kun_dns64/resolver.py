@@ -13,6 +13,7 @@ from kun_dns64.model.question import Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.cache import Cache, is_failure
+from kun_dns64.policy.client_share import ClientShare
 from kun_dns64.policy.memory_share import MemoryShare, share
 from kun_dns64.resolution import Decided, Resolution
 from kun_dns64.transport.attempt import Tap
@@ -40,6 +41,8 @@ class Resolver:
         self.cache = _cache(settings)
         self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
         self._retired: set[Upstreams] = set()
+        # Whether a query's source is its own; who knows the cookies says so.
+        self.is_proven: Callable[[Query], bool] = _is_never
         self._tap: Tap | None = None
         self._refreshes_left, self._refreshes_at = REFRESHES_AT_ONCE, 0.0
 
@@ -81,13 +84,22 @@ class Resolver:
         closing = self._loop.create_task(upstreams.close())
         closing.add_done_callback(lambda _: self._retired.discard(upstreams))
 
-    def resolve(self, query: Query, decided: Decided) -> None:
-        resolution = Resolution(self, query, self.rules, decided)
+    def resolve(self, query: Query, decided: Decided, client: ClientShare | None = None) -> None:
+        """`client`: whose share the query waits in; None: nobody's."""
+        resolution = Resolution(self, query, self.rules, decided, client)
         self.guarded(resolution.start, resolution)
 
-    def resume(self, query: Query, decided: Decided, rules: Rules, began: float, heard: tuple[Heard, ...]) -> None:
+    def resume(
+        self,
+        query: Query,
+        decided: Decided,
+        rules: Rules,
+        began: float,
+        heard: tuple[Heard, ...],
+        client: ClientShare | None = None,
+    ) -> None:
         """`resolve` for a query that is under way under `rules` since `began`, and for which this much was heard."""
-        resolution = Resolution(self, query, rules, decided)
+        resolution = Resolution(self, query, rules, decided, client)
         self.guarded(lambda: resolution.resume(began, heard), resolution)
 
     def guarded(self, call: Callable[[], None], resolution: Resolution) -> None:
@@ -169,6 +181,10 @@ class Resolver:
             self.metrics.count("late_answers")
             if outcome.question.qtype == RRType.AAAA and any(r.rtype == RRType.AAAA for r in result.answer):
                 self.metrics.count("late_aaaa")
+
+
+def _is_never(_: Query) -> bool:
+    return False
 
 
 def _memory(settings: Settings) -> MemoryShare:

@@ -26,6 +26,7 @@ class Limits:
     budget_s: float
     udp_payload_max: int
     rate_per_s: int
+    client_max_waiting: int
     tcp_idle_s: float
     tcp_max_connections: int
     tcp_max_per_client: int

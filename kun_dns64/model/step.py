@@ -21,6 +21,8 @@ class FailureKind(StrEnum):
     LAME = "lame"
     CLOSED = "closed"
     NOT_CACHED = "not-cached"
+    DISPLACED = "displaced"
+    LIMITED = "limited"
 
 
 class UpstreamFailure(NamedTuple):
@@ -103,6 +105,7 @@ class Rule(StrEnum):
     REVERSE = "reverse"
     REFUSED_CLIENT = "refused-client"
     RATE_LIMITED = "rate-limited"
+    DISPLACED = "displaced"
     NOT_RECURSIVE = "not-recursive"
     DNSSEC_FAILURE = "dnssec-failure"
     UPSTREAM_FAILED = "upstream-failed"

@@ -27,7 +27,9 @@ from kun_dns64.policy.generations import Generations
 LOCAL = frozenset((Rule.LOCAL_DISCOVERY, Rule.LOCAL_REVERSE, Rule.FILTERED_A))
 LOCAL_STEADY_S = 300
 # Strangers must not fill the store; reverse answers mix ageing TTLs with bounded ones; the others tell of the moment.
-NEVER = frozenset((Rule.REFUSED_CLIENT, Rule.RATE_LIMITED, Rule.REVERSE, Rule.NOT_RECURSIVE, Rule.LOOP, Rule.MALFORMED))
+NEVER = frozenset((
+    Rule.REFUSED_CLIENT, Rule.RATE_LIMITED, Rule.DISPLACED, Rule.REVERSE, Rule.NOT_RECURSIVE, Rule.LOOP, Rule.MALFORMED,
+))  # fmt: skip
 RULES = tuple(Rule)
 PLACES = {rule: place for place, rule in enumerate(RULES)}
 # Packets whose reply is kept as it is for the rest of the second.

@@ -21,6 +21,7 @@ from kun_dns64.model.question import Question
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, AskedFlags, Heard, Reply
 from kun_dns64.policy.cache import Cache, key_of
+from kun_dns64.policy.client_share import ClientShares
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.plain import PlainClients
 from kun_dns64.policy.prepared import prepare
@@ -142,7 +143,15 @@ class Quick:
 
     def start(self, loop: Any, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
         """A new path in this loop."""
-        self.path = misspath.MissPath(self.resolver, self.shortcut, loop, self._resumed, self._settled)
+        self.shares = ClientShares(1000, str, lambda _: False)
+        self.path = misspath.MissPath(
+            self.resolver,
+            self.shortcut,
+            loop,
+            self._resumed,
+            self._settled,
+            lambda wire, source, send, reply: send(reply),
+        )
         self.renew(patience_s, stagger_s)
 
     def renew(self, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
@@ -150,7 +159,7 @@ class Quick:
         clients = PlainClients(prepared)
         self.path.renew(
             prepared, lambda source: clients.of(ip_address(source)), self.payload_max, self.under.max_ttl_s,
-            patience_s, stagger_s,
+            patience_s, stagger_s, self.shares.of,
         )  # fmt: skip
 
     def _settled(self) -> None:
