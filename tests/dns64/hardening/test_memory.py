@@ -13,8 +13,8 @@ import os, random, sys
 from kun_dns64.model.message import Ede, Record, Response
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
-from kun_dns64.policy.cache import FAILURES_SHARE, Cache
-from kun_dns64.transport.compiled import generations
+from kun_dns64.cache.answers import FAILURES_SHARE, Cache
+from kun_dns64.fastpath.selection import generations
 
 BOUND = %d
 
@@ -86,7 +86,7 @@ def test_a_store_full_of_its_worst_is_within_its_bound(fill: str) -> None:
 REPLIES = """
 from ipaddress import ip_network
 from kun_dns64.policy.memory_share import MemoryShare
-from kun_dns64.shortcut import Shortcut
+from kun_dns64.serving.reply_lookup import Shortcut
 from tests.dns64.world import rules
 from kun_dns64.model.rules import ClientPolicy
 import dns.message, time
