@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memchr, memcpy
 from libc.time cimport time_t
 
-from kun_dns64.formats import reply_key as memokey
+from kun_dns64.formats import reply_key
 from kun_dns64.fastpath.stores cimport Generations, write_key
 
 cdef extern from "<time.h>" nogil:
@@ -27,9 +27,9 @@ cdef enum:
     MOST_HOT_OCTETS = 8 << 20
     HOT_ENTRY = 250
 
-cdef Py_ssize_t PLAIN_TAIL = memokey.PLAIN_TAIL
-cdef Py_ssize_t COOKIE_REPLY_OCTETS = memokey.COOKIE_REPLY_OCTETS
-cdef bytes WITH_COOKIE = memokey.WITH_COOKIE, NO_OPTIONS = b""
+cdef Py_ssize_t PLAIN_TAIL = reply_key.PLAIN_TAIL
+cdef Py_ssize_t COOKIE_REPLY_OCTETS = reply_key.COOKIE_REPLY_OCTETS
+cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE, NO_OPTIONS = b""
 
 
 cdef inline long u16(const unsigned char *at) noexcept:
@@ -133,7 +133,7 @@ cdef class ReplyReader:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(wire) - end - PLAIN_TAIL, start
         cdef bytes value, reply, lower
         cdef list cell
-        # As memokey.lone_cookie: the options' length, COOKIE's code and length.
+        # As reply_key.lone_cookie: the options' length, COOKIE's code and length.
         if size != 12 and not 20 <= size <= 44:
             return self.memo.quick(wire, tick, source)
         if u16(opt + 9) != size or u16(opt + 11) != COOKIE or u16(opt + 13) != size - 4:

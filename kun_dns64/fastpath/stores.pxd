@@ -23,7 +23,7 @@ cdef class MissStore:
 
 
 cdef inline int offered(int payload, int most) noexcept:
-    """As formats/replysize.py has it."""
+    """As formats/reply_size.py has it."""
     if payload >= most:
         return most
     if payload <= 512:

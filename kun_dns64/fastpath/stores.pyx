@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport ceil
 from libc.string cimport memcmp, memcpy
 
-from kun_dns64.formats import memokey
+from kun_dns64.formats import reply_key
 from kun_dns64.cache import answers as cache_rules
 from kun_dns64.cache import generations as plain
 
@@ -19,8 +19,8 @@ cdef enum:
 
 cdef Py_ssize_t ENTRY_OCTETS = plain.ENTRY_OCTETS, FORGET_AT_ONCE = plain.FORGET_AT_ONCE
 cdef double PREFETCH_SHARE = cache_rules.PREFETCH_SHARE
-cdef bytes WITH_COOKIE = memokey.WITH_COOKIE
-cdef int FIRST_FLAGS = memokey.FIRST_FLAGS, SECOND_FLAGS = memokey.SECOND_FLAGS, DO_BIT = memokey.DO_BIT
+cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE
+cdef int FIRST_FLAGS = reply_key.FIRST_FLAGS, SECOND_FLAGS = reply_key.SECOND_FLAGS, DO_BIT = reply_key.DO_BIT
 
 
 cdef class Generations:

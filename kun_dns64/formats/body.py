@@ -1,7 +1,7 @@
 """Question and sections with compressed names (RFC 1035 section 4.1.4)."""
 
 from kun_dns64.formats.rdata import COMPRESSIBLE
-from kun_dns64.formats.replysize import LEAST_RECORD
+from kun_dns64.formats.reply_size import LEAST_RECORD
 from kun_dns64.formats.wire import QTAIL, RRHEAD
 from kun_dns64.model.message import Record
 from kun_dns64.model.question import Question, RRType

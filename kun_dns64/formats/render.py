@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kun_dns64.formats.body import Body
 from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, ede_option, find, option
-from kun_dns64.formats.replysize import PLAIN_UDP, offered
+from kun_dns64.formats.reply_size import PLAIN_UDP, offered
 from kun_dns64.formats.wire import AA, AD, CD, DO, HEADER, OWN_PAYLOAD, QR, QTAIL, RA, RCODE_MASK, RD, RRHEAD, TC
 from kun_dns64.model.message import Ede, Edns, Query, Transport
 from kun_dns64.model.question import Question, Rcode, RRType

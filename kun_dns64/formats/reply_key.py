@@ -9,7 +9,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, read_options
-from kun_dns64.formats.replysize import offered
+from kun_dns64.formats.reply_size import offered
 from kun_dns64.formats.wire import WireError
 
 # Behind the name: type, class, and an OPT record whose options are left out.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from kun_dns64.config.settings import Limits
+from kun_dns64.fastpath.selection import Parts
 from kun_dns64.formats.cookies import CookieState, check_cookie, cookie_data
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import SizeLimits, render
@@ -13,16 +14,16 @@ from kun_dns64.model.question import Rcode
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.policy.client import answered_subnet
-from kun_dns64.policy.client_share import HELD_BACK_S, ClientShare, ClientShares
-from kun_dns64.policy.networks import MISS
+from kun_dns64.policy.client_share import ClientShare
 from kun_dns64.policy.prepared import prepare
+from kun_dns64.serving.admission import Admission
 from kun_dns64.serving.dnstap import DnstapTap, Tapped
 from kun_dns64.serving.miss_path import Misses
 from kun_dns64.serving.reply_lookup import Quick, ReplyLookup, address_of
 from kun_dns64.serving.resolution import LIMITED
 from kun_dns64.serving.resolver import Resolver
 from kun_dns64.state.metrics import Metrics, rcode_name
-from kun_dns64.state.rate_limit import RateLimiter, Verdict, client_key
+from kun_dns64.state.rate_limit import RateLimiter, Verdict
 from kun_dns64.transport.query_handler import Send
 
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
@@ -45,9 +46,16 @@ def nothing_ready(wire: bytes, source: Source) -> bytes | None:
 class Front:
     """What all listeners of a worker share."""
 
-    def __init__(self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        limits: Limits,
+        metrics: Metrics,
+        cookie_secrets: tuple[bytes, ...],
+        parts: Parts,
+    ) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
-        self.shortcut = ReplyLookup(resolver.rules, cookie_secrets, limits.udp_payload_max, resolver.memory)
+        self.shortcut = ReplyLookup(resolver.rules, cookie_secrets, parts, limits.udp_payload_max, resolver.memory)
         self._limits = SizeLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
@@ -55,17 +63,12 @@ class Front:
         self._pending = 0
         self._idle: asyncio.Event | None = None
         self._handled_hits = self._counted_quick = 0
-        self.shares = self._shares_of(limits)
-        resolver.is_proven = self.is_proven
-        self._misses = Misses(self, resolver)
+        self._admission = Admission(metrics)
+        self._admission.change(resolver.rules, limits, cookie_secrets)
+        resolver.is_proven = self._admission.is_proven
+        self._misses = Misses(resolver, self.shortcut, parts, self.awaited, self.settled, self._admission)
         self._misses.renew(self._limits.udp_payload_max)
         self._choose_ways()
-
-    def _shares_of(self, limits: Limits) -> ClientShares:
-        return ClientShares(limits.client_max_waiting, client_key, self._is_forwarder)
-
-    def _is_forwarder(self, source: Source) -> bool:
-        return prepare(self._resolver.rules).forwarders.first(address_of(source)) != MISS
 
     def _choose_ways(self) -> None:
         """Where each query is counted or told of, none may go by the ways that count in sums."""
@@ -81,13 +84,13 @@ class Front:
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
         """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
         self._limits = SizeLimits(limits.udp_payload_max)
-        self.shares = self._shares_of(limits)
         if limits.rate_per_s != self._rate_per_s:
             self._rate_per_s = limits.rate_per_s
             self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
             self._choose_ways()
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
+        self._admission.change(self._resolver.rules, limits, self._cookie_secrets)
         self.renew()
 
     def renew(self) -> None:
@@ -154,24 +157,12 @@ class Front:
             self._resolve(wire, query, source, send)
 
     def _resolve(self, wire: bytes, query: Query, source: Source, send: Send) -> None:
-        rules, share, now = self._resolver.rules, self.shares.of(source), time.monotonic()
-        if share.waiting >= share.most and not self._has_room(query, share, now):
+        rules, share, now = self._resolver.rules, self._admission.share_of(source), time.monotonic()
+        if not self._admission.has_room(query, share, now):
             self._reply(query, LIMITED, source, send)
             return
         decided = self.awaited(wire, query, source, send, now, rules, share)
         self._resolver.resolve(query, decided, share)
-
-    def _has_room(self, query: Query, share: ClientShare, now: float) -> bool:
-        """Whether one more query of this client may wait, if need be in the place of an older one."""
-        if share.waiting < share.most_proven and self.is_proven(query):
-            return True
-        return share.make_room(now)
-
-    def is_proven(self, query: Query) -> bool:
-        """Whether the source's address is its own: a forged one gets no connection and no cookie."""
-        if query.transport is not Transport.UDP:
-            return True
-        return check_cookie(query, self._cookie_secrets, int(time.time())) is CookieState.VALID
 
     def awaited(
         self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules, share: ClientShare
@@ -184,37 +175,16 @@ class Front:
             self._pending -= 1
             share.waiting -= 1
             self.settled()
-            now = time.monotonic()
-            self._metrics.observe("reply_seconds", now - began)
+            waited_s = time.monotonic() - began
+            self._metrics.observe("reply_seconds", waited_s)
             if isinstance(step, Drop):
                 self._metrics.count("dropped", step.rule.value)
                 send(None)
                 return
-            paced = send
-            if now - began >= HELD_BACK_S and not self.is_proven(query):
-                paced = self._paced(share, send)
-            packet = self._reply(query, step, source, paced)
+            packet = self._reply(query, step, source, self._admission.leaving(query, share, send, waited_s))
             self.shortcut.remember(wire, packet, step, heard, source, query.transport, rules)
 
         return decided
-
-    def _paced(self, share: ClientShare, send: Send) -> Send:
-        """Sends at the client's pace: what was held back must not leave all at once."""
-
-        def later(packet: bytes | None) -> None:
-            self.send_at_pace(share, send, packet)
-
-        return later
-
-    def send_at_pace(self, share: ClientShare, send: Send, packet: bytes | None) -> None:
-        delay_s = 0.0 if share.is_forwarder else share.delay_s(len(packet or b""), time.monotonic())
-        if delay_s is None:
-            self._metrics.count("dropped", Rule.RATE_LIMITED.value)
-            send(None)
-        elif delay_s > 0:
-            asyncio.get_running_loop().call_later(delay_s, send, packet)
-        else:
-            send(packet)
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         if reply.rule is Rule.COOKIE_ONLY and self._cookie_is_bad(query):

@@ -2,42 +2,51 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from kun_dns64.fastpath.selection import COMPILED
+from kun_dns64.fastpath.selection import Parts
 from kun_dns64.formats.query import parse_query
 from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import AskedFlags, Heard
+from kun_dns64.policy.client_share import HELD_BACK_S, ClientShare
 from kun_dns64.policy.plain_query import Plain, PlainClients
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.serving.reply_lookup import address_of
+from kun_dns64.serving.admission import Admission
+from kun_dns64.serving.reply_lookup import ReplyLookup, address_of
+from kun_dns64.serving.resolution import Decided
 from kun_dns64.serving.resolver import Resolver
 from kun_dns64.state.metrics import Metrics, rcode_name
 from kun_dns64.transport.attempt import Request, Upstream, read
 from kun_dns64.transport.health import MIN_PATIENCE_S
 from kun_dns64.transport.query_handler import Send
 
-if TYPE_CHECKING:
-    from kun_dns64.serving.front import Front
-
 Datagram = Callable[[bytes, Source, Send], None]
+# Front.awaited: registers a pending query; what it returns is called once, with the decision.
+Awaited = Callable[[bytes, Query, Source, Send, float, Rules, ClientShare], Decided]
 NOERROR = rcode_name(Rcode.NOERROR)
 
 
 class Misses:
     """Without the compiled module it takes nothing, and the general path answers all: the same, octet for octet."""
 
-    def __init__(self, front: "Front", resolver: Resolver) -> None:
-        self._front, self._resolver = front, resolver
+    def __init__(
+        self,
+        resolver: Resolver,
+        lookup: ReplyLookup,
+        parts: Parts,
+        awaited: Awaited,
+        settled: Callable[[], None],
+        admission: Admission,
+    ) -> None:
+        self._resolver, self._awaited, self._admission = resolver, awaited, admission
         self._queries = self._late = self._staggered = self._refreshed = 0
         self._path = None
-        if COMPILED:
+        if parts.compiled:
             from kun_dns64.fastpath.miss_path import MissPath
 
             loop = asyncio.get_running_loop()
-            self._path = MissPath(resolver, front.shortcut, loop, self._resumed, front.settled, self._held_back)
+            self._path = MissPath(resolver, lookup, loop, self._resumed, settled, self._held_back)
 
     @property
     def pending(self) -> int:
@@ -67,7 +76,7 @@ class Misses:
             prepared.rules.max_ttl_s,
             patience_s,
             self._resolver.stagger_s,
-            self._front.shares.of,
+            self._admission.share_of,
         )
 
     def count(self, metrics: Metrics) -> None:
@@ -92,10 +101,7 @@ class Misses:
         """Sends a reply that was long in coming, where it could be one of many to a forged address."""
         query = parse_query(wire, Transport.UDP, address_of(source))
         assert isinstance(query, Query)
-        if self._front.is_proven(query):
-            send(packet)
-        else:
-            self._front.send_at_pace(self._front.shares.of(source), send, packet)
+        self._admission.leaving(query, self._admission.share_of(source), send, HELD_BACK_S)(packet)
 
     def _resumed(
         self,
@@ -119,6 +125,6 @@ class Misses:
             outcome = read(said, Request(question, AskedFlags(query.cd, query.do))).outcome
             name = str(upstream.address)
             heard = (Heard(question, outcome, upstream=name, rtt_s=rtt_s, steady_s=steady_s, tick=tick),)
-        share = self._front.shares.of(source)
-        decided = self._front.awaited(wire, query, source, send, began, rules, share)
+        share = self._admission.share_of(source)
+        decided = self._awaited(wire, query, source, send, began, rules, share)
         self._resolver.resume(query, decided, rules, began, heard, share)

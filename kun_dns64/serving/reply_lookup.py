@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kun_dns64.cache.generations import Generations
 from kun_dns64.cache.reply_store import RULES, ReplyCache, ReplyStore
-from kun_dns64.fastpath.selection import COMPILED, generations
+from kun_dns64.fastpath.selection import Parts
 from kun_dns64.formats.cookies import answering_cookie
 from kun_dns64.formats.wire import OWN_PAYLOAD
 from kun_dns64.model.message import IPAddress, Source, Transport
@@ -36,14 +36,19 @@ class ReplyLookup:
     """One per worker. `renew` with every new set of rules or secrets: what was kept before is not found any more."""
 
     def __init__(
-        self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD, own: MemoryShare = WHOLE
+        self,
+        rules: Rules,
+        secrets: tuple[bytes, ...],
+        parts: Parts,
+        most: int = OWN_PAYLOAD,
+        own: MemoryShare = WHOLE,
     ) -> None:
         """`most`: octets of the largest reply by UDP. `own`: what may be kept here."""
-        self._wirecache = ReplyStore(own.reply_entries, own.reply_octets, generations())
+        self._wirecache = ReplyStore(own.reply_entries, own.reply_octets, parts.store)
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
         self._compiled: CompiledReplyLookup | None = None
-        if COMPILED:
+        if parts.compiled:
             from kun_dns64.fastpath import reply_lookup
 
             self._compiled = reply_lookup.CompiledReplyLookup(self._udp_memo)

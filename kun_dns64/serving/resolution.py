@@ -6,21 +6,19 @@ Plain callbacks, no task per query: a query that is answered from the cache neve
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from kun_dns64.formats.body import least_size
-from kun_dns64.formats.render import size_limit
-from kun_dns64.formats.replysize import records_for
+from kun_dns64.formats.render import SizeLimits, size_limit
+from kun_dns64.formats.reply_size import records_for
 from kun_dns64.model.message import Ede, EdeCode, Query, Transport
 from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, Drop, FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.client_share import ClientShare
 from kun_dns64.policy.next_step import next_step
-from kun_dns64.transport.upstreams import Outcome
-
-if TYPE_CHECKING:
-    from kun_dns64.serving.resolver import Resolver
+from kun_dns64.state.metrics import Metrics
+from kun_dns64.transport.upstreams import Outcome, Upstreams
 
 # What stays of the budget for sending the reply, and what the last question may take beyond the first.
 MARGIN_S, LAST_WORD_S = 0.1, 0.1
@@ -31,6 +29,25 @@ UDP = Transport.UDP
 DISPLACED = Reply(Rcode.SERVFAIL, Rule.DISPLACED, ede=(Ede(EdeCode.OTHER, Rule.DISPLACED.value),))
 LIMITED = Reply(Rcode.SERVFAIL, Rule.RATE_LIMITED, ede=(Ede(EdeCode.OTHER, Rule.RATE_LIMITED.value),))
 Decided = Callable[[Reply | Drop, tuple[Heard, ...]], None]
+
+
+class Lookups(Protocol):
+    """What a resolution needs of the resolver: cache, upstreams and the time limits."""
+
+    upstreams: Upstreams
+    metrics: Metrics
+    is_proven: Callable[[Query], bool]
+
+    @property
+    def reply_limits(self) -> SizeLimits: ...
+    @property
+    def budget_s(self) -> float: ...
+    @property
+    def stagger_s(self) -> float: ...
+    def cached(self, ask: Ask, most: int = 0) -> Heard | None: ...
+    def heard(self, ask: Ask, outcome: Outcome) -> Heard: ...
+    def timed_out(self, ask: Ask) -> Heard: ...
+    def guarded(self, call: Callable[[], None], resolution: "Resolution") -> None: ...
 
 
 @dataclass(slots=True)
@@ -64,7 +81,7 @@ class Resolution:
     )
 
     def __init__(
-        self, resolver: "Resolver", query: Query, rules: Rules, decided: Decided, client: ClientShare | None = None
+        self, resolver: Lookups, query: Query, rules: Rules, decided: Decided, client: ClientShare | None = None
     ) -> None:
         """`client`: whose share it waits in; None: nobody's."""
         self._client, self._over = client, False

@@ -6,7 +6,7 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Protocol
 
 from kun_base.earlysignals import hand_over
@@ -83,7 +83,7 @@ class Agent:
         self.options, self.journal, self._admin_at_start = options, journal, spec.admin
         self.host: RunningHost = host or RealHost(spec, notice=self.noticed)
         self.stop = asyncio.Event()
-        self.state = State(spec, journal)
+        self.state = State(spec, journal, clock=monotonic, wall=time, identity=os.urandom(8).hex())
         self.announcer = Announcer(self.state, self.host, self._keep_told)
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
         self.sessions = TrafficLoop(self.state, self.host, SessionLog(spec, self.state.audit, journal))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_dns64.formats.replysize import offered
+from kun_dns64.formats.reply_size import offered
 from kun_dns64.model.message import Transport
 
 from .memoworld import RULE_SETS, SOURCES, Server, packet

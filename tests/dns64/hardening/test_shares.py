@@ -74,17 +74,21 @@ async def attacked(*floods: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 async def test_a_dead_zone_takes_no_place_from_another_clients_names(tmp_path: Path) -> None:
     with quick_upstream(dead) as upstream:
-        async with running(tmp_path, upstream.port, more=SMALL) as one:
-            async with attacked(flood(ATTACKER, one.port, "dead.example", 400)):
-                assert await failures(OTHER, one, "well.example") == 0
+        async with (
+            running(tmp_path, upstream.port, more=SMALL) as one,
+            attacked(flood(ATTACKER, one.port, "dead.example", 400)),
+        ):
+            assert await failures(OTHER, one, "well.example") == 0
 
 
 async def test_nor_from_names_of_the_same_client(tmp_path: Path) -> None:
     """A forwarder asks for the attacker and for everybody else."""
     with quick_upstream(dead) as upstream:
-        async with running(tmp_path, upstream.port, more=SMALL) as one:
-            async with attacked(flood(ATTACKER, one.port, "dead.example", 200)):
-                assert await failures(ATTACKER, one, "well.example") == 0
+        async with (
+            running(tmp_path, upstream.port, more=SMALL) as one,
+            attacked(flood(ATTACKER, one.port, "dead.example", 200)),
+        ):
+            assert await failures(ATTACKER, one, "well.example") == 0
 
 
 async def test_nor_do_many_clients_together(tmp_path: Path) -> None:
