@@ -199,7 +199,7 @@ cdef class MissQuery:
         if steady_s > 0 and self._client.plain.prepared is self._path._prepared:
             keep_reply(
                 self._client.store, self._client.prefix, self._wire, self._end, self._cookie, packet, place,
-                min(steady_s, ages_s), data[5], tick, self._path._payload_max,
+                min(steady_s, ages_s), data[5], tick,
             )
         return 0
 

@@ -9,7 +9,7 @@ from libc.string cimport memchr, memcpy
 from libc.time cimport time_t
 
 from kun_dns64.formats import reply_key
-from kun_dns64.fastpath.stores cimport Generations, write_key
+from kun_dns64.fastpath.stores cimport Generations, limit_of, write_key
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -20,7 +20,8 @@ cdef extern from "<time.h>" nogil:
 
 cdef enum:
     HEADER = 12
-    STAMP = 10  # of cache/reply_cache.py: tick, until, rule, number of TTLs
+    STAMP = 14  # of cache/reply_cache.py: tick, until, rule, number of TTLs, octets it needs, octets of OPT
+    CUT = 0xFFFF
     MOST_SOURCES = 16384
     COOKIE = 10
     # Of what was said this second, by all memos together; and what an entry takes beside its octets.
@@ -110,9 +111,11 @@ cdef class ReplyReader:
             return self.with_cookie(wire, end, tick, source)
         name = wire[HEADER:end]
         lower = name.lower()
-        value = self.kept(write_key(self.prefix, wire, lower, end, size, NO_OPTIONS, self.most), tick)
+        value = self.found(wire, lower, end, size, NO_OPTIONS, tick)
         if value is None:
             return None
+        if is_cut(value):
+            return self.memo.quick(wire, tick, source)
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
         cell = self.hits[kept[8]]
         cell[0] += 1
@@ -141,9 +144,11 @@ cdef class ReplyReader:
         if self.bake is None:
             return self.memo.quick(wire, tick, source)
         lower = wire[HEADER:end].lower()
-        value = self.kept(write_key(self.prefix, wire, lower, end, end + PLAIN_TAIL - 2, WITH_COOKIE, self.most), tick)
+        value = self.found(wire, lower, end, end + PLAIN_TAIL - 2, WITH_COOKIE, tick)
         if value is None:
             return None
+        if is_cut(value):
+            return self.memo.quick(wire, tick, source)
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
         cell = self.hits[kept[8]]
         cell[0] += 1
@@ -152,6 +157,18 @@ cdef class ReplyReader:
             kept + start, PyBytes_GET_SIZE(value) - start - COOKIE_REPLY_OCTETS, at + HEADER, end - HEADER
         )
         return wire[:2] + reply + <bytes>self.bake(wire[end + PLAIN_TAIL + 4 :], source)
+
+    cdef bytes found(self, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, long tick):
+        """The entry for packets like this one; where it is to be cut, the memo must do that."""
+        cdef int limit = limit_of(wire, end, self.most), needs
+        cdef bytes value = self.kept(write_key(self.prefix, wire, lower, end, until, mark, 0), tick)
+        if not limit:
+            return value
+        if value is not None:
+            needs = u16(<const unsigned char *>PyBytes_AS_STRING(value) + 10)
+            if needs == CUT or needs <= limit:
+                return value
+        return self.kept(write_key(self.prefix, wire, lower, end, until, mark, limit), tick)
 
     cdef bytes kept(self, bytes key, long tick):
         """What stands under the key, aged to `tick`; None: the general path must answer."""
@@ -167,6 +184,10 @@ cdef class ReplyReader:
         value = aged(value, tick)
         self.store.replace(key, value)
         return value
+
+
+cdef inline bint is_cut(bytes value) noexcept:
+    return u16(<const unsigned char *>PyBytes_AS_STRING(value) + 10) == CUT
 
 
 cdef bytes with_name(const unsigned char *body, Py_ssize_t size, const unsigned char *name, Py_ssize_t length):

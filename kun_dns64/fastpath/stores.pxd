@@ -24,16 +24,13 @@ cdef class MissStore:
 
 cdef inline int offered(int payload, int most) noexcept:
     """As formats/reply_size.py has it."""
-    if payload >= most:
-        return most
-    if payload <= 512:
-        return 512
-    return payload & -64 if payload < 4096 else payload & -4096
+    return most if payload >= most else 512 if payload <= 512 else payload
 
 
-cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, int most)
+cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, int limit)
+cdef int limit_of(bytes wire, Py_ssize_t end, int most)
 
 cpdef int keep_reply(
     Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,
-    bytes places, long tick, int most,
+    bytes places, long tick,
 ) except -1

@@ -182,9 +182,28 @@ class Front:
                 send(None)
                 return
             packet = self._reply(query, step, source, self._admission.leaving(query, share, send, waited_s))
-            self.shortcut.remember(wire, packet, step, heard, source, query.transport, rules)
+            self._remember(wire, query, packet, step, heard, source, rules)
 
         return decided
+
+    def _remember(
+        self,
+        wire: bytes,
+        query: Query,
+        packet: bytes,
+        reply: Reply,
+        heard: tuple[Heard, ...],
+        source: Source,
+        rules: Rules,
+    ) -> None:
+        """Keeps the reply; one that is truncated as it is at the largest limit, so that others can be cut from it."""
+        at_most = False
+        if packet[2] & TC_BIT and query.edns is not None and reply.rule is not Rule.RATE_LIMITED:
+            largest = query._replace(edns=query.edns._replace(payload=self._limits.udp_payload_max))
+            whole = self._rendered(largest, reply, source)
+            at_most = whole[2] & TC_BIT > 0
+            packet = whole if at_most else packet
+        self.shortcut.remember(wire, packet, reply, heard, source, query.transport, rules, at_most)
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         if reply.rule is Rule.COOKIE_ONLY and self._cookie_is_bad(query):
@@ -192,16 +211,19 @@ class Front:
         self._metrics.count("replies", reply.rule.value, rcode_name(reply.rcode))
         if reply.shadow and reply.shadow != reply.answer:
             self._metrics.count("shadowed", reply.rule.value)
-        data = cookie_data(query)
-        cookie = b"" if data is None else self.shortcut.cookie(data, source)
-        subnet = answered_subnet(query, prepare(self._resolver.rules)) if query.edns and query.edns.options else b""
-        packet = render(query, reply, self._limits, cookie, subnet)
+        packet = self._rendered(query, reply, source)
         if reply.rule is Rule.RATE_LIMITED and query.transport is Transport.UDP:
             packet = truncated(packet)
         if self._tap is not None and isinstance(send, Tapped):
             send.rule = reply.rule.value
         send(packet)
         return packet
+
+    def _rendered(self, query: Query, reply: Reply, source: Source) -> bytes:
+        data = cookie_data(query)
+        cookie = b"" if data is None else self.shortcut.cookie(data, source)
+        subnet = answered_subnet(query, prepare(self._resolver.rules)) if query.edns and query.edns.options else b""
+        return render(query, reply, self._limits, cookie, subnet)
 
     def _cookie_is_bad(self, query: Query) -> bool:
         return check_cookie(query, self._cookie_secrets, int(time.time())) is CookieState.BAD

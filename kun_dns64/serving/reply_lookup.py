@@ -88,10 +88,14 @@ class ReplyLookup:
         source: Source,
         transport: Transport,
         rules: Rules,
+        at_most: bool = False,
     ) -> None:
-        """Keep `packet`, which answered `wire` under `rules`, for as long as nothing else would be said."""
+        """Keep `packet`, which answered `wire` under `rules`, for as long as nothing else would be said.
+
+        `at_most`: it was made for the largest limit, whatever `wire` offers.
+        """
         if rules is self._rules:
-            self._memo(source, transport).remember(wire, packet, reply, heard, int(time.monotonic()))
+            self._memo(source, transport).remember(wire, packet, reply, heard, int(time.monotonic()), at_most)
 
     def place(self, source: Source) -> tuple[Generations[bytes], bytes]:
         """Where the miss path keeps its replies by UDP to this address, until the next `renew`."""

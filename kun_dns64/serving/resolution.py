@@ -91,9 +91,9 @@ class Resolution:
         self.began = self._loop.time()
         self._heard: tuple[Heard, ...] = ()
         self._given: tuple[Heard, ...] = ()
-        # Of a reply by UDP no more is made than it can hold.
+        # Of a reply by UDP no more is made than the largest can hold.
         self._limit = size_limit(query, resolver.reply_limits)
-        self._most = records_for(self._limit) if query.transport is UDP else 0
+        self._most = records_for(resolver.reply_limits.udp_payload_max) if query.transport is UDP else 0
         self._open: dict[Question, _Open] = {}
         self._waiting: _Open | None = None
         self._timers: list[asyncio.TimerHandle] = []

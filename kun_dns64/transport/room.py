@@ -12,6 +12,8 @@ from kun_dns64.policy.client_share import DISPLACED_AFTER_S
 
 # A second-level domain under which others register has at most so many letters, where the top level has two.
 SHORT_LABEL = 3
+# However few may be out.
+LEAST_OF_ZONE = 64
 
 
 def zone_of(name: bytes) -> bytes:
@@ -51,7 +53,7 @@ class Room:
     """The slow questions that are out, by their keys. `most`: of all questions."""
 
     def __init__(self, most: int) -> None:
-        self._most_slow, self._most_of_zone = max(1, most - most // 4), max(1, most // 4)
+        self._most_slow, self._most_of_zone = max(1, most - most // 4), max(LEAST_OF_ZONE, most // 4)
         self._all = _Queue()
         self._zones: dict[bytes, _Queue] = {}
         self._zone_by_key: dict[bytes, bytes] = {}

@@ -51,7 +51,7 @@ def test_a_name_that_holds_the_octets_of_options_is_another_name() -> None:
         + label
         + b"\x00\x00\x1c\x00\x01"
     )
-    assert memo_key(wire + b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00", 1232) is None
+    assert memo_key(wire + b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00") is None
 
 
 @pytest.mark.parametrize("tail", [b"\xff\x00", b"\xff\x01", b"\xff\xff", b"\x00\x01", b""])

@@ -3,10 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kun_dns64.formats.reply_size import offered
 from kun_dns64.model.message import Transport
 
 from .memoworld import RULE_SETS, SOURCES, Server, packet
@@ -40,24 +37,22 @@ def test_a_stream_has_no_sizes(transport: Transport) -> None:
     assert all(server.compare(packet("many", payload=size), SOURCES[0], transport, 1000) for size in range(0, 5000, 7))
 
 
-@pytest.mark.parametrize("name", ["many", "plain"])
-def test_few_sizes_are_made_and_none_is_too_large(name: str) -> None:
+SIZES = [*range(0, 1300, 3), 1231, 1232, 1233, 4096, 65535]
+
+
+def test_of_what_fits_no_size_is_made_again() -> None:
     server = Server(RULE_SETS["usual"])
-    missed = [
-        size
-        for size in [*range(1300), 4096, 65535]
-        if not server.compare(packet(name, payload=size), SOURCES[0], Transport.UDP, 1000)
-    ]
-    assert len(missed) <= 14
-    for size in (512, 700, 1232, 9000):
-        reply = server.memos.of(SOURCES[0], Transport.UDP).quick(packet(name, payload=size), 1000, "2001:db8::1")
+    server.compare(packet(payload=1232), SOURCES[0], Transport.UDP, 1000)
+    assert all(server.compare(packet(payload=size), SOURCES[0], Transport.UDP, 1000) for size in SIZES)
+
+
+@pytest.mark.parametrize("options", [(), ((10, bytes(8)),), ((3, b""),)], ids=["plain", "cookie", "others"])
+def test_of_what_fits_no_datagram_every_size_is_cut_from_the_largest(options: tuple[tuple[int, bytes], ...]) -> None:
+    server = Server(RULE_SETS["usual"])
+    server.compare(packet("many", payload=4096, options=options), SOURCES[0], Transport.UDP, 1000)
+    for size in SIZES:
+        wire = packet("many", payload=size, options=options)
+        assert server.compare(wire, SOURCES[0], Transport.UDP, 1003)
+        reply = server.memos.of(SOURCES[0], Transport.UDP).quick(wire, 1003, str(SOURCES[0]))
         assert reply is not None
-        assert len(reply) <= max(512, size)
-
-
-@given(st.integers(0, 65535), st.integers(512, 65535))
-def test_an_offer_is_never_exceeded_and_hardly_missed(payload: int, most: int) -> None:
-    limit, exact = offered(payload, most), min(max(512, payload), most)
-    assert limit <= exact
-    assert exact - limit < (64 if exact < 4096 else 4096)
-    assert offered(limit, most) == limit
+        assert len(reply) <= max(512, min(size, 1232))

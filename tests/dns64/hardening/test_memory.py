@@ -14,7 +14,7 @@ from kun_dns64.model.message import Ede, Record, Response
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
 from kun_dns64.cache.answers import FAILURES_SHARE, Cache
-from kun_dns64.fastpath.selection import generations
+from kun_dns64.fastpath.selection import choose_parts
 
 BOUND = %d
 
@@ -28,7 +28,7 @@ def name(number, length=200):
 
 def cache(share=1):
     # `share`: of the whole that the store in question gets; 1: the answers, which have nearly all of it.
-    return Cache(1 << 30, share * BOUND, store=generations())
+    return Cache(1 << 30, share * BOUND, store=choose_parts().store)
 
 def one(number):
     return Response(0, (Record(name(number, 8), 1, 1, 60, b"abcd"),))
@@ -86,7 +86,7 @@ def test_a_store_full_of_its_worst_is_within_its_bound(fill: str) -> None:
 REPLIES = """
 from ipaddress import ip_network
 from kun_dns64.policy.memory_share import MemoryShare
-from kun_dns64.serving.reply_lookup import Shortcut
+from kun_dns64.serving.reply_lookup import ReplyLookup
 from tests.dns64.world import rules
 from kun_dns64.model.rules import ClientPolicy
 import dns.message, time
@@ -94,9 +94,9 @@ from kun_dns64.model.message import Transport
 from kun_dns64.model.step import Heard, Reply, Rule
 
 CLASSES = 60
-shortcut = Shortcut(
+shortcut = ReplyLookup(
     rules(clients=tuple(ClientPolicy(str(n), (ip_network(f"2001:db8:{n:x}::/48"),)) for n in range(CLASSES))),
-    (bytes(16),), 1232, MemoryShare(1 << 30, BOUND, 1 << 30, BOUND),
+    (bytes(16),), choose_parts(), 1232, MemoryShare(1 << 30, BOUND, 1 << 30, BOUND),
 )
 
 def asked(number):
@@ -111,8 +111,8 @@ def fill(count, size):
         tick = int(time.monotonic())
         heard = (Heard(Question(b"\\x00", 16), UpstreamFailure(FailureKind.LAME), steady_s=300, tick=tick),)
         memo = shortcut._memo(source, Transport.UDP)
-        key = memo._prefix + memo._keyed(wire)[1].key
-        memo._store.put(key, tick.to_bytes(4) + (tick + 300).to_bytes(4) + bytes(2) + packet[2:12] + packet[30:])
+        key = memo._prefix + memo._keyed(wire)[1].of(wire)
+        memo._store.put(key, tick.to_bytes(4) + (tick + 300).to_bytes(4) + bytes(6) + packet[2:12] + packet[30:])
         assert shortcut.quick(wire, source) is not None
 """
 REPLY_FILLS = {"short replies": (40_000, 40), "long replies": (10_000, 1100)}

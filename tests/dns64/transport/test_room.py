@@ -28,9 +28,9 @@ def filled(room: Room, zone: str, count: int, since: float, *, waited: bool = Tr
 
 
 def test_a_zone_has_a_quarter_and_displaces_its_own() -> None:
-    room, new = Room(40), wire_name("new.dead.example")
+    room, new = Room(400), wire_name("new.dead.example")
     filled(room, "well.example", 5, 0.0)
-    filled(room, "dead.example", 10, 10.0)
+    filled(room, "dead.example", 100, 10.0)
     assert not room.is_free(new, full=False)
     assert room.is_free(wire_name("new.other.example"), full=False)
     assert room.to_go(new, 10.0, full=False) is None
@@ -38,7 +38,7 @@ def test_a_zone_has_a_quarter_and_displaces_its_own() -> None:
 
 
 def test_those_nobody_waits_for_go_first_however_young() -> None:
-    room = Room(40)
+    room = Room(400)
     filled(room, "a.example", 5, 0.0)
     filled(room, "b.example", 5, 99.0, waited=False)
     assert room.to_go(wire_name("new.c.example"), 99.0, full=True) == b"b.example 0"
@@ -47,16 +47,16 @@ def test_those_nobody_waits_for_go_first_however_young() -> None:
 
 
 def test_slow_questions_leave_a_quarter_to_the_fast() -> None:
-    room = Room(40)
+    room = Room(400)
     for number in range(6):
-        filled(room, f"z{number}.example", 5, 0.0)
+        filled(room, f"z{number}.example", 50, 0.0)
     assert not room.is_free(wire_name("new.c.example"), full=False)
     room.remove(b"z0.example 0")
     assert room.is_free(wire_name("new.c.example"), full=False)
 
 
 def test_what_is_removed_leaves_nothing() -> None:
-    room = Room(40)
+    room = Room(400)
     filled(room, "a.example", 5, 0.0)
     for number in range(5):
         room.wait(f"a.example {number}".encode(), waited=False)
