@@ -29,6 +29,7 @@ COMPLAINTS = (
 
 
 # Answers of GoBGP's API as hex, one message a line: the agent's own client asks, so that its requests are tried, too.
+GOBGP = "gobgp --target unix:///run/gobgpd/api.sock"
 ASK_API = """
 import asyncio, sys
 from kun_nat64.drivers.grpc import GrpcClient, Unimplemented
@@ -44,7 +45,8 @@ QUESTIONS = {
 async def ask(method, request):
     for dialect in (V4, V3):
         try:
-            return await GrpcClient("127.0.0.1:50051").call(f"/{dialect.service}/{method}", request(dialect), 10.0)
+            client = GrpcClient("unix:///run/gobgpd/api.sock")
+            return await client.call(f"/{dialect.service}/{method}", request(dialect), 10.0)
         except Unimplemented:
             pass
 
@@ -130,8 +132,8 @@ def questions(lab: Lab) -> Iterator[tuple[str, str, str]]:
     yield "iptables-nft-iptables-save", ".txt", "iptables-save -c"
     yield "iptables-nft-ip6tables-save", ".txt", "ip6tables-save -c"
     for words in ("global", "global rib -a ipv4", "global rib -a ipv6", "neighbor", f"neighbor {peer} adj-out -a ipv4"):
-        yield f"gobgp-{words.replace(' ', '_')}", ".json", f"gobgp -j {words}"
-    yield f"gobgp-neighbor_{STRANGER}", ".json", f"gobgp -j neighbor {STRANGER}"
+        yield f"gobgp-{words.replace(' ', '_')}", ".json", f"{GOBGP} -j {words}"
+    yield f"gobgp-neighbor_{STRANGER}", ".json", f"{GOBGP} -j neighbor {STRANGER}"
     yield "gobgp-nobody", ".json", "gobgp -j -p 1 global"
     for question in API_QUESTIONS:
         yield f"gobgp-api-{question}", ".hex", f"/opt/kun/current/bin/python - {question} {peer} <<'END'{ASK_API}END"

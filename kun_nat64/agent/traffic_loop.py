@@ -14,8 +14,8 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
+from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.limits import limited
-from kun_nat64.policy.probepath import PROBE_ADDRESS
 from kun_nat64.state.agent_state import Clock, State
 
 DRAIN_S = 1.0
@@ -50,14 +50,14 @@ class TrafficLoop:
             return
         self._take(traffic, self._state.clock())
         if self.log is not None:
-            self.log.offer(without_probes(traffic, state.spec).sessions, begun, self._wall())
+            self.log.offer(without_probes(traffic).sessions, begun, self._wall())
 
     def _take(self, traffic: Traffic, now: float) -> None:
         state, flow = self._state, self._state.flow
         flow.ports = port_use(traffic, state.spec)
         flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
         flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
-        traffic = without_probes(traffic, state.spec)
+        traffic = without_probes(traffic)
         self._limit(traffic)
         live = drain.live_tcp(traffic)
         self._ages = drain.first_seen(self._ages, live, now=now)
@@ -96,15 +96,6 @@ class TrafficLoop:
             # A session that comes and goes between two looks would be missing from the log.
             pause = min(pause, max(1.0, self._state.spec.audit.timeouts.shortest_s / 2))
         await woken(self._woken, pause)
-
-
-def without_probes(traffic: Traffic, spec: AgentSpec) -> Traffic:
-    """What the pods do, without what the canary does."""
-    canary = PROBE_ADDRESS
-    return Traffic(
-        tuple(one for one in traffic.bindings if one.inside.address != canary),
-        tuple(one for one in traffic.sessions if one.inside.address != canary),
-    )
 
 
 def port_use(traffic: Traffic, spec: AgentSpec) -> dict[tuple[str, str], tuple[int, int]]:

@@ -1,7 +1,7 @@
 """From a file to a checked configuration: all faults at once, or none."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def from_data(data: dict[str, Any], source: str) -> AgentSpec:
     faults += faults_of(_readable_parts(data))
     if file is None or faults:
         raise ConfigError(source, faults)
-    return resolve(file, source)
+    return replace(resolve(file, source), written=data)
 
 
 def schema() -> str:

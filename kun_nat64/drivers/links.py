@@ -3,6 +3,7 @@
 import contextlib
 import os
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from socket import AF_INET, AF_INET6
 
 from kun_nat64.drivers import linkchange
@@ -32,6 +33,7 @@ class LinksSeen:
     facts: Facts
     foreign: tuple[Foreign, ...]
     reports: tuple[LinkReport, ...]
+    own: frozenset[IPv4Address] = frozenset()
 
 
 class LinksDriver:
@@ -50,10 +52,16 @@ class LinksDriver:
         veths = [link for link in here if link.ours and link.kind == "veth"]
         names = {link.index: link.name for link in (*loopback, *veths)}
         found: set[Fact] = {*inside, *own_links(here, there, scope)}
-        found.update(await self._own.call(lambda ip: _addresses(ip, names, "", scope.vip), "address", "show"))
+        mine, own = await self._own.call(lambda ip: _all_addresses(ip, names, scope.vip), "address", "show")
+        found.update(mine)
         every = {link.index: link.name for link in here}
         found.update(await self._own.call(lambda ip: _routes(ip, every, ""), "route", "show"))
-        return LinksSeen(frozenset(found), tuple(obstacles(here, scope)), tuple(reports(here, scope.links)))
+        return LinksSeen(frozenset(found), tuple(obstacles(here, scope)), tuple(reports(here, scope.links)), own)
+
+    async def own_addresses(self) -> frozenset[IPv4Address]:
+        """IPv4 addresses of every interface. Raises DriverError."""
+        _, own = await self._own.call(lambda ip: _all_addresses(ip, {}, ""), "address", "show")
+        return own
 
     async def _observe_inside(self, netns: str) -> tuple[list[Link], set[Fact]]:
         """The links of the probe's namespace, and all facts about it."""
@@ -147,6 +155,13 @@ def _links(ip: Session) -> list[Link]:
 
 def _addresses(ip: Session, names: dict[int, str], netns: str, vip: str) -> set[Fact]:
     return set(addresses(ip.get_addr(), names, netns, vip))
+
+
+def _all_addresses(ip: Session, names: dict[int, str], vip: str) -> tuple[set[Fact], frozenset[IPv4Address]]:
+    """Those that are ours to care for, and every IPv4 address of every interface."""
+    messages = list(ip.get_addr())
+    every = (message.get_attr("IFA_LOCAL") for message in messages if message["family"] == AF_INET)
+    return set(addresses(messages, names, "", vip)), frozenset(IPv4Address(one) for one in every if one)
 
 
 def _routes(ip: Session, names: dict[int, str], netns: str) -> set[Fact]:

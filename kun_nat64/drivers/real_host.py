@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
@@ -118,7 +119,9 @@ class RealHost:
         facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         connections = established(self._pulse)
-        seen = Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given, connections)
+        seen = Observation(
+            facts, links.foreign, links.reports, neighbours, failures, counters, given, connections, links.own
+        )
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen
         return seen
@@ -215,6 +218,10 @@ class RealHost:
 
     async def stats(self, instance: str) -> dict[str, int]:
         return await self._jool.stats(instance)
+
+    async def own_addresses(self) -> frozenset[IPv4Address]:
+        """IPv4 addresses of every interface. Raises DriverError."""
+        return await self._links.own_addresses()
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return await look_around(self._runner, spec)

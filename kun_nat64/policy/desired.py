@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from kun_base.prefix import sixtofour_network
 from kun_nat64.model.announcement import Announcement
@@ -37,19 +37,27 @@ FALLBACK_TUNNEL = "sit0"
 LONGER_S = 60
 
 
-def desired(spec: AgentSpec, announcement: Announcement, limited: Iterable[IPv6Network] = ()) -> Facts:
-    """Everything that should be there; the paths only if the announcement wants them. `limited`: policy/limits.py."""
-    return _standing(spec).union(_paths(spec.bgp, announcement), limit_facts(spec, limited))
+def desired(
+    spec: AgentSpec,
+    announcement: Announcement,
+    limited: Iterable[IPv6Network] = (),
+    own: frozenset[IPv4Address] = frozenset(),
+) -> Facts:
+    """Everything that should be there; the paths only if the announcement wants them.
+
+    `limited`: policy/limits.py. `own`: IPv4 addresses of this machine, none of which a pod may reach.
+    """
+    return _standing(spec, own).union(_paths(spec.bgp, announcement), limit_facts(spec, limited))
 
 
-@lru_cache(maxsize=4)
-def _standing(spec: AgentSpec) -> Facts:
+@lru_cache(maxsize=8)
+def _standing(spec: AgentSpec, own: frozenset[IPv4Address] = frozenset()) -> Facts:
     """What does not depend on the announcement."""
     return frozenset(
         (
             *_host(spec.gateway),
             *_tunnel(spec.gateway),
-            *rules(spec),
+            *rules(spec, own),
             *_jool(spec.nat64, spec.gateway),
             *_resets(spec),
             *probe_path(spec),
@@ -109,7 +117,8 @@ def _paths(bgp: BgpSpec, announcement: Announcement) -> Iterator[Fact]:
         return
     communities = tuple(sorted({*bgp.communities, *announcement.communities}))
     for prefix in bgp.prefixes:
-        yield BgpPath(prefix, bgp.next_hop, announcement.med, communities)
+        next_hop = bgp.next_hop6 if prefix.version == 6 and bgp.next_hop6 else bgp.next_hop
+        yield BgpPath(prefix, next_hop, announcement.med, communities)
 
 
 @lru_cache(maxsize=4)

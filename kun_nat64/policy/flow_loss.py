@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from kun_nat64.model.facts import Address, JoolInstance, Pool4, Protocol, Tunnel
 from kun_nat64.model.plan import Action, Change, Cut
 from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy.probepath import PROBE_ADDRESS
 
 
 def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
@@ -19,6 +20,14 @@ def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
         removed = _removed_ports(changes)
         found = _counted(removed, traffic) if traffic is not None else _uncounted(removed)
     return tuple(cut for cut in found if cut.flows != 0)
+
+
+def without_probes(traffic: Traffic) -> Traffic:
+    """What the pods do, without what the canary does."""
+    return Traffic(
+        tuple(one for one in traffic.bindings if one.inside.address != PROBE_ADDRESS),
+        tuple(one for one in traffic.sessions if one.inside.address != PROBE_ADDRESS),
+    )
 
 
 def may_cut(changes: Iterable[Change]) -> bool:

@@ -3,15 +3,16 @@
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv6Network
+from ipaddress import IPv4Address, IPv6Network
 
 from kun_base.journal import Journal
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import SERVING, Drain, Phase
-from kun_nat64.model.facts import Facts
+from kun_nat64.model.facts import Fact, Facts
 from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.foreign_objects import UNSEEN
 from kun_nat64.model.health import ProbeResult, Verdict
+from kun_nat64.model.plan import Action
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import announcement, drain, health
@@ -71,7 +72,14 @@ class State:
         self.verdict = Verdict.UNPROVEN
         self.knows_bgp = False
         self.quiet_until = float("-inf")
-        self._desired_of: tuple[AgentSpec | None, Announcement, frozenset[IPv6Network]] = None, WITHDRAWN, frozenset()
+        # Changes of a file that has passed the guard; all of them, where it was taken by force.
+        self.approved: frozenset[tuple[Action, Fact]] = frozenset()
+        self.forced = False
+        # "": no file waits; "waits": for its turn in the fleet; "runs": it has been taken and is not proven yet.
+        self.file_change = ""
+        # Addresses of this machine, by the last look that saw them.
+        self.own: frozenset[IPv4Address] = frozenset()
+        self._desired_of: tuple[AgentSpec, Announcement, frozenset[IPv6Network], frozenset[IPv4Address]] | None = None
         self._desired: Facts = frozenset()
         self.take(spec)
 
@@ -163,10 +171,10 @@ class State:
 
     def desired(self) -> Facts:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
-        spec, announcement, limited = self._desired_of
-        if spec is not self.spec or announcement != self.announcement or limited != self.flow.limited.keys():
-            self._desired_of = self.spec, self.announcement, frozenset(self.flow.limited)
-            self._desired = desired(self.spec, self.announcement, self.flow.limited)
+        made_of = self.spec, self.announcement, frozenset(self.flow.limited), self.own
+        # A spec is compared by identity: it may have thousands of addresses.
+        if self._desired_of is None or made_of[0] is not self._desired_of[0] or made_of[1:] != self._desired_of[1:]:
+            self._desired_of, self._desired = made_of, desired(*made_of)
         return self._desired
 
     @property
