@@ -32,7 +32,7 @@ FAILURES_SHARE = 8
 
 ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # Arrival in seconds of the clock; lifetime; the age from which a use fetches the data anew.
-_STAMP = Struct("!III")
+STAMP = Struct("!III")
 _KEY_TAIL = Struct("!HHB")
 # Remembered until, for how long, what was heard, and when.
 _Failure = tuple[float, float, Response | UpstreamFailure, float]
@@ -93,13 +93,13 @@ class Cache:
         failure = self._failure(key, group)
         tick = int(now)
         if packed is not None:
-            arrival, lifetime, due = _STAMP.unpack_from(packed)
+            arrival, lifetime, due = STAMP.unpack_from(packed)
             age = tick - arrival
             if age < lifetime:
                 steady_s = due - age
                 if steady_s <= 0 and failure is not None and now < failure[0]:
                     steady_s = 1
-                packed = packed[_STAMP.size :]
+                packed = packed[STAMP.size :]
                 cut = most > 0 and is_longer(packed, most)
                 response = unpack(question, packed, age, most if cut else 0)
                 refresh, steady_s = steady_s <= 0, max(0, steady_s)
@@ -121,8 +121,8 @@ class Cache:
         key = key_of(question, flags, group)
         packed = self._data.get(key)
         if packed is not None:
-            arrival, lifetime, _ = _STAMP.unpack_from(packed)
-            self._data.put(key, _STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[_STAMP.size :])
+            arrival, lifetime, _ = STAMP.unpack_from(packed)
+            self._data.put(key, STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[STAMP.size :])
 
     def _stale_again(
         self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float, most: int
@@ -139,10 +139,10 @@ class Cache:
         packed = self._data.get(key_of(question, flags, group))
         if packed is None:
             return None
-        arrival, lifetime, _ = _STAMP.unpack_from(packed)
+        arrival, lifetime, _ = STAMP.unpack_from(packed)
         age = int(now) - arrival
         if age < lifetime:
-            return Heard(question, unpack(question, packed[_STAMP.size :], age), cached=True)
+            return Heard(question, unpack(question, packed[STAMP.size :], age), cached=True)
         return _stale(question, packed) if age < lifetime + self._max_stale_s else None
 
     def steady_s(self, question: Question, flags: AskedFlags, group: str, now: float) -> int:
@@ -150,7 +150,7 @@ class Cache:
         packed = self._data.get(key_of(question, flags, group))
         if packed is None:
             return 0
-        arrival, _, due = _STAMP.unpack_from(packed)
+        arrival, _, due = STAMP.unpack_from(packed)
         steady_s: int = due - (int(now) - arrival)
         return max(0, steady_s)
 
@@ -178,7 +178,7 @@ class Cache:
         if packed is None:
             self._data.drop(key)
         else:
-            self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
+            self._data.put(key, STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
 
     def _store_failure(
         self, key: bytes, group: str, outcome: Response | UpstreamFailure, now: float, longest_s: float
@@ -187,7 +187,7 @@ class Cache:
         before = self._failure(key, group)
         packed = self._data.get(key)
         if packed is not None:
-            arrival, lifetime, _ = _STAMP.unpack_from(packed)
+            arrival, lifetime, _ = STAMP.unpack_from(packed)
             if int(now) - arrival < lifetime + self._max_stale_s:
                 self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome, now))
                 return
@@ -246,7 +246,7 @@ def key_of(question: Question, flags: AskedFlags, group: str) -> bytes:
 
 def _stale(question: Question, packed: bytes, most: int = 0, refresh: bool = False) -> Heard:
     """With its first TTLs: `next_step` gives stale data the one it may have."""
-    packed = packed[_STAMP.size :]
+    packed = packed[STAMP.size :]
     cut = most > 0 and is_longer(packed, most)
     response = unpack(question, packed, 0, most if cut else 0)
     return Heard(question, response, stale=True, cached=True, refresh=refresh, cut=cut)

@@ -5,12 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
+from kun_dns64.config.control_path import control_path
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import CacheSection, ConfigFile, Dns64Section, PoolSection, ServerSection
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.load import Loaded
 from kun_dns64.config.memory_limit import memory_limit
-from kun_dns64.config.settings import Asking, CacheLimits, Dnstap, GatewayWatch, Limits, Settings, TlsListen
+from kun_dns64.config.settings import (
+    Asking,
+    CacheLimits,
+    ControlSocket,
+    Dnstap,
+    GatewayWatch,
+    Limits,
+    Settings,
+    TlsListen,
+)
 from kun_dns64.config.suffixes import wire_suffix
 from kun_dns64.config.values import mail_name, parse_cookie_secret
 from kun_dns64.formats.names import from_text
@@ -38,6 +48,7 @@ def resolve(loaded: Loaded) -> Settings:
         dnstap=_dnstap(file, folder),
         log_format=server.log_format,
         log_level=server.log_level,
+        control=ControlSocket(control_path(file.control.socket, folder), file.control.group),
     )
 
 
