@@ -119,7 +119,8 @@ async def test_many_questions_share_one_connection(certificate: Certificate) -> 
         assert {headers[b":authority"] for headers in seen} == {f"dns.example:{port}".encode()}
         assert {headers[b"accept"] for headers in seen} == {b"application/dns-message"}
         assert {headers[b":path"].partition(b"?")[0] for headers in seen} == {b"/dns-query"}
-        assert [headers[b":method"] for headers in seen] == [b"POST"] + [b"GET"] * 50
+        assert seen[0][b":method"] == b"POST"
+        assert {headers[b":method"] for headers in seen[1:]} == {b"GET"}
 
 
 async def test_one_that_takes_no_get_is_asked_by_post(certificate: Certificate) -> None:
@@ -130,7 +131,8 @@ async def test_one_that_takes_no_get_is_asked_by_post(certificate: Certificate) 
         for number in range(4):
             assert a_of(await asks.ask(question(f"n{number}.t.example."))) == ADDRESS
         methods = [headers[b":method"] for headers in seen]
-        assert methods == [b"POST", b"GET", b"POST", b"POST", b"POST"]
+        assert methods[:2] == [b"POST", b"GET"]
+        assert set(methods[2:]) == {b"POST"}
 
 
 async def test_a_connection_that_is_dead_without_a_word_costs_no_answer(certificate: Certificate) -> None:
