@@ -28,6 +28,7 @@ from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
+from kun_nat64.policy.flow_loss import ends_sessions
 
 # A whole look now and then, for what no notice tells of (what other tools than `jool` do to Jool).
 WHOLE_LOOK_S = 60.0
@@ -186,6 +187,9 @@ class RealHost:
             await self._apply(area, changes)
         finally:
             self._link_changes += area is Area.LINKS
+            if any(map(ends_sessions, changes)):
+                self._resets.doubt()
+                self._forget(Area.RULES)
             for moved in {area, *self._notices.settle()}:
                 self._forget(moved)
 
@@ -209,6 +213,11 @@ class RealHost:
             self._memos[area].forget()
         if area is Area.RULES:
             self._resets_memo.forget()  # the kernel's notices of nftables do not tell the two apart
+
+    def doubt_flows(self) -> None:
+        """Somebody else made the translator anew: what it knew is gone."""
+        self._resets.doubt()
+        self._resets_memo.forget()
 
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)
