@@ -9,6 +9,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rdata
+import dns.rdataclass
 import dns.rdatatype
 import dnslib
 
@@ -19,6 +20,8 @@ COMPARED = {dns.rdatatype.A, dns.rdatatype.AAAA, dns.rdatatype.CNAME, dns.rdatat
 
 def disagreements(wire: bytes, reply: dns.message.Message) -> Iterator[str]:
     """Yield how dnslib reads `wire` otherwise than dnspython, which read `reply` from it."""
+    if _is_beyond_dnslib(reply):
+        return
     try:
         other = dnslib.DNSRecord.parse(wire)
     except (dnslib.DNSError, ValueError) as error:
@@ -43,6 +46,14 @@ def disagreements(wire: bytes, reply: dns.message.Message) -> Iterator[str]:
         others = sorted(_data(record) for record in theirs if record.rtype in COMPARED)
         if texts != others:
             yield f"dnslib reads data of the {section} as {others}, dnspython as {texts}"
+
+
+def _is_beyond_dnslib(reply: dns.message.Message) -> bool:
+    """dnslib 0.9 refuses labels with other bytes than printable ones, empty data, and data of class ANY (RFC 2136)."""
+    rrsets = [*reply.question, *reply.answer, *reply.authority, *reply.additional]
+    odd = any(not 0x21 <= byte <= 0x7E for rrset in rrsets for label in rrset.name.labels for byte in label)
+    empty = any(not record.to_wire() for rrset in rrsets for record in rrset)
+    return odd or empty or any(rrset.rdclass == dns.rdataclass.ANY for rrset in rrsets)
 
 
 def _row(name: dns.name.Name, rtype: int, ttl: int) -> Row:
