@@ -46,6 +46,8 @@ unit: venv       ## tests that need neither the lab nor long runs
 
 lint: venv       ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/codespell
 	$(VENV)/bin/mypy
 
 bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (20 minutes; root, to install peers)
