@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from kun_base.children import OWN
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Settings
 from kun_dns64.model.message import Query
@@ -148,6 +149,7 @@ class Crew:
             raise
         if pid == 0:
             _be_worker(post)
+        OWN.add(pid)
         there.close()
         here.setblocking(False)
         self._pids[index] = pid
@@ -166,6 +168,7 @@ class Crew:
             self._links.pop(index, None)
             self._present(index, False)
             status = await _reap(pid)
+            OWN.discard(pid)
             self._pids.pop(index, None)
         return status
 
@@ -273,7 +276,7 @@ class Supervisor:
                 raise
             return
         try:
-            sockets = bind_sets(settings.listen, settings.tls_listen, settings.workers)
+            sockets = bind_sets(settings.listen, settings.tls_listen, settings.workers, freebind=settings.freebind)
         except ListenError as error:
             raise OSError(str(error)) from error
         crew = Crew(settings, sockets, self._journal)
