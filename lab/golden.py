@@ -45,7 +45,8 @@ QUESTIONS = {
 async def ask(method, request):
     for dialect in (V4, V3):
         try:
-            return await GrpcClient("unix:///run/gobgpd/api.sock").call(f"/{dialect.service}/{method}", request(dialect), 10.0)
+            client = GrpcClient("unix:///run/gobgpd/api.sock")
+            return await client.call(f"/{dialect.service}/{method}", request(dialect), 10.0)
         except Unimplemented:
             pass
 

@@ -30,7 +30,7 @@ FAILURE_OCTETS = 250
 
 ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # Arrival in seconds of the clock; lifetime; the age from which a use fetches the data anew.
-_STAMP = Struct("!III")
+STAMP = Struct("!III")
 _KEY_TAIL = Struct("!HHB")
 # Remembered until, for how long, what was heard, and when.
 _Failure = tuple[float, float, Response | UpstreamFailure, float]
@@ -87,13 +87,13 @@ class Cache:
         failure = self._failure(key, group)
         tick = int(now)
         if packed is not None:
-            arrival, lifetime, due = _STAMP.unpack_from(packed)
+            arrival, lifetime, due = STAMP.unpack_from(packed)
             age = tick - arrival
             if age < lifetime:
                 steady_s = due - age
                 if steady_s <= 0 and failure is not None and now < failure[0]:
                     steady_s = 1
-                response = unpack(question, packed[_STAMP.size :], age)
+                response = unpack(question, packed[STAMP.size :], age)
                 refresh = steady_s <= 0
                 return Heard(question, response, cached=True, refresh=refresh, steady_s=max(0, steady_s), tick=tick)
             if failure is not None and age < lifetime + self._max_stale_s:
@@ -113,8 +113,8 @@ class Cache:
         key = key_of(question, flags, group)
         packed = self._data.get(key)
         if packed is not None:
-            arrival, lifetime, _ = _STAMP.unpack_from(packed)
-            self._data.put(key, _STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[_STAMP.size :])
+            arrival, lifetime, _ = STAMP.unpack_from(packed)
+            self._data.put(key, STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[STAMP.size :])
 
     def _stale_again(self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float) -> Heard:
         """One background try per recheck time (RFC 8767 section 5); this hint is it."""
@@ -129,10 +129,10 @@ class Cache:
         packed = self._data.get(key_of(question, flags, group))
         if packed is None:
             return None
-        arrival, lifetime, _ = _STAMP.unpack_from(packed)
+        arrival, lifetime, _ = STAMP.unpack_from(packed)
         age = int(now) - arrival
         if age < lifetime:
-            return Heard(question, unpack(question, packed[_STAMP.size :], age), cached=True)
+            return Heard(question, unpack(question, packed[STAMP.size :], age), cached=True)
         return _stale(question, packed) if age < lifetime + self._max_stale_s else None
 
     def steady_s(self, question: Question, flags: AskedFlags, group: str, now: float) -> int:
@@ -140,7 +140,7 @@ class Cache:
         packed = self._data.get(key_of(question, flags, group))
         if packed is None:
             return 0
-        arrival, _, due = _STAMP.unpack_from(packed)
+        arrival, _, due = STAMP.unpack_from(packed)
         steady_s: int = due - (int(now) - arrival)
         return max(0, steady_s)
 
@@ -168,7 +168,7 @@ class Cache:
         if packed is None:
             self._data.drop(key)
         else:
-            self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
+            self._data.put(key, STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
 
     def _store_failure(
         self, key: bytes, group: str, outcome: Response | UpstreamFailure, now: float, longest_s: float
@@ -176,7 +176,7 @@ class Cache:
         before = self._failure(key, group)
         packed = self._data.get(key)
         if packed is not None:
-            arrival, lifetime, _ = _STAMP.unpack_from(packed)
+            arrival, lifetime, _ = STAMP.unpack_from(packed)
             if int(now) - arrival < lifetime + self._max_stale_s:
                 self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome, now))
                 return
@@ -234,7 +234,7 @@ def key_of(question: Question, flags: AskedFlags, group: str) -> bytes:
 
 def _stale(question: Question, packed: bytes, refresh: bool = False) -> Heard:
     """With its first TTLs: `next_step` gives stale data the one it may have."""
-    return Heard(question, unpack(question, packed[_STAMP.size :], 0), stale=True, cached=True, refresh=refresh)
+    return Heard(question, unpack(question, packed[STAMP.size :], 0), stale=True, cached=True, refresh=refresh)
 
 
 def _failure_steady_s(failure: _Failure, now: float) -> int:

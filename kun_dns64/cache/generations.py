@@ -38,6 +38,15 @@ class Generations(Generic[V]):
                 self._insert(key, value)
         return value
 
+    def peek(self, key: bytes) -> V | None:
+        """As `get`, without counting as use."""
+        value = self._young.get(key)
+        return self._old.get(key) if value is None else value
+
+    def keys(self) -> list[bytes]:
+        """Return every key, the lately used ones first."""
+        return [*self._young, *self._old]
+
     def __contains__(self, key: bytes) -> bool:
         """Whether `get` would find something; it does not count as use."""
         return key in self._young or key in self._old

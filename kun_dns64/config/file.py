@@ -73,6 +73,13 @@ class AdminSection(Section):
     listen: OptionalListen = Endpoint.parse("127.0.0.1:9464")
 
 
+class ControlSection(Section):
+    """The unix socket behind `kun-dns64 status`, `reload`, `flush` and the like."""
+
+    socket: Place = ""
+    group: str = ""
+
+
 class UpstreamSection(Section):
     servers: list[Upstream] = []
     resolv_conf: Place = "/etc/resolv.conf"
@@ -155,6 +162,7 @@ class ConfigFile(Section):
 
     server: ServerSection = Field(default_factory=ServerSection)
     admin: AdminSection = Field(default_factory=AdminSection)
+    control: ControlSection = Field(default_factory=ControlSection)
     upstream: UpstreamSection = Field(default_factory=UpstreamSection)
     cache: CacheSection = Field(default_factory=CacheSection)
     dns64: Dns64Section = Field(default_factory=Dns64Section)

@@ -4,12 +4,22 @@ import os
 from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
+from kun_dns64.config.control_path import control_path
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.file import LISTEN, ConfigFile, Dns64Section, PoolSection, ServerSection
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.load import Loaded
 from kun_dns64.config.resolvconf import is_local
-from kun_dns64.config.settings import Asking, CacheLimits, Dnstap, GatewayWatch, Limits, Settings, TlsListen
+from kun_dns64.config.settings import (
+    Asking,
+    CacheLimits,
+    ControlSocket,
+    Dnstap,
+    GatewayWatch,
+    Limits,
+    Settings,
+    TlsListen,
+)
 from kun_dns64.config.suffixes import wire_suffix
 from kun_dns64.config.values import mail_name, parse_cookie_secret
 from kun_dns64.formats.names import from_text
@@ -41,6 +51,7 @@ def resolve(loaded: Loaded) -> Settings:
         log_level=server.log_level,
         freebind=server.freebind,
         notices=notices,
+        control=ControlSocket(control_path(file.control.socket, folder), file.control.group),
     )
 
 

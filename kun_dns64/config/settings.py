@@ -74,6 +74,14 @@ class Dnstap:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlSocket:
+    """Where the operator's commands are taken; `path` None: nowhere. `group`: who besides the owner; "": nobody."""
+
+    path: Path | None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`groups[""]` are the upstreams of everything that has none of its own.
 
@@ -98,6 +106,7 @@ class Settings:
     log_level: str = "info"
     freebind: bool = False
     notices: tuple[str, ...] = ()
+    control: ControlSocket = ControlSocket(None)
 
     @property
     def tls_listen(self) -> tuple[Endpoint, ...]:

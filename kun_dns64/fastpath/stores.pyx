@@ -43,6 +43,15 @@ cdef class Generations:
                 self.insert(key, value)
         return value
 
+    def peek(self, bytes key):
+        """As `get`, without counting as use."""
+        value = self._young.get(key)
+        return self._old.get(key) if value is None else value
+
+    def keys(self):
+        """Return every key, the lately used ones first."""
+        return [*self._young, *self._old]
+
     def __contains__(self, bytes key):
         """Whether `get` would find something; it does not count as use."""
         return key in self._young or key in self._old

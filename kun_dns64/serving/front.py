@@ -15,7 +15,7 @@ from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.policy.client import answered_subnet
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.serving.dnstap import DnstapTap, Tapped
+from kun_dns64.serving.dnstap import QueryTap, Tapped
 from kun_dns64.serving.miss_path import Misses
 from kun_dns64.serving.reply_lookup import Quick, ReplyLookup, address_of
 from kun_dns64.serving.resolver import Resolver
@@ -51,7 +51,7 @@ class Front:
         self._limits = SizeLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
-        self._tap: DnstapTap | None = None
+        self._tap: QueryTap | None = None
         self._pending = 0
         self._idle: asyncio.Event | None = None
         self._handled_hits = self._counted_quick = 0
@@ -65,7 +65,11 @@ class Front:
         self.quick: Quick = nothing_ready if self._counts_each else self.shortcut.quick
         self.handle_datagram = self._datagram if self._counts_each else self._misses.way(self._datagram)
 
-    def tell(self, tap: DnstapTap | None) -> None:
+    @property
+    def tap(self) -> QueryTap | None:
+        return self._tap
+
+    def tell(self, tap: QueryTap | None) -> None:
         """dnstap hears of every query and reply from now on, of finished ones too; None: no more."""
         self._tap = tap
         self._choose_ways()

@@ -100,6 +100,10 @@ class Server:
         if before is not None:
             await before.close()
 
+    def set_log_level(self, level: str) -> None:
+        """Until the next reload, which sets what the file says."""
+        self._journal.change(as_json=self.settings.log_format == "json", level=level)
+
     def _count(self, metric: str, label: str, by: int) -> None:
         self.metrics.count(metric, label, by=by)
 

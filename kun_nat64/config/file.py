@@ -16,6 +16,7 @@ from kun_nat64.config.values import (
     GlobalValue,
     Interface,
     Ipv4,
+    Ipv6,
     Listen,
     ListenAt,
     Member,
@@ -116,6 +117,7 @@ class BgpSection(Section):
     local_as: AsNumber
     router_id: Ipv4
     next_hop: Ipv4 | None = None
+    next_hop6: Ipv6 | None = None
     peers: Annotated[tuple[PeerEntry, ...], NOT_EMPTY]
     med: Med = 10
     soft_fail_med: Med = 1000

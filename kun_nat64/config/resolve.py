@@ -129,6 +129,7 @@ def _bgp(section: BgpSection, gateway: GatewaySection) -> BgpSpec:
         local_as=section.local_as,
         router_id=section.router_id,
         next_hop=section.next_hop or section.router_id,
+        next_hop6=section.next_hop6,
         peers=tuple(map(_peer, section.peers)),
         med=section.med,
         soft_fail_med=section.soft_fail_med,

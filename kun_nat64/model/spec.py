@@ -111,6 +111,7 @@ class BgpSpec:
     prefixes: tuple[IPv4Network | IPv6Network, ...]
     observe_s: float
     manage_daemon: bool = False
+    next_hop6: IPv6Address | None = None
     daemon_file: str = "/etc/kun/gobgpd.conf"
 
 

@@ -117,7 +117,8 @@ def _paths(bgp: BgpSpec, announcement: Announcement) -> Iterator[Fact]:
         return
     communities = tuple(sorted({*bgp.communities, *announcement.communities}))
     for prefix in bgp.prefixes:
-        yield BgpPath(prefix, bgp.next_hop, announcement.med, communities)
+        next_hop = bgp.next_hop6 if prefix.version == 6 and bgp.next_hop6 else bgp.next_hop
+        yield BgpPath(prefix, next_hop, announcement.med, communities)
 
 
 @lru_cache(maxsize=4)
