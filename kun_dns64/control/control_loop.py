@@ -21,6 +21,7 @@ from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.config.settings import GatewayWatch, Settings
 from kun_dns64.control.control_socket import open_control_socket
 from kun_dns64.control.file_watch import FileWatch
+from kun_dns64.control.self_check import SelfCheck
 from kun_dns64.serving.worker_group import WorkerGroup
 from kun_dns64.transport.sockets import sockaddr
 
@@ -42,6 +43,7 @@ class Control:
         self._gateways_changed = asyncio.Event()
         self._changing = asyncio.Lock()
         self._retry_s = FIRST_RETRY_S
+        self.self_check = SelfCheck(journal)
         self._make_admin: Callable[[], AdminServer]
         self._admin: AdminServer | None = None
 

@@ -111,6 +111,14 @@ class Crew:
                 raise answer
         return [answer for answer in found if not isinstance(answer, BaseException)]
 
+    async def ask_present(self, name: str, *arguments: Any) -> list[Any]:
+        """The answers of those that do not stand still, as far as they come at once."""
+        links = [link for index, link in self._links.items() if index not in self._absent]
+        found = await asyncio.gather(
+            *(link.ask(name, *arguments, within_s=SILENT_S) for link in links), return_exceptions=True
+        )
+        return [answer for answer in found if not isinstance(answer, BaseException)]
+
     async def ask_one(self, name: str, *arguments: Any) -> Any:
         """Raises OSError when no worker is there."""
         for link in list(self._links.values()):
@@ -255,7 +263,7 @@ class Supervisor:
         return numbers
 
     async def standing(self) -> WorkerStatus:
-        parts: list[WorkerStatus] = await self._crew.ask_all("standing")
+        parts: list[WorkerStatus] = await self._crew.ask_present("standing")
         return WorkerStatus(any(part.forward for part in parts), tuple(one for part in parts for one in part.workers))
 
     async def explain(self, query: Query) -> Explanation:
