@@ -49,6 +49,7 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml $(wildcard kun_dns64/*.p[yx
 
 lock: venv       ## renew the pinned, hashed lock files
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --no-emit-find-links --no-emit-index-url --output-file=requirements.lock pyproject.toml
-	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --extra dev --no-emit-find-links --no-emit-index-url --output-file=requirements-dev.lock pyproject.toml
+	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-controller.lock pyproject.toml
+	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --extra dev --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-dev.lock pyproject.toml
 
 .PHONY: help demo run test unit lint bench bench-nat64 host venv lock

@@ -1,7 +1,7 @@
 """What upstreams said, for as long as it holds: answers, denials, failures, and stale data for bad days.
 
-Sources: RFC 2308 (denials), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept, never what was made of
-it: synthesis happens anew for every answer, so a new policy or prefix shows at once.
+Sources: RFC 2308 (denials), RFC 8020 (NXDOMAIN), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept,
+never what was made of it: synthesis happens anew for every answer, so a new policy or prefix shows at once.
 """
 
 from math import ceil
@@ -31,6 +31,7 @@ FAILURE_OCTETS = 250
 ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # Arrival in seconds of the clock; lifetime; the age from which a use fetches the data anew.
 STAMP = Struct("!III")
+_ARRIVAL = 4
 _KEY_TAIL = Struct("!HHB")
 # Remembered until, for how long, what was heard, and when.
 _Failure = tuple[float, float, Response | UpstreamFailure, float]
@@ -42,7 +43,7 @@ class Cache:
 
     Data ages by the whole seconds of that clock, all of it at the same ticks, so whatever is made of several answers
     ages at those ticks too. A key is the question without case, CD, DO, the client subnet sent along, and the group of
-    upstreams.
+    upstreams. That a name does not exist is kept once, for all types (RFC 8020 section 2).
     """
 
     __slots__ = ("_data", "_failures", "_max_stale_s", "_max_ttl_s", "_prefetch", "_recovered_at")
@@ -83,9 +84,9 @@ class Cache:
     def lookup(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure."""
         key = key_of(question, flags, group)
-        packed = self._data.get(key)
         failure = self._failure(key, group)
         tick = int(now)
+        _, packed = self._entry(question, key, tick)
         if packed is not None:
             arrival, lifetime, due = STAMP.unpack_from(packed)
             age = tick - arrival
@@ -104,14 +105,26 @@ class Cache:
             )
         return None
 
+    def _entry(self, question: Question, key: bytes, tick: int) -> tuple[bytes, bytes | None]:
+        """What is known, and under which key: of the type, unless the name is known not to exist since later."""
+        own = self._data.get(key)
+        if own is not None:
+            arrival, lifetime, _ = STAMP.unpack_from(own)
+            if tick - arrival < lifetime:
+                return key, own
+        nowhere = without_type(key, len(question.name))
+        absent = self._data.get(nowhere)
+        if absent is None or (own is not None and own[:_ARRIVAL] > absent[:_ARRIVAL]):
+            return key, own
+        return nowhere, absent
+
     def _due(self, lifetime: int) -> int:
         """The age from which a use of the data fetches it anew."""
         return lifetime - ceil(lifetime * PREFETCH_SHARE) + 1 if self._prefetch and lifetime > 1 else lifetime
 
     def put_off(self, question: Question, flags: AskedFlags, group: str, now: float) -> None:
         """No `refresh` before the next tick: it is on its way, or must wait."""
-        key = key_of(question, flags, group)
-        packed = self._data.get(key)
+        key, packed = self._entry(question, key_of(question, flags, group), int(now))
         if packed is not None:
             arrival, lifetime, _ = STAMP.unpack_from(packed)
             self._data.put(key, STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[STAMP.size :])
@@ -126,7 +139,7 @@ class Cache:
 
     def stale(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """Expired data that may still be served when the upstreams fail or are too slow (RFC 8767 section 5)."""
-        packed = self._data.get(key_of(question, flags, group))
+        _, packed = self._entry(question, key_of(question, flags, group), int(now))
         if packed is None:
             return None
         arrival, lifetime, _ = STAMP.unpack_from(packed)
@@ -137,7 +150,7 @@ class Cache:
 
     def steady_s(self, question: Question, flags: AskedFlags, group: str, now: float) -> int:
         """What `lookup` would put into `Heard.steady_s`, for an answer that was stored a moment ago."""
-        packed = self._data.get(key_of(question, flags, group))
+        _, packed = self._entry(question, key_of(question, flags, group), int(now))
         if packed is None:
             return 0
         arrival, _, due = STAMP.unpack_from(packed)
@@ -159,10 +172,17 @@ class Cache:
         """
         key = key_of(question, flags, group)
         if is_failure(outcome):
-            self._store_failure(key, group, outcome, now, OUTAGE_MAX_S if outage else FAILURE_MAX_S)
+            longest_s = OUTAGE_MAX_S if outage else FAILURE_MAX_S
+            self._store_failure(question, key, group, outcome, now, longest_s)
             return
         assert isinstance(outcome, Response)
         self._failures.drop(key)
+        nowhere = without_type(key, len(question.name))
+        if outcome.rcode == Rcode.NXDOMAIN and not outcome.answer:
+            self._data.drop(key)
+            key = nowhere
+        else:
+            self._data.drop(nowhere)
         begun, lifetime = begin(question, outcome, self._max_ttl_s)
         packed = pack(question, begun) if lifetime > 0 else None
         if packed is None:
@@ -171,10 +191,16 @@ class Cache:
             self._data.put(key, STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
 
     def _store_failure(
-        self, key: bytes, group: str, outcome: Response | UpstreamFailure, now: float, longest_s: float
+        self,
+        question: Question,
+        key: bytes,
+        group: str,
+        outcome: Response | UpstreamFailure,
+        now: float,
+        longest_s: float,
     ) -> None:
         before = self._failure(key, group)
-        packed = self._data.get(key)
+        _, packed = self._entry(question, key, int(now))
         if packed is not None:
             arrival, lifetime, _ = STAMP.unpack_from(packed)
             if int(now) - arrival < lifetime + self._max_stale_s:
@@ -230,6 +256,11 @@ def key_of(question: Question, flags: AskedFlags, group: str) -> bytes:
     tail = _KEY_TAIL.pack(question.qtype, question.qclass, flags.cd | flags.do << 1)
     key = question.name.lower() + tail
     return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key
+
+
+def without_type(key: bytes, name_octets: int) -> bytes:
+    """The key under which a name is kept that does not exist: there is no type 0."""
+    return key[:name_octets] + b"\x00\x00" + key[name_octets + 2 :]
 
 
 def _stale(question: Question, packed: bytes, refresh: bool = False) -> Heard:

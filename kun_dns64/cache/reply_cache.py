@@ -23,7 +23,7 @@ from kun_dns64.model.question import RRType
 from kun_dns64.model.step import Heard, Reply, Rule
 
 # These answers are made here and do not age.
-LOCAL = frozenset((Rule.LOCAL_DISCOVERY, Rule.LOCAL_REVERSE, Rule.FILTERED_A))
+LOCAL = frozenset((Rule.LOCAL_DISCOVERY, Rule.LOCAL_REVERSE, Rule.LOCAL_SPECIAL, Rule.LOCAL_CHAOS))
 LOCAL_STEADY_S = 300
 # Strangers must not fill the store; reverse answers mix ageing TTLs with bounded ones; the others tell of the moment.
 NEVER = frozenset((Rule.REFUSED_CLIENT, Rule.RATE_LIMITED, Rule.REVERSE, Rule.NOT_RECURSIVE, Rule.LOOP, Rule.MALFORMED))

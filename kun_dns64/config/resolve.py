@@ -1,12 +1,14 @@
 """From what the operator wrote to what the program uses: names become wire format, defaults become values."""
 
 import os
+import socket
 from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
+from kun_base.version import version
 from kun_dns64.config.control_path import control_path
-from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
-from kun_dns64.config.file import LISTEN, ConfigFile, Dns64Section, PoolSection, ServerSection
+from kun_dns64.config.endpoint import TLS_PORT, Endpoint, UpstreamAddress
+from kun_dns64.config.file import LISTEN, ConfigFile, Dns64Section, MapEntry, PoolSection, ServerSection
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.load import Loaded
 from kun_dns64.config.resolvconf import is_local
@@ -21,8 +23,9 @@ from kun_dns64.config.settings import (
     TlsListen,
 )
 from kun_dns64.config.suffixes import wire_suffix
-from kun_dns64.config.values import mail_name, parse_cookie_secret
+from kun_dns64.config.values import MAX_CHARACTER_STRING, mail_name, parse_cookie_secret
 from kun_dns64.formats.names import from_text
+from kun_dns64.model.host_address import SixToFourHost
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
 
 
@@ -142,7 +145,7 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         prefixes=_prefixes(dns64) or (WELL_KNOWN,),
         exclude_aaaa=tuple(dns64.exclude_aaaa),
         never_embed=tuple(dns64.never_embed),
-        mappings=tuple(Mapping(entry.ipv4, entry.prefix) for entry in dns64.map),
+        mappings=tuple(_mapping(entry) for entry in dns64.map),
         zones=tuple(
             Zone(wire_suffix(zone.suffix), ZoneMode(zone.dns64), _zone_group(zone.suffix) if zone.servers else "")
             for zone in file.zone
@@ -168,7 +171,33 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         client_subnet=file.upstream.client_subnet,
         local_mname=from_text(dns64.soa_mname),
         local_rname=mail_name(dns64.soa_rname),
+        special_names=frozenset(file.server.special_names),
+        designated=_designated(file.server),
+        identity=_told(file.server.identity),
+        version=_told(file.server.version),
     )
+
+
+def _mapping(entry: MapEntry) -> Mapping:
+    return Mapping(entry.ipv4, SixToFourHost(entry.host or "embed") if entry.prefix == "6to4" else entry.prefix)
+
+
+def _designated(server: ServerSection) -> tuple[bytes, ...]:
+    """Our own DNS over TLS as SVCB data (RFC 9461 sections 4 to 6): the name, ALPN, the port where it is not 853."""
+    tls = server.tls
+    if tls is None or not tls.offered_as or not tls.listen:
+        return ()
+    port = tls.listen[0].port
+    params = b"\x00\x01\x00\x04\x03dot" + (b"" if port == TLS_PORT else b"\x00\x03\x00\x02" + port.to_bytes(2))
+    return (b"\x00\x01" + from_text(tls.offered_as) + params,)
+
+
+def _told(text: str) -> str:
+    """`{host}` is the name of this host, `{version}` that of the program."""
+    if "{" not in text:
+        return text
+    filled = text.replace("{host}", socket.gethostname()).replace("{version}", version())
+    return filled.encode()[:MAX_CHARACTER_STRING].decode(errors="ignore")
 
 
 def _prefixes(section: Dns64Section | PoolSection) -> tuple[Prefix, ...]:

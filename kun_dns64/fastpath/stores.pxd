@@ -18,6 +18,7 @@ cdef class MissStore:
     cdef bint _prefetch
 
     cpdef find(self, bytes key, double now)
+    cdef object unknown(self, bytes key)
     cpdef put_off(self, bytes key, bytes entry, long age)
     cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1
 

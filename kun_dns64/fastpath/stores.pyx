@@ -6,7 +6,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ceil
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 
 from kun_dns64.cache import answers as cache_rules
 from kun_dns64.cache import generations as plain
@@ -25,7 +25,7 @@ cdef class Generations:
     """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted."""
 
     def __init__(self, max_entries, max_octets, weigh):
-        self._half_entries, self._half_octets = max(1, max_entries // 2), max(1, max_octets // 2)
+        self._half_entries, self._half_octets = max_entries // 2, max_octets // 2
         # None: of octets their number, without a call.
         self._weigh = None if weigh is len else weigh
         self.clear()
@@ -96,6 +96,8 @@ cdef class Generations:
 
     cdef int insert(self, bytes key, value) except -1:
         if len(self._young) >= self._half_entries or self._octets >= self._half_octets:
+            if not self._half_entries or not self._half_octets:
+                return 0
             if self._old:
                 self._dying.append(self._old)
             self._old, self._young = self._young, {}
@@ -147,12 +149,20 @@ cdef class MissStore:
             return False
         cdef bytes entry = self._data.get(key)
         if entry is None:
-            return None
+            return self.unknown(key)
         at = <const unsigned char *>PyBytes_AS_STRING(entry)
         age = <long>now - u32(at)
         if age >= u32(at + 4):
-            return None
+            return self.unknown(key)
         return entry, age, u32(at + 8) - age
+
+    cdef object unknown(self, bytes key):
+        """False where the name is known not to exist, as `cache.without_type` keeps it. No label has a zero in it."""
+        cdef bytes nowhere = PyBytes_FromStringAndSize(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        cdef char *at = PyBytes_AS_STRING(nowhere)
+        cdef char *root = <char *>memchr(at, 0, PyBytes_GET_SIZE(nowhere))
+        root[1] = root[2] = 0
+        return False if nowhere in self._data else None
 
     cpdef put_off(self, bytes key, bytes entry, long age):
         """`Cache.put_off` for an entry that `find` has just found, so old."""

@@ -49,6 +49,11 @@ def matches(wire: bytes, ident: int, question: Question, exact_case: bool = Fals
     return name == question.name or (not exact_case and name.lower() == question.name.lower())
 
 
+def is_without_question(wire: bytes) -> bool:
+    """Whether a packet that `matches` repeats no question, and so proves nothing but a guessed id."""
+    return wire[4:6] == b"\x00\x00"
+
+
 def is_truncated(wire: bytes) -> bool:
     return bool(wire[2] & 0x02)
 

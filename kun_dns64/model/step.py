@@ -102,6 +102,8 @@ class Rule(StrEnum):
     FILTERED_A = "filtered-a"
     LOCAL_DISCOVERY = "local-discovery"
     LOCAL_REVERSE = "local-reverse"
+    LOCAL_SPECIAL = "local-special"
+    LOCAL_CHAOS = "local-chaos"
     REVERSE = "reverse"
     REFUSED_CLIENT = "refused-client"
     RATE_LIMITED = "rate-limited"

@@ -48,6 +48,6 @@ def prepare(rules: Rules) -> Prepared:
 
 def own_prefixes(rules: Rules) -> tuple[Prefix, ...]:
     """Every prefix this server may answer with, once each, in the operator's order."""
-    mapped = (mapping.prefix for mapping in rules.mappings if mapping.prefix is not None)
+    mapped = (mapping.prefix for mapping in rules.mappings if isinstance(mapping.prefix, Prefix))
     pooled = (prefix for pool in rules.pools for prefix in pool.prefixes)
     return tuple(dict.fromkeys((*rules.prefixes, *pooled, *mapped)))

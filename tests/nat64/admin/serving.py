@@ -25,6 +25,9 @@ class Host(FakeHost):
     async def stats(self, instance: str) -> dict[str, int]:
         return {"RECEIVED6": 7, "SESSIONS": 2**64 - 1}
 
+    def doubt_flows(self) -> None:
+        return
+
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return UNSEEN
 

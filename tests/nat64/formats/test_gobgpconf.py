@@ -31,7 +31,7 @@ def test_every_peer_is_a_neighbour_that_never_graces_a_restart(spec_with: Specs)
 
 
 def test_only_our_prefixes_leave_and_nothing_comes_in(spec_with: Specs) -> None:
-    made = parsed(spec_with(bgp={"prefixes": ["2002:cb00:7101::/48"]}))
+    made = parsed(spec_with(bgp={"prefixes": ["2002:cb00:7101::/48"], "next_hop6": "fd00:11::2"}))
     apply = made["global"]["apply-policy"]["config"]
     assert apply["default-import-policy"] == apply["default-export-policy"] == "reject-route"
     sets = {one["prefix-set-name"]: one["prefix-list"] for one in made["defined-sets"]["prefix-sets"]}
