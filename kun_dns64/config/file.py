@@ -60,9 +60,11 @@ class ServerSection(Section):
     workers: int = Field(default=0, ge=0, le=256)
     allow_clients: list[Network] = [parse_network(text) for text in ALLOW_CLIENTS]
     trust_ecs_from: list[Network] = []
+    forwarders: list[Network] = []
     udp_payload_max: int = Field(default=1232, ge=512, le=65535)
     budget_s: float = Field(default=1.8, ge=0.2, le=30)
     rate_limit_per_s: int = Field(default=0, ge=0)
+    client_max_waiting: int = Field(default=1000, ge=1)
     tcp_idle_s: float = Field(default=10, gt=0, le=3600)
     tcp_max_connections: int = Field(default=1000, ge=1)
     tcp_max_per_client: int = Field(default=100, ge=1)
@@ -101,7 +103,7 @@ class UpstreamSection(Section):
 
 class CacheSection(Section):
     max_entries: int = Field(default=500_000, ge=0)
-    max_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    max_bytes: int = Field(default=0, ge=0)
     max_ttl_s: int = Field(default=86_400, ge=0, le=604_800)
     max_stale_s: int = Field(default=86_400, ge=0, le=604_800)
     stale_ttl_s: int = Field(default=30, ge=1, le=3600)

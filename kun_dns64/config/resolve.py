@@ -2,15 +2,25 @@
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_base.version import version
 from kun_dns64.config.control_path import control_path
 from kun_dns64.config.endpoint import TLS_PORT, Endpoint, UpstreamAddress
-from kun_dns64.config.file import LISTEN, ConfigFile, Dns64Section, MapEntry, PoolSection, ServerSection
+from kun_dns64.config.file import (
+    LISTEN,
+    CacheSection,
+    ConfigFile,
+    Dns64Section,
+    MapEntry,
+    PoolSection,
+    ServerSection,
+)
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.load import Loaded
+from kun_dns64.config.memory_limit import memory_limit
 from kun_dns64.config.resolvconf import is_local
 from kun_dns64.config.settings import (
     Asking,
@@ -27,6 +37,7 @@ from kun_dns64.config.values import MAX_CHARACTER_STRING, mail_name, parse_cooki
 from kun_dns64.formats.names import from_text
 from kun_dns64.model.host_address import SixToFourHost
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
+from kun_dns64.policy.memory_share import default_octets
 
 
 def resolve(loaded: Loaded) -> Settings:
@@ -45,7 +56,7 @@ def resolve(loaded: Loaded) -> Settings:
         workers=server.workers or len(os.sched_getaffinity(0)),
         limits=_limits(server),
         asking=_asking(file, folder),
-        cache=CacheLimits(**file.cache.model_dump()),
+        cache=_cache(file.cache),
         gateways=_gateways(file),
         cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
         watched=_watched(loaded),
@@ -81,6 +92,7 @@ def _limits(server: ServerSection) -> Limits:
         budget_s=server.budget_s,
         udp_payload_max=server.udp_payload_max,
         rate_per_s=server.rate_limit_per_s,
+        client_max_waiting=server.client_max_waiting,
         tcp_idle_s=server.tcp_idle_s,
         tcp_max_connections=server.tcp_max_connections,
         tcp_max_per_client=server.tcp_max_per_client,
@@ -97,6 +109,11 @@ def _asking(file: ConfigFile, folder: Path) -> Asking:
         max_outstanding=upstream.max_outstanding,
         ca_file=folder / upstream.ca_file if upstream.ca_file else None,
     )
+
+
+def _cache(section: CacheSection) -> CacheLimits:
+    limits = CacheLimits(**section.model_dump())
+    return limits if limits.max_bytes else replace(limits, max_bytes=default_octets(memory_limit()))
 
 
 def _dnstap(file: ConfigFile, folder: Path) -> Dnstap | None:
@@ -161,6 +178,7 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         ),
         allow_clients=tuple(file.server.allow_clients),
         trust_ecs_from=tuple(file.server.trust_ecs_from),
+        forwarders=tuple(file.server.forwarders),
         ptr_mode=PtrMode(dns64.ptr_mode),
         strict_dnssec=dns64.strict_dnssec,
         trust_ad=file.upstream.trust_ad,

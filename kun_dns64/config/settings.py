@@ -26,6 +26,7 @@ class Limits:
     budget_s: float
     udp_payload_max: int
     rate_per_s: int
+    client_max_waiting: int
     tcp_idle_s: float
     tcp_max_connections: int
     tcp_max_per_client: int
@@ -45,6 +46,8 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
+    """`max_entries` and `max_bytes` are those of all workers together; `share` divides them."""
+
     max_entries: int
     max_bytes: int
     max_ttl_s: int

@@ -96,6 +96,7 @@ class Rules:
     clients: tuple[ClientPolicy, ...] = ()
     allow_clients: tuple[IPNetwork, ...] = ()
     trust_ecs_from: tuple[IPNetwork, ...] = ()
+    forwarders: tuple[IPNetwork, ...] = ()
     ptr_mode: PtrMode = PtrMode.CNAME
     strict_dnssec: bool = False
     trust_ad: bool = False

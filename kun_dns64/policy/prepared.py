@@ -18,6 +18,7 @@ class Prepared:
     rules: Rules
     allowed: NetworkTable
     trusted: NetworkTable
+    forwarders: NetworkTable
     clients: NetworkTable
     client_of: tuple[int, ...]
     zones: ZoneTable
@@ -36,6 +37,7 @@ def prepare(rules: Rules) -> Prepared:
         rules,
         NetworkTable(rules.allow_clients),
         NetworkTable(rules.trust_ecs_from),
+        NetworkTable((*rules.trust_ecs_from, *rules.forwarders)),
         NetworkTable(network for network, _ in networks),
         tuple(index for _, index in networks),
         ZoneTable(rules.zones),

@@ -178,14 +178,11 @@ class SessionBook:
     def _connection(self, number: int) -> sqlite3.Connection:
         if number not in self._open:
             db = sqlite3.connect(self._path(number), timeout=BUSY_S, check_same_thread=False)
-            db.execute("PRAGMA journal_mode = WAL")
-            # What the last seconds before a loss of power said may be lost; the file is whole in any case.
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA journal_size_limit = 67108864")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, SCHEMA_VERSION):
-                db.close()
-                raise sqlite3.DatabaseError(f"schema version {version}, this program knows {SCHEMA_VERSION}")
+            try:
+                _prepare(db)
+            except sqlite3.Error:
+                db.close()  # a file that is no database shows itself here, and its descriptor would stay open
+                raise
             self._open[number] = db
         return self._open[number]
 
@@ -205,6 +202,16 @@ class SessionBook:
     def close(self) -> None:
         for number in list(self._open):
             self._forget(number)
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    # What the last seconds before a loss of power said may be lost; the file is whole in any case.
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA journal_size_limit = 67108864")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, SCHEMA_VERSION):
+        raise sqlite3.DatabaseError(f"schema version {version}, this program knows {SCHEMA_VERSION}")
 
 
 def _about(db: sqlite3.Connection, name: str) -> float:

@@ -9,9 +9,9 @@ import pytest
 
 from kun_dns64.cache.answers import FAILURE_FIRST_S, FAILURE_MAX_S, OUTAGE_MAX_S, STALE_RECHECK_S, Cache
 from kun_dns64.cache.generations import ENTRY_OCTETS, Generations
-from kun_dns64.model.message import Response
+from kun_dns64.model.message import Ede, Response
 from kun_dns64.model.question import Question
-from kun_dns64.model.step import AskedFlags, Heard, UpstreamFailure
+from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
 
 from ..world import Outcome, answer, bare_nodata, error, lost, nodata, nxdomain, wire_name
 
@@ -109,12 +109,29 @@ def test_failures_are_remembered_a_little_longer_each_time() -> None:
     assert delay == FAILURE_MAX_S
 
 
-@pytest.mark.parametrize("outcome", [error(), error(5), error(2, (6,)), answer("", "@ 60 NS ns")])
-def test_error_codes_and_referrals_are_failures(outcome: Response) -> None:
+@pytest.mark.parametrize("outcome", [error(), error(5), error(2, (6,))])
+def test_error_codes_are_failures(outcome: Response) -> None:
     cache = kept(outcome)
     remembered = response(at(cache, 1))
     assert (remembered.rcode, remembered.ede) == (outcome.rcode, outcome.ede)
     assert at(cache, FAILURE_FIRST_S) is None
+
+
+def test_a_referral_is_remembered_as_the_failure_it_is() -> None:
+    heard = at(kept(answer("", "@ 60 NS ns")), 1)
+    assert heard is not None
+    assert isinstance(heard.outcome, UpstreamFailure)
+    assert (heard.outcome.kind, heard.cached) == (FailureKind.LAME, True)
+
+
+def test_a_failure_keeps_what_a_reply_needs_and_no_more() -> None:
+    said = error(2, (6,))._replace(
+        answer=A.answer, authority=(*A.answer, *nodata().authority), additional=A.answer, ede=(Ede(6, "x" * 999),) * 9
+    )
+    remembered = response(at(kept(said), 1))
+    assert remembered.authority == nodata().authority
+    assert not remembered.answer + remembered.additional
+    assert [len(ede.text) for ede in remembered.ede] == [200] * 3
 
 
 def test_success_ends_the_row_of_failures() -> None:
