@@ -50,10 +50,10 @@ class SessionListing:
                 raise FormatError(f"a table with the column {SESSION_COLUMNS[0]!r}", head)
             self._header = head
         if self._header.strip() == PLAIN:
-            found: Iterator[list[str | None]] = map(_plain, text.splitlines())
+            listed: Iterator[list[str | None]] = map(_plain, text.splitlines())
         else:
-            found = rows(self._header + text, SESSION_COLUMNS)
-        for cells in found:
+            listed = rows(self._header + text, SESSION_COLUMNS)
+        for cells in listed:
             if not cells:
                 continue
             try:
