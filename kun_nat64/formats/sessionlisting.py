@@ -50,10 +50,10 @@ class SessionListing:
                 raise FormatError(f"a table with the column {SESSION_COLUMNS[0]!r}", head)
             self._header = head
         if self._header.strip() == PLAIN:
-            listed: Iterator[list[str | None]] = map(_plain, text.splitlines())
+            every: Iterator[list[str | None]] = map(_plain, text.splitlines())
         else:
-            listed = rows(self._header + text, SESSION_COLUMNS)
-        for cells in listed:
+            every = rows(self._header + text, SESSION_COLUMNS)
+        for cells in every:
             if not cells:
                 continue
             try:
