@@ -26,6 +26,7 @@ class Limits:
     budget_s: float
     udp_payload_max: int
     rate_per_s: int
+    client_max_waiting: int
     tcp_idle_s: float
     tcp_max_connections: int
     tcp_max_per_client: int
@@ -45,6 +46,8 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
+    """`max_entries` and `max_bytes` are those of all workers together; `share` divides them."""
+
     max_entries: int
     max_bytes: int
     max_ttl_s: int
@@ -85,7 +88,8 @@ class ControlSocket:
 class Settings:
     """`groups[""]` are the upstreams of everything that has none of its own.
 
-    `watched`: what the files whose change is a reload were like before they were read.
+    `watched`: what the files whose change is a reload were like before they were read. `freebind`: listen on addresses
+    that this machine does not have yet. `notices`: what the operator should be told when these settings are in force.
     """
 
     rules: Rules
@@ -103,6 +107,8 @@ class Settings:
     dnstap: Dnstap | None = None
     log_format: str = "text"
     log_level: str = "info"
+    freebind: bool = False
+    notices: tuple[str, ...] = ()
     control: ControlSocket = ControlSocket(None)
 
     @property

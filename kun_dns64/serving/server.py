@@ -194,6 +194,7 @@ class Server:
             "pid": os.getpid(),
             "generation": self.resolver.rules.generation,
             "pending": self.front.pending,
+            "queries": self.front.taken,
             "cache_entries": len(self.resolver.cache),
             "cache_bytes": self.resolver.cache.octets,
             "tcp_connections": len(self._connections),
@@ -213,6 +214,7 @@ class Server:
         metrics.set_count("upstream_edns_fallbacks", observed.edns_fallbacks)
         metrics.set_count("upstream_stream_retries", observed.stream_retries)
         metrics.set_count("upstream_overflows", upstreams.overflows)
+        metrics.set_count("upstream_displaced", upstreams.displaced)
         metrics.set_count("coalesced", upstreams.coalesced)
         metrics.set_count("tcp_closed_for_limit", self._connections.closed_for_limit)
         metrics.gauge("tcp_connections", len(self._connections))

@@ -12,7 +12,8 @@ from kun_dns64.transport.health_check import shows_life
 
 # Beyond every client's budget, so that a late answer still reaches the cache.
 LIFE_S = 5.0
-MAX_SENDS = 4
+# To one server, by one transport (RFC 9520 section 3.1).
+MAX_SENDS = 3
 # An upstream that restarts refuses everything for a while: a question is put to it again for so long, and after these
 # pauses. One that has been down for longer than that is not waited for.
 RESTART_S = 2.0
@@ -70,6 +71,11 @@ class Exchange:
         self._open[0] = upstream, attempt, sent_at
         self._next, self._started = 1, sent_at
         self._arm(max(0.0, sent_at + upstream.health.patience_s() - monotonic()), self._silence)
+
+    def put_again(self) -> None:
+        """One of the upstreams is back: what it has not heard is sent again."""
+        for _, attempt, _ in list(self._open.values()):
+            attempt.again()
 
     def cancel(self) -> None:
         self._finished = None
