@@ -14,7 +14,7 @@ from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.limits import limited
-from kun_nat64.policy.probepath import PROBE_ADDRESS
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state import Clock, State
 from kun_nat64.waiting import woken
 
@@ -100,7 +100,7 @@ class SessionCount:
 
 def without_probes(traffic: Traffic, spec: AgentSpec) -> Traffic:
     """What the pods do, without what the canary does."""
-    canary = PROBE_ADDRESS
+    canary = probe_address(spec)
     return Traffic(
         tuple(one for one in traffic.bindings if one.inside.address != canary),
         tuple(one for one in traffic.sessions if one.inside.address != canary),

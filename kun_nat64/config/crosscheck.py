@@ -252,11 +252,24 @@ def _probe(parts: Parts) -> Iterator[Fault]:
         yield Fault("health.probe_network", _quoted(network), "must be a /30 or /29 that nobody else uses")
     if parts.gateway and parts.gateway.vip in network:
         yield Fault("health.probe_network", _quoted(network), "contains gateway.vip")
+    yield from _probe_node(parts)
+
+
+def _probe_node(parts: Parts) -> Iterator[Fault]:
+    """The rules let in nobody but clients; and an answer to one of our own addresses would never leave."""
+    if not (parts.health and parts.gateway and (node := parts.health.probe_node)):
+        return
+    if not any(node in network for _, network in _entries(parts.gateway.clients)):
+        yield Fault("health.probe_node", _quoted(node), "must be in gateway.clients: it is routed as the nodes are")
+    if node in (parts.gateway.vip, *_own(parts)):
+        yield Fault("health.probe_node", _quoted(node), "is an address of this gateway: give one behind the router")
 
 
 def _links(parts: Parts) -> Iterator[Fault]:
     gateway, health = parts.gateway, parts.health
     taken = {"sit0": "the kernel's fallback tunnel", gateway.outside: "gateway.outside"} if gateway else {}
+    if gateway and gateway.uplink in (gateway.tunnel, "lo", *([health.probe_link] if health else [])):
+        yield Fault("gateway.uplink", _quoted(gateway.uplink), "must be the interface towards the nodes")
     if gateway and (what := taken.get(gateway.tunnel)):
         yield Fault("gateway.tunnel", _quoted(gateway.tunnel), f"must be a name of its own, not {what}")
     if gateway and health and health.probe_link in (gateway.tunnel, gateway.outside):

@@ -63,6 +63,7 @@ class GatewaySection(Section):
     vip: Ipv4
     allow_nonglobal_vip: StrictBool = False
     outside: Interface
+    uplink: Interface | Literal[""] = ""
     tunnel: Interface = "kun64"
     inside_mtu: Annotated[StrictInt, Field(ge=1280, le=65515)] = 8800
     outside_mtu: Annotated[StrictInt, Field(ge=576, le=65535)] = 1500
@@ -139,6 +140,8 @@ class HealthSection(Section):
     probe_netns: Annotated[StrictStr, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
     probe_link: Annotated[Interface, Field(max_length=13)] = "kunprobe"
     probe_network: Network4 = parse_network4("169.254.64.0/30")
+    probe_node: Ipv4 | Literal[""] = ""
+    way_back: Literal["router", "uplink"] = "router"
 
 
 class FleetSection(Section):

@@ -1,6 +1,6 @@
 """From the file as written to the values the program works with."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from kun_base.prefix import sixtofour_prefix
 from kun_nat64.config.file import (
@@ -77,6 +77,7 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
         manage_modules=section.manage_modules,
         check_source=section.check_source,
         observe_s=section.observe_s,
+        uplink=section.uplink,
     )
 
 
@@ -160,4 +161,11 @@ def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:
         probe_netns=section.probe_netns or f"kun-probe-{gateway.name}",
         probe_link=section.probe_link,
         probe_network=section.probe_network,
+        probe_node=section.probe_node or last_host(gateway.clients[0]),
+        by_router=section.way_back == "router",
     )
+
+
+def last_host(network: IPv4Network) -> IPv4Address:
+    """An address among the nodes that hardly any node has."""
+    return network.network_address if network.prefixlen > 30 else network.broadcast_address - 1

@@ -12,6 +12,7 @@ from kun_nat64.drivers.kernel import KernelDriver
 from kun_nat64.drivers.links import LinksDriver, LinksSeen
 from kun_nat64.drivers.memo import Memo
 from kun_nat64.drivers.notices import Notices
+from kun_nat64.drivers.probeway import ProbeWayDriver
 from kun_nat64.drivers.resets import ResetsDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
@@ -54,11 +55,13 @@ class Machine:
         self._kernel, self._links = KernelDriver(runner), LinksDriver(runner)
         self._rules, self._jool = RulesDriver(runner), JoolDriver(runner)
         self._resets = ResetsDriver(runner, self._jool)
+        self._probe_way = ProbeWayDriver(runner)
         self._speaker = speaker_of(spec.bgp, runner)
         self._notices, self._notice = Notices(self._noticed), notice
         self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
         self._rules_memo = Memo[Facts](WHOLE_LOOK_S)
         self._resets_memo = Memo[Facts](WHOLE_LOOK_S)
+        self._way_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_watch = ExecWatch("jool", processes.children, self._jool_runs)
         self._paths_memo = Memo[tuple[Facts, tuple[Neighbour, ...]]](spec.bgp.observe_s)
@@ -66,6 +69,7 @@ class Machine:
             Area.LINKS: self._links_memo,
             Area.RULES: self._rules_memo,
             Area.RESETS: self._resets_memo,
+            Area.PROBES: self._way_memo,
             Area.JOOL: self._jool_memo,
             Area.BGP: self._paths_memo,
         }
@@ -110,12 +114,16 @@ class Machine:
         resets = asyncio.create_task(
             _try(failures, Area.RESETS, self._resets_memo.get(now, lambda: self._resets.observe(scope.watch)))
         )
+        way = asyncio.create_task(
+            _try(failures, Area.PROBES, self._way_memo.get(now, lambda: self._probe_way.observe(scope.way)))
+        )
         links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._look_at_links(scope)))
         links = links or NOTHING
         wider = widened(scope, links.facts)
         bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
         facts = links.facts | modules | sysctls | (bgp[0] if bgp else frozenset())
         facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
+        facts |= await way or frozenset()
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         connections = established(self._pulse)
         seen = Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given, connections)
@@ -153,6 +161,8 @@ class Machine:
             self._rules_memo.forget()
         if fresh or scope.watch != self._watch or not self._notices.covers(Area.RULES):
             self._resets_memo.forget()
+        if fresh or not (self._notices.covers(Area.RULES) and self._notices.covers(Area.LINKS)):
+            self._way_memo.forget()
         self._pulse, self._watch = beat, scope.watch
 
     async def _look_at_links(self, scope: Scope) -> LinksSeen:
@@ -196,6 +206,7 @@ class Machine:
                 Area.LINKS: self._links.apply,
                 Area.BGP: self._speaker.apply,
                 Area.RESETS: self._resets.apply,
+                Area.PROBES: self._probe_way.apply,
             }
             one = appliers.get(area, self._kernel.apply)
             for change in changes:
@@ -206,6 +217,8 @@ class Machine:
             self._memos[area].forget()
         if area is Area.RULES:
             self._resets_memo.forget()  # the kernel's notices of nftables do not tell the two apart
+        if area in (Area.RULES, Area.LINKS):
+            self._way_memo.forget()
 
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)

@@ -13,5 +13,6 @@ class Area(StrEnum):
     LINKS = "links"
     RULES = "rules"
     RESETS = "resets"
+    PROBES = "probes"
     JOOL = "jool"
     BGP = "bgp"

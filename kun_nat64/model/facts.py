@@ -8,6 +8,7 @@ from kun_nat64.model.area import Area, Key
 from kun_nat64.model.bgpfacts import BgpPath, Neighbour
 from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, Route, Sysctl, Tunnel, Veth
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
+from kun_nat64.model.probefacts import ProbeWay
 from kun_nat64.model.resetfacts import OrphanReset
 from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
 
@@ -26,6 +27,7 @@ Fact = (
     | JoolGlobal
     | Pool4
     | OrphanReset
+    | ProbeWay
     | BgpPath
 )
 Facts = frozenset[Fact]
@@ -48,6 +50,7 @@ __all__ = [
     "Netns",
     "OrphanReset",
     "Pool4",
+    "ProbeWay",
     "Protocol",
     "Route",
     "Rule",

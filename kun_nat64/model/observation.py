@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
+from kun_nat64.model.probefacts import ProbeWay
 from kun_nat64.model.resetfacts import FlowWatch
 
 
@@ -33,7 +34,7 @@ class Scope:
     """What to look for beside our own marks: names that are desired, and would otherwise look like anybody's.
 
     `sysctls`, `modules`, `link_states`: by name. `instance`: Jool's. `links`: those to report on.
-    `watch`: over orphaned flows, if wanted.
+    `watch`: over orphaned flows, if wanted. `way`: of the probes.
     """
 
     instance: str
@@ -47,6 +48,7 @@ class Scope:
     netns: str = ""
     links: frozenset[str] = frozenset()
     watch: FlowWatch | None = None
+    way: ProbeWay | None = None
 
 
 @dataclass(frozen=True, slots=True)

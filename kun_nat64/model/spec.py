@@ -49,7 +49,10 @@ class PoolRange:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:
-    """`tunnel` is the name of our sit device; `routes` lead through it back to the pods."""
+    """`tunnel` is the name of our sit device; `routes` lead through it back to the pods.
+
+    `uplink`: interface towards the nodes; "": the one that has bgp.next_hop.
+    """
 
     name: str
     vip: IPv4Address
@@ -66,6 +69,7 @@ class GatewaySpec:
     manage_modules: bool
     check_source: bool
     observe_s: float
+    uplink: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,11 @@ class BgpSpec:
 
 @dataclass(frozen=True, slots=True)
 class HealthSpec:
-    """`probe_network` joins the probe's namespace to the gateway: first host the gateway, second the probe."""
+    """`probe_network` joins the probe's namespace to the gateway: first host the gateway, second the probe.
+
+    `probe_node`: the node that probes come from, as the gateway sees it. `by_router`: answers to it go to the router
+    and come back from there; False: they are turned round at the uplink.
+    """
 
     interval_s: float
     timeout_s: float
@@ -130,6 +138,8 @@ class HealthSpec:
     probe_netns: str
     probe_link: str
     probe_network: IPv4Network
+    probe_node: IPv4Address
+    by_router: bool = True
 
 
 @dataclass(frozen=True, slots=True)

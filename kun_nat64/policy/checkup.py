@@ -146,7 +146,7 @@ def _firewall(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     if found.input_rules is None:
         yield Finding(Level.UNKNOWN, "firewall", "INPUT could not be read", "`iptables-save -t filter`")
         return
-    dropping = drops_protocol_41(found.input_rules, spec.gateway.vip)
+    dropping = drops_protocol_41(found.input_rules, spec.gateway.vip, found.around.uplink, spec.health.probe_node)
     if dropping:
         remedy = f"`iptables -I INPUT -p 41 -d {spec.gateway.vip} -j ACCEPT`"
         yield Finding(Level.BAD, "firewall", f"drops protocol 41: {dropping[0]}", remedy)

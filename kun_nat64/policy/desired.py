@@ -27,7 +27,7 @@ from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec, BgpSpec, GatewaySpec, Nat64Spec
 from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.portranges import merged
-from kun_nat64.policy.probepath import probe_path
+from kun_nat64.policy.probepath import probe_path, probe_way
 from kun_nat64.policy.ruleset import rules
 
 MODULES = ("jool", "sit")
@@ -126,8 +126,9 @@ def scope(spec: AgentSpec) -> Scope:
         vip=str(spec.gateway.vip),
         prefixes=frozenset(map(str, spec.bgp.prefixes)),
         netns=spec.health.probe_netns,
-        links=frozenset({spec.gateway.outside}),
+        links=frozenset({spec.gateway.outside, spec.gateway.tunnel}),
         watch=flow_watch(spec),
+        way=probe_way(spec),
     )
 
 

@@ -23,6 +23,7 @@ from kun_nat64.model.facts import (
     Netns,
     OrphanReset,
     Pool4,
+    ProbeWay,
     Route,
     Rule,
     Sysctl,
@@ -47,6 +48,8 @@ MAKING: tuple[type[Fact], ...] = (
     Pool4,
     # Its account of flows begins with the sessions that Jool has.
     OrphanReset,
+    # Nothing rests on it: a kernel that lacks a part of it holds up nothing else.
+    ProbeWay,
 )
 RANK = {kind: rank for rank, kind in enumerate(MAKING)}
 POOL4_RANK = RANK[Pool4]

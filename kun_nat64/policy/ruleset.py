@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv4Network
 
 from kun_nat64.model.facts import MARK, Chain, Fact, Family, Rule
 from kun_nat64.model.spec import AgentSpec, GatewaySpec
-from kun_nat64.policy.probepath import PROBE_ADDRESS
 
 COMMENT = f"-m comment --comment {MARK}"
 CLIENTS_CHAIN = "KUN-NAT64-CLIENTS"
@@ -31,14 +30,10 @@ def _mss(gateway: GatewaySpec) -> Iterator[Fact]:
 
 
 def _clients(spec: AgentSpec) -> Iterator[Fact]:
-    """Who may send us protocol 41. RETURN, not ACCEPT: the host's own firewall still has its say."""
+    """Who may send us protocol 41; a probe is one of them. RETURN, not ACCEPT: the host's firewall has its say."""
     vip = spec.gateway.vip
     yield Rule(Family.IPV4, "filter", "INPUT", f"-d {vip}/32 -p 41 {COMMENT} -j {CLIENTS_CHAIN}")
-    probe = f"{spec.health.probe_network[2]}/32"
-    allowed = (
-        f"-s {probe} -i {spec.health.probe_link} -j RETURN",
-        *(f"-s {n} -j RETURN" for n in spec.gateway.clients),
-    )
+    allowed = tuple(f"-s {network} -j RETURN" for network in spec.gateway.clients)
     yield Chain(Family.IPV4, "filter", CLIENTS_CHAIN, (*allowed, "-j DROP"))
 
 
@@ -50,7 +45,7 @@ def _pods(spec: AgentSpec) -> Iterator[Fact]:
     gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-i {gateway.tunnel} {COMMENT} -j {PODS_CHAIN}")
     denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in denied_networks(spec))
-    source = (f"-s {PROBE_ADDRESS}/128 -j RETURN", "! -s 2002::/16 -j DROP") if gateway.check_source else ()
+    source = ("! -s 2002::/16 -j DROP",) if gateway.check_source else ()
     yield Chain(Family.IPV6, "raw", PODS_CHAIN, (f"! -d {gateway.pool6} -j DROP", *denied, *source))
     # Without Jool the kernel would route pool6 packets on: no relaying, in either case.
     yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {gateway.tunnel} {COMMENT} -j DROP")

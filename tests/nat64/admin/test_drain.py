@@ -11,7 +11,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session, Traffic
 from kun_nat64.policy import drain
 from kun_nat64.policy.drain import DrainRules
-from kun_nat64.policy.probepath import PROBE_ADDRESS
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.sessions import port_use, without_probes
 from kun_nat64.state import State
 
@@ -90,7 +90,7 @@ def test_a_session_is_as_old_as_the_first_look_at_it() -> None:
 
 
 def test_the_canary_is_not_counted_among_the_pods(spec: AgentSpec) -> None:
-    traffic = Traffic(sessions=(session(1), session(2, inside=PROBE_ADDRESS)))
+    traffic = Traffic(sessions=(session(1), session(2, inside=probe_address(spec))))
     assert without_probes(traffic, spec).sessions == (session(1),)
 
 
