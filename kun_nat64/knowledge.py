@@ -92,7 +92,8 @@ class Flow:
 class Witnesses:
     """Counters of Jool and of the tunnel: as they are, and by how much they rose between the last two looks.
 
-    `telling`: something failed at both looks. What rose before that, rose while packets still passed.
+    `ways`: packets that passed places of the way back. `telling`: something failed at both looks. What rose before
+    that, rose while packets still passed.
     """
 
     counters: dict[str, int] = field(default_factory=dict)
@@ -100,6 +101,8 @@ class Witnesses:
     tunnel_rx: int | None = None
     tunnel_risen: int | None = None
     links: dict[str, LinkCounts] = field(default_factory=dict)
+    ways: dict[str, int] = field(default_factory=dict)
+    ways_risen: dict[str, int] = field(default_factory=dict)
     telling: bool = False
 
     def take(self, counters: dict[str, int], tunnel_rx: int | None) -> None:
@@ -109,6 +112,11 @@ class Witnesses:
         known = self.tunnel_rx is not None and tunnel_rx is not None
         self.tunnel_risen = _rise(self.tunnel_rx or 0, tunnel_rx or 0) if known else None
         self.tunnel_rx = tunnel_rx
+
+    def take_ways(self, ways: dict[str, int]) -> None:
+        """A place that was not counted at both looks says nothing."""
+        before, self.ways = self.ways, ways
+        self.ways_risen = {place: _rise(before[place], count) for place, count in ways.items() if place in before}
 
 
 def _rise(before: int, after: int) -> int:

@@ -23,11 +23,13 @@ from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Facts, Neighbour
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
+from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
+from kun_nat64.policy.probepath import probe_way
 
 # A whole look now and then, for what no notice tells of (what other tools than `jool` do to Jool).
 WHOLE_LOOK_S = 60.0
@@ -231,6 +233,10 @@ class Machine:
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return await look_around(self._runner, spec)
+
+    async def passed(self, spec: AgentSpec) -> Passed | None:
+        """Answers to probes that left by the uplink and came back; None: not counted. Never raises."""
+        return await self._probe_way.passed(probe_way(spec))
 
     def withdraw_blocking(self) -> None:
         self._speaker.withdraw_blocking(self._prefixes)

@@ -101,7 +101,7 @@ async def _queues(runner: Runner, link: str, *, every: bool) -> tuple[str, ...]:
         tried(runner, "tc", "-j", "filter", "show", "dev", link, "ingress"),
         tried(runner, "tc", "-j", "filter", "show", "dev", link, "egress"),
     )
-    kinds = [str(each.get("kind", "")) for each in _read(shown)]
+    kinds = [str(each["kind"]) for each in _read(shown) if each.get("kind")]
     odd = [kind for kind in kinds if kind in LOSING_QUEUES or (every and kind not in PLAIN_QUEUES)]
     dropping = [
         f"tc filter {hook} of {link} drops packets"

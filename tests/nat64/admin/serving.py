@@ -6,6 +6,7 @@ import aiohttp
 
 from kun_nat64.app import Agent
 from kun_nat64.model.health import ProbeResult, Symptom
+from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import UNSEEN, Surroundings
 from tests.nat64.fake_host import FakeHost
@@ -23,6 +24,9 @@ class Host(FakeHost):
 
     async def stats(self, instance: str) -> dict[str, int]:
         return {"RECEIVED6": 7, "SESSIONS": 2**64 - 1}
+
+    async def passed(self, spec: AgentSpec) -> Passed | None:
+        return None
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return UNSEEN
