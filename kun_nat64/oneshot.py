@@ -111,7 +111,7 @@ async def _with_machine(spec: AgentSpec, work: Callable[[Host], Awaitable[int]])
 async def planned(spec: AgentSpec, host: Host) -> tuple[Plan, tuple[Refusal, ...], Observation]:
     """The plan to the desired state. Paths in BGP stay as they are: only the agent has the proof to announce."""
     seen = await host.observe(scope(spec))
-    wanted = desired(spec, WITHDRAWN, in_force(seen.facts, spec.nat64.limit)) | _own_paths(seen.facts, spec)
+    wanted = desired(spec, WITHDRAWN, in_force(seen.facts, spec.nat64.limit), seen.near) | _own_paths(seen.facts, spec)
     todo = plan(wanted, seen)
     if may_cut(todo.changes):
         # Where they cannot be counted, the plan says that their number is not known.

@@ -4,7 +4,6 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv6Network
 from time import monotonic, time
 
 from kun_base.journal import Journal
@@ -65,7 +64,7 @@ class State:
         self.verdict = Verdict.UNPROVEN
         self.knows_bgp = False
         self.quiet_until = float("-inf")
-        self._desired_of: tuple[AgentSpec | None, Announcement, frozenset[IPv6Network]] = None, WITHDRAWN, frozenset()
+        self._desired_of: tuple[object, ...] = ()
         self._desired: Facts = frozenset()
         self.take(spec)
 
@@ -157,10 +156,11 @@ class State:
 
     def desired(self) -> Facts:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
-        spec, announcement, limited = self._desired_of
-        if spec is not self.spec or announcement != self.announcement or limited != self.flow.limited.keys():
-            self._desired_of = self.spec, self.announcement, frozenset(self.flow.limited)
-            self._desired = desired(self.spec, self.announcement, self.flow.limited)
+        near = self.machine.seen.near if self.machine.seen else frozenset()
+        made_of = id(self.spec), self.announcement, frozenset(self.flow.limited), near
+        if made_of != self._desired_of:
+            self._desired_of = made_of
+            self._desired = desired(self.spec, self.announcement, self.flow.limited, near)
         return self._desired
 
     @property

@@ -64,6 +64,7 @@ class GatewaySection(Section):
     allow_nonglobal_vip: StrictBool = False
     outside: Interface
     uplink: Interface | Literal[""] = ""
+    near_by_router: StrictBool = True
     tunnel: Interface = "kun64"
     inside_mtu: Annotated[StrictInt, Field(ge=1280, le=65515)] = 8800
     outside_mtu: Annotated[StrictInt, Field(ge=576, le=65535)] = 1500

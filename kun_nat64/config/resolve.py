@@ -78,6 +78,7 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
         check_source=section.check_source,
         observe_s=section.observe_s,
         uplink=section.uplink,
+        near_by_router=section.near_by_router,
     )
 
 

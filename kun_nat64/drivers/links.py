@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6
 
-from kun_nat64.drivers import linkchange
+from kun_nat64.drivers import linkchange, nearnodes
 from kun_nat64.drivers.command import Runner, failed
 from kun_nat64.drivers.linkdump import (
     ROUTE_PROTOCOL,
@@ -21,7 +21,7 @@ from kun_nat64.drivers.linkdump import (
 from kun_nat64.drivers.netlink import NetlinkThread, Session
 from kun_nat64.drivers.netns import RUN_NETNS, namespace_identity
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import Address, Fact, Facts, LinkState, Netns, Route, Tunnel, Veth
+from kun_nat64.model.facts import Address, Fact, Facts, LinkState, Netns, NodeRouter, Route, Tunnel, Veth
 from kun_nat64.model.observation import Foreign, LinkReport, Scope
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.policy.probepath import INNER_LINK
@@ -32,6 +32,7 @@ class LinksSeen:
     facts: Facts
     foreign: tuple[Foreign, ...]
     reports: tuple[LinkReport, ...]
+    near: Facts = frozenset()
 
 
 class LinksDriver:
@@ -53,7 +54,11 @@ class LinksDriver:
         found.update(await self._own.call(lambda ip: _addresses(ip, names, "", scope.vip), "address", "show"))
         every = {link.index: link.name for link in here}
         found.update(await self._own.call(lambda ip: _routes(ip, every, ""), "route", "show"))
-        return LinksSeen(frozenset(found), tuple(obstacles(here, scope)), tuple(reports(here, scope.links)))
+        ways = await self._own.call(lambda ip: nearnodes.observe(ip, scope), "rule", "show")
+        found.update(ways.there)
+        return LinksSeen(
+            frozenset(found), tuple(obstacles(here, scope)), tuple(reports(here, scope.links)), ways.wanted
+        )
 
     async def _observe_inside(self, netns: str) -> tuple[list[Link], set[Fact]]:
         """The links of the probe's namespace, and all facts about it."""
@@ -99,6 +104,8 @@ class LinksDriver:
                 await self._veth(veth, change.action)
             case Tunnel(netns=netns) | Address(netns=netns) | Route(netns=netns):
                 await self._in(netns).call(linkchange.action_of(change), *linkchange.words(change))
+            case NodeRouter() as ours:
+                await self._own.call(lambda ip: nearnodes.apply(ip, ours, change.action), "rule", change.action)
             case LinkState():
                 await self._own.call(linkchange.action_of(change), *linkchange.words(change))
             case other:

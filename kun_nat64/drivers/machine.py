@@ -35,7 +35,7 @@ from kun_nat64.policy.probepath import probe_way
 WHOLE_LOOK_S = 60.0
 # A `jool` that has just been started has not done its work yet.
 JOOL_DOUBT_S = 3.0
-NOTHING = LinksSeen(frozenset(), (), ())
+NOTHING = LinksSeen(frozenset(), (), (), frozenset())
 NOT_LOOKED_AT: dict[Area, DriverError] = {
     area: DriverError(FailureKind.UNREACHABLE, ("look", area), "not looked at")
     for area in Area
@@ -128,7 +128,9 @@ class Machine:
         facts |= await way or frozenset()
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         connections = established(self._pulse)
-        seen = Observation(facts, links.foreign, links.reports, neighbours, failures, counters, given, connections)
+        seen = Observation(
+            facts, links.foreign, links.reports, neighbours, failures, counters, given, connections, links.near
+        )
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen
         return seen
@@ -149,7 +151,7 @@ class Machine:
             return None
         if self._link_changes != begun:
             return None
-        return Observation(seen.facts, seen.foreign, seen.reports, (), NOT_LOOKED_AT)
+        return Observation(seen.facts, seen.foreign, seen.reports, (), NOT_LOOKED_AT, near=seen.near)
 
     def _forget_what_may_have_moved(self, scope: Scope, *, fresh: bool) -> None:
         beat = self._speaker_pulse.take(time.monotonic())

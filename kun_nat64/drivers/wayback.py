@@ -9,6 +9,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from kun_nat64.drivers.command import Outcome, Runner, tried
+from kun_nat64.drivers.nearnodes import TABLE
 from kun_nat64.drivers.nexthop import silent_hops
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import WayBack
@@ -84,7 +85,7 @@ def _strange(shown: Outcome | None, family: str) -> tuple[str, ...]:
         return ()
     found = [" ".join(line.split()) for line in shown.stdout.splitlines() if line.strip()]
     own = OWN_RULES[family]
-    more = [f"ip -{family} rule {rule}" for rule in found if rule not in own]
+    more = [f"ip -{family} rule {rule}" for rule in found if rule not in own and f"lookup {TABLE}" not in rule]
     # A kernel without the table `default` for IPv4 does not exist; one that is not looked up holds nothing.
     gone = [f"ip -{family} rule missing: {rule}" for rule in own[:2] if rule not in found]
     return (*more, *gone)

@@ -6,7 +6,7 @@ states of the same object), `inside` (the key of the object it disappears with),
 
 from kun_nat64.model.area import Area, Key
 from kun_nat64.model.bgpfacts import BgpPath, Neighbour
-from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, Route, Sysctl, Tunnel, Veth
+from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, NodeRouter, Route, Sysctl, Tunnel, Veth
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.probefacts import ProbeWay
 from kun_nat64.model.resetfacts import OrphanReset
@@ -21,6 +21,7 @@ Fact = (
     | LinkState
     | Address
     | Route
+    | NodeRouter
     | Chain
     | Rule
     | JoolInstance
@@ -48,6 +49,7 @@ __all__ = [
     "Module",
     "Neighbour",
     "Netns",
+    "NodeRouter",
     "OrphanReset",
     "Pool4",
     "ProbeWay",

@@ -213,6 +213,35 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeRouter:
+    """Nodes of `network`, which is the uplink's own, are answered by the router that leads to all others.
+
+    A sit device keeps one route for each processor, whatever the destination (net/ipv6/sit.c, dst_cache): a node that
+    is answered directly would take the others' answers with it, which nobody on the uplink's network would take.
+    """
+
+    vip: IPv4Address
+    network: IPv4Network
+    router: IPv4Address
+    dev: str
+
+    @property
+    def area(self) -> Area:
+        return Area.LINKS
+
+    @property
+    def key(self) -> Key:
+        return ("node-router", str(self.network))
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+    def __str__(self) -> str:
+        return f"answers from {self.vip} to nodes of {self.network} by the router {self.router} dev {self.dev}"
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A route of the main table that carries our protocol number. `source`: preferred source address.
 

@@ -1,6 +1,7 @@
 """What one look at the machine found."""
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
@@ -34,7 +35,8 @@ class Scope:
     """What to look for beside our own marks: names that are desired, and would otherwise look like anybody's.
 
     `sysctls`, `modules`, `link_states`: by name. `instance`: Jool's. `links`: those to report on.
-    `watch`: over orphaned flows, if wanted. `way`: of the probes.
+    `watch`: over orphaned flows, if wanted. `way`: of the probes. `clients`: networks of nodes,
+    of which those that are near shall be answered by the router; (): none.
     """
 
     instance: str
@@ -49,12 +51,14 @@ class Scope:
     links: frozenset[str] = frozenset()
     watch: FlowWatch | None = None
     way: ProbeWay | None = None
+    clients: tuple[IPv4Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """`facts` of every area that answered; `failures` of those that did not: unknown, neither there nor gone.
 
+    `near`: what should be there for nodes on the uplink's own network (NodeRouter).
     `counters` of our rules, `resets` of orphaned flows (None: not counted): since their rules were made.
     `bgp_connections`: established ones of this host, as the kernel has them: they go on without the speaker's API.
     """
@@ -67,6 +71,7 @@ class Observation:
     counters: tuple[RuleCounter, ...] = ()
     resets: int | None = None
     bgp_connections: int = 0
+    near: Facts = frozenset()
 
     def link(self, name: str) -> LinkReport:
         return next((link for link in self.links if link.name == name), LinkReport(name, present=False))

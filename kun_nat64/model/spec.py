@@ -51,7 +51,8 @@ class PoolRange:
 class GatewaySpec:
     """`tunnel` is the name of our sit device; `routes` lead through it back to the pods.
 
-    `uplink`: interface towards the nodes; "": the one that has bgp.next_hop.
+    `uplink`: interface towards the nodes; "": the one that has bgp.next_hop. `near_by_router`: nodes on its own network
+    are answered by the router, as all others are.
     """
 
     name: str
@@ -70,6 +71,7 @@ class GatewaySpec:
     check_source: bool
     observe_s: float
     uplink: str = ""
+    near_by_router: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,14 @@ FALLBACK_TUNNEL = "sit0"
 LONGER_S = 60
 
 
-def desired(spec: AgentSpec, announcement: Announcement, limited: Iterable[IPv6Network] = ()) -> Facts:
-    """Everything that should be there; the paths only if the announcement wants them. `limited`: policy/limits.py."""
-    return _standing(spec).union(_paths(spec.bgp, announcement), limit_facts(spec, limited))
+def desired(
+    spec: AgentSpec, announcement: Announcement, limited: Iterable[IPv6Network] = (), near: Facts = frozenset()
+) -> Facts:
+    """Everything that should be there; the paths only if the announcement wants them.
+
+    `limited`: policy/limits.py. `near`: what a look has found to be needed for nodes on the uplink's own network.
+    """
+    return _standing(spec).union(_paths(spec.bgp, announcement), limit_facts(spec, limited), near)
 
 
 @lru_cache(maxsize=4)
@@ -129,6 +134,7 @@ def scope(spec: AgentSpec) -> Scope:
         links=frozenset({spec.gateway.outside, spec.gateway.tunnel}),
         watch=flow_watch(spec),
         way=probe_way(spec),
+        clients=spec.gateway.clients if spec.gateway.near_by_router else (),
     )
 
 
