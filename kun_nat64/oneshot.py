@@ -30,6 +30,7 @@ from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.limits import in_force
 from kun_nat64.policy.order import batches, holds_up_nothing
+from kun_nat64.policy.ruleset import mss_in_force
 
 DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
 
@@ -111,7 +112,9 @@ async def _with_machine(spec: AgentSpec, work: Callable[[Host], Awaitable[int]])
 async def planned(spec: AgentSpec, host: Host) -> tuple[Plan, tuple[Refusal, ...], Observation]:
     """The plan to the desired state. Paths in BGP stay as they are: only the agent has the proof to announce."""
     seen = await host.observe(scope(spec))
-    wanted = desired(spec, WITHDRAWN, in_force(seen.facts, spec.nat64.limit), seen.near) | _own_paths(seen.facts, spec)
+    mss = mss_in_force(seen.facts, spec.gateway)
+    wanted = desired(spec, WITHDRAWN, in_force(seen.facts, spec.nat64.limit), seen.near, mss)
+    wanted |= _own_paths(seen.facts, spec)
     todo = plan(wanted, seen)
     if may_cut(todo.changes):
         # Where they cannot be counted, the plan says that their number is not known.

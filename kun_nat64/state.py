@@ -28,6 +28,7 @@ from kun_nat64.policy.pathmtu import Swept
 
 Clock = Callable[[], float]
 REMEMBERED_CHANGES = 50
+NARROW_LOOKS = 2
 
 
 class State:
@@ -52,6 +53,8 @@ class State:
         self.falls_total = 0
         self.swept: Swept | None = None
         self.swept_at = float("-inf")
+        self.narrow_looks = 0
+        self.mss: int | None = None
         self.warnings: dict[str, str] = {}
         self.probes: Counter[tuple[str, str]] = Counter()
         self.latencies: dict[str, Buckets] = {}
@@ -70,6 +73,7 @@ class State:
 
     def take(self, spec: AgentSpec) -> None:
         """Lets a new configuration take force; targets that stay keep what is known of them."""
+        self.narrow_looks, self.mss = 0, None
         self.quiet_until = float("-inf")
         self.spec, self.scope = spec, scope(spec)
         self.health_rules, self.announce_rules = health_rules(spec), announce_rules(spec)
@@ -126,6 +130,7 @@ class State:
             dead_targets=tuple(one.target for one in self.health.targets if one.target.kind in dead),
             pool_use=self.flow.pool_use,
             pool_exhausted_in_s=self.flow.first_exhausted_s,
+            too_narrow=self.too_narrow,
         )
         before, self.decision = (
             self.decision,
@@ -154,13 +159,18 @@ class State:
             self.wake_announcer()
             self.wake_cycle()
 
+    @property
+    def too_narrow(self) -> bool:
+        """Full TCP segments are lost outside. Two sweeps must say so: one may have met a crowded link."""
+        return self.narrow_looks >= NARROW_LOOKS
+
     def desired(self) -> Facts:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
         near = self.machine.seen.near if self.machine.seen else frozenset()
-        made_of = id(self.spec), self.announcement, frozenset(self.flow.limited), near
+        made_of = id(self.spec), self.announcement, frozenset(self.flow.limited), near, self.mss
         if made_of != self._desired_of:
             self._desired_of = made_of
-            self._desired = desired(self.spec, self.announcement, self.flow.limited, near)
+            self._desired = desired(self.spec, self.announcement, self.flow.limited, near, self.mss)
         return self._desired
 
     @property

@@ -103,7 +103,7 @@ def _clients(parts: Parts) -> Iterator[Fault]:
 
 def _mss(parts: Parts) -> Iterator[Fault]:
     """MSS arithmetic: a segment of the pod leaves as IPv4, one of the server arrives as IPv6 on the inside."""
-    if (gateway := parts.gateway) is None:
+    if (gateway := parts.gateway) is None or gateway.mss == "auto":
         return
     outside = gateway.outside_mtu - IPV4_HEADER - TCP_HEADER
     inside = gateway.inside_mtu - IPV6_HEADER - TCP_HEADER

@@ -34,6 +34,7 @@ from kun_nat64.config.values import (
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$"
 ABSOLUTE_OR_NONE = r"^(/.+)?$"
 AsNumber = Annotated[StrictInt, Field(ge=1, le=4294967295)]
+Mss = Annotated[StrictInt, Field(ge=536, le=65475)]
 Med = Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
@@ -68,7 +69,7 @@ class GatewaySection(Section):
     tunnel: Interface = "kun64"
     inside_mtu: Annotated[StrictInt, Field(ge=1280, le=65515)] = 8800
     outside_mtu: Annotated[StrictInt, Field(ge=576, le=65535)] = 1500
-    mss: Annotated[StrictInt, Field(ge=536, le=65475)] = 1420
+    mss: Mss | Literal["auto"] = 1420
     clients: Annotated[tuple[Network4, ...], NOT_EMPTY] = (parse_network4("10.0.0.0/8"),)
     check_source: StrictBool = True
     never_reach: tuple[Network4, ...] = tuple(map(parse_network4, ("127.0.0.0/8", "169.254.0.0/16", "10.0.0.0/8")))

@@ -69,7 +69,8 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
         tunnel=section.tunnel,
         inside_mtu=section.inside_mtu,
         outside_mtu=section.outside_mtu,
-        mss=section.mss,
+        mss=most_that_fits(section.outside_mtu, section.inside_mtu) if section.mss == "auto" else section.mss,
+        mss_auto=section.mss == "auto",
         clients=section.clients,
         never_reach=section.never_reach,
         routes=section.routes,
@@ -165,6 +166,11 @@ def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:
         probe_node=section.probe_node or last_host(gateway.clients[0]),
         by_router=section.way_back == "router",
     )
+
+
+def most_that_fits(outside_mtu: int, inside_mtu: int) -> int:
+    """The MSS that fits any link of these sizes, also one that carries the tunnel: less 20, 40 and 20 bytes."""
+    return min(outside_mtu, inside_mtu) - 80
 
 
 def last_host(network: IPv4Network) -> IPv4Address:

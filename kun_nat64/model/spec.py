@@ -52,7 +52,7 @@ class GatewaySpec:
     """`tunnel` is the name of our sit device; `routes` lead through it back to the pods.
 
     `uplink`: interface towards the nodes; "": the one that has bgp.next_hop. `near_by_router`: nodes on its own network
-    are answered by the router, as all others are.
+    are answered by the router, as all others are. `mss_auto`: `mss` is the most, and less where the path carries less.
     """
 
     name: str
@@ -72,6 +72,7 @@ class GatewaySpec:
     observe_s: float
     uplink: str = ""
     near_by_router: bool = True
+    mss_auto: bool = False
 
 
 @dataclass(frozen=True, slots=True)

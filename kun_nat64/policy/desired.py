@@ -38,13 +38,23 @@ LONGER_S = 60
 
 
 def desired(
-    spec: AgentSpec, announcement: Announcement, limited: Iterable[IPv6Network] = (), near: Facts = frozenset()
+    spec: AgentSpec,
+    announcement: Announcement,
+    limited: Iterable[IPv6Network] = (),
+    near: Facts = frozenset(),
+    mss: int | None = None,
 ) -> Facts:
     """Everything that should be there; the paths only if the announcement wants them.
 
     `limited`: policy/limits.py. `near`: what a look has found to be needed for nodes on the uplink's own network.
+    `mss`: what the path carries, where that is less than the file says.
     """
-    return _standing(spec).union(_paths(spec.bgp, announcement), limit_facts(spec, limited), near)
+    standing = _standing(spec if mss is None else with_mss(spec, mss))
+    return standing.union(_paths(spec.bgp, announcement), limit_facts(spec, limited), near)
+
+
+def with_mss(spec: AgentSpec, mss: int) -> AgentSpec:
+    return replace(spec, gateway=replace(spec.gateway, mss=mss))
 
 
 @lru_cache(maxsize=4)

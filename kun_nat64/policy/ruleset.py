@@ -6,7 +6,7 @@ Jool takes packets in PREROUTING and sends them in POSTROUTING: translated traff
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from kun_nat64.model.facts import MARK, Chain, Fact, Family, Rule
+from kun_nat64.model.facts import MARK, Chain, Fact, Facts, Family, Rule
 from kun_nat64.model.spec import AgentSpec, GatewaySpec
 
 COMMENT = f"-m comment --comment {MARK}"
@@ -27,6 +27,16 @@ def _mss(gateway: GatewaySpec) -> Iterator[Fact]:
     syn = f"-p tcp -m tcp --tcp-flags SYN,RST SYN {COMMENT} -j TCPMSS --set-mss {gateway.mss}"
     yield Rule(Family.IPV6, "mangle", "PREROUTING", f"-d {gateway.pool6} {syn}")
     yield Rule(Family.IPV6, "mangle", "POSTROUTING", f"-s {gateway.pool6} {syn}")
+
+
+SET_MSS = "--set-mss "
+
+
+def mss_in_force(observed: Facts, gateway: GatewaySpec) -> int | None:
+    """With `mss = "auto"`: what our rules set now, which is the running agent's to say; None: what the file says."""
+    specs = [fact.spec for fact in observed if isinstance(fact, Rule) and fact.table == "mangle"]
+    found = {int(spec.rpartition(SET_MSS)[2]) for spec in specs if SET_MSS in spec and spec[-1].isdigit()}
+    return min(found) if gateway.mss_auto and found and min(found) < gateway.mss else None
 
 
 def _clients(spec: AgentSpec) -> Iterator[Fact]:
