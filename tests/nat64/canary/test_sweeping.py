@@ -115,14 +115,8 @@ async def test_a_narrow_path_is_looked_at_again_soon(spec: AgentSpec) -> None:
     state, _ = healthy(spec)
     proven(state)
     stop = asyncio.Event()
-    looks: list[int] = []
-
-    def looked() -> None:
-        looks.append(1)
-        if state.too_narrow:
-            stop.set()
-
-    sweeping = Sweeping(state, to(Path(1420, looked)))
+    state.wake_announcer = stop.set  # the standing has changed
+    sweeping = Sweeping(state, to(Path(1420)))
     sweeping.check_s = 0.001
     async with asyncio.timeout(5):
         await sweeping.run(stop)
