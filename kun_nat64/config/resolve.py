@@ -15,7 +15,7 @@ from kun_nat64.config.file import (
 from kun_nat64.config.sessionplace import beside
 from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.joolfacts import Protocol
-from kun_nat64.model.joolglobals import SETTINGS, canonical, time_text
+from kun_nat64.model.joolglobals import SETTINGS, canonical, class_settings, time_text
 from kun_nat64.model.spec import (
     AdminSpec,
     AgentSpec,
@@ -44,10 +44,11 @@ SYSCTLS = {
 }
 
 
-def resolve(file: ConfigFile, source: str) -> AgentSpec:
+def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> AgentSpec:
+    """`kernel`: version of the one that the gateway runs."""
     return AgentSpec(
         gateway=_gateway(file.gateway, file.nat64),
-        nat64=_nat64(file.nat64),
+        nat64=_nat64(file.nat64, kernel),
         bgp=_bgp(file.bgp, file.gateway),
         health=_health(file.health, file.gateway),
         fleet=FleetSpec(file.fleet.members, file.fleet.poll_s, file.fleet.timeout_s),
@@ -83,14 +84,14 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
     )
 
 
-def _nat64(section: Nat64Section) -> Nat64Spec:
+def _nat64(section: Nat64Section, kernel: tuple[int, ...]) -> Nat64Spec:
     return Nat64Spec(
         instance=section.instance,
         pool4=tuple(
             PoolRange(entry.address, entry.ports.first, entry.ports.last, tuple(map(Protocol, entry.protocols)))
             for entry in section.pool4
         ),
-        globals=_globals(section),
+        globals=_globals(section, kernel),
         session_poll_s=section.session_poll_s,
         limit=Limit(section.sessions_per_client, section.client_length),
         reset_orphans=section.reset_orphans,
@@ -110,9 +111,10 @@ def _audit(section: AuditSection, nat64: Nat64Section) -> AuditSpec:
     )
 
 
-def _globals(section: Nat64Section) -> tuple[tuple[str, str], ...]:
+def _globals(section: Nat64Section, kernel: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
     """Every setting that matters, explicitly: what is not told to Jool would be its default, and drift unseen."""
     wanted = {name: setting.wanted for name, setting in SETTINGS.items() if setting.wanted}
+    wanted |= class_settings(kernel)
     wanted |= {name: canonical(name, value) for name, value in section.globals.items()}
     wanted |= {
         "tcp-est-timeout": time_text(section.tcp_established_s),

@@ -49,7 +49,8 @@ class LinksDriver:
         here = await self._own.call(_links, "link", "show")
         loopback = [link for link in here if link.name == "lo"]
         veths = [link for link in here if link.ours and link.kind == "veth"]
-        names = {link.index: link.name for link in (*loopback, *veths)}
+        tunnels = [link for link in here if link.kind == "sit" and (link.ours or link.name in scope.tunnels)]
+        names = {link.index: link.name for link in (*loopback, *veths, *tunnels)}
         found: set[Fact] = {*inside, *own_links(here, there, scope)}
         found.update(await self._own.call(lambda ip: _addresses(ip, names, "", scope.vip), "address", "show"))
         every = {link.index: link.name for link in here}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from kun_nat64.model.inspection import Finding, Inspection, Level
+from kun_nat64.model.joolglobals import CLASSES_ARE_SAFE_FROM
 from kun_nat64.model.observation import LinkReport
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.diagnosis import FQ_IS_SAFE_FROM
@@ -34,6 +35,7 @@ def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     yield from _sysctls(found, spec)
     yield from _links(found, spec)
     yield mss(found.links, spec)
+    yield _traffic_class(found)
     yield from _local_ports(found, spec)
     yield from _firewall(found, spec)
     yield from surroundings_judged(found.around, spec)
@@ -120,6 +122,15 @@ def mss(links: Iterable[LinkReport], spec: AgentSpec) -> Finding:
         words = f"{gateway.mss} fits outside, but not in a tunnel over a link of {outside}: {sums}"
         return Finding(Level.NOTE, "MSS", words, f"[gateway] mss = {safe}")
     return Finding(Level.BAD, "MSS", f"{gateway.mss} does not fit outside: {sums}", f"[gateway] mss = {safe}")
+
+
+def _traffic_class(found: Inspection) -> Finding:
+    check, kernel = "traffic class", version_of(found.kernel)
+    if not kernel or kernel >= CLASSES_ARE_SAFE_FROM:
+        return Finding(Level.GOOD, check, f"kernel {found.kernel} routes packets of any class")
+    safe = ".".join(map(str, CLASSES_ARE_SAFE_FROM))
+    words = f"kernel {found.kernel} finds no route for classes with bit 0 (ECT(1), CE): Jool sends all with class 0"
+    return Finding(Level.NOTE, check, words, f"a kernel from {safe} on (Debian 13) keeps DSCP; docs/way-back.md")
 
 
 def _local_ports(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:

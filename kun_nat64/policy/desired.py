@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from kun_base.prefix import sixtofour_network
 from kun_nat64.model.announcement import Announcement
@@ -82,11 +82,19 @@ def _tunnel(gateway: GatewaySpec) -> Iterator[Fact]:
     """The local address is the VIP: a node's sit checks that a 6to4 source matches the outer one (RFC 3056, 9)."""
     yield Address("lo", gateway.vip, 32)
     yield Tunnel(gateway.tunnel, local=gateway.vip, mtu=gateway.inside_mtu)
+    # Without it ICMPv6 errors of this host have the device's own IPv4-compatible address (::VIP) as their source, which
+    # a strict node drops (RFC 4291 section 2.5.5.1). Outside of pool6, and no pod's rules let it in.
+    yield Address(gateway.tunnel, error_source(gateway.vip), 128)
     yield LinkState(FALLBACK_TUNNEL, up=False)
     # sit keeps one route for each processor, whatever the destination (net/ipv6/sit.c, dst_cache). A packet to our own
     # 6to4 network, which it would send to ourselves, makes it send the pods' packets there as well: so none may.
     yield Route(sixtofour_network(gateway.vip), "lo")
     yield from (Route(network, gateway.tunnel) for network in gateway.routes)
+
+
+def error_source(vip: IPv4Address) -> IPv6Address:
+    """2002:cb00:7101:1::1 for 203.0.113.1: subnet 1 of the VIP's own 6to4 network."""
+    return IPv6Address(int(sixtofour_network(vip).network_address) | 1 << 64 | 1)
 
 
 def _jool(nat64: Nat64Spec, gateway: GatewaySpec) -> Iterator[Fact]:

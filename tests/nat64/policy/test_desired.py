@@ -1,9 +1,11 @@
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 
 import pytest
 
 from kun_base.prefix import sixtofour_network
+from kun_nat64.config.load import from_data
 from kun_nat64.model.announcement import GRACEFUL_SHUTDOWN, Announcement
 from kun_nat64.model.facts import (
     Address,
@@ -138,6 +140,34 @@ def test_the_operator_names_node_uplink_and_way_back(spec_with: Callable[..., Ag
     (way,) = (fact for fact in desired(spec, ANNOUNCED) if isinstance(fact, ProbeWay))
     assert (way.uplink, str(way.node), way.by_router) == ("bond0", "10.7.0.9", False)
     assert str(way.answer_to) == "2002:a07:9:6b75:6e36::2"
+
+
+def test_errors_of_this_host_come_from_an_address_of_the_vips_own_network(spec: AgentSpec) -> None:
+    """RFC 4291 section 2.5.5.1: an IPv4-compatible address is no source that a strict node takes."""
+    (address,) = (fact for fact in desired(spec, ANNOUNCED) if isinstance(fact, Address) and fact.ifname == "kun64")
+    assert address == Address("kun64", IPv6Address("2002:cb00:7101:1::1"), 128)
+    assert address.address in sixtofour_network(VIP)
+    assert address.address not in spec.gateway.pool6.network
+
+
+@pytest.mark.parametrize(
+    ("kernel", "own", "override"),
+    [
+        ((6, 1), {}, "true"),
+        ((6, 12), {}, "false"),
+        ((), {}, "false"),
+        ((6, 1), {"override-tos": False}, "false"),
+    ],
+    ids=["an old kernel", "a new one", "an unknown one", "the operator's own"],
+)
+def test_on_an_old_kernel_no_packet_is_sent_with_its_class(
+    shipped_data: dict[str, Any], kernel: tuple[int, ...], own: dict[str, bool], override: str
+) -> None:
+    """There bit 0 of a class is a flag of the route look-up: every packet with ECT(1) or CE would find no route."""
+    data = {**shipped_data, "nat64": {**shipped_data["nat64"], "globals": own}}
+    facts = desired(from_data(data, "test", kernel), ANNOUNCED)
+    values = {fact.name: fact.value for fact in facts if isinstance(fact, JoolGlobal)}
+    assert values["override-tos"] == override
 
 
 def test_modules_are_left_alone_when_the_operator_says_so(spec_with: Callable[..., AgentSpec]) -> None:
