@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -39,10 +41,12 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts
 from kun_nat64.model.health import ProbeResult
 from kun_nat64.model.host import Host
+from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import Surroundings
+from kun_nat64.nodekeeping import NodeKeeping
 from kun_nat64.policy.holddown import Record
 from kun_nat64.probing import Probing
 from kun_nat64.sessions import SessionCount
@@ -60,6 +64,7 @@ class RunningHost(Host, Protocol):
     async def stats(self, instance: str) -> dict[str, int]: ...
     async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
     async def passed(self, spec: AgentSpec) -> Passed | None: ...
+    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]: ...
     async def glimpse(self, scope: Scope) -> Observation | None: ...
     def withdraw_blocking(self) -> None: ...
     def close(self) -> None: ...
@@ -92,6 +97,7 @@ class Agent:
         self.counting = Counting(self.state, self.host)
         self.glancing = Glancing(self.state, self.host)
         self.sweeping = Sweeping(self.state)
+        self.nodes = NodeKeeping(self.state, self.host)
         self.daemon = DaemonKeeping(self.state)
         self.admin = Admin(self.state, self.set_drain)
         self.serving = AdminKeeping(self.state, self.admin, options.run_dir / runfiles.CONTROL)
@@ -117,7 +123,7 @@ class Agent:
     def _take_host(self, host: RunningHost) -> None:
         self.host.close()
         self.host = self.announcer.host = self.cycle.host = host
-        self.sessions.host = self.counting.host = self.glancing.host = host
+        self.sessions.host = self.counting.host = self.glancing.host = self.nodes.host = host
         host.listen()
 
     def noticed(self, area: Area) -> None:
@@ -244,6 +250,7 @@ async def serve(agent: Agent) -> None:
                 agent.sessions.run(agent.stop),
                 agent.counting.run(agent.stop),
                 agent.sweeping.run(agent.stop),
+                agent.nodes.run(agent.stop),
                 agent.daemon.run(agent.stop),
                 agent.serving.run(agent.stop),
                 agent.fleet.run(agent.stop),

@@ -14,6 +14,7 @@ from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.limits import limited
+from kun_nat64.policy.nodeways import nodes_of
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state import Clock, State
 from kun_nat64.waiting import woken
@@ -63,6 +64,7 @@ class SessionCount:
         self._ages = drain.first_seen(self._ages, live, now=now)
         flow.counted_at, flow.failed = now, None
         flow.tcp, flow.sessions, flow.bindings = len(live), len(traffic.sessions), len(traffic.bindings)
+        flow.nodes = nodes_of(traffic.sessions)
         flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
         if state.drain.phase is Phase.DRAINING:
             state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)

@@ -53,6 +53,7 @@ class State:
         self.falls_total = 0
         self.swept: Swept | None = None
         self.swept_at = float("-inf")
+        self.cut_off: tuple[str, ...] = ()
         self.narrow_looks = 0
         self.mss: int | None = None
         self.warnings: dict[str, str] = {}
@@ -131,6 +132,7 @@ class State:
             pool_use=self.flow.pool_use,
             pool_exhausted_in_s=self.flow.first_exhausted_s,
             too_narrow=self.too_narrow,
+            cut_off=bool(self.cut_off),
         )
         before, self.decision = (
             self.decision,

@@ -118,7 +118,7 @@ def _diagnosis(state: State) -> JSON:
         "cause": found.cause,
         "words": found.words,
         "remedy": found.remedy,
-        "evidence": _evidence(state.around),
+        "evidence": [*_evidence(state.around), *state.cut_off],
         "recent": [
             {"cause": one.cause, "words": one.words, "at": one.at, "until": one.until} for one in state.ailments
         ],

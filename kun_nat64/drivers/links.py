@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from socket import AF_INET, AF_INET6
 
 from kun_nat64.drivers import linkchange, nearnodes
@@ -22,6 +24,7 @@ from kun_nat64.drivers.netlink import NetlinkThread, Session
 from kun_nat64.drivers.netns import RUN_NETNS, namespace_identity
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Address, Fact, Facts, LinkState, Netns, NodeRouter, Route, Tunnel, Veth
+from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Foreign, LinkReport, Scope
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.policy.probepath import INNER_LINK
@@ -60,6 +63,10 @@ class LinksDriver:
         return LinksSeen(
             frozenset(found), tuple(obstacles(here, scope)), tuple(reports(here, scope.links)), ways.wanted
         )
+
+    async def ways_to(self, nodes: Iterable[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+        """Raises DriverError."""
+        return await self._own.call(lambda ip: nearnodes.ways_to(ip, nodes, vip), "route", "get")
 
     async def _observe_inside(self, netns: str) -> tuple[list[Link], set[Fact]]:
         """The links of the probe's namespace, and all facts about it."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
@@ -21,6 +22,7 @@ from kun_nat64.drivers.surroundings import look_around
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Facts, Neighbour
+from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.probefacts import Passed
@@ -235,6 +237,10 @@ class Machine:
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return await look_around(self._runner, spec)
+
+    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+        """Raises DriverError."""
+        return await self._links.ways_to(nodes, vip)
 
     async def passed(self, spec: AgentSpec) -> Passed | None:
         """Answers to probes that left by the uplink and came back; None: not counted. Never raises."""

@@ -5,14 +5,18 @@ not know goes on to the host's own tables.
 """
 
 import contextlib
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from socket import AF_INET
 from typing import Any
 
+from kun_base.prefix import sixtofour_network
 from kun_nat64.drivers.linkdump import ROUTE_PROTOCOL
 from kun_nat64.drivers.netlink import Session
 from kun_nat64.model.facts import Facts, NodeRouter
+from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Scope
 from kun_nat64.model.plan import Action
 from kun_nat64.model.probefacts import ProbeWay
@@ -115,3 +119,23 @@ def _already() -> Any:
     except NetlinkError as error:
         if error.code not in GONE:
             raise
+
+
+def ways_to(ip: Session, nodes: Iterable[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+    """The routes of both families to each node, as the tunnel and Jool would ask for them."""
+    names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in ip.get_links()}
+    return tuple(_way_to(ip, node, vip, names) for node in nodes)
+
+
+def _way_to(ip: Session, node: IPv4Address, vip: IPv4Address, names: dict[int, str]) -> NodeWay:
+    from pyroute2 import NetlinkError
+
+    pods = sixtofour_network(node).network_address + 1
+    try:
+        outer = ip.route("get", dst=str(node), src=str(vip))[0]
+        inner = ip.route("get", dst=str(pods))[0]
+    except NetlinkError as error:
+        return NodeWay(node, error=f"no route: {os.strerror(error.code)}")
+    router = outer.get_attr("RTA_GATEWAY")
+    links = [names.get(found.get_attr("RTA_OIF") or 0, "") for found in (outer, inner)]
+    return NodeWay(node, IPv4Address(router) if router else None, links[0], links[1])

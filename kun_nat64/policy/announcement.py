@@ -11,6 +11,7 @@
     one protocol dead here and alive elsewhere          | MED raised      | kind-unreachable
     public ports nearly used up                         | MED raised      | pool-nearly-exhausted
     full TCP segments are lost outside                  | MED raised      | path-too-narrow
+    nodes with sessions here have no way back           | MED raised      | nodes-cut-off
     quorum reached                                      | in the ECMP set | healthy
 
 Why `confirm_s`: when all gateways lose the same targets, each still sees the others as healthy for a moment. All raise
@@ -67,6 +68,7 @@ class Evidence:
     pool_use: float | None = None
     pool_exhausted_in_s: float | None = None
     too_narrow: bool = False
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,8 @@ def _healthy(known: Decision, seen: Evidence, rules: AnnounceRules) -> Judgement
         return Standing.SOFT, Reason.POOL_NEARLY_EXHAUSTED
     if seen.too_narrow:
         return Standing.SOFT, Reason.PATH_TOO_NARROW
+    if seen.cut_off:
+        return Standing.SOFT, Reason.NODES_CUT_OFF
     return Standing.FULL, Reason.HEALTHY
 
 

@@ -1,11 +1,14 @@
 """An agent over a fake host whose admin port is served for real."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 import aiohttp
 
 from kun_nat64.app import Agent
 from kun_nat64.model.health import ProbeResult, Symptom
+from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.surroundings import UNSEEN, Surroundings
@@ -27,6 +30,9 @@ class Host(FakeHost):
 
     async def passed(self, spec: AgentSpec) -> Passed | None:
         return None
+
+    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+        return ()
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return UNSEEN

@@ -123,3 +123,15 @@ async def test_rules_and_routes_of_others_are_not_ours(links: LinksDriver) -> No
     ip("rule", "add", "from", "203.0.113.9", "lookup", "16441")
     ip("route", "add", "10.2.1.0/24", "via", str(ROUTER), "table", "16441", "proto", "static")
     assert not [fact for fact in (await links.observe(SCOPE)).facts if not isinstance(fact, Address)]
+
+
+async def test_the_ways_to_nodes_are_those_of_the_vip(links: LinksDriver) -> None:
+    ip("route", "add", "blackhole", "10.9.0.0/16")
+    ip("rule", "add", "from", str(VIP), "to", "10.8.0.0/16", "blackhole")
+    ip("-6", "route", "add", "2002::/16", "dev", "up0")
+    nodes = [IPv4Address(text) for text in ("10.7.0.9", "10.2.1.77", "10.9.0.1", "10.8.0.1")]
+    far, near, lost, ruled = await links.ways_to(nodes, VIP)
+    assert (far.router, far.link, far.pods_link, far.error) == (ROUTER, "up0", "up0", "")
+    assert (near.router, near.error) == (None, "")
+    assert lost.error.startswith("no route")
+    assert ruled.error.startswith("no route")
