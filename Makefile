@@ -2,11 +2,13 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
+# The Debian of the lab's guest: 13, 12 or sid.
+export DEBIAN ?= 13
 
 help:            ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
-demo:            ## the whole path in a virtual machine, then gateways die (JSON=FILE: write it, KEEP=1: leave it up)
+demo:            ## the whole path in a virtual machine, then gateways die (DEBIAN=12|13, JSON=FILE: write it, KEEP=1: leave it up)
 	@python3 lab/host_setup.py lab
 	@$(MAKE) --no-print-directory $(VENV)/.ready
 	@$(PY) -m lab demo $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)

@@ -1,7 +1,9 @@
 """NAT64 prefixes: IPv4 addresses inside IPv6 ones (RFC 6052), and the 6to4 prefix of a VIP (RFC 3056)."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+from kun_base.special_ipv4 import DOCUMENTATION_IPV4, is_nonglobal
 
 LENGTHS = (32, 40, 48, 56, 64, 96)
 U_OCTET = 8
@@ -15,32 +17,6 @@ POSITIONS: dict[int, tuple[int, int, int, int]] = {
     64: (9, 10, 11, 12),
     96: (12, 13, 14, 15),
 }
-
-# IANA IPv4 Special-Purpose Address Registry, entries with "Globally Reachable: False" (RFC 6890 and updates), plus
-# multicast and the deprecated 6to4 relay anycast prefix (RFC 7526). Python's own is_global differs between versions.
-NONGLOBAL_IPV4 = tuple(
-    IPv4Network(n)
-    for n in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
-)
-DOCUMENTATION_IPV4 = tuple(IPv4Network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
-# Exceptions inside 192.0.0.0/24: PCP and TURN anycast are globally reachable (RFC 7723, RFC 8155).
-GLOBAL_EXCEPTIONS = frozenset(IPv4Address(a) for a in ("192.0.0.9", "192.0.0.10"))
 
 SIXTOFOUR = IPv6Network("2002::/16")
 UNUSABLE_IPV6 = (
@@ -110,11 +86,6 @@ def sixtofour_network(vip: IPv4Address) -> IPv6Network:
 def sixtofour_prefix(vip: IPv4Address) -> Prefix:
     """The NAT64 prefix of a VIP: the first /96 of its 6to4 /48."""
     return Prefix(IPv6Network((b"\x20\x02" + vip.packed + bytes(10), 96)))
-
-
-def is_nonglobal(address: IPv4Address) -> bool:
-    """True where RFC 6052 section 3.1 forbids the well-known prefix."""
-    return address not in GLOBAL_EXCEPTIONS and any(address in network for network in NONGLOBAL_IPV4)
 
 
 def vip_problem(vip: IPv4Address, *, allow_nonglobal: bool) -> str | None:

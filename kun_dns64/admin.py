@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kun_base.adminhttp import AdminServer, Page
-from kun_base.version import version
+from kun_base.version import build, version
 from kun_dns64.control import Control
 from kun_dns64.fleet import Fleet, Standing
 from kun_dns64.policy.suffix import SuffixSet
@@ -55,6 +55,7 @@ class Pages:
         for result, count in control.reloads.items():
             numbers.count("config_reloads", result, by=count)
         numbers.gauge("compiled", float(COMPILED))
+        numbers.gauge("build_info", 1.0, version(), build().commit, build().kind)
         numbers.gauge("config_valid", float(not control.problems))
         numbers.gauge("config_generation", control.settings.rules.generation)
         table = control.settings.rules.pool_of
@@ -70,6 +71,8 @@ class Pages:
             {
                 "program": "kun-dns64",
                 "version": version(),
+                "commit": build().commit,
+                "build": build().kind,
                 "compiled": COMPILED,
                 "uptime_s": round(time.time() - self._began, 1),
                 "ready": self._readiness(standing),

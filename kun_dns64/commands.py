@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kun_base.version import version
+from kun_base.version import build, version
 from kun_dns64.config.flags import Flags
 
 EXAMPLE = """
@@ -42,7 +42,7 @@ def _version(asked: bool) -> None:
     if asked:
         from kun_dns64.transport.compiled import COMPILED
 
-        typer.echo(f"kun-dns64 {version()} ({'compiled' if COMPILED else 'pure Python'})")
+        typer.echo(f"kun-dns64 {version()} ({'compiled' if COMPILED else 'pure Python'}), {build()}")
         raise typer.Exit
 
 

@@ -49,6 +49,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "upstream_up": ("1: answers; 0: taken for dead.", ("upstream",)),
     "upstream_is_dns64": ("1: synthesises AAAA itself and must not be used.", ("upstream",)),
     "gateways_up": ("1: at least one gateway of the pool is up; 0: none is.", ("pool",)),
+    "build_info": ("Always 1; its labels say which build runs.", ("version", "commit", "kind")),
     "compiled": ("1: the compiled modules run; 0: pure Python, which takes several times the CPU time.", ()),
     "config_valid": ("0: the file on disk is refused and the old configuration is in force.", ()),
     "config_generation": ("Counts changes of the rules in force.", ()),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kun_base.version import version
+from kun_base.version import build, version
 
 RUN_DIR = Path("/run/kun-nat64")
 EXAMPLE = """
@@ -47,7 +47,7 @@ def _state_dir() -> Path | None:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"kun-nat64 {version()}")
+        typer.echo(f"kun-nat64 {version()}, {build()}")
         raise typer.Exit
 
 

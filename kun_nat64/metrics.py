@@ -13,7 +13,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from kun_base.version import version
+from kun_base.version import build, version
 from kun_nat64.diagnosing import diagnosis
 from kun_nat64.knowledge import Buckets
 from kun_nat64.model.area import Area
@@ -87,6 +87,8 @@ def _identity(state: State) -> Iterator[Metric]:
     spec = state.spec.gateway
     told = {"name": spec.name, "vip": str(spec.vip), "prefix": str(spec.pool6), "version": version()}
     yield InfoMetricFamily("kun_nat64_agent", "Who this gateway is", value=told)
+    told = {"version": version(), "commit": build().commit, "kind": build().kind}
+    yield InfoMetricFamily("kun_nat64_build", "Always 1; its labels say which build runs", value=told)
     yield _gauge("uptime_seconds", "Seconds since the agent started", state.clock() - state.started_at)
     rows = (([what], 1.0) for what in state.warnings)
     yield _labelled("warning", "1 for each thing the agent warns about, see /status", ["what"], rows)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kun_base.version import version
+from kun_base.version import build, version
 from kun_nat64.diagnosing import diagnosis
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Phase
@@ -22,6 +22,8 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "name": spec.gateway.name,
         "id": state.identity,
         "version": version(),
+        "commit": build().commit,
+        "build": build().kind,
         "time": round(wall, 3),
         "up_s": round(now - state.started_at, 3),
         "vip": str(spec.gateway.vip),

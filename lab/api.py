@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from lab import codedisk, guest
 from lab.capture import Capture
+from lab.debian import Debian, chosen_debian
 from lab.errors import LabError
 from lab.guest import Completed, Guest
 from lab.network import address_batches, link_batches, silence_batch, unplug_batch
@@ -35,12 +36,22 @@ class Lab:
     # Life
 
     @classmethod
-    def start(cls, name: str, gateways: int = 3, detached: bool = False, reporter: Reporter | None = None) -> "Lab":
-        """Boots the machine, builds the network, starts every service. Does not wait for the gateways to be ready."""
+    def start(
+        cls,
+        name: str,
+        gateways: int = 3,
+        detached: bool = False,
+        reporter: Reporter | None = None,
+        debian: Debian | None = None,
+    ) -> "Lab":
+        """Boot the machine, build the network, start every service. Does not wait for the gateways to be ready.
+
+        Without `debian` the variable DEBIAN chooses it.
+        """
         reporter = reporter or Silent()
         reporter.expect(WEIGHTS)
         plan = topology(gateways)
-        lab = cls(guest.boot(name, plan, detached, reporter), plan)
+        lab = cls(guest.boot(name, debian or chosen_debian(), plan, detached, reporter), plan)
         try:
             reporter.step(STEP_NETWORK)
             lab.build_network()
@@ -91,7 +102,7 @@ class Lab:
     def push(self) -> None:
         """Sends the source tree as it is now into the running guest. Services keep what they have until restarted."""
         with TemporaryDirectory() as scratch:
-            codedisk.fill(Path(scratch), self.topology, self.guest.address.token)
+            codedisk.fill(Path(scratch), self.guest.image, self.topology, self.guest.address.token)
             data = codedisk.archive(Path(scratch))
         self.guest.run("", "sh", "-ec", "cd /opt/lab; rm -rf site hosts gateway-config; exec tar -xf -", stdin=data)
         for host in self.topology.hosts:

@@ -10,13 +10,14 @@ import typer
 
 from lab import guest, terminal
 from lab.api import Lab
+from lab.debian import VARIABLE, chosen_debian
 from lab.errors import LabError
 from lab.image import ensure_image
 from lab.performance import perform_demo
 from lab.progress import reporting
 
 app = typer.Typer(
-    help="A whole network in one virtual machine: pod, node, TOR, gateways, Internet.",
+    help=f"A whole network in one virtual machine: pod, node, TOR, gateways, Internet. {VARIABLE}=12|13 picks Debian.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,7 +31,7 @@ _COMMAND = {"allow_extra_args": True, "ignore_unknown_options": True}
 def build() -> None:
     """Build the guest image (once; needs root or sudo, and takes some minutes)."""
     with reporting("image") as reporter:
-        image = ensure_image(reporter)
+        image = ensure_image(chosen_debian(), reporter)
     print(image.directory)
 
 
@@ -59,7 +60,7 @@ def down(name: Name = "lab") -> None:
 def status(name: Name = "lab") -> None:
     """Hosts, the TOR's next hops for the VIP, and every service."""
     lab = Lab.attach(name)
-    print(f"machine: process {lab.guest.pid}, files in {lab.guest.directory}")
+    print(f"machine: Debian {lab.guest.image.debian.version}, process {lab.guest.pid}, files in {lab.guest.directory}")
     print(f"next hops of the VIP at the TOR: {', '.join(lab.next_hops()) or 'none'}")
     for process in lab.processes():
         state = "runs" if process["code"] is None else f"ended with {process['code']}"

@@ -1,17 +1,18 @@
 """The second disk: the code under test, the shipped configuration, the lab's guest files. Made anew for each run."""
 
-import compileall
 import io
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.extensions import ensure_extensions
+from lab.image import Image
 from lab.paths import GUEST_FILES, REPOSITORY
 from lab.rendering import SHIPPED, Files, host_files
+from lab.sysroot import compile_python
 from lab.topology import Topology
 from lab.wheel import build_wheel, unpack
 
@@ -22,15 +23,15 @@ def shipped_files(repository: Path = REPOSITORY) -> Files:
     return {name: (repository / "gateway-config" / name).read_text() for name in SHIPPED}
 
 
-def fill(directory: Path, topology: Topology, token: str) -> None:
-    """Lays out in `directory` what the guest will see as /opt/lab."""
+def fill(directory: Path, image: Image, topology: Topology, token: str) -> None:
+    """Lay out in `directory` what the guest will see as /opt/lab."""
     shutil.copytree(GUEST_FILES, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(REPOSITORY / "gateway-config", directory / "gateway-config")
     (directory / "token").write_text(token)
     with tempfile.TemporaryDirectory() as scratch:
         unpack(build_wheel(Path(scratch)), directory / "site")
-    if sys.version_info[:2] == (3, 11):  # the guest's; others compile at the first import, in the guest
-        compileall.compile_dir(directory / "site", quiet=2, stripdir=str(directory), prependdir="/opt/lab", workers=1)
+    shutil.copytree(ensure_extensions(image), directory / "site", dirs_exist_ok=True)
+    compile_python(image.sysroot, image.debian, directory, "/opt/lab")
     shipped = shipped_files()
     for host in topology.hosts:
         (directory / "hosts" / host.name).mkdir(parents=True)

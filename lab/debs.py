@@ -6,17 +6,17 @@ first that fails.
 
 from pathlib import Path
 
-from lab.recipe import ARCHITECTURE, SUITE, Recipe
+from lab.recipe import ARCHITECTURE, Recipe
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-def prepare_directories(directory: Path, mirror: str) -> None:
+def prepare_directories(directory: Path, mirror: str, suite: str) -> None:
     """An apt of its own: lists, cache and sources apart from this machine's."""
     for name in ("lists/partial", "archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     (directory / "status").touch()
-    sources = f"deb [arch={ARCHITECTURE} signed-by={KEYRING}] {mirror} {SUITE} main\n"
+    sources = f"deb [arch={ARCHITECTURE} signed-by={KEYRING}] {mirror} {suite} main\n"
     (directory / "etc/sources.list").write_text(sources)
 
 

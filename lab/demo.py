@@ -29,6 +29,7 @@ class Report:
     served: dict[str, int]
     deaths: list[Figures]
     recovered: bool
+    debian: str
     accelerator: str
     seconds: float
 
@@ -53,7 +54,15 @@ def demonstrate(lab: Lab, accelerator: str, reporter: Reporter, tell: Callable[[
         tell(step)
     reporter.step(STEP_DEATHS)
     served, deaths, recovered = deaths_under_load(lab, reporter)
-    return Report(steps, served, deaths, recovered, accelerator, round(time.monotonic() - started, 1))
+    return Report(
+        steps,
+        served,
+        deaths,
+        recovered,
+        lab.guest.image.debian.version,
+        accelerator,
+        round(time.monotonic() - started, 1),
+    )
 
 
 def watch_one_fetch(lab: Lab) -> Observations:

@@ -15,8 +15,9 @@ from typing import Any
 
 from lab import channel, codedisk, qemu
 from lab.channel import Address, Request
+from lab.debian import Debian, debian
 from lab.errors import LabError
-from lab.image import ensure_image
+from lab.image import Image, ensure_image
 from lab.paths import cache_directory, state_directory
 from lab.progress import Reporter, Silent
 from lab.topology import Topology
@@ -48,9 +49,15 @@ class Guest:
     """A running virtual machine with the agent in it."""
 
     def __init__(
-        self, directory: Path, pid: int, address: Address, process: subprocess.Popen[bytes] | None = None
+        self,
+        directory: Path,
+        image: Image,
+        pid: int,
+        address: Address,
+        process: subprocess.Popen[bytes] | None = None,
     ) -> None:
         self.directory = directory
+        self.image = image
         self.pid = pid
         self.address = address
         self._process = process  # where this program started it itself
@@ -115,11 +122,11 @@ class Guest:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def boot(name: str, topology: Topology, detached: bool, reporter: Reporter | None = None) -> Guest:
-    """Starts a machine of that name and returns when its agent answers. Raises LabError, leaving nothing behind."""
+def boot(name: str, release: Debian, topology: Topology, detached: bool, reporter: Reporter | None = None) -> Guest:
+    """Start a machine of that name and return when its agent answers. Raises LabError, leaving nothing behind."""
     reporter = reporter or Silent()
     qemu.require_qemu()
-    image = ensure_image(reporter)
+    image = ensure_image(release, reporter)
     reporter.expect(WEIGHTS)
     directory = _claim(name)
     guest: Guest | None = None
@@ -127,7 +134,7 @@ def boot(name: str, topology: Topology, detached: bool, reporter: Reporter | Non
         reporter.step(STEP_CODE)
         token = secrets.token_hex(16)
         code = directory / "code"
-        codedisk.fill(code, topology, token)
+        codedisk.fill(code, image, topology, token)
         codedisk.make_disk(code, directory / "code.img")
         shutil.rmtree(code)
         reporter.step(STEP_BOOT)
@@ -135,8 +142,9 @@ def boot(name: str, topology: Topology, detached: bool, reporter: Reporter | Non
         port = qemu.free_port()
         machine = qemu.Machine(image, directory / "code.img", directory / "console.log", port, accelerator)
         process = qemu.start(machine, detached)
-        guest = Guest(directory, process.pid, Address(port, token), process)
+        guest = Guest(directory, image, process.pid, Address(port, token), process)
         state = {"pid": process.pid, "port": port, "token": token, "accelerator": accelerator}
+        state |= {"debian": release.version, "image": str(image.directory)}
         _write_private(directory / "state.json", json.dumps(state | {"gateways": len(topology.gateways)}))
         _wait_for_agent(guest, process, reporter)
     except BaseException:
@@ -154,7 +162,8 @@ def attach(name: str) -> tuple[Guest, dict[str, Any]]:
         state = json.loads((directory / "state.json").read_text())
     except (OSError, ValueError):
         raise LabError(f"no lab named {name!r} is running: python -m lab up --name {name}") from None
-    guest = Guest(directory, state["pid"], Address(state["port"], state["token"]))
+    image = Image(debian(state["debian"]), Path(state["image"]))
+    guest = Guest(directory, image, state["pid"], Address(state["port"], state["token"]))
     if not guest.alive:
         shutil.rmtree(directory, ignore_errors=True)
         raise LabError(f"the lab named {name!r} is gone: python -m lab up --name {name}")

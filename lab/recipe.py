@@ -5,20 +5,20 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.debian import Debian
 from lab.errors import LabError
 from lab.paths import REPOSITORY
 
-SUITE = "bookworm"
 ARCHITECTURE = "amd64"
 KERNEL = "linux-image-cloud-amd64"
 HEADERS = "linux-headers-cloud-amd64"
 ROLES = "gateway,dns,node,tor"
 DISK_SIZE = "4G"
-FORMAT = 2
+FORMAT = 3
 """Raised when the image is put together in another way from the same parts."""
 
 # What the lab itself needs in the guest; everything the product needs is the install script's business.
-TOOLS = ("bind9-dnsutils", "curl", "initramfs-tools", "iputils-ping", "nsd", "tcpdump")
+TOOLS = ("bind9-dnsutils", "curl", "initramfs-tools", "iputils-ping", "libpython3-dev", "nsd", "tcpdump")
 
 FIRST_PROGRAM = """#!/bin/sh
 # First program of the guest; everything else is on the code disk, which is made anew for each run.
@@ -31,6 +31,7 @@ exec /opt/lab/init
 class Recipe:
     """Debian packages and the files whose content decides what the image is."""
 
+    debian: Debian
     packages: tuple[str, ...]
     lock: bytes
     installer: bytes
@@ -38,7 +39,7 @@ class Recipe:
     @property
     def tree_key(self) -> str:
         """Of the bare Debian tree: it depends on the packages alone."""
-        return _digest(f"{FORMAT} {SUITE} {ARCHITECTURE}".encode(), "\n".join(self.packages).encode())
+        return _digest(f"{FORMAT} {self.debian.suite} {ARCHITECTURE}".encode(), "\n".join(self.packages).encode())
 
     @property
     def image_key(self) -> str:
@@ -49,12 +50,12 @@ def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
 
 
-def read_recipe(repository: Path = REPOSITORY) -> Recipe:
-    """The recipe of this source tree. Raises LabError when the install script cannot say its packages."""
+def read_recipe(debian: Debian, repository: Path = REPOSITORY) -> Recipe:
+    """Return the recipe of this source tree on that Debian. Raises LabError if the install script fails."""
     installer = repository / "gateway-config" / "install.sh"
     argv = ["bash", str(installer), "--role", ROLES, "--headers", HEADERS, "--print-packages"]
     listing = subprocess.run(argv, capture_output=True, text=True, check=False)
     if listing.returncode != 0:
         raise LabError(f"{installer} --print-packages failed:\n{listing.stderr}")
     packages = tuple(sorted({KERNEL, *TOOLS, *listing.stdout.split()}))
-    return Recipe(packages, (repository / "requirements.lock").read_bytes(), installer.read_bytes())
+    return Recipe(debian, packages, (repository / "requirements.lock").read_bytes(), installer.read_bytes())

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
-from kun_base.prefix import SIXTOFOUR, WELL_KNOWN, Prefix, is_nonglobal
+from kun_base.prefix import SIXTOFOUR, WELL_KNOWN, Prefix
+from kun_base.special_ipv4 import is_nonglobal
 from kun_dns64.model.rules import Rules
 from kun_dns64.policy.networks import MISS, NetworkTable
 

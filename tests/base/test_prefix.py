@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_base.prefix import LENGTHS, WELL_KNOWN, Prefix, is_nonglobal, sixtofour_network, sixtofour_prefix, vip_problem
+from kun_base.prefix import LENGTHS, WELL_KNOWN, Prefix, sixtofour_network, sixtofour_prefix, vip_problem
 
 # RFC 6052 section 2.4, table 1.
 RFC6052_EXAMPLES = [
@@ -76,17 +76,3 @@ def test_a_nonglobal_vip_is_refused_unless_allowed(vip: str) -> None:
 @pytest.mark.parametrize("vip", ["203.0.113.1", "198.51.100.64", "192.0.2.1", "8.8.8.8", "192.0.0.9"])
 def test_global_and_documentation_vips_pass(vip: str) -> None:
     assert vip_problem(IPv4Address(vip), allow_nonglobal=False) is None
-
-
-@pytest.mark.parametrize(
-    ("address", "nonglobal"),
-    [
-        ("192.0.0.170", True),
-        ("192.0.0.9", False),
-        ("192.31.196.1", False),
-        ("192.52.193.1", False),
-        ("192.175.48.1", False),
-    ],
-)
-def test_special_purpose_addresses_follow_the_iana_registry(address: str, nonglobal: bool) -> None:
-    assert is_nonglobal(IPv4Address(address)) is nonglobal

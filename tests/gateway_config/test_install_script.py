@@ -5,11 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from kun_base.version import version
 
 ROOT = Path(__file__).parent.parent.parent
 INSTALL = ROOT / "gateway-config" / "install.sh"
@@ -79,8 +80,7 @@ def test_the_commands_run_with_the_wheel_and_the_lock_alone(installed: Machine, 
     argv = [installed.root / "bin" / program, "--version"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=installed.root, env={})
     assert done.returncode == 0, done.stderr
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert version in done.stdout
+    assert version() in done.stdout
 
 
 def test_no_dependency_is_missing_or_too_old(installed: Machine) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.api import Lab
+from lab.debian import chosen_debian
 from lab.errors import LabError
 from lab.image import find_image
 from lab.qemu import PROGRAM
@@ -22,9 +23,10 @@ def missing_part() -> str:
     for program, package in ((PROGRAM, "qemu-system-x86"), ("mke2fs", "e2fsprogs")):
         if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
             return f"needs {program}: apt-get install {package} (or: python3 lab/host_setup.py)"
-    if find_image() is None and os.geteuid() != 0 and not shutil.which("sudo"):
+    built = find_image(chosen_debian()) is not None
+    if not built and os.geteuid() != 0 and not shutil.which("sudo"):
         return "the guest image is not built, and building it needs root or sudo: run `python -m lab build` as root"
-    if find_image() is None and not shutil.which("debootstrap", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
+    if not built and not shutil.which("debootstrap", path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
         return "needs debootstrap to build the guest image: apt-get install debootstrap (or: python3 lab/host_setup.py)"
     return ""
 

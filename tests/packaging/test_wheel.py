@@ -20,6 +20,8 @@ from packaging.tags import sys_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from kun_base.version import version
+
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGES = ("kun_base", "kun_dns64", "kun_nat64")
@@ -59,6 +61,17 @@ def test_every_module_of_the_tree_is_in_the_wheel(contents: zipfile.ZipFile) -> 
     assert {name for name in contents.namelist() if name.endswith(".py")} == here
 
 
+def test_the_wheel_carries_its_licence(contents: zipfile.ZipFile) -> None:
+    assert "License-Expression: Apache-2.0" in text_of(contents, "METADATA")
+    assert text_of(contents, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()
+    assert "Apache License" in (ROOT / "LICENSE").read_text().splitlines()[1]
+
+
+def test_the_wheel_has_the_version_of_the_programs(wheel: Path, contents: zipfile.ZipFile) -> None:
+    assert f"\nVersion: {version()}\n" in text_of(contents, "METADATA")
+    assert parse_wheel_filename(wheel.name)[1] == Version(version())
+
+
 def test_both_commands_are_in_the_wheel(contents: zipfile.ZipFile) -> None:
     entries = text_of(contents, "entry_points.txt")
     assert re.findall(r"^(\S+) = (\S+)$", entries, re.MULTILINE) == list(PROJECT["scripts"].items())
@@ -76,9 +89,9 @@ def test_the_wheel_fits_the_python_that_built_it(wheel: Path, contents: zipfile.
 def test_the_lock_satisfies_what_pyproject_asks_for(lock: str, extras: tuple[str, ...]) -> None:
     have = pinned(lock)
     for wanted in required(extras):
-        version = have.get(canonicalize_name(wanted.name))
-        assert version is not None, f"{wanted.name} is missing in {lock}: make lock"
-        assert version in SpecifierSet(str(wanted.specifier)), f"{wanted} is {version} in {lock}: make lock"
+        found = have.get(canonicalize_name(wanted.name))
+        assert found is not None, f"{wanted.name} is missing in {lock}: make lock"
+        assert found in SpecifierSet(str(wanted.specifier)), f"{wanted} is {found} in {lock}: make lock"
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -96,7 +109,7 @@ def test_development_runs_on_the_versions_that_are_shipped() -> None:
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_development_environment_runs_this_tree(program: str) -> None:
     argv = [Path(sys.executable).parent / program, "--version"]
-    assert PROJECT["version"] in subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert version() in subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def test_every_module_imported_is_declared() -> None:
