@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from kun_nat64.diagnosing import note_diagnosis
+from kun_nat64.agent.timing import pause
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.policy.nodeways import cut_off
-from kun_nat64.state import State
-from kun_nat64.waiting import pause
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import note_diagnosis
 
 LOOK_S = 5.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kun_dns64.transport import compiled
+from kun_dns64.fastpath import selection as compiled
 
 ROOT = Path(__file__).parent.parent
 MODULES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["ext-modules"]
@@ -45,8 +45,8 @@ def test_every_compiled_module_is_known_to_the_one_place_that_decides() -> None:
 WITHOUT = """
 import sys
 sys.modules[sys.argv[1]] = None
-from kun_dns64.policy.generations import Generations
-from kun_dns64.transport.compiled import COMPILED, generations
+from kun_dns64.cache.generations import Generations
+from kun_dns64.fastpath.selection import COMPILED, generations
 from kun_dns64.transport.portpool import PortPool
 from kun_dns64.transport.randomness import Randomness
 from kun_dns64.transport.upstream_udp import port_types

@@ -49,7 +49,7 @@ def imports_of(path: Path) -> list[str]:
 
 def test_imports_of_compiled_modules_are_seen() -> None:
     found = imports_of(ROOT / "kun_dns64" / "misspath.pyx")
-    assert {"kun_dns64.formats.coldwire", "libc.time", "kun_dns64.metrics"} <= set(found)
+    assert {"kun_dns64.fastpath.wire", "libc.time", "kun_dns64.state.metrics"} <= set(found)
 
 
 def module_name(path: Path) -> str:

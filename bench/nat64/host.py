@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.nat64.planning import ANNOUNCED
 from bench.nat64.stubs import write_tools
 from bench.process import BenchError
-from kun_nat64.drivers.machine import Machine
+from kun_nat64.drivers.real_host import RealHost
 from kun_nat64.model.area import Area
 from kun_nat64.model.observation import LinkReport, Observation, Scope
 from kun_nat64.model.plan import Change
@@ -19,7 +19,7 @@ from kun_nat64.policy.desired import desired
 ASSUMED = (Area.LINKS, Area.MODULES, Area.SYSCTLS)
 
 
-class SettledHost(Machine):
+class SettledHost(RealHost):
     """Never changes the machine."""
 
     def __init__(self, spec: AgentSpec) -> None:

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from bench.procstat import look as look_at_process
 from kun_base.prefix import Prefix
-from kun_nat64.drivers.sessionbook import SessionBook, parts_of
+from kun_nat64.drivers.session_database import SessionBook, parts_of
 from kun_nat64.drivers.sessionfile import SessionFile
-from kun_nat64.formats.ecs import EcsLines
-from kun_nat64.model.audit import PROTOCOLS, Flow, Record, Timeouts
+from kun_nat64.formats.elastic_common_schema import EcsLines
+from kun_nat64.model.audit import PROTOCOLS, Record, SessionKey, Timeouts
 from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session
-from kun_nat64.policy.ledger import Ledger, Look
+from kun_nat64.policy.session_tracking import Ledger, Look
 
 POOL6 = Prefix.parse("2002:cb00:7101::/96")
 TIMEOUTS = Timeouts(7200, 240, 300, 60)
@@ -41,7 +41,7 @@ def record(number: int, place: int) -> Record:
     """The same for the same number: ports in order, as Jool gives them; ten minutes long on average."""
     dice = number * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF  # spreads, and costs less than the work that is measured
     port = 1024 + number % 64_000
-    flow = Flow(
+    flow = SessionKey(
         PROTOCOLS[number % 3],
         Endpoint6(IPv6Address(POD + (dice >> 20) % 5_000), 32768 + (dice >> 32) % 28_000),
         Endpoint4(IPv4Address(PUBLIC + number // 64_000 % 16), port),
@@ -78,7 +78,7 @@ def asked(folder: Path, records: int, times: int) -> list[tuple[float, float]]:
         argv = ("who", public, "--at", f"{one.began + 1:.3f}", "--proto", str(one.flow.protocol), "--json")
         begun, before = time.perf_counter(), os.times()
         done = subprocess.run(
-            [sys.executable, "-c", "from kun_nat64.cli import main; main()", *argv, "--database", str(folder)],
+            [sys.executable, "-c", "from kun_nat64.cli.main import main; main()", *argv, "--database", str(folder)],
             capture_output=True,
             text=True,
             check=False,

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.authority import free_port
 from bench.nat64.spec import ROUTER
 from bench.process import BenchError, running
-from kun_nat64.drivers.speakerpulse import established, pulse
+from kun_nat64.drivers.speaker_liveness import established, pulse
 from kun_nat64.formats import gobgpconf
 from kun_nat64.model.spec import BgpSpec
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kun_base.errors import Fault
 from kun_base.partial import entries
 from kun_dns64.config.file import ConfigFile, PoolSection
-from kun_dns64.config.look import Look, look_at
+from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.named_files import reading_faults
 from kun_dns64.model.rules import SuffixTable
 from kun_dns64.policy.suffix import build_suffix_set
@@ -28,14 +28,14 @@ class Domains(NamedTuple):
     """
 
     table: SuffixTable | None = None
-    looks: tuple[Look, ...] = ()
+    looks: tuple[FileStamp, ...] = ()
     faults: tuple[Fault, ...] = ()
 
 
 def read_domains(config: ConfigFile, folder: Path) -> Domains:
     """Names of files are below `folder`. `config` may be readable in part only (kun_base/partial.py)."""
     files = list(_files(config))
-    looks = tuple(look_at(folder / name) for _, name in files)
+    looks = tuple(stamp_of(folder / name) for _, name in files)
     unreadable = {where: list(reading_faults(where, name, folder)) for where, name in files}
     faults = [fault for found in unreadable.values() for fault in found]
     try:

@@ -10,8 +10,8 @@ from kun_base.tomltext import read
 from kun_dns64.config.crosscheck import faults_of
 from kun_dns64.config.domain_lists import Domains, read_domains
 from kun_dns64.config.file import ConfigFile
+from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.flags import Flags, blame, overlay
-from kun_dns64.config.look import Look, look_at
 from kun_dns64.config.resolvconf import RESOLV_CONF, read_nameservers
 
 
@@ -24,7 +24,7 @@ class Loaded:
 
     file: ConfigFile
     folder: Path
-    own: Look | None
+    own: FileStamp | None
     domains: Domains
 
 
@@ -35,7 +35,7 @@ def load(path: Path | None, flags: Flags = NO_FLAGS, resolv_conf: Path = RESOLV_
     """Raises ConfigError with every fault. Without a file, the flags and the defaults are the configuration."""
     folder = path.parent if path else Path.cwd()
     source = str(path or "command line")
-    own = look_at(path) if path else None
+    own = stamp_of(path) if path else None
     data = overlay(read(path) if path else {}, flags)
     section = data.get("upstream", {})
     borrowed = isinstance(section, dict) and not section.get("servers")

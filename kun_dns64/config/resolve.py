@@ -6,8 +6,8 @@ from pathlib import Path
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection, ServerSection
+from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.load import Loaded
-from kun_dns64.config.look import Look, look_at
 from kun_dns64.config.settings import Asking, CacheLimits, Dnstap, GatewayWatch, Limits, Settings, TlsListen
 from kun_dns64.config.suffixes import wire_suffix
 from kun_dns64.config.values import mail_name, parse_cookie_secret
@@ -38,12 +38,12 @@ def resolve(loaded: Loaded) -> Settings:
     )
 
 
-def _watched(loaded: Loaded) -> tuple[Look, ...]:
+def _watched(loaded: Loaded) -> tuple[FileStamp, ...]:
     """Each before it was read; certificates are read when they are served."""
     server, tls = loaded.file.server, loaded.file.server.tls
     own = [loaded.own] if server.watch_config and loaded.own else []
     pair = (tls.certificate, tls.key) if tls is not None else ()
-    return (*own, *loaded.domains.looks, *(look_at(loaded.folder / name) for name in pair))
+    return (*own, *loaded.domains.looks, *(stamp_of(loaded.folder / name) for name in pair))
 
 
 def _limits(server: ServerSection) -> Limits:

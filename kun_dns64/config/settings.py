@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
-from kun_dns64.config.look import Look
+from kun_dns64.config.file_stamp import FileStamp
 from kun_dns64.model.rules import Rules
 
 # Where to listen, and whether TLS is spoken there.
@@ -91,7 +91,7 @@ class Settings:
     cache: CacheLimits
     gateways: GatewayWatch
     cookie_secret: bytes | None
-    watched: tuple[Look, ...]
+    watched: tuple[FileStamp, ...]
     dnstap: Dnstap | None = None
     log_format: str = "text"
     log_level: str = "info"

@@ -18,7 +18,7 @@ _RESPONSE_S, _RESPONSE_NS, _RESPONSE = b"\x60", b"\x6d", b"\x72"
 _INET, _INET6 = b"\x01", b"\x02"
 
 
-class Kind(IntEnum):
+class MessageType(IntEnum):
     CLIENT_QUERY = 5
     CLIENT_RESPONSE = 6
     FORWARDER_QUERY = 7
@@ -32,7 +32,7 @@ class Protocol(IntEnum):
     DOH = 4
 
 
-class Control(IntEnum):
+class ControlFrame(IntEnum):
     ACCEPT = 1
     START = 2
     STOP = 3
@@ -46,7 +46,7 @@ class Passed(NamedTuple):
     `octets` is the query of a query kind, the response of the others; `responded_ns` counts only for those.
     """
 
-    kind: Kind
+    kind: MessageType
     protocol: Protocol
     octets: bytes
     asked_ns: int
@@ -64,7 +64,7 @@ def head(identity: bytes, version: bytes) -> bytes:
 
 def payload(head: bytes, passed: Passed) -> bytes:
     """One Dnstap message."""
-    is_query = passed.kind in (Kind.CLIENT_QUERY, Kind.FORWARDER_QUERY)
+    is_query = passed.kind in (MessageType.CLIENT_QUERY, MessageType.FORWARDER_QUERY)
     family = _INET if len(passed.client or passed.server) == 4 else _INET6
     parts = [
         _KIND + bytes((passed.kind,)) + _FAMILY + family + _PROTOCOL + bytes((passed.protocol,)),
@@ -84,18 +84,18 @@ def data_frame(payload: bytes) -> bytes:
     return len(payload).to_bytes(4) + payload
 
 
-def control_frame(control: Control) -> bytes:
+def control_frame(control: ControlFrame) -> bytes:
     """An escape of four zero octets, then the control frame; STOP and FINISH name no content type."""
     body = control.to_bytes(4)
-    if control not in (Control.STOP, Control.FINISH):
+    if control not in (ControlFrame.STOP, ControlFrame.FINISH):
         body += _CONTENT_TYPE_FIELD.to_bytes(4) + len(CONTENT_TYPE).to_bytes(4) + CONTENT_TYPE
     return bytes(4) + len(body).to_bytes(4) + body
 
 
-def control_of(body: bytes) -> Control:
+def control_of(body: bytes) -> ControlFrame:
     """What a control frame's body says. Raises ValueError for one that is none, or accepts another content type."""
-    control = Control(int.from_bytes(body[:4]))
-    if control is Control.ACCEPT and len(body) > 4 and CONTENT_TYPE not in body:
+    control = ControlFrame(int.from_bytes(body[:4]))
+    if control is ControlFrame.ACCEPT and len(body) > 4 and CONTENT_TYPE not in body:
         raise ValueError("the reader takes no dnstap")
     return control
 

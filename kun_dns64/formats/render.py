@@ -15,17 +15,17 @@ PADDING_BLOCK = 468  # RFC 8467 section 4.1
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SizeLimits:
     """What this server sends at most by UDP, in octets, and says so in its OPT."""
 
     udp_payload_max: int = OWN_PAYLOAD
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = SizeLimits()
 UDP, TLS, OPT = Transport.UDP, Transport.TLS, RRType.OPT
 
 
-def size_limit(query: Query, limits: Limits = DEFAULT_LIMITS) -> int:
+def size_limit(query: Query, limits: SizeLimits = DEFAULT_LIMITS) -> int:
     """The most octets this client can take (RFC 1035 section 4.2.1, RFC 6891 section 6.2.3)."""
     if query.transport is not UDP:
         return TCP_MAX
@@ -35,7 +35,7 @@ def size_limit(query: Query, limits: Limits = DEFAULT_LIMITS) -> int:
 
 
 def render(
-    query: Query, reply: Reply, limits: Limits = DEFAULT_LIMITS, cookie: bytes = b"", subnet: bytes = b""
+    query: Query, reply: Reply, limits: SizeLimits = DEFAULT_LIMITS, cookie: bytes = b"", subnet: bytes = b""
 ) -> bytes:
     """The packet for the client. `cookie`, `subnet`: data of its options (RFC 7873, RFC 7871), b"" for none.
 
@@ -85,7 +85,7 @@ def _flags(query: Query, reply: Reply) -> int:
     return flags | AD if reply.ad else flags
 
 
-def _opt(edns: Edns, rcode: int, limits: Limits, cookie: bytes, subnet: bytes, edes: tuple[Ede, ...]) -> bytes:
+def _opt(edns: Edns, rcode: int, limits: SizeLimits, cookie: bytes, subnet: bytes, edes: tuple[Ede, ...]) -> bytes:
     """Our own OPT in answer to the query's (RFC 6891 section 6.1.1): DO is copied (RFC 3225), options are not.
 
     The cookie comes last, so that a finished reply can be given another one.

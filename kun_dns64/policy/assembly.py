@@ -5,13 +5,13 @@ from typing import NamedTuple
 from kun_dns64.model.message import Ede, EdeCode, Response
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import Heard, Reply, Rule
-from kun_dns64.policy.denial import Kind
+from kun_dns64.policy.denial import DenialKind
 from kun_dns64.policy.dnssec import wants_ad
 from kun_dns64.policy.forward import failed, finish, forwarded
-from kun_dns64.policy.halves import Half, Halves
-from kun_dns64.policy.hygiene import answer_section, tidy
 from kun_dns64.policy.lifetime import synthesis_ttl
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.lookup_pair import Half, Halves
+from kun_dns64.policy.query_context import QueryContext
+from kun_dns64.policy.section_cleanup import answer_section, tidy
 from kun_dns64.policy.synthesis import synthesise
 
 NOERROR = Rcode.NOERROR
@@ -28,7 +28,7 @@ def reason(rule: Rule) -> Reason:
     return Reason(rule, (Ede(EdeCode.SYNTHESIZED, rule.value),))
 
 
-def synthesised(case: Situation, halves: Halves, a: Half, aaaa: Response | None, reason: Reason) -> Reply | None:
+def synthesised(case: QueryContext, halves: Halves, a: Half, aaaa: Response | None, reason: Reason) -> Reply | None:
     """The A's reply with AAAA in place of A; its own aliases, authority and additional. None: no A may be embedded."""
     response, query = a.finding.response, case.query
     assert response is not None
@@ -59,24 +59,24 @@ def _both_secure(halves: Halves, used: tuple[Heard, ...]) -> bool:
     )
 
 
-def shadowed(case: Situation, aaaa: Half, decided: Reply) -> Reply:
+def shadowed(case: QueryContext, aaaa: Half, decided: Reply) -> Reply:
     """Shadow mode: the plain answer to the AAAA question, with what would have been said beside it."""
     plain = forwarded(case, aaaa.heard, aaaa.finding, decided.rule)
     return plain._replace(shadow=decided.answer)
 
 
-def denied(case: Situation, halves: Halves, aaaa: Half, rule: Rule, ede: Ede | None = None) -> Reply:
+def denied(case: QueryContext, halves: Halves, aaaa: Half, rule: Rule, ede: Ede | None = None) -> Reply:
     """No AAAA to give: the reply to the AAAA question, without what was excluded (section 5.4).
 
     After an error there is no such reply, and nobody knows that there is no AAAA: SERVFAIL.
     """
     heard, finding, query = aaaa.heard, aaaa.finding, case.query
     response = finding.response
-    if finding.kind is Kind.ERROR or response is None:
+    if finding.kind is DenialKind.ERROR or response is None:
         return failed(heard, finding, Rule.AAAA_FAILED)
     authority = tidy(response.authority, query)
     a = halves.a
-    if halves.excluded and a is not None and a.finding.kind is Kind.NODATA and a.finding.response is not None:
+    if halves.excluded and a is not None and a.finding.kind is DenialKind.NODATA and a.finding.response is not None:
         authority = tidy(a.finding.response.authority, query)  # the AAAA's reply has no denial in it
     return finish(
         (heard,) if a is None else (heard, a.heard),

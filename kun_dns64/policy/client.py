@@ -1,6 +1,6 @@
 """Which client policy a query falls under: by source address, or by EDNS client subnet from a trusted forwarder."""
 
-from kun_dns64.formats.ecs import IPNetwork, read_subnet, write_subnet
+from kun_dns64.formats.client_subnet import IPNetwork, read_subnet, write_subnet
 from kun_dns64.formats.options import CLIENT_SUBNET, find
 from kun_dns64.model.message import IPAddress, Query
 from kun_dns64.model.rules import ClientPolicy

@@ -10,21 +10,21 @@ from kun_dns64.policy.chain import Chain, at_end, follow
 from kun_dns64.policy.lifetime import with_ttl
 
 
-class Kind(StrEnum):
+class DenialKind(StrEnum):
     DATA = "data"
     NODATA = "nodata"
     NXDOMAIN = "nxdomain"
     ERROR = "error"
 
 
-DATA, NODATA, NXDOMAIN, ERROR = Kind
+DATA, NODATA, NXDOMAIN, ERROR = DenialKind
 NS, SOA = RRType.NS, RRType.SOA
 
 
 class Finding(NamedTuple):
     """`data`: the records of the asked type at the end of the chain, each once. `response` None: none to use."""
 
-    kind: Kind
+    kind: DenialKind
     chain: Chain
     data: tuple[Record, ...] = ()
     response: Response | None = None

@@ -7,14 +7,14 @@ from kun_dns64.policy import local
 from kun_dns64.policy.eligibility import obstacle
 from kun_dns64.policy.lifetime import CLAMP_S, LOCAL_S
 from kun_dns64.policy.mapping import IPV4ONLY
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.query_context import QueryContext
 from kun_dns64.policy.synthesis import synthesise
 
 WELL_KNOWN_IPV4 = (b"\xc0\x00\x00\xaa", b"\xc0\x00\x00\xab")
 RULE = Rule.LOCAL_DISCOVERY
 
 
-def discovered(case: Situation) -> Reply | None:
+def discovered(case: QueryContext) -> Reply | None:
     """The answer for ipv4only.arpa and all below it; None for other names, and for its DS (section 7.1, item 4)."""
     name, question, rules = case.name, case.query.question, case.rules
     if not name.endswith(IPV4ONLY) or question.qclass != CLASS_IN:

@@ -9,8 +9,8 @@ from kun_dns64.policy.denial import DATA, ERROR, NODATA, NXDOMAIN
 from kun_dns64.policy.dnssec import is_bogus, leave_signed_alone
 from kun_dns64.policy.eligibility import obstacle
 from kun_dns64.policy.forward import failed, forwarded, not_recursive
-from kun_dns64.policy.halves import Half, Halves
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.lookup_pair import Half, Halves
+from kun_dns64.policy.query_context import QueryContext
 
 A, AAAA = RRType.A, RRType.AAAA
 NEVER, FORCE = ZoneMode.NEVER, ZoneMode.FORCE
@@ -19,7 +19,7 @@ FAILED, TIMED_OUT = reason(Rule.SYNTHESISED_ERROR), reason(Rule.SYNTHESISED_TIME
 FORCED = reason(Rule.SYNTHESISED_FORCED)
 
 
-def answer_aaaa(case: Situation, heard: tuple[Heard, ...]) -> Step:
+def answer_aaaa(case: QueryContext, heard: tuple[Heard, ...]) -> Step:
     """Ask, or reply. Real AAAA win (section 5.1.1), NXDOMAIN is final (5.1.2), errors and denials lead to the A."""
     halves = Halves(case, heard)
     step = _decide(case, halves)
@@ -28,7 +28,7 @@ def answer_aaaa(case: Situation, heard: tuple[Heard, ...]) -> Step:
     return step
 
 
-def _decide(case: Situation, halves: Halves) -> Step:
+def _decide(case: QueryContext, halves: Halves) -> Step:
     aaaa = case.query.question
     a = Question(aaaa.name, A, aaaa.qclass)
     why_not = obstacle(case)
@@ -52,7 +52,7 @@ def _plain_rule(aaaa: Half, otherwise: Rule) -> Rule:
     return Rule.NXDOMAIN if aaaa.finding.kind is NXDOMAIN else otherwise
 
 
-def _without_a(case: Situation, halves: Halves, aaaa: Half, why_not: Rule | None) -> Reply | None:
+def _without_a(case: QueryContext, halves: Halves, aaaa: Half, why_not: Rule | None) -> Reply | None:
     """The reply, where the AAAA's answer alone decides; None: the A is needed."""
     heard, finding = aaaa.heard, aaaa.finding
     if finding.kind is NXDOMAIN:
@@ -72,14 +72,14 @@ def _without_a(case: Situation, halves: Halves, aaaa: Half, why_not: Rule | None
     return None
 
 
-def _real(case: Situation, halves: Halves, aaaa: Half) -> Reply:
+def _real(case: QueryContext, halves: Halves, aaaa: Half) -> Reply:
     """What upstream has, less what is excluded."""
     finding = aaaa.finding
     whole = not halves.excluded or leave_signed_alone(case.query, case.rules, finding, AAAA)
     return forwarded(case, aaaa.heard, finding, Rule.REAL_AAAA, None if whole else halves.kept)
 
 
-def _from_both(case: Situation, halves: Halves, aaaa: Half, a: Half) -> Reply:
+def _from_both(case: QueryContext, halves: Halves, aaaa: Half, a: Half) -> Reply:
     if halves.kept:  # only a forced zone at the end of the chain asks for the A then
         return _forced_reply(case, halves, a) or _real(case, halves, aaaa)
     if a.not_cached:
@@ -111,7 +111,7 @@ def _reason(aaaa: Half, halves: Halves) -> Reason:
     return TIMED_OUT if failure is not None and failure.kind is FailureKind.TIMEOUT else FAILED
 
 
-def _forced(case: Situation, halves: Halves, aaaa: Question, a: Question) -> Step:
+def _forced(case: QueryContext, halves: Halves, aaaa: Question, a: Question) -> Step:
     """The A comes first, and the real AAAA only where there is nothing to embed; without either, as in any zone."""
     if halves.a is None:
         return case.ask(a, aaaa)
@@ -132,7 +132,7 @@ def _forced(case: Situation, halves: Halves, aaaa: Question, a: Question) -> Ste
     return _from_both(case, halves, halves.aaaa, halves.a)
 
 
-def _forced_reply(case: Situation, halves: Halves, a: Half) -> Reply | None:
+def _forced_reply(case: QueryContext, halves: Halves, a: Half) -> Reply | None:
     finding = a.finding
     if finding.kind is not DATA or leave_signed_alone(case.query, case.rules, finding, A):
         return None

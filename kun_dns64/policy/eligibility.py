@@ -2,10 +2,10 @@
 
 from kun_dns64.model.rules import ZoneMode
 from kun_dns64.model.step import Rule
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.query_context import QueryContext
 
 
-def obstacle(case: Situation) -> Rule | None:
+def obstacle(case: QueryContext) -> Rule | None:
     """None: synthesis is wanted. CD=1 asks for the truth as it is (RFC 6147 section 5.5, case 3; without DO too)."""
     if case.query.cd:
         return Rule.NOT_FOR_CD

@@ -14,13 +14,13 @@ from kun_dns64.model.rules import GatewayDown, Rules, ZoneMode
 from kun_dns64.model.step import Drop, Heard, Note, Reply
 from kun_dns64.policy.acl import bad_subnet
 from kun_dns64.policy.client import named_subnet
-from kun_dns64.policy.denial import Kind, read
+from kun_dns64.policy.denial import DenialKind, read
 from kun_dns64.policy.eligibility import obstacle
-from kun_dns64.policy.halves import Halves
 from kun_dns64.policy.lifetime import CLAMP_S, WITHOUT_SOA_S, current, denial_lifetime
+from kun_dns64.policy.lookup_pair import Halves
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.policy.situation import Situation, situation
-from kun_dns64.policy.verdicts import VERDICTS
+from kun_dns64.policy.query_context import QueryContext, situation
+from kun_dns64.policy.rule_text import VERDICTS
 
 SYNTHESISED = "synthesised"
 
@@ -42,7 +42,7 @@ def explain(query: Query, heard: Sequence[Heard], step: Reply | Drop, rules: Rul
     return (*notes, VERDICTS[step.rule])
 
 
-def _who(case: Situation) -> Iterator[Note]:
+def _who(case: QueryContext) -> Iterator[Note]:
     subnet = named_subnet(case.query, case.prepared)
     if subnet is not None:
         yield Note(f"{case.query.source} is trusted to speak for {subnet}", "RFC 7871 section 11")
@@ -55,7 +55,7 @@ def _who(case: Situation) -> Iterator[Note]:
     yield Note(f"client policy {client.name!r}: {', '.join(effects) or 'nothing special'}", "[[client]], first match")
 
 
-def _where(case: Situation) -> Iterator[Note]:
+def _where(case: QueryContext) -> Iterator[Note]:
     zone, way = case.zone, case.exit
     if zone is not None:
         group = f", upstreams {zone.group}" if zone.group else ""
@@ -82,20 +82,26 @@ def _said(heard: Heard) -> Iterator[Note]:
     assert isinstance(heard.outcome, Response)
     links = "".join(f" -> {to_text(link.rdata)}" for link in finding.chain.links if link.rtype == RRType.CNAME)
     lifetime = denial_lifetime(heard.outcome)
-    denial = "" if finding.kind is Kind.DATA else " without SOA" if lifetime is None else f", SOA good for {lifetime} s"
+    denial = (
+        ""
+        if finding.kind is DenialKind.DATA
+        else " without SOA"
+        if lifetime is None
+        else f", SOA good for {lifetime} s"
+    )
     many = len(finding.data)
     count = f", {many} record{'s' if many > 1 else ''}" if many else ""
-    code = f" (rcode {heard.outcome.rcode})" if finding.kind is Kind.ERROR else ""
+    code = f" (rcode {heard.outcome.rcode})" if finding.kind is DenialKind.ERROR else ""
     yield Note(f"{kind}{links}: {finding.kind.value}{code}{count}{denial}, {where}", "RFC 2308 section 2")
 
 
-def _halves(case: Situation, heard: tuple[Heard, ...], step: Reply | Drop) -> Iterator[Note]:
+def _halves(case: QueryContext, heard: tuple[Heard, ...], step: Reply | Drop) -> Iterator[Note]:
     halves = Halves(case, heard)
     why_not = obstacle(case)
     if why_not is None:
         for record in halves.excluded:
             yield Note(f"{IPv6Address(record.rdata)} is excluded and counts as absent", "RFC 6147 section 5.1.4")
-    if why_not is not None or halves.a is None or halves.a.finding.kind is not Kind.DATA:
+    if why_not is not None or halves.a is None or halves.a.finding.kind is not DenialKind.DATA:
         return
     if case.mode is ZoneMode.NEVER or not isinstance(step, Reply):
         return
@@ -105,7 +111,7 @@ def _halves(case: Situation, heard: tuple[Heard, ...], step: Reply | Drop) -> It
         yield _arithmetic(case, halves, step)
 
 
-def _embedding(case: Situation, record: Record) -> Note:
+def _embedding(case: QueryContext, record: Record) -> Note:
     ipv4 = IPv4Address(record.rdata)
     ways = case.prepared.embedding.ways(record.rdata, case.exit.ways, record.name)
     if not ways:
@@ -114,7 +120,7 @@ def _embedding(case: Situation, record: Record) -> Note:
     return Note(f"{ipv4} becomes {made}", "RFC 6052 section 2.2")
 
 
-def _arithmetic(case: Situation, halves: Halves, step: Reply) -> Note:
+def _arithmetic(case: QueryContext, halves: Halves, step: Reply) -> Note:
     """Every number the TTL was the least of."""
     assert halves.a is not None
     terms = [f"A {min(record.ttl for record in halves.a.finding.data)}"]
@@ -122,7 +128,7 @@ def _arithmetic(case: Situation, halves: Halves, step: Reply) -> Note:
     lifetime = denial_lifetime(aaaa.response) if aaaa is not None and aaaa.response is not None else None
     if halves.excluded:
         terms += [f"excluded AAAA {min(record.ttl for record in halves.excluded)}", f"no denial {WITHOUT_SOA_S}"]
-    elif aaaa is not None and aaaa.kind is Kind.NODATA and lifetime is not None:
+    elif aaaa is not None and aaaa.kind is DenialKind.NODATA and lifetime is not None:
         terms.append(f"denial {lifetime}")
     else:
         terms.append(f"no SOA {WITHOUT_SOA_S}")

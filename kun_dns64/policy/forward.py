@@ -5,8 +5,8 @@ from kun_dns64.model.question import CLASS_ANY, Rcode
 from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.denial import Finding
 from kun_dns64.policy.dnssec import wants_ad
-from kun_dns64.policy.hygiene import MANY_TYPES, answer_section, tidy
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.query_context import QueryContext
+from kun_dns64.policy.section_cleanup import MANY_TYPES, answer_section, tidy
 
 # Which failures are between us and the upstream, and which lie behind it (RFC 8914 sections 4.23 and 4.24).
 _KNOWN_RCODES = frozenset(Rcode)
@@ -16,7 +16,7 @@ NETWORK_ERRORS = frozenset((FailureKind.UNREACHABLE, FailureKind.CLOSED, Failure
 
 
 def forwarded(
-    case: Situation, heard: Heard, finding: Finding, rule: Rule, kept: tuple[Record, ...] | None = None
+    case: QueryContext, heard: Heard, finding: Finding, rule: Rule, kept: tuple[Record, ...] | None = None
 ) -> Reply:
     """The upstream's answer. `kept`: what exclusion left of its data; then no signature and no AD fit it any more."""
     response = finding.response

@@ -14,8 +14,8 @@ from kun_dns64.policy.dns64 import answer_aaaa
 from kun_dns64.policy.forward import forwarded
 from kun_dns64.policy.lifetime import current
 from kun_dns64.policy.prepared import prepare
+from kun_dns64.policy.query_context import QueryContext, situation
 from kun_dns64.policy.reverse import reversed_name
-from kun_dns64.policy.situation import Situation, situation
 
 A, AAAA = RRType.A, RRType.AAAA
 
@@ -46,7 +46,7 @@ def next_step(query: Query, heard: Sequence[Heard], rules: Rules, now: float) ->
     return _plain(case, known)
 
 
-def _plain(case: Situation, heard: tuple[Heard, ...]) -> Step:
+def _plain(case: QueryContext, heard: tuple[Heard, ...]) -> Step:
     """All other types and classes pass through (RFC 6147 sections 5.1 and 5.3.3)."""
     if not heard:
         return case.ask(case.query.question)
@@ -57,7 +57,7 @@ def _plain(case: Situation, heard: tuple[Heard, ...]) -> Step:
     )
 
 
-def _filtered_a(case: Situation) -> Reply:
+def _filtered_a(case: QueryContext) -> Reply:
     """NODATA for A, so that IPv6-only clients do not wait for IPv4. The SOA lets caches keep it for a while."""
     reply = local.nodata(case.query.question.name, case.rules, Rule.FILTERED_A)
     return reply._replace(aa=False, ede=(Ede(EdeCode.FILTERED, Rule.FILTERED_A.value),))

@@ -6,19 +6,19 @@ from kun_dns64.model.question import CLASS_IN, Question, RRType
 from kun_dns64.model.rules import PtrMode
 from kun_dns64.model.step import Heard, Reply, Rule, Step
 from kun_dns64.policy import local
-from kun_dns64.policy.denial import Finding, Kind, read
+from kun_dns64.policy.denial import DenialKind, Finding, read
 from kun_dns64.policy.dnssec import without_proofs
 from kun_dns64.policy.forward import failed, finish
-from kun_dns64.policy.hygiene import answer_section, tidy
 from kun_dns64.policy.lifetime import LOCAL_S, denial_lifetime
 from kun_dns64.policy.mapping import DISCOVERY_IPV4, IPV4ONLY
+from kun_dns64.policy.query_context import QueryContext
 from kun_dns64.policy.reverse_zone import FULL_DEPTH, ReverseZone, embedded, nibbles_below, zone_of
-from kun_dns64.policy.situation import Situation
+from kun_dns64.policy.section_cleanup import answer_section, tidy
 
 ASKED_BEHIND = frozenset((RRType.PTR, RRType.CNAME, RRType.ANY))
 
 
-def reversed_name(case: Situation, heard: tuple[Heard, ...]) -> Step | None:
+def reversed_name(case: QueryContext, heard: tuple[Heard, ...]) -> Step | None:
     """None for names outside the reverse zones of our prefixes."""
     zone = zone_of(case.name, case.prepared.reverse) if case.query.question.qclass == CLASS_IN else None
     if zone is None:
@@ -34,7 +34,7 @@ def reversed_name(case: Situation, heard: tuple[Heard, ...]) -> Step | None:
     return _whole_address(case, heard, zone, embedded(text, zone.prefix))
 
 
-def _whole_address(case: Situation, heard: tuple[Heard, ...], zone: ReverseZone, ipv4: bytes) -> Step:
+def _whole_address(case: QueryContext, heard: tuple[Heard, ...], zone: ReverseZone, ipv4: bytes) -> Step:
     question, rules = case.query.question, case.rules
     if ipv4 in DISCOVERY_IPV4:
         if question.qtype in (RRType.PTR, RRType.ANY):
@@ -50,14 +50,14 @@ def _whole_address(case: Situation, heard: tuple[Heard, ...], zone: ReverseZone,
     return _from_target(case, heard[-1], zone, read(target, heard[-1].outcome), target.name)
 
 
-def _from_target(case: Situation, heard: Heard, zone: ReverseZone, finding: Finding, target: bytes) -> Reply:
+def _from_target(case: QueryContext, heard: Heard, zone: ReverseZone, finding: Finding, target: bytes) -> Reply:
     response = finding.response
-    if finding.kind is Kind.ERROR or response is None:
+    if finding.kind is DenialKind.ERROR or response is None:
         return failed(heard, finding, Rule.UPSTREAM_FAILED)
-    if finding.kind is not Kind.DATA:
+    if finding.kind is not DenialKind.DATA:
         lifetime = denial_lifetime(response)
         ttl = LOCAL_S if lifetime is None else min(LOCAL_S, lifetime)
-        deny = local.nxdomain if finding.kind is Kind.NXDOMAIN else local.nodata
+        deny = local.nxdomain if finding.kind is DenialKind.NXDOMAIN else local.nodata
         return finish((heard,), deny(zone.apex, case.rules, Rule.REVERSE, ttl))
     cname = case.rules.ptr_mode is PtrMode.CNAME and not finding.chain.links
     if not cname and case.query.question.qtype == RRType.CNAME:
@@ -67,7 +67,7 @@ def _from_target(case: Situation, heard: Heard, zone: ReverseZone, finding: Find
     return finish((heard,), Reply(response.rcode, Rule.REVERSE, answer, authority, additional, ede=response.ede))
 
 
-def _by_cname(case: Situation, finding: Finding, target: bytes) -> tuple[Record, ...]:
+def _by_cname(case: QueryContext, finding: Finding, target: bytes) -> tuple[Record, ...]:
     """A CNAME onto the in-addr.arpa name, only where that has data itself (RFC 6147 section 5.3.1, option 2)."""
     assert finding.response is not None
     query = case.query
@@ -78,7 +78,7 @@ def _by_cname(case: Situation, finding: Finding, target: bytes) -> tuple[Record,
     return (cname, *answer_section(query, finding.chain, finding.data, finding.response.answer))
 
 
-def _by_copy(case: Situation, finding: Finding) -> tuple[Record, ...]:
+def _by_copy(case: QueryContext, finding: Finding) -> tuple[Record, ...]:
     """The same RDATA at the asked name: no signature fits it, and no alias is made longer (RFC 6147 section 5.3.1)."""
     name = case.query.question.name
     lifetime = min((record.ttl for record in finding.chain.links), default=LOCAL_S * 1000)

@@ -55,7 +55,7 @@ class Upstream(Protocol):
     async def close(self) -> None: ...
 
 
-class Tap(Protocol):
+class UpstreamTap(Protocol):
     """Whoever is to know of every message to and from upstreams."""
 
     def asked(self, wire: bytes, address: UpstreamAddress) -> None: ...
@@ -73,7 +73,7 @@ class Observed:
     edns_fallbacks: int = 0
     stream_retries: int = 0
     out: set[bytes] = field(default_factory=set)
-    tap: Tap | None = None
+    tap: UpstreamTap | None = None
 
     def asked(self, wire: bytes, address: UpstreamAddress) -> None:
         """A question is out."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from kun_dns64.formats.dnstap import Control, control_frame, control_of, data_frame
+from kun_dns64.formats.dnstap import ControlFrame, control_frame, control_of, data_frame
 
 FLUSH_S = 0.05
 AGAIN_S = 1.0
@@ -71,9 +71,9 @@ class SocketOutput:
         reader, writer = await asyncio.open_unix_connection(self._path)
         try:
             async with asyncio.timeout(HANDSHAKE_S):
-                writer.write(control_frame(Control.READY))
-                await _expect(reader, Control.ACCEPT)
-            writer.write(control_frame(Control.START))
+                writer.write(control_frame(ControlFrame.READY))
+                await _expect(reader, ControlFrame.ACCEPT)
+            writer.write(control_frame(ControlFrame.START))
             while not stop.is_set():
                 await asyncio.sleep(FLUSH_S)
                 if reader.at_eof():
@@ -81,9 +81,9 @@ class SocketOutput:
                     return
                 await self._flush(writer)
             await self._flush(writer)
-            writer.write(control_frame(Control.STOP))
+            writer.write(control_frame(ControlFrame.STOP))
             async with asyncio.timeout(FINISH_S):
-                await _expect(reader, Control.FINISH)
+                await _expect(reader, ControlFrame.FINISH)
         finally:
             writer.close()
 
@@ -102,7 +102,7 @@ class SocketOutput:
         self.queue.written(frames)
 
 
-async def _expect(reader: asyncio.StreamReader, wanted: Control) -> None:
+async def _expect(reader: asyncio.StreamReader, wanted: ControlFrame) -> None:
     """Raises ValueError for anything else."""
     escape, length = await reader.readexactly(4), int.from_bytes(await reader.readexactly(4))
     if escape != bytes(4) or length > MAX_CONTROL:
@@ -144,7 +144,7 @@ class FileOutput:
     def _write(self, octets: bytes) -> None:
         if self._file is None:
             self._file = self._path.open("wb", buffering=0)
-            self._file.write(control_frame(Control.START))
+            self._file.write(control_frame(ControlFrame.START))
         self._file.write(octets)
 
     def _reopen(self) -> None:
@@ -158,6 +158,6 @@ class FileOutput:
     def _end(self) -> None:
         if self._file is not None:
             with suppress(OSError):
-                self._file.write(control_frame(Control.STOP))
+                self._file.write(control_frame(ControlFrame.STOP))
                 self._file.close()
             self._file = None

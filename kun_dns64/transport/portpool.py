@@ -32,7 +32,7 @@ BURST = 128
 GUESSES = 20
 
 
-class Asked(Protocol):
+class PortQuestion(Protocol):
     """A question that is out on a port."""
 
     def received(self, wire: bytes) -> bool:
@@ -44,7 +44,7 @@ class Asked(Protocol):
     def finish(self, result: Result) -> None: ...
 
 
-class Owner(Protocol):
+class PortOwner(Protocol):
     """The upstream behind the ports. `connect` raises OSError when there is no route to it, or no descriptor left."""
 
     random: Randomness
@@ -60,7 +60,7 @@ class Port:
 
     def __init__(self, pool: "PortPool", sock: socket.SocketType) -> None:
         self._pool, self._sock, self.upstream = pool, sock, pool.owner
-        self.out: dict[int, Asked] = {}
+        self.out: dict[int, PortQuestion] = {}
         self._wrong = 0
         self.leaving = False
         self.fileno = sock.fileno()
@@ -70,7 +70,7 @@ class Port:
         self._sock.close()
         self.fileno = -1
 
-    def take(self, attempt: Asked) -> int:
+    def take(self, attempt: PortQuestion) -> int:
         """An id that is free on this port."""
         ident = self.upstream.random.id()
         while ident in self.out:
@@ -124,7 +124,7 @@ class PortPool:
     Telling the event loop of each, for a few answers, costs more than the port itself.
     """
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: PortOwner, loop: asyncio.AbstractEventLoop) -> None:
         self.owner, self.loop = owner, loop
         self.ports: dict[int, Port] = {}
         # Oldest first; those that leave are not in it.
@@ -136,7 +136,7 @@ class PortPool:
     def port(self, now: float) -> Port:
         """A port to ask from, at `now` of a monotonic clock in seconds.
 
-        Raises what `Owner.connect` raises, where no port is open.
+        Raises what `PortOwner.connect` raises, where no port is open.
         """
         self._tokens = min(SAVED, self._tokens + (now - self._counted_at) * RENEWED_PER_S)
         self._counted_at = now

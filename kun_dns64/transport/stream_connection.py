@@ -16,14 +16,14 @@ MOST_UNSENT = 1 << 20
 UNACKNOWLEDGED_MS = 5000
 
 
-class Asked(Protocol):
+class StreamQuestion(Protocol):
     """A question that is out on a connection."""
 
-    def sent_on(self, connection: "Connection", ident: int) -> bytes:
+    def sent_on(self, connection: "UpstreamConnection", ident: int) -> bytes:
         """The packet to send."""
         ...
 
-    def received(self, connection: "Connection", wire: bytes) -> bool:
+    def received(self, connection: "UpstreamConnection", wire: bytes) -> bool:
         """False: not the answer to this question, and it stays open."""
         ...
 
@@ -31,37 +31,37 @@ class Asked(Protocol):
         """It still waits there, and is to be asked elsewhere too."""
         ...
 
-    def connection_lost(self, connection: "Connection", reason: str, *, alone: bool) -> None:
+    def connection_lost(self, connection: "UpstreamConnection", reason: str, *, alone: bool) -> None:
         """`alone`: it was the only one ever put there."""
         ...
 
 
-class Owner(Protocol):
+class StreamOwner(Protocol):
     """The upstream behind the connections."""
 
     random: Randomness
     observed: Observed
 
-    def connected(self, connection: "Connection") -> None: ...
+    def connected(self, connection: "UpstreamConnection") -> None: ...
 
     def heard(self) -> None:
         """It has said something, whatever it was."""
         ...
 
-    def freed(self, connection: "Connection") -> None:
+    def freed(self, connection: "UpstreamConnection") -> None:
         """There may be room for a question that waits."""
         ...
 
-    def lost(self, connection: "Connection", *, unanswered: bool) -> None: ...
+    def lost(self, connection: "UpstreamConnection", *, unanswered: bool) -> None: ...
 
 
-class Connection(asyncio.Protocol):
+class UpstreamConnection(asyncio.Protocol):
     """Closes itself `IDLE_S` after its last answer."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: StreamOwner) -> None:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self.out: dict[int, Asked] = {}
+        self.out: dict[int, StreamQuestion] = {}
         self.given = self.answered = 0
         self.leaving = False
         self._buffer = bytearray()
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         """Whether nothing at all has come for so long, although something was asked."""
         return self._unheard_since is not None and now - self._unheard_since >= patience_s
 
-    def put(self, asked: Asked) -> None:
+    def put(self, asked: StreamQuestion) -> None:
         assert self._transport is not None
         self._stop_idle_timer()
         ident = self._owner.random.id()

@@ -7,7 +7,7 @@ from typing import cast
 
 from kun_dns64.model.message import Transport
 from kun_dns64.transport.connections import TURN_S, Connection, Connections
-from kun_dns64.transport.port import Front
+from kun_dns64.transport.query_handler import QueryHandler
 from kun_dns64.transport.sockets import BACKLOG, forget_unread
 
 MIN_MESSAGE = 12
@@ -23,7 +23,7 @@ class StreamConnection(asyncio.Protocol):
     """One client connection. Octets alone do not count as activity: a whole query or a reply taken does."""
 
     def __init__(
-        self, front: Front, connections: Connections, kind: Transport, instead_of: Connection | None = None
+        self, front: QueryHandler, connections: Connections, kind: Transport, instead_of: Connection | None = None
     ) -> None:
         """`instead_of` was counted for it so far."""
         self._front, self._connections, self._kind, self._instead_of = front, connections, kind, instead_of
@@ -193,7 +193,7 @@ class StreamConnection(asyncio.Protocol):
 class StreamServing:
     """A TCP listener at work."""
 
-    def __init__(self, front: Front, connections: Connections, sock: socket.socket) -> None:
+    def __init__(self, front: QueryHandler, connections: Connections, sock: socket.socket) -> None:
         self._front, self._connections, self._sock = front, connections, sock
         self._server: asyncio.Server | None = None
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from kun_dns64.model.message import Transport
 from kun_dns64.transport.connections import Connections
-from kun_dns64.transport.port import Front
+from kun_dns64.transport.query_handler import QueryHandler
 from kun_dns64.transport.sockets import BACKLOG
 from kun_dns64.transport.tcp_server import StreamConnection
 
@@ -38,7 +38,9 @@ class Handshake:
 class TlsServing:
     """A TLS listener at work. The event loop's own would tell of a connection only when its handshake is done."""
 
-    def __init__(self, front: Front, connections: Connections, sock: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, front: QueryHandler, connections: Connections, sock: socket.socket, context: ssl.SSLContext
+    ) -> None:
         self._front, self._connections, self._sock, self._context = front, connections, sock, context
         self._loop = asyncio.get_running_loop()
         self._handshakes: set[asyncio.Task[None]] = set()

@@ -5,9 +5,9 @@ import socket
 from typing import Any, cast
 
 from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.fastpath.selection import COMPILED
 from kun_dns64.model.message import Transport
-from kun_dns64.transport.compiled import COMPILED
-from kun_dns64.transport.port import Front
+from kun_dns64.transport.query_handler import QueryHandler
 from kun_dns64.transport.sockets import IP_PKTINFO, leave_group
 
 MAX_DATAGRAM = 65535
@@ -19,7 +19,7 @@ ANCILLARY = socket.CMSG_SPACE(32)
 class UdpListener(asyncio.DatagramProtocol):
     """One socket bound to one address: the kernel sends from that address by itself."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: QueryHandler) -> None:
         self._front = front
         self._transport: asyncio.DatagramTransport
 
@@ -46,7 +46,7 @@ class UdpListener(asyncio.DatagramProtocol):
 class WildcardUdpListener:
     """One socket bound to 0.0.0.0 or [::]: source addresses of replies are set per datagram (IP_PKTINFO)."""
 
-    def __init__(self, front: Front, sock: socket.socket) -> None:
+    def __init__(self, front: QueryHandler, sock: socket.socket) -> None:
         self._front, self._sock = front, sock
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
@@ -103,8 +103,8 @@ def _source_of(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, 
 class BatchListener:
     """As the two above, many datagrams per system call (batch.pyx)."""
 
-    def __init__(self, front: Front, sock: socket.socket, *, wildcard: bool) -> None:
-        from kun_dns64.transport.batch import Batch
+    def __init__(self, front: QueryHandler, sock: socket.socket, *, wildcard: bool) -> None:
+        from kun_dns64.fastpath.udp_batch import Batch
 
         self._sock = sock
         self._loop = asyncio.get_running_loop()
@@ -123,7 +123,7 @@ class BatchListener:
 class UdpServing:
     """A UDP listener at work: the compiled one where it was built. `handed`: the socket is not only ours."""
 
-    def __init__(self, front: Front, endpoint: Endpoint, sock: socket.socket, *, handed: bool = False) -> None:
+    def __init__(self, front: QueryHandler, endpoint: Endpoint, sock: socket.socket, *, handed: bool = False) -> None:
         self._front, self._wildcard, self._sock, self._handed = front, endpoint.is_wildcard, sock, handed
         self._open: asyncio.DatagramTransport | WildcardUdpListener | BatchListener | None = None
 

@@ -21,7 +21,7 @@ from kun_dns64.transport.attempt import (
 )
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.randomness import Randomness
-from kun_dns64.transport.stream_connection import Connection
+from kun_dns64.transport.stream_connection import UpstreamConnection
 
 CONNECT_S = 1.5
 MAX_WAITING = 2000
@@ -49,7 +49,7 @@ class StreamUpstream:
         self.random = Randomness()
         self._context = context
         self._loop = asyncio.get_running_loop()
-        self._connections: list[Connection] = []
+        self._connections: list[UpstreamConnection] = []
         self._connecting: set[asyncio.Task[None]] = set()
         # In the order they came; the values say nothing.
         self._waiting: dict[StreamAttempt, None] = {}
@@ -94,20 +94,20 @@ class StreamUpstream:
         if mute:
             self._mute_s = min(2 * self._mute_s, MAX_MUTE_S)
 
-    def connected(self, connection: Connection) -> None:
+    def connected(self, connection: UpstreamConnection) -> None:
         self._connections.append(connection)
         self._give_out()
 
     def heard(self) -> None:
         self._mute_s = MUTE_S
 
-    def freed(self, connection: Connection) -> None:
+    def freed(self, connection: UpstreamConnection) -> None:
         if not connection.out and connection.given >= self._most() and connection in self._connections:
             self._connections.remove(connection)
             connection.close()
         self._give_out()
 
-    def lost(self, connection: Connection, *, unanswered: bool) -> None:
+    def lost(self, connection: UpstreamConnection, *, unanswered: bool) -> None:
         """One that closes with questions open is given no more for a while than it has answered."""
         if connection in self._connections:
             self._connections.remove(connection)
@@ -141,7 +141,7 @@ class StreamUpstream:
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._loop.create_connection(
-                    lambda: Connection(self),
+                    lambda: UpstreamConnection(self),
                     endpoint.host,
                     endpoint.port,
                     ssl=self._context,
@@ -170,10 +170,10 @@ class StreamAttempt:
         self._upstream, self._request = upstream, request
         self._done: Done | None = done
         # The id and the packet on each connection.
-        self._out_on: dict[Connection, tuple[int, bytes]] = {}
+        self._out_on: dict[UpstreamConnection, tuple[int, bytes]] = {}
         self._retries = 0
 
-    def sent_on(self, connection: Connection, ident: int) -> bytes:
+    def sent_on(self, connection: UpstreamConnection, ident: int) -> bytes:
         wire, _ = encode(self._request, ident)
         self._out_on[connection] = ident, wire
         self._upstream.observed.asked(wire, self._upstream.spoken_to)
@@ -187,7 +187,7 @@ class StreamAttempt:
         self._done = None
         self._leave()
 
-    def received(self, connection: Connection, wire: bytes) -> bool:
+    def received(self, connection: UpstreamConnection, wire: bytes) -> bool:
         ident, _ = self._out_on[connection]
         if not matches(wire, ident, self._request.question):
             return False
@@ -205,7 +205,7 @@ class StreamAttempt:
         self._upstream.observed.stream_retries += 1
         self._upstream.put(self)
 
-    def connection_lost(self, connection: Connection, reason: str, *, alone: bool) -> None:
+    def connection_lost(self, connection: UpstreamConnection, reason: str, *, alone: bool) -> None:
         """An upstream may close an idle connection just as we write, or after each answer: then a new one is due."""
         _, wire = self._out_on.pop(connection, (0, b""))
         self._upstream.observed.out.discard(wire)

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import cast
 
 from kun_dns64.config.endpoint import UpstreamAddress
+from kun_dns64.fastpath.selection import COMPILED
 from kun_dns64.formats.response import is_truncated, matches
 from kun_dns64.formats.wire import HEADER_SIZE
 from kun_dns64.model.question import Question
@@ -23,7 +24,6 @@ from kun_dns64.transport.attempt import (
     knows_no_edns,
     read,
 )
-from kun_dns64.transport.compiled import COMPILED
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.portpool import Port, PortPool
 from kun_dns64.transport.randomness import Randomness
@@ -40,7 +40,7 @@ def port_types() -> tuple[type[Randomness], type[PortPool]]:
     """Compiled where they were built."""
     if not COMPILED:
         return Randomness, PortPool
-    from kun_dns64.transport import ports
+    from kun_dns64.fastpath import port_pool as ports
 
     return ports.Randomness, ports.PortPool
 

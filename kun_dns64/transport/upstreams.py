@@ -8,11 +8,11 @@ from functools import partial
 from time import monotonic
 from typing import Protocol
 
+from kun_dns64.cache.answers import key_of
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Asking
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind
-from kun_dns64.policy.cache import key_of
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
 from kun_dns64.transport.exchange import Exchange
 from kun_dns64.transport.portpool import Port
@@ -56,7 +56,7 @@ class InFlight:
 
 
 class LightFlight(Protocol):
-    """A question that the miss path has put (flight.pxi), out with one upstream; only its own queries wait."""
+    """A question of the miss path (upstream_question.pxi) that is out with one upstream."""
 
     def general(self) -> InFlight:
         """The same question out in the general way."""

@@ -21,7 +21,7 @@ FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandResult:
     exit_code: int
     stdout: str
     stderr: str
@@ -33,7 +33,7 @@ class Runner(Protocol):
     An exit code other than 0 is an outcome, not an error: each tool has its own meanings for them.
     """
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome: ...
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult: ...
 
 
 def environment() -> Mapping[str, str]:
@@ -63,7 +63,7 @@ class ProcessRunner:
     def __init__(self) -> None:
         self.children: deque[int] = deque(maxlen=64)
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome:
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
         transport, heard = await _started(argv, with_input=bool(stdin))
         self.children.append(transport.get_pid())
         try:
@@ -83,7 +83,7 @@ class ProcessRunner:
         code = transport.get_returncode()
         assert code is not None
         stdout, stderr = (b"".join(heard.said[pipe]).decode(errors="replace") for pipe in (1, 2))
-        return Outcome(code, stdout, stderr[:LONGEST_COMPLAINT])
+        return CommandResult(code, stdout, stderr[:LONGEST_COMPLAINT])
 
 
 class _TooMuch(Exception):
@@ -151,7 +151,7 @@ async def _end(transport: asyncio.SubprocessTransport, heard: _Heard) -> None:
             await heard.gone.wait()
 
 
-async def tried(runner: Runner, *argv: str) -> Outcome | None:
+async def tried(runner: Runner, *argv: str) -> CommandResult | None:
     """None where it did not run to its end: for looks that must not fail."""
     try:
         return await runner.run(*argv)
@@ -159,7 +159,7 @@ async def tried(runner: Runner, *argv: str) -> Outcome | None:
         return None
 
 
-def failed(argv: tuple[str, ...], outcome: Outcome, kind: FailureKind = FailureKind.EXIT_CODE) -> DriverError:
+def failed(argv: tuple[str, ...], outcome: CommandResult, kind: FailureKind = FailureKind.EXIT_CODE) -> DriverError:
     """The error of an outcome that its driver does not accept."""
     complaint = outcome.stderr.strip() or outcome.stdout.strip()[:LONGEST_COMPLAINT]
     if kind is FailureKind.EXIT_CODE and "ermitted" in complaint:

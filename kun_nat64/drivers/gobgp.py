@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
 
 from kun_nat64.drivers.grpc import GrpcClient, Unimplemented
-from kun_nat64.drivers.understanding import understanding
+from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import gobgpapi
 from kun_nat64.formats.gobgpapi import V3, V4, Dialect
 from kun_nat64.model.errors import DriverError, FailureKind

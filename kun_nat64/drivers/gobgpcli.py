@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
 
-from kun_nat64.drivers.command import Outcome, Runner, environment, failed
-from kun_nat64.drivers.understanding import understanding
+from kun_nat64.drivers.command import CommandResult, Runner, environment, failed
+from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import gobgpjson
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import BgpPath, Facts, Neighbour
@@ -70,7 +70,7 @@ class GobgpCommand:
                 errors.append(DriverError(FailureKind.TIMEOUT, argv, str(error)))
                 continue
             if done.returncode != 0:
-                errors.append(_refusal(argv, Outcome(done.returncode, done.stdout, done.stderr)))
+                errors.append(_refusal(argv, CommandResult(done.returncode, done.stdout, done.stderr)))
         if errors:
             raise errors[0]
 
@@ -103,8 +103,8 @@ def _words(path: BgpPath, action: Action) -> tuple[str, ...]:
     return ("global", "rib", "add", str(path.prefix), *family, *attributes)
 
 
-def _refusal(argv: tuple[str, ...], outcome: Outcome) -> DriverError:
+def _refusal(argv: tuple[str, ...], outcome: CommandResult) -> DriverError:
     """Complaints come on standard output as well as on standard error."""
     said = gobgpjson.masked(gobgpjson.error_in(outcome.stdout) or outcome.stderr or outcome.stdout)
     kind = FailureKind.UNREACHABLE if any(word in said for word in SILENT) else FailureKind.EXIT_CODE
-    return failed(argv, Outcome(outcome.exit_code, "", said), kind)
+    return failed(argv, CommandResult(outcome.exit_code, "", said), kind)

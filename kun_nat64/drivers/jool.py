@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from kun_nat64.drivers.command import Outcome, Runner, failed
-from kun_nat64.drivers.understanding import understanding
+from kun_nat64.drivers.command import CommandResult, Runner, failed
+from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import joolcsv, jooldocument
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
@@ -198,7 +198,7 @@ async def _beside(size: int, work: Callable[[Given], Done], given: Given) -> Don
     return work(given) if size <= LITTLE else await asyncio.to_thread(work, given)
 
 
-def _check(argv: tuple[str, ...], outcome: Outcome) -> None:
+def _check(argv: tuple[str, ...], outcome: CommandResult) -> None:
     if outcome.exit_code == 0:
         return
     kind = {

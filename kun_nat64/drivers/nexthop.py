@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from kun_nat64.drivers.command import Outcome, Runner, tried
+from kun_nat64.drivers.command import CommandResult, Runner, tried
 
 NOT_THERE = ("FAILED", "INCOMPLETE")
 ASKED = "PROBE"
@@ -12,7 +12,7 @@ LOOKS_S = (0.1, 0.4, 0.8)
 
 
 async def silent_hops(
-    runner: Runner, ifname: str, ways: Sequence[Outcome | None], looks_s: Sequence[float] = LOOKS_S
+    runner: Runner, ifname: str, ways: Sequence[CommandResult | None], looks_s: Sequence[float] = LOOKS_S
 ) -> tuple[str, ...]:
     """Those next hops of `ways` (answers of `ip route get`) that tell no link-layer address.
 
@@ -30,7 +30,7 @@ async def silent_hops(
     return tuple(hop for hop, state in states.items() if state in (*NOT_THERE, ASKED))
 
 
-def _hops(ways: Sequence[Outcome | None]) -> frozenset[str]:
+def _hops(ways: Sequence[CommandResult | None]) -> frozenset[str]:
     return frozenset(
         words[words.index("via") + 1] for way in ways if way and "via" in (words := way.stdout.split()[:-1])
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from kun_nat64.drivers.command import Runner, failed, tried
-from kun_nat64.drivers.understanding import understanding
+from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import probeway
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.errors import DriverError, FailureKind

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kun_nat64.drivers.command import Runner, failed
-from kun_nat64.drivers.understanding import understanding
+from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats.iptables import parse_save, restore_input
 from kun_nat64.model.facts import Facts, Family, RuleCounter
 from kun_nat64.model.plan import Change

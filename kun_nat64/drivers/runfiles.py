@@ -16,7 +16,7 @@ from typing import Any
 from kun_nat64.model.announcement import Told
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, LinkState, Sysctl
-from kun_nat64.policy.holddown import Record
+from kun_nat64.policy.holddown import FallRecord
 
 # Abstract: it has no file, and belongs to a network namespace as the gateway does.
 GATEWAY = "\0kun-nat64"
@@ -134,17 +134,17 @@ def save_drain(folder: Path, drain: Drain) -> None:
     _write_whole(path, asdict(drain))
 
 
-def load_falls(folder: Path) -> Record:
+def load_falls(folder: Path) -> FallRecord:
     """What an earlier agent wrote; none for a file that is missing or makes no sense."""
     try:
         data: Any = json.loads((folder / FALLS).read_text())
-        found = Record(int(data["count"]), float(data["at"]), int(data["total"]))
+        found = FallRecord(int(data["count"]), float(data["at"]), int(data["total"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return Record()
-    return found if 0 <= found.count <= found.total and math.isfinite(found.at) else Record()
+        return FallRecord()
+    return found if 0 <= found.count <= found.total and math.isfinite(found.at) else FallRecord()
 
 
-def save_falls(folder: Path, record: Record) -> None:
+def save_falls(folder: Path, record: FallRecord) -> None:
     """Whole or not at all. Raises OSError."""
     _write_whole(folder / FALLS, asdict(record))
 

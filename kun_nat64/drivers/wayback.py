@@ -8,12 +8,12 @@ import json
 from ipaddress import IPv6Address
 from typing import Any
 
-from kun_nat64.drivers.command import Outcome, Runner, tried
+from kun_nat64.drivers.command import CommandResult, Runner, tried
 from kun_nat64.drivers.nearnodes import TABLE
 from kun_nat64.drivers.nexthop import silent_hops
+from kun_nat64.model.foreign_objects import WayBack
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.surroundings import WayBack
-from kun_nat64.policy.obstructions import way_out_obstructions
+from kun_nat64.policy.blocking_rules import way_out_obstructions
 from kun_nat64.policy.probepath import probe_address, returns_by_tunnel
 
 # What the kernel has from the beginning.
@@ -51,7 +51,7 @@ async def look_back(runner: Runner, spec: AgentSpec, uplink: str, saved: str) ->
     )
 
 
-def _ipv4_amiss(way: Outcome | None, node: str, outside: str, uplink: str) -> str:
+def _ipv4_amiss(way: CommandResult | None, node: str, outside: str, uplink: str) -> str:
     if way is None:
         return ""
     if way.exit_code != 0:
@@ -65,7 +65,7 @@ def _ipv4_amiss(way: Outcome | None, node: str, outside: str, uplink: str) -> st
     return ""
 
 
-def _ipv6_amiss(way: Outcome | None, tunnel: str) -> str:
+def _ipv6_amiss(way: CommandResult | None, tunnel: str) -> str:
     if way is None:
         return ""
     if way.exit_code != 0:
@@ -74,12 +74,12 @@ def _ipv6_amiss(way: Outcome | None, tunnel: str) -> str:
     return "" if device in ("", tunnel) else f"the route back to the pods leads by {device}, not by {tunnel}"
 
 
-def _device(way: Outcome) -> str:
+def _device(way: CommandResult) -> str:
     words = way.stdout.split()
     return words[words.index("dev") + 1] if "dev" in words[:-1] else ""
 
 
-def _strange(shown: Outcome | None, family: str) -> tuple[str, ...]:
+def _strange(shown: CommandResult | None, family: str) -> tuple[str, ...]:
     """Rules of others, and the kernel's own that are gone."""
     if shown is None or shown.exit_code != 0:
         return ()
@@ -112,7 +112,7 @@ async def _queues(runner: Runner, link: str, *, every: bool) -> tuple[str, ...]:
     return (*(f"tc qdisc {kind} on {link}" for kind in odd), *dropping)
 
 
-def _read(shown: Outcome | None) -> list[dict[str, Any]]:
+def _read(shown: CommandResult | None) -> list[dict[str, Any]]:
     try:
         found = json.loads((shown.stdout if shown and shown.exit_code == 0 else "") or "[]")
     except (ValueError, RecursionError):

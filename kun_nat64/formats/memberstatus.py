@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from kun_nat64.model.fleet import Member
-from kun_nat64.model.health import Outcome, Verdict
+from kun_nat64.model.health import ProbeOutcome, Verdict
 from kun_nat64.model.standing import Standing
 
 
@@ -22,7 +22,7 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
     """Raises ValueError for what is not the status of a gateway."""
     try:
         told, health = data["announcement"], data["health"]
-        targets = {str(one["target"]): Outcome(one["outcome"]) for one in health["targets"]}
+        targets = {str(one["target"]): ProbeOutcome(one["outcome"]) for one in health["targets"]}
         return Member(
             url=url,
             name=str(data["name"]),

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address, IPv6Address
 
-from kun_nat64.model.audit import PROTOCOLS, Flow, Record
+from kun_nat64.model.audit import PROTOCOLS, Record, SessionKey
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.traffic import Endpoint4, Endpoint6
 
@@ -59,7 +59,7 @@ def end_row(record: Record) -> tuple[int, int, int, int, bytes, int, int]:
 
 def record_of(row: Row, place: int) -> Record:
     outside, after, began, ended, inside, inside_port, remote = row
-    flow = Flow(
+    flow = SessionKey(
         PROTOCOLS[outside & 3],
         Endpoint6(IPv6Address(inside), inside_port),
         Endpoint4(IPv4Address(outside >> 18), outside >> 2 & 0xFFFF),

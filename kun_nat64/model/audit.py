@@ -13,7 +13,7 @@ UNKNOWN = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class SessionKey:
     """A session without its times. Jool has no two of them at once (RFC 6146 section 3.1.2)."""
 
     protocol: Protocol
@@ -29,14 +29,14 @@ class Record:
     `place` is the part of the store that holds it (a number that the store gives).
     """
 
-    flow: Flow
+    flow: SessionKey
     after: float
     began: float
     ended: float | None = None
     place: int = 0
 
 
-class Action(StrEnum):
+class SessionEvent(StrEnum):
     STARTED = "session-started"
     ENDED = "session-ended"
 
@@ -55,7 +55,7 @@ class Timeouts:
         return min(self.tcp_transitory_s, self.udp_s, self.icmp_s)
 
 
-def number_of(flow: Flow) -> int:
+def number_of(flow: SessionKey) -> int:
     """The flow as one number of 242 bits: a million of them as keys cost a third of what the values would."""
     number = int(flow.inside.address) << 16 | flow.inside.port
     number = number << 32 | int(flow.outside.address)
@@ -65,7 +65,7 @@ def number_of(flow: Flow) -> int:
     return number << 2 | PROTOCOLS.index(flow.protocol)
 
 
-def flow_of(number: int) -> Flow:
+def flow_of(number: int) -> SessionKey:
     """The reverse of `number_of`."""
     protocol = PROTOCOLS[number & 3]
     number >>= 2
@@ -73,7 +73,7 @@ def flow_of(number: int) -> Flow:
     number >>= 48
     outside_port, outside = number & 0xFFFF, number >> 16 & 0xFFFFFFFF
     number >>= 48
-    return Flow(
+    return SessionKey(
         protocol,
         Endpoint6(IPv6Address(number >> 16), number & 0xFFFF),
         Endpoint4(IPv4Address(outside), outside_port),

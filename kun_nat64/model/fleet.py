@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kun_nat64.model.health import Outcome, Verdict
+from kun_nat64.model.health import ProbeOutcome, Verdict
 from kun_nat64.model.standing import Standing
 
 
@@ -20,7 +20,7 @@ class Member:
     seen_at: float
     standing: Standing
     verdict: Verdict
-    targets: Mapping[str, Outcome] = field(default_factory=dict)
+    targets: Mapping[str, ProbeOutcome] = field(default_factory=dict)
     full_for_s: float | None = None
     wants_back: bool = False
     sessions: int | None = None

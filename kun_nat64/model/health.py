@@ -7,7 +7,7 @@ from ipaddress import IPv6Address
 from kun_nat64.model.spec import Target
 
 
-class Outcome(StrEnum):
+class ProbeOutcome(StrEnum):
     OK = "ok"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -26,14 +26,14 @@ class Symptom(StrEnum):
 
 
 # A refusal (TCP reset, DNS REFUSED) is an answer of the target: the packet made the whole trip and came back.
-OUTCOME_OF: dict[Symptom, Outcome] = {
-    Symptom.ANSWERED: Outcome.OK,
-    Symptom.REFUSED: Outcome.OK,
-    Symptom.TIMEOUT: Outcome.FAILED,
-    Symptom.NO_ROUTE_HERE: Outcome.FAILED,
-    Symptom.NO_ROUTE_BEYOND: Outcome.FAILED,
-    Symptom.NOT_SENT: Outcome.UNKNOWN,
-    Symptom.STALLED: Outcome.UNKNOWN,
+OUTCOME_OF: dict[Symptom, ProbeOutcome] = {
+    Symptom.ANSWERED: ProbeOutcome.OK,
+    Symptom.REFUSED: ProbeOutcome.OK,
+    Symptom.TIMEOUT: ProbeOutcome.FAILED,
+    Symptom.NO_ROUTE_HERE: ProbeOutcome.FAILED,
+    Symptom.NO_ROUTE_BEYOND: ProbeOutcome.FAILED,
+    Symptom.NOT_SENT: ProbeOutcome.UNKNOWN,
+    Symptom.STALLED: ProbeOutcome.UNKNOWN,
 }
 
 
@@ -48,7 +48,7 @@ class ProbeResult:
     detail: str = ""
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ProbeOutcome:
         return OUTCOME_OF[self.symptom]
 
 

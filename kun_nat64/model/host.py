@@ -1,12 +1,12 @@
-"""The port between the cycle and the machine. The real one is drivers/machine.py, the fake one is in the tests."""
+"""The port between the cycle and the machine. The real one is drivers/real_host.py, the fake one is in the tests."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.model.traffic import Traffic
 
 

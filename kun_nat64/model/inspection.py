@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kun_nat64.model.facts import Neighbour
+from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.observation import Foreign, LinkReport
-from kun_nat64.model.surroundings import UNSEEN, Surroundings
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import Target
 from kun_nat64.model.standing import RANK, Reason, Standing
-from kun_nat64.policy import witness
+from kun_nat64.policy import fleet_view as witness
 from kun_nat64.policy.holddown import NO_FALLS, Falls, HoldDownRules, fell, forgiven, hold_s
 
 Judgement = tuple[Standing, Reason]

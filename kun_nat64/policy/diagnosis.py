@@ -10,19 +10,19 @@ from kun_nat64.model.diagnosis import Cause, Diagnosis
 from kun_nat64.model.health import Symptom
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.model.standing import Reason
-from kun_nat64.policy.signs import WELL, Signs
+from kun_nat64.policy.diagnosis_input import WELL, DiagnosisInput
 from kun_nat64.policy.wayback import BY_COUNTERS, BY_FACTS, LIMITS
 
 FQ_IS_SAFE_FROM = (4, 1, 10)
 
-Row = tuple[Callable[[Signs], bool], Diagnosis]
+Row = tuple[Callable[[DiagnosisInput], bool], Diagnosis]
 
 
-def _fq_trap(signs: Signs) -> bool:
+def _fq_trap(signs: DiagnosisInput) -> bool:
     return signs.qdisc == "fq" and bool(signs.jool_version) and signs.jool_version < FQ_IS_SAFE_FROM
 
 
-def _lacks_protocol(signs: Signs) -> bool:
+def _lacks_protocol(signs: DiagnosisInput) -> bool:
     """A protocol is not in pool4; or one goes through, another does not, and Jool says why."""
     named = {TargetKind.TCP: "tcp", TargetKind.ICMP: "icmp", TargetKind.DNS: "udp"}
     failing = {named[kind] for kind, seen in signs.symptoms.items() if not seen & WELL}
@@ -30,7 +30,7 @@ def _lacks_protocol(signs: Signs) -> bool:
     return absent or (bool(failing) and not signs.all_fail and signs.rises("MASK_DOMAIN_NOT_FOUND"))
 
 
-def _no_way_out(signs: Signs) -> bool:
+def _no_way_out(signs: DiagnosisInput) -> bool:
     """Where a look has found a way, what is left of a lost one are the counters of a moment ago."""
     lost = signs.rises("FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in signs.all_symptoms
     return signs.any_fails and lost and signs.around.default_route is not True
@@ -255,6 +255,6 @@ __all__ = ["FQ_IS_SAFE_FROM", "HEALTHY", "TABLE", "Cause", "Diagnosis", "diagnos
 HEALTHY = Diagnosis(Cause.NONE, "probes come back")
 
 
-def diagnose(signs: Signs) -> Diagnosis:
+def diagnose(signs: DiagnosisInput) -> Diagnosis:
     """The first row that fits; HEALTHY where none does."""
     return next((diagnosis for holds, diagnosis in TABLE if holds(signs)), HEALTHY)

@@ -8,7 +8,7 @@ from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, LinkSta
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Action, Change, Plan
 from kun_nat64.model.traffic import Traffic
-from kun_nat64.policy.cuts import cuts
+from kun_nat64.policy.flow_loss import cuts
 from kun_nat64.policy.order import in_order
 from kun_nat64.policy.portranges import exchanged
 

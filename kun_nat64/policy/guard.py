@@ -8,7 +8,7 @@ from kun_nat64.model.joolfacts import LIMIT_MARK
 from kun_nat64.model.observation import Foreign
 from kun_nat64.model.plan import Plan, Refusal, RefusalKind
 from kun_nat64.model.spec import GuardSpec
-from kun_nat64.policy.cuts import stops_everything
+from kun_nat64.policy.flow_loss import stops_everything
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ after each proof.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from kun_nat64.model.health import Outcome, ProbeResult, Verdict
+from kun_nat64.model.health import ProbeOutcome, ProbeResult, Verdict
 from kun_nat64.model.spec import Target, TargetKind
 
 
@@ -73,10 +73,10 @@ def heard(health: Health, result: ProbeResult, rules: HealthRules, *, now: float
 def _one(before: TargetHealth, result: ProbeResult, rules: HealthRules, now: float) -> TargetHealth:
     fresh = _forget_old_proof(before, rules, now)
     state, row, proven_at, forgiven = fresh.state, fresh.row, fresh.proven_at, fresh.forgiven
-    if result.outcome is not Outcome.UNKNOWN:
-        state, row = _step(state, row, +1 if result.outcome is Outcome.OK else -1, rules)
+    if result.outcome is not ProbeOutcome.UNKNOWN:
+        state, row = _step(state, row, +1 if result.outcome is ProbeOutcome.OK else -1, rules)
         proven_at, forgiven = now, False
-    lost = before.lost + (result.outcome is Outcome.FAILED)
+    lost = before.lost + (result.outcome is ProbeOutcome.FAILED)
     return TargetHealth(before.target, state, row, proven_at, result, before.sent + 1, lost, forgiven)
 
 
@@ -126,9 +126,13 @@ def proof_ends(health: Health, rules: HealthRules) -> float:
     )
 
 
-def outcomes(health: Health) -> dict[str, Outcome]:
+def outcomes(health: Health) -> dict[str, ProbeOutcome]:
     """By target, what the other gateways may know about it."""
-    said = {TargetState.UP: Outcome.OK, TargetState.DOWN: Outcome.FAILED, TargetState.UNPROVEN: Outcome.UNKNOWN}
+    said = {
+        TargetState.UP: ProbeOutcome.OK,
+        TargetState.DOWN: ProbeOutcome.FAILED,
+        TargetState.UNPROVEN: ProbeOutcome.UNKNOWN,
+    }
     return {str(one.target): said[one.state] for one in health.targets}
 
 

@@ -38,7 +38,7 @@ def forgiven(falls: Falls, rules: HoldDownRules, *, now: float) -> Falls:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FallRecord:
     """Falls as they outlive an agent. `at`: wall clock of `Falls.since`; `total`: with those forgotten."""
 
     count: int = 0
@@ -46,11 +46,11 @@ class Record:
     total: int = 0
 
 
-def recorded(falls: Falls, total: int, *, now: float, wall: float) -> Record:
-    return Record(falls.count, wall - (now - falls.since), total)
+def recorded(falls: Falls, total: int, *, now: float, wall: float) -> FallRecord:
+    return FallRecord(falls.count, wall - (now - falls.since), total)
 
 
-def recalled(record: Record, *, now: float, wall: float) -> Falls:
+def recalled(record: FallRecord, *, now: float, wall: float) -> Falls:
     """A record from the future (the clock was set back) is one of this moment: forgetting begins anew."""
     return Falls(record.count, now - max(0.0, wall - record.at)) if record.count else NO_FALLS
 

@@ -7,19 +7,19 @@ LIMITS hold while probes come back: some pods are cut off, or large packets are 
 from collections.abc import Callable
 
 from kun_nat64.model.diagnosis import Cause, Diagnosis
-from kun_nat64.policy.signs import Signs
+from kun_nat64.policy.diagnosis_input import DiagnosisInput
 
-Row = tuple[Callable[[Signs], bool], Diagnosis]
+Row = tuple[Callable[[DiagnosisInput], bool], Diagnosis]
 SEE_ROUTES = "`ip route get NODE from VIP`, `ip -6 route get POD`, `ip rule`, `ip -6 rule`"
 
 
-def _led_astray(signs: Signs) -> bool:
+def _led_astray(signs: DiagnosisInput) -> bool:
     """A route is wrong, and there are routing rules that may be why."""
     back = signs.around.back
     return signs.any_fails and bool(back.rules) and bool(back.nodes or back.pods)
 
 
-def _stuck(signs: Signs) -> bool:
+def _stuck(signs: DiagnosisInput) -> bool:
     """Answers come in from outside, and nothing of them leaves by the uplink."""
     return signs.all_fail and signs.replies > 0 and signs.passes("left") is False
 

@@ -3,11 +3,11 @@
 import ast
 from pathlib import Path
 
-from kun_dns64.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
+from kun_dns64.state.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
 
 ROOT = Path(__file__).parent.parent.parent
 HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
-# Functions of kun_nat64/metrics.py that make a family, with what the exposition adds to the name.
+# Functions of kun_nat64/views/metrics_text.py that make a family, with what the exposition adds to the name.
 NAT64_MAKERS = {
     "_gauge": ("",),
     "_labelled": ("",),

@@ -16,15 +16,15 @@ import pytest
 from kun_base.adminhttp import AdminServer
 from kun_base.journal import Journal
 from kun_base.tomltext import read
+from kun_dns64.config.background_load import Source, handed_over
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.settings import GatewayWatch, Settings
-from kun_dns64.control import Control
-from kun_dns64.fleet import Standing, Story
-from kun_dns64.gateways import watch
-from kun_dns64.loading import Source, handed_over
-from kun_dns64.metrics import Metrics
+from kun_dns64.control.control_loop import Control
+from kun_dns64.control.gateway_watch import watch
 from kun_dns64.model.message import Query
-from kun_dns64.supervisor import Crew, Supervisor
+from kun_dns64.processes.supervisor import Crew, Supervisor
+from kun_dns64.serving.worker_group import Explanation, WorkerStatus
+from kun_dns64.state.metrics import Metrics
 from tests.dns64.app.running import eventually
 
 TEXT = '[upstream]\nservers = ["udp://192.0.2.53"]\n[admin]\nlisten = ""\n'
@@ -47,10 +47,10 @@ class NotingFleet:
     async def numbers(self) -> Metrics:
         return Metrics()
 
-    async def standing(self) -> Standing:
-        return Standing(forward=True, workers=())
+    async def standing(self) -> WorkerStatus:
+        return WorkerStatus(forward=True, workers=())
 
-    async def explain(self, query: Query) -> Story:
+    async def explain(self, query: Query) -> Explanation:
         raise OSError
 
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun_base.prefix import LENGTHS, Prefix
-from kun_dns64.discovering import prefixes_in
+from kun_dns64.cli.discover import prefixes_in
 from tests.dns64.app.running import PREFIX, PROGRAM, running
 from tests.dns64.transport.fake import fake_upstream
 from tests.ports import free_port

@@ -13,7 +13,7 @@ import dns.asyncquery
 import dns.message
 import pytest
 
-from kun_dns64.formats.dnstap import CONTENT_TYPE, Control, control_frame
+from kun_dns64.formats.dnstap import CONTENT_TYPE, ControlFrame, control_frame
 from tests.dns64.app.running import Running, eventually, running
 from tests.dns64.transport.fake import fake_upstream
 
@@ -150,7 +150,7 @@ async def stuck_reader(path: Path) -> AsyncIterator[None]:
 
         async def accept() -> socket.socket:
             taken, _ = await loop.sock_accept(listening)
-            await loop.sock_sendall(taken, control_frame(Control.ACCEPT))
+            await loop.sock_sendall(taken, control_frame(ControlFrame.ACCEPT))
             return taken
 
         accepting = asyncio.create_task(accept())

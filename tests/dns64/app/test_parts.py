@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from kun_base.errors import ConfigError
 from kun_base.version import version
-from kun_dns64.commands import app
+from kun_dns64.cli.commands import app
+from kun_dns64.cli.serve_flags import read_flags
+from kun_dns64.config.background_load import Source, load_aside
+from kun_dns64.config.file_stamp import stamp_of
 from kun_dns64.config.flags import Flags
-from kun_dns64.config.look import look_at
-from kun_dns64.filewatch import FileWatch
-from kun_dns64.gateways import PoolHealth
-from kun_dns64.link import MAX_MESSAGE, Link, LinkClosed
-from kun_dns64.loading import Source, load_aside
-from kun_dns64.metrics import LATENCY_BUCKETS, Metrics, summed
-from kun_dns64.ratelimit import RateLimiter, Verdict
-from kun_dns64.serve_flags import read_flags
+from kun_dns64.control.file_watch import FileWatch
+from kun_dns64.control.gateway_watch import PoolHealth
+from kun_dns64.processes.worker_rpc import MAX_MESSAGE, Link, LinkClosed
+from kun_dns64.state.metrics import LATENCY_BUCKETS, Metrics, summed
+from kun_dns64.state.rate_limit import RateLimiter, Verdict
 from kun_dns64.transport.health import MAX_BACKOFF_S, MAX_PATIENCE_S, MIN_PATIENCE_S, Health
 from kun_dns64.transport.randomness import Randomness
 
@@ -60,7 +60,7 @@ class TestRateLimit:
         assert limiter.judge(socket.inet_aton("192.0.2.1"), 0.0) is not Verdict.ANSWER
 
     def test_memory_is_bounded_however_many_clients_come(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kun_dns64.ratelimit.MOST_CLIENTS", 100)
+        monkeypatch.setattr("kun_dns64.state.rate_limit.MOST_CLIENTS", 100)
         limiter = RateLimiter(1)
         for number in range(1000):
             limiter.judge(f"10.0.{number // 250}.{number % 250}", number / 1000)
@@ -122,7 +122,7 @@ class TestFileWatch:
     def test_a_change_is_told_once_when_it_has_settled(self, tmp_path: Path) -> None:
         path = tmp_path / "list"
         path.write_text("a")
-        watch = FileWatch([look_at(path)])
+        watch = FileWatch([stamp_of(path)])
         assert not watch.changed()
         path.write_text("ab")
         assert not watch.changed()
@@ -136,7 +136,7 @@ class TestFileWatch:
         (tmp_path / "two").write_text("y")
         link = tmp_path / "link"
         link.symlink_to("one")
-        watch = FileWatch([look_at(link)])
+        watch = FileWatch([stamp_of(link)])
         os.replace(_link_to(tmp_path, "two"), link)
         assert [watch.changed(), watch.changed()] == [False, True]
         link.unlink()
@@ -199,7 +199,7 @@ def test_the_quick_reader_of_flags_agrees_with_the_command_line_library(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Source] = []
-    monkeypatch.setattr("kun_dns64.app.serve", lambda source: seen.append(source) or 0)
+    monkeypatch.setattr("kun_dns64.processes.serve.serve", lambda source: seen.append(source) or 0)
     result = typer.testing.CliRunner().invoke(app, ["serve", *arguments])
     assert result.exit_code == 0, result.output
     assert [read_flags(arguments)] == seen
@@ -288,7 +288,7 @@ class TestLink:
         async def size(name: str, arguments: tuple[Any, ...]) -> int:
             return len(arguments[0])
 
-        monkeypatch.setattr("kun_dns64.link.MAX_MESSAGE", 1000)
+        monkeypatch.setattr("kun_dns64.processes.worker_rpc.MAX_MESSAGE", 1000)
         async with linked(size) as link:
             with pytest.raises(OSError, match="1000 is the most"):
                 await link.ask("size", bytes(1001))

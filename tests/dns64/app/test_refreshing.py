@@ -7,7 +7,7 @@ import pytest
 
 from kun_dns64.model.question import Question, RRType
 from kun_dns64.model.step import Ask, AskedFlags, Heard
-from kun_dns64.resolver import GENERAL_COST, REFRESHES_AT_ONCE, REFRESHES_PER_S, Resolver
+from kun_dns64.serving.resolver import GENERAL_COST, REFRESHES_AT_ONCE, REFRESHES_PER_S, Resolver
 
 from ..world import answer
 

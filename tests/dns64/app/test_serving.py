@@ -13,9 +13,9 @@ import dns.message
 import dns.rcode
 import pytest
 
-from kun_dns64.exposition import exposition
-from kun_dns64.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, summed
-from kun_dns64.transport.compiled import COMPILED
+from kun_dns64.control.metrics_text import exposition
+from kun_dns64.fastpath.selection import COMPILED
+from kun_dns64.state.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, summed
 from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, running
 from tests.dns64.transport.fake import FakeUpstream, fake_upstream, good, reply_to
 from tests.dns64.transport.test_upstreams import lowered_then_right

@@ -12,9 +12,9 @@ from tests.dns64.app.running import toml
 # As `kun-dns64 serve --config FILE` begins, up to the sockets.
 START = """
 import json, sys
-import kun_dns64.cli
-from kun_dns64.serve_flags import read_flags
-import kun_dns64.app
+import kun_dns64.cli.main
+from kun_dns64.cli.serve_flags import read_flags
+import kun_dns64.processes.serve
 source = read_flags(["--config", sys.argv[1]])
 assert source is not None
 assert source.settings().workers == 1

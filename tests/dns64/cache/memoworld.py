@@ -9,19 +9,19 @@ import dns.edns
 import dns.flags
 import dns.message
 
+from kun_dns64.cache.answers import Cache
+from kun_dns64.cache.reply_store import ReplyStore
+from kun_dns64.fastpath.selection import COMPILED, generations
+from kun_dns64.formats.client_subnet import write_subnet
 from kun_dns64.formats.cookies import answering_cookie, cookie_data
-from kun_dns64.formats.ecs import write_subnet
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import render
 from kun_dns64.model.message import IPAddress, Query, Transport
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Pool, Rules, Zone, ZoneMode
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply
-from kun_dns64.policy.cache import Cache
 from kun_dns64.policy.client import answered_subnet
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.policy.wirecache import WireCache
-from kun_dns64.transport.compiled import COMPILED, generations
 
 from ..world import Outcome, answer, bare_nodata, error, key, lost, nodata, nxdomain, prefix, rules, wire_name
 
@@ -99,15 +99,15 @@ class Server:
     def __init__(self, under: Rules) -> None:
         self.under = under
         self.cache = Cache()
-        self.wirecache = WireCache(1000, 1 << 20, generations())
+        self.wirecache = ReplyStore(1000, 1 << 20, generations())
         self.memos = self.wirecache.memos(under, self.bake)
         self.asked = 0
         self.upstream_down = False
         self.desk = None
         if COMPILED:
-            from kun_dns64.desk import Desk
+            from kun_dns64.fastpath.reply_lookup import CompiledReplyLookup
 
-            self.desk = Desk(lambda source: self.memos.of(ip_address(source), Transport.UDP))
+            self.desk = CompiledReplyLookup(lambda source: self.memos.of(ip_address(source), Transport.UDP))
 
     @staticmethod
     def bake(data: bytes, source: str) -> bytes:

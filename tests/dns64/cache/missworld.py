@@ -12,28 +12,32 @@ from typing import Any
 
 import pytest
 
-from kun_dns64.formats.packed import pack, unpack
+from kun_dns64.cache.answers import Cache, key_of
+from kun_dns64.fastpath.selection import generations
+from kun_dns64.formats.packed_answer import pack, unpack
 from kun_dns64.formats.query import parse_query
-from kun_dns64.formats.render import Limits, render
+from kun_dns64.formats.render import SizeLimits, render
 from kun_dns64.formats.response import matches
 from kun_dns64.model.message import Query, Response, Transport
 from kun_dns64.model.question import Question
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, AskedFlags, Heard, Reply
-from kun_dns64.policy.cache import Cache, key_of
 from kun_dns64.policy.next_step import next_step
-from kun_dns64.policy.plain import PlainClients
+from kun_dns64.policy.plain_query import PlainClients
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.shortcut import Shortcut
+from kun_dns64.serving.reply_lookup import ReplyLookup
 from kun_dns64.transport.attempt import Observed, Request, read
-from kun_dns64.transport.compiled import generations
 from kun_dns64.transport.health import Health
 
 from ..world import answer, key, nodata, rules
 from .memoworld import RULE_SETS, SECRETS, UPSTREAM
 
-misspath = pytest.importorskip("kun_dns64.misspath", reason="kun_dns64.misspath is not compiled (make venv)")
-ports = pytest.importorskip("kun_dns64.transport.ports", reason="kun_dns64.transport.ports is not compiled (make venv)")
+misspath = pytest.importorskip(
+    "kun_dns64.fastpath.miss_path", reason="kun_dns64.fastpath.miss_path is not compiled (make venv)"
+)
+ports = pytest.importorskip(
+    "kun_dns64.fastpath.port_pool", reason="kun_dns64.fastpath.port_pool is not compiled (make venv)"
+)
 
 OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
 SOURCE = "2001:db8::1"
@@ -136,7 +140,7 @@ class Quick:
         # Whether data that is due may be fetched anew.
         self.room = True
         self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=cache, may_refresh=lambda now, cost: self.room)
-        self.shortcut = Shortcut(under, SECRETS)
+        self.shortcut = ReplyLookup(under, SECRETS)
         self.resumed = False
         self.start(SimpleNamespace(call_later=lambda delay, call: None))
 
@@ -183,8 +187,8 @@ class Quick:
 
 class General:
     def __init__(self, under: Rules, payload_max: int = 1232) -> None:
-        self.under, self.limits = under, Limits(payload_max)
-        self.cache, self.shortcut = Cache(max_ttl_s=under.max_ttl_s), Shortcut(under, SECRETS)
+        self.under, self.limits = under, SizeLimits(payload_max)
+        self.cache, self.shortcut = Cache(max_ttl_s=under.max_ttl_s), ReplyLookup(under, SECRETS)
 
     def ask(self, wire: bytes, source: str, build: Build, asked: dict[int, bytes]) -> bytes:
         """`asked`: the packets to reply to, by type, so that ids and letters are the same as in the miss path."""
@@ -247,7 +251,7 @@ def spelled_out(asked: bytes, response: Response) -> bytes:
     return asked[:2] + flags + counts + asked[12:-11] + records + OPT
 
 
-def entries(shortcut: Shortcut) -> list[tuple[bytes, int, bytes]]:
+def entries(shortcut: ReplyLookup) -> list[tuple[bytes, int, bytes]]:
     """What the memo holds: key, seconds it holds, all but the moment."""
     store = shortcut._wirecache._store
     found = {**store._old, **store._young}

@@ -7,11 +7,11 @@ import weakref
 
 import pytest
 
+from kun_dns64.cache.answers import FAILURE_FIRST_S, FAILURE_MAX_S, STALE_RECHECK_S, Cache
+from kun_dns64.cache.generations import ENTRY_OCTETS, Generations
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, Heard, UpstreamFailure
-from kun_dns64.policy.cache import FAILURE_FIRST_S, FAILURE_MAX_S, STALE_RECHECK_S, Cache
-from kun_dns64.policy.generations import ENTRY_OCTETS, Generations
 
 from ..world import Outcome, answer, bare_nodata, error, lost, nodata, nxdomain, wire_name
 

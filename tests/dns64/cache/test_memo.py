@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kun_dns64.formats.ecs import write_subnet
+from kun_dns64.cache import reply_cache as memo
+from kun_dns64.cache.reply_store import ReplyCache
+from kun_dns64.formats.client_subnet import write_subnet
 from kun_dns64.model.message import Transport
-from kun_dns64.policy import memo
-from kun_dns64.policy.wirecache import Memo
 
 from .memoworld import ASKED, FLAGS, OPTIONS, RULE_SETS, SOURCES, Server, packet
 
@@ -144,8 +144,10 @@ def test_the_comparison_notices_a_planted_difference(fault: str, monkeypatch: py
         aged = memo._aged
         monkeypatch.setattr(memo, "_aged", lambda value, start, tick: aged(value, start, tick + 1))
     elif fault == "case":
-        quick = Memo.quick
-        monkeypatch.setattr(Memo, "quick", lambda self, wire, tick, source: quick(self, wire.lower(), tick, source))
+        quick = ReplyCache.quick
+        monkeypatch.setattr(
+            ReplyCache, "quick", lambda self, wire, tick, source: quick(self, wire.lower(), tick, source)
+        )
     elif fault == "cookie":
         server.memos = server.wirecache.memos(server.under, lambda data, source: bytes(24))
     else:

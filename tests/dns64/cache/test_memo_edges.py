@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_dns64.formats.memokey import memo_key
+from kun_dns64.cache.reply_store import RULES
+from kun_dns64.formats.reply_key import memo_key
 from kun_dns64.model.message import Transport
 from kun_dns64.model.question import Question, RRType
 from kun_dns64.model.step import AskedFlags
-from kun_dns64.policy.wirecache import RULES
 
 from ..world import key, rules
 from .memoworld import OTHER, RULE_SETS, SOURCES, UPSTREAM, Server, packet

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kun_dns64.cache.answers import Cache
+from kun_dns64.fastpath.selection import generations
 from kun_dns64.formats.query import parse_query
 from kun_dns64.model.message import Query, Transport
 from kun_dns64.model.question import Question
-from kun_dns64.policy.cache import Cache
-from kun_dns64.transport.compiled import generations
 
 from ..world import rules
 from .memoworld import FLAGS, SOURCES, packet
@@ -175,7 +175,7 @@ async def test_a_question_out_too_long_is_handed_over() -> None:
 @pytest.mark.parametrize("fault", ["ttl", "exclusion", "never"])
 def test_the_comparison_notices_a_planted_difference(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fault is one somebody could make; the comparison above fails on it."""
-    from kun_dns64.policy import plain as module
+    from kun_dns64.policy import plain_query as module
 
     real = module.Plain.__init__
 

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kun_dns64.cache.answers import Cache, key_of
+from kun_dns64.cache.generations import Generations
 from kun_dns64.model.question import Question, RRType
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
-from kun_dns64.policy.cache import Cache, key_of
-from kun_dns64.policy.generations import Generations
 
 from ..world import answer, nodata
 
-stores = pytest.importorskip("kun_dns64.policy.stores", reason="kun_dns64.policy.stores is not compiled (make venv)")
+stores = pytest.importorskip(
+    "kun_dns64.fastpath.stores", reason="kun_dns64.fastpath.stores is not compiled (make venv)"
+)
 
 KEYS = st.integers(0, 40).map(lambda n: b"key%d" % n)
 CALLS = st.lists(
@@ -50,7 +52,7 @@ def test_what_the_shelf_keeps_and_finds_is_what_the_cache_does(
     plain, compiled = Cache(prefetch=prefetch), Cache(prefetch=prefetch, store=stores.Generations)
     plain.store(Q, FLAGS, "", response, 1000.5)
     entry = plain._data.get(KEY)
-    shelf = stores.Shelf(compiled.stores())
+    shelf = stores.MissStore(compiled.stores())
     steady_s = shelf.keep(KEY, entry[12:] if entry else b"", lifetime, 1000.5)
     assert steady_s == plain.steady_s(Q, FLAGS, "", 1000.5)
     assert compiled._data.get(KEY) == entry
@@ -75,7 +77,7 @@ def test_what_the_shelf_keeps_and_finds_is_what_the_cache_does(
 def test_an_answer_ends_a_failure() -> None:
     cache = Cache(store=stores.Generations)
     cache.store(Q, FLAGS, "", UpstreamFailure(FailureKind.TIMEOUT), 1000.0)
-    shelf = stores.Shelf(cache.stores())
+    shelf = stores.MissStore(cache.stores())
     assert shelf.find(KEY, 1000.0) is False
     cache.store(Q, FLAGS, "", nodata(), 1000.5)
     packed = cache._data.get(KEY)[12:]  # type: ignore[index]

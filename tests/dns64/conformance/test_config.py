@@ -22,7 +22,7 @@ Outcome = tuple[int, str]
 # Starting an interpreter for each of the rows would cost half a minute; the console script does exactly this.
 MANY = """
 import json, os, sys
-from kun_dns64.cli import main
+from kun_dns64.cli.main import main
 out = {}
 for path in sys.argv[1:]:
     with open(path + ".out", "w+") as sink:

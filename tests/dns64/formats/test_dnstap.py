@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from kun_dns64.formats.dnstap import (
     CONTENT_TYPE,
-    Control,
-    Kind,
+    ControlFrame,
+    MessageType,
     Passed,
     Protocol,
     control_frame,
@@ -51,11 +51,11 @@ TIMES = st.integers(0, 4 * 10**9 * NS)
 
 
 @given(
-    st.sampled_from(Kind), st.sampled_from(Protocol), st.binary(min_size=1, max_size=300), TIMES, TIMES,
+    st.sampled_from(MessageType), st.sampled_from(Protocol), st.binary(min_size=1, max_size=300), TIMES, TIMES,
     st.sampled_from([b"\x7f\x00\x00\x01", bytes(15) + b"\x01"]), st.integers(1, 65535),
 )  # fmt: skip
 def test_every_field_comes_back(
-    kind: Kind, protocol: Protocol, octets: bytes, asked: int, answered: int, address: bytes, port: int
+    kind: MessageType, protocol: Protocol, octets: bytes, asked: int, answered: int, address: bytes, port: int
 ) -> None:
     passed = Passed(kind, protocol, octets, asked, answered, server=address, server_port=port, extra=b"why")
     outer = dict(fields(payload(head(b"me", b"1"), passed)))
@@ -71,7 +71,7 @@ def test_every_field_comes_back(
         8: asked // NS,
         9: asked % NS,
     }
-    if kind in (Kind.CLIENT_QUERY, Kind.FORWARDER_QUERY):
+    if kind in (MessageType.CLIENT_QUERY, MessageType.FORWARDER_QUERY):
         wanted[10] = octets
     else:
         wanted |= {12: answered // NS, 13: answered % NS, 14: octets}
@@ -79,7 +79,7 @@ def test_every_field_comes_back(
 
 
 def test_a_client_has_an_address_and_no_port_of_ours() -> None:
-    passed = Passed(Kind.CLIENT_QUERY, Protocol.UDP, b"q", 0, client=b"\x0a\x00\x00\x01")
+    passed = Passed(MessageType.CLIENT_QUERY, Protocol.UDP, b"q", 0, client=b"\x0a\x00\x00\x01")
     message = dict(fields(payload(b"", passed)))[14]
     assert isinstance(message, bytes)
     assert dict(fields(message)) == {1: 5, 2: 1, 3: 1, 4: b"\x0a\x00\x00\x01", 8: 0, 9: 0, 10: b"q"}
@@ -88,13 +88,13 @@ def test_a_client_has_an_address_and_no_port_of_ours() -> None:
 def test_frames_are_those_of_frame_streams() -> None:
     assert data_frame(b"abc") == b"\x00\x00\x00\x03abc"
     named = b"\x00\x00\x00\x01\x00\x00\x00\x16" + CONTENT_TYPE
-    assert control_frame(Control.START) == bytes(4) + b"\x00\x00\x00\x22\x00\x00\x00\x02" + named
-    assert control_frame(Control.STOP) == bytes(4) + b"\x00\x00\x00\x04\x00\x00\x00\x03"
+    assert control_frame(ControlFrame.START) == bytes(4) + b"\x00\x00\x00\x22\x00\x00\x00\x02" + named
+    assert control_frame(ControlFrame.STOP) == bytes(4) + b"\x00\x00\x00\x04\x00\x00\x00\x03"
 
 
 def test_a_reader_of_something_else_is_refused() -> None:
-    assert control_of(control_frame(Control.ACCEPT)[8:]) is Control.ACCEPT
-    assert control_of(b"\x00\x00\x00\x05") is Control.FINISH
+    assert control_of(control_frame(ControlFrame.ACCEPT)[8:]) is ControlFrame.ACCEPT
+    assert control_of(b"\x00\x00\x00\x05") is ControlFrame.FINISH
     with pytest.raises(ValueError, match="no dnstap"):
         control_of(b"\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x03abc")
     with pytest.raises(ValueError):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kun_dns64.formats.client_subnet import read_subnet, write_subnet
 from kun_dns64.formats.cookies import CookieState, answering_cookie, check_cookie, cookie_data, server_cookie
-from kun_dns64.formats.ecs import read_subnet, write_subnet
 from kun_dns64.formats.siphash import siphash24
 from kun_dns64.model.message import Edns, Query
 from kun_dns64.model.question import NO_QUESTION

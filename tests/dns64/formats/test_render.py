@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun_dns64.formats import names
-from kun_dns64.formats.packed import pack, unpack
+from kun_dns64.formats.packed_answer import pack, unpack
 from kun_dns64.formats.query import parse_query
-from kun_dns64.formats.render import Limits, encode_ask, render
+from kun_dns64.formats.render import SizeLimits, encode_ask, render
 from kun_dns64.formats.response import parse_response
 from kun_dns64.model.message import Ede, Edns, Query, Record, Response, Transport
 from kun_dns64.model.question import NO_QUESTION, Question
@@ -80,7 +80,7 @@ def test_what_no_message_can_carry_is_servfail() -> None:
 
 
 def test_the_operators_limit_counts() -> None:
-    wire = render(asking(edns=Edns(4096)), reply(*aaaa(60)), Limits(4096))
+    wire = render(asking(edns=Edns(4096)), reply(*aaaa(60)), SizeLimits(4096))
     assert len(read(wire).answer[0]) == 60
     assert read(wire).payload == 4096
 

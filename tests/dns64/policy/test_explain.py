@@ -8,7 +8,7 @@ from kun_dns64.model.message import Query
 from kun_dns64.model.rules import ClientPolicy, Rules, Zone, ZoneMode
 from kun_dns64.model.step import Rule
 from kun_dns64.policy.explain import explain
-from kun_dns64.policy.verdicts import VERDICTS
+from kun_dns64.policy.rule_text import VERDICTS
 
 from ..world import Outcome, Run, answer, error, lost, nodata, nxdomain, query, run, wire_name
 from ..world import rules as changed_rules

@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 
 from kun_dns64.model.rules import ClientPolicy
-from kun_dns64.policy.plain import PlainClients
+from kun_dns64.policy.plain_query import PlainClients
 from kun_dns64.policy.prepared import prepare
 
 from ..world import rules

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 
 import pytest
 
-from kun_dns64.formats.ecs import write_subnet
+from kun_dns64.formats.client_subnet import write_subnet
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Pool, Rules, Zone, ZoneMode
 from kun_dns64.model.step import Reply
 from kun_dns64.policy.suffix import build_suffix_set

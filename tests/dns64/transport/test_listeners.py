@@ -14,7 +14,7 @@ from kun_dns64.model.message import Source, Transport
 from kun_dns64.transport import sockets
 from kun_dns64.transport.activation import dealt
 from kun_dns64.transport.connections import Connections, StreamLimits
-from kun_dns64.transport.port import Send
+from kun_dns64.transport.query_handler import Send
 from kun_dns64.transport.sockets import ListenError, Listening, bind_all, bind_sets
 from kun_dns64.transport.tcp_server import StreamServing
 from kun_dns64.transport.udp_server import UdpServing

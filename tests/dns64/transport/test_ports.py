@@ -16,7 +16,7 @@ from kun_dns64.transport.health import Health
 from kun_dns64.transport.portpool import GUESSES, KEEP, MOST, RENEWED_PER_S, SAVED
 
 try:
-    from kun_dns64.transport import ports as compiled
+    from kun_dns64.fastpath import port_pool as compiled
 except ImportError:
     KINDS: list[Any] = [pytest.param((portpool.PortPool, randomness.Randomness), id="plain")]
 else:
@@ -218,7 +218,7 @@ def test_random_numbers_cover_their_range_evenly(kind: Any) -> None:
     assert 0 <= random.bits(4) < 1 << 32
 
 
-@pytest.mark.skipif(len(KINDS) == 1, reason="kun_dns64.transport.ports is not compiled (make venv)")
+@pytest.mark.skipif(len(KINDS) == 1, reason="kun_dns64.fastpath.port_pool is not compiled (make venv)")
 @given(st.lists(st.tuples(st.sampled_from(["heard", "silent", "failed"]), st.floats(0, 3)), max_size=40))
 def test_the_compiled_way_of_hearing_from_an_upstream_is_the_plain_one(events: list[tuple[str, float]]) -> None:
     plain, other = Health(), Health()

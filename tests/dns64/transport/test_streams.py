@@ -15,7 +15,7 @@ from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.model.step import FailureKind
 from kun_dns64.transport import stream_connection, upstream_stream
 from kun_dns64.transport.attempt import Observed, Request, Result
-from kun_dns64.transport.stream_connection import MOST_OUT, UNACKNOWLEDGED_MS, Connection
+from kun_dns64.transport.stream_connection import MOST_OUT, UNACKNOWLEDGED_MS, UpstreamConnection
 from kun_dns64.transport.upstream_stream import MAX_CONNECTIONS, MUTE_S, StreamUpstream
 from tests.dns64.transport.fake import ADDRESS, FakeUpstream, fake_upstream, good, reply_to
 from tests.dns64.transport.test_upstreams import NAME, PLAIN, a_of, asker, failure_of, question
@@ -227,7 +227,9 @@ async def test_what_nobody_acknowledges_ends_the_connection() -> None:
     async with holding() as (address, _):
         upstream = StreamUpstream(address, Observed())
         host, port = address.endpoint.host, address.endpoint.port
-        transport, _ = await asyncio.get_running_loop().create_connection(lambda: Connection(upstream), host, port)
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: UpstreamConnection(upstream), host, port
+        )
         sock = transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNACKNOWLEDGED_MS
         transport.abort()

@@ -6,12 +6,12 @@ from ipaddress import IPv4Address
 
 import aiohttp
 
-from kun_nat64.app import Agent
+from kun_nat64.agent.program import Agent
+from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.surroundings import UNSEEN, Surroundings
 from tests.nat64.fake_host import FakeHost
 
 

@@ -14,11 +14,10 @@ import aiohttp
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.app import Agent, Options
+from kun_nat64.agent.program import Agent, Options
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.fleet import LARGEST_STATUS, FleetWatch, Own
 from kun_nat64.formats import memberstatus
-from kun_nat64.metrics import exposition
 from kun_nat64.model.area import Area
 from kun_nat64.model.bgpfacts import Neighbour
 from kun_nat64.model.errors import DriverError, FailureKind
@@ -27,9 +26,10 @@ from kun_nat64.model.health import Verdict
 from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
-from kun_nat64.page import render
 from kun_nat64.policy.pathmtu import Swept
-from kun_nat64.status import brief, snapshot
+from kun_nat64.views.metrics_text import exposition
+from kun_nat64.views.page import render
+from kun_nat64.views.status import brief, snapshot
 from tests.nat64.admin.serving import Host, Served, come_up
 
 Specs = Callable[..., AgentSpec]

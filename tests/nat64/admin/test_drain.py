@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from kun_base.journal import Journal
+from kun_nat64.agent.traffic_loop import port_use, without_probes
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Protocol
 from kun_nat64.model.spec import AgentSpec
@@ -12,8 +13,7 @@ from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session, Traf
 from kun_nat64.policy import drain
 from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.probepath import probe_address
-from kun_nat64.sessions import port_use, without_probes
-from kun_nat64.state import State
+from kun_nat64.state.agent_state import State
 
 RULES = DrainRules(grace_s=30.0, sessions_left=2)
 STARTED = drain.requested(SERVING, "new kernel", now=1000.0, wall=1.7e9)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from kun_base.adminhttp import AdminServer, Page
-from kun_nat64.doctor import _agent as agent_findings
+from kun_nat64.cli.doctor import _agent as agent_findings
+from kun_nat64.cli.status_drain import end_drain, show_status, start_drain
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
 from kun_nat64.model.standing import Standing
-from kun_nat64.report import end_drain, show_status, start_drain
 from tests.nat64.admin.serving import Served, come_up
 
 Output = pytest.CaptureFixture[str]

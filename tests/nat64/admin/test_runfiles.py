@@ -11,7 +11,7 @@ from kun_nat64.drivers import runfiles
 from kun_nat64.model.announcement import Told
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import LinkState, Module, Sysctl
-from kun_nat64.policy.holddown import Record
+from kun_nat64.policy.holddown import FallRecord
 
 
 def test_two_agents_do_not_share_a_gateway(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_settings_that_make_no_sense_are_not_put_back(tmp_path: Path, text: str)
 
 
 def test_falls_outlive_the_agent(tmp_path: Path) -> None:
-    runfiles.save_falls(tmp_path, Record(3, 1234.5, 7))
-    assert runfiles.load_falls(tmp_path) == Record(3, 1234.5, 7)
+    runfiles.save_falls(tmp_path, FallRecord(3, 1234.5, 7))
+    assert runfiles.load_falls(tmp_path) == FallRecord(3, 1234.5, 7)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_falls_outlive_the_agent(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_falls_that_make_no_sense_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / runfiles.FALLS).write_text(text)
-    assert runfiles.load_falls(tmp_path) == Record()
+    assert runfiles.load_falls(tmp_path) == FallRecord()

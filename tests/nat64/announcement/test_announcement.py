@@ -6,7 +6,7 @@ import pytest
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.fleet import ALONE, Fleet, Member
-from kun_nat64.model.health import Outcome, Verdict
+from kun_nat64.model.health import ProbeOutcome, Verdict
 from kun_nat64.model.spec import Target, TargetKind
 from kun_nat64.model.standing import WORDS, Reason, Standing
 from kun_nat64.policy.announcement import AnnounceRules, Decision, Evidence, adopted, announcement_of, decide
@@ -314,7 +314,7 @@ def test_a_dead_protocol_raises_the_med_only_where_another_gateway_reaches_it() 
     gateway = up()
     dead = replace(HEALTHY, dead_targets=(PING,))
     assert gateway.wait(60, dead) == (Standing.FULL, Reason.HEALTHY)
-    reached = member(gateway.now + 60, targets={str(PING): Outcome.OK})
+    reached = member(gateway.now + 60, targets={str(PING): ProbeOutcome.OK})
     assert gateway.wait(1, beside(dead, reached)) == (Standing.SOFT, Reason.KIND_UNREACHABLE)
 
 

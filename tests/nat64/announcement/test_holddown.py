@@ -2,9 +2,9 @@ import pytest
 
 from kun_nat64.policy.holddown import (
     NO_FALLS,
+    FallRecord,
     Falls,
     HoldDownRules,
-    Record,
     fell,
     forgiven,
     hold_s,
@@ -46,14 +46,14 @@ def test_a_new_fall_starts_the_quiet_time_anew() -> None:
 
 def test_falls_are_as_old_under_the_next_agent_whose_clock_starts_anew() -> None:
     record = recorded(Falls(3, since=5000.0), 9, now=5100.0, wall=1_000_100.0)
-    assert record == Record(3, 1_000_000.0, 9)
+    assert record == FallRecord(3, 1_000_000.0, 9)
     assert recalled(record, now=7.0, wall=1_000_200.0) == Falls(3, since=-193.0)
 
 
 @pytest.mark.parametrize("wall", [900_000.0, 0.0, -1.0])
 def test_falls_of_the_future_are_of_this_moment(wall: float) -> None:
-    assert recalled(Record(2, 1_000_000.0, 2), now=50.0, wall=wall) == Falls(2, since=50.0)
+    assert recalled(FallRecord(2, 1_000_000.0, 2), now=50.0, wall=wall) == Falls(2, since=50.0)
 
 
 def test_nothing_recorded_is_nothing_fallen() -> None:
-    assert recalled(Record(), now=50.0, wall=1e9) == NO_FALLS
+    assert recalled(FallRecord(), now=50.0, wall=1e9) == NO_FALLS

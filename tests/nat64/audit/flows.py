@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv6Address
 
 from kun_base.prefix import Prefix
-from kun_nat64.model.audit import Flow, Timeouts
+from kun_nat64.model.audit import SessionKey, Timeouts
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session
 
@@ -33,5 +33,5 @@ def session(
     )
 
 
-def flow(one: Session) -> Flow:
-    return Flow(one.protocol, one.inside, one.outside, one.remote)
+def flow(one: Session) -> SessionKey:
+    return SessionKey(one.protocol, one.inside, one.outside, one.remote)

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64 import auditing
-from kun_nat64.auditing import Auditing
-from kun_nat64.auditstate import Audit
-from kun_nat64.metrics import exposition
+from kun_nat64.agent import session_log as auditing
+from kun_nat64.agent.session_log import SessionLog
+from kun_nat64.agent.traffic_loop import TrafficLoop
+from kun_nat64.cli.who import show_who
+from kun_nat64.cli.who_flags import Asked
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Session, Traffic
 from kun_nat64.policy.probepath import probe_address
-from kun_nat64.sessions import SessionCount
-from kun_nat64.state import State
-from kun_nat64.status import snapshot
-from kun_nat64.who import show_who
-from kun_nat64.who_flags import Asked
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.session_log_state import SessionLogState
+from kun_nat64.views.metrics_text import exposition
+from kun_nat64.views.status import snapshot
 from tests.nat64.admin.test_admin import Host
 from tests.nat64.audit.flows import session
 
@@ -35,8 +35,8 @@ class Logged:
         self.said = io.StringIO()
         self.state = State(spec, Journal("test", stream=self.said))
         self.host = Host()
-        self.log = Auditing(spec, self.state.audit, self.state.journal)
-        self.count = SessionCount(self.state, self.host, self.log)
+        self.log = SessionLog(spec, self.state.audit, self.state.journal)
+        self.count = TrafficLoop(self.state, self.host, self.log)
 
     async def look(self, *sessions: Session) -> None:
         self.host.now_flowing = Traffic((), sessions)
@@ -174,7 +174,7 @@ async def test_without_a_session_log_nothing_is_made(spec_with: Specs) -> None:
 async def test_a_look_that_comes_too_soon_is_left_out(spec: AgentSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = asyncio.Event()
     loop = asyncio.get_running_loop()
-    log = Auditing(spec, Audit(), Journal("test", stream=io.StringIO()))
+    log = SessionLog(spec, SessionLogState(), Journal("test", stream=io.StringIO()))
     monkeypatch.setattr(log, "_take", lambda _look: asyncio.run_coroutine_threadsafe(slow.wait(), loop).result())
     first = log.offer((session(),), 1000, 1000)
     assert log.offer((session(),), 1010, 1010) is first
@@ -196,7 +196,7 @@ async def test_looks_come_often_enough_for_the_shortest_session(spec_with: Specs
 async def test_a_log_that_is_moved_by_a_reload_ends_the_old_one_first(spec: AgentSpec, tmp_path: Path) -> None:
     one = Logged(spec)
     await one.look(session())
-    one.log = Auditing(spec, one.state.audit, one.state.journal)
+    one.log = SessionLog(spec, one.state.audit, one.state.journal)
     one.count.replace_log(one.log)
     await one.look(session(), session(40001))
     assert one.state.audit.problem == ""
@@ -205,7 +205,7 @@ async def test_a_log_that_is_moved_by_a_reload_ends_the_old_one_first(spec: Agen
 
 
 def test_a_log_that_is_turned_off_takes_its_trouble_with_it(spec_with: Specs) -> None:
-    report = Audit(failed="the folder is gone")
+    report = SessionLogState(failed="the folder is gone")
     report.sinks["log"].failed = "no room"
-    Auditing(spec_with(nat64={"session_log": ""}), report, Journal("test", stream=io.StringIO()))
+    SessionLog(spec_with(nat64={"session_log": ""}), report, Journal("test", stream=io.StringIO()))
     assert report.problem == ""

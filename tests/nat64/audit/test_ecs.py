@@ -3,7 +3,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from kun_nat64.formats.ecs import EcsLines, iso
+from kun_nat64.formats.elastic_common_schema import EcsLines, iso
 from kun_nat64.model.audit import UNKNOWN, Record
 from tests.nat64.audit.flows import POOL6, flow, session
 

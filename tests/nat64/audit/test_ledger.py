@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_nat64.model.audit import PROTOCOLS, UNKNOWN, Flow, Record, Timeouts, flow_of, number_of
+from kun_nat64.model.audit import PROTOCOLS, UNKNOWN, Record, SessionKey, Timeouts, flow_of, number_of
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session
-from kun_nat64.policy.ledger import Ledger, Look, News
+from kun_nat64.policy.session_tracking import Ledger, Look, News
 from tests.nat64.audit.flows import TIMEOUTS, flow, session
 
 ports = st.integers(0, 65535)
 flows = st.builds(
-    Flow,
+    SessionKey,
     st.sampled_from(PROTOCOLS),
     st.builds(Endpoint6, st.ip_addresses(v=6), ports),
     st.builds(Endpoint4, st.ip_addresses(v=4), ports),
@@ -30,12 +30,12 @@ def take(ledger: Ledger, *looks: Look, timeouts: Timeouts = TIMEOUTS) -> News:
 
 
 @given(flows)
-def test_a_flow_is_a_number_and_comes_back(one: Flow) -> None:
+def test_a_flow_is_a_number_and_comes_back(one: SessionKey) -> None:
     assert flow_of(number_of(one)) == one
 
 
 def test_extreme_flows_do_not_run_into_each_other() -> None:
-    one = Flow(
+    one = SessionKey(
         Protocol.ICMP,
         Endpoint6(IPv6Address(2**128 - 1), 65535),
         Endpoint4(IPv4Address(0), 0),

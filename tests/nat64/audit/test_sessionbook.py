@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_nat64.drivers.sessionbook import SessionBook, parts_of, reader
+from kun_nat64.drivers.session_database import SessionBook, parts_of, reader
 from kun_nat64.formats.sessionrow import WHO, insert_row, outside_key, record_of
 from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.joolfacts import Protocol

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from kun_base.errors import ConfigError
+from kun_nat64.cli.who import parse, parse_time, show_who
+from kun_nat64.cli.who_flags import Asked, read_flags
 from kun_nat64.config.sessionplace import session_database
-from kun_nat64.drivers.sessionbook import SessionBook
+from kun_nat64.drivers.session_database import SessionBook
 from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.joolfacts import Protocol
-from kun_nat64.policy.holders import holders
-from kun_nat64.who import parse, parse_time, show_who
-from kun_nat64.who_flags import Asked, read_flags
+from kun_nat64.policy.port_holders import holders
 from tests.nat64.audit.flows import flow, session
 from tests.nat64.cli.test_commands import kun_nat64
 
@@ -159,7 +159,7 @@ def test_whatever_is_not_plain_is_left_to_the_library(words: str) -> None:
 
 def test_an_answer_loads_nothing_that_it_does_not_need(book: Path) -> None:
     code = (
-        "import json, sys; from kun_nat64.cli import main\n"
+        "import json, sys; from kun_nat64.cli.main import main\n"
         "try: main()\nexcept SystemExit: print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     )
     argv = [sys.executable, "-c", code, "who", "192.0.2.11:40000", "--at", str(NOW + 30), "--database", str(book)]

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 
 from kun_base.journal import Journal
-from kun_nat64.diagnosing import diagnosis
-from kun_nat64.metrics import exposition
+from kun_nat64.agent.pmtu_loop import Opener, PmtuLoop
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.facts import Rule
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
@@ -16,9 +15,10 @@ from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.policy.desired import desired, with_mss
 from kun_nat64.policy.diagnosis import Cause
 from kun_nat64.policy.ruleset import mss_in_force
-from kun_nat64.state import State
-from kun_nat64.status import snapshot
-from kun_nat64.sweeping import Opener, Sweeping
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import diagnosis
+from kun_nat64.views.metrics_text import exposition
+from kun_nat64.views.status import snapshot
 
 Specs = Callable[..., AgentSpec]
 
@@ -57,7 +57,7 @@ def healthy(spec: AgentSpec) -> tuple[State, io.StringIO]:
 async def test_a_path_that_carries_full_segments_proves_the_mss(spec: AgentSpec) -> None:
     state, _ = healthy(spec)
     path = Path(1520)
-    await Sweeping(state, to(path)).sweep()
+    await PmtuLoop(state, to(path)).sweep()
     assert path.closed
     assert "kun_nat64_path_mtu_bytes 1520.0" in exposition(state)
     assert "kun_nat64_mss_fits 1.0" in exposition(state)
@@ -66,7 +66,7 @@ async def test_a_path_that_carries_full_segments_proves_the_mss(spec: AgentSpec)
 async def test_a_narrow_path_is_told_once_with_the_mss_that_would_fit(spec: AgentSpec) -> None:
     state, told = healthy(spec)
     for _ in range(2):
-        await Sweeping(state, to(Path(1400))).sweep()
+        await PmtuLoop(state, to(Path(1400))).sweep()
     assert "kun_nat64_mss_fits 0.0" in exposition(state)
     shown = snapshot(state, now=state.clock(), wall=0.0)["path"]
     assert (shown["largest"], shown["safe_mss"], shown["mss_fits"]) == (1400, 1340, False)
@@ -79,7 +79,7 @@ async def test_a_gateway_that_falls_sick_meanwhile_has_measured_nothing(spec: Ag
     def fall_sick() -> None:
         state.verdict = Verdict.FAILED
 
-    await Sweeping(state, to(Path(0, fall_sick))).sweep()
+    await PmtuLoop(state, to(Path(0, fall_sick))).sweep()
     assert state.swept is None
 
 
@@ -88,26 +88,26 @@ async def test_without_a_way_to_send_nothing_is_said(spec: AgentSpec) -> None:
         raise OSError("no such namespace")
 
     state, _ = healthy(spec)
-    await Sweeping(state, refuse).sweep()
+    await PmtuLoop(state, refuse).sweep()
     assert snapshot(state, now=state.clock(), wall=0.0)["path"] is None
 
 
 async def test_without_an_icmp_target_nothing_is_measured(spec_with: Specs) -> None:
     state, _ = healthy(spec_with(health={"targets": ["tcp://198.51.100.80:80"]}))
-    await Sweeping(state, to(Path(1520))).sweep()
+    await PmtuLoop(state, to(Path(1520))).sweep()
     assert state.swept is None
 
 
 async def test_two_narrow_sweeps_raise_the_med_and_have_a_name_and_a_wide_one_ends_it(spec: AgentSpec) -> None:
     state, told = healthy(spec)
     proven(state)
-    await Sweeping(state, to(Path(1420))).sweep()
+    await PmtuLoop(state, to(Path(1420))).sweep()
     assert diagnosis(state).cause is Cause.NONE, "one sweep may have met a crowded link"
-    await Sweeping(state, to(Path(1420))).sweep()
+    await PmtuLoop(state, to(Path(1420))).sweep()
     assert (diagnosis(state).cause, state.decision.standing) == (Cause.PATH_TOO_NARROW, Standing.SOFT)
     assert state.decision.reason is Reason.PATH_TOO_NARROW
     assert "cause=path-too-narrow" in told.getvalue()
-    await Sweeping(state, to(Path(1520))).sweep()
+    await PmtuLoop(state, to(Path(1520))).sweep()
     assert diagnosis(state).cause is Cause.NONE
 
 
@@ -116,7 +116,7 @@ async def test_a_narrow_path_is_looked_at_again_soon(spec: AgentSpec) -> None:
     proven(state)
     stop = asyncio.Event()
     state.wake_announcer = stop.set  # the standing has changed
-    sweeping = Sweeping(state, to(Path(1420)))
+    sweeping = PmtuLoop(state, to(Path(1420)))
     sweeping.check_s = 0.001
     async with asyncio.timeout(5):
         await sweeping.run(stop)
@@ -131,11 +131,11 @@ async def test_auto_sets_the_mss_that_fits_and_takes_it_back(spec_with: Specs) -
     woken: list[int] = []
     state.wake_cycle = lambda: woken.append(1)
     for _ in range(3):
-        await Sweeping(state, to(Path(1420))).sweep()
+        await PmtuLoop(state, to(Path(1420))).sweep()
     assert set_mss(state) == {1360}
     assert not state.too_narrow
     assert len(woken) == 1
-    await Sweeping(state, to(Path(1520))).sweep()
+    await PmtuLoop(state, to(Path(1520))).sweep()
     assert set_mss(state) == {1420}
     assert mss_in_force(desired(with_mss(spec, 1360), WITHDRAWN), spec.gateway) == 1360
     assert mss_in_force(desired(spec, WITHDRAWN), spec.gateway) is None
@@ -145,7 +145,7 @@ async def test_auto_is_no_cure_for_a_path_that_carries_nothing_large(spec_with: 
     state, _ = healthy(spec_with(gateway={"mss": "auto"}))
     proven(state)
     for _ in range(2):
-        await Sweeping(state, to(Path(600))).sweep()
+        await PmtuLoop(state, to(Path(600))).sweep()
     assert state.too_narrow
 
 
@@ -153,7 +153,7 @@ async def test_a_number_is_the_operators_to_change(spec: AgentSpec) -> None:
     state, _ = healthy(spec)
     proven(state)
     for _ in range(3):
-        await Sweeping(state, to(Path(1420))).sweep()
+        await PmtuLoop(state, to(Path(1420))).sweep()
     assert set_mss(state) == {1420}
     assert mss_in_force(desired(with_mss(spec, 1360), WITHDRAWN), spec.gateway) is None
 

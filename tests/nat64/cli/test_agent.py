@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64 import adminkeeping, app
-from kun_nat64.announcer import told_to
-from kun_nat64.app import Agent, Options, handle_signals, serve
-from kun_nat64.control import ask
+from kun_nat64.agent import admin_loop as adminkeeping
+from kun_nat64.agent import program as app
+from kun_nat64.agent.announcer import told_to
+from kun_nat64.agent.program import Agent, Options, handle_signals, serve
+from kun_nat64.cli.agent_client import ask
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.announcement import Announcement, Told
 from kun_nat64.model.area import Area

@@ -23,7 +23,7 @@ COMMANDS = (
 
 
 def kun_nat64(*words: str, path: str | None = None, columns: str = "200") -> subprocess.CompletedProcess[str]:
-    code = "import sys; from kun_nat64.cli import main; main()"
+    code = "import sys; from kun_nat64.cli.main import main; main()"
     env = {**os.environ, "COLUMNS": columns} | ({} if path is None else {"PATH": path})
     return subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, env=env, timeout=60, check=False
@@ -78,7 +78,7 @@ def test_a_file_that_may_not_be_read_is_said_in_our_own_words(
     secret.chmod(0)
     # Root reads every file by a capability, without which its owner's rights count.
     mere_owner = (tool("setpriv", "util-linux"), "--bounding-set=-dac_override,-dac_read_search")
-    code = "from kun_nat64.cli import main; main()"
+    code = "from kun_nat64.cli.main import main; main()"
     argv = [*(mere_owner if os.geteuid() == 0 else ()), sys.executable, "-c", code, *words, str(secret)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

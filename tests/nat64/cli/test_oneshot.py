@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from kun_base.errors import ConfigError
-from kun_nat64 import oneshot
-from kun_nat64.announcer import told_to
+from kun_nat64.agent.announcer import told_to
+from kun_nat64.cli import plan_apply as oneshot
+from kun_nat64.cli.plan_apply import CHANGES, DONE, FAILED, REFUSED, _apply, _show, _tear_down, withdraw_now
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.announcement import WITHDRAWN, Announcement, Told
 from kun_nat64.model.area import Area
@@ -18,7 +19,6 @@ from kun_nat64.model.facts import Address, BgpPath, Facts, JoolInstance, LinkSta
 from kun_nat64.model.observation import Foreign, Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.oneshot import CHANGES, DONE, FAILED, REFUSED, _apply, _show, _tear_down, withdraw_now
 from kun_nat64.policy.desired import desired
 from tests.nat64.conftest import SHIPPED
 from tests.nat64.fake_host import FakeHost, hung

@@ -7,9 +7,8 @@ from ipaddress import IPv6Network
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.announcer import Announcer
-from kun_nat64.cycle import Cycle
-from kun_nat64.diagnosing import diagnosis
+from kun_nat64.agent.announcer import Announcer
+from kun_nat64.agent.cycle import Cycle
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
@@ -20,8 +19,9 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diagnosis import Cause
-from kun_nat64.state import State
-from kun_nat64.status import announced
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import diagnosis
+from kun_nat64.views.status import announced
 from tests.nat64.fake_host import FakeHost, hung
 
 BROKEN_TOOL = DriverError(FailureKind.EXIT_CODE, ("jool", "instance", "add"), "no luck today", 22)

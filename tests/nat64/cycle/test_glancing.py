@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.announcer import Announcer
-from kun_nat64.cycle import Cycle
-from kun_nat64.glancing import Glancing
+from kun_nat64.agent.announcer import Announcer
+from kun_nat64.agent.cycle import Cycle
+from kun_nat64.agent.link_watch import LinkWatch
 from kun_nat64.model.area import Area
 from kun_nat64.model.facts import JoolInstance, Tunnel
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.observation import LinkReport
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
-from kun_nat64.state import State
+from kun_nat64.state.agent_state import State
 from tests.nat64.fake_host import FakeHost, hung
 
 
@@ -26,7 +26,7 @@ class Gateway:
     host: FakeHost
     state: State
     cycle: Cycle
-    glancing: Glancing
+    glancing: LinkWatch
 
     @property
     def stands(self) -> tuple[Standing, Reason]:
@@ -52,7 +52,7 @@ async def gateway(spec_with: Callable[..., AgentSpec]) -> Gateway:
         state.evaluate(now=clock[0])
     await cycle.turn()
     assert state.decision.standing is Standing.FULL
-    return Gateway(host, state, cycle, Glancing(state, host))
+    return Gateway(host, state, cycle, LinkWatch(state, host))
 
 
 async def test_a_lost_tunnel_withdraws_and_a_turn_brings_it_back(gateway: Gateway) -> None:

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from kun_nat64.waiting import pause, ticking, woken
+from kun_nat64.agent.timing import pause, ticking, woken
 
 
 async def test_ticks_come_when_they_are_due_and_end_with_the_stop() -> None:

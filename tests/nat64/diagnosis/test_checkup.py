@@ -7,7 +7,7 @@ from kun_nat64.model.facts import Neighbour
 from kun_nat64.model.inspection import Finding, Inspection, Level
 from kun_nat64.model.observation import Foreign, LinkReport
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.policy.checkup import examine, mss, version_of
+from kun_nat64.policy.doctor_checks import examine, mss, version_of
 from kun_nat64.policy.firewall import drops_protocol_41
 
 KERNEL = "6.12.117+deb13-cloud-amd64"

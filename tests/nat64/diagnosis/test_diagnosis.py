@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.health import Symptom
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.model.standing import Reason
-from kun_nat64.model.surroundings import Surroundings
 from kun_nat64.policy.diagnosis import TABLE, Cause, diagnose
-from kun_nat64.policy.signs import Signs
+from kun_nat64.policy.diagnosis_input import DiagnosisInput
 
 
 def probes(tcp: Symptom, icmp: Symptom) -> dict[TargetKind, frozenset[Symptom]]:
@@ -22,7 +22,7 @@ ONE_WAY = {"RECEIVED6": 10, "RECEIVED4": 10, "SUCCESS": 10, "UNKNOWN_L4_PROTO": 
 NO_ROUTE = {"RECEIVED6": 10, "RECEIVED4": 10, "FAILED_ROUTES": 10, "UNKNOWN_L4_PROTO": 10}
 NOTHING_IN = {"RECEIVED4": 10, "UNKNOWN_L4_PROTO": 10}
 ALL = frozenset({"tcp", "udp", "icmp"})
-WELL = Signs(probes(OK, OK), counters=FLOWING, tunnel_rx=10, pool4=ALL, pool_use=0.1)
+WELL = DiagnosisInput(probes(OK, OK), counters=FLOWING, tunnel_rx=10, pool4=ALL, pool_use=0.1)
 SILENT = replace(WELL, symptoms=probes(LOST, LOST), counters={}, tunnel_rx=0)
 REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
 
@@ -174,7 +174,7 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
         pytest.param(replace(SILENT, tunnel_rx=None), Cause.UNKNOWN, id="nobody knows"),
     ],
 )
-def test_each_fault_has_its_diagnosis(signs: Signs, cause: Cause) -> None:
+def test_each_fault_has_its_diagnosis(signs: DiagnosisInput, cause: Cause) -> None:
     assert diagnose(signs).cause is cause
 
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kun_base.journal import Journal
-from kun_nat64.counting import Counting
-from kun_nat64.diagnosing import diagnosis, note_diagnosis
+from kun_nat64.agent.counter_loop import CounterLoop
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.diagnosis import Cause
-from kun_nat64.state import State
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import diagnosis, note_diagnosis
 from tests.nat64.admin.serving import Host
 
 
@@ -36,7 +36,7 @@ async def test_what_rose_before_the_fault_is_no_evidence_of_it(spec_with: Callab
     host, log = Translating(), io.StringIO()
     state = State(spec_with(), Journal("test", stream=log), clock=lambda: 0.0)
     state.machine.seen = replace(Observation(), facts=state.desired())
-    counting = Counting(state, host)
+    counting = CounterLoop(state, host)
     told(state, Symptom.ANSWERED)
     await counting.sample()
     await counting.sample()
@@ -55,7 +55,7 @@ async def test_what_rose_before_the_fault_is_no_evidence_of_it(spec_with: Callab
 async def test_what_rises_during_the_fault_is(spec_with: Callable[..., AgentSpec]) -> None:
     state = State(spec_with(), Journal("test", stream=io.StringIO()), clock=lambda: 0.0)
     state.machine.seen = replace(Observation(), facts=state.desired())
-    counting = Counting(state, Translating())
+    counting = CounterLoop(state, Translating())
     told(state, Symptom.ANSWERED)
     await counting.sample()
     told(state, Symptom.TIMEOUT)

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from kun_nat64.drivers.command import Outcome
+from kun_nat64.drivers.command import CommandResult
 from kun_nat64.drivers.nexthop import silent_hops
 from kun_nat64.model.errors import DriverError, FailureKind
 
-WAY = Outcome(0, "198.51.100.80 via 192.0.2.1 dev eth1 src 192.0.2.11 uid 0", "")
-ON_LINK = Outcome(0, "192.0.2.80 dev eth1 src 192.0.2.11 uid 0", "")
-UNREACHABLE = Outcome(2, "", "RTNETLINK answers: Network is unreachable")
+WAY = CommandResult(0, "198.51.100.80 via 192.0.2.1 dev eth1 src 192.0.2.11 uid 0", "")
+ON_LINK = CommandResult(0, "192.0.2.80 dev eth1 src 192.0.2.11 uid 0", "")
+UNREACHABLE = CommandResult(2, "", "RTNETLINK answers: Network is unreachable")
 AT_ONCE = (0.0, 0.0, 0.0)
 
 
@@ -20,18 +20,18 @@ class Neighbours:
     def __init__(self, *states: str) -> None:
         self.states, self.asked = list(states), list[str]()
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = 5.0) -> Outcome:
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = 5.0) -> CommandResult:
         match argv:
             case ("ip", "-4", "neigh", "show", "dev", "eth1"):
                 state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-                return Outcome(0, f"192.0.2.9 lladdr 02:00:00:00:00:09 FAILED\n192.0.2.1 {state}\n", "")
+                return CommandResult(0, f"192.0.2.9 lladdr 02:00:00:00:00:09 FAILED\n192.0.2.1 {state}\n", "")
             case ("ip", "neigh", "change", hop, "dev", "eth1", "nud", "probe"):
                 self.asked.append(hop)
-                return Outcome(0, "", "")
+                return CommandResult(0, "", "")
         raise DriverError(FailureKind.MISSING_TOOL, argv, "no such command")
 
 
-def silent(neighbours: Neighbours, *ways: Outcome | None) -> tuple[str, ...]:
+def silent(neighbours: Neighbours, *ways: CommandResult | None) -> tuple[str, ...]:
     return asyncio.run(silent_hops(neighbours, "eth1", ways, AT_ONCE))
 
 
@@ -61,7 +61,7 @@ def test_nobody_is_asked_where_the_kernel_asks_already_or_never(state: str, expe
 
 
 @pytest.mark.parametrize("way", [ON_LINK, UNREACHABLE, None], ids=["on the link", "no way", "nobody could look"])
-def test_without_a_next_router_nobody_is_asked(way: Outcome | None) -> None:
+def test_without_a_next_router_nobody_is_asked(way: CommandResult | None) -> None:
     neighbours = Neighbours("REACHABLE")
     assert silent(neighbours, way) == ()
     assert neighbours.asked == []

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from kun_nat64.drivers.command import Outcome
-from kun_nat64.drivers.surroundings import look_around, strict_interfaces
+from kun_nat64.drivers.command import CommandResult
+from kun_nat64.drivers.foreign_objects import look_around, strict_interfaces
 from kun_nat64.model.errors import DriverError, FailureKind
+from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.inspection import Level
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.surroundings import Surroundings
-from kun_nat64.policy.obstructions import answer_obstructions, tunnel_obstructions
-from kun_nat64.policy.surrounding import surroundings_judged
+from kun_nat64.policy.blocking_rules import answer_obstructions, tunnel_obstructions
+from kun_nat64.policy.foreign_checks import surroundings_judged
 from tests.nat64.formats.golden import golden
 
 VIP = IPv4Address("203.0.113.1")
@@ -57,10 +57,10 @@ def test_rules_that_drop_answers_for_the_translator(rule: str, drops: bool) -> N
 class Tools:
     """Answers by the first words; what is not in the script is missing from the machine."""
 
-    def __init__(self, script: dict[tuple[str, ...], Outcome]) -> None:
+    def __init__(self, script: dict[tuple[str, ...], CommandResult]) -> None:
         self.script = script
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = 5.0) -> Outcome:
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = 5.0) -> CommandResult:
         for words, outcome in self.script.items():
             if argv[: len(words)] == words:
                 return outcome
@@ -70,13 +70,13 @@ class Tools:
 ADDRESS = "2: eth1    inet 192.0.2.11/24 brd 192.0.2.255 scope global eth1\n"
 INSIDE = "3: eth0    inet 10.2.1.2/24 brd 10.2.1.255 scope global eth0\n"
 TO_NODE = (*("ip", "-o", "-4", "route", "get"), "10.255.255.254")
-BY_UPLINK = Outcome(0, "10.255.255.254 from 203.0.113.1 via 10.2.1.1 dev eth0 uid 0 \\    cache ", "")
+BY_UPLINK = CommandResult(0, "10.255.255.254 from 203.0.113.1 via 10.2.1.1 dev eth0 uid 0 \\    cache ", "")
 ROUTE = ("ip", "-o", "-4", "route", "get")
 WELL = {
-    ("iptables-save",): Outcome(0, saved("mangle"), ""),
-    ("ip", "-o", "-4", "address"): Outcome(0, ADDRESS + INSIDE, ""),
+    ("iptables-save",): CommandResult(0, saved("mangle"), ""),
+    ("ip", "-o", "-4", "address"): CommandResult(0, ADDRESS + INSIDE, ""),
     TO_NODE: BY_UPLINK,
-    ROUTE: Outcome(0, "198.51.100.80 via 192.0.2.1 dev eth1 src 192.0.2.11 uid 0", ""),
+    ROUTE: CommandResult(0, "198.51.100.80 via 192.0.2.1 dev eth1 src 192.0.2.11 uid 0", ""),
 }
 
 
@@ -87,23 +87,25 @@ def test_a_machine_without_obstacles_shows_none(spec: AgentSpec, tmp_path: Path)
 @pytest.mark.parametrize(
     "answer",
     [
-        Outcome(2, "", "RTNETLINK answers: Network is unreachable"),
-        Outcome(0, "198.51.100.80 via 10.2.1.1 dev eth0", ""),
+        CommandResult(2, "", "RTNETLINK answers: Network is unreachable"),
+        CommandResult(0, "198.51.100.80 via 10.2.1.1 dev eth0", ""),
     ],
     ids=["no route", "by another interface"],
 )
-def test_a_way_that_does_not_lead_out_is_no_default_route(spec: AgentSpec, tmp_path: Path, answer: Outcome) -> None:
+def test_a_way_that_does_not_lead_out_is_no_default_route(
+    spec: AgentSpec, tmp_path: Path, answer: CommandResult
+) -> None:
     assert asyncio.run(look_around(Tools(WELL | {ROUTE: answer}), spec, tmp_path)).default_route is False
 
 
 def test_what_the_real_tools_print_is_understood(spec: AgentSpec, tmp_path: Path) -> None:
     """Captured on a gateway that is well."""
     real = {
-        ("iptables-save",): Outcome(0, golden("iptables-1.8.9-nft-iptables-save.txt"), ""),
-        ("ip", "-o", "-4", "address"): Outcome(0, golden("ip-6.1.0-address.txt"), ""),
-        ("ip", "-4", "neigh"): Outcome(0, golden("ip-6.1.0-neigh.txt"), ""),
+        ("iptables-save",): CommandResult(0, golden("iptables-1.8.9-nft-iptables-save.txt"), ""),
+        ("ip", "-o", "-4", "address"): CommandResult(0, golden("ip-6.1.0-address.txt"), ""),
+        ("ip", "-4", "neigh"): CommandResult(0, golden("ip-6.1.0-neigh.txt"), ""),
         TO_NODE: BY_UPLINK,
-        ROUTE: Outcome(0, golden("ip-6.1.0-route-get.txt"), ""),
+        ROUTE: CommandResult(0, golden("ip-6.1.0-route-get.txt"), ""),
     }
     assert asyncio.run(look_around(Tools(real), spec, tmp_path)) == Surroundings(True, uplink="eth0")
 
@@ -113,7 +115,7 @@ def test_missing_tools_leave_everything_unknown(spec: AgentSpec, tmp_path: Path)
 
 
 def test_an_address_of_pool4_that_is_nowhere_is_found(spec: AgentSpec, tmp_path: Path) -> None:
-    moved = WELL | {("ip", "-o", "-4", "address"): Outcome(0, ADDRESS.replace("192.0.2.11/", "192.0.2.111/"), "")}
+    moved = WELL | {("ip", "-o", "-4", "address"): CommandResult(0, ADDRESS.replace("192.0.2.11/", "192.0.2.111/"), "")}
     assert asyncio.run(look_around(Tools(moved), spec, tmp_path)).absent == ("192.0.2.11",)
 
 
@@ -129,7 +131,7 @@ def test_an_address_of_pool4_that_is_nowhere_is_found(spec: AgentSpec, tmp_path:
 def test_a_next_router_that_does_not_answer_is_found(
     spec: AgentSpec, tmp_path: Path, neighbours: str, silent: tuple[str, ...]
 ) -> None:
-    tools = Tools(WELL | {("ip", "-4", "neigh"): Outcome(0, neighbours, "")})
+    tools = Tools(WELL | {("ip", "-4", "neigh"): CommandResult(0, neighbours, "")})
     assert asyncio.run(look_around(tools, spec, tmp_path)).silent == silent
 
 

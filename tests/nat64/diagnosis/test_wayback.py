@@ -6,15 +6,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from kun_nat64.drivers.command import Outcome
+from kun_nat64.drivers.command import CommandResult
 from kun_nat64.drivers.wayback import look_back
+from kun_nat64.model.foreign_objects import Surroundings, WayBack
 from kun_nat64.model.inspection import Level
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.surroundings import Surroundings, WayBack
+from kun_nat64.policy.blocking_rules import tunnel_obstructions, way_out_obstructions
 from kun_nat64.policy.diagnosis import Cause, diagnose
-from kun_nat64.policy.obstructions import tunnel_obstructions, way_out_obstructions
-from kun_nat64.policy.signs import Signs
-from kun_nat64.policy.surrounding import surroundings_judged
+from kun_nat64.policy.diagnosis_input import DiagnosisInput
+from kun_nat64.policy.foreign_checks import surroundings_judged
 from tests.nat64.diagnosis.test_diagnosis import FLOWING, LOST, SILENT, WELL, probes
 from tests.nat64.diagnosis.test_obstructions import Tools, saved
 
@@ -30,12 +30,12 @@ DROPPING = (
 )
 
 
-def said(text: str) -> Outcome:
-    return Outcome(0, text, "")
+def said(text: str) -> CommandResult:
+    return CommandResult(0, text, "")
 
 
-def refused(why: str) -> Outcome:
-    return Outcome(2, "", f"RTNETLINK answers: {why}\n")
+def refused(why: str) -> CommandResult:
+    return CommandResult(2, "", f"RTNETLINK answers: {why}\n")
 
 
 RIGHT = {
@@ -49,7 +49,7 @@ RIGHT = {
     ("tc", "-j", "filter"): said("[]"),
 }
 BLACKHOLE = "5:\tfrom 203.0.113.1 blackhole\n"
-WRONG: dict[str, tuple[dict[tuple[str, ...], Outcome], str]] = {
+WRONG: dict[str, tuple[dict[tuple[str, ...], CommandResult], str]] = {
     "no route to the nodes": ({IPV4: refused("Network is unreachable")}, "nodes"),
     "a blackhole in the way": ({IPV4: refused("Invalid argument")}, "nodes"),
     "the nodes are routed outside": ({IPV4: said("10.255.255.254 via 192.0.2.1 dev eth1 src 192.0.2.11")}, "nodes"),
@@ -67,7 +67,7 @@ WRONG: dict[str, tuple[dict[tuple[str, ...], Outcome], str]] = {
 }
 
 
-def looked(spec: AgentSpec, changed: dict[tuple[str, ...], Outcome], rules: str = "") -> WayBack:
+def looked(spec: AgentSpec, changed: dict[tuple[str, ...], CommandResult], rules: str = "") -> WayBack:
     return asyncio.run(
         look_back(Tools({**changed, **{k: v for k, v in RIGHT.items() if k not in changed}}), spec, "eth0", rules)
     )
@@ -88,7 +88,7 @@ def test_what_tc_never_prints_is_passed_over(spec: AgentSpec, garbage: str) -> N
 
 @pytest.mark.parametrize(("changed", "where"), WRONG.values(), ids=WRONG.keys())
 def test_each_obstacle_on_the_way_back_is_seen_where_it_is(
-    spec: AgentSpec, changed: dict[tuple[str, ...], Outcome], where: str
+    spec: AgentSpec, changed: dict[tuple[str, ...], CommandResult], where: str
 ) -> None:
     found = looked(spec, changed)
     assert getattr(found, where), found
@@ -194,7 +194,7 @@ ANSWERED_OUTSIDE = replace(WELL, symptoms=probes(LOST, LOST), counters=FLOWING)
         pytest.param(replace(WELL, too_narrow=True), Cause.PATH_TOO_NARROW, id="large packets are lost"),
     ],
 )
-def test_each_fault_of_the_way_back_has_its_name(signs: Signs, cause: Cause) -> None:
+def test_each_fault_of_the_way_back_has_its_name(signs: DiagnosisInput, cause: Cause) -> None:
     assert diagnose(signs).cause is cause
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from kun_nat64.drivers.command import DEADLINE_S, Outcome
+from kun_nat64.drivers.command import DEADLINE_S, CommandResult
 from kun_nat64.model.errors import DriverError, FailureKind
 
 
@@ -10,11 +10,11 @@ from kun_nat64.model.errors import DriverError, FailureKind
 class ScriptedRunner:
     """`answers`: words of a command line, in order and possibly with others between, to its outcome. First match."""
 
-    answers: dict[str, Outcome | DriverError] = field(default_factory=dict)
+    answers: dict[str, CommandResult | DriverError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome:
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
         line = " ".join(argv)
         self.asked.append(line)
         self.given.append(stdin)
@@ -23,11 +23,11 @@ class ScriptedRunner:
                 if isinstance(answer, DriverError):
                     raise answer
                 return answer
-        return Outcome(0, "", "")
+        return CommandResult(0, "", "")
 
 
-def said(stdout: str) -> Outcome:
-    return Outcome(0, stdout, "")
+def said(stdout: str) -> CommandResult:
+    return CommandResult(0, stdout, "")
 
 
 def hung(*argv: str) -> DriverError:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.daemonkeeping import DaemonKeeping
-from kun_nat64.drivers.command import Outcome
+from kun_nat64.agent.gobgpd_conf_loop import GobgpdConfLoop
+from kun_nat64.drivers.command import CommandResult
 from kun_nat64.drivers.daemonfile import DaemonFile, _refused
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.state import State
+from kun_nat64.state.agent_state import State
 from tests.nat64.drivers.scripted import ScriptedRunner, hung
 
 Specs = Callable[..., AgentSpec]
@@ -65,7 +65,7 @@ async def test_the_owner_of_the_file_keeps_its_mode(managed: Specs, tmp_path: Pa
 
 async def test_what_gobgpd_refuses_is_not_put_in_place(managed: Specs, tmp_path: Path) -> None:
     (tmp_path / "gobgpd.conf").write_text("before")
-    runner = ScriptedRunner({"gobgpd -d": Outcome(1, "", "unknown key")})
+    runner = ScriptedRunner({"gobgpd -d": CommandResult(1, "", "unknown key")})
     with pytest.raises(DriverError, match="unknown key"):
         await DaemonFile(runner).settle(managed().bgp)
     assert os.listdir(tmp_path) == ["gobgpd.conf"]
@@ -111,7 +111,7 @@ async def test_without_gobgpd_the_agent_goes_on_and_says_so(managed: Specs) -> N
     state = State(managed(), Journal("test", stream=io.StringIO()))
     absent = DriverError(FailureKind.MISSING_TOOL, ("gobgpd", "-d"), "gobgpd is not installed")
     runner = ScriptedRunner({"gobgpd -d": absent})
-    keeping = DaemonKeeping(state, runner)
+    keeping = GobgpdConfLoop(state, runner)
     await keeping.settle()
     assert "gobgpd is not installed" in state.warnings["gobgpd"]
     runner.answers.clear()
@@ -133,7 +133,7 @@ async def test_what_cannot_be_written_is_a_warning_and_ends_with_its_cause(
     break_it: dict[str, object], managed: Specs
 ) -> None:
     state = State(managed(**break_it), Journal("test", stream=io.StringIO()))
-    keeping = DaemonKeeping(state, ScriptedRunner())
+    keeping = GobgpdConfLoop(state, ScriptedRunner())
     await keeping.settle()
     assert "/nonexistent/" in state.warnings["gobgpd"]
     state.take(managed())
@@ -144,7 +144,7 @@ async def test_what_cannot_be_written_is_a_warning_and_ends_with_its_cause(
 async def test_a_daemon_that_does_not_take_it_is_a_warning(managed: Specs) -> None:
     state = State(managed(), Journal("test", stream=io.StringIO()))
     runner = ScriptedRunner({"systemctl": hung("systemctl")})
-    keeping = DaemonKeeping(state, runner)
+    keeping = GobgpdConfLoop(state, runner)
     await keeping.settle()
     assert "no answer within" in state.warnings["gobgpd"]
     runner.answers.clear()
@@ -156,5 +156,5 @@ async def test_a_daemon_that_does_not_take_it_is_a_warning(managed: Specs) -> No
 async def test_the_operators_own_file_is_not_touched(spec_with: Specs, tmp_path: Path) -> None:
     runner = ScriptedRunner()
     spec = spec_with(bgp={"daemon_file": str(tmp_path / "gobgpd.conf")})
-    await DaemonKeeping(State(spec, Journal("test", stream=io.StringIO())), runner).settle()
+    await GobgpdConfLoop(State(spec, Journal("test", stream=io.StringIO())), runner).settle()
     assert (runner.asked, os.listdir(tmp_path)) == ([], [])

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from kun_nat64.drivers.links import LinksSeen
-from kun_nat64.drivers.machine import Machine
+from kun_nat64.drivers.real_host import RealHost
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import LinkState
@@ -36,8 +36,8 @@ class Links:
         """Nothing is open."""
 
 
-def machine_with(links: Links, spec: AgentSpec) -> Machine:
-    machine = Machine(spec, ScriptedRunner())
+def machine_with(links: Links, spec: AgentSpec) -> RealHost:
+    machine = RealHost(spec, ScriptedRunner())
     machine._links = links  # type: ignore[assignment]
     return machine
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kun_base.prefix import sixtofour_prefix
-from kun_nat64.drivers.command import Outcome
+from kun_nat64.drivers.command import CommandResult
 from kun_nat64.drivers.jool import JoolDriver
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import JoolGlobal, JoolInstance, Pool4, Protocol
@@ -17,12 +17,14 @@ PUBLIC = IPv4Address("192.0.2.11")
 INSTANCE = JoolInstance("kun", sixtofour_prefix(IPv4Address("203.0.113.1")))
 TCP = Pool4("kun", Protocol.TCP, PUBLIC, 20000, 60000)
 UDP_TIMEOUT = JoolGlobal("kun", "udp-timeout", "0:05:00")
-MISSING = Outcome(3, "Field,Value\n", "Error: The kernel module returned error 3: This namespace lacks an instance")
-NO_MODULE = Outcome(253, "Field,Value\n", "Error: Jool's socket family doesn't seem to exist.")
+MISSING = CommandResult(
+    3, "Field,Value\n", "Error: The kernel module returned error 3: This namespace lacks an instance"
+)
+NO_MODULE = CommandResult(253, "Field,Value\n", "Error: Jool's socket family doesn't seem to exist.")
 
 
-def living() -> dict[str, Outcome | DriverError]:
-    answers: dict[str, Outcome | DriverError] = {"global display": said(golden("jool-4.1.9-global.csv"))}
+def living() -> dict[str, CommandResult | DriverError]:
+    answers: dict[str, CommandResult | DriverError] = {"global display": said(golden("jool-4.1.9-global.csv"))}
     for mode in ("pool4", "bib", "session"):
         for protocol in Protocol:
             answers[f"{mode} display --{protocol}"] = said(golden(f"jool-4.1.9-{mode}-{protocol}.csv"))
@@ -36,7 +38,7 @@ async def test_a_living_instance_is_looked_at_whole() -> None:
 
 
 @pytest.mark.parametrize("answer", [MISSING, NO_MODULE], ids=["no instance", "no module"])
-async def test_what_is_not_there_is_nothing_although_a_header_was_printed(answer: Outcome) -> None:
+async def test_what_is_not_there_is_nothing_although_a_header_was_printed(answer: CommandResult) -> None:
     runner = ScriptedRunner({"global display": answer})
     assert await JoolDriver(runner).observe("kun", frozenset()) == frozenset()
 
@@ -45,14 +47,14 @@ async def test_what_is_not_there_is_nothing_although_a_header_was_printed(answer
     ("answer", "kind"),
     [
         (said("garbage"), FailureKind.GARBAGE),
-        (Outcome(1, "", "Segmentation fault"), FailureKind.EXIT_CODE),
-        (Outcome(1, "", "Operation not permitted"), FailureKind.PERMISSION),
+        (CommandResult(1, "", "Segmentation fault"), FailureKind.EXIT_CODE),
+        (CommandResult(1, "", "Operation not permitted"), FailureKind.PERMISSION),
         (hung("jool"), FailureKind.TIMEOUT),
     ],
     ids=["garbage", "crash", "no right", "hang"],
 )
 async def test_what_could_not_be_looked_at_is_an_error_and_not_an_absence(
-    answer: Outcome | DriverError, kind: FailureKind
+    answer: CommandResult | DriverError, kind: FailureKind
 ) -> None:
     with pytest.raises(DriverError) as raised:
         await JoolDriver(ScriptedRunner({"global display": answer})).observe("kun", frozenset())
@@ -84,7 +86,7 @@ class KeepingRunner(ScriptedRunner):
 
     document: str = ""
 
-    async def run(self, *argv: str, **options: object) -> Outcome:
+    async def run(self, *argv: str, **options: object) -> CommandResult:
         if "handle" in argv:
             self.document = content(argv[argv.index("handle") + 1])
         return await super().run(*argv)
@@ -125,7 +127,7 @@ async def test_another_pool6_removes_the_instance_first() -> None:
 
 
 async def test_ports_that_a_newer_jool_finds_risky_are_forced() -> None:
-    refusal = Outcome(22, "", "Error: Port range intersects with the ephemeral range. … add --force")
+    refusal = CommandResult(22, "", "Error: Port range intersects with the ephemeral range. … add --force")
     runner = ScriptedRunner({"--tcp --force": said(""), "bib display": said(""), "--tcp": refusal})
     await JoolDriver(runner).apply([Change(Action.ADD, TCP)])
     assert "jool -i kun pool4 add 192.0.2.11 20000-60000 --tcp --force" in runner.asked
@@ -153,14 +155,14 @@ async def test_flows_that_began_while_pool4_was_empty_end_when_it_is_filled() ->
     ],
 )
 async def test_a_change_that_jool_refuses_says_what_jool_said(code: int, kind: FailureKind) -> None:
-    runner = ScriptedRunner({"pool4 add": Outcome(code, "", "Error: because")})
+    runner = ScriptedRunner({"pool4 add": CommandResult(code, "", "Error: because")})
     with pytest.raises(DriverError) as raised:
         await JoolDriver(runner).apply([Change(Action.ADD, TCP)])
     assert (raised.value.kind, raised.value.exit_code, raised.value.stderr) == (kind, code, "Error: because")
 
 
 async def test_the_first_refusal_ends_the_batch() -> None:
-    runner = ScriptedRunner({"global update": Outcome(22, "", "too small")})
+    runner = ScriptedRunner({"global update": CommandResult(22, "", "too small")})
     with pytest.raises(DriverError):
         await JoolDriver(runner).apply([Change(Action.REPLACE, UDP_TIMEOUT, UDP_TIMEOUT), Change(Action.ADD, TCP)])
     assert len(runner.asked) == 1
@@ -169,7 +171,7 @@ async def test_the_first_refusal_ends_the_batch() -> None:
 async def test_another_instance_in_the_way_is_named_with_its_remedy() -> None:
     there = "Error: The kernel module returned error 17: This namespace already has a Netfilter Jool instance."
     listed = golden("jool-4.1.9-instance.csv").replace("kun", "old", 1)
-    runner = ScriptedRunner({"file handle": Outcome(17, "", there), "instance display": said(listed)})
+    runner = ScriptedRunner({"file handle": CommandResult(17, "", there), "instance display": said(listed)})
     with pytest.raises(DriverError, match=r"already has.*\(old\): `jool instance remove NAME`") as caught:
         await JoolDriver(runner).apply([Change(Action.ADD, INSTANCE)])
     assert (caught.value.kind, caught.value.exit_code) == (FailureKind.CONFLICT, 17)

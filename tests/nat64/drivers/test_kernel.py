@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kun_nat64.drivers.command import Outcome
+from kun_nat64.drivers.command import CommandResult
 from kun_nat64.drivers.kernel import KernelDriver
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Module, Sysctl
@@ -51,7 +51,7 @@ async def test_modules_are_loaded_and_unloaded(action: Action, line: str, tmp_pa
 
 
 async def test_a_module_that_was_not_built_for_this_kernel_is_told_as_missing(tmp_path: Path) -> None:
-    answer = Outcome(1, "", "modprobe: FATAL: Module jool not found in directory /lib/modules/6.1.0-50")
+    answer = CommandResult(1, "", "modprobe: FATAL: Module jool not found in directory /lib/modules/6.1.0-50")
     driver = KernelDriver(ScriptedRunner({"modprobe": answer}), tmp_path, tmp_path)
     with pytest.raises(DriverError) as raised:
         await driver.apply(Change(Action.ADD, Module("jool")))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kun_nat64.drivers.memo import Memo
+from kun_nat64.drivers.observation_cache import Memo
 from kun_nat64.drivers.socketdiag import Found, SocketDiag
-from kun_nat64.drivers.speakerpulse import WHOLE_LOOK_S, SpeakerPulse, established, pulse
+from kun_nat64.drivers.speaker_liveness import WHOLE_LOOK_S, SpeakerPulse, established, pulse
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 SESSION = "   0: 0201020A:{port} 0101020A:00B3 01 00000000:00000000 02:00000000 00000000     0        0 {inode} 2\n"

@@ -10,7 +10,7 @@ import pytest
 
 from kun_nat64.drivers import execwatch
 from kun_nat64.drivers.execwatch import ExecWatch
-from kun_nat64.drivers.notices import Notices
+from kun_nat64.drivers.kernel_events import Notices
 from kun_nat64.model.area import Area
 
 NOBODY = 65534
@@ -119,7 +119,7 @@ async def test_the_kernel_lets_us_subscribe_to_links() -> None:
 
 LISTENER = """
 import asyncio, sys
-from kun_nat64.drivers.notices import Notices
+from kun_nat64.drivers.kernel_events import Notices
 
 async def main():
     heard = []

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from kun_nat64.drivers.command import DEADLINE_S, Outcome, ProcessRunner
+from kun_nat64.drivers.command import DEADLINE_S, CommandResult, ProcessRunner
 from kun_nat64.drivers.probeway import ProbeWayDriver, holder_of
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.errors import DriverError
@@ -98,7 +98,7 @@ class InGateway:
     def __init__(self) -> None:
         self._real = ProcessRunner()
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> Outcome:
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
         return await self._real.run("ip", "netns", "exec", GW, *argv, stdin=stdin, deadline_s=deadline_s)
 
 
@@ -265,7 +265,7 @@ async def test_without_an_interface_that_has_the_next_hop_the_area_is_unknown_an
 
 
 async def test_a_kernel_that_lacks_a_part_says_what_it_needs() -> None:
-    runner = ScriptedRunner({"qdisc add": Outcome(2, "", "Error: Specified qdisc kind is unknown.")})
+    runner = ScriptedRunner({"qdisc add": CommandResult(2, "", "Error: Specified qdisc kind is unknown.")})
     with pytest.raises(DriverError, match="sch_ingress"):
         await ProbeWayDriver(runner).apply(Change(Action.ADD, replace(WAY, uplink="eth0")))
 

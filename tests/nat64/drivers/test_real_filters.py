@@ -11,9 +11,9 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 
-from kun_nat64.drivers.command import Outcome, ProcessRunner
+from kun_nat64.drivers.command import CommandResult, ProcessRunner
 from kun_nat64.drivers.netns import make_inside
-from kun_nat64.drivers.resets import ResetsDriver
+from kun_nat64.drivers.orphan_table import ResetsDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.model.announcement import WITHDRAWN
 from kun_nat64.model.area import Area
@@ -38,7 +38,7 @@ SOON_S, NEVER_S = 3.0, 0.4
 class Inside:
     """Commands in the gateway's namespace."""
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = 20.0) -> Outcome:
+    async def run(self, *argv: str, stdin: str = "", deadline_s: float = 20.0) -> CommandResult:
         words = ("ip", "netns", "exec", GATEWAY, *argv)
         return await ProcessRunner().run(*words, stdin=stdin, deadline_s=deadline_s)
 

@@ -1,9 +1,9 @@
 import pytest
 
 from kun_base.prefix import Prefix
-from kun_nat64.drivers.command import Outcome
+from kun_nat64.drivers.command import CommandResult
 from kun_nat64.drivers.jool import JoolDriver
-from kun_nat64.drivers.resets import ResetsDriver
+from kun_nat64.drivers.orphan_table import ResetsDriver
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import OrphanReset
 from kun_nat64.model.plan import Action, Change
@@ -14,7 +14,7 @@ from tests.nat64.formats.golden import golden
 WATCH = FlowWatch("kun", Prefix.parse("2002:cb00:7101::/96"), 7260, 300, 262144)
 WANTED = OrphanReset(WATCH)
 LISTED, SESSIONS = said(golden("nft-1.0.6-orphan-reset.json")), said(golden("jool-4.1.9-session-tcp.csv"))
-ABSENT = Outcome(1, "", "Error: No such file or directory\nlist table ip6 kun-nat64\n")
+ABSENT = CommandResult(1, "", "Error: No such file or directory\nlist table ip6 kun-nat64\n")
 NO_NFT = DriverError(FailureKind.MISSING_TOOL, ("nft",), "nft is not installed")
 
 
@@ -39,12 +39,12 @@ async def test_without_a_table_nothing_is_there_and_nothing_counted() -> None:
     [
         pytest.param(said("garbage"), id="garbage"),
         pytest.param(said(""), id="nothing"),
-        pytest.param(Outcome(1, "", "Operation not permitted"), id="not permitted"),
+        pytest.param(CommandResult(1, "", "Operation not permitted"), id="not permitted"),
         pytest.param(hung("nft"), id="hangs"),
         pytest.param(NO_NFT, id="is missing"),
     ],
 )
-async def test_an_nft_that_does_not_answer_well_makes_the_area_unknown(answer: Outcome | DriverError) -> None:
+async def test_an_nft_that_does_not_answer_well_makes_the_area_unknown(answer: CommandResult | DriverError) -> None:
     with pytest.raises(DriverError):
         await driver(ScriptedRunner({"nft": answer})).observe(WATCH)
 
@@ -78,6 +78,6 @@ async def test_the_whole_table_goes() -> None:
 
 
 async def test_a_refused_document_says_why() -> None:
-    runner = ScriptedRunner({"nft -f": Outcome(1, "", "/dev/stdin:1:18-24: Error: Could not process rule")})
+    runner = ScriptedRunner({"nft -f": CommandResult(1, "", "/dev/stdin:1:18-24: Error: Could not process rule")})
     with pytest.raises(DriverError, match="Could not process rule"):
         await driver(runner).apply(Change(Action.ADD, WANTED))

@@ -1,6 +1,6 @@
 import pytest
 
-from kun_nat64.drivers.command import Outcome
+from kun_nat64.drivers.command import CommandResult
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Chain, Family, Rule
@@ -31,10 +31,12 @@ async def test_the_older_backend_is_known_to_tell_nothing() -> None:
     ("answer", "kind"),
     [
         (said("garbage\n"), FailureKind.GARBAGE),
-        (Outcome(4, "", "Permission denied: not permitted"), FailureKind.PERMISSION),
+        (CommandResult(4, "", "Permission denied: not permitted"), FailureKind.PERMISSION),
     ],
 )
-async def test_a_family_that_cannot_be_read_makes_the_whole_area_unknown(answer: Outcome, kind: FailureKind) -> None:
+async def test_a_family_that_cannot_be_read_makes_the_whole_area_unknown(
+    answer: CommandResult, kind: FailureKind
+) -> None:
     driver = RulesDriver(ScriptedRunner({"ip6tables-save": answer, "iptables-save": said(FOUR)}))
     with pytest.raises(DriverError) as raised:
         await driver.observe()
@@ -49,6 +51,6 @@ async def test_changes_are_one_restore_that_leaves_others_alone() -> None:
 
 
 async def test_a_refused_restore_says_why() -> None:
-    runner = ScriptedRunner({"restore": Outcome(2, "", "ip6tables-restore: line 2 failed")})
+    runner = ScriptedRunner({"restore": CommandResult(2, "", "ip6tables-restore: line 2 failed")})
     with pytest.raises(DriverError, match="line 2 failed"):
         await RulesDriver(runner).apply([Change(Action.ADD, RULE)])

@@ -13,7 +13,7 @@ from kun_nat64.formats import gobgpapi, gobgpjson, iptables, joolcsv, memberstat
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.facts import Family
 from kun_nat64.model.resetfacts import FlowWatch
-from kun_nat64.policy.obstructions import answer_obstructions, tunnel_obstructions
+from kun_nat64.policy.blocking_rules import answer_obstructions, tunnel_obstructions
 from tests.nat64.formats.golden import golden
 
 VIP = IPv4Address("203.0.113.1")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_nat64.model.health import OUTCOME_OF, Outcome, ProbeResult, Symptom, Verdict
+from kun_nat64.model.health import OUTCOME_OF, ProbeOutcome, ProbeResult, Symptom, Verdict
 from kun_nat64.model.spec import Target, TargetKind
 from kun_nat64.policy import health
 from kun_nat64.policy.health import Health, HealthRules, TargetState
@@ -136,7 +136,7 @@ def test_a_protocol_is_dead_when_all_its_targets_are_down() -> None:
 
 def test_the_others_are_told_three_values() -> None:
     told = health.outcomes(after("fff", target=PING, health_before=after("oooo")))
-    assert told == {"tcp://198.51.100.80:80": Outcome.OK, "icmp://198.51.100.81": Outcome.FAILED}
+    assert told == {"tcp://198.51.100.80:80": ProbeOutcome.OK, "icmp://198.51.100.81": ProbeOutcome.FAILED}
 
 
 @given(st.lists(st.sampled_from(Symptom), max_size=60))
@@ -146,6 +146,6 @@ def test_a_target_goes_down_only_after_as_many_failures_in_a_row_as_fall(symptom
         before = state.of(WEB).state
         state = health.heard(state, ProbeResult(WEB, symptom), RULES, now=number * 0.01)
         outcome = OUTCOME_OF[symptom]
-        row = row + 1 if outcome is Outcome.FAILED else 0 if outcome is Outcome.OK else row
+        row = row + 1 if outcome is ProbeOutcome.FAILED else 0 if outcome is ProbeOutcome.OK else row
         if before is not TargetState.DOWN and state.of(WEB).state is TargetState.DOWN:
             assert row >= RULES.fall

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kun_base.journal import Journal
+from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.probing import Probing
-from kun_nat64.state import State
+from kun_nat64.state.agent_state import State
 
 
 class Prober:
@@ -34,13 +34,13 @@ class Prober:
     def close(self) -> None: ...
 
 
-def on_the_clock(spec: AgentSpec) -> tuple[State, Prober, Probing]:
+def on_the_clock(spec: AgentSpec) -> tuple[State, Prober, ProbeLoop]:
     state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0)
     prober = Prober(state)
-    return state, prober, Probing(state, prober)
+    return state, prober, ProbeLoop(state, prober)
 
 
-def run(probing: Probing, begin: float, end: float) -> float:
+def run(probing: ProbeLoop, begin: float, end: float) -> float:
     due = begin
     while due < end:
         due = probing.tick(due, due)

@@ -8,8 +8,8 @@ from kun_nat64.model.observation import Foreign, Observation
 from kun_nat64.model.plan import Plan, RefusalKind
 from kun_nat64.model.spec import GuardSpec
 from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session, Traffic
-from kun_nat64.policy.cuts import may_cut
 from kun_nat64.policy.diff import plan
+from kun_nat64.policy.flow_loss import may_cut
 from kun_nat64.policy.guard import Circumstances, guard
 
 SPEC = GuardSpec(max_removals=5, never_withdraw_last=True)

@@ -7,6 +7,8 @@ from ipaddress import IPv6Network
 import pytest
 
 from kun_base.journal import Journal
+from kun_nat64.agent.traffic_loop import TrafficLoop
+from kun_nat64.cli.plan_apply import planned
 from kun_nat64.formats.joolcsv import parse_pool4
 from kun_nat64.formats.jooldocument import document
 from kun_nat64.model.announcement import WITHDRAWN
@@ -17,13 +19,11 @@ from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec, Limit
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.model.traffic import Session, Traffic, bindings_of
-from kun_nat64.oneshot import planned
 from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import guard
 from kun_nat64.policy.limits import CHAIN, DUMMY, limited
-from kun_nat64.sessions import SessionCount
-from kun_nat64.state import State
+from kun_nat64.state.agent_state import State
 from tests.nat64.admin.test_admin import Host
 from tests.nat64.audit.flows import POOL6, session
 from tests.nat64.fake_host import FakeHost
@@ -128,7 +128,7 @@ async def test_a_client_is_limited_by_the_next_look_and_released_by_a_later_one(
     woken: list[int] = []
     state.wake_cycle = lambda: woken.append(1)
     host = Host()
-    count = SessionCount(state, host)
+    count = TrafficLoop(state, host)
     for holds in (50, 100, 98, 10):
         host.now_flowing = Traffic((), holding(holds))
         await count.count()
@@ -152,5 +152,5 @@ async def test_ports_that_are_used_up_raise_the_med_at_the_count_and_not_at_some
     host = Host()
     sessions = holding(99)
     host.now_flowing = Traffic(bindings_of(sessions), sessions)
-    await SessionCount(state, host).count()
+    await TrafficLoop(state, host).count()
     assert (state.decision.standing, state.decision.reason) == (Standing.SOFT, Reason.POOL_NEARLY_EXHAUSTED)

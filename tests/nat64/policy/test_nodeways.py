@@ -10,7 +10,6 @@ import pytest
 
 from kun_base.journal import Journal
 from kun_base.prefix import sixtofour_network
-from kun_nat64.diagnosing import diagnosis
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.health import ProbeResult, Symptom
@@ -23,7 +22,8 @@ from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session
 from kun_nat64.nodekeeping import NodeKeeping
 from kun_nat64.policy.diagnosis import Cause
 from kun_nat64.policy.nodeways import MOST_NODES, cut_off, nodes_of
-from kun_nat64.state import State
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import diagnosis
 
 NODE, OTHER, ROUTER = (IPv4Address(text) for text in ("10.1.0.2", "10.2.1.77", "10.2.1.1"))
 WELL = NodeWay(NODE, ROUTER, "eth0", "kun64")

@@ -1,0 +1,215 @@
+"""What upstreams said, for as long as it holds: answers, denials, failures, and stale data for bad days.
+
+Sources: RFC 2308 (denials), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept, never what was made of
+it: synthesis happens anew for every answer, so a new policy or prefix shows at once.
+"""
+
+from math import ceil
+from struct import Struct
+from typing import Any
+
+from kun_dns64.cache.generations import Generations
+from kun_dns64.formats.packed_answer import pack, unpack
+from kun_dns64.model.message import Response
+from kun_dns64.model.question import Question, Rcode
+from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
+from kun_dns64.policy.denial import is_referral
+from kun_dns64.policy.lifetime import begin
+
+# RFC 9520 section 3.2: at least a second, at most five minutes, longer with each failure in a row.
+FAILURE_FIRST_S = 2.0
+FAILURE_MAX_S = 300.0
+# RFC 8767 section 5: how long stale data is served before the upstreams are tried again.
+STALE_RECHECK_S = 30.0
+# The last tenth of a lifetime is when a used answer is fetched anew.
+PREFETCH_SHARE = 0.1
+FAILURE_OCTETS = 250
+
+ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
+# Arrival in seconds of the clock; lifetime; the age from which a use fetches the data anew.
+_STAMP = Struct("!III")
+_KEY_TAIL = Struct("!HHB")
+_Failure = tuple[float, float, Response | UpstreamFailure]
+Stores = tuple[Generations[bytes], Generations[_Failure], bool]
+
+
+class Cache:
+    """Bounded by entries and octets. All times are `now` of one monotonic clock, in seconds.
+
+    Data ages by the whole seconds of that clock, all of it at the same ticks, so whatever is made of several answers
+    ages at those ticks too. A key is the question without case, CD, DO, the client subnet sent along, and the group of
+    upstreams.
+    """
+
+    __slots__ = ("_data", "_failures", "_max_stale_s", "_max_ttl_s", "_prefetch")
+
+    def __init__(
+        self,
+        max_entries: int = 500_000,
+        max_octets: int = 1 << 30,
+        max_ttl_s: int = 86400,
+        max_stale_s: int = 86400,
+        prefetch: bool = True,
+        store: type[Generations[Any]] = Generations,
+    ) -> None:
+        self._data: Generations[bytes] = store(max_entries, max_octets, len)
+        self._failures: Generations[_Failure] = store(max(64, max_entries // 8), 1 << 26, lambda _: FAILURE_OCTETS)
+        self._max_ttl_s = max_ttl_s
+        self._max_stale_s = max_stale_s
+        self._prefetch = prefetch
+
+    def lookup(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
+        """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure."""
+        key = key_of(question, flags, group)
+        packed = self._data.get(key)
+        failure = self._failures.get(key) if len(self._failures) else None
+        tick = int(now)
+        if packed is not None:
+            arrival, lifetime, due = _STAMP.unpack_from(packed)
+            age = tick - arrival
+            if age < lifetime:
+                steady_s = due - age
+                if steady_s <= 0 and failure is not None and now < failure[0]:
+                    steady_s = 1
+                response = unpack(question, packed[_STAMP.size :], age)
+                refresh = steady_s <= 0
+                return Heard(question, response, cached=True, refresh=refresh, steady_s=max(0, steady_s), tick=tick)
+            if failure is not None and age < lifetime + self._max_stale_s:
+                return self._stale_again(key, question, packed, failure, now)
+        if failure is not None and now < failure[0]:
+            return Heard(
+                question, _remembered(failure[2]), cached=True, steady_s=_failure_steady_s(failure, now), tick=tick
+            )
+        return None
+
+    def _due(self, lifetime: int) -> int:
+        """The age from which a use of the data fetches it anew."""
+        return lifetime - ceil(lifetime * PREFETCH_SHARE) + 1 if self._prefetch and lifetime > 1 else lifetime
+
+    def put_off(self, question: Question, flags: AskedFlags, group: str, now: float) -> None:
+        """No `refresh` before the next tick: it is on its way, or must wait."""
+        key = key_of(question, flags, group)
+        packed = self._data.get(key)
+        if packed is not None:
+            arrival, lifetime, _ = _STAMP.unpack_from(packed)
+            self._data.put(key, _STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[_STAMP.size :])
+
+    def _stale_again(self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float) -> Heard:
+        """One background try per recheck time (RFC 8767 section 5); this hint is it."""
+        due = now >= failure[0]
+        if due:
+            self._failures.put(key, (now + STALE_RECHECK_S, failure[1], failure[2]))
+            return _stale(question, packed, refresh=True)
+        return _stale(question, packed)._replace(steady_s=_failure_steady_s(failure, now), tick=int(now))
+
+    def stale(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
+        """Expired data that may still be served when the upstreams fail or are too slow (RFC 8767 section 5)."""
+        packed = self._data.get(key_of(question, flags, group))
+        if packed is None:
+            return None
+        arrival, lifetime, _ = _STAMP.unpack_from(packed)
+        age = int(now) - arrival
+        if age < lifetime:
+            return Heard(question, unpack(question, packed[_STAMP.size :], age), cached=True)
+        return _stale(question, packed) if age < lifetime + self._max_stale_s else None
+
+    def steady_s(self, question: Question, flags: AskedFlags, group: str, now: float) -> int:
+        """What `lookup` would put into `Heard.steady_s`, for an answer that was stored a moment ago."""
+        packed = self._data.get(key_of(question, flags, group))
+        if packed is None:
+            return 0
+        arrival, _, due = _STAMP.unpack_from(packed)
+        steady_s: int = due - (int(now) - arrival)
+        return max(0, steady_s)
+
+    def store(
+        self, question: Question, flags: AskedFlags, group: str, outcome: Response | UpstreamFailure, now: float
+    ) -> None:
+        """Remember a reply or a failure heard at `now`. A failure leaves stale data where it is."""
+        key = key_of(question, flags, group)
+        if is_failure(outcome):
+            self._store_failure(key, outcome, now)
+            return
+        assert isinstance(outcome, Response)
+        self._failures.drop(key)
+        begun, lifetime = begin(question, outcome, self._max_ttl_s)
+        packed = pack(question, begun) if lifetime > 0 else None
+        if packed is None:
+            self._data.drop(key)
+        else:
+            self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
+
+    def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
+        before = self._failures.get(key)
+        packed = self._data.get(key)
+        if packed is not None:
+            arrival, lifetime, _ = _STAMP.unpack_from(packed)
+            if int(now) - arrival < lifetime + self._max_stale_s:
+                self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome))
+                return
+        in_a_row = before is not None and now < before[0] + FAILURE_MAX_S
+        delay = min(before[1] * 2, FAILURE_MAX_S) if before is not None and in_a_row else FAILURE_FIRST_S
+        self._failures.put(key, (now + delay, delay, outcome))
+
+    def settle(
+        self,
+        question: Question,
+        flags: AskedFlags,
+        group: str,
+        outcome: Response | UpstreamFailure,
+        now: float,
+        upstream: str = "",
+        rtt_s: float = 0.0,
+    ) -> Heard:
+        """Store, and say what `next_step` should hear: the outcome, or stale data in place of a failure."""
+        self.store(question, flags, group, outcome, now)
+        if is_failure(outcome):
+            stale = self.stale(question, flags, group, now)
+            return stale or Heard(question, outcome, upstream=upstream, rtt_s=rtt_s)
+        steady_s = self.steady_s(question, flags, group, now)
+        return Heard(question, outcome, upstream=upstream, rtt_s=rtt_s, steady_s=steady_s, tick=int(now))
+
+    def stores(self) -> Stores:
+        """Data by key, failures by key, and whether data is fetched anew before it ends: for stores.pyx."""
+        return self._data, self._failures, self._prefetch
+
+    def clear(self) -> None:
+        self._data.clear()
+        self._failures.clear()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def octets(self) -> int:
+        return self._data.octets
+
+
+def is_failure(outcome: Response | UpstreamFailure) -> bool:
+    """No reply, an error code, or a referral: nothing that says what data there is."""
+    if isinstance(outcome, UpstreamFailure):
+        return True
+    return outcome.rcode not in ANSWERS or is_referral(outcome)
+
+
+def key_of(question: Question, flags: AskedFlags, group: str) -> bytes:
+    """Equal for equal questions that are put alike: what is kept and what is out goes by it."""
+    tail = _KEY_TAIL.pack(question.qtype, question.qclass, flags.cd | flags.do << 1)
+    key = question.name.lower() + tail
+    return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key
+
+
+def _stale(question: Question, packed: bytes, refresh: bool = False) -> Heard:
+    """With its first TTLs: `next_step` gives stale data the one it may have."""
+    return Heard(question, unpack(question, packed[_STAMP.size :], 0), stale=True, cached=True, refresh=refresh)
+
+
+def _failure_steady_s(failure: _Failure, now: float) -> int:
+    """One tick at most: an answer may still come late and end the failure."""
+    return min(1, int(failure[0]) - int(now))
+
+
+def _remembered(outcome: Response | UpstreamFailure) -> Response | UpstreamFailure:
+    if isinstance(outcome, Response) or outcome.cached:
+        return outcome
+    return UpstreamFailure(FailureKind(outcome.kind), outcome.detail, cached=True)

@@ -1,0 +1,198 @@
+"""One finished reply kept for the next packet like it: by packet for the second, by key for as long as it holds.
+
+A reply is kept only while the general path would say the same from the cache, with every TTL one second less per tick
+(`Heard.steady_s`, `Reply.steady_s`). One test drives both paths and demands the same octets
+(tests/dns64/cache/test_memo.py).
+"""
+
+from collections.abc import Callable, Sequence
+from struct import Struct
+
+from kun_dns64.cache.generations import Generations
+from kun_dns64.formats.reply_key import (
+    COOKIE_REPLY_OCTETS,
+    PLAIN_TAIL,
+    WITH_COOKIE,
+    MemoKey,
+    lone_cookie,
+    memo_key,
+    ttl_places,
+)
+from kun_dns64.model.message import Source
+from kun_dns64.model.question import RRType
+from kun_dns64.model.step import Heard, Reply, Rule
+
+# These answers are made here and do not age.
+LOCAL = frozenset((Rule.LOCAL_DISCOVERY, Rule.LOCAL_REVERSE, Rule.FILTERED_A))
+LOCAL_STEADY_S = 300
+# Strangers must not fill the store; reverse answers mix ageing TTLs with bounded ones; the others tell of the moment.
+NEVER = frozenset((Rule.REFUSED_CLIENT, Rule.RATE_LIMITED, Rule.REVERSE, Rule.NOT_RECURSIVE, Rule.LOOP, Rule.MALFORMED))
+RULES = tuple(Rule)
+PLACES = {rule: place for place, rule in enumerate(RULES)}
+# Packets whose reply is kept as it is for the rest of the second.
+HOT_MAX = 16384
+COOKIE_HEAD = b"\x00\x0a\x00\x18"
+# Made at this tick, good until that one, rule, number of TTLs; then where each TTL stands, then the reply.
+_STAMP = Struct("!IIBB")
+_OFFSET = Struct("!H")
+_TTL = Struct("!I")
+
+# The reply's COOKIE data for the query's, from one source address.
+MakeCookie = Callable[[bytes, Source], bytes]
+# The memo of the client that an EDNS client subnet names; None: the general path must look.
+BySubnet = Callable[[bytes], "ReplyCache | None"]
+
+
+def steady_s(reply: Reply, heard: Sequence[Heard], tick: int) -> int:
+    """For how many ticks, this one included, the general path gives this reply again, ageing."""
+    if reply.rule in NEVER:
+        return 0
+    if reply.rule in LOCAL and not heard:
+        return LOCAL_STEADY_S
+    if not heard or any(one.tick != tick for one in heard):
+        return 0
+    steady = min(one.steady_s for one in heard)
+    return min(steady, reply.steady_s + 1) if reply.steady_s else steady
+
+
+class ReplyCache:
+    """Replies to one class of clients over one transport.
+
+    First come the packets seen this second, octet for octet: their replies need a new id and nothing else. Then the
+    store, under the packet's key: those replies are aged and get the question's case and the cookie of the client.
+
+    `by_subnet`: for a source trusted to name clients, finds the memo of the one named. `padded`: replies to packets
+    with padding are padded themselves, so there is none to keep.
+    """
+
+    __slots__ = ("_bake", "_by_subnet", "_hits", "_hot", "_padded", "_prefix", "_store", "_tick")
+
+    def __init__(
+        self,
+        prefix: bytes,
+        store: Generations[bytes],
+        hits: list[list[int]],
+        bake: MakeCookie | None,
+        by_subnet: "BySubnet | None",
+        padded: bool,
+    ) -> None:
+        self._prefix, self._store, self._hits, self._bake = prefix, store, hits, bake
+        self._by_subnet, self._padded = by_subnet, padded
+        self._tick = -1
+        self._hot: dict[bytes, tuple[bytes, list[int]]] = {}
+
+    def quick(self, wire: bytes, tick: int, source: Source) -> bytes | None:
+        """The reply, or None: the general path must answer. `tick`: the whole seconds of the cache's clock."""
+        if tick != self._tick:
+            self._tick, self._hot = tick, {}
+        hot = self._hot.get(wire[2:])
+        if hot is not None:
+            hot[1][0] += 1
+            return wire[:2] + hot[0]
+        end = wire.find(0, 12) + 1
+        name = wire[12:end]
+        lower = name.lower()
+        if len(wire) > end + PLAIN_TAIL:
+            return self._with_options(wire, end, lower, tick, source)
+        kept = self._kept(self._prefix + wire[2:12] + lower + wire[end:], tick)
+        if kept is None:
+            return None
+        body, cell = kept
+        reply = body[:10] + name + body[10:]
+        if name == lower and len(self._hot) < HOT_MAX:  # a case made at random does not come again
+            self._hot[wire[2:]] = reply, cell
+        return wire[:2] + reply
+
+    def _with_options(self, wire: bytes, end: int, lower: bytes, tick: int, source: Source) -> bytes | None:
+        cookie = lone_cookie(wire, end)
+        if cookie:
+            memo: ReplyCache = self
+            key = wire[2:12] + lower + wire[end : end + 13] + WITH_COOKIE
+        else:
+            found = self._keyed(wire)
+            if found is None:
+                return None
+            memo, (key, end, cookie, _, _) = found
+        kept = memo._kept(memo._prefix + key, tick)
+        if kept is None:
+            return None
+        body, _ = kept
+        if cookie and self._bake is not None:
+            return b"".join(
+                (wire[:2], body[:10], wire[12:end], body[10:-COOKIE_REPLY_OCTETS], self._bake(cookie, source))
+            )
+        return wire[:2] + body[:10] + wire[12:end] + body[10:]
+
+    def _keyed(self, wire: bytes) -> "tuple[ReplyCache, MemoKey] | None":
+        """The key, and the memo of the client the packet speaks for."""
+        key = memo_key(wire)
+        if key is None or (key.padded and self._padded):
+            return None
+        memo = self._by_subnet(key.subnet) if key.subnet and self._by_subnet is not None else self
+        return None if memo is None else (memo, key)
+
+    def _kept(self, key: bytes, tick: int) -> tuple[bytes, list[int]] | None:
+        """What stands under the key, aged to `tick`: the header behind the id, then all behind the name."""
+        value = self._store.get(key)
+        if value is None:
+            return None
+        made, until, rule, count = _STAMP.unpack_from(value)
+        start = _STAMP.size + 2 * count
+        if made != tick:
+            if not made < tick < until:
+                return None
+            value = _aged(value, start, tick)
+            self._store.replace(key, value)
+        cell = self._hits[rule]
+        cell[0] += 1
+        return value[start:], cell
+
+    def place(self) -> tuple[Generations[bytes], bytes]:
+        """Where replies are kept, and what their keys begin with: for stores.pyx."""
+        return self._store, self._prefix
+
+    @property
+    def bake(self) -> MakeCookie | None:
+        """None: no cookies."""
+        return self._bake
+
+    @property
+    def hits(self) -> list[list[int]]:
+        """Replies given so far, by the rule's place in RULES; shared by all memos."""
+        return self._hits
+
+    def remember(self, wire: bytes, packet: bytes, reply: Reply, heard: Sequence[Heard], tick: int) -> None:
+        """Keep the finished `packet` that answered `wire`, if and as long as it is what the general path would say."""
+        seconds = steady_s(reply, heard, tick)
+        found = self._keyed(wire) if seconds > 0 else None
+        if found is None:
+            return
+        memo, key = found
+        if (
+            key.cookie
+            and self._bake is not None
+            and packet[-COOKIE_REPLY_OCTETS - 4 : -COOKIE_REPLY_OCTETS] != COOKIE_HEAD
+        ):
+            return
+        places = [place for place in ttl_places(packet) if not _is_steady(reply, place)]
+        seconds = min([seconds, *(ttl for _, _, ttl, _ in places)])
+        if seconds <= 0 or len(places) > 255 or (places and places[-1][3] > 0xFFFF):
+            return
+        offsets = b"".join([(offset - key.name_end + 10).to_bytes(2) for _, _, _, offset in places])
+        stamp = _STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places))
+        memo._store.put(memo._prefix + key.key, stamp + offsets + packet[2:12] + packet[key.name_end :])
+
+
+def _is_steady(reply: Reply, place: tuple[int, int, int, int]) -> bool:
+    section, rtype, _, _ = place
+    return reply.rule in LOCAL or (reply.steady_s > 0 and section == 0 and rtype == RRType.AAAA)
+
+
+def _aged(value: bytes, start: int, tick: int) -> bytes:
+    """The same entry with its TTLs as they are at `tick`; once a second at most for every entry."""
+    out = bytearray(value)
+    age = tick - _TTL.unpack_from(value)[0]
+    for (offset,) in _OFFSET.iter_unpack(value[_STAMP.size : start]):
+        _TTL.pack_into(out, start + offset, _TTL.unpack_from(out, start + offset)[0] - age)
+    _TTL.pack_into(out, 0, tick)
+    return bytes(out)

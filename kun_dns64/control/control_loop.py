@@ -1,0 +1,190 @@
+"""The side that does not answer queries: reloads, watches files and gateways, serves the admin pages."""
+
+import asyncio
+import importlib
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from kun_base.adminhttp import AdminServer
+from kun_base.errors import ConfigError, Fault
+from kun_base.journal import Journal
+from kun_base.notify import notify, watchdog_interval_s
+from kun_dns64.config.background_load import Source, load_aside
+from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.config.settings import GatewayWatch, Settings
+from kun_dns64.control.file_watch import FileWatch
+from kun_dns64.serving.worker_group import WorkerGroup
+from kun_dns64.transport.sockets import sockaddr
+
+LOOK_S = 1.0
+
+
+class Control:
+    """Runs beside a fleet until `stop` is set. `settings` are those in force."""
+
+    def __init__(self, source: Source, settings: Settings, fleet: WorkerGroup, journal: Journal) -> None:
+        self.source, self.settings, self.fleet, self._journal = source, settings, fleet, journal
+        self.reload_wanted = asyncio.Event()
+        self.problems: tuple[str, ...] = ()
+        self.reloads = {"ok": 0, "failed": 0}
+        self.pools_down: frozenset[str] = frozenset()
+        self._watch = FileWatch(settings.watched)
+        self._gateways_changed = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._make_admin: Callable[[], AdminServer]
+        self._admin: AdminServer | None = None
+
+    async def run(
+        self, stop: asyncio.Event, make_admin: Callable[[], AdminServer], listening: socket.socket | None
+    ) -> None:
+        """`listening`: where the admin pages are served; None: nowhere."""
+        self._make_admin = make_admin
+        self._admin = await self._open_admin(listening)
+        background = [
+            asyncio.create_task(work) for work in (self._reloading(), self._looking(), self._gateways(), _watchdog())
+        ]
+        try:
+            ended = asyncio.create_task(stop.wait())
+            # A background task ends only by a defect, which must not pass in silence.
+            await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            for task in background:
+                if task.done():
+                    task.result()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            if self._admin is not None:
+                await self._admin.close()
+
+    async def _open_admin(self, listening: socket.socket | None) -> AdminServer | None:
+        if listening is None:
+            return None
+        if "aiohttp.web" not in sys.modules:
+            # In a thread: a quarter of a second, while queries are answered already. There is no other.
+            await asyncio.to_thread(importlib.import_module, "aiohttp.web")
+            await asyncio.get_running_loop().shutdown_default_executor()
+        admin = self._make_admin()
+        await admin.start_on(listening)
+        host, port = listening.getsockname()[:2]
+        self._journal.info("admin", listen=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        return admin
+
+    async def reload(self) -> bool:
+        """The whole configuration anew, checked as one; a bad one leaves the old in force. True: it is in force."""
+        notify("RELOADING=1")
+        async with self._changing:
+            try:
+                await self._put_in_force(await load_aside(self.source))
+                self.problems = ()
+            except ConfigError as error:
+                self.problems = tuple(str(fault) for fault in error.faults)
+            except (OSError, ValueError) as error:
+                self.problems = (str(error),)
+        self.reloads["failed" if self.problems else "ok"] += 1
+        if self.problems:
+            self._journal.error("reload-refused", errors=len(self.problems), first=self.problems[0])
+        else:
+            self._journal.info("reloaded", generation=self.settings.rules.generation)
+        notify("READY=1")
+        return not self.problems
+
+    async def _put_in_force(self, settings: Settings) -> None:
+        gateways_before = self.settings.gateways
+        generation = self.settings.rules.generation + 1
+        down = self.pools_down if settings.gateways == gateways_before else frozenset()
+        rules = replace(settings.rules, generation=generation, pools_down=down)
+        secret = settings.cookie_secret or self.settings.cookie_secret
+        settings = replace(settings, rules=rules, cookie_secret=secret)
+        await self._change_fleet_and_admin(settings)
+        self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
+        self.settings, self.pools_down = settings, down
+        self._watch = FileWatch(settings.watched)
+        if settings.gateways != gateways_before:
+            self._gateways_changed.set()
+
+    async def _change_fleet_and_admin(self, settings: Settings) -> None:
+        """Both or neither: the new admin address is listened on before anything changes."""
+        if settings.admin == self.settings.admin:
+            await self.fleet.change(settings)
+            return
+        fresh = await self._open_admin(listen_for_admin(settings.admin))
+        try:
+            await self.fleet.change(settings)
+        except BaseException:
+            if fresh is not None:
+                await fresh.close()
+            raise
+        before, self._admin = self._admin, fresh
+        if before is not None:
+            await before.close()
+
+    async def _reloading(self) -> None:
+        while True:
+            await self.reload_wanted.wait()
+            self.reload_wanted.clear()
+            await self.reload()
+
+    async def _looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self._watch.changed():
+                self.reload_wanted.set()
+
+    async def _gateways(self) -> None:
+        """The watch of the present configuration; a new configuration gets a new watch."""
+        while True:
+            self._gateways_changed.clear()
+            changed = asyncio.create_task(self._gateways_changed.wait())
+            watching = asyncio.create_task(self._watch_gateways(self.settings.gateways))
+            try:
+                await asyncio.wait([changed, watching], return_when=asyncio.FIRST_COMPLETED)
+                if watching.done():
+                    watching.result()
+            finally:
+                changed.cancel()
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch_gateways(self, gateways: GatewayWatch) -> None:
+        if not gateways.urls:
+            await asyncio.Event().wait()
+        from kun_dns64.control.gateway_watch import watch
+
+        await watch(gateways, partial(self._use_gateways, gateways))
+
+    async def _use_gateways(self, watched: GatewayWatch, down: frozenset[str]) -> None:
+        async with self._changing:
+            # A reload may have ended the watch that waited for it.
+            if watched != self.settings.gateways or down == self.pools_down:
+                return
+            self.pools_down = down
+            generation = self.settings.rules.generation + 1
+            rules = replace(self.settings.rules, pools_down=down, generation=generation)
+            self.settings = replace(self.settings, rules=rules)
+            await self.fleet.use_gateways(down, generation)
+        self._journal.warning("gateways", pools_down=" ".join(name or "default" for name in sorted(down)) or "none")
+
+
+def listen_for_admin(where: Endpoint | None) -> socket.socket | None:
+    """Before the program is ready: an address that is taken must not end one that serves. Raises ConfigError."""
+    if where is None:
+        return None
+    family = socket.AF_INET6 if where.address.version == 6 else socket.AF_INET
+    try:
+        return socket.create_server(sockaddr(where), family=family)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise ConfigError("listen", [Fault("admin.listen", repr(str(where)), f"cannot listen: {reason}")]) from error
+
+
+async def _watchdog() -> None:
+    interval_s = watchdog_interval_s()
+    while True:
+        await asyncio.sleep(interval_s or 3600)
+        if interval_s:
+            notify("WATCHDOG=1")

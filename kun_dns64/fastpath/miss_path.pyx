@@ -1,0 +1,292 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The short way of the commonest misses: an A or AAAA question of a client, and of a name, that need nothing special.
+
+One object goes with each query (miss_query.pxi), one with each question that is out upstream (upstream_question.pxi); queries wait for
+questions, several for one if need be. Octets become octets (fastpath/wire.pyx). Whatever is unusual is handed to the
+general path as it stands: a shape that is not known, a question somebody put in that way, silence. So that path alone
+knows failover, resending, TCP and all the rest.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
+from libc.time cimport time_t
+
+from kun_dns64.fastpath.wire cimport encode_ask, forward, read_denial, read_query, synthesise
+from kun_dns64.formats.reply_key import COOKIE_REPLY_OCTETS
+from kun_dns64.formats.options import COOKIE, option
+from kun_dns64.formats.wire import DO, RRHEAD
+from kun_dns64.state.metrics import LATENCY_BUCKETS
+from kun_dns64.model.question import Question
+from kun_dns64.model.step import AskedFlags, Rule
+from kun_dns64.cache.reply_cache import PLACES, RULES
+from kun_dns64.policy.plain_query import ANSWERED_HERE, SYNTHESISED_EDE
+from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply
+from kun_dns64.fastpath.port_pool cimport Port, PortPool, Randomness, heard
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    int clock_gettime(int, timespec *)
+    int CLOCK_MONOTONIC
+
+cdef enum:
+    A = 1
+    AAAA = 28
+    OPT = 41
+    PLAIN_UDP = 512
+    MOST_SOURCES = 65536
+    MAX_TTL = 604800  # RFC 8767 section 4
+    LARGEST = 4096
+    REFRESH_COST = 1
+
+# Of a question's key: type, class, flags; without DO, with it.
+cdef list TAILS_A = [b"\0\x01\0\1\0", b"\0\x01\0\1\2"], TAILS_AAAA = [b"\0\x1c\0\1\0", b"\0\x1c\0\1\2"]
+cdef object REAL = Rule.REAL_AAAA, FORWARDED = Rule.FORWARDED, SYNTHESISED = Rule.SYNTHESISED_NODATA
+cdef int REAL_PLACE = PLACES[REAL], FORWARDED_PLACE = PLACES[FORWARDED], SYNTHESISED_PLACE = PLACES[SYNTHESISED]
+cdef bytes HERE = ANSWERED_HERE
+cdef int BUCKETS = len(LATENCY_BUCKETS)
+
+
+cdef double monotonic() noexcept:
+    """The clock of time.monotonic."""
+    cdef timespec at
+    clock_gettime(CLOCK_MONOTONIC, &at)
+    return at.tv_sec + at.tv_nsec * 1e-9
+
+
+include "latency_histogram.pxi"
+include "miss_query.pxi"
+include "upstream_question.pxi"
+
+
+cdef class MissPath:
+    """One per worker. `take` a datagram the memo could not answer; `renew` with every change of rules or limits."""
+
+    cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared
+    cdef MissStore _shelf
+    cdef object _upstreams, _observed, _fly_timer, _stagger_timer
+    # The oldest and the newest of those that are watched.
+    cdef UpstreamQuestion _flown, _flown_last
+    cdef MissQuery _staggered, _staggered_last
+    cdef set _out
+    cdef dict _clients, _lines, _tallies, _flights, _lone
+    cdef list _opts, _cookie_opts
+    cdef LatencyHistogram _seconds
+    cdef int _payload_max
+    cdef Py_ssize_t _most
+    cdef unsigned int _max_ttl
+    cdef double _patience_s, _stagger_s
+    cdef long _replies[256]
+    cdef readonly long pending, queries, late, staggered, refreshed
+
+    def __init__(self, resolver, shortcut, loop, resumed, settled):
+        """`resumed(wire, source, send, began, rules, said, rtt_s, upstream, steady_s, tick)` takes a query over.
+
+        `settled()` is told when no query is pending here any more.
+        """
+        cdef int i
+        self._resolver, self._shortcut, self._loop = resolver, shortcut, loop
+        self._resumed, self._settled = resumed, settled
+        self._tallies, self._seconds = {}, LatencyHistogram()
+        for i in range(256):
+            self._replies[i] = 0
+
+    def renew(self, prepared, plain_for, int payload_max, unsigned int max_ttl, double patience_s, double stagger_s):
+        """`plain_for(source)`: policy.plain.Plain or None. `patience_s`: then the general path takes over.
+
+        `stagger_s`: then the A is asked beside the AAAA; 0: never here.
+        """
+        self._prepared, self._plain_for, self._clients = prepared, plain_for, {}
+        self._payload_max, self._max_ttl, self._patience_s = payload_max, max_ttl, patience_s
+        self._stagger_s = stagger_s if stagger_s < patience_s else 0
+        self._upstreams, self._lines, self._lone = self._resolver.upstreams, {}, {}
+        self._flights, self._most = self._upstreams.in_flight, self._upstreams.most
+        self._observed = self._upstreams.observed
+        self._out = self._observed.out
+        self._shelf = MissStore(self._resolver.cache.stores())
+        kinds = [(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)]
+        self._opts = [self._opt(do, ede) for do, ede in kinds]
+        # All but the cookie itself, which comes last.
+        empty = bytes(COOKIE_REPLY_OCTETS)
+        self._cookie_opts = [self._opt(do, ede + option(COOKIE, empty))[: -len(empty)] for do, ede in kinds]
+
+    def way(self, otherwise):
+        """`take`, and `otherwise` for what it does not."""
+        self._otherwise = otherwise
+        return self.handle
+
+    def handle(self, bytes wire, source, send):
+        if not self.take(wire, source, send):
+            self._otherwise(wire, source, send)
+
+    cpdef bint take(self, bytes wire, source, send) except -1:
+        """Whether the query is answered here, now or later, by `send`. False: nothing has been done."""
+        cdef tuple found = read_query(wire), way
+        cdef MissQuery light
+        cdef Waiter client
+        cdef bytes lower
+        if found is None:
+            return False
+        known = self._clients.get(source, self)
+        if known is self:
+            known = self.client(source)
+        if known is None or wire in self._out:
+            return False
+        client = known
+        light = MissQuery.__new__(MissQuery)
+        light._end, light._qtype, light._edns, light._do, light._payload, light._cookie = found
+        if light._do and not client.with_do:
+            return False
+        light._name = wire[12 : light._end]
+        light._lower = lower = light._name.lower()
+        if client.one is None:
+            exit = client.plain.exit(lower)
+            if exit is None:
+                return False
+            way = tuple(exit)
+        else:
+            if lower.endswith(HERE):
+                return False
+            way = client.one
+        light._head, light._fixed, light._group, light._tail = way
+        light._path, light._client, light._wire, light._source, light._send = self, client, wire, source, send
+        light._began = monotonic()
+        if not light.next(light._qtype, light._began):
+            return False
+        self.queries += 1
+        self.pending += 1
+        light.answer_now()
+        return True
+
+    cdef Waiter client(self, source):
+        """None: the general path answers this source."""
+        cdef Waiter made = None
+        if len(self._clients) >= MOST_SOURCES:
+            self._clients.clear()
+        plain = self._plain_for(source)
+        if plain is not None:
+            made = Waiter.__new__(Waiter)
+            made.plain, made.with_do = plain, plain.with_do
+            made.one = None if plain.one is None else tuple(plain.one)
+            made.never, made.excluded = plain.never, plain.excluded
+            made.store, made.prefix = self._shortcut.place(source)
+        self._clients[source] = made
+        return made
+
+    cdef Line first(self, group):
+        """The upstream to ask, where nobody is to be asked beside it."""
+        line = self._lone.get(group, self)
+        if line is self:
+            line = self._lone[group] = self.line(self._upstreams.lone(group))
+        if line is None or len(self._flights) >= self._most or self._observed.tap is not None:
+            return self.line(self._upstreams.first(group))
+        return line
+
+    cdef Line line(self, upstream):
+        cdef Line made
+        if upstream is None:
+            return None
+        made = self._lines.get(upstream)
+        if made is None:
+            made = self._lines[upstream] = Line.__new__(Line)
+            made.upstream, made.health = upstream, upstream.health
+            made.tally = self._tallies.setdefault(str(upstream.address), LatencyHistogram())
+            made.pool, made.random = upstream.pool, upstream.random
+        return made
+
+    cdef int watch(self, UpstreamQuestion flight) except -1:
+        if self._flown is None:
+            self._flown = flight
+        else:
+            self._flown_last._next = flight
+        self._flown_last = flight
+        if self._fly_timer is None:
+            self._fly_timer = self._loop.call_later(self._patience_s, self._look)
+        return 0
+
+    def _look(self):
+        """Hands over what has been out too long."""
+        cdef UpstreamQuestion flight
+        cdef double left
+        while self._flown is not None:
+            flight = self._flown
+            if not flight._done:
+                left = flight._sent_at + self._patience_s - monotonic()
+                if left > 0:
+                    self._fly_timer = self._loop.call_later(left, self._look)
+                    return
+                flight.general()
+            self._flown, flight._next = flight._next, None
+        self._flown_last = self._fly_timer = None
+
+    cdef int stagger(self, MissQuery light) except -1:
+        if not self._stagger_s:
+            return 0
+        if self._staggered is None:
+            self._staggered = light
+        else:
+            self._staggered_last._next = light
+        self._staggered_last = light
+        if self._stagger_timer is None:
+            self._stagger_timer = self._loop.call_later(self._stagger_s, self._ask_beside)
+        return 0
+
+    def _ask_beside(self):
+        """The A of every query whose AAAA has been out so long (RFC 6147 section 5.1.8)."""
+        cdef MissQuery light
+        cdef double left
+        while self._staggered is not None:
+            light = self._staggered
+            if light.waits_for_aaaa():
+                left = light._began + self._stagger_s - monotonic()
+                if left > 0:
+                    self._stagger_timer = self._loop.call_later(left, self._ask_beside)
+                    return
+                light.ask_beside()
+            self._staggered, light._next = light._next, None
+        self._staggered_last = self._stagger_timer = None
+
+    cdef bytes opt(self, MissQuery light, bint made):
+        if not light._edns:
+            return b""
+        if not light._cookie:
+            return self._opts[2 * light._do + made]
+        cdef bytes cookie = self._shortcut.cookie(light._cookie, light._source)
+        return <bytes>self._cookie_opts[2 * light._do + made] + cookie
+
+    cdef bytes _opt(self, bint do, bytes options):
+        return b"\0" + RRHEAD.pack(OPT, self._payload_max, DO if do else 0, len(options)) + options
+
+    cdef int limit(self, MissQuery light):
+        if not light._edns:
+            return PLAIN_UDP
+        return min(max(PLAIN_UDP, light._payload), self._payload_max)
+
+    cdef int replied(self, int place, double seconds) except -1:
+        self._replies[place] += 1
+        self._seconds.add(seconds)
+        return 0
+
+    cdef int left(self) except -1:
+        """A query is pending here no more."""
+        self.pending -= 1
+        if not self.pending:
+            self._settled()
+        return 0
+
+    cdef resume(self, MissQuery light):
+        self._resumed(
+            light._wire, light._source, light._send, light._began, light._client.plain.prepared.rules, light._said,
+            light._said_rtt_s, light._said_by, light._steady_s, light._tick,
+        )
+        self.left()
+
+    def counted(self):
+        """What has been counted since the last call: replies by rule, their seconds, seconds by upstream's address."""
+        cdef int i
+        cdef dict replies = {rule: self._replies[i] for i, rule in enumerate(RULES) if self._replies[i]}
+        for i in range(256):
+            self._replies[i] = 0
+        upstreams = {address: (<LatencyHistogram>tally).take() for address, tally in self._tallies.items()}
+        return replies, self._seconds.take(), upstreams

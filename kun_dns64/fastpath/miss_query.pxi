@@ -1,0 +1,206 @@
+"""Part of fastpath/miss_path.pyx: one query on its short way."""
+
+
+cdef class Waiter:
+    """What the rules say to one source, and where replies to it are kept."""
+
+    cdef object plain
+    cdef Generations store
+    cdef tuple one
+    cdef bytes prefix, never, excluded
+    cdef bint with_do
+
+
+# Thousands may hang on one another (`_next`).
+@cython.trashcan(True)
+cdef class MissQuery:
+    """One query under way: what it asks next, what it waits for, and its reply."""
+
+    cdef MissPath _path
+    cdef MissQuery _next
+    cdef Waiter _client
+    cdef bytes _wire, _name, _lower, _cookie, _head, _tail
+    cdef object _source, _send, _group
+    cdef int _end, _qtype, _payload
+    cdef bint _edns, _do, _over
+    cdef double _began
+    cdef unsigned int _fixed
+    # Of the denial of its AAAA: the packet (None from the cache), who sent it, and for how long the cache will say so.
+    cdef bint _denied
+    cdef bytes _said
+    cdef object _said_by
+    cdef double _said_rtt_s
+    cdef unsigned int _denial_ttl
+    cdef long _steady_s, _tick
+    # Its A has been asked before the denial came; and if it came first, the packet, the question, and how long
+    # and from when on the cache has it.
+    cdef bint _beside
+    cdef bytes _early, _early_asked
+    cdef long _early_steady_s, _early_tick
+    # What the cache alone has answered, until it is sent.
+    cdef tuple _ready
+    cdef int _ready_type
+    cdef long _ready_steady_s, _ready_tick
+
+    cdef bint next(self, int qtype, double now) except -1:
+        """Takes it from the cache, waits for who has asked, or asks. False, with nothing done: see `over`."""
+        cdef bytes key = self.key(qtype), entry
+        cdef tuple denial
+        cdef long age, steady_s
+        cdef MissPath path = self._path
+        flight = path._flights.get(key)
+        if type(flight) is UpstreamQuestion and not (<UpstreamQuestion>flight)._aside:
+            return self.wait_for(<UpstreamQuestion>flight, qtype)
+        known = path._shelf.find(key, now)
+        if known is False:
+            return False
+        if known is None:
+            if flight is not None:
+                return type(flight) is UpstreamQuestion and self.wait_for(<UpstreamQuestion>flight, qtype)
+            if not self.put(qtype, key, now):
+                return False
+            return True if qtype != self._qtype else self.may_stagger()
+        entry, age, steady_s = known
+        if steady_s <= 0:
+            steady_s = 1
+            path._shelf.put_off(key, entry, age)
+            if flight is None and path._resolver.may_refresh(now, REFRESH_COST):
+                self.fetch_anew(qtype, key, now)
+        if qtype == AAAA:
+            denial = read_denial(entry, None, self._wire, self._end, MAX_TTL, age)
+            if denial is not None:
+                self._denied, self._denial_ttl = True, denial[1]
+                self._steady_s, self._tick = steady_s, <long>now
+                if self.next(A, now):
+                    return True
+                self._denied = False
+                return False
+        self._ready = self.made(entry, None, qtype, age)
+        self._ready_type, self._ready_steady_s, self._ready_tick = qtype, steady_s, <long>now
+        return self._ready is not None
+
+    cdef int fetch_anew(self, int qtype, bytes key, double now) except -1:
+        """For the cache's sake alone, as Resolver.cached does it with data that ends soon."""
+        cdef UpstreamQuestion flight = fly(self._path, self._name, qtype, self._do, self._group, key, now)
+        self._path.refreshed += 1
+        if flight is None:
+            self._path._upstreams.ask(Question(self._name, qtype), AskedFlags(False, self._do), self._group, None)
+        else:
+            flight._aside = True
+        return 0
+
+    cdef bint wait_for(self, UpstreamQuestion flight, int qtype) except -1:
+        if not flight.join(self):
+            return False
+        return True if qtype != self._qtype else self.may_stagger()
+
+    cdef bint may_stagger(self) except -1:
+        if self._qtype == AAAA:
+            self._path.stagger(self)
+        return True
+
+    cdef bytes key(self, int qtype):
+        cdef bytes key = self._lower + <bytes>(TAILS_A if qtype == A else TAILS_AAAA)[self._do]
+        return key + self._tail if self._tail else key
+
+    cdef bint put(self, int qtype, bytes key, double now) except -1:
+        cdef UpstreamQuestion flight = fly(self._path, self._name, qtype, self._do, self._group, key, now)
+        if flight is None:
+            return False
+        flight._waiting.append(self)
+        return True
+
+    cdef tuple made(self, bytes wire, bytes asked, int qtype, unsigned int age):
+        """The reply, as coldwire.finished gives it. None: the general path must."""
+        cdef MissPath path = self._path
+        cdef Waiter client = self._client
+        cdef bytes opt = path.opt(self, qtype != self._qtype)
+        cdef int limit = path.limit(self)
+        if qtype != self._qtype:
+            return synthesise(
+                wire, asked, self._wire, self._end, path._max_ttl, age, self._head, client.never, self._denial_ttl,
+                self._fixed, opt, limit,
+            )
+        return forward(
+            wire, asked, self._wire, self._end, qtype, path._max_ttl, age, client.excluded if qtype == AAAA else b"",
+            self._do or self._wire[3] & 0x20, opt, limit,
+        )
+
+    cdef bint waits_for_aaaa(self) noexcept:
+        return not self._over and not self._denied and self._early is None
+
+    cdef int ask_beside(self) except -1:
+        """The A while the AAAA is still out."""
+        cdef double now = monotonic()
+        cdef bytes key = self.key(A)
+        cdef bint put = False
+        flight = self._path._flights.get(key)
+        if flight is not None:
+            put = type(flight) is UpstreamQuestion and (<UpstreamQuestion>flight).join(self)
+        else:
+            known = self._path._shelf.find(key, now)
+            if type(known) is tuple:
+                return 0
+            if known is None:
+                put = self.put(A, key, now)
+        if put:
+            self._beside = True
+            self._path.staggered += 1
+        else:
+            self.over()
+        return 0
+
+    cdef int denied(
+        self, bytes wire, object upstream, double rtt_s, unsigned int ttl, long steady_s, double now
+    ) except -1:
+        """No AAAA: the A is next, unless it came before."""
+        cdef tuple data
+        self._denied, self._denial_ttl, self._steady_s, self._tick = True, ttl, steady_s, <long>now
+        self._said, self._said_by, self._said_rtt_s = wire, upstream, rtt_s
+        if self._early is not None:
+            data = self.made(self._early, self._early_asked, A, 0)
+            if data is None:
+                self.over()
+            else:
+                self.answer(data, A, self._early_steady_s, self._early_tick, now)
+        elif not self._beside:
+            if self.next(A, now):
+                self.answer_now()
+            else:
+                self.over()
+        return 0
+
+    cdef int answer_now(self) except -1:
+        """If the cache had it all."""
+        if self._ready is not None:
+            self.answer(self._ready, self._ready_type, self._ready_steady_s, self._ready_tick, monotonic())
+        return 0
+
+    cdef int answer(self, tuple data, int qtype, long steady_s, long tick, double now) except -1:
+        """`steady_s` from `tick` on: of the answer to `qtype` this reply is made of."""
+        cdef bytes packet = data[0]
+        cdef int place = REAL_PLACE if qtype == AAAA else FORWARDED_PLACE if qtype == self._qtype else SYNTHESISED_PLACE
+        cdef long own_steady_s = data[3], ages_s = data[4]
+        self._over = True
+        if tick != <long>now:
+            steady_s = 0
+        if qtype != self._qtype:
+            steady_s = min(steady_s, self._steady_s) if tick == self._tick else 0
+        if own_steady_s:
+            steady_s = min(steady_s, own_steady_s + 1)
+        self._path.replied(place, now - self._began)
+        self._send(packet)
+        self._path.left()
+        if steady_s > 0 and self._client.plain.prepared is self._path._prepared:
+            keep_reply(
+                self._client.store, self._client.prefix, self._wire, self._end, self._cookie, packet, place,
+                min(steady_s, ages_s), data[5], tick,
+            )
+        return 0
+
+    cdef int over(self) except -1:
+        """The general path goes on with it."""
+        if not self._over:
+            self._over = True
+            self._path.resume(self)
+        return 0

@@ -1,0 +1,215 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""`Shortcut.udp` compiled: the finished reply to a packet seen this second, or kept for one like it.
+
+It reads and ages what the memos keep; packets with other options than a cookie are the memos' own.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memchr, memcpy
+from libc.time cimport time_t
+
+from kun_dns64.formats import reply_key as memokey
+from kun_dns64.cache.reply_cache import HOT_MAX
+from kun_dns64.fastpath.stores cimport Generations
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    int clock_gettime(int, timespec *)
+    int CLOCK_MONOTONIC
+
+cdef enum:
+    HEADER = 12
+    STAMP = 10  # of cache/reply_cache.py: tick, until, rule, number of TTLs
+    MOST_SOURCES = 65536
+    COOKIE = 10
+
+cdef Py_ssize_t PLAIN_TAIL = memokey.PLAIN_TAIL, MOST_HOT = HOT_MAX
+cdef Py_ssize_t COOKIE_REPLY_OCTETS = memokey.COOKIE_REPLY_OCTETS
+cdef bytes WITH_COOKIE = memokey.WITH_COOKIE, NO_OPTIONS = b""
+
+
+cdef inline long u16(const unsigned char *at) noexcept:
+    return <long>at[0] << 8 | at[1]
+
+
+cdef inline long u32(const unsigned char *at) noexcept:
+    return <long>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
+
+
+cdef inline void put_u32(unsigned char *at, long number) noexcept:
+    at[0], at[1], at[2], at[3] = number >> 24 & 255, number >> 16 & 255, number >> 8 & 255, number & 255
+
+
+cdef bytes aged(bytes value, long tick):
+    """As cache/reply_cache.py does it: the same entry with its TTLs as they are at `tick`.
+
+    Here because a second begins with as many as there are names in use, and nobody is answered meanwhile.
+    """
+    cdef bytes made = PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
+    cdef unsigned char *ttl
+    cdef long age = tick - u32(out), count = out[9], i
+    for i in range(count):
+        ttl = out + STAMP + 2 * count + u16(out + STAMP + 2 * i)
+        put_u32(ttl, u32(ttl) - age)
+    put_u32(out, tick)
+    return made
+
+
+cdef class ReplyReader:
+    """One memo's. What was said this second is kept by packet, as the memo does."""
+
+    cdef object memo, bake
+    cdef Generations store
+    cdef bytes prefix
+    cdef list hits
+    cdef dict hot
+    cdef long tick
+
+    cdef object quick(self, bytes wire, long tick, source):
+        cdef tuple said
+        cdef list cell
+        cdef bytes rest = wire[2:], name, lower, value, reply
+        cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
+        cdef const unsigned char *kept
+        cdef const unsigned char *root
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(wire), end, start
+        if tick != self.tick:
+            self.tick, self.hot = tick, {}
+        found = self.hot.get(rest)
+        if found is not None:
+            said = found
+            cell = said[1]
+            cell[0] += 1
+            return wire[:2] + <bytes>said[0]
+        root = <const unsigned char *>memchr(at + HEADER, 0, size - HEADER) if size > HEADER else NULL
+        if root == NULL:
+            return self.memo.quick(wire, tick, source)
+        end = root - at + 1
+        if size > end + PLAIN_TAIL:
+            return self.with_cookie(wire, end, tick, source)
+        name = wire[HEADER:end]
+        lower = name.lower()
+        value = self.kept(self.key(wire, lower, end, size, NO_OPTIONS), tick)
+        if value is None:
+            return None
+        kept = <const unsigned char *>PyBytes_AS_STRING(value)
+        cell = self.hits[kept[8]]
+        cell[0] += 1
+        start = STAMP + 2 * kept[9]
+        reply = with_name(kept + start, PyBytes_GET_SIZE(value) - start, at + HEADER, end - HEADER)
+        if name == lower and len(self.hot) < MOST_HOT:  # a case made at random does not come again
+            self.hot[rest] = reply, cell
+        return wire[:2] + reply
+
+    cdef object with_cookie(self, bytes wire, Py_ssize_t end, long tick, source):
+        """The reply to a packet with no option but a cookie; the memo knows the others."""
+        cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
+        cdef const unsigned char *kept
+        cdef const unsigned char *opt = at + end + 4
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(wire) - end - PLAIN_TAIL, start
+        cdef bytes value, reply
+        cdef list cell
+        # As memokey.lone_cookie: the options' length, COOKIE's code and length.
+        if size != 12 and not 20 <= size <= 44:
+            return self.memo.quick(wire, tick, source)
+        if u16(opt + 9) != size or u16(opt + 11) != COOKIE or u16(opt + 13) != size - 4:
+            return self.memo.quick(wire, tick, source)
+        if self.bake is None:
+            return self.memo.quick(wire, tick, source)
+        value = self.kept(self.key(wire, wire[HEADER:end].lower(), end, end + PLAIN_TAIL - 2, WITH_COOKIE), tick)
+        if value is None:
+            return None
+        kept = <const unsigned char *>PyBytes_AS_STRING(value)
+        cell = self.hits[kept[8]]
+        cell[0] += 1
+        start = STAMP + 2 * kept[9]
+        reply = with_name(
+            kept + start, PyBytes_GET_SIZE(value) - start - COOKIE_REPLY_OCTETS, at + HEADER, end - HEADER
+        )
+        return wire[:2] + reply + <bytes>self.bake(wire[end + PLAIN_TAIL + 4 :], source)
+
+    cdef bytes kept(self, bytes key, long tick):
+        """What stands under the key, aged to `tick`; None: the general path must answer."""
+        cdef bytes value = self.store.get(key)
+        cdef const unsigned char *stamp
+        if value is None:
+            return None
+        stamp = <const unsigned char *>PyBytes_AS_STRING(value)
+        if u32(stamp) == tick:
+            return value
+        if not u32(stamp) < tick < u32(stamp + 4):
+            return None
+        value = aged(value, tick)
+        self.store.replace(key, value)
+        return value
+
+    cdef bytes key(self, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark):
+        """What the memo keeps the reply under: what stands behind the name counts up to `until`, then `mark`."""
+        cdef Py_ssize_t first = PyBytes_GET_SIZE(self.prefix), tail = until - end, marked = PyBytes_GET_SIZE(mark)
+        cdef bytes made = PyBytes_FromStringAndSize(NULL, first + 10 + PyBytes_GET_SIZE(lower) + tail + marked)
+        cdef char *out = PyBytes_AS_STRING(made)
+        memcpy(out, PyBytes_AS_STRING(self.prefix), first)
+        memcpy(out + first, PyBytes_AS_STRING(wire) + 2, 10)
+        out += first + 10
+        memcpy(out, PyBytes_AS_STRING(lower), PyBytes_GET_SIZE(lower))
+        out += PyBytes_GET_SIZE(lower)
+        memcpy(out, PyBytes_AS_STRING(wire) + end, tail)
+        memcpy(out + tail, PyBytes_AS_STRING(mark), marked)
+        return made
+
+
+cdef bytes with_name(const unsigned char *body, Py_ssize_t size, const unsigned char *name, Py_ssize_t length):
+    """The body of a reply, which begins behind the id, with the question's name put in."""
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, size + length)
+    cdef char *out = PyBytes_AS_STRING(made)
+    memcpy(out, body, 10)
+    memcpy(out + 10, name, length)
+    memcpy(out + 10 + length, body + 10, size - 10)
+    return made
+
+
+cdef class CompiledReplyLookup:
+    """One per worker. `memo_of(source)`: its memo for UDP, the same for many. `renew` when those are others."""
+
+    cdef object _memo_of
+    cdef dict _of_source, _of_memo
+
+    def __init__(self, memo_of):
+        self._memo_of = memo_of
+        self.renew()
+
+    def renew(self):
+        self._of_source, self._of_memo = {}, {}
+
+    def udp(self, bytes wire, source):
+        """The finished reply to a datagram, if there is one."""
+        cdef timespec now
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return self.at(wire, now.tv_sec, source)
+
+    cpdef object at(self, bytes wire, long tick, source):
+        """`udp` at this tick of the clock."""
+        found = self._of_source.get(source)
+        cdef ReplyReader drawer = found if found is not None else self.opened(source)
+        return drawer.quick(wire, tick, source)
+
+    cdef ReplyReader opened(self, source):
+        cdef ReplyReader drawer
+        memo = self._memo_of(source)
+        found = self._of_memo.get(memo)
+        drawer = found if found is not None else self.made(memo)
+        if len(self._of_source) >= MOST_SOURCES:
+            self._of_source = {}
+        self._of_source[source] = drawer
+        return drawer
+
+    cdef ReplyReader made(self, memo):
+        cdef ReplyReader made = ReplyReader.__new__(ReplyReader)
+        made.memo, made.bake = memo, memo.bake
+        made.store, made.prefix = memo.place()
+        made.hits, made.hot, made.tick = memo.hits, {}, -1
+        self._of_memo[memo] = made
+        return made

@@ -1,0 +1,28 @@
+cdef class Generations:
+    cdef readonly dict _young, _old
+    cdef list _dying
+    cdef object _weigh
+    cdef Py_ssize_t _half_entries, _half_octets, _octets, _octets_old
+
+    cpdef get(self, bytes key)
+    cpdef put(self, bytes key, value)
+    cpdef replace(self, bytes key, value)
+    cpdef drop(self, bytes key)
+    cdef Py_ssize_t weight(self, bytes key, value) except -1
+    cdef int insert(self, bytes key, value) except -1
+    cdef int forget_some(self, dict dying) except -1
+
+
+cdef class MissStore:
+    cdef Generations _data, _failures
+    cdef bint _prefetch
+
+    cpdef find(self, bytes key, double now)
+    cpdef put_off(self, bytes key, bytes entry, long age)
+    cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1
+
+
+cpdef int keep_reply(
+    Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,
+    bytes places, long tick,
+) except -1

@@ -1,0 +1,179 @@
+"""Part of fastpath/miss_path.pyx: one question that is out upstream."""
+
+
+cdef class Line:
+    """One upstream: what its questions need, looked up once."""
+
+    cdef object upstream, health
+    cdef PortPool pool
+    cdef Randomness random
+    cdef LatencyHistogram tally
+
+
+# Thousands may hang on one another (`_next`).
+@cython.trashcan(True)
+cdef class UpstreamQuestion:
+    """For its port it is what is out there; for `Upstreams` it is what is in flight."""
+
+    cdef MissPath _path
+    cdef UpstreamQuestion _next
+    cdef bytes _name, _key, _asked
+    cdef object _group, _upstreams, _ident
+    cdef Line _line
+    cdef Port _port
+    cdef set _out
+    cdef dict _flights
+    cdef list _waiting
+    cdef int _qtype
+    # Nobody has to wait for it: it fetches anew what the cache still has.
+    cdef bint _do, _done, _aside, _scrambled
+    cdef double _sent_at
+
+    cdef bint join(self, MissQuery light) except -1:
+        if self._done:
+            return False
+        self._upstreams.coalesced += 1
+        self._aside = False
+        self._waiting.append(light)
+        return True
+
+    def received(self, bytes wire):
+        """As UdpAttempt's. A defect costs the short way, not the answer."""
+        try:
+            return self._received(wire)
+        except Exception as error:
+            self._path._resolver.defect(error, repr(self._name))
+            self.leave()
+            for light in self._waiting:
+                (<MissQuery>light).over()
+            return True
+
+    cdef object _received(self, bytes wire):
+        cdef list waiting = [light for light in self._waiting if not (<MissQuery>light)._over], replies = []
+        cdef MissQuery light
+        cdef tuple denial, data
+        cdef double now = monotonic()
+        cdef long steady_s
+        cdef int i
+        if self._done:
+            return False
+        if self._qtype == AAAA:
+            denial = read_denial(wire, self._asked, self._asked, self.end(), self._path._max_ttl, 0)
+            if denial is not None:
+                steady_s = self.landed(denial[0], denial[1], now)
+                if not waiting:
+                    self._path.late += not self._aside
+                for light in waiting:
+                    light.denied(wire, self._line.upstream, now - self._sent_at, denial[1], steady_s, now)
+                return True
+        data = None
+        for light in waiting:
+            if light._qtype == self._qtype or light._denied:
+                data = light.made(wire, self._asked, self._qtype, 0)
+            else:
+                data = self.bare(wire)
+            if data is None:
+                return self.adopted().received(wire)
+            replies.append(data)
+        if data is None:
+            # Nobody waits for it any more; the cache does.
+            data = self.bare(wire)
+            if data is None:
+                return self.adopted().received(wire)
+            self._path.late += not self._aside
+        steady_s = self.landed(data[1], data[2], now)
+        for i, light in enumerate(waiting):
+            if light._qtype == self._qtype or light._denied:
+                light.answer(replies[i], self._qtype, steady_s, <long>now, now)
+            else:
+                light._early, light._early_asked = wire, self._asked
+                light._early_steady_s, light._early_tick = steady_s, <long>now
+        return True
+
+    cdef tuple bare(self, bytes wire):
+        """What the cache keeps of it, where there is no reply to be made."""
+        cdef unsigned int max_ttl = self._path._max_ttl
+        return forward(wire, self._asked, self._asked, self.end(), self._qtype, max_ttl, 0, b"", False, b"", LARGEST)
+
+    cdef int end(self):
+        """Of the name in the question."""
+        return PyBytes_GET_SIZE(self._name) + 12
+
+    cdef int leave(self) except -1:
+        """Off the port, and out of all books."""
+        if not self._done:
+            self._done = True
+            self._out.discard(self._asked)
+            self._port.free(self._ident)
+            self._flights.pop(self._key, None)
+        return 0
+
+    cdef long landed(self, bytes packed, unsigned int lifetime, double now) except -1:
+        """The answer is in, and goes to the cache. For how long the cache will say the same."""
+        cdef double rtt_s = now - self._sent_at
+        self.leave()
+        if self._scrambled and self._line.upstream.case_in_doubt:
+            self._line.upstream.kept_case(self._asked[12 : self.end()])
+        heard(self._line.health, rtt_s, now)
+        self._line.tally.add(rtt_s)
+        return self._path._shelf.keep(self._key, packed, lifetime, now)
+
+    def move_to_tcp(self):
+        self.adopted().move_to_tcp()
+
+    def finish(self, result):
+        self.adopted().finish(result)
+
+    def cancel(self):
+        self._done = True
+
+    def general(self):
+        """The question goes on in the general way, and the queries behind it too."""
+        return self.handed_over()[0]
+
+    cdef object adopted(self):
+        return self.handed_over()[1]
+
+    cdef tuple handed_over(self):
+        self._done = True
+        found = self._upstreams.adopt(
+            Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._line.upstream,
+            self._port, self._ident, self._asked, self._scrambled, self._sent_at,
+        )
+        for light in self._waiting:
+            (<MissQuery>light).over()
+        return found
+
+
+cdef UpstreamQuestion fly(MissPath path, bytes name, int qtype, bint do, group, bytes key, double now):
+    """Puts the question. None, with nothing done: the general path must."""
+    cdef Line line = path.first(group)
+    cdef UpstreamQuestion flight
+    cdef Port port
+    cdef bytes asked
+    cdef object ident
+    if line is None:
+        return None
+    try:
+        port = line.pool.port(now)
+    except OSError:
+        return None
+    cdef object upstream = line.upstream
+    cdef bint scrambled = upstream.randomise_case and now >= <double>upstream.plain_case_until
+    while True:
+        asked = encode_ask(name, qtype, do, line.random.some(2 + PyBytes_GET_SIZE(name)), scrambled)
+        ident = <unsigned char>asked[0] << 8 | <unsigned char>asked[1]
+        if ident not in port.out:
+            break
+    flight = UpstreamQuestion.__new__(UpstreamQuestion)
+    flight._path, flight._name, flight._qtype, flight._do, flight._group = path, name, qtype, do, group
+    flight._key, flight._asked, flight._ident, flight._sent_at = key, asked, ident, now
+    flight._scrambled = scrambled
+    flight._upstreams, flight._line, flight._port = path._upstreams, line, port
+    flight._out, flight._flights, flight._waiting = path._out, path._flights, []
+    port.out[ident] = flight
+    flight._out.add(asked)
+    flight._flights[key] = flight
+    path.watch(flight)
+    port.send(asked)
+    return flight

@@ -1,0 +1,234 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Upstream octets straight into reply octets, for the shapes that most answers have: one pass, no object per record.
+
+Pure functions. Each says None for whatever is not exactly the shape it knows: the general path (formats/response.py,
+policy/, formats/render.py) must judge then. What they do say is what the general path would, octet for octet
+(tests/dns64/cache/test_misspath.py).
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memchr, memcmp, memcpy
+
+ctypedef const unsigned char *octets
+
+cdef enum:
+    A = 1
+    NS = 2
+    SOA = 6
+    AAAA = 28
+    OPT = 41
+    COOKIE = 10
+    HEADER = 12
+    MAX_TTL = 604800  # RFC 8767 section 4
+    MOST_RECORDS = 24
+    MOST_NAMES = 512
+    ARENA = 8192
+    ROOM = 4096
+    STAMP = 12  # of an answer in the cache
+    OWN_PAYLOAD = 1232
+    QR_RD_RA = 0x8180
+    # Type and class of the question, and the header behind the id, which a memo keeps before what is behind the name.
+    BEHIND_NAME = 4 + 10
+
+cdef inline unsigned int u16(octets at) noexcept:
+    return at[0] << 8 | at[1]
+
+cdef inline unsigned int u32(octets at) noexcept:
+    return <unsigned int>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
+
+cdef inline void put16(unsigned char *at, unsigned int value) noexcept:
+    at[0], at[1] = value >> 8 & 0xFF, value & 0xFF
+
+cdef inline void put32(unsigned char *at, unsigned int value) noexcept:
+    put16(at, value >> 16)
+    put16(at + 2, value & 0xFFFF)
+
+cdef inline unsigned char low(unsigned char octet) noexcept:
+    return octet | 0x20 if 65 <= octet <= 90 else octet
+
+
+cdef int name_end(octets wire, int size) noexcept:
+    """Where the question's name ends; 0 for what is no name, or holds a zero octet in a label (formats/reply_key.py)."""
+    cdef int place = HEADER, length
+    while place < size:
+        length = wire[place]
+        place += 1
+        if not length:
+            return place if place - HEADER <= 255 else 0
+        if length > 63 or place + length >= size or memchr(wire + place, 0, length) != NULL:
+            return 0
+        place += length
+    return 0
+
+
+cdef tuple read_query(bytes wire):
+    """(end of the name, type, has OPT, DO, payload, cookie) of a recursive IN query for A or AAAA without CD."""
+    cdef octets at = <octets>PyBytes_AS_STRING(wire)
+    cdef int size = PyBytes_GET_SIZE(wire), end, qtype, place, length
+    # RD and nothing else of the first flags but AA and TC, which mean nothing here; CD off; one question alone.
+    if size < HEADER + 5 or at[2] & 0xF9 != 1 or at[3] & 0x10:
+        return None
+    if u32(at + 4) != 0x10000 or at[8] or at[9] or at[10] or at[11] > 1:
+        return None
+    end = name_end(at, size)
+    if not end or end - HEADER < 2 or end + 4 > size or u16(at + end + 2) != 1:
+        return None
+    qtype = u16(at + end)
+    if qtype != A and qtype != AAAA:
+        return None
+    place = end + 4
+    if not at[11]:
+        return (end, qtype, False, False, 0, b"") if place == size else None
+    if size < place + 11 or at[place] or u16(at + place + 1) != OPT or at[place + 6]:
+        return None
+    length = u16(at + place + 9)
+    if place + 11 + length != size:
+        return None
+    if not length:
+        return end, qtype, True, at[place + 7] >= 0x80, u16(at + place + 3), b""
+    if length < 12 or u16(at + place + 11) != COOKIE or u16(at + place + 13) != length - 4:
+        return None
+    if length != 12 and not 20 <= length <= 44:
+        return None
+    return end, qtype, True, at[place + 7] >= 0x80, u16(at + place + 3), wire[place + 15 :]
+
+
+cdef bytes encode_ask(bytes name, int qtype, bint do, octets bits, bint scrambled):
+    """As `formats.render.encode_ask` with EDNS. `bits`: random, two octets for the id, one for each of the name."""
+    cdef int size = PyBytes_GET_SIZE(name), i
+    cdef octets source = <octets>PyBytes_AS_STRING(name)
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, HEADER + size + 15)
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
+    memcpy(out, <char *>b"\0\0\x01\x20\0\x01\0\0\0\0\0\x01", HEADER)
+    out[0], out[1] = bits[0], bits[1]
+    for i in range(size):
+        out[HEADER + i] = source[i]
+        if scrambled and 65 <= (source[i] & 0xDF) <= 90:
+            out[HEADER + i] ^= bits[2 + i] & 0x20
+    out += HEADER + size
+    memcpy(out, <char *>b"\0\0\0\x01\0\0\x29\0\0\0\0\0\0\0\0", 15)
+    out[1] = qtype
+    put16(out + 7, OWN_PAYLOAD)
+    if do:
+        out[11] = 0x80
+    return made
+
+
+include "read_answer.pxi"
+include "write_reply.pxi"
+
+
+cdef tuple read_denial(bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age):
+    """(octets for the cache, lifetime in seconds) of a denial of AAAA with one SOA and no more (RFC 2308 section 2.2).
+
+    `asked`: the question as it was put; None for `wire` from the cache, `age` seconds old. So in all that follow.
+    """
+    cdef unsigned char name[256]
+    cdef int head, after, past
+    cdef unsigned int ttl, minimum
+    cdef octets at = READER.wire
+    if not READER.start(wire, asked, <octets>PyBytes_AS_STRING(query), end, AAAA, max_ttl, age) or u32(at + 6) != 1:
+        return None
+    if not READER.expand(READER.place, name, &head) or head + 10 > READER.size:
+        return None
+    past = head + 10 + u16(at + head + 8)
+    if u16(at + head) != SOA or u16(at + head + 2) != 1 or past > READER.size:
+        return None
+    if not READER.expand(head + 10, name, &after) or not READER.expand(after, name, &after) or after + 20 != past:
+        return None
+    READER.place = past
+    if not READER.ends_with(u16(at + 10)):
+        return None
+    ttl, minimum = READER.ttl(head + 4), u32(at + past - 4)
+    if minimum < ttl:
+        ttl = minimum
+        put32(READER.wire + head + 4, ttl)
+    return READER.packed(0, 1, 0), ttl
+
+
+cdef tuple finished(unsigned int flags, bytes opt, unsigned int ttl, int steady_s):
+    """The rest of a reply whose answer section is written with this TTL.
+
+    (packet; what the cache keeps; its lifetime; `steady_s` as in `Reply`; the least TTL that counts down; where those
+    stand, two octets each, as cache/reply_cache.py has them).
+    """
+    cdef unsigned int ttls[2 * MOST_RECORDS]
+    cdef int places[2 * MOST_RECORDS]
+    cdef int answers = u16(WRITER.out + 6), authority = u16(READER.wire + 8), additional = u16(READER.wire + 10)
+    cdef int each = (WRITER.size - READER.question) // answers, i, opts
+    # An empty OPT comes last, where there is one.
+    opts = 1 if additional and u16(READER.wire + READER.size - 10) == OPT and not READER.wire[READER.size - 11] else 0
+    additional -= opts
+    if not carry_over(authority, NS, ttls, places):
+        return None
+    if not carry_over(additional, 0, ttls + authority, places + authority) or not READER.ends_with(opts):
+        return None
+    if not WRITER.room(PyBytes_GET_SIZE(opt)):
+        return None
+    put16(WRITER.out + 2, flags)
+    put16(WRITER.out + 8, authority)
+    put16(WRITER.out + 10, additional + (1 if PyBytes_GET_SIZE(opt) else 0))
+    WRITER.raw(PyBytes_AS_STRING(opt), PyBytes_GET_SIZE(opt))
+    cdef tuple aging = ageing(0 if steady_s else answers, ttl, each, authority + additional, ttls, places)
+    return (
+        PyBytes_FromStringAndSize(<char *>WRITER.out, WRITER.size),
+        READER.packed(ADDRESSES.count, authority, additional),
+        ADDRESSES.ttl,
+        steady_s,
+        aging[0],
+        aging[1],
+    )
+
+
+cdef tuple ageing(int answers, unsigned int ttl, int each, int others, unsigned int *ttls, int *places):
+    cdef bytes found = PyBytes_FromStringAndSize(NULL, 2 * (answers + others))
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(found)
+    cdef unsigned int least = ttl if answers else 0xFFFFFFFF
+    cdef int i
+    for i in range(answers):
+        put16(out + 2 * i, i * each + 6 + BEHIND_NAME)
+    out += 2 * answers
+    for i in range(others):
+        least = min(least, ttls[i])
+        put16(out + 2 * i, places[i] - READER.question + BEHIND_NAME)
+    return least, found
+
+
+cdef tuple synthesise(
+    bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age, bytes head, bytes never,
+    unsigned int denial_ttl, unsigned int fixed, bytes opt, int limit,
+):
+    """The reply to `query`, AAAA under `head`, made of an A: see `finished`. None: the general path must."""
+    cdef octets at = <octets>PyBytes_AS_STRING(query)
+    cdef int steady_s
+    cdef unsigned int ttl
+    if not READER.start(wire, asked, at, end, A, max_ttl, age):
+        return None
+    if not ADDRESSES.read(READER, A, u16(READER.wire + 6)):
+        return None
+    ttl = min(ADDRESSES.ttl, denial_ttl)
+    steady_s = ttl - fixed if ttl > fixed else 0
+    WRITER.begin(at, end, min(limit, ROOM))
+    if not answer(AAAA, head, min(ttl, fixed), never):
+        return None
+    return finished(QR_RD_RA, opt, min(ttl, fixed), steady_s)
+
+
+cdef tuple forward(
+    bytes wire, bytes asked, bytes query, int end, int rtype, unsigned int max_ttl, unsigned int age, bytes excluded,
+    bint wants_ad, bytes opt, int limit,
+):
+    """The reply to `query` with the addresses upstream has. None: the general path must, or one of them is excluded."""
+    cdef octets at = <octets>PyBytes_AS_STRING(query)
+    cdef int i
+    if not READER.start(wire, asked, at, end, rtype, max_ttl, age):
+        return None
+    if not ADDRESSES.read(READER, rtype, u16(READER.wire + 6)):
+        return None
+    for i in range(ADDRESSES.count):
+        if held(ADDRESSES.data[i], 4 if rtype == A else 16, excluded):
+            return None
+    WRITER.begin(at, end, min(limit, ROOM))
+    if not answer(rtype, b"", ADDRESSES.ttl, b""):
+        return None
+    return finished(QR_RD_RA | (READER.wire[3] & 0x20 if wants_ad else 0), opt, ADDRESSES.ttl, 0)

@@ -1,0 +1,115 @@
+"""Wiring: from a configuration to a serving process, alone or as a supervisor of workers."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+
+import uvloop
+
+from kun_base.earlysignals import hand_over
+from kun_base.errors import ConfigError, Fault
+from kun_base.journal import Journal
+from kun_base.notify import notify
+from kun_dns64.config.background_load import Source
+from kun_dns64.config.settings import Settings
+from kun_dns64.control.admin_pages import Pages
+from kun_dns64.control.control_loop import Control, listen_for_admin
+from kun_dns64.fastpath.selection import COMPILED
+from kun_dns64.processes.single import Single
+from kun_dns64.processes.socket_check import check_sockets
+from kun_dns64.transport.activation import inherited
+from kun_dns64.transport.file_limit import allow_files
+from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
+
+GC_THRESHOLDS = (50_000, 20, 50)
+
+
+def serve(source: Source) -> int:
+    """Runs until SIGTERM or SIGINT; the exit code. Raises ConfigError before anything is changed."""
+    settings = source.settings()
+    if settings.cookie_secret is None:
+        settings = replace(settings, cookie_secret=os.urandom(16))
+    journal = Journal("kun-dns64", as_json=settings.log_format == "json", level=settings.log_level)
+    try:
+        sockets = _sockets(settings)
+    except (ListenError, OSError) as error:
+        raise ConfigError("listen", [Fault("server.listen", "", str(error))]) from error
+    admin = listen_for_admin(settings.admin)
+    check_sockets(settings, sockets, journal)
+    _keep_what_is()
+    allow_files(settings.limits.tcp_max_connections, journal)
+    if settings.workers == 1:
+        return uvloop.run(_serve_alone(source, settings, sockets[0], admin, journal))
+    # No threads, no uvloop here: the supervisor forks.
+    return asyncio.run(_supervise(source, settings, sockets, admin, journal))
+
+
+def _keep_what_is() -> None:
+    """What exists now lives as long as the process: no collection need look at it again, no fork copies it.
+
+    Collecting first would cost 20 ms of every start to free 600 objects. From here on cycles are looked for rarely:
+    queries leave none, and the caches are octets, which the collector does not visit.
+    """
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
+
+
+def _sockets(settings: Settings) -> list[list[Listening]]:
+    """A set for each worker; the kernel spreads queries over them (SO_REUSEPORT)."""
+    return inherited(settings.workers) or bind_sets(settings.listen, settings.tls_listen, settings.workers)
+
+
+async def _serve_alone(
+    source: Source, settings: Settings, sockets: Sequence[Listening], admin: socket.socket | None, journal: Journal
+) -> int:
+    single = Single(settings, sockets, journal)
+    await single.start()
+    code = await _until_stopped(Control(source, settings, single, journal), admin, journal, sockets)
+    await single.stop()
+    journal.info("stopped")
+    return code
+
+
+async def _supervise(
+    source: Source,
+    settings: Settings,
+    sockets: Sequence[Sequence[Listening]],
+    admin: socket.socket | None,
+    journal: Journal,
+) -> int:
+    from kun_dns64.processes.supervisor import Supervisor
+
+    supervisor = Supervisor(settings, sockets, journal)
+    try:
+        await supervisor.start()
+    except OSError as error:
+        journal.error("start-failed", reason=str(error))
+        return 1
+    code = await _until_stopped(Control(source, settings, supervisor, journal), admin, journal, sockets[0])
+    await supervisor.stop()
+    journal.info("stopped")
+    return code
+
+
+async def _until_stopped(
+    control: Control, admin: socket.socket | None, journal: Journal, sockets: Sequence[Listening]
+) -> int:
+    """Tells that all is ready, and runs the control side until a signal ends it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    hand_over(loop, control.reload_wanted.set)
+    where = " ".join(str(listening.endpoint) for listening in sockets)
+    journal.info("ready", listen=where, workers=control.settings.workers, compiled=COMPILED)
+    notify("READY=1")
+    try:
+        await control.run(stop, Pages(control, control.fleet).server, admin)
+    finally:
+        notify("STOPPING=1")
+    return 0

@@ -1,0 +1,191 @@
+"""From a client's packet to its reply: parsing, limits, the resolver, rendering, and the numbers about all that."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from kun_dns64.config.settings import Limits
+from kun_dns64.formats.cookies import CookieState, check_cookie, cookie_data
+from kun_dns64.formats.query import parse_query
+from kun_dns64.formats.render import SizeLimits, render
+from kun_dns64.model.message import Query, Source, Transport
+from kun_dns64.model.question import Rcode
+from kun_dns64.model.rules import Rules
+from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
+from kun_dns64.policy.client import answered_subnet
+from kun_dns64.policy.prepared import prepare
+from kun_dns64.serving.dnstap import DnstapTap, Tapped
+from kun_dns64.serving.miss_path import Misses
+from kun_dns64.serving.reply_lookup import Quick, ReplyLookup, address_of
+from kun_dns64.serving.resolver import Resolver
+from kun_dns64.state.metrics import Metrics, rcode_name
+from kun_dns64.state.rate_limit import RateLimiter, Verdict
+from kun_dns64.transport.query_handler import Send
+
+LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
+# To a query that only asks whether its server cookie is good, and it is not (RFC 7873 section 5.4).
+UNCONFIRMED = Reply(Rcode.BADCOOKIE, Rule.BAD_COOKIE)
+# Instead of the answer, so that a client behind a forged flood comes again by TCP. TC stands in the third octet.
+SLIPPED = Reply(Rcode.NOERROR, Rule.RATE_LIMITED)
+TC_BIT = 0x02
+
+
+def nothing_ready(wire: bytes, source: Source) -> bytes | None:
+    return None
+
+
+class Front:
+    """What all listeners of a worker share."""
+
+    def __init__(self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]) -> None:
+        self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
+        self.shortcut = ReplyLookup(resolver.rules, cookie_secrets)
+        self._limits = SizeLimits(limits.udp_payload_max)
+        self._rate_per_s = limits.rate_per_s
+        self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+        self._tap: DnstapTap | None = None
+        self._pending = 0
+        self._idle: asyncio.Event | None = None
+        self._handled_hits = self._counted_quick = 0
+        self._misses = Misses(self, resolver)
+        self._misses.renew(self._limits.udp_payload_max)
+        self._choose_ways()
+
+    def _choose_ways(self) -> None:
+        """Where each query is counted or told of, none may go by the ways that count in sums."""
+        self._counts_each = self._limiter is not None or self._tap is not None
+        self.quick: Quick = nothing_ready if self._counts_each else self.shortcut.quick
+        self.handle_datagram = self._datagram if self._counts_each else self._misses.way(self._datagram)
+
+    def tell(self, tap: DnstapTap | None) -> None:
+        """dnstap hears of every query and reply from now on, of finished ones too; None: no more."""
+        self._tap = tap
+        self._choose_ways()
+
+    def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
+        """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
+        self._limits = SizeLimits(limits.udp_payload_max)
+        if limits.rate_per_s != self._rate_per_s:
+            self._rate_per_s = limits.rate_per_s
+            self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+            self._choose_ways()
+        if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
+            self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
+        self.renew()
+
+    def renew(self) -> None:
+        """The rules or the secrets are others: finished replies made under the old ones are not given any more."""
+        self.shortcut.renew(self._resolver.rules, self._cookie_secrets)
+        self._misses.renew(self._limits.udp_payload_max)
+
+    def count_shortcuts(self) -> None:
+        """What `quick` answered: it counts nothing but hits by rule, and a hit there is a query by UDP."""
+        hits = self.shortcut.hits()
+        for rule, count in hits.items():
+            self._metrics.set_count("fast_replies", count, rule)
+        quick = sum(hits.values()) - self._handled_hits
+        self._metrics.count("queries", Transport.UDP.value, by=quick - self._counted_quick)
+        self._counted_quick = quick
+        self._misses.count(self._metrics)
+
+    @property
+    def pending(self) -> int:
+        """Queries under way."""
+        return self._pending + self._misses.pending
+
+    async def idle(self) -> None:
+        """Returns when no query is under way."""
+        self._idle = asyncio.Event()
+        if self.pending:
+            await self._idle.wait()
+
+    def settled(self) -> None:
+        """A query is pending no more."""
+        if self._idle is not None and not self.pending:
+            self._idle.set()
+
+    def _datagram(self, wire: bytes, source: Source, send: Send) -> None:
+        self.handle(wire, source, Transport.UDP, send)
+
+    def handle(self, wire: bytes, source: Source, transport: Transport, send: Send) -> None:
+        self._metrics.count("queries", transport.value)
+        if self._tap is not None:
+            send = self._tap.client(wire, source, transport, send)
+        if self._limiter is not None and transport is Transport.UDP:
+            verdict = self._limiter.judge(source, time.monotonic())
+            if verdict is not Verdict.ANSWER:
+                self._limited(wire, verdict, send)
+                return
+        if transport is not Transport.UDP or self._counts_each:
+            finished = self.shortcut.stream(wire, source, transport)
+            if finished is not None:
+                self._handled_hits += 1
+                send(finished)
+                return
+        query = parse_query(wire, transport, address_of(source))
+        if query is None:
+            self._metrics.count("dropped", Rule.MALFORMED.value)
+            send(None)
+        elif isinstance(query, Malformed):
+            self._metrics.count("replies", query.rule.value, rcode_name(query.rcode))
+            send(query.wire)
+        elif self._resolver.upstreams.is_own(wire):
+            self._metrics.count("loops")
+            self._reply(query, LOOPED, source, send)
+        else:
+            self._resolve(wire, query, source, send)
+
+    def _resolve(self, wire: bytes, query: Query, source: Source, send: Send) -> None:
+        rules = self._resolver.rules
+        self._resolver.resolve(query, self.awaited(wire, query, source, send, time.monotonic(), rules))
+
+    def awaited(
+        self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules
+    ) -> Callable[[Reply | Drop, tuple[Heard, ...]], None]:
+        """The query is pending now; this is to be called, once, with the decision about it."""
+        self._pending += 1
+
+        def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
+            self._pending -= 1
+            self.settled()
+            self._metrics.observe("reply_seconds", time.monotonic() - began)
+            if isinstance(step, Drop):
+                self._metrics.count("dropped", step.rule.value)
+                send(None)
+            else:
+                packet = self._reply(query, step, source, send)
+                self.shortcut.remember(wire, packet, step, heard, source, query.transport, rules)
+
+        return decided
+
+    def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
+        if reply.rule is Rule.COOKIE_ONLY and self._cookie_is_bad(query):
+            reply = UNCONFIRMED
+        self._metrics.count("replies", reply.rule.value, rcode_name(reply.rcode))
+        if reply.shadow and reply.shadow != reply.answer:
+            self._metrics.count("shadowed", reply.rule.value)
+        data = cookie_data(query)
+        cookie = b"" if data is None else self.shortcut.cookie(data, source)
+        subnet = answered_subnet(query, prepare(self._resolver.rules)) if query.edns and query.edns.options else b""
+        packet = render(query, reply, self._limits, cookie, subnet)
+        if self._tap is not None and isinstance(send, Tapped):
+            send.rule = reply.rule.value
+        send(packet)
+        return packet
+
+    def _cookie_is_bad(self, query: Query) -> bool:
+        return check_cookie(query, self._cookie_secrets, int(time.time())) is CookieState.BAD
+
+    def _limited(self, wire: bytes, verdict: Verdict, send: Send) -> None:
+        if verdict is Verdict.DROP or len(wire) < 12 or wire[2] & 0x80:
+            self._metrics.count("dropped", Rule.RATE_LIMITED.value)
+            send(None)
+            return
+        query = parse_query(wire, Transport.UDP, address_of("::1"))
+        if isinstance(query, Query):
+            self._metrics.count("replies", Rule.RATE_LIMITED.value, rcode_name(Rcode.NOERROR))
+            packet = bytearray(render(query, SLIPPED, self._limits))
+            packet[2] |= TC_BIT
+            send(bytes(packet))
+        else:
+            send(None)

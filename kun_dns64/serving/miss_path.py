@@ -1,0 +1,107 @@
+"""The miss path beside the general one: which queries it may take, and what becomes of those it hands back."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kun_dns64.fastpath.selection import COMPILED
+from kun_dns64.formats.query import parse_query
+from kun_dns64.model.message import Query, Source, Transport
+from kun_dns64.model.question import Question, Rcode, RRType
+from kun_dns64.model.rules import Rules
+from kun_dns64.model.step import AskedFlags, Heard
+from kun_dns64.policy.plain_query import Plain, PlainClients
+from kun_dns64.policy.prepared import prepare
+from kun_dns64.serving.reply_lookup import address_of
+from kun_dns64.serving.resolver import Resolver
+from kun_dns64.state.metrics import Metrics, rcode_name
+from kun_dns64.transport.attempt import Request, Upstream, read
+from kun_dns64.transport.health import MIN_PATIENCE_S
+from kun_dns64.transport.query_handler import Send
+
+if TYPE_CHECKING:
+    from kun_dns64.serving.front import Front
+
+Datagram = Callable[[bytes, Source, Send], None]
+NOERROR = rcode_name(Rcode.NOERROR)
+
+
+class Misses:
+    """Without the compiled module it takes nothing, and the general path answers all: the same, octet for octet."""
+
+    def __init__(self, front: "Front", resolver: Resolver) -> None:
+        self._front, self._resolver = front, resolver
+        self._queries = self._late = self._staggered = self._refreshed = 0
+        self._path = None
+        if COMPILED:
+            from kun_dns64.fastpath.miss_path import MissPath
+
+            self._path = MissPath(resolver, front.shortcut, asyncio.get_running_loop(), self._resumed, front.settled)
+
+    @property
+    def pending(self) -> int:
+        """Queries taken and not answered yet."""
+        return 0 if self._path is None else self._path.pending
+
+    def way(self, otherwise: Datagram) -> Datagram:
+        """Answers a datagram here, now or later, or gives it to `otherwise`."""
+        return otherwise if self._path is None else self._path.way(otherwise)
+
+    def renew(self, payload_max: int) -> None:
+        """The rules, the limits or what upstreams are asked are others; queries under way keep theirs."""
+        if self._path is None:
+            return
+        prepared = prepare(self._resolver.rules)
+        clients = PlainClients(prepared)
+
+        def plain_for(source: Source) -> Plain | None:
+            return clients.of(address_of(source))
+
+        # Before anything else could be due but the second question beside the first: another upstream, the end.
+        patience_s = min(MIN_PATIENCE_S, self._resolver.budget_s / 4)
+        self._path.renew(
+            prepared, plain_for, payload_max, prepared.rules.max_ttl_s, patience_s, self._resolver.stagger_s
+        )
+
+    def count(self, metrics: Metrics) -> None:
+        """Into the numbers of all paths."""
+        if self._path is None:
+            return
+        replies, seconds, upstreams = self._path.counted()
+        metrics.count("queries", Transport.UDP.value, by=self._path.queries - self._queries)
+        metrics.count("late_answers", by=self._path.late - self._late)
+        metrics.count("stagger_saved", by=self._path.staggered - self._staggered)
+        metrics.count("background_refreshes", by=self._path.refreshed - self._refreshed)
+        self._queries, self._late, self._staggered = self._path.queries, self._path.late, self._path.staggered
+        self._refreshed = self._path.refreshed
+        for rule, count in replies.items():
+            metrics.count("replies", rule.value, NOERROR, by=count)
+        metrics.add("reply_seconds", seconds)
+        for name, row in upstreams.items():
+            metrics.count("upstream_results", name, NOERROR, by=sum(row[:-1]))
+            metrics.add("upstream_seconds", row, name)
+
+    def _resumed(
+        self,
+        wire: bytes,
+        source: Source,
+        send: Send,
+        began: float,
+        rules: Rules,
+        said: bytes | None,
+        rtt_s: float,
+        upstream: Upstream,
+        steady_s: int,
+        tick: int,
+    ) -> None:
+        """The general path goes on with a query. `said`: the packet that denied the AAAA, if one has come."""
+        query = parse_query(wire, Transport.UDP, address_of(source))
+        assert isinstance(query, Query)
+        heard: tuple[Heard, ...] = ()
+        if said is not None:
+            question = Question(query.question.name, RRType.AAAA)
+            outcome = read(said, Request(question, AskedFlags(query.cd, query.do))).outcome
+            name = str(upstream.address)
+            heard = (Heard(question, outcome, upstream=name, rtt_s=rtt_s, steady_s=steady_s, tick=tick),)
+        decided = self._front.awaited(wire, query, source, send, began, rules)
+        self._resolver.resume(query, decided, rules, began, heard)

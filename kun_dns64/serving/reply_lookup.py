@@ -1,0 +1,118 @@
+"""The way past the resolver: finished replies by packet and source address, where the wire cache has them."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from kun_dns64.cache.generations import Generations
+from kun_dns64.cache.reply_store import RULES, ReplyCache, ReplyStore
+from kun_dns64.fastpath.selection import COMPILED, generations
+from kun_dns64.formats.cookies import answering_cookie
+from kun_dns64.model.message import IPAddress, Source, Transport
+from kun_dns64.model.rules import Rules
+from kun_dns64.model.step import Heard, Reply
+
+if TYPE_CHECKING:
+    from kun_dns64.fastpath.reply_lookup import CompiledReplyLookup
+
+Quick = Callable[[bytes, Source], bytes | None]
+MAX_ENTRIES, MAX_OCTETS = 200_000, 64 << 20
+MAX_SOURCES = 65536
+# How long a made cookie is given out again: it tells its time, so its age is what others see (RFC 9018 section 4.3).
+COOKIE_MEMO_S = 60
+MAX_COOKIES = 65536
+
+
+@lru_cache(maxsize=65536)
+def address_of(source: Source) -> IPAddress:
+    return ip_address(source.partition("%")[0] if isinstance(source, str) else source)
+
+
+class ReplyLookup:
+    """One per worker. `renew` with every new set of rules or secrets: what was kept before is not found any more."""
+
+    def __init__(self, rules: Rules, secrets: tuple[bytes, ...]) -> None:
+        self._wirecache = ReplyStore(MAX_ENTRIES, MAX_OCTETS, generations())
+        self._cookies: dict[tuple[bytes, Source], bytes] = {}
+        self._cookies_until = 0.0
+        self._compiled: CompiledReplyLookup | None = None
+        if COMPILED:
+            from kun_dns64.fastpath import reply_lookup
+
+            self._compiled = reply_lookup.CompiledReplyLookup(self._udp_memo)
+        # What answers a datagram.
+        self.quick: Quick = self.udp if self._compiled is None else self._compiled.udp
+        self.renew(rules, secrets)
+
+    def renew(self, rules: Rules, secrets: tuple[bytes, ...]) -> None:
+        self._rules, self._secrets = rules, secrets
+        self._memos = self._wirecache.memos(rules, self.cookie if secrets else None)
+        self._by_source: dict[tuple[Source, Transport], ReplyCache] = {}
+        self._udp: dict[Source, ReplyCache] = {}
+        self._cookies.clear()
+        if self._compiled is not None:
+            self._compiled.renew()
+
+    def udp(self, wire: bytes, source: Source) -> bytes | None:
+        """The finished reply to a datagram, if there is one."""
+        return self._udp_memo(source).quick(wire, int(time.monotonic()), source)
+
+    def _udp_memo(self, source: Source) -> ReplyCache:
+        return self._udp.get(source) or self._memo(source, Transport.UDP)
+
+    def stream(self, wire: bytes, source: Source, transport: Transport) -> bytes | None:
+        return self._memo(source, transport).quick(wire, int(time.monotonic()), source)
+
+    def remember(
+        self,
+        wire: bytes,
+        packet: bytes,
+        reply: Reply,
+        heard: Sequence[Heard],
+        source: Source,
+        transport: Transport,
+        rules: Rules,
+    ) -> None:
+        """Keep `packet`, which answered `wire` under `rules`, for as long as nothing else would be said."""
+        if rules is self._rules:
+            self._memo(source, transport).remember(wire, packet, reply, heard, int(time.monotonic()))
+
+    def place(self, source: Source) -> tuple[Generations[bytes], bytes]:
+        """Where the miss path keeps its replies by UDP to this address, until the next `renew`."""
+        return self._udp_memo(source).place()
+
+    def cookie(self, data: bytes, source: Source) -> bytes:
+        """What answers a COOKIE option with this data from this address. The same for both paths, so made here."""
+        now = time.monotonic()
+        if now >= self._cookies_until or len(self._cookies) >= MAX_COOKIES:
+            self._cookies.clear()
+            self._cookies_until = now + COOKIE_MEMO_S
+        made = self._cookies.get((data, source))
+        if made is None:
+            made = answering_cookie(data, address_of(source), self._secrets, int(time.time()))
+            self._cookies[data, source] = made
+        return made
+
+    def hits(self) -> dict[str, int]:
+        """Replies given so far, by the rule that once decided them."""
+        return {rule.value: cell[0] for rule, cell in zip(RULES, self._wirecache.hits, strict=True) if cell[0]}
+
+    def __len__(self) -> int:
+        return len(self._wirecache)
+
+    @property
+    def octets(self) -> int:
+        return self._wirecache.octets
+
+    def _memo(self, source: Source, transport: Transport) -> ReplyCache:
+        memo = self._by_source.get((source, transport))
+        if memo is None:
+            if len(self._by_source) >= MAX_SOURCES:
+                self._by_source.clear()
+                self._udp.clear()
+            memo = self._by_source[source, transport] = self._memos.of(address_of(source), transport)
+            if transport is Transport.UDP:
+                self._udp[source] = memo
+        return memo

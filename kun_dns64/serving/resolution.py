@@ -1,0 +1,172 @@
+"""The short loop around `next_step`: it performs each `Ask` and calls again, until there is something to say.
+
+Plain callbacks, no task per query: a query that is answered from the cache never leaves `start`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kun_dns64.model.message import Query
+from kun_dns64.model.question import Question
+from kun_dns64.model.rules import Rules
+from kun_dns64.model.step import Ask, Drop, FailureKind, Heard, Reply, UpstreamFailure
+from kun_dns64.policy.next_step import next_step
+from kun_dns64.transport.upstreams import Outcome
+
+if TYPE_CHECKING:
+    from kun_dns64.serving.resolver import Resolver
+
+# What stays of the budget for sending the reply, and what the last question may take beyond the first.
+MARGIN_S, LAST_WORD_S = 0.1, 0.1
+# Without stagger: the share of the budget after which the second question is put although the first is open.
+PATIENCE_SHARE = 0.4
+
+Decided = Callable[[Reply | Drop, tuple[Heard, ...]], None]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A question of this query that is out, or was."""
+
+    ask: Ask
+    outcome: Heard | None = None
+
+
+class Resolution:
+    """One query on its way to its answer. Calls `decided` once, within the budget."""
+
+    __slots__ = (
+        "_began",
+        "_decided",
+        "_heard",
+        "_loop",
+        "_open",
+        "_query",
+        "_resolver",
+        "_rules",
+        "_timers",
+        "_waiting",
+    )
+
+    def __init__(self, resolver: "Resolver", query: Query, rules: Rules, decided: Decided) -> None:
+        self._resolver, self._query, self._rules, self._decided = resolver, query, rules, decided
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._heard: tuple[Heard, ...] = ()
+        self._open: dict[Question, _Open] = {}
+        self._waiting: _Open | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+
+    @property
+    def question(self) -> Question:
+        return self._query.question
+
+    def fail(self, reply: Reply) -> None:
+        """Ends with `reply`, whatever is still out."""
+        self._finish(reply)
+
+    def resume(self, began: float, heard: tuple[Heard, ...]) -> None:
+        """`start` for a query that came at `began` and for which this much has been heard."""
+        self._began, self._heard = began, heard
+        self.start()
+
+    def start(self) -> None:
+        """Goes on as far as the cache reaches; upstream answers and timers call again."""
+        while True:
+            step = next_step(self._query, self._heard, self._rules, self._loop.time())
+            if not isinstance(step, Ask):
+                self._finish(step)
+                return
+            heard = self._known(step)
+            if heard is None:
+                return
+            self._heard = (*self._heard, heard)
+
+    def _known(self, ask: Ask) -> Heard | None:
+        """What is known already; None: it has been asked, and `start` goes on when it is answered."""
+        known = self._open.get(ask.question)
+        if known is not None and known.outcome is not None:
+            return known.outcome
+        if known is None:
+            cached = self._resolver.cached(ask)
+            if cached is not None:
+                return cached
+            if ask.cached_only:
+                return Heard(ask.question, UpstreamFailure(FailureKind.NOT_CACHED))
+            known = self._put(ask)
+        self._wait_for(known)
+        return known.outcome
+
+    def _put(self, ask: Ask) -> _Open:
+        open_ = self._open[ask.question] = _Open(ask)
+        self._resolver.upstreams.ask(ask.question, ask.flags, ask.group, self._answered)
+        return open_
+
+    def _wait_for(self, open_: _Open) -> None:
+        if open_.outcome is not None:
+            return
+        self._waiting = open_
+        self._stop_timers()
+        budget, now = self._resolver.budget_s, self._loop.time()
+        # Of a small budget they are shares, so that a timely AAAA is waited for under any (RFC 6147 section 5.1.1).
+        last = self._began + budget - min(MARGIN_S, budget / 4)
+        second = open_.ask.meanwhile
+        if second is None:
+            self._at(last, self._gave_up)
+            return
+        self._at(last - min(LAST_WORD_S, budget / 4), self._gave_up)
+        if second not in self._open:
+            stagger = self._resolver.stagger_s or budget * PATIENCE_SHARE
+            self._at(max(self._began + stagger, now), self._ask_meanwhile)
+
+    def _at(self, when: float, call: Callable[[], None]) -> None:
+        self._timers.append(self._loop.call_at(when, call))
+
+    def _ask_meanwhile(self) -> None:
+        first = self._waiting
+        if first is None or first.ask.meanwhile is None:
+            return
+        ask = Ask(first.ask.meanwhile, first.ask.flags, first.ask.group)
+        if self._resolver.cached(ask) is None:
+            self._resolver.metrics.count("stagger_saved")
+            self._put(ask)
+
+    def _answered(self, outcome: Outcome) -> None:
+        open_ = self._open.get(outcome.question)
+        if open_ is None:
+            open_ = next(o for q, o in self._open.items() if q.key == outcome.question.key)
+        open_.outcome = self._resolver.heard(open_.ask, outcome)
+        self._go_on_with(open_)
+
+    def _gave_up(self) -> None:
+        """Out of time for the question we wait for. It stays out for the cache's sake, but for us it has failed."""
+        open_ = self._waiting
+        if open_ is None:
+            return
+        ask = open_.ask
+        self._resolver.upstreams.abandon(ask.question, ask.flags, ask.group, self._answered)
+        open_.outcome = self._resolver.timed_out(ask)
+        self._go_on_with(open_)
+
+    def _go_on_with(self, open_: _Open) -> None:
+        if open_ is not self._waiting or open_.outcome is None:
+            return
+        self._waiting = None
+        self._stop_timers()
+        self._heard = (*self._heard, open_.outcome)
+        self._resolver.guarded(self.start, self)
+
+    def _stop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def _finish(self, step: Reply | Drop) -> None:
+        self._stop_timers()
+        for open_ in self._open.values():
+            if open_.outcome is None:
+                ask = open_.ask
+                self._resolver.upstreams.abandon(ask.question, ask.flags, ask.group, self._answered)
+        self._decided(step, self._heard)

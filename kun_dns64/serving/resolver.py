@@ -1,0 +1,168 @@
+"""Cache and upstreams behind one door: what resolutions look things up in, and what hears every upstream answer."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+from kun_base.journal import Journal
+from kun_dns64.cache.answers import Cache, is_failure
+from kun_dns64.config.settings import Settings
+from kun_dns64.fastpath.selection import generations
+from kun_dns64.model.message import Query, Response
+from kun_dns64.model.question import Rcode, RRType
+from kun_dns64.model.rules import Rules
+from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, UpstreamFailure
+from kun_dns64.serving.resolution import Decided, Resolution
+from kun_dns64.state.metrics import Metrics, rcode_name
+from kun_dns64.transport.attempt import UpstreamTap
+from kun_dns64.transport.exchange import LIFE_S
+from kun_dns64.transport.upstreams import Outcome, Upstreams
+
+# Names that were asked together end together, so the questions are spread: so many a second, and at once no more than
+# an upstream's receive buffer holds. What is not fetched in time is fetched when it is asked for next.
+REFRESHES_PER_S, REFRESHES_AT_ONCE = 2000.0, 100.0
+# What the general path takes for one, in such as the miss path takes.
+GENERAL_COST = 4
+SERVFAIL = Reply(Rcode.SERVFAIL, Rule.UPSTREAM_FAILED)
+
+
+class Resolver:
+    """Answers queries by the rules in force. `rules` may be replaced at any time; running queries keep theirs."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, journal: Journal) -> None:
+        self.metrics, self._journal = metrics, journal
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self.rules: Rules = settings.rules
+        self.cache = _cache(settings)
+        self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
+        self._retired: set[Upstreams] = set()
+        self._tap: UpstreamTap | None = None
+        self._refreshes_left, self._refreshes_at = REFRESHES_AT_ONCE, 0.0
+
+    @property
+    def budget_s(self) -> float:
+        return self._settings.limits.budget_s
+
+    @property
+    def stagger_s(self) -> float:
+        return self._settings.asking.stagger_s
+
+    def change(self, settings: Settings) -> None:
+        """Other settings; the cache stays unless its own limits change."""
+        before, self._settings, self.rules = self._settings, settings, settings.rules
+        if settings.cache != before.cache:
+            self.cache = _cache(settings)
+        if (settings.groups, settings.asking) != (before.groups, before.asking):
+            self._retired.add(self.upstreams)
+            self._loop.call_later(LIFE_S + 1, self._retire, self.upstreams)
+            self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
+            self.upstreams.observed.tap = self._tap
+
+    def tell(self, tap: UpstreamTap | None) -> None:
+        """`tap` hears of what goes to upstreams and comes from them."""
+        self._tap = self.upstreams.observed.tap = tap
+
+    def _retire(self, upstreams: Upstreams) -> None:
+        """Nothing is out there any more."""
+        closing = self._loop.create_task(upstreams.close())
+        closing.add_done_callback(lambda _: self._retired.discard(upstreams))
+
+    def resolve(self, query: Query, decided: Decided) -> None:
+        resolution = Resolution(self, query, self.rules, decided)
+        self.guarded(resolution.start, resolution)
+
+    def resume(self, query: Query, decided: Decided, rules: Rules, began: float, heard: tuple[Heard, ...]) -> None:
+        """`resolve` for a query that is under way under `rules` since `began`, and for which this much was heard."""
+        resolution = Resolution(self, query, rules, decided)
+        self.guarded(lambda: resolution.resume(began, heard), resolution)
+
+    def guarded(self, call: Callable[[], None], resolution: Resolution) -> None:
+        """A defect in a decision costs one answer, not the process."""
+        try:
+            call()
+        except Exception as error:
+            self.defect(error, repr(resolution.question))
+            resolution.fail(SERVFAIL)
+
+    def defect(self, error: Exception, question: str) -> None:
+        self.metrics.count("internal_errors")
+        self._journal.error("internal-error", exception=repr(error), question=question)
+
+    def cached(self, ask: Ask) -> Heard | None:
+        """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background."""
+        now = monotonic()
+        heard = self.cache.lookup(ask.question, ask.flags, ask.group, now)
+        if heard is None or not heard.refresh or ask.cached_only:
+            return heard
+        # Stale data says so once in half a minute: that hint is never let go by.
+        if heard.stale or self.may_refresh(now, GENERAL_COST):
+            self.metrics.count("background_refreshes")
+            self.upstreams.ask(ask.question, ask.flags, ask.group, None)
+        if heard.stale:
+            return heard
+        # Until the next tick it is the memo's again: not every use until the answer comes needs the long way.
+        self.cache.put_off(ask.question, ask.flags, ask.group, now)
+        return heard._replace(steady_s=1)
+
+    def may_refresh(self, now: float, cost: int) -> bool:
+        """Whether data that still holds may be fetched anew at `now`; takes `cost` from what may be spent on that."""
+        left = self._refreshes_left + (now - self._refreshes_at) * REFRESHES_PER_S
+        self._refreshes_left, self._refreshes_at = min(REFRESHES_AT_ONCE, left), now
+        if self._refreshes_left < cost:
+            return False
+        self._refreshes_left -= cost
+        return True
+
+    def heard(self, ask: Ask, outcome: Outcome) -> Heard:
+        """For `next_step`: what the upstream said, or stale data where it had no verdict (RFC 8767 section 5)."""
+        said = outcome.result.outcome
+        upstream, rtt_s = outcome.upstream, outcome.rtt_s
+        if is_failure(said):
+            return self._stale(ask) or Heard(ask.question, said, upstream=upstream, rtt_s=rtt_s)
+        now = monotonic()
+        steady_s = self.cache.steady_s(ask.question, ask.flags, ask.group, now)
+        return Heard(ask.question, said, upstream=upstream, rtt_s=rtt_s, steady_s=steady_s, tick=int(now))
+
+    def timed_out(self, ask: Ask) -> Heard:
+        """The budget ran out first. Remembered as a failure once, however many queries were waiting."""
+        known = self.cache.lookup(ask.question, ask.flags, ask.group, monotonic())
+        if known is not None:
+            return known
+        failed = UpstreamFailure(FailureKind.TIMEOUT, f"no answer within {self.budget_s:g} s")
+        if self.upstreams.give_up(ask.question, ask.flags, ask.group):
+            self.cache.store(ask.question, ask.flags, ask.group, failed, monotonic())
+        return self._stale(ask) or Heard(ask.question, failed)
+
+    def _stale(self, ask: Ask) -> Heard | None:
+        return self.cache.stale(ask.question, ask.flags, ask.group, monotonic())
+
+    async def close(self) -> None:
+        for upstreams in (self.upstreams, *self._retired):
+            await upstreams.close()
+
+    def _heard(self, outcome: Outcome) -> None:
+        result = outcome.result.outcome
+        # A failure that queries have given up on is in the cache already.
+        if not (outcome.given_up and is_failure(result)):
+            self.cache.store(outcome.question, outcome.flags, outcome.group, result, monotonic())
+        said = _result_label(result)
+        self.metrics.count("upstream_results", outcome.upstream, said)
+        self.metrics.observe("upstream_seconds", outcome.rtt_s, outcome.upstream)
+        if not outcome.awaited and isinstance(result, Response):
+            self.metrics.count("late_answers")
+            if outcome.question.qtype == RRType.AAAA and any(r.rtype == RRType.AAAA for r in result.answer):
+                self.metrics.count("late_aaaa")
+
+
+def _cache(settings: Settings) -> Cache:
+    limits = settings.cache
+    return Cache(
+        limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, generations()
+    )
+
+
+def _result_label(result: Response | UpstreamFailure) -> str:
+    if isinstance(result, UpstreamFailure):
+        return result.kind.value
+    return rcode_name(result.rcode)

@@ -1,0 +1,52 @@
+"""What the control side needs from those who serve, whether that is this process or several workers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kun_dns64.config.settings import Settings
+from kun_dns64.model.message import Query
+from kun_dns64.model.step import Drop, Heard, Note, Reply
+from kun_dns64.state.metrics import Metrics
+from kun_dns64.transport.sockets import Listening
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """How it stands with the serving: `forward`, at least one upstream of the default group answers."""
+
+    forward: bool
+    workers: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What became of a query, what was heard on the way, and each decision in words."""
+
+    query: Query
+    heard: tuple[Heard, ...]
+    step: Reply | Drop
+    notes: tuple[Note, ...] = ()
+
+
+class WorkerGroup(Protocol):
+    @property
+    def listening(self) -> Sequence[Listening]:
+        """What is served: as bound, or as handed over."""
+        ...
+
+    async def numbers(self) -> Metrics: ...
+
+    async def standing(self) -> WorkerStatus: ...
+
+    async def explain(self, query: Query) -> Explanation:
+        """Raises OSError or TimeoutError when nobody answers."""
+        ...
+
+    async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
+        """The same rules, with these pools known to have no living gateway ("" is the default)."""
+        ...
+
+    async def change(self, settings: Settings) -> None:
+        """Serve by these settings from now on. Raises OSError when new sockets or TLS files cannot be used."""
+        ...

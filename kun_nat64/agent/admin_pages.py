@@ -1,0 +1,111 @@
+"""The admin port: health, metrics, status, the page. What changes things is taken from this machine only."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from typing import TypeVar
+
+from kun_base.adminhttp import AdminServer, Handler, Page
+from kun_nat64.model.drain import Drain
+from kun_nat64.model.standing import WORDS
+from kun_nat64.policy import drain as drain_policy
+from kun_nat64.state.agent_state import State
+from kun_nat64.views.status import announced, brief, snapshot, unheard
+
+METRICS_TYPE = "text/plain"
+Started = TypeVar("Started")
+
+
+class Admin:
+    """`set_drain` stores a drain and acts on it. Raises nothing of its own; an OSError of starting is the caller's."""
+
+    def __init__(self, state: State, set_drain: Callable[[Drain, bool], str | None]) -> None:
+        self._state, self._set_drain = state, set_drain
+        self._servers: list[AdminServer] = []
+
+    async def start_public(self, host: str, port: int) -> int:
+        """Listens on `host` and `port`; returns the port."""
+        server = AdminServer(
+            self._gets(), self._posts() if _is_loopback(host) else {}, minimal={"/status": self._brief}
+        )
+        return await self._kept(server, server.start(host, port))
+
+    async def start_local(self, control: str) -> None:
+        """Listens on the unix socket `control`."""
+        server = AdminServer(self._gets(), self._posts())
+        await self._kept(server, server.start_unix(control))
+
+    async def _kept(self, server: AdminServer, start: Awaitable[Started]) -> Started:
+        self._servers.append(server)
+        try:
+            return await start
+        except OSError:
+            self._servers.remove(server)
+            await server.close()
+            raise
+
+    async def close(self) -> None:
+        for server in self._servers:
+            await server.close()
+        self._servers = []
+
+    def _gets(self) -> Mapping[str, Handler]:
+        return {
+            "/": self._page,
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+            "/status": self._status,
+        }
+
+    def _posts(self) -> Mapping[str, Handler]:
+        return {"/drain": self._drain, "/undrain": self._undrain}
+
+    async def _healthz(self, _query: Mapping[str, str]) -> Page:
+        return Page("alive\n")
+
+    async def _readyz(self, _query: Mapping[str, str]) -> Page:
+        decision, wanted, there = self._state.decision, self._state.announcement.wanted, announced(self._state)
+        words = f"{decision.standing}: {decision.reason}: {WORDS[decision.reason]}"
+        if wanted != there:
+            words += f"; {unheard(self._state) or 'BGP has not taken it yet'}"
+        return Page(f"{words}\n", status=200 if wanted and there else 503)
+
+    async def _metrics(self, _query: Mapping[str, str]) -> Page:
+        from kun_nat64.views.metrics_text import exposition
+
+        return Page(exposition(self._state), content_type=METRICS_TYPE)
+
+    async def _status(self, _query: Mapping[str, str]) -> Page:
+        return Page(json.dumps(self._snapshot(), indent=1) + "\n", content_type="application/json")
+
+    async def _brief(self, _query: Mapping[str, str]) -> Page:
+        return Page(json.dumps(brief(self._state, now=self._state.clock())), content_type="application/json")
+
+    async def _page(self, _query: Mapping[str, str]) -> Page:
+        from kun_nat64.views.page import render
+
+        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Refresh": "2"}
+        return Page(render(self._snapshot()), content_type="text/html", headers=headers)
+
+    async def _drain(self, query: Mapping[str, str]) -> Page:
+        """`until_start=1`: not stored, so that the next start of the agent serves again."""
+        why = query.get("why", "")[:200]
+        drain = drain_policy.requested(self._state.drain, why, now=self._state.clock(), wall=time.time())
+        return self._change(drain, keep="until_start" not in query)
+
+    async def _undrain(self, _query: Mapping[str, str]) -> Page:
+        return self._change(drain_policy.revoked(self._state.drain), keep=True)
+
+    def _change(self, drain: Drain, *, keep: bool) -> Page:
+        problem = self._set_drain(drain, keep)
+        body = {"phase": drain.phase, "warning": problem}
+        return Page(json.dumps(body) + "\n", content_type="application/json")
+
+    def _snapshot(self) -> dict[str, object]:
+        return snapshot(self._state, now=self._state.clock(), wall=time.time())
+
+
+def _is_loopback(host: str) -> bool:
+    return ip_address(host).is_loopback

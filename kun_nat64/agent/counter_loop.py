@@ -1,0 +1,96 @@
+"""Second witnesses: Jool's counters and the tunnel's, sampled more often while something fails."""
+
+import asyncio
+from typing import Protocol
+
+from kun_nat64.agent.timing import pause, woken
+from kun_nat64.drivers.kernel import module_version
+from kun_nat64.drivers.linkcount import link_counts
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
+from kun_nat64.model.health import Verdict
+from kun_nat64.model.probefacts import Passed
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.health import TargetState
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import note_diagnosis
+
+CHECK_S = 1.0
+# Looking around takes some commands; what others have put in the way does not change by the second.
+AROUND_S = 5.0
+# Jool's gauges: what they show is no event. After an update they may wrap around below zero.
+GAUGES = frozenset({"BIB_ENTRIES", "SESSIONS"})
+LARGEST = 1 << 63
+
+
+class Counters(Protocol):
+    async def stats(self, instance: str) -> dict[str, int]: ...
+    async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
+    async def passed(self, spec: AgentSpec) -> Passed | None: ...
+
+
+class CounterLoop:
+    def __init__(self, state: State, host: Counters) -> None:
+        self._state, self.host = state, host
+        self._around_at = float("-inf")
+        self._failed_before = False
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something fails, or does not any more."""
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._woken.clear()
+            await self.sample()
+            note_diagnosis(self._state)
+            await pause(CHECK_S, stop)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """While something fails, there is none."""
+        rest_s = self._state.spec.nat64.session_poll_s - CHECK_S
+        if rest_s <= 0 or self._fails():
+            return
+        await woken(self._woken, rest_s)
+
+    def _fails(self) -> bool:
+        state = self._state
+        return state.verdict is not Verdict.HEALTHY or any(
+            one.state is TargetState.DOWN for one in state.health.targets
+        )
+
+    async def _look_around(self) -> None:
+        state = self._state
+        if not self._fails():
+            state.around, self._around_at = UNSEEN, float("-inf")
+        elif state.clock() - self._around_at >= AROUND_S:
+            state.around = await self.host.surroundings(state.spec)
+            self._around_at = state.clock()
+
+    async def _ways(self, failing: bool) -> dict[str, int]:
+        """How many packets passed each place of the way back, while something fails."""
+        tunnel = self._state.evidence.links.get(self._state.spec.gateway.tunnel)
+        passed = await self.host.passed(self._state.spec) if failing else None
+        ways = {"tunnel errors": tunnel.send_errors} if tunnel else {}
+        return ways | ({"left": passed.left, "back": passed.back} if passed else {})
+
+    async def sample(self) -> None:
+        """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
+        state, failing = self._state, self._fails()
+        state.evidence.telling, self._failed_before = failing and self._failed_before, failing
+        state.jool_version = module_version("jool")
+        gateway = state.spec.gateway
+        counted = {name: link_counts(name) for name in (gateway.tunnel, gateway.outside)}
+        state.evidence.links = {name: counts for name, counts in counted.items() if counts is not None}
+        await self._look_around()
+        state.evidence.take_ways(await self._ways(failing))
+        try:
+            stats = await self.host.stats(state.spec.nat64.instance)
+        except DriverError:
+            state.evidence.risen = {}
+            return
+        counters = {name: value for name, value in stats.items() if name not in GAUGES and value < LARGEST}
+        tunnel = state.evidence.links.get(gateway.tunnel)
+        state.evidence.take(counters, tunnel.received if tunnel else None)

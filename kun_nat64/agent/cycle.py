@@ -1,0 +1,202 @@
+"""One turn: observe, compare with what is desired, plan, ask the guard, apply in batches, observe again.
+
+The announcement is not made here: the turn only notices when BGP does not say what was decided, and pokes the
+announcer. What fails is logged once, tried again with growing pauses, and never decides the announcement by itself.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from kun_nat64.agent.timing import woken
+from kun_nat64.model.announcement import Announcement
+from kun_nat64.model.area import Area
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.facts import BgpPath, Facts
+from kun_nat64.model.host import Host
+from kun_nat64.model.observation import Observation
+from kun_nat64.model.plan import Change, Plan, Refusal
+from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy import fleet_view as witness
+from kun_nat64.policy.announcement_check import NOTHING_ODD, read_back
+from kun_nat64.policy.diff import plan
+from kun_nat64.policy.flow_loss import may_cut
+from kun_nat64.policy.guard import Circumstances, guard
+from kun_nat64.policy.hard_failure import hard_faults
+from kun_nat64.policy.order import batches, holds_up_nothing
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import note_diagnosis
+
+# What happens in a burst (a link that goes, with its addresses and routes) is one reason to look, not ten.
+LEAST_PAUSE_S = 0.1
+FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.5, 30.0
+
+
+class Cycle:
+    """`remember` is called with what there is, before anything is changed."""
+
+    def __init__(
+        self,
+        state: State,
+        host: Host,
+        poke_announcer: Callable[[tuple[Change, ...]], None],
+        remember: Callable[[Facts], None] = lambda _: None,
+    ) -> None:
+        self._state, self.host = state, host
+        self._poke_announcer, self._remember = poke_announcer, remember
+        self._woken = asyncio.Event()
+        self._fresh = True
+        self._alike: tuple[Facts, Observation] | None = None
+
+    def wake(self, *, fresh: bool = True) -> None:
+        """Another turn now; `fresh`: one that trusts no earlier look."""
+        self._fresh = self._fresh or fresh
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        back_off_s = 0.0
+        while not stop.is_set():
+            self._woken.clear()
+            went_well = await self.turn()
+            back_off_s = 0.0 if went_well else min(max(back_off_s * 2, FIRST_BACK_OFF_S), LAST_BACK_OFF_S)
+            await self._rest(max(self._state.spec.gateway.observe_s, back_off_s))
+
+    async def turn(self) -> bool:
+        """One turn. False: a change failed, and the next try may be later."""
+        begun, machine = self._state.clock(), self._state.machine
+        fresh, self._fresh = self._fresh, False
+        todo = await self._plan(await self._look(fresh=fresh))
+        self._note_plan(todo)
+        machine.refusals = self._refusals(todo)
+        failed = None
+        if todo and not machine.refusals:
+            self._remember((machine.seen or Observation()).facts)
+            failed = await self._apply(todo)
+            machine.plan = await self._plan(await self._look(fresh=True))
+        self._note_failure(failed)
+        machine.settled = machine.settled or all(map(holds_up_nothing, batches(machine.plan.changes)))
+        machine.turns += 1
+        machine.took_s = self._state.clock() - begun
+        machine.durations.add(machine.took_s)
+        return failed is None
+
+    async def _look(self, *, fresh: bool) -> Observation:
+        """Observes, and lets everybody know what that means: hard failures, a lost path, a path to adopt."""
+        state, machine = self._state, self._state.machine
+        begun = state.clock()
+        seen = await self.host.observe(state.scope, fresh=fresh)
+        now = state.clock()
+        self._note_unknown(machine.seen, seen)
+        self._note_read_back(seen, begun)
+        machine.seen, machine.seen_at = seen, now
+        hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
+        if hard != machine.hard:
+            state.journal.warning("hard", faults=", ".join(hard) or "none")
+        machine.hard = hard
+        if not state.knows_bgp and Area.BGP not in seen.failures:
+            state.adopt(found_announcement(seen, state.spec.gateway.vip), now=now)
+        state.evaluate(now=now)
+        note_diagnosis(state)
+        return seen
+
+    async def _plan(self, seen: Observation) -> Plan:
+        """What to change, BGP apart: that is the announcer's, and it is poked here if BGP says something else."""
+        wanted = self._state.desired()
+        if self._alike is not None and wanted is self._alike[0] and seen is self._alike[1]:
+            return Plan()
+        whole = plan(wanted, seen)
+        self._alike = None if whole else (wanted, seen)
+        if may_cut(whole.changes):
+            whole = plan(wanted, seen, await self._traffic())
+        paths = [change for change in whole.changes if change.fact.area is Area.BGP]
+        if paths:
+            own = self._state.spec.bgp.prefixes
+            self._poke_announcer(tuple(one for one in paths if _prefix(one) not in own))
+        return replace(whole, changes=tuple(change for change in whole.changes if change.fact.area is not Area.BGP))
+
+    async def _traffic(self) -> Traffic | None:
+        try:
+            return await self.host.traffic(self._state.spec.nat64.instance)
+        except DriverError:
+            return None
+
+    def _refusals(self, todo: Plan) -> tuple[Refusal, ...]:
+        state = self._state
+        seen = state.machine.seen or Observation()
+        circumstances = Circumstances(witness.others_carry(state.fleet, after=float("-inf")), seen.foreign)
+        refusals = guard(todo, state.spec.guard, circumstances)
+        for refusal in refusals:
+            if refusal not in state.machine.refusals:
+                state.journal.error("refused", plan=todo.checksum, why=str(refusal))
+        return refusals
+
+    async def _apply(self, todo: Plan) -> DriverError | None:
+        """Stops at the first failure: what comes later may rest on it. Nothing rests on a kernel setting."""
+        failed = None
+        for batch in batches(todo.changes):
+            try:
+                await self.host.apply(batch)
+            except DriverError as error:
+                failed = error
+                if not holds_up_nothing(batch):
+                    break
+            else:
+                for change in batch:
+                    self._note_done(change)
+        return failed
+
+    async def _rest(self, seconds: float) -> None:
+        begun = self._state.clock()
+        await woken(self._woken, seconds)
+        left_s = begun + LEAST_PAUSE_S - self._state.clock()
+        if left_s > 0:
+            await asyncio.sleep(left_s)
+
+    def _note_read_back(self, seen: Observation, begun: float) -> None:
+        spec, speaker = self._state.spec, self._state.speaker
+        if speaker.told is None or not speaker.told.wanted or speaker.told != self._state.announcement:
+            speaker.made = NOTHING_ODD
+        else:
+            vip = f"{spec.gateway.vip}/32"
+            speaker.made = read_back(speaker.made, spec.bgp, seen, vip=vip, told_at=speaker.told_at, begun=begun)
+
+    def _note_plan(self, todo: Plan) -> None:
+        """Once for each change in what differs: after the first settled state that is drift."""
+        machine = self._state.machine
+        known = set(machine.plan.changes)
+        for change in todo.changes if machine.settled else ():
+            if change not in known:
+                self._state.journal.warning("drift", change=str(change))
+        machine.plan = todo
+
+    def _note_done(self, change: Change) -> None:
+        kind = type(change.fact).__name__.lower()
+        self._state.machine.mended[kind] += self._state.machine.settled
+        self._state.journal.info("change", change=str(change))
+
+    def _note_failure(self, failed: DriverError | None) -> None:
+        before, self._state.machine.failed = self._state.machine.failed, failed
+        if failed is not None and str(failed) != str(before):
+            self._state.journal.error("apply", failed=str(failed))
+        elif failed is None and before is not None:
+            self._state.journal.info("apply", works_again=True)
+
+    def _note_unknown(self, before: Observation | None, seen: Observation) -> None:
+        known = before.failures if before else {}
+        for area, error in seen.failures.items():
+            if str(error) != str(known.get(area)):
+                self._state.journal.error("observe", area=area, failed=str(error))
+        for area in known.keys() - seen.failures.keys():
+            self._state.journal.info("observe", area=area, works_again=True)
+
+
+def _prefix(change: Change) -> object:
+    return change.fact.prefix if isinstance(change.fact, BgpPath) else None
+
+
+def found_announcement(seen: Observation, vip: object) -> Announcement | None:
+    """What BGP says of the VIP, in the words of a decision."""
+    for fact in seen.facts:
+        if isinstance(fact, BgpPath) and str(fact.prefix) == f"{vip}/32":
+            return Announcement(True, fact.med or 0, fact.communities)
+    return None

@@ -1,0 +1,52 @@
+"""Asks the other gateways in turn, and says which of those that the operator named cannot be one."""
+
+import asyncio
+
+from kun_nat64.agent.timing import pause
+from kun_nat64.drivers.fleet import FleetWatch, Own
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.state.agent_state import State
+
+WARNING = "fleet"
+
+
+class FleetLoop:
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._woken = asyncio.Event()
+        self._watch = FleetWatch(state.spec.fleet.members, state.spec.fleet.timeout_s, self._own(state.spec))
+
+    def _own(self, spec: AgentSpec) -> Own:
+        return Own(self._state.identity, str(spec.gateway.vip))
+
+    def take(self, spec: AgentSpec) -> None:
+        self._watch.take(spec.fleet.members, spec.fleet.timeout_s, self._own(spec))
+        self.wake()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        state = self._state
+        while not stop.is_set():
+            self._woken.clear()
+            state.fleet = await self._watch.look()
+            self._tell()
+            state.evaluate(now=state.clock())
+            if state.spec.fleet.members:
+                await pause(state.spec.fleet.poll_s, stop)
+            else:
+                await self._woken.wait()
+
+    def _tell(self) -> None:
+        state, wrong = self._state, self._watch.misnamed
+        words = "; ".join(f"[fleet] members names {url}, which {why}" for url, why in wrong.items())
+        if words and state.warnings.get(WARNING) != words:
+            state.journal.error("fleet", failed=words)
+        if words:
+            state.warnings[WARNING] = words
+        else:
+            state.warnings.pop(WARNING, None)
+
+    async def close(self) -> None:
+        await self._watch.close()

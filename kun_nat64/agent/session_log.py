@@ -1,0 +1,192 @@
+"""The session log at work: from each look at Jool's sessions to lines and rows, in a thread of its own."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from kun_base.journal import Journal
+from kun_base.version import version
+from kun_nat64.drivers.session_database import SessionBook
+from kun_nat64.drivers.sessionfile import SessionFile
+from kun_nat64.drivers.sessionlock import FolderLock
+from kun_nat64.formats.elastic_common_schema import EcsLines
+from kun_nat64.model.audit import UNKNOWN, Record
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.traffic import Session
+from kun_nat64.policy.session_tracking import Ledger, Look, News
+from kun_nat64.state.session_log_state import SessionLogState, Sink
+
+# What could not be written waits for the disk, up to so many records for each sink.
+MOST_WAITING = 200_000
+
+
+class Store(Protocol):
+    """Raises OSError when it cannot keep something; what was given is given again then."""
+
+    def keep(self, news: News, looked_at: float) -> None: ...
+    def trim(self, now: float) -> int: ...
+    def close(self) -> None: ...
+
+
+class LineStore:
+    def __init__(self, file: SessionFile, lines: EcsLines) -> None:
+        self._file, self._lines = file, lines
+        self.trim = file.trim
+        self.close = file.close
+
+    def keep(self, news: News, looked_at: float) -> None:
+        self._file.write(self._lines.lines(news.started, news.ended), looked_at)
+
+
+class RowStore:
+    def __init__(self, book: SessionBook) -> None:
+        self._book = book
+        self.trim = book.trim
+        self.close = book.close
+
+    def keep(self, news: News, looked_at: float) -> None:
+        self._book.write(news.started, news.ended, looked_at)
+
+
+@dataclass
+class Outlet:
+    """A store with what waits for it. `report` is what the agent says of it."""
+
+    store: Store
+    report: Sink
+    waiting: list[News] = field(default_factory=list)
+
+    def take(self, news: News, looked_at: float) -> None:
+        self.waiting.append(news)
+        try:
+            # Even without news: the database keeps when it was looked at last.
+            self.store.keep(_joined(self.waiting), looked_at)
+        except OSError as error:
+            self.report.failed = str(error)
+            self._let_go()
+        else:
+            self.report.failed = ""
+            self.report.records += sum(map(_size, self.waiting))
+            self.waiting.clear()
+        self.report.waiting = sum(map(_size, self.waiting))
+        try:
+            self.report.octets = self.store.trim(looked_at)
+        except OSError as error:
+            self.report.failed = self.report.failed or str(error)
+
+    def _let_go(self) -> None:
+        while self.waiting and sum(map(_size, self.waiting)) > MOST_WAITING:
+            self.report.dropped += _size(self.waiting.pop(0))
+
+
+def _size(news: News) -> int:
+    return len(news.started) + len(news.ended)
+
+
+def _joined(parts: list[News]) -> News:
+    if len(parts) == 1:
+        return parts[0]
+    return News(_all(one.started for one in parts), _all(one.ended for one in parts))
+
+
+def _all(parts: Iterable[tuple[Record, ...]]) -> tuple[Record, ...]:
+    return tuple(record for part in parts for record in part)
+
+
+class SessionLog:
+    """`offer` returns at once. A look that comes while the last one is still being written is left out: what lives
+    will be in the next one.
+    """
+
+    def __init__(self, spec: AgentSpec, report: SessionLogState, journal: Journal) -> None:
+        self._spec, self._report, self._journal = spec, report, journal
+        self._thread = ThreadPoolExecutor(1, "session-log")
+        self._busy: asyncio.Future[None] | None = None
+        self._ledger: Ledger | None = None
+        self._book: SessionBook | None = None
+        self._outlets: list[Outlet] = []
+        self._lock = FolderLock(Path(spec.audit.database)) if spec.audit.log else None
+        self._said = ""
+        # What an earlier log could not do is not this one's trouble.
+        report.failed = ""
+        for sink in report.sinks.values():
+            sink.failed, sink.waiting = "", 0
+
+    @property
+    def wanted(self) -> bool:
+        return self._lock is not None
+
+    def after(self, before: "SessionLog | None") -> None:
+        """Ends `before`, which writes the same files, before anything is written here."""
+        if before is not None:
+            self._thread.submit(before.end)
+
+    def offer(self, sessions: tuple[Session, ...], begun: float, done: float) -> asyncio.Future[None] | None:
+        """`begun`, `done`: wall clock. The future is for those who must wait for the end of it."""
+        if not self.wanted:
+            return None
+        if self._busy is not None and not self._busy.done():
+            self._report.skipped += 1
+            return self._busy
+        look = Look(sessions, begun, done)
+        self._busy = asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, look)
+        return self._busy
+
+    def _guarded(self, look: Look) -> None:
+        """Whatever happens to the log, the gateway goes on."""
+        try:
+            self._take(look)
+        except OSError as error:
+            self._report.failed = str(error)
+        self._tell()
+
+    def _take(self, look: Look) -> None:
+        if self._ledger is None:
+            self._ledger = self._begin(look.begun)
+        news = self._ledger.take(look, self._spec.audit.timeouts, self._book.current if self._book else 0)
+        for outlet in self._outlets:
+            outlet.take(news, look.done)
+        report = self._report
+        report.failed, report.looked_at, report.living = "", look.done, len(self._ledger)
+        if self._book:
+            report.set_aside = tuple(self._book.set_aside)
+
+    def _begin(self, now: float) -> Ledger:
+        """Raises OSError when another agent has the folder, or it cannot be made: tried again at the next look."""
+        assert self._lock is not None
+        self._lock.take()
+        audit, gateway = self._spec.audit, self._spec.gateway
+        known: list[Record] = []
+        looked_at = UNKNOWN
+        book = SessionBook(Path(audit.database), audit.database_limit, audit.keep_s)
+        known, looked_at = book.start(now)
+        lines = EcsLines(gateway.name, gateway.vip, gateway.pool6, version())
+        file = SessionFile(Path(audit.log), audit.log_limit, audit.keep_s)
+        self._book = book
+        self._outlets = [
+            Outlet(LineStore(file, lines), self._report.sinks["log"]),
+            Outlet(RowStore(book), self._report.sinks["database"]),
+        ]
+        return Ledger(known, looked_at)
+
+    def _tell(self) -> None:
+        """Once for each new trouble, and once for its end."""
+        problem = self._report.problem
+        if problem != self._said:
+            level: Callable[..., None] = self._journal.error if problem else self._journal.info
+            level("session-log", failed=problem or None, works=None if problem else True)
+        self._said = problem
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.end)
+
+    def end(self) -> None:
+        """Blocks until what is being written is written. Later calls of `offer` are not allowed."""
+        self._thread.shutdown()
+        for outlet in self._outlets:
+            outlet.store.close()
+        if self._lock is not None:
+            self._lock.release()

@@ -1,0 +1,120 @@
+"""Counts what flows through the translator: for the metrics, for the pool's use, and for the end of a drain."""
+
+import asyncio
+from collections import Counter
+from ipaddress import IPv4Address
+from time import time
+
+from kun_nat64.agent.session_log import SessionLog
+from kun_nat64.agent.timing import woken
+from kun_nat64.model.drain import Phase
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.host import Host
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy import drain, forecast
+from kun_nat64.policy.drain import Ages
+from kun_nat64.policy.limits import limited
+from kun_nat64.policy.nodeways import nodes_of
+from kun_nat64.policy.probepath import probe_address
+from kun_nat64.state.agent_state import Clock, State
+
+DRAIN_S = 1.0
+# Counting many sessions costs time: it may take one part in this many, but is done every minute.
+SHARE, LONGEST_S = 500, 60.0
+
+
+class TrafficLoop:
+    def __init__(self, state: State, host: Host, log: SessionLog | None = None, wall: Clock = time) -> None:
+        self._state, self.host, self.log, self._wall = state, host, log, wall
+        self._ages: Ages = {}
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._woken.clear()
+            begun = self._state.clock()
+            await self.count()
+            await self._rest(self._state.clock() - begun)
+
+    async def count(self) -> None:
+        state, begun = self._state, self._wall()
+        try:
+            traffic = await self.host.flows(state.spec.nat64.instance)
+        except DriverError as error:
+            if str(error) != str(state.flow.failed):
+                state.journal.warning("sessions", failed=str(error))
+            state.flow.failed = error
+            return
+        self._take(traffic, self._state.clock())
+        if self.log is not None:
+            self.log.offer(without_probes(traffic, state.spec).sessions, begun, self._wall())
+
+    def _take(self, traffic: Traffic, now: float) -> None:
+        state, flow = self._state, self._state.flow
+        flow.ports = port_use(traffic, state.spec)
+        flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
+        flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
+        traffic = without_probes(traffic, state.spec)
+        self._limit(traffic)
+        live = drain.live_tcp(traffic)
+        self._ages = drain.first_seen(self._ages, live, now=now)
+        flow.counted_at, flow.failed = now, None
+        flow.tcp, flow.sessions, flow.bindings = len(live), len(traffic.sessions), len(traffic.bindings)
+        flow.nodes = nodes_of(traffic.sessions)
+        flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
+        if state.drain.phase is Phase.DRAINING:
+            state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
+        state.evaluate(now=now)
+
+    def _limit(self, traffic: Traffic) -> None:
+        state, flow = self._state, self._state.flow
+        before, flow.limited = flow.limited, limited(traffic.sessions, flow.limited, state.spec.nat64.limit)
+        if flow.limited.keys() != before.keys():
+            fresh = sorted(flow.limited.keys() - before.keys())
+            flow.limited_total += len(fresh)
+            released = len(before.keys() - flow.limited.keys())
+            named = " ".join(map(str, fresh[:5])) or None
+            state.journal.info("client-limit", limited=len(flow.limited), new=named, released=released)
+            state.wake_cycle()
+
+    def replace_log(self, log: SessionLog) -> None:
+        """The new one takes over when the old one has let go."""
+        before, self.log = self.log, log
+        log.after(before)
+
+    async def close(self) -> None:
+        if self.log is not None:
+            await self.log.close()
+
+    async def _rest(self, cost_s: float) -> None:
+        draining = self._state.drain.phase is Phase.DRAINING
+        least_s = DRAIN_S if draining else self._state.spec.nat64.session_poll_s
+        pause = max(least_s, min(cost_s * (5 if draining else SHARE), LONGEST_S))
+        if self.log is not None and self.log.wanted:
+            # A session that comes and goes between two looks would be missing from the log.
+            pause = min(pause, max(1.0, self._state.spec.audit.timeouts.shortest_s / 2))
+        await woken(self._woken, pause)
+
+
+def without_probes(traffic: Traffic, spec: AgentSpec) -> Traffic:
+    """What the pods do, without what the canary does."""
+    canary = probe_address(spec)
+    return Traffic(
+        tuple(one for one in traffic.bindings if one.inside.address != canary),
+        tuple(one for one in traffic.sessions if one.inside.address != canary),
+    )
+
+
+def port_use(traffic: Traffic, spec: AgentSpec) -> dict[tuple[str, str], tuple[int, int]]:
+    """(address, protocol) to (used, total) for everything in pool4."""
+    used: Counter[tuple[IPv4Address, str]] = Counter()
+    used.update((one.outside.address, str(one.protocol)) for one in traffic.bindings)
+    total: Counter[tuple[IPv4Address, str]] = Counter()
+    for part in spec.nat64.pool4:
+        for protocol in part.protocols:
+            total[part.address, str(protocol)] += part.last_port - part.first_port + 1
+    return {(str(address), protocol): (used[address, protocol], count) for (address, protocol), count in total.items()}

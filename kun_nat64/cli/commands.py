@@ -1,0 +1,215 @@
+"""The commands with their flags, help and examples, on typer."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kun_base.version import build, version
+
+RUN_DIR = Path("/run/kun-nat64")
+EXAMPLE = """
+Examples:
+
+  kun-nat64 doctor --config /etc/kun/kun-nat64.toml
+
+  kun-nat64 plan --config /etc/kun/kun-nat64.toml
+
+  kun-nat64 run --config /etc/kun/kun-nat64.toml
+
+  kun-nat64 drain --wait
+"""
+
+app = typer.Typer(
+    help="Agent of one anycast NAT64 gateway: looks, says what it will change, changes it, proves that it works.",
+    epilog=EXAMPLE,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Not `readable`: what cannot be read is said in our own words.
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="The gateway's TOML file.", show_default=False, readable=False)
+]
+RunDir = Annotated[Path, typer.Option("--run-dir", help="Lock and control socket of the agent, and what it told BGP.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def _state_dir() -> Path | None:
+    """systemd's StateDirectory=, for the drain and the falls; without it they are in the run directory."""
+    named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(named) if named else None
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kun-nat64 {version()}, {build()}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
+
+
+@app.callback()
+def _common(_show: Version = False) -> None:
+    return None
+
+
+@app.command("check-config", epilog="Example: kun-nat64 check-config /etc/kun/kun-nat64.toml")
+def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", readable=False)]) -> None:
+    """Checks a file: exit 0, or 2 with every error."""
+    from kun_nat64.config.load import load
+
+    spec = load(file)
+    typer.echo(f"{file}: good; VIP {spec.gateway.vip} makes the prefix {spec.gateway.pool6}")
+
+
+@app.command("config-schema", epilog="Example: kun-nat64 config-schema > kun-nat64.schema.json")
+def config_schema() -> None:
+    """Prints the JSON schema of the file, for editors."""
+    from kun_nat64.config.load import schema
+
+    typer.echo(schema())
+
+
+@app.command(epilog="Example: kun-nat64 doctor --config /etc/kun/kun-nat64.toml --json")
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The gateway's TOML file; without it, only the machine.")
+    ] = None,
+    run_dir: RunDir = RUN_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Says what is wrong on this machine, and what mends it. Exit 0: nothing, 1: something."""
+    from kun_nat64.cli.doctor import examine
+
+    raise typer.Exit(examine(config, run_dir, as_json=as_json))
+
+
+@app.command(epilog="Example: kun-nat64 plan --config /etc/kun/kun-nat64.toml")
+def plan(config: Config, run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
+    """Shows what would change. Exit 0: nothing, 10: changes, 11: the guard would refuse them."""
+    from kun_nat64.cli.plan_apply import show_plan
+
+    raise typer.Exit(show_plan(config, run_dir, as_json=as_json))
+
+
+@app.command(epilog="Example: kun-nat64 apply --config /etc/kun/kun-nat64.toml --force")
+def apply(
+    config: Config,
+    run_dir: RunDir = RUN_DIR,
+    force: Annotated[bool, typer.Option("--force", help="Also what the guard refuses.")] = False,
+) -> None:
+    """Makes the changes once. Announces nothing: only `run` does, with the proof that translation works."""
+    from kun_nat64.cli.plan_apply import apply_once
+
+    raise typer.Exit(apply_once(config, run_dir, force=force))
+
+
+@app.command(epilog="Example: kun-nat64 run --config /etc/kun/kun-nat64.toml")
+def run(config: Config, run_dir: RunDir = RUN_DIR) -> None:
+    """Runs the agent: keeps the gateway right, announces it.
+
+    It is announced while probes cross the own translator and come back.
+    """
+    from kun_nat64.agent.program import Options, main
+
+    raise typer.Exit(main(Options(config, run_dir, _state_dir())))
+
+
+@app.command(epilog="Example: kun-nat64 status --json")
+def status(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
+    """Shows how the running agent stands. Exit 0: announced, 1: not, or no agent."""
+    from kun_nat64.cli.status_drain import show_status
+
+    raise typer.Exit(show_status(run_dir, as_json=as_json))
+
+
+@app.command(epilog='Example: kun-nat64 drain --wait --why "new kernel"')
+def drain(
+    run_dir: RunDir = RUN_DIR,
+    wait: Annotated[bool, typer.Option("--wait", help="Until the path is withdrawn, with progress.")] = False,
+    why: Annotated[str, typer.Option("--why", help="For the log and the status page.")] = "",
+    until_start: Annotated[
+        bool, typer.Option("--until-start", help="The next start of the agent ends the drain; for stops and reboots.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even when no other gateway is known to carry.")] = False,
+) -> None:
+    """Sends new flows elsewhere, waits for live ones, withdraws. `undrain` takes it back."""
+    from kun_nat64.cli.status_drain import start_drain
+
+    raise typer.Exit(start_drain(run_dir, wait=wait, why=why, until_start=until_start, force=force))
+
+
+@app.command(epilog="Example: kun-nat64 undrain")
+def undrain(run_dir: RunDir = RUN_DIR) -> None:
+    """Ends a drain; the path comes back as soon as health allows."""
+    from kun_nat64.cli.status_drain import end_drain
+
+    raise typer.Exit(end_drain(run_dir))
+
+
+@app.command(epilog="Example: kun-nat64 teardown --config /etc/kun/kun-nat64.toml")
+def teardown(config: Config, run_dir: RunDir = RUN_DIR) -> None:
+    """Withdraws the path and removes what is ours, and only that."""
+    from kun_nat64.cli.plan_apply import tear_down
+
+    raise typer.Exit(tear_down(config, run_dir))
+
+
+@app.command(epilog="Example: kun-nat64 withdraw --config /etc/kun/kun-nat64.toml")
+def withdraw(config: Config, run_dir: RunDir = RUN_DIR) -> None:
+    """Withdraws the paths at once, whatever the agent thinks. For a host whose agent hangs, or cannot start.
+
+    With a file that has errors: those that the agent is known to have announced.
+    """
+    from kun_nat64.cli.plan_apply import withdraw_now
+
+    raise typer.Exit(withdraw_now(config, run_dir))
+
+
+@app.command(
+    epilog="Example: kun-nat64 explain 2002:cb00:7101::c633:6450\n\n"
+    "kun-nat64 explain 2002:cb00:7101::c633:6450 --client 2002:a01:2:1::10 --json"
+)
+def explain(
+    destination: Annotated[str, typer.Argument(help="The IPv6 address that a pod sends to.", metavar="IPV6")],
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The gateway's TOML file; else /etc/kun/kun-nat64.toml.")
+    ] = None,
+    client: Annotated[str, typer.Option(help="The pod's IPv6 address: is it let in, what does it hold.")] = "",
+    run_dir: RunDir = RUN_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Says what becomes of packets to an IPv6 address, and why.
+
+    What it embeds, whether a pod's packets reach it, by which gateways and as whom; its sessions now.
+
+    Exit 0: they get through, 1: they are dropped.
+    """
+    from kun_nat64.cli.explain import explain_destination
+
+    raise typer.Exit(explain_destination(destination, config, run_dir, client, as_json=as_json))
+
+
+@app.command(
+    epilog="Example: kun-nat64 who 192.0.2.11:40283 --at 2026-11-21T06:15:00Z --proto tcp\n\n"
+    'kun-nat64 who 192.0.2.11:40283 --at "90m ago" --json'
+)
+def who(
+    public: Annotated[str, typer.Argument(help="The public IPv4 address and port.", metavar="IP:PORT")],
+    at: Annotated[str, typer.Option("--at", help='When: ISO 8601 (UTC without an offset), Unix time, "90m ago", now.')],
+    proto: Annotated[str, typer.Option("--proto", help="tcp, udp or icmp; all of them without it.")] = "",
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="The gateway's TOML file.")] = None,
+    database: Annotated[Path | None, typer.Option("--database", help="Folder of the session database.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Says which pod had a public port, and when. Exit 0: somebody, 1: nobody is known, 3: it could not look."""
+    from kun_nat64.cli.who import show_who
+    from kun_nat64.cli.who_flags import Asked
+
+    raise typer.Exit(show_who(Asked(public, at, proto, config, database, as_json)))

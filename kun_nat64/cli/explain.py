@@ -1,0 +1,72 @@
+"""The `explain` command."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from ipaddress import AddressValueError, IPv6Address
+from pathlib import Path
+
+from kun_base.errors import ConfigError, Fault
+from kun_nat64.agent.traffic_loop import port_use
+from kun_nat64.cli.agent_client import NoAgent, ask, its_words
+from kun_nat64.config.load import load
+from kun_nat64.drivers.real_host import RealHost
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy.explain import explain
+from kun_nat64.views.explanation import JSON, as_data, as_text
+
+CONFIG = Path("/etc/kun/kun-nat64.toml")
+
+
+def explain_destination(text: str, config: Path | None, run_dir: Path, client: str, *, as_json: bool) -> int:
+    """Exit code 0: a pod's packet gets through, 1: it does not. Raises ConfigError."""
+    destination, sender = _addresses(text, client)
+    spec = load(config or CONFIG)
+    traffic = asyncio.run(_traffic(spec))
+    said = explain(destination, spec, traffic or Traffic(), sender)
+    ports = None if traffic is None else port_use(traffic, spec)
+
+    def told(status: JSON | None) -> str:
+        return (
+            json.dumps(as_data(said, spec, ports, status), indent=1) if as_json else as_text(said, spec, ports, status)
+        )
+
+    print(_with_status(run_dir, told))
+    return 0 if said.reachable else 1
+
+
+def _addresses(text: str, client: str) -> tuple[IPv6Address, IPv6Address | None]:
+    faults, found = [], []
+    for where, one in (("IPV6", text), *([("--client", client)] if client else [])):
+        try:
+            found.append(IPv6Address(one.strip().removeprefix("[").removesuffix("]")))
+        except AddressValueError:
+            faults.append(Fault(where, repr(one), 'must be an IPv6 address, "2002:cb00:7101::c633:6450"'))
+    if faults:
+        raise ConfigError("command line", faults)
+    return found[0], found[1] if client else None
+
+
+async def _traffic(spec: AgentSpec) -> Traffic | None:
+    """None, with a word about why, where Jool cannot be asked."""
+    host = RealHost(spec)
+    try:
+        return await host.traffic(spec.nat64.instance)
+    except DriverError as error:
+        print(f"sessions are not known: {error}", file=sys.stderr)
+        return None
+    finally:
+        host.close()
+
+
+def _with_status(run_dir: Path, told: Callable[[JSON | None], str]) -> str:
+    """The verdict needs no agent; who carries packets now, and who is limited, does."""
+    try:
+        status: JSON = ask(run_dir, "/status")
+        with its_words(run_dir):
+            return told(status)
+    except NoAgent:
+        return told(None)

@@ -1,0 +1,50 @@
+"""The words of `who`, read without the command-line library.
+
+Whatever is not plainly understood here (--help, an unknown flag, a missing value) is left to `cli/commands.py`, which
+knows all.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+VALUES = ("--at", "--proto", "--config", "--database")
+SHORT = {"-c": "--config"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """As it was typed; "" and None for what was not."""
+
+    public: str
+    at: str
+    proto: str = ""
+    config: Path | None = None
+    database: Path | None = None
+    as_json: bool = False
+
+
+def read_flags(arguments: list[str]) -> Asked | None:
+    """None: let the command-line library have a look."""
+    found: dict[str, str] = {}
+    public: list[str] = []
+    as_json = False
+    rest = list(reversed(arguments))
+    while rest:
+        word = rest.pop()
+        flag, equals, value = word.partition("=") if word.startswith("--") else (SHORT.get(word, word), "", "")
+        if flag == "--json" and not equals:
+            as_json = True
+        elif flag in VALUES and flag not in found:
+            if not equals:
+                if not rest or rest[-1].startswith("-"):
+                    return None
+                value = rest.pop()
+            found[flag] = value
+        elif word.startswith("-"):
+            return None
+        else:
+            public.append(word)
+    if len(public) != 1 or "--at" not in found:
+        return None
+    config, database = (Path(found[flag]) if flag in found else None for flag in ("--config", "--database"))
+    return Asked(public[0], found["--at"], found.get("--proto", ""), config, database, as_json)

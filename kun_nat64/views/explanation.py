@@ -1,0 +1,204 @@
+"""An explanation as lines for people and as data for programs. `status` is the running agent's, None without one."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kun_base.prefix import WELL_KNOWN
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import Standing
+from kun_nat64.model.traffic import Binding, Session
+from kun_nat64.policy.explain import Explanation, Sender, chosen_by
+from kun_nat64.views.page import duration
+
+JSON = dict[str, Any]
+# (address, protocol) to (used, total).
+Ports = dict[tuple[str, str], tuple[int, int]]
+# More are counted, not listed.
+LISTED = 10
+# Who gets the packets: the first of these that any gateway has.
+BEST_FIRST = (Standing.FULL, Standing.SOFT, Standing.DRAINING)
+
+
+def as_data(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> JSON:
+    return {
+        "destination": str(said.destination),
+        "serves": [str(spec.gateway.pool6)],
+        "vip": str(spec.gateway.vip),
+        "ipv4": None if said.ipv4 is None else str(said.ipv4),
+        "outside_prefix": said.outsider,
+        "reachable": said.reachable,
+        "denied_by": None if said.denied_by is None else str(said.denied_by),
+        "denied": said.denied,
+        "gateways": standings(status),
+        "public": [
+            {"address": address, "protocol": protocol, "used": None if ports is None else used, "total": total}
+            for (address, protocol), (used, total) in (ports or totals(spec)).items()
+        ],
+        "public_chosen_by": list(chosen_by(spec)),
+        "sessions_per_client": spec.nat64.limit.sessions or None,
+        "client_length": spec.nat64.limit.length,
+        "client": None if said.sender is None else _sender_data(said.sender, status),
+        "sessions": [_session_data(one) for one in said.sessions],
+        "bindings": [_binding_data(one) for one in said.bindings],
+    }
+
+
+def _session_data(one: Session) -> JSON:
+    return {
+        "protocol": one.protocol,
+        "inside": str(one.inside),
+        "outside": str(one.outside),
+        "remote": str(one.remote),
+        "state": one.state,
+        "expires_s": one.expires_s,
+    }
+
+
+def _binding_data(one: Binding) -> JSON:
+    return {"protocol": one.protocol, "inside": str(one.inside), "outside": str(one.outside)}
+
+
+def _sender_data(one: Sender, status: JSON | None) -> JSON:
+    return {
+        "address": str(one.address),
+        "node": None if one.node is None else str(one.node),
+        "dropped": one.dropped or None,
+        "counted_as": str(one.client),
+        "sessions": one.sessions,
+        "limited": _is_limited(one, status),
+        "bindings": [_binding_data(binding) for binding in one.bindings],
+    }
+
+
+def totals(spec: AgentSpec) -> Ports:
+    found: Ports = {}
+    for entry in spec.nat64.pool4:
+        for protocol in entry.protocols:
+            _, total = found.get((str(entry.address), protocol), (0, 0))
+            found[str(entry.address), protocol] = 0, total + entry.last_port - entry.first_port + 1
+    return found
+
+
+def standings(status: JSON | None) -> JSON:
+    """Names of gateways to their standing, this one first. Members that do not answer are not known."""
+    if status is None:
+        return {}
+    own = {status["name"]: status["announcement"]["standing"]}
+    return own | {one["name"]: one["standing"] for one in status["fleet"]["members"]}
+
+
+def as_text(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> str:
+    return "\n".join(f"{head + ':':<10}{words}" if head else words for head, words in _lines(said, spec, ports, status))
+
+
+def _lines(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> Iterator[tuple[str, str]]:
+    gateway = spec.gateway
+    if said.ipv4 is None:
+        yield "", f"{said.destination} is outside {gateway.pool6}, the only prefix that this gateway serves"
+        yield "what", _outsider(said, spec)
+        yield "rules", "dropped when it comes out of the tunnel"
+    else:
+        embeds = f"{said.destination} embeds {said.ipv4}"
+        yield "", f"{embeds}: prefix {gateway.pool6} of VIP {gateway.vip} (RFC 6052 section 2.2)"
+        yield "rules", _rules(said)
+    if said.sender is not None:
+        yield "pod", _pod(said.sender, spec)
+    if said.reachable:
+        yield "gateway", _gateway(spec, status)
+        yield "outside", _outside(spec, ports)
+        yield "limit", _limit(spec, said.sender, status)
+    if said.ipv4 is not None:
+        yield from _traffic(said, known=ports is not None)
+
+
+def _outsider(said: Explanation, spec: AgentSpec) -> str:
+    meant = WELL_KNOWN.extract(said.destination)
+    if meant is not None:
+        return f"{said.outsider}; from them {meant} is {spec.gateway.pool6.embed(meant)}"
+    named = said.destination.sixtofour
+    return f"{said.outsider}" if named in (None, spec.gateway.vip) else f"{said.outsider} ({named})"
+
+
+def _rules(said: Explanation) -> str:
+    if said.denied is not None:
+        return f"dropped before translation: {said.denied_by}, {said.denied}"
+    return "let through: not in gateway.never_reach, and no address of the gateways themselves"
+
+
+def _pod(one: Sender, spec: AgentSpec) -> str:
+    if one.dropped:
+        return f"dropped: {one.dropped}"
+    if one.node is None:
+        return f"let in: {one.address} is no 6to4 address, and gateway.check_source is false"
+    return f"let in: {one.address} is behind the node {one.node}, one of gateway.clients"
+
+
+def _gateway(spec: AgentSpec, status: JSON | None) -> str:
+    how = f"the router picks one by the addresses of node and VIP: any that announces {spec.gateway.vip}"
+    if status is None:
+        return f"{how}; no agent runs here"
+    known = standings(status)
+    best = next((one for one in BEST_FIRST if one in known.values()), None)
+    used = [_named(name, status) for name, standing in known.items() if standing == best]
+    rest = [f"{_named(name, status)} {standing}" for name, standing in known.items() if standing != best]
+    words = f"{how}; now {', '.join(used) if best else 'none'}"
+    missing = status["fleet"]["configured"] - len(status["fleet"]["members"])
+    return "; ".join(
+        [words, *(["not used: " + ", ".join(rest)] if rest else []), *([f"{missing} do not answer"] if missing else [])]
+    )
+
+
+def _named(name: str, status: JSON) -> str:
+    return f"{name} (this one)" if name == status["name"] else name
+
+
+def _outside(spec: AgentSpec, ports: Ports | None) -> str:
+    shown = [
+        f"{protocol} {address} ({f'{total} ports' if ports is None else f'{used} of {total} ports in use'})"
+        for (address, protocol), (used, total) in (ports or totals(spec)).items()
+    ]
+    more = f" and {len(shown) - LISTED} more" if len(shown) > LISTED else ""
+    words = f"{', '.join(shown[:LISTED])}{more}"
+    if len({entry.address for entry in spec.nat64.pool4}) == 1:
+        return words
+    by = ", ".join(chosen_by(spec))
+    return f"{words}; a new binding's address follows from: {by or 'nothing, the first that has ports'} (f-args)"
+
+
+def _limit(spec: AgentSpec, sender: Sender | None, status: JSON | None) -> str:
+    limit = spec.nat64.limit
+    if not limit.sessions:
+        return "none (nat64.sessions_per_client)"
+    words = f"{limit.sessions} sessions for each /{limit.length} (nat64.sessions_per_client)"
+    if sender is None:
+        clients = "" if status is None else f"; {len(status['traffic']['limited'])} clients get no new ports now"
+        return f"{words}{clients}"
+    now = "; it gets no new ports now" if _is_limited(sender, status) else ""
+    return f"{words}; {sender.client} holds {sender.sessions}{now}"
+
+
+def _is_limited(sender: Sender, status: JSON | None) -> bool | None:
+    return None if status is None else str(sender.client) in status["traffic"]["limited"]
+
+
+def _traffic(said: Explanation, *, known: bool) -> Iterator[tuple[str, str]]:
+    if not known:
+        yield "sessions", "not known: Jool could not be asked"
+        return
+    own = said.sender.bindings if said.sender else ()
+    yield from _listed("binding", own, lambda one: f"{one.protocol} {one.inside} is seen outside as {one.outside}")
+    yield from _listed("session", said.sessions, _session)
+    if not said.sessions:
+        yield "session", "none now"
+
+
+def _listed(head: str, found: Sequence[Any], words: Any) -> Iterator[tuple[str, str]]:
+    yield from ((head, words(one)) for one in found[:LISTED])
+    if len(found) > LISTED:
+        yield head, f"and {len(found) - LISTED} more"
+
+
+def _session(one: Session) -> str:
+    state = f", {one.state}" if one.state else ""
+    ends = f"expires in {duration(one.expires_s)}"
+    return f"{one.protocol} {one.inside} -> {one.remote}, seen outside as {one.outside}{state}, {ends}"
