@@ -38,21 +38,16 @@ def test_every_part_of_a_compiled_module_is_named_in_pyproject() -> None:
 def test_every_compiled_module_is_known_to_the_one_place_that_decides() -> None:
     assert set(compiled.MODULES) == {module["name"] for module in MODULES}
     deciding = [path for path in (ROOT / "kun_dns64").rglob("*.py") if "KUN_PURE_PYTHON" in path.read_text()]
-    assert deciding == [ROOT / "kun_dns64" / "transport" / "compiled.py"]
+    assert deciding == [ROOT / "kun_dns64" / "fastpath" / "selection.py"]
 
 
 # As on a machine where one of the modules did not compile.
 WITHOUT = """
 import sys
 sys.modules[sys.argv[1]] = None
-from kun_dns64.cache.generations import Generations
-from kun_dns64.fastpath.selection import COMPILED, generations
-from kun_dns64.transport.portpool import PortPool
-from kun_dns64.transport.randomness import Randomness
-from kun_dns64.transport.upstream_udp import port_types
-assert not COMPILED
-assert generations() is Generations
-assert port_types() == (Randomness, PortPool)
+from kun_dns64.fastpath.selection import PLAIN, choose_parts
+assert choose_parts() is PLAIN
+assert not PLAIN.compiled
 """
 
 

@@ -1,27 +1,54 @@
-"""Whether the compiled modules run: all of them, where a compiler was there when the wheel was built, or none."""
+"""Choose, once for a process, the compiled parts or their plain Python twins: all of them compiled, or none.
+
+| compiled part | its plain twin | the test that holds them together |
+|---|---|---|
+| udp_batch.pyx | transport/udp_server.py | tests/dns64/transport/test_listeners.py |
+| port_pool.pyx | transport/portpool.py, transport/randomness.py | tests/dns64/transport/test_ports.py |
+| stores.pyx | cache/generations.py | tests/dns64/cache/test_stores.py |
+| reply_lookup.pyx | serving/reply_lookup.py, cache/reply_cache.py | tests/dns64/cache/test_memo.py |
+| miss_path.pyx, wire.pyx | serving/resolution.py, formats/ | tests/dns64/cache/test_misspath.py |
+"""
 
 import importlib.util
 import os
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from kun_dns64.cache.generations import Generations
+from kun_dns64.transport.portpool import PLAIN_PORTS, PortTypes
+
+if TYPE_CHECKING:
+    from kun_dns64.fastpath.udp_batch import Batch
 
 MODULES = (
-    "kun_dns64.fastpath.reply_lookup",
     "kun_dns64.fastpath.miss_path",
-    "kun_dns64.fastpath.wire",
+    "kun_dns64.fastpath.port_pool",
+    "kun_dns64.fastpath.reply_lookup",
     "kun_dns64.fastpath.stores",
     "kun_dns64.fastpath.udp_batch",
-    "kun_dns64.fastpath.port_pool",
+    "kun_dns64.fastpath.wire",
 )
-# KUN_PURE_PYTHON=1 asks for the plain path. The two kinds are never mixed: a module that is missing leaves all unused.
+# KUN_PURE_PYTHON=1 asks for the plain parts.
 COMPILED = "KUN_PURE_PYTHON" not in os.environ and all(importlib.util.find_spec(name) for name in MODULES)
 
 
-def generations() -> type[Generations[Any]]:
-    """The store of caches and memos."""
-    if not COMPILED:
-        return Generations
-    from kun_dns64.fastpath import stores
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that exist twice. `batch` None: the listeners of transport/udp_server.py read one datagram a call."""
 
-    return stores.Generations
+    compiled: bool
+    store: type[Generations[Any]]
+    ports: PortTypes
+    batch: "type[Batch] | None"
+
+
+PLAIN = Parts(False, Generations, PLAIN_PORTS, None)
+
+
+def choose_parts() -> Parts:
+    """Return the parts for this process. Call it where the program is put together, and pass the result on."""
+    if not COMPILED:
+        return PLAIN
+    from kun_dns64.fastpath import port_pool, stores, udp_batch
+
+    return Parts(True, stores.Generations, PortTypes(port_pool.Randomness, port_pool.PortPool), udp_batch.Batch)

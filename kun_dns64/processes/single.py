@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Address, Settings
+from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.model.message import Query
 from kun_dns64.serving.server import Server
 from kun_dns64.serving.worker_group import Explanation, WorkerStatus
@@ -19,7 +20,7 @@ class Single:
         assert settings.cookie_secret is not None
         self._sockets = list(sockets)
         self._asked_for = settings.addresses
-        self._server = Server(settings, sockets, journal, (settings.cookie_secret,))
+        self._server = Server(settings, sockets, journal, (settings.cookie_secret,), choose_parts())
         self._journal = journal
 
     @property

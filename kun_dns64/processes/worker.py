@@ -13,6 +13,7 @@ import uvloop
 
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Settings
+from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.processes.worker_rpc import Link
 from kun_dns64.serving.server import Server
 from kun_dns64.transport.sockets import Listening
@@ -61,7 +62,7 @@ async def _serve(post: Post) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     assert post.settings.cookie_secret is not None
-    server = Server(post.settings, post.sockets, post.journal, (post.settings.cookie_secret,))
+    server = Server(post.settings, post.sockets, post.journal, (post.settings.cookie_secret,), choose_parts())
 
     async def handle(name: str, arguments: Sequence[Any]) -> Any:
         return await _handled(server, stop, name, arguments)

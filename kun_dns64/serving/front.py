@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from kun_dns64.config.settings import Limits
+from kun_dns64.fastpath.selection import Parts
 from kun_dns64.formats.cookies import CookieState, check_cookie, cookie_data
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import SizeLimits, render
@@ -37,9 +38,16 @@ def nothing_ready(wire: bytes, source: Source) -> bytes | None:
 class Front:
     """What all listeners of a worker share."""
 
-    def __init__(self, resolver: Resolver, limits: Limits, metrics: Metrics, cookie_secrets: tuple[bytes, ...]) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        limits: Limits,
+        metrics: Metrics,
+        cookie_secrets: tuple[bytes, ...],
+        parts: Parts,
+    ) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
-        self.shortcut = ReplyLookup(resolver.rules, cookie_secrets)
+        self.shortcut = ReplyLookup(resolver.rules, cookie_secrets, parts)
         self._limits = SizeLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
@@ -47,7 +55,7 @@ class Front:
         self._pending = 0
         self._idle: asyncio.Event | None = None
         self._handled_hits = self._counted_quick = 0
-        self._misses = Misses(self, resolver)
+        self._misses = Misses(resolver, self.shortcut, parts, self.awaited, self.settled)
         self._misses.renew(self._limits.udp_payload_max)
         self._choose_ways()
 

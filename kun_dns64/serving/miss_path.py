@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from kun_dns64.fastpath.selection import COMPILED
+from kun_dns64.fastpath.selection import Parts
 from kun_dns64.formats.query import parse_query
 from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Question, Rcode, RRType
@@ -12,31 +11,33 @@ from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import AskedFlags, Heard
 from kun_dns64.policy.plain_query import Plain, PlainClients
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.serving.reply_lookup import address_of
+from kun_dns64.serving.reply_lookup import ReplyLookup, address_of
+from kun_dns64.serving.resolution import Decided
 from kun_dns64.serving.resolver import Resolver
 from kun_dns64.state.metrics import Metrics, rcode_name
 from kun_dns64.transport.attempt import Request, Upstream, read
 from kun_dns64.transport.health import MIN_PATIENCE_S
 from kun_dns64.transport.query_handler import Send
 
-if TYPE_CHECKING:
-    from kun_dns64.serving.front import Front
-
 Datagram = Callable[[bytes, Source, Send], None]
+# Front.awaited: registers a pending query; what it returns is called once, with the decision.
+Awaited = Callable[[bytes, Query, Source, Send, float, Rules], Decided]
 NOERROR = rcode_name(Rcode.NOERROR)
 
 
 class Misses:
     """Without the compiled module it takes nothing, and the general path answers all: the same, octet for octet."""
 
-    def __init__(self, front: "Front", resolver: Resolver) -> None:
-        self._front, self._resolver = front, resolver
+    def __init__(
+        self, resolver: Resolver, lookup: ReplyLookup, parts: Parts, awaited: Awaited, settled: Callable[[], None]
+    ) -> None:
+        self._resolver, self._awaited = resolver, awaited
         self._queries = self._late = self._staggered = self._refreshed = 0
         self._path = None
-        if COMPILED:
+        if parts.compiled:
             from kun_dns64.fastpath.miss_path import MissPath
 
-            self._path = MissPath(resolver, front.shortcut, asyncio.get_running_loop(), self._resumed, front.settled)
+            self._path = MissPath(resolver, lookup, asyncio.get_running_loop(), self._resumed, settled)
 
     @property
     def pending(self) -> int:
@@ -103,5 +104,5 @@ class Misses:
             outcome = read(said, Request(question, AskedFlags(query.cd, query.do))).outcome
             name = str(upstream.address)
             heard = (Heard(question, outcome, upstream=name, rtt_s=rtt_s, steady_s=steady_s, tick=tick),)
-        decided = self._front.awaited(wire, query, source, send, began, rules)
+        decided = self._awaited(wire, query, source, send, began, rules)
         self._resolver.resume(query, decided, rules, began, heard)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kun_dns64.cache.generations import Generations
 from kun_dns64.cache.reply_store import RULES, ReplyCache, ReplyStore
-from kun_dns64.fastpath.selection import COMPILED, generations
+from kun_dns64.fastpath.selection import Parts
 from kun_dns64.formats.cookies import answering_cookie
 from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.rules import Rules
@@ -33,12 +33,12 @@ def address_of(source: Source) -> IPAddress:
 class ReplyLookup:
     """One per worker. `renew` with every new set of rules or secrets: what was kept before is not found any more."""
 
-    def __init__(self, rules: Rules, secrets: tuple[bytes, ...]) -> None:
-        self._wirecache = ReplyStore(MAX_ENTRIES, MAX_OCTETS, generations())
+    def __init__(self, rules: Rules, secrets: tuple[bytes, ...], parts: Parts) -> None:
+        self._wirecache = ReplyStore(MAX_ENTRIES, MAX_OCTETS, parts.store)
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
         self._compiled: CompiledReplyLookup | None = None
-        if COMPILED:
+        if parts.compiled:
             from kun_dns64.fastpath import reply_lookup
 
             self._compiled = reply_lookup.CompiledReplyLookup(self._udp_memo)

@@ -6,17 +6,15 @@ Plain callbacks, no task per query: a query that is answered from the cache neve
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from kun_dns64.model.message import Query
 from kun_dns64.model.question import Question
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, Drop, FailureKind, Heard, Reply, UpstreamFailure
 from kun_dns64.policy.next_step import next_step
-from kun_dns64.transport.upstreams import Outcome
-
-if TYPE_CHECKING:
-    from kun_dns64.serving.resolver import Resolver
+from kun_dns64.state.metrics import Metrics
+from kun_dns64.transport.upstreams import Outcome, Upstreams
 
 # What stays of the budget for sending the reply, and what the last question may take beyond the first.
 MARGIN_S, LAST_WORD_S = 0.1, 0.1
@@ -24,6 +22,22 @@ MARGIN_S, LAST_WORD_S = 0.1, 0.1
 PATIENCE_SHARE = 0.4
 
 Decided = Callable[[Reply | Drop, tuple[Heard, ...]], None]
+
+
+class Lookups(Protocol):
+    """What a resolution needs of the resolver: cache, upstreams and the time limits."""
+
+    upstreams: Upstreams
+    metrics: Metrics
+
+    @property
+    def budget_s(self) -> float: ...
+    @property
+    def stagger_s(self) -> float: ...
+    def cached(self, ask: Ask) -> Heard | None: ...
+    def heard(self, ask: Ask, outcome: Outcome) -> Heard: ...
+    def timed_out(self, ask: Ask) -> Heard: ...
+    def guarded(self, call: Callable[[], None], resolution: "Resolution") -> None: ...
 
 
 @dataclass(slots=True)
@@ -50,7 +64,7 @@ class Resolution:
         "_waiting",
     )
 
-    def __init__(self, resolver: "Resolver", query: Query, rules: Rules, decided: Decided) -> None:
+    def __init__(self, resolver: Lookups, query: Query, rules: Rules, decided: Decided) -> None:
         self._resolver, self._query, self._rules, self._decided = resolver, query, rules, decided
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()

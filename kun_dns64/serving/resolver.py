@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from kun_base.journal import Journal
 from kun_dns64.cache.answers import Cache, is_failure
+from kun_dns64.cache.generations import Generations
 from kun_dns64.config.settings import Settings
-from kun_dns64.fastpath.selection import generations
+from kun_dns64.fastpath.selection import Parts
 from kun_dns64.model.message import Query, Response
 from kun_dns64.model.question import Rcode, RRType
 from kun_dns64.model.rules import Rules
@@ -29,16 +31,19 @@ SERVFAIL = Reply(Rcode.SERVFAIL, Rule.UPSTREAM_FAILED)
 class Resolver:
     """Answers queries by the rules in force. `rules` may be replaced at any time; running queries keep theirs."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, journal: Journal) -> None:
-        self.metrics, self._journal = metrics, journal
+    def __init__(self, settings: Settings, metrics: Metrics, journal: Journal, parts: Parts) -> None:
+        self.metrics, self._journal, self._parts = metrics, journal, parts
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self.rules: Rules = settings.rules
-        self.cache = _cache(settings)
-        self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
+        self.cache = _cache(settings, parts.store)
+        self.upstreams = self._make_upstreams(settings)
         self._retired: set[Upstreams] = set()
         self._tap: UpstreamTap | None = None
         self._refreshes_left, self._refreshes_at = REFRESHES_AT_ONCE, 0.0
+
+    def _make_upstreams(self, settings: Settings) -> Upstreams:
+        return Upstreams(settings.groups, settings.asking, self._heard, self._parts.ports)
 
     @property
     def budget_s(self) -> float:
@@ -52,11 +57,11 @@ class Resolver:
         """Other settings; the cache stays unless its own limits change."""
         before, self._settings, self.rules = self._settings, settings, settings.rules
         if settings.cache != before.cache:
-            self.cache = _cache(settings)
+            self.cache = _cache(settings, self._parts.store)
         if (settings.groups, settings.asking) != (before.groups, before.asking):
             self._retired.add(self.upstreams)
             self._loop.call_later(LIFE_S + 1, self._retire, self.upstreams)
-            self.upstreams = Upstreams(settings.groups, settings.asking, self._heard)
+            self.upstreams = self._make_upstreams(settings)
             self.upstreams.observed.tap = self._tap
 
     def tell(self, tap: UpstreamTap | None) -> None:
@@ -155,11 +160,9 @@ class Resolver:
                 self.metrics.count("late_aaaa")
 
 
-def _cache(settings: Settings) -> Cache:
+def _cache(settings: Settings, store: type[Generations[Any]]) -> Cache:
     limits = settings.cache
-    return Cache(
-        limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, generations()
-    )
+    return Cache(limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, store)
 
 
 def _result_label(result: Response | UpstreamFailure) -> str:

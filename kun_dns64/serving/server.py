@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Dnstap, Limits, Settings
+from kun_dns64.fastpath.selection import Parts
 from kun_dns64.model.message import Query
 from kun_dns64.model.step import Drop, Heard, Reply
 from kun_dns64.policy.explain import explain
@@ -40,13 +41,18 @@ class Server:
     """Serves on sockets that are already bound. `start`, then `stop`; `change` in between."""
 
     def __init__(
-        self, settings: Settings, sockets: Iterable[Listening], journal: Journal, cookie_secrets: Sequence[bytes]
+        self,
+        settings: Settings,
+        sockets: Iterable[Listening],
+        journal: Journal,
+        cookie_secrets: Sequence[bytes],
+        parts: Parts,
     ) -> None:
-        self.settings = settings
+        self.settings, self._parts = settings, parts
         self._sockets = list(sockets)
         self.metrics = Metrics()
-        self.resolver = Resolver(settings, self.metrics, journal)
-        self.front = Front(self.resolver, settings.limits, self.metrics, tuple(cookie_secrets))
+        self.resolver = Resolver(settings, self.metrics, journal, parts)
+        self.front = Front(self.resolver, settings.limits, self.metrics, tuple(cookie_secrets), parts)
         self._connections = Connections(_stream_limits(settings.limits))
         self._udp: dict[Listening, UdpServing] = {}
         self._streams: dict[Listening, StreamServing | TlsServing] = {}
@@ -218,7 +224,7 @@ class Server:
         stream = self._streams[listening] = self._stream(listening)
         await stream.start()
         if listening.udp is not None:
-            udp = UdpServing(self.front, listening.endpoint, listening.udp, handed=listening.handed)
+            udp = UdpServing(self.front, listening.endpoint, listening.udp, self._parts.batch, handed=listening.handed)
             self._udp[listening] = udp
             await udp.start()
 

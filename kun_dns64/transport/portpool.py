@@ -16,7 +16,7 @@ GUESSES packets: then the port is closed, and what was out on it is asked by TCP
 import asyncio
 import select
 import socket
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kun_dns64.model.step import FailureKind
 from kun_dns64.transport.attempt import Observed, Result, failure
@@ -194,3 +194,13 @@ class PortPool:
 
     def __len__(self) -> int:
         return len(self.ports)
+
+
+class PortTypes(NamedTuple):
+    """The two types an upstream draws its random bits and its ports from: these, or their compiled twins."""
+
+    randomness: type[Randomness]
+    pool: type[PortPool]
+
+
+PLAIN_PORTS = PortTypes(Randomness, PortPool)

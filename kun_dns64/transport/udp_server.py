@@ -2,10 +2,10 @@
 
 import asyncio
 import socket
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 from kun_dns64.config.endpoint import Endpoint
-from kun_dns64.fastpath.selection import COMPILED
 from kun_dns64.model.message import Transport
 from kun_dns64.transport.query_handler import QueryHandler
 from kun_dns64.transport.sockets import IP_PKTINFO, leave_group
@@ -100,15 +100,24 @@ def _source_of(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, 
     return []
 
 
+class DatagramBatch(Protocol):
+    """Reads and answers many datagrams per system call (fastpath/udp_batch.pyx)."""
+
+    def drain(self) -> None: ...
+    def close(self) -> None: ...
+
+
+# The socket's descriptor, whether it is bound to a wildcard address, who answers, and the loop's `call_soon`.
+MakeBatch = Callable[[int, bool, Any, Callable[..., Any]], DatagramBatch]
+
+
 class BatchListener:
-    """As the two above, many datagrams per system call (batch.pyx)."""
+    """Listen as the two above do, many datagrams per system call."""
 
-    def __init__(self, front: QueryHandler, sock: socket.socket, *, wildcard: bool) -> None:
-        from kun_dns64.fastpath.udp_batch import Batch
-
+    def __init__(self, front: QueryHandler, sock: socket.socket, batch: MakeBatch, *, wildcard: bool) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._batch = Batch(sock.fileno(), wildcard, front, self._loop.call_soon)
+        self._batch = batch(sock.fileno(), wildcard, front, self._loop.call_soon)
         self._loop.add_reader(sock.fileno(), self._batch.drain)
 
     def pause(self) -> None:
@@ -121,15 +130,24 @@ class BatchListener:
 
 
 class UdpServing:
-    """A UDP listener at work: the compiled one where it was built. `handed`: the socket is not only ours."""
+    """Serve one UDP socket, in batches where `batch` is given. `handed`: the socket is not only ours."""
 
-    def __init__(self, front: QueryHandler, endpoint: Endpoint, sock: socket.socket, *, handed: bool = False) -> None:
+    def __init__(
+        self,
+        front: QueryHandler,
+        endpoint: Endpoint,
+        sock: socket.socket,
+        batch: MakeBatch | None = None,
+        *,
+        handed: bool = False,
+    ) -> None:
         self._front, self._wildcard, self._sock, self._handed = front, endpoint.is_wildcard, sock, handed
+        self._batch = batch
         self._open: asyncio.DatagramTransport | WildcardUdpListener | BatchListener | None = None
 
     async def start(self) -> None:
-        if COMPILED:
-            self._open = BatchListener(self._front, self._sock, wildcard=self._wildcard)
+        if self._batch is not None:
+            self._open = BatchListener(self._front, self._sock, self._batch, wildcard=self._wildcard)
             return
         if self._wildcard:
             self._open = WildcardUdpListener(self._front, self._sock)

@@ -7,7 +7,6 @@ from time import monotonic
 from typing import cast
 
 from kun_dns64.config.endpoint import UpstreamAddress
-from kun_dns64.fastpath.selection import COMPILED
 from kun_dns64.formats.response import is_truncated, matches
 from kun_dns64.formats.wire import HEADER_SIZE
 from kun_dns64.model.question import Question
@@ -25,7 +24,7 @@ from kun_dns64.transport.attempt import (
     read,
 )
 from kun_dns64.transport.health import Health
-from kun_dns64.transport.portpool import Port, PortPool
+from kun_dns64.transport.portpool import Port, PortTypes
 from kun_dns64.transport.randomness import Randomness
 from kun_dns64.transport.sockets import sockaddr
 
@@ -36,23 +35,15 @@ PLAIN_CASE_S = 300.0
 CASE_CHANGES = 3
 
 
-def port_types() -> tuple[type[Randomness], type[PortPool]]:
-    """Compiled where they were built."""
-    if not COMPILED:
-        return Randomness, PortPool
-    from kun_dns64.fastpath import port_pool as ports
-
-    return ports.Randomness, ports.PortPool
-
-
 class UdpUpstream:
     """One address. `by_tcp` asks the same one over a stream."""
 
-    def __init__(self, address: UpstreamAddress, by_tcp: Upstream, observed: Observed, *, randomise_case: bool) -> None:
+    def __init__(
+        self, address: UpstreamAddress, by_tcp: Upstream, observed: Observed, ports: PortTypes, *, randomise_case: bool
+    ) -> None:
         self.address, self.health = address, Health()
         self.by_tcp, self.observed = by_tcp, observed
-        randomness, pool = port_types()
-        self.random = randomness()
+        self.random = ports.randomness()
         # By the clock of time.monotonic, as the event loop's.
         self.randomise_case, self.plain_case_until = randomise_case, 0.0
         # Nothing shows yet that it repeats names as asked, or something that it does not any more.
@@ -61,7 +52,7 @@ class UdpUpstream:
         self._family = int(socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET)
         # An interface may come and go, and have another number then.
         self._peer = None if endpoint.zone else sockaddr(endpoint)
-        self.pool = pool(self, asyncio.get_running_loop())
+        self.pool = ports.pool(self, asyncio.get_running_loop())
 
     def send(self, request: Request, done: Done) -> Attempt:
         attempt = UdpAttempt(self, request, done)

@@ -15,7 +15,7 @@ from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
 from kun_dns64.transport.exchange import Exchange
-from kun_dns64.transport.portpool import Port
+from kun_dns64.transport.portpool import PLAIN_PORTS, Port, PortTypes
 from kun_dns64.transport.upstream_https import HttpsUpstream
 from kun_dns64.transport.upstream_stream import StreamUpstream
 from kun_dns64.transport.upstream_udp import UdpAttempt, UdpUpstream
@@ -69,9 +69,13 @@ class Upstreams:
     """`heard` is told of every outcome before those who wait for it, also when nobody does any more."""
 
     def __init__(
-        self, groups: Mapping[str, Sequence[UpstreamAddress]], asking: Asking, heard: Callable[[Outcome], None]
+        self,
+        groups: Mapping[str, Sequence[UpstreamAddress]],
+        asking: Asking,
+        heard: Callable[[Outcome], None],
+        ports: PortTypes = PLAIN_PORTS,
     ) -> None:
-        self._asking, self._heard = asking, heard
+        self._asking, self._heard, self._ports = asking, heard, ports
         self.most = asking.max_outstanding
         self.observed = Observed()
         self._made: dict[UpstreamAddress, Upstream] = {}
@@ -230,7 +234,7 @@ class Upstreams:
         randomise = self._asking.case_randomisation
         if address.scheme is Scheme.UDP:
             by_tcp = StreamUpstream(address, self.observed)
-            return UdpUpstream(address, by_tcp, self.observed, randomise_case=randomise)
+            return UdpUpstream(address, by_tcp, self.observed, self._ports, randomise_case=randomise)
         if address.scheme is Scheme.TCP:
             return StreamUpstream(address, self.observed)
         # Imported only where TLS is used: 15 ms.

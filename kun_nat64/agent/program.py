@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Protocol
 
 from kun_base.earlysignals import hand_over
@@ -24,6 +24,7 @@ from kun_nat64.agent.cycle import Cycle
 from kun_nat64.agent.fleet_loop import FleetLoop
 from kun_nat64.agent.gobgpd_conf_loop import GobgpdConfLoop
 from kun_nat64.agent.link_watch import LinkWatch
+from kun_nat64.agent.node_way_loop import NodeKeeping
 from kun_nat64.agent.pmtu_loop import PmtuLoop
 from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.agent.session_log import SessionLog
@@ -49,7 +50,6 @@ from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.nodekeeping import NodeKeeping
 from kun_nat64.policy.holddown import FallRecord
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
@@ -90,7 +90,7 @@ class Agent:
         self.options, self.journal, self._admin_at_start = options, journal, spec.admin
         self.host: RunningHost = host or RealHost(spec, notice=self.noticed)
         self.stop = asyncio.Event()
-        self.state = State(spec, journal)
+        self.state = State(spec, journal, clock=monotonic, wall=time, identity=os.urandom(8).hex())
         self.announcer = Announcer(self.state, self.host, self._keep_told)
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
         self.sessions = TrafficLoop(self.state, self.host, SessionLog(spec, self.state.audit, journal))

@@ -1,10 +1,8 @@
 """What the running agent knows, in one place. Every part writes its own fields; the decision is made here."""
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from time import monotonic, time
 
 from kun_base.journal import Journal
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
@@ -45,11 +43,11 @@ class State:
     `clock` never goes back; `wall` may. `quiet_until`: before it no decision changes by time alone.
     """
 
-    def __init__(self, spec: AgentSpec, journal: Journal, *, clock: Clock = monotonic, wall: Clock = time) -> None:
+    def __init__(self, spec: AgentSpec, journal: Journal, *, clock: Clock, wall: Clock, identity: str = "") -> None:
         self.journal, self.clock, self.wall = journal, clock, wall
         self.started_at = now = clock()
-        # By it an agent knows itself among the members it was told; names may be the same by mistake.
-        self.identity = os.urandom(8).hex()
+        # An agent recognises itself among its members by this; two gateways may have one name by mistake.
+        self.identity = identity
         self.machine, self.speaker, self.flow, self.evidence = HostState(), BgpState(), TrafficState(), CounterState()
         self.fleet: Fleet = ALONE
         self.jool_version = ""

@@ -1,7 +1,6 @@
 """The agent's state in Prometheus' words. Collected when asked for; nothing is counted twice."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from time import time
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -216,7 +215,7 @@ def _session_log(state: State) -> Iterator[Metric]:
     audit = state.audit
     if not state.spec.audit.log:
         return
-    now = time()
+    now = state.wall()
     lag = now - (audit.looked_at if audit.looked_at is not None else now - (state.clock() - state.started_at))
     yield _gauge("session_log_lag_seconds", "Seconds since the sessions that are in the log were looked at", lag)
     yield _gauge("session_log_living", "Sessions that the log knows to live", audit.living)

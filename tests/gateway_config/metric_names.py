@@ -26,7 +26,7 @@ def of_dns64() -> set[str]:
 
 def of_nat64() -> set[str]:
     found = {"kun_nat64_agent_info"}
-    for node in ast.walk(ast.parse((ROOT / "kun_nat64" / "metrics.py").read_text())):
+    for node in ast.walk(ast.parse((ROOT / "kun_nat64" / "views" / "metrics_text.py").read_text())):
         match node:
             case ast.Call(func=ast.Name(id=maker), args=[ast.Constant(value=str(name)), *_]):
                 found |= {f"kun_nat64_{name}{end}" for end in NAT64_MAKERS.get(maker, ())}

@@ -11,7 +11,7 @@ import dns.message
 
 from kun_dns64.cache.answers import Cache
 from kun_dns64.cache.reply_store import ReplyStore
-from kun_dns64.fastpath.selection import COMPILED, generations
+from kun_dns64.fastpath.selection import COMPILED, choose_parts
 from kun_dns64.formats.client_subnet import write_subnet
 from kun_dns64.formats.cookies import answering_cookie, cookie_data
 from kun_dns64.formats.query import parse_query
@@ -99,7 +99,7 @@ class Server:
     def __init__(self, under: Rules) -> None:
         self.under = under
         self.cache = Cache()
-        self.wirecache = ReplyStore(1000, 1 << 20, generations())
+        self.wirecache = ReplyStore(1000, 1 << 20, choose_parts().store)
         self.memos = self.wirecache.memos(under, self.bake)
         self.asked = 0
         self.upstream_down = False

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kun_dns64.cache.answers import Cache, key_of
-from kun_dns64.fastpath.selection import generations
+from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.formats.packed_answer import pack, unpack
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import SizeLimits, render
@@ -136,11 +136,11 @@ class Quick:
 
     def __init__(self, under: Rules, payload_max: int = 1232) -> None:
         self.under, self.payload_max = under, payload_max
-        cache = Cache(max_ttl_s=under.max_ttl_s, store=generations())
+        cache = Cache(max_ttl_s=under.max_ttl_s, store=choose_parts().store)
         # Whether data that is due may be fetched anew.
         self.room = True
         self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=cache, may_refresh=lambda now, cost: self.room)
-        self.shortcut = ReplyLookup(under, SECRETS)
+        self.shortcut = ReplyLookup(under, SECRETS, choose_parts())
         self.resumed = False
         self.start(SimpleNamespace(call_later=lambda delay, call: None))
 
@@ -188,7 +188,7 @@ class Quick:
 class General:
     def __init__(self, under: Rules, payload_max: int = 1232) -> None:
         self.under, self.limits = under, SizeLimits(payload_max)
-        self.cache, self.shortcut = Cache(max_ttl_s=under.max_ttl_s), ReplyLookup(under, SECRETS)
+        self.cache, self.shortcut = Cache(max_ttl_s=under.max_ttl_s), ReplyLookup(under, SECRETS, choose_parts())
 
     def ask(self, wire: bytes, source: str, build: Build, asked: dict[int, bytes]) -> bytes:
         """`asked`: the packets to reply to, by type, so that ids and letters are the same as in the miss path."""

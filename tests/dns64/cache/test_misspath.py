@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kun_dns64.cache.answers import Cache
-from kun_dns64.fastpath.selection import generations
+from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.formats.query import parse_query
 from kun_dns64.model.message import Query, Transport
 from kun_dns64.model.question import Question
@@ -155,7 +155,7 @@ def test_a_defect_costs_the_short_way_and_not_the_answer() -> None:
 
     def store(most: int, octets: int, weigh: Any) -> Any:
         """It cannot weigh what it is given."""
-        return generations()(most, octets, lambda value: 1 // 0)
+        return choose_parts().store(most, octets, lambda value: 1 // 0)
 
     quick.resolver.cache = Cache(store=store)  # type: ignore[arg-type]
     quick.renew()

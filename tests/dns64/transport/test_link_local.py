@@ -12,6 +12,7 @@ ASKS = """
 import asyncio, socket
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.transport.attempt import Observed
+from kun_dns64.transport.portpool import PLAIN_PORTS
 from kun_dns64.transport.upstream_udp import UdpUpstream
 
 async def main() -> None:
@@ -20,7 +21,7 @@ async def main() -> None:
     server.settimeout(5)
     for zone in ("lo", socket.if_nametoindex("lo")):
         address = UpstreamAddress.parse(f"udp://[fe80::5%{zone}]:5300")
-        upstream = UdpUpstream(address, None, Observed(), randomise_case=True)
+        upstream = UdpUpstream(address, None, Observed(), PLAIN_PORTS, randomise_case=True)
         sock = upstream.connect()
         sock.send(b"asked")
         print(server.recv(99).decode())

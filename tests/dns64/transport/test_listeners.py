@@ -10,6 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.model.message import Source, Transport
 from kun_dns64.transport import sockets
 from kun_dns64.transport.activation import dealt
@@ -57,7 +58,10 @@ async def listening(
     (bound,) = bind_all([Endpoint(ip_address(address), 0)])
     connections = Connections(limits or StreamLimits(10, 100, 100, BUDGET_S))
     assert bound.udp is not None
-    udp, tcp = UdpServing(front, bound.endpoint, bound.udp), StreamServing(front, connections, bound.tcp)
+    udp, tcp = (
+        UdpServing(front, bound.endpoint, bound.udp, choose_parts().batch),
+        StreamServing(front, connections, bound.tcp),
+    )
     await tcp.start()
     await udp.start()
     try:

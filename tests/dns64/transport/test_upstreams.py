@@ -15,6 +15,7 @@ import dns.rrset
 
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Asking
+from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.formats.names import from_text
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode, RRType
@@ -39,7 +40,7 @@ class Asker:
 
     def __init__(self, *addresses: UpstreamAddress, asking: Asking = ASKING) -> None:
         self.heard: list[Outcome] = []
-        self.upstreams = Upstreams({"": addresses}, asking, self.heard.append)
+        self.upstreams = Upstreams({"": addresses}, asking, self.heard.append, choose_parts().ports)
 
     async def ask(self, asked: Question | None = None, flags: AskedFlags = PLAIN) -> Outcome:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

@@ -33,7 +33,7 @@ Specs = Callable[..., AgentSpec]
 class Logged:
     def __init__(self, spec: AgentSpec) -> None:
         self.said = io.StringIO()
-        self.state = State(spec, Journal("test", stream=self.said))
+        self.state = State(spec, Journal("test", stream=self.said), clock=time.monotonic, wall=time.time)
         self.host = Host()
         self.log = SessionLog(spec, self.state.audit, self.state.journal)
         self.count = TrafficLoop(self.state, self.host, self.log)

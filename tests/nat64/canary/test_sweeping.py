@@ -3,6 +3,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
+from time import monotonic, time
 
 from kun_base.journal import Journal
 from kun_nat64.agent.pmtu_loop import Opener, PmtuLoop
@@ -49,7 +50,7 @@ def to(path: Path) -> Opener:
 
 def healthy(spec: AgentSpec) -> tuple[State, io.StringIO]:
     told = io.StringIO()
-    state = State(spec, Journal("test", stream=told))
+    state = State(spec, Journal("test", stream=told), clock=monotonic, wall=time)
     state.verdict = Verdict.HEALTHY
     return state, told
 

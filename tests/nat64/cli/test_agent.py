@@ -227,7 +227,7 @@ async def test_a_prefix_that_the_file_lost_is_withdrawn(
     extra = "198.51.100.200/32"
     async with Running(with_prefixes(fast, extra), tmp_path) as it:
         await it.until(lambda: extra in it.prefixes, "both are announced")
-        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
         monkeypatch.setattr(app, "load", lambda path: fast)
         it.agent.reload()
         await it.until(lambda: extra not in it.prefixes, "the other one is withdrawn")
@@ -251,7 +251,7 @@ async def test_another_speaker_leaves_nothing_with_the_old_one(
     monkeypatch.setattr(app, "take_back", taken.append)
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
-        monkeypatch.setattr(app, "Machine", lambda spec, notice: it.host)
+        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
         monkeypatch.setattr(app, "load", lambda path: with_prefixes(fast, api="127.0.0.2:50051"))
         it.agent.reload()
         await it.until(lambda: bool(taken), "taken back")

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from time import time
 
 from kun_base.journal import Journal
 from kun_nat64.agent.counter_loop import CounterLoop
@@ -34,7 +35,7 @@ def told(state: State, symptom: Symptom) -> None:
 
 async def test_what_rose_before_the_fault_is_no_evidence_of_it(spec_with: Callable[..., AgentSpec]) -> None:
     host, log = Translating(), io.StringIO()
-    state = State(spec_with(), Journal("test", stream=log), clock=lambda: 0.0)
+    state = State(spec_with(), Journal("test", stream=log), clock=lambda: 0.0, wall=time)
     state.machine.seen = replace(Observation(), facts=state.desired())
     counting = CounterLoop(state, host)
     told(state, Symptom.ANSWERED)
@@ -53,7 +54,7 @@ async def test_what_rose_before_the_fault_is_no_evidence_of_it(spec_with: Callab
 
 
 async def test_what_rises_during_the_fault_is(spec_with: Callable[..., AgentSpec]) -> None:
-    state = State(spec_with(), Journal("test", stream=io.StringIO()), clock=lambda: 0.0)
+    state = State(spec_with(), Journal("test", stream=io.StringIO()), clock=lambda: 0.0, wall=time)
     state.machine.seen = replace(Observation(), facts=state.desired())
     counting = CounterLoop(state, Translating())
     told(state, Symptom.ANSWERED)

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic, time
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_a_sealed_folder_is_named_with_what_opens_it() -> None:
 
 
 async def test_without_gobgpd_the_agent_goes_on_and_says_so(managed: Specs) -> None:
-    state = State(managed(), Journal("test", stream=io.StringIO()))
+    state = State(managed(), Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
     absent = DriverError(FailureKind.MISSING_TOOL, ("gobgpd", "-d"), "gobgpd is not installed")
     runner = ScriptedRunner({"gobgpd -d": absent})
     keeping = GobgpdConfLoop(state, runner)
@@ -132,7 +133,7 @@ async def test_without_gobgpd_the_agent_goes_on_and_says_so(managed: Specs) -> N
 async def test_what_cannot_be_written_is_a_warning_and_ends_with_its_cause(
     break_it: dict[str, object], managed: Specs
 ) -> None:
-    state = State(managed(**break_it), Journal("test", stream=io.StringIO()))
+    state = State(managed(**break_it), Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
     keeping = GobgpdConfLoop(state, ScriptedRunner())
     await keeping.settle()
     assert "/nonexistent/" in state.warnings["gobgpd"]
@@ -142,7 +143,7 @@ async def test_what_cannot_be_written_is_a_warning_and_ends_with_its_cause(
 
 
 async def test_a_daemon_that_does_not_take_it_is_a_warning(managed: Specs) -> None:
-    state = State(managed(), Journal("test", stream=io.StringIO()))
+    state = State(managed(), Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
     runner = ScriptedRunner({"systemctl": hung("systemctl")})
     keeping = GobgpdConfLoop(state, runner)
     await keeping.settle()
@@ -156,5 +157,7 @@ async def test_a_daemon_that_does_not_take_it_is_a_warning(managed: Specs) -> No
 async def test_the_operators_own_file_is_not_touched(spec_with: Specs, tmp_path: Path) -> None:
     runner = ScriptedRunner()
     spec = spec_with(bgp={"daemon_file": str(tmp_path / "gobgpd.conf")})
-    await GobgpdConfLoop(State(spec, Journal("test", stream=io.StringIO())), runner).settle()
+    await GobgpdConfLoop(
+        State(spec, Journal("test", stream=io.StringIO()), clock=monotonic, wall=time), runner
+    ).settle()
     assert (runner.asked, os.listdir(tmp_path)) == ([], [])

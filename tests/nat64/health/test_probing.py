@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from time import time
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -35,7 +36,7 @@ class Prober:
 
 
 def on_the_clock(spec: AgentSpec) -> tuple[State, Prober, ProbeLoop]:
-    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0)
+    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0, wall=time)
     prober = Prober(state)
     return state, prober, ProbeLoop(state, prober)
 
@@ -100,7 +101,9 @@ def test_while_nothing_can_change_by_time_alone_nothing_would_be_decided_otherwi
 ) -> None:
     """One agent decides with every step of time, the other when it must."""
     spec, now = spec_with(health={"rise": 2, "fall": 2}), 100.0
-    always, sparing = (State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0) for _ in range(2))
+    always, sparing = (
+        State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0, wall=time) for _ in range(2)
+    )
     for state in (always, sparing):
         state.adopt(None, now=now)
     for number, (step_s, *symptoms) in enumerate(course):

@@ -3,6 +3,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv6Network
+from time import monotonic, time
 
 import pytest
 
@@ -124,7 +125,9 @@ def test_a_marked_entry_is_read_and_written_as_one() -> None:
 
 async def test_a_client_is_limited_by_the_next_look_and_released_by_a_later_one(spec_with: Specs) -> None:
     said = io.StringIO()
-    state = State(spec_with(nat64={"sessions_per_client": 100}), Journal("test", stream=said))
+    state = State(
+        spec_with(nat64={"sessions_per_client": 100}), Journal("test", stream=said), clock=monotonic, wall=time
+    )
     woken: list[int] = []
     state.wake_cycle = lambda: woken.append(1)
     host = Host()
@@ -141,7 +144,7 @@ async def test_a_client_is_limited_by_the_next_look_and_released_by_a_later_one(
 
 async def test_ports_that_are_used_up_raise_the_med_at_the_count_and_not_at_some_later_look(spec_with: Specs) -> None:
     pool4 = [{"address": "192.0.2.11", "ports": "20000-20099", "protocols": ["tcp", "udp", "icmp"]}]
-    state = State(spec_with(nat64={"pool4": pool4}), Journal("test", stream=io.StringIO()))
+    state = State(spec_with(nat64={"pool4": pool4}), Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
     state.adopt(None, now=state.clock())
     for _ in range(20):
         for target in state.spec.health.targets:

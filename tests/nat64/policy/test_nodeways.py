@@ -10,6 +10,7 @@ import pytest
 
 from kun_base.journal import Journal
 from kun_base.prefix import sixtofour_network
+from kun_nat64.agent.node_way_loop import NodeKeeping
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.health import ProbeResult, Symptom
@@ -19,7 +20,6 @@ from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session
-from kun_nat64.nodekeeping import NodeKeeping
 from kun_nat64.policy.diagnosis import Cause
 from kun_nat64.policy.nodeways import MOST_NODES, cut_off, nodes_of
 from kun_nat64.state.agent_state import State

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from time import monotonic, time
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_pod_is_let_in_or_the_key_that_forbids_it_is_named(
 
 def status_of(spec: AgentSpec, **limited: int) -> dict[str, Any]:
     """As the agent gives it: gw1 soft, gw2 in the set, a third one silent."""
-    state = State(spec, Journal("test", stream=io.StringIO()))
+    state = State(spec, Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
     members = (Member("http://gw2", "gw2", 0.0, Standing.FULL, Verdict.HEALTHY),)
     state.fleet = Fleet(2, members)
     state.flow.limited = {IPv6Network(POD): 2} if limited else {}
