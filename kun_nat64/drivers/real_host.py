@@ -15,6 +15,7 @@ from kun_nat64.drivers.kernel_events import Notices
 from kun_nat64.drivers.links import LinksDriver, LinksSeen
 from kun_nat64.drivers.observation_cache import Memo
 from kun_nat64.drivers.orphan_table import ResetsDriver
+from kun_nat64.drivers.owntables import OwnTablesDriver
 from kun_nat64.drivers.probeway import ProbeWayDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
@@ -60,12 +61,14 @@ class RealHost:
         self._rules, self._jool = RulesDriver(runner), JoolDriver(runner)
         self._resets = ResetsDriver(runner, self._jool)
         self._probe_way = ProbeWayDriver(runner)
+        self._tables = OwnTablesDriver(runner)
         self._speaker = speaker_of(spec.bgp, runner)
         self._notices, self._notice = Notices(self._noticed), notice
         self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
         self._rules_memo = Memo[Facts](WHOLE_LOOK_S)
         self._resets_memo = Memo[Facts](WHOLE_LOOK_S)
         self._way_memo = Memo[Facts](WHOLE_LOOK_S)
+        self._tables_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_watch = ExecWatch("jool", processes.children, self._jool_runs)
         self._paths_memo = Memo[tuple[Facts, tuple[Neighbour, ...]]](spec.bgp.observe_s)
@@ -74,6 +77,7 @@ class RealHost:
             Area.RULES: self._rules_memo,
             Area.RESETS: self._resets_memo,
             Area.PROBES: self._way_memo,
+            Area.TABLES: self._tables_memo,
             Area.JOOL: self._jool_memo,
             Area.BGP: self._paths_memo,
         }
@@ -121,13 +125,16 @@ class RealHost:
         way = asyncio.create_task(
             _try(failures, Area.PROBES, self._way_memo.get(now, lambda: self._probe_way.observe(scope.way)))
         )
+        tables = asyncio.create_task(
+            _try(failures, Area.TABLES, self._tables_memo.get(now, lambda: self._tables.observe(scope.tables)))
+        )
         links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._look_at_links(scope)))
         links = links or NOTHING
         wider = widened(scope, links.facts)
         bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
         facts = links.facts | modules | sysctls | (bgp[0] if bgp else frozenset())
         facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
-        facts |= await way or frozenset()
+        facts |= (await way or frozenset()) | (await tables or frozenset())
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         connections = established(self._pulse)
         seen = Observation(
@@ -169,6 +176,8 @@ class RealHost:
             self._resets_memo.forget()
         if fresh or not (self._notices.covers(Area.RULES) and self._notices.covers(Area.LINKS)):
             self._way_memo.forget()
+        if fresh or not self._notices.covers(Area.RULES):
+            self._tables_memo.forget()
         self._pulse, self._watch = beat, scope.watch
 
     async def _look_at_links(self, scope: Scope) -> LinksSeen:
@@ -213,6 +222,7 @@ class RealHost:
                 Area.BGP: self._speaker.apply,
                 Area.RESETS: self._resets.apply,
                 Area.PROBES: self._probe_way.apply,
+                Area.TABLES: self._tables.apply,
             }
             one = appliers.get(area, self._kernel.apply)
             for change in changes:
@@ -222,7 +232,8 @@ class RealHost:
         if area in self._memos:
             self._memos[area].forget()
         if area is Area.RULES:
-            self._resets_memo.forget()  # the kernel's notices of nftables do not tell the two apart
+            self._resets_memo.forget()  # the kernel's notices of nftables do not tell them apart
+            self._tables_memo.forget()
         if area in (Area.RULES, Area.LINKS):
             self._way_memo.forget()
 

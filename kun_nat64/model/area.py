@@ -14,5 +14,6 @@ class Area(StrEnum):
     RULES = "rules"
     RESETS = "resets"
     PROBES = "probes"
+    TABLES = "tables"
     JOOL = "jool"
     BGP = "bgp"

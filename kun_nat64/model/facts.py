@@ -11,6 +11,7 @@ from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.probefacts import ProbeWay
 from kun_nat64.model.resetfacts import OrphanReset
 from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
+from kun_nat64.model.tablefacts import OwnChain, OwnTable
 
 Fact = (
     Module
@@ -29,6 +30,7 @@ Fact = (
     | Pool4
     | OrphanReset
     | ProbeWay
+    | OwnTable
     | BgpPath
 )
 Facts = frozenset[Fact]
@@ -51,6 +53,8 @@ __all__ = [
     "Netns",
     "NodeRouter",
     "OrphanReset",
+    "OwnChain",
+    "OwnTable",
     "Pool4",
     "ProbeWay",
     "Protocol",

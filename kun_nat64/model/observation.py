@@ -8,6 +8,7 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
 from kun_nat64.model.probefacts import ProbeWay
 from kun_nat64.model.resetfacts import FlowWatch
+from kun_nat64.model.tablefacts import OwnTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Scope:
     """What to look for beside our own marks: names that are desired, and would otherwise look like anybody's.
 
     `sysctls`, `modules`, `link_states`: by name. `instance`: Jool's. `links`: those to report on.
-    `watch`: over orphaned flows, if wanted. `way`: of the probes. `clients`: networks of nodes,
+    `watch`: over orphaned flows, if wanted. `way`: of the probes. `tables`: of nftables. `clients`: networks of nodes,
     of which those that are near shall be answered by the router; (): none.
     """
 
@@ -51,6 +52,7 @@ class Scope:
     links: frozenset[str] = frozenset()
     watch: FlowWatch | None = None
     way: ProbeWay | None = None
+    tables: frozenset[OwnTable] = frozenset()
     clients: tuple[IPv4Network, ...] = ()
 
 

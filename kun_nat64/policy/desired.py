@@ -17,6 +17,7 @@ from kun_nat64.model.facts import (
     LinkState,
     Module,
     OrphanReset,
+    OwnTable,
     Pool4,
     Route,
     Sysctl,
@@ -25,6 +26,8 @@ from kun_nat64.model.facts import (
 from kun_nat64.model.observation import Scope
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec, BgpSpec, GatewaySpec, Nat64Spec
+from kun_nat64.policy.congestion import carried_ecn
+from kun_nat64.policy.fragments import broken_fragments
 from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.portranges import merged
 from kun_nat64.policy.probepath import probe_path, probe_way
@@ -68,6 +71,7 @@ def _standing(spec: AgentSpec) -> Facts:
             *_jool(spec.nat64, spec.gateway),
             *_resets(spec),
             *probe_path(spec),
+            *own_tables(spec),
         )
     )
 
@@ -113,6 +117,11 @@ def _resets(spec: AgentSpec) -> Iterator[Fact]:
         yield OrphanReset(watch)
 
 
+def own_tables(spec: AgentSpec) -> Iterator[OwnTable]:
+    yield carried_ecn(spec.gateway)
+    yield broken_fragments(spec)
+
+
 def flow_watch(spec: AgentSpec) -> FlowWatch | None:
     """None where the operator wants orphaned flows to time out by themselves."""
     if not spec.nat64.reset_orphans:
@@ -152,6 +161,7 @@ def scope(spec: AgentSpec) -> Scope:
         links=frozenset({spec.gateway.outside, spec.gateway.tunnel}),
         watch=flow_watch(spec),
         way=probe_way(spec),
+        tables=frozenset(own_tables(spec)),
         clients=spec.gateway.clients if spec.gateway.near_by_router else (),
     )
 

@@ -23,6 +23,7 @@ from kun_nat64.model.facts import (
     Netns,
     NodeRouter,
     OrphanReset,
+    OwnTable,
     Pool4,
     ProbeWay,
     Route,
@@ -50,6 +51,7 @@ MAKING: tuple[type[Fact], ...] = (
     Pool4,
     # Its account of flows begins with the sessions that Jool has.
     OrphanReset,
+    OwnTable,
     # Nothing rests on it: a kernel that lacks a part of it holds up nothing else.
     ProbeWay,
 )

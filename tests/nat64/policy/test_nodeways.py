@@ -95,7 +95,7 @@ class Routes:
 
 def well(spec: AgentSpec) -> State:
     """A gateway in the ECMP set, that has sessions of one node."""
-    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0)
+    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0, wall=lambda: 0.0, identity="test")
     state.machine.seen = replace(Observation(), facts=state.desired())
     state.adopt(Announcement(True, spec.bgp.med), now=0.0)
     for _ in range(spec.health.rise):
