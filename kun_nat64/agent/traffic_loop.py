@@ -14,6 +14,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
+from kun_nat64.policy.exhaustion import is_full
 from kun_nat64.policy.limits import limited
 from kun_nat64.policy.nodeways import nodes_of
 from kun_nat64.policy.probepath import probe_address
@@ -56,6 +57,7 @@ class TrafficLoop:
     def _take(self, traffic: Traffic, now: float) -> None:
         state, flow = self._state, self._state.flow
         flow.ports = port_use(traffic, state.spec)
+        self._note_full(is_full(flow.ports, flow.full))
         flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
         flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
         traffic = without_probes(traffic, state.spec)
@@ -69,6 +71,13 @@ class TrafficLoop:
         if state.drain.phase is Phase.DRAINING:
             state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
         state.evaluate(now=now)
+
+    def _note_full(self, full: bool) -> None:
+        """While TCP has no ports left pods are told so."""
+        if full is not self._state.flow.full:
+            self._state.flow.full = full
+            self._state.journal.warning("pool4", full=full)
+            self._state.wake_cycle()
 
     def _limit(self, traffic: Traffic) -> None:
         state, flow = self._state, self._state.flow

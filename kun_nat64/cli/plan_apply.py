@@ -26,6 +26,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import after_teardown, desired, scope, teardown_scope
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.doctor_checks import mss
+from kun_nat64.policy.exhaustion import refusals
 from kun_nat64.policy.flow_loss import may_cut
 from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.limits import in_force
@@ -113,7 +114,8 @@ async def planned(spec: AgentSpec, host: Host) -> tuple[Plan, tuple[Refusal, ...
     """The plan to the desired state. Paths in BGP stay as they are: only the agent has the proof to announce."""
     seen = await host.observe(scope(spec))
     mss = mss_in_force(seen.facts, spec.gateway)
-    wanted = desired(spec, WITHDRAWN, in_force(seen.facts, spec.nat64.limit), seen.near, mss)
+    full = refusals(spec) in seen.facts
+    wanted = desired(spec, WITHDRAWN, in_force(seen.facts, spec.nat64.limit), seen.near, mss, full)
     wanted |= _own_paths(seen.facts, spec)
     todo = plan(wanted, seen)
     if may_cut(todo.changes):

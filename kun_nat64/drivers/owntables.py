@@ -20,7 +20,7 @@ class OwnTablesDriver:
         """Those of the wanted ones that are there; one that is not as it should be says so. Raises DriverError."""
         found: set[Fact] = set()
         for table in wanted:
-            argv = ("nft", "-j", "list", "table", *table.name.split())
+            argv = ("nft", "-t", "-j", "list", "table", *table.name.split())
             listed = await self._runner.run(*argv)
             if listed.exit_code != 0:
                 if "No such file" not in listed.stderr:
@@ -29,7 +29,7 @@ class OwnTablesDriver:
             with understanding(*argv):
                 amiss = owntable.amiss(listed.stdout, table)
                 self.counted[table.name] = owntable.packets(listed.stdout)
-            found.add(table if not amiss else OwnTable(table.name, table.purpose, (), amiss))
+            found.add(table if not amiss else OwnTable(table.name, table.purpose, (), (), amiss))
         return frozenset(found)
 
     async def apply(self, change: Change) -> None:

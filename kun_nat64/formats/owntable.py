@@ -15,7 +15,8 @@ def document(table: OwnTable) -> str:
         + "}\n"
         for chain in table.chains
     )
-    return f"table {table.name}\ndelete table {table.name}\ntable {table.name} {{\n{chains}}}\n"
+    sets = "".join(f"set {one}\n" for one in table.sets)
+    return f"table {table.name}\ndelete table {table.name}\ntable {table.name} {{\n{sets}{chains}}}\n"
 
 
 def removal(table: OwnTable) -> str:

@@ -17,17 +17,21 @@ class OwnChain:
 
 @dataclass(frozen=True, slots=True)
 class OwnTable:
-    """`name` with its family. `purpose` in words. `amiss`: what is not as it should be; "": nothing."""
+    """`name` with its family. `purpose` in words. `sets`: as nft reads them.
+
+    `amiss`: what is not as it should be; "": nothing.
+    """
 
     name: str
     purpose: str
     chains: tuple[OwnChain, ...]
+    sets: tuple[str, ...] = ()
     amiss: str = ""
 
     @property
     def digest(self) -> str:
         """Of all that nft is told: 12 hex digits, for the comments of the rules."""
-        return hashlib.sha256(repr((self.name, self.chains)).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr((self.name, self.chains, self.sets)).encode()).hexdigest()[:12]
 
     @property
     def area(self) -> Area:

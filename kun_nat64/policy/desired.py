@@ -27,6 +27,7 @@ from kun_nat64.model.observation import Scope
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec, BgpSpec, GatewaySpec, Nat64Spec
 from kun_nat64.policy.congestion import carried_ecn
+from kun_nat64.policy.exhaustion import refusals
 from kun_nat64.policy.fragments import broken_fragments
 from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.portranges import merged
@@ -46,14 +47,16 @@ def desired(
     limited: Iterable[IPv6Network] = (),
     near: Facts = frozenset(),
     mss: int | None = None,
+    full: bool = False,
 ) -> Facts:
     """Everything that should be there; the paths only if the announcement wants them.
 
     `limited`: policy/limits.py. `near`: what a look has found to be needed for nodes on the uplink's own network.
-    `mss`: what the path carries, where that is less than the file says.
+    `mss`: what the path carries, where that is less than the file says. `full`: TCP has no public ports left.
     """
     standing = _standing(spec if mss is None else with_mss(spec, mss))
-    return standing.union(_paths(spec.bgp, announcement), limit_facts(spec, limited), near)
+    refused = (refusals(spec),) if full else ()
+    return standing.union(refused, _paths(spec.bgp, announcement), limit_facts(spec, limited), near)
 
 
 def with_mss(spec: AgentSpec, mss: int) -> AgentSpec:
@@ -161,7 +164,7 @@ def scope(spec: AgentSpec) -> Scope:
         links=frozenset({spec.gateway.outside, spec.gateway.tunnel}),
         watch=flow_watch(spec),
         way=probe_way(spec),
-        tables=frozenset(own_tables(spec)),
+        tables=frozenset((*own_tables(spec), refusals(spec))),
         clients=spec.gateway.clients if spec.gateway.near_by_router else (),
     )
 

@@ -175,10 +175,10 @@ class State:
     def desired(self) -> Facts:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
         near = self.machine.seen.near if self.machine.seen else frozenset()
-        made_of = id(self.spec), self.announcement, frozenset(self.flow.limited), near, self.mss
+        made_of = id(self.spec), self.announcement, frozenset(self.flow.limited), near, self.mss, self.flow.full
         if made_of != self._desired_of:
             self._desired_of = made_of
-            self._desired = desired(self.spec, self.announcement, self.flow.limited, near, self.mss)
+            self._desired = desired(self.spec, self.announcement, self.flow.limited, near, self.mss, self.flow.full)
         return self._desired
 
     @property

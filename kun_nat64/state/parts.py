@@ -71,6 +71,7 @@ class TrafficState:
     bindings: int = 0
     oldest_tcp_s: float | None = None
     nodes: tuple[IPv4Address, ...] = ()
+    full: bool = False
     ports: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     courses: Courses = field(default_factory=dict)
     exhausted_in_s: dict[tuple[str, str], float] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.congestion import carried_ecn
 from kun_nat64.policy.desired import own_tables
+from kun_nat64.policy.exhaustion import refusals
 from kun_nat64.policy.fragments import broken_fragments
 from tests.nat64.drivers.scripted import ScriptedRunner, hung, said
 
@@ -48,7 +49,7 @@ def inside(*argv: str) -> None:
 
 
 async def test_every_table_of_ours_loads_and_is_seen_as_it_was_told(home: None, spec: AgentSpec) -> None:
-    driver, wanted = OwnTablesDriver(Inside()), frozenset(own_tables(spec))
+    driver, wanted = OwnTablesDriver(Inside()), frozenset((*own_tables(spec), refusals(spec)))
     assert await driver.observe(wanted) == frozenset()
     for table in wanted:
         await driver.apply(Change(Action.ADD, table))
@@ -119,3 +120,50 @@ async def test_the_first_fragment_of_a_datagram_without_checksum_is_dropped_and_
     inside(sys.executable, "-c", SEND_FIRST_FRAGMENT, checksum)
     await driver.observe(frozenset({table}))
     assert driver.counted[table.name] == {"early": dropped}
+
+
+CONNECT = """
+import socket, sys, time
+sock = socket.socket(socket.AF_INET6)
+sock.settimeout(4)
+begun = time.monotonic()
+try:
+    sock.connect(("2002:cb00:7101::c633:6450", 80))
+except OSError as error:
+    print(type(error).__name__, error.errno, round(time.monotonic() - begun))
+"""
+
+
+def connecting() -> str:
+    """How a connect ends, and after how many seconds, where the translator takes the packets and answers nothing."""
+    pod = f"{HOME}p"
+    subprocess.run(["ip", "netns", "add", pod], check=True, capture_output=True)
+    try:
+        for words in (
+            f"-n {HOME} link add kun64 type veth peer name eth0 netns {pod}",
+            f"-n {HOME} link set kun64 up",
+            f"-n {pod} link set eth0 up",
+            f"-n {HOME} address add fd00:9::1/64 dev kun64 nodad",
+            f"-n {pod} address add fd00:9::2/64 dev eth0 nodad",
+            f"-n {pod} -6 route add default via fd00:9::1",
+            f"netns exec {HOME} sysctl -qw net.ipv6.conf.all.forwarding=1",
+            # As Jool without a port: the packet is taken, and nobody is told.
+            f"-n {HOME} -6 route add blackhole 2002:cb00:7101::/96",
+        ):
+            subprocess.run(["ip", *words.split()], check=True, capture_output=True)
+        told = subprocess.run(
+            ["ip", "netns", "exec", pod, sys.executable, "-c", CONNECT], check=True, capture_output=True, text=True
+        )
+    finally:
+        subprocess.run(["ip", "netns", "del", pod], check=False, capture_output=True)
+    return told.stdout.strip()
+
+
+@pytest.mark.parametrize(("full", "said"), [(True, "OSError 113 1"), (False, "TimeoutError None 4")])
+async def test_a_pod_is_told_at_its_second_try_that_there_is_no_port(
+    home: None, spec: AgentSpec, full: bool, said: str
+) -> None:
+    """RFC 6146 section 3.5.2.3: ICMPv6 type 1, code 3, which ends a connect with EHOSTUNREACH (113)."""
+    if full:
+        await OwnTablesDriver(Inside()).apply(Change(Action.ADD, refusals(spec)))
+    assert connecting() == said
