@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from socket import AF_INET, AF_INET6
 
+from kun_base.prefix import sixtofour_network
 from kun_nat64.drivers import linkchange, nearnodes
 from kun_nat64.drivers.command import Runner, failed
 from kun_nat64.drivers.linkdump import (
@@ -55,7 +56,8 @@ class LinksDriver:
         tunnels = [link for link in here if link.kind == "sit" and (link.ours or link.name in scope.tunnels)]
         names = {link.index: link.name for link in (*loopback, *veths, *tunnels)}
         found: set[Fact] = {*inside, *own_links(here, there, scope)}
-        found.update(await self._own.call(lambda ip: _addresses(ip, names, "", scope.vip), "address", "show"))
+        held = await self._own.call(lambda ip: _addresses(ip, names, "", scope.vip), "address", "show")
+        found.update(fact for fact in held if not _of_others(fact, {link.name for link in tunnels}, scope.vip))
         every = {link.index: link.name for link in here}
         found.update(await self._own.call(lambda ip: _routes(ip, every, ""), "route", "show"))
         ways = await self._own.call(lambda ip: nearnodes.observe(ip, scope), "rule", "show")
@@ -171,3 +173,10 @@ def _routes(ip: Session, names: dict[int, str], netns: str) -> set[Fact]:
     for family in families:
         found.update(routes(ip.get_routes(family=family, proto=ROUTE_PROTOCOL), names, netns))
     return found
+
+
+def _of_others(fact: Fact, tunnels: set[str], vip: str) -> bool:
+    """An address that somebody has given to our tunnel; ours is of the VIP's own 6to4 network."""
+    if not (isinstance(fact, Address) and fact.ifname in tunnels and vip):
+        return False
+    return fact.address not in sixtofour_network(IPv4Address(vip))
