@@ -2,14 +2,16 @@
 
 import logging
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiohttp import web
 
 MAX_BODY = 64 * 1024
+PEER = struct.Struct("iII")  # struct ucred: process, user, group
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,15 @@ class Page:
 
 
 Handler = Callable[[Mapping[str, str]], Awaitable[Page]]
+Answering = Callable[["web.Request"], Awaitable["web.Response"]]
 
 
 class AdminServer:
     """Serves GET handlers, and POST ones for what changes things, by path until `close`.
 
     `minimal`: GET handlers for those who prefer a short answer (RFC 7240 section 4.2, return=minimal). A connection
-    without a whole request for `idle_s` is closed: each holds a file.
+    without a whole request for `idle_s` is closed: each holds a file. `may_post`: by the user id of who connects to the
+    unix socket, as the kernel tells it; others than these, and who comes by another way, change nothing.
     """
 
     def __init__(
@@ -38,9 +42,10 @@ class AdminServer:
         posts: Mapping[str, Handler] | None = None,
         idle_s: float = 30.0,
         minimal: Mapping[str, Handler] | None = None,
+        may_post: Callable[[int], bool] | None = None,
     ) -> None:
         self._gets, self._posts, self._minimal = dict(gets), dict(posts or {}), dict(minimal or {})
-        self._idle_s = idle_s
+        self._idle_s, self._may_post = idle_s, may_post
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -73,7 +78,7 @@ class AdminServer:
         for path, handler in self._gets.items():
             app.router.add_get(path, _adapted(handler, self._minimal.get(path, handler)))
         for path, handler in self._posts.items():
-            app.router.add_post(path, _adapted(handler, handler))
+            app.router.add_post(path, _guarded(_adapted(handler, handler), self._may_post))
         self._runner = web.AppRunner(
             app, access_log=None, logger=_logger(), shutdown_timeout=1.0, keepalive_timeout=self._idle_s
         )
@@ -99,7 +104,30 @@ def _logger() -> logging.Logger:
     return logger
 
 
-def _adapted(handler: Handler, minimal: Handler) -> Callable[["web.Request"], Awaitable["web.Response"]]:
+def _guarded(handle: Answering, may_post: Callable[[int], bool] | None) -> Answering:
+    from aiohttp import web
+
+    if may_post is None:
+        return handle
+
+    async def checked(request: web.Request) -> web.Response:
+        user = peer_user(request.transport.get_extra_info("socket") if request.transport else None)
+        if user is None or not may_post(user):
+            return web.Response(text="this is for root and for the user that the program runs as\n", status=403)
+        return await handle(request)
+
+    return checked
+
+
+def peer_user(sock: Any) -> int | None:
+    """The user id of whoever connected a unix socket (SO_PEERCRED, unix(7)); None for other sockets."""
+    if sock is None or sock.family != socket.AF_UNIX:
+        return None
+    _, user, _ = PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))
+    return int(user)
+
+
+def _adapted(handler: Handler, minimal: Handler) -> Answering:
     from aiohttp import web
 
     async def handle(request: web.Request) -> web.Response:

@@ -13,6 +13,8 @@ from lab.api import Lab
 from lab.debian import VARIABLE, chosen_debian
 from lab.errors import LabError
 from lab.image import ensure_image
+from lab.otherpython import prepare, run_tests
+from lab.paths import cache_directory
 from lab.performance import perform_demo
 from lab.progress import reporting
 
@@ -33,6 +35,14 @@ def build() -> None:
     with reporting("image") as reporter:
         image = ensure_image(chosen_debian(), reporter)
     print(image.directory)
+
+
+@app.command(context_settings=_COMMAND)
+def unit(context: typer.Context) -> None:
+    """Run pytest, with the arguments given after --, under the Python of the Debian that DEBIAN names; needs root."""
+    with reporting("unit") as reporter:
+        place = prepare(chosen_debian(), cache_directory(), reporter)
+    raise typer.Exit(run_tests(place, context.args))
 
 
 @app.command()

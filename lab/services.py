@@ -24,7 +24,7 @@ GOBGPD = Service(
     "gobgpd",
     (
         *("/usr/bin/gobgpd", "-f", "/etc/kun/gobgpd.conf", "--log-plain", "--pprof-disable"),
-        *("--api-hosts", "127.0.0.1:50051,unix:///run/gobgpd/api.sock"),
+        *("--api-hosts", "unix:///run/gobgpd/api.sock"),
     ),
     "mkdir -p /run/gobgpd && rm -f /run/gobgpd/api.sock",
 )

@@ -16,9 +16,12 @@ from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
 from kun_dns64.policy.denial import is_referral
 from kun_dns64.policy.lifetime import begin
 
-# RFC 9520 section 3.2: at least a second, at most five minutes, longer with each failure in a row.
+# RFC 9520 section 3.2: at least a second, at most five minutes, longer with each failure in a row. A name whose servers
+# are back must not stay away for as long again.
 FAILURE_FIRST_S = 2.0
-FAILURE_MAX_S = 300.0
+FAILURE_MAX_S = 30.0
+# While no upstream of the group is up: the next question may be the one that finds one.
+OUTAGE_MAX_S = 5.0
 # RFC 8767 section 5: how long stale data is served before the upstreams are tried again.
 STALE_RECHECK_S = 30.0
 # The last tenth of a lifetime is when a used answer is fetched anew.
@@ -29,7 +32,8 @@ ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # Arrival in seconds of the clock; lifetime; the age from which a use fetches the data anew.
 _STAMP = Struct("!III")
 _KEY_TAIL = Struct("!HHB")
-_Failure = tuple[float, float, Response | UpstreamFailure]
+# Remembered until, for how long, what was heard, and when.
+_Failure = tuple[float, float, Response | UpstreamFailure, float]
 Stores = tuple[Generations[bytes], Generations[_Failure], bool]
 
 
@@ -41,7 +45,7 @@ class Cache:
     upstreams.
     """
 
-    __slots__ = ("_data", "_failures", "_max_stale_s", "_max_ttl_s", "_prefetch")
+    __slots__ = ("_data", "_failures", "_max_stale_s", "_max_ttl_s", "_prefetch", "_recovered_at")
 
     def __init__(
         self,
@@ -57,12 +61,30 @@ class Cache:
         self._max_ttl_s = max_ttl_s
         self._max_stale_s = max_stale_s
         self._prefetch = prefetch
+        self._recovered_at: dict[str, float] = {}
+
+    def recovered(self, group: str, now: float) -> None:
+        """An upstream of the group is back: what could not be asked there until now is a failure no more.
+
+        What an upstream has said itself, a SERVFAIL for one name, stays as long as it would.
+        """
+        self._recovered_at[group] = now
+
+    def _failure(self, key: bytes, group: str) -> _Failure | None:
+        """What failed last, unless the reason is gone."""
+        failure = self._failures.get(key) if len(self._failures) else None
+        if failure is None or not isinstance(failure[2], UpstreamFailure):
+            return failure
+        if failure[3] > self._recovered_at.get(group, failure[3] - 1.0):
+            return failure
+        self._failures.drop(key)
+        return None
 
     def lookup(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure."""
         key = key_of(question, flags, group)
         packed = self._data.get(key)
-        failure = self._failures.get(key) if len(self._failures) else None
+        failure = self._failure(key, group)
         tick = int(now)
         if packed is not None:
             arrival, lifetime, due = _STAMP.unpack_from(packed)
@@ -98,7 +120,7 @@ class Cache:
         """One background try per recheck time (RFC 8767 section 5); this hint is it."""
         due = now >= failure[0]
         if due:
-            self._failures.put(key, (now + STALE_RECHECK_S, failure[1], failure[2]))
+            self._failures.put(key, (now + STALE_RECHECK_S, failure[1], failure[2], now))
             return _stale(question, packed, refresh=True)
         return _stale(question, packed)._replace(steady_s=_failure_steady_s(failure, now), tick=int(now))
 
@@ -123,12 +145,21 @@ class Cache:
         return max(0, steady_s)
 
     def store(
-        self, question: Question, flags: AskedFlags, group: str, outcome: Response | UpstreamFailure, now: float
+        self,
+        question: Question,
+        flags: AskedFlags,
+        group: str,
+        outcome: Response | UpstreamFailure,
+        now: float,
+        outage: bool = False,
     ) -> None:
-        """Remember a reply or a failure heard at `now`. A failure leaves stale data where it is."""
+        """Remember a reply or a failure heard at `now`. A failure leaves stale data where it is.
+
+        `outage`: no upstream of the group is up.
+        """
         key = key_of(question, flags, group)
         if is_failure(outcome):
-            self._store_failure(key, outcome, now)
+            self._store_failure(key, group, outcome, now, OUTAGE_MAX_S if outage else FAILURE_MAX_S)
             return
         assert isinstance(outcome, Response)
         self._failures.drop(key)
@@ -139,17 +170,19 @@ class Cache:
         else:
             self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
 
-    def _store_failure(self, key: bytes, outcome: Response | UpstreamFailure, now: float) -> None:
-        before = self._failures.get(key)
+    def _store_failure(
+        self, key: bytes, group: str, outcome: Response | UpstreamFailure, now: float, longest_s: float
+    ) -> None:
+        before = self._failure(key, group)
         packed = self._data.get(key)
         if packed is not None:
             arrival, lifetime, _ = _STAMP.unpack_from(packed)
             if int(now) - arrival < lifetime + self._max_stale_s:
-                self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome))
+                self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome, now))
                 return
         in_a_row = before is not None and now < before[0] + FAILURE_MAX_S
-        delay = min(before[1] * 2, FAILURE_MAX_S) if before is not None and in_a_row else FAILURE_FIRST_S
-        self._failures.put(key, (now + delay, delay, outcome))
+        delay = min(before[1] * 2, longest_s) if before is not None and in_a_row else FAILURE_FIRST_S
+        self._failures.put(key, (now + delay, delay, outcome, now))
 
     def settle(
         self,

@@ -185,6 +185,8 @@ class ReplyCache:
 
 def _is_steady(reply: Reply, place: tuple[int, int, int, int]) -> bool:
     section, rtype, _, _ = place
+    if reply.rule is Rule.GATEWAY_DOWN:
+        return reply.steady_s > 0 and section == 1
     return reply.rule in LOCAL or (reply.steady_s > 0 and section == 0 and rtype == RRType.AAAA)
 
 

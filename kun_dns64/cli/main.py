@@ -23,6 +23,9 @@ EXIT_FAILED, EXIT_CONFIG = 1, 2
 
 def main() -> None:
     """`serve` in its plain form goes without the command-line library, which would take as long as all the rest."""
+    from kun_base import standard_streams
+
+    standard_streams.open_closed_ones()
     import gc
 
     # Starting makes no garbage worth looking for.
@@ -41,6 +44,8 @@ def main() -> None:
         code = EXIT_CONFIG
     except KeyboardInterrupt:
         code = 130
+    finally:
+        standard_streams.flush()
     sys.exit(code)
 
 

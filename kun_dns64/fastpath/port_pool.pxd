@@ -19,7 +19,7 @@ cdef class Port:
     cdef readonly object upstream
 
     cpdef free(self, ident)
-    cpdef send(self, bytes wire)
+    cpdef bint send(self, bytes wire) except -1
 
 
 cdef class PortPool:

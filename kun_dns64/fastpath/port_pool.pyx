@@ -5,12 +5,11 @@ import select
 from os import strerror
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EINTR, errno
 from libc.math cimport fabs
 
-from kun_dns64.model.step import FailureKind
 from kun_dns64.transport import portpool
-from kun_dns64.transport.attempt import failure
+from kun_dns64.transport.errnos import LOCAL as LOCAL_ERRNOS
 
 cdef extern from "<sys/epoll.h>" nogil:
     union epoll_data_t:
@@ -36,6 +35,7 @@ cdef unsigned char ROOM[MAX_DATAGRAM]
 cdef double RENEWED_PER_S = portpool.RENEWED_PER_S, SAVED = portpool.SAVED
 cdef Py_ssize_t KEEP = portpool.KEEP, MOST = portpool.MOST
 cdef int GUESSES = portpool.GUESSES
+cdef frozenset LOCAL = LOCAL_ERRNOS
 
 
 cpdef int heard(object health, double rtt_s, double now) except -1:
@@ -48,7 +48,7 @@ cpdef int heard(object health, double rtt_s, double now) except -1:
     health.rttvar_s += (fabs(rtt_s - srtt_s) - <double>health.rttvar_s) / 4
     health.srtt_s = srtt_s + (rtt_s - srtt_s) / 8
     health.answers += 1
-    health.measured_at = now
+    health.heard_at = now
     return 0
 
 
@@ -109,10 +109,12 @@ cdef class Port:
         self.out[ident] = attempt
         return ident
 
-    cpdef send(self, bytes wire):
-        # Where the queue is full, as good as lost on the way: it is sent again later.
-        if c_send(self.fileno, PyBytes_AS_STRING(wire), PyBytes_GET_SIZE(wire), MSG_DONTWAIT) < 0 and errno != EAGAIN:
-            self._pool.loop.call_soon(self.unreachable, OSError(errno, strerror(errno)))
+    cpdef bint send(self, bytes wire) except -1:
+        """Whether the packet has left this machine; if not, it is as good as lost on the way, and sent again later."""
+        if c_send(self.fileno, PyBytes_AS_STRING(wire), PyBytes_GET_SIZE(wire), MSG_DONTWAIT) >= 0:
+            return True
+        self._pool.loop.call_soon(self.failed, errno)
+        return False
 
     cpdef free(self, ident):
         if self.out.pop(ident, None) is not None and not self.out and self.leaving:
@@ -126,11 +128,17 @@ cdef class Port:
             for attempt in list(self.out.values()):
                 attempt.move_to_tcp()
 
-    def unreachable(self, error):
-        """ICMP speaks of the address, not of one question: all that are out here have failed."""
+    def failed(self, int number):
+        """A send or a receive ended with this errno.
+
+        Errors of this machine are losses. ICMP speaks of the address, and may be forged: the port is left, and its
+        questions are asked again.
+        """
+        if number in LOCAL:
+            return
         self._pool.drop(self)
         for attempt in list(self.out.values()):
-            attempt.finish(failure(FailureKind.UNREACHABLE, error.strerror or "unreachable"))
+            attempt.hinted(strerror(number))
 
 
 cdef class PortPool:
@@ -205,8 +213,7 @@ cdef class PortPool:
                 continue
             size = c_recv(port.fileno, ROOM, MAX_DATAGRAM, MSG_DONTWAIT)
             if size < 0:
-                if errno != EAGAIN and errno != EINTR:
-                    port.unreachable(OSError(errno, strerror(errno)))
+                port.failed(errno)
                 continue
             attempt = port.out.get(ROOM[0] << 8 | ROOM[1]) if size >= 12 else None
             if attempt is None or not attempt.received(PyBytes_FromStringAndSize(<char *>ROOM, size)):

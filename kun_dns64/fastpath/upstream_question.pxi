@@ -26,7 +26,7 @@ cdef class UpstreamQuestion:
     cdef list _waiting
     cdef int _qtype
     # Nobody has to wait for it: it fetches anew what the cache still has.
-    cdef bint _do, _done, _aside, _scrambled
+    cdef bint _do, _done, _aside, _scrambled, _left_here
     cdef double _sent_at
 
     cdef bint join(self, MissQuery light) except -1:
@@ -121,8 +121,8 @@ cdef class UpstreamQuestion:
     def move_to_tcp(self):
         self.adopted().move_to_tcp()
 
-    def finish(self, result):
-        self.adopted().finish(result)
+    def hinted(self, reason):
+        self.adopted().hinted(reason)
 
     def cancel(self):
         self._done = True
@@ -138,7 +138,7 @@ cdef class UpstreamQuestion:
         self._done = True
         found = self._upstreams.adopt(
             Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._line.upstream,
-            self._port, self._ident, self._asked, self._scrambled, self._sent_at,
+            self._port, self._ident, self._asked, self._scrambled, self._left_here, self._sent_at,
         )
         for light in self._waiting:
             (<MissQuery>light).over()
@@ -175,5 +175,5 @@ cdef UpstreamQuestion fly(MissPath path, bytes name, int qtype, bint do, group, 
     flight._out.add(asked)
     flight._flights[key] = flight
     path.watch(flight)
-    port.send(asked)
+    flight._left_here = port.send(asked)
     return flight

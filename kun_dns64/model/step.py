@@ -12,10 +12,14 @@ from kun_dns64.model.question import Question
 
 
 class FailureKind(StrEnum):
-    """Why there is no usable reply. All count as SERVFAIL for RFC 6147 section 5.1.2."""
+    """Why there is no usable reply. All count as SERVFAIL for RFC 6147 section 5.1.2.
+
+    LOCAL: this machine could not ask, for want of a descriptor or a port.
+    """
 
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
+    LOCAL = "local"
     GARBAGE = "garbage"
     TRUNCATED = "truncated"
     LAME = "lame"

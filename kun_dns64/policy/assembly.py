@@ -8,7 +8,7 @@ from kun_dns64.model.step import Heard, Reply, Rule
 from kun_dns64.policy.denial import DenialKind
 from kun_dns64.policy.dnssec import wants_ad
 from kun_dns64.policy.forward import failed, finish, forwarded
-from kun_dns64.policy.lifetime import synthesis_ttl
+from kun_dns64.policy.lifetime import passing, synthesis_ttl
 from kun_dns64.policy.lookup_pair import Half, Halves
 from kun_dns64.policy.query_context import QueryContext
 from kun_dns64.policy.section_cleanup import answer_section, tidy
@@ -75,9 +75,12 @@ def denied(case: QueryContext, halves: Halves, aaaa: Half, rule: Rule, ede: Ede 
     if finding.kind is DenialKind.ERROR or response is None:
         return failed(heard, finding, Rule.AAAA_FAILED)
     authority = tidy(response.authority, query)
+    steady_s = 0
     a = halves.a
     if halves.excluded and a is not None and a.finding.kind is DenialKind.NODATA and a.finding.response is not None:
         authority = tidy(a.finding.response.authority, query)  # the AAAA's reply has no denial in it
+    if rule is Rule.GATEWAY_DOWN:
+        authority, steady_s = passing(authority)
     return finish(
         (heard,) if a is None else (heard, a.heard),
         Reply(
@@ -88,5 +91,6 @@ def denied(case: QueryContext, halves: Halves, aaaa: Half, rule: Rule, ede: Ede 
             tidy(response.additional, query),
             ad=response.ad and not halves.excluded and not heard.stale and wants_ad(query),
             ede=response.ede if ede is None else (*response.ede, ede),
+            steady_s=steady_s,
         ),
     )

@@ -29,8 +29,9 @@ def discovered(case: QueryContext) -> Reply | None:
         return local.data(RULE, *addresses)
     if question.qtype != RRType.AAAA:
         return local.at_apex(question, IPV4ONLY, rules, RULE)
-    if obstacle(case) is not None or rules.shadow:
-        return local.nodata(IPV4ONLY, rules, RULE)
+    why_not = obstacle(case)
+    if why_not is not None or rules.shadow:
+        return local.nodata(IPV4ONLY, rules, RULE, CLAMP_S if why_not is Rule.GATEWAY_DOWN else LOCAL_S)
     ttl = CLAMP_S if case.exit.clamp else LOCAL_S
     made = synthesise(addresses, case.exit.ways, case.prepared.embedding, ttl)
     return local.data(RULE, *made) if made else local.nodata(IPV4ONLY, rules, RULE)

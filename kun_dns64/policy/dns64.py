@@ -9,6 +9,7 @@ from kun_dns64.policy.denial import DATA, ERROR, NODATA, NXDOMAIN
 from kun_dns64.policy.dnssec import is_bogus, leave_signed_alone
 from kun_dns64.policy.eligibility import obstacle
 from kun_dns64.policy.forward import failed, forwarded, not_recursive
+from kun_dns64.policy.lifetime import passing
 from kun_dns64.policy.lookup_pair import Half, Halves
 from kun_dns64.policy.query_context import QueryContext
 
@@ -64,7 +65,11 @@ def _without_a(case: QueryContext, halves: Halves, aaaa: Half, why_not: Rule | N
             return failed(heard, finding, Rule.DNSSEC_FAILURE)
     end_mode = case.prepared.zones.mode(finding.chain.end) if finding.chain.links else case.mode
     if halves.kept or (halves.excluded and leave_signed_alone(case.query, case.rules, finding, AAAA)):
-        return None if why_not is None and end_mode is FORCE else _real(case, halves, aaaa)
+        if FORCE not in (case.mode, end_mode):
+            return _real(case, halves, aaaa)
+        if why_not is not None:
+            return _real_for_now(_real(case, halves, aaaa))
+        return None if end_mode is FORCE else _real(case, halves, aaaa)
     if end_mode is NEVER and finding.kind is not ERROR:
         return forwarded(case, heard, finding, Rule.NOT_FOR_ZONE)
     if why_not is not None:
@@ -77,6 +82,12 @@ def _real(case: QueryContext, halves: Halves, aaaa: Half) -> Reply:
     finding = aaaa.finding
     whole = not halves.excluded or leave_signed_alone(case.query, case.rules, finding, AAAA)
     return forwarded(case, aaaa.heard, finding, Rule.REAL_AAAA, None if whole else halves.kept)
+
+
+def _real_for_now(reply: Reply) -> Reply:
+    """Of a zone whose real AAAA are ignored, except while there is no gateway."""
+    answer, steady_s = passing(reply.answer, AAAA)
+    return reply._replace(answer=answer, steady_s=steady_s)
 
 
 def _from_both(case: QueryContext, halves: Halves, aaaa: Half, a: Half) -> Reply:

@@ -111,6 +111,21 @@ def synthesis_ttl(addresses: Records, aaaa: Response | None, excluded: Records, 
     return Ttl(counting) if counting <= fixed else Ttl(fixed, counting - fixed)
 
 
+class Passing(NamedTuple):
+    """Records that depend on a state of ours which passes, and for how long their TTL stays as it is."""
+
+    records: Records
+    steady_s: int
+
+
+def passing(records: Records, rtype: int = ANY) -> Passing:
+    """Those of the type (ANY: all) with one TTL, CLAMP_S at most: nobody may go by them when the state is long over."""
+    least = min([record.ttl for record in records if rtype in (ANY, record.rtype)], default=0)
+    ttl = min(least, CLAMP_S)
+    bounded = [record._replace(ttl=ttl) if rtype in (ANY, record.rtype) else record for record in records]
+    return Passing(tuple(bounded), least - ttl)
+
+
 def with_ttl(records: Records, ttl: int) -> Records:
     return tuple([record if record.ttl == ttl else record._replace(ttl=ttl) for record in records])
 

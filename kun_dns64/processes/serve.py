@@ -67,12 +67,13 @@ def _sockets(settings: Settings) -> list[list[Listening]]:
 async def _serve_alone(
     source: Source, settings: Settings, sockets: Sequence[Listening], admin: socket.socket | None, journal: Journal
 ) -> int:
+    stop = _stop_on_signals()
     single = Single(settings, sockets, journal)
     await single.start()
-    code = await _until_stopped(Control(source, settings, single, journal), admin, journal, sockets)
+    await _until_stopped(stop, Control(source, settings, single, journal), admin, journal, sockets)
     await single.stop()
     journal.info("stopped")
-    return code
+    return 0
 
 
 async def _supervise(
@@ -84,27 +85,32 @@ async def _supervise(
 ) -> int:
     from kun_dns64.processes.supervisor import Supervisor
 
+    stop = _stop_on_signals()
     supervisor = Supervisor(settings, sockets, journal)
     try:
         await supervisor.start()
     except OSError as error:
         journal.error("start-failed", reason=str(error))
         return 1
-    code = await _until_stopped(Control(source, settings, supervisor, journal), admin, journal, sockets[0])
+    await _until_stopped(stop, Control(source, settings, supervisor, journal), admin, journal, sockets[0])
     await supervisor.stop()
     journal.info("stopped")
-    return code
+    return 0
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """To be called before anything is served: from the first answer on an end is a clean one."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 async def _until_stopped(
-    control: Control, admin: socket.socket | None, journal: Journal, sockets: Sequence[Listening]
-) -> int:
+    stop: asyncio.Event, control: Control, admin: socket.socket | None, journal: Journal, sockets: Sequence[Listening]
+) -> None:
     """Tells that all is ready, and runs the control side until a signal ends it."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    hand_over(loop, control.reload_wanted.set)
+    hand_over(asyncio.get_running_loop(), control.reload_wanted.set)
     where = " ".join(str(listening.endpoint) for listening in sockets)
     journal.info("ready", listen=where, workers=control.settings.workers, compiled=COMPILED)
     notify("READY=1")
@@ -112,4 +118,3 @@ async def _until_stopped(
         await control.run(stop, Pages(control, control.fleet).server, admin)
     finally:
         notify("STOPPING=1")
-    return 0

@@ -19,11 +19,15 @@ from kun_dns64.processes.worker_rpc import Link, LinkClosed
 from kun_dns64.serving.worker_group import Explanation, WorkerStatus
 from kun_dns64.state.metrics import Metrics, summed
 from kun_dns64.transport.sharding import Sharding
-from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
+from kun_dns64.transport.sockets import ListenError, Listening, bind_sets, leave_group
 
 START_S = 20.0
-STOP_S = 10.0
-PING_EVERY_S, PING_ANSWER_S = 2.0, 5.0
+# Beyond the budget; a worker needs one second of it, and systemd's TimeoutStopSec in the shipped unit is 5 s.
+STOP_S = 2.5
+SHARD_EVERY_S = 2.0
+# A worker that says nothing for SILENT_S, asked every PING_EVERY_S, loses its names to the others; after HANGS_S it is
+# replaced.
+PING_EVERY_S, SILENT_S, HANGS_S = 0.25, 0.75, 5.0
 # A worker that lived shorter than this is started again later and later.
 SHORT_LIFE_S = 10.0
 FIRST_DELAY_S, MAX_DELAY_S = 0.05, 5.0
@@ -44,6 +48,7 @@ class Crew:
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._sharding = Sharding(sockets)
+        self._absent: frozenset[int] = frozenset()
         self.restarts = 0
 
     @property
@@ -60,9 +65,12 @@ class Crew:
                     if self.restarts:
                         raise OSError("a worker ended while starting")
                     await asyncio.sleep(0.01)
-        except (TimeoutError, OSError) as error:
+        except BaseException as error:
+            # Also when a signal ends the program meanwhile.
             await self.stop()
-            raise OSError(f"the workers do not start: {error}") from error
+            if isinstance(error, TimeoutError | OSError):
+                raise OSError(f"the workers do not start: {error}") from error
+            raise
         self._shard()
         self._keepers.append(asyncio.create_task(self._look_after()))
 
@@ -70,18 +78,27 @@ class Crew:
         """Each worker answers what it has taken; one that does not end in time is killed."""
         self._stopping.set()
         self._sharding.detach()
-        for link in self._links.values():
+        self._leave_groups()
+        for index, link in self._links.items():
             link.tell("stop")
+            if index in self._absent:
+                # It would not hear.
+                self._kill(self._pids[index])
         limit_s = self.settings.limits.budget_s + STOP_S
         _, late = await asyncio.wait(self._keepers, timeout=limit_s) if self._keepers else (set(), set())
         for pid in list(self._pids.values()):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            self._kill(pid)
         for task in late:
             task.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         for listening in (one for own in self._sockets for one in own):
             listening.close()
+
+    def _leave_groups(self) -> None:
+        """Whoever else serves these addresses gets the queries from now on; what waits here is answered."""
+        for listening in (one for own in self._sockets for one in own):
+            if listening.udp is not None and not listening.handed:
+                leave_group(listening.udp)
 
     async def ask_all(self, name: str, *arguments: Any) -> list[Any]:
         """The answers of those that answer in time. Raises the OSError or ValueError that one of them met."""
@@ -105,7 +122,12 @@ class Crew:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             began = loop.time()
-            status = await self._one_life(index)
+            try:
+                status = await self._one_life(index)
+            except OSError as error:
+                # No process or descriptor is left: that passes.
+                self._journal.error("worker-not-started", worker=index, reason=str(error))
+                status = -1
             if self._stopping.is_set():
                 return
             self.restarts += 1
@@ -117,48 +139,84 @@ class Crew:
 
     async def _one_life(self, index: int) -> int:
         here, there = socket.socketpair()
-        post = Post(self.settings, tuple(self._sockets[index]), there, self._journal)
-        pid = os.fork()
+        post = Post(self.settings, tuple(self._sockets[index]), there, self._journal, os.getpid())
+        try:
+            pid = os.fork()
+        except OSError:
+            here.close()
+            there.close()
+            raise
         if pid == 0:
             _be_worker(post)
         there.close()
         here.setblocking(False)
         self._pids[index] = pid
-        link = self._links[index] = Link(here, _nothing_to_answer)
+
+        async def told(_name: str, _arguments: tuple[Any, ...]) -> None:
+            """All that a worker says of its own accord is that it ends."""
+            watching.cancel()
+            self._present(index, False)
+
+        link = self._links[index] = Link(here, told)
+        watching = asyncio.create_task(self._watch(index, link, pid))
         try:
             await link.run()
         finally:
+            watching.cancel()
             self._links.pop(index, None)
+            self._present(index, False)
             status = await _reap(pid)
             self._pids.pop(index, None)
         return status
 
     async def _look_after(self) -> None:
-        """A worker that is alive but answers nothing is as good as dead."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(PING_EVERY_S):
+                async with asyncio.timeout(SHARD_EVERY_S):
                     await self._stopping.wait()
             self._shard()
-            await asyncio.gather(*(self._check(index) for index in list(self._links)))
+
+    def _present(self, index: int, present: bool) -> None:
+        """Whoever is absent loses its names until it answers again."""
+        absent = self._absent - {index} if present else self._absent | {index}
+        if absent != self._absent and not self._stopping.is_set():
+            self._absent = absent
+            self._sharding.leave_out(absent)
 
     def _shard(self) -> None:
         """Again and again: sockets of a process we follow may be there for a while."""
         if not self._stopping.is_set() and (reason := self._sharding.attach()):
             self._journal.warning("names-have-no-home", reason=reason)
 
-    async def _check(self, index: int) -> None:
-        link, pid = self._links.get(index), self._pids.get(index)
-        if link is None or pid is None:
-            return
-        try:
-            await link.ask("ping", within_s=PING_ANSWER_S)
-        except TimeoutError:
+    async def _watch(self, index: int, link: Link, pid: int) -> None:
+        """A worker that is alive but answers nothing is as good as dead."""
+        await link.opened.wait()
+        with suppress(LinkClosed):
+            while True:
+                if await self._answers(link, SILENT_S):
+                    self._present(index, True)
+                    await asyncio.sleep(PING_EVERY_S)
+                    continue
+                self._journal.warning("worker-silent", worker=index, pid=pid, silent_s=SILENT_S)
+                self._present(index, False)
+                if not await self._answers(link, HANGS_S - SILENT_S):
+                    break
             self._journal.error("worker-hangs", worker=index, pid=pid)
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        except LinkClosed:
-            return
+            self._kill(pid)
+
+    @staticmethod
+    def _kill(pid: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    async def _answers(link: Link, within_s: float) -> bool:
+        """Raises LinkClosed."""
+        try:
+            await link.ask("ping", within_s=within_s)
+        except TimeoutError:
+            return False
+        return True
 
     def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
         """For workers yet to be born."""
@@ -184,7 +242,7 @@ class Supervisor:
         await self._crew.start()
 
     async def stop(self) -> None:
-        await asyncio.gather(self._crew.stop(), *self._leaving)
+        await asyncio.gather(self._crew.stop(), *self._leaving, return_exceptions=True)
 
     async def numbers(self) -> Metrics:
         numbers = summed(await self._crew.ask_all("numbers"))
@@ -255,7 +313,3 @@ async def _reap(pid: int) -> int:
 def _status(pid: int, options: int) -> int | None:
     found, status = os.waitpid(pid, options)
     return os.waitstatus_to_exitcode(status) if found else None
-
-
-async def _nothing_to_answer(name: str, arguments: tuple[Any, ...]) -> None:
-    """Workers tell nothing of their own accord."""

@@ -16,6 +16,7 @@ from kun_dns64.config.settings import Settings
 from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.processes.worker_rpc import Link
 from kun_dns64.serving.server import Server
+from kun_dns64.transport.death_signal import end_with
 from kun_dns64.transport.sockets import Listening
 
 
@@ -27,6 +28,7 @@ class Post:
     sockets: tuple[Listening, ...]
     link: socket.socket
     journal: Journal
+    parent: int
 
     def fds(self) -> set[int]:
         own = {self.link.fileno()}
@@ -38,6 +40,8 @@ class Post:
 def run_worker(post: Post) -> int:
     """The child's whole life after fork, except for its end."""
     _leave_the_parents_things(post.fds())
+    if not end_with(post.parent):
+        return 1
     return uvloop.run(_serve(post))
 
 
@@ -59,8 +63,9 @@ def _open_fds() -> set[int]:
 
 
 async def _serve(post: Post) -> int:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    """Told to stop it leaves its sockets; ended by a signal it leaves them to the worker that replaces it."""
+    stop, ended = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     assert post.settings.cookie_secret is not None
     server = Server(post.settings, post.sockets, post.journal, (post.settings.cookie_secret,), choose_parts())
 
@@ -71,10 +76,12 @@ async def _serve(post: Post) -> int:
     await server.start()
     linked = asyncio.create_task(link.run())
     await asyncio.sleep(0)
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([linked, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    await server.stop()
+    waits = [asyncio.create_task(event.wait()) for event in (stop, ended)]
+    await asyncio.wait([linked, *waits], return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    link.tell("leaving")
+    await server.stop(for_good=not ended.is_set())
     link.close()
     linked.cancel()
     await asyncio.gather(linked, return_exceptions=True)

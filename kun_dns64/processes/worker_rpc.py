@@ -35,10 +35,13 @@ class Link:
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
         self._handling: set[asyncio.Task[None]] = set()
+        # From then on something can be asked.
+        self.opened = asyncio.Event()
 
     async def run(self) -> None:
         """Until the other end closes, or sends what cannot be a message. Messages are handled side by side."""
         self._reader, self._writer = await asyncio.open_unix_connection(sock=self._sock)
+        self.opened.set()
         try:
             while True:
                 size = int.from_bytes(await self._reader.readexactly(4))

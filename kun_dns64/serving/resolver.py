@@ -8,12 +8,13 @@ from typing import Any
 from kun_base.journal import Journal
 from kun_dns64.cache.answers import Cache, is_failure
 from kun_dns64.cache.generations import Generations
+from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.settings import Settings
 from kun_dns64.fastpath.selection import Parts
 from kun_dns64.model.message import Query, Response
-from kun_dns64.model.question import Rcode, RRType
+from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.rules import Rules
-from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, UpstreamFailure
+from kun_dns64.model.step import Ask, AskedFlags, FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.serving.resolution import Decided, Resolution
 from kun_dns64.state.metrics import Metrics, rcode_name
 from kun_dns64.transport.attempt import UpstreamTap
@@ -43,7 +44,7 @@ class Resolver:
         self._refreshes_left, self._refreshes_at = REFRESHES_AT_ONCE, 0.0
 
     def _make_upstreams(self, settings: Settings) -> Upstreams:
-        return Upstreams(settings.groups, settings.asking, self._heard, self._parts.ports)
+        return Upstreams(settings.groups, settings.asking, self._heard, self._parts.ports, self._upstream_changed)
 
     @property
     def budget_s(self) -> float:
@@ -61,8 +62,13 @@ class Resolver:
         if (settings.groups, settings.asking) != (before.groups, before.asking):
             self._retired.add(self.upstreams)
             self._loop.call_later(LIFE_S + 1, self._retire, self.upstreams)
+            known = self.upstreams
             self.upstreams = self._make_upstreams(settings)
+            self.upstreams.inherit(known)
             self.upstreams.observed.tap = self._tap
+            for group in settings.groups:
+                if settings.groups[group] != before.groups.get(group):
+                    self.cache.recovered(group, monotonic())
 
     def tell(self, tap: UpstreamTap | None) -> None:
         """`tap` hears of what goes to upstreams and comes from them."""
@@ -136,11 +142,23 @@ class Resolver:
             return known
         failed = UpstreamFailure(FailureKind.TIMEOUT, f"no answer within {self.budget_s:g} s")
         if self.upstreams.give_up(ask.question, ask.flags, ask.group):
-            self.cache.store(ask.question, ask.flags, ask.group, failed, monotonic())
+            self._store_failure(ask.question, ask.flags, ask.group, failed)
         return self._stale(ask) or Heard(ask.question, failed)
 
     def _stale(self, ask: Ask) -> Heard | None:
         return self.cache.stale(ask.question, ask.flags, ask.group, monotonic())
+
+    def _store_failure(self, question: Question, flags: AskedFlags, group: str, failed: UpstreamFailure) -> None:
+        outage = not self.upstreams.usable(group)
+        self.cache.store(question, flags, group, failed, monotonic(), outage)
+
+    def _upstream_changed(self, upstream: UpstreamAddress, up: bool) -> None:
+        if not up:
+            self._journal.warning("upstream-down", upstream=str(upstream))
+            return
+        self._journal.info("upstream-up", upstream=str(upstream))
+        for group in self.upstreams.groups_of(upstream):
+            self.cache.recovered(group, monotonic())
 
     async def close(self) -> None:
         for upstreams in (self.upstreams, *self._retired):
@@ -150,7 +168,8 @@ class Resolver:
         result = outcome.result.outcome
         # A failure that queries have given up on is in the cache already.
         if not (outcome.given_up and is_failure(result)):
-            self.cache.store(outcome.question, outcome.flags, outcome.group, result, monotonic())
+            outage = is_failure(result) and not self.upstreams.usable(outcome.group)
+            self.cache.store(outcome.question, outcome.flags, outcome.group, result, monotonic(), outage)
         said = _result_label(result)
         self.metrics.count("upstream_results", outcome.upstream, said)
         self.metrics.observe("upstream_seconds", outcome.rtt_s, outcome.upstream)

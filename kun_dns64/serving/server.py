@@ -148,10 +148,10 @@ class Server:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def stop(self) -> None:
-        """Answers what has been taken, and ends."""
+    async def stop(self, *, for_good: bool = True) -> None:
+        """Answers what has been taken, and ends. Not `for_good`: somebody will serve on the same sockets."""
         for udp in self._udp.values():
-            udp.stop_taking()
+            udp.stop_taking(for_good=for_good)
         for stream in self._streams.values():
             stream.close()
         await asyncio.sleep(TURN_S)
@@ -176,6 +176,7 @@ class Server:
 
     def standing(self) -> WorkerStatus:
         upstreams = self.resolver.upstreams
+        upstreams.freshen()
         known = [
             {
                 "upstream": str(address),
@@ -215,6 +216,9 @@ class Server:
         metrics.gauge("cache_entries", len(self.resolver.cache))
         metrics.gauge("cache_bytes", self.resolver.cache.octets)
         metrics.gauge("workers", 1)
+        for address, check in upstreams.checks.items():
+            metrics.set_count("upstream_checks", check.passed, str(address), "answered")
+            metrics.set_count("upstream_checks", check.failed, str(address), "failed")
         for address, upstream in upstreams.all.items():
             metrics.gauge("upstream_srtt_seconds", upstream.health.srtt_s, str(address))
             metrics.gauge("upstream_up", float(not upstream.health.down), str(address))

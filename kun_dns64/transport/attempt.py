@@ -37,7 +37,13 @@ Done = Callable[[Result], None]
 
 
 class Attempt(Protocol):
-    """One question on its way to one upstream. `done` is called at most once, and never after `cancel`."""
+    """One question on its way to one upstream. `done` is called at most once, and never after `cancel`.
+
+    `left_here`: a packet of it has left this machine, so silence can be the upstream's.
+    """
+
+    @property
+    def left_here(self) -> bool: ...
 
     def again(self) -> None:
         """There is no answer yet: the same packet once more, or another connection where this one may be dead."""

@@ -5,19 +5,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
 
-from kun_dns64.model.message import Response
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import FailureKind, UpstreamFailure
 from kun_dns64.transport.attempt import Attempt, Done, Request, Result, Upstream, failure
+from kun_dns64.transport.health_check import shows_life
 
 # Beyond every client's budget, so that a late answer still reaches the cache.
 LIFE_S = 5.0
 MAX_SENDS = 4
+# An upstream that restarts refuses everything for a while: a question is put to it again for so long, and after these
+# pauses. One that has been down for longer than that is not waited for.
+RESTART_S = 2.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 0.4
 # Verdicts about the name, from any upstream. Everything else is about the upstream, and another may do better.
 FINAL = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # RFC 8914: a validator has spoken (DNSSEC indeterminate to no NSEC, and unsupported digest); another upstream's answer
 # would only go around it.
 DNSSEC_EDE = frozenset((1, 2, *range(5, 13), 27))
+# Nothing was said about the name, nor was it heard.
+NOT_ASKED = frozenset((FailureKind.UNREACHABLE, FailureKind.CLOSED, FailureKind.LOCAL))
 
 Finished = Callable[[Result, str, float], None]
 
@@ -33,30 +39,26 @@ def is_final(result: Result) -> bool:
 class Exchange:
     """Asks `upstreams` in order. Calls `finished(result, upstream, rtt_s)` once, at the latest after `LIFE_S`.
 
-    An upstream that stays silent keeps its attempt open while the next is asked; the first good answer wins. `probe` is
-    asked beside the first: an upstream that was dead, and may be back.
+    An upstream that stays silent keeps its attempt open while the next is asked; the first good answer wins.
     """
 
     __slots__ = (
-        "_best", "_finished", "_loop", "_next", "_open", "_probe", "_request", "_resends", "_started", "_timer",
+        "_best", "_finished", "_loop", "_next", "_open", "_pause_s", "_request", "_resends", "_started", "_timer",
         "_upstreams",
     )  # fmt: skip
 
-    def __init__(
-        self, request: Request, upstreams: Sequence[Upstream], probe: Upstream | None, finished: Finished
-    ) -> None:
-        self._request, self._upstreams, self._probe = request, upstreams, probe
+    def __init__(self, request: Request, upstreams: Sequence[Upstream], finished: Finished) -> None:
+        self._request, self._upstreams = request, upstreams
         self._finished: Finished | None = finished
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, tuple[Upstream, Attempt, float]] = {}
         self._next = self._resends = 0
         self._best: tuple[Result, str] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._pause_s = FIRST_PAUSE_S
         self._started = monotonic()
 
     def start(self) -> None:
-        if self._probe is not None:
-            self._send(-1, self._probe)
         self._ask_next()
 
     def adopted(self) -> Done:
@@ -67,7 +69,7 @@ class Exchange:
         """`start` where the first upstream has been asked already, at `sent_at`."""
         self._open[0] = upstream, attempt, sent_at
         self._next, self._started = 1, sent_at
-        self._arm(max(0.0, sent_at + upstream.health.patience_s() - monotonic()))
+        self._arm(max(0.0, sent_at + upstream.health.patience_s() - monotonic()), self._silence)
 
     def cancel(self) -> None:
         self._finished = None
@@ -77,40 +79,40 @@ class Exchange:
         index = self._next
         self._next += 1
         upstream = self._upstreams[index]
-        self._send(index, upstream)
-        if self._finished is not None:
-            self._arm(upstream.health.patience_s())
-
-    def _send(self, index: int, upstream: Upstream) -> None:
         now = monotonic()
         self._open[index] = upstream, upstream.send(self._request, partial(self._heard, index)), now
+        if self._finished is not None:
+            self._arm(upstream.health.patience_s(), self._silence)
 
-    def _arm(self, delay_s: float) -> None:
+    def _ask_anew(self) -> None:
+        """All from the first on, after none of them could be reached."""
+        self._next = 0
+        self._ask_next()
+
+    def _arm(self, delay_s: float, then: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(delay_s, self._silence)
+        self._timer = self._loop.call_later(delay_s, then)
 
     def _silence(self) -> None:
         """Nobody has answered in time: the next upstream, or the same packets again, or the end."""
         now = monotonic()
+        for upstream, attempt, sent_at in self._open.values():
+            if attempt.left_here:
+                upstream.health.silent(sent_at)
         if now - self._started >= LIFE_S - 0.01:
-            for upstream, _, _ in self._open.values():
-                upstream.health.silent(now)
             self._finish_with_best(failure(FailureKind.TIMEOUT))
             return
         if self._next < len(self._upstreams):
-            last = self._open.get(self._next - 1)
-            if last is not None:
-                last[0].health.silent(now)
             self._ask_next()
             return
         self._resends += 1
         if self._resends < MAX_SENDS:
             for _, attempt, _ in list(self._open.values()):
                 attempt.again()
-            self._arm(min(0.3 * 2**self._resends, self._left_s(now)))
+            self._arm(min(0.3 * 2**self._resends, self._left_s(now)), self._silence)
         else:
-            self._arm(self._left_s(now))
+            self._arm(self._left_s(now), self._silence)
 
     def _left_s(self, now: float) -> float:
         return max(self._started + LIFE_S - now, 0.0)
@@ -120,23 +122,41 @@ class Exchange:
             return
         upstream, _, sent_at = self._open.pop(index)
         now = monotonic()
-        if isinstance(result.outcome, Response):
-            upstream.health.heard(now - sent_at, now)
-        elif result.outcome.kind in (FailureKind.UNREACHABLE, FailureKind.CLOSED, FailureKind.TIMEOUT):
-            upstream.health.failed(now)
+        self._note(upstream, result, now - sent_at, now)
         name = str(upstream.address)
         if is_final(result):
             self._finish(result, name, now - sent_at)
             return
-        if index >= 0 and (self._best is None or isinstance(self._best[0].outcome, UpstreamFailure)):
+        if self._best is None or isinstance(self._best[0].outcome, UpstreamFailure):
             self._best = result, name
         if self._next < len(self._upstreams):
             self._ask_next()
         elif not self._open:
+            self._none_is_open(result, now)
+
+    @staticmethod
+    def _note(upstream: Upstream, result: Result, rtt_s: float, now: float) -> None:
+        """What the result says about the upstream; an error, as slow as a dead zone, says nothing about its speed."""
+        if is_final(result):
+            upstream.health.heard(rtt_s, now)
+        elif shows_life(result):
+            upstream.health.alive(now)
+        elif isinstance(result.outcome, UpstreamFailure) and result.outcome.kind is not FailureKind.LOCAL:
+            upstream.health.unreachable()
+
+    def _none_is_open(self, result: Result, now: float) -> None:
+        """All have failed. One that may only restart is asked again for as long as a client waits."""
+        best = self._best[0].outcome if self._best else result.outcome
+        not_asked = isinstance(best, UpstreamFailure) and best.kind in NOT_ASKED
+        may_return = any(upstream.health.down_for_s(now) < RESTART_S for upstream in self._upstreams)
+        if not_asked and may_return and now - self._started < RESTART_S:
+            self._arm(self._pause_s, self._ask_anew)
+            self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S)
+        else:
             self._finish_with_best(result)
 
     def _finish_with_best(self, otherwise: Result) -> None:
-        """The first reply in so many words, else the first failure: what the operator's first choice said."""
+        """The first reply in so many words, else the last failure."""
         result, name = self._best or (otherwise, str(self._upstreams[0].address))
         self._finish(result, name, monotonic() - self._started)
 

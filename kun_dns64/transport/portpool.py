@@ -14,12 +14,13 @@ GUESSES packets: then the port is closed, and what was out on it is asked by TCP
 """
 
 import asyncio
+import os
 import select
 import socket
 from typing import NamedTuple, Protocol
 
-from kun_dns64.model.step import FailureKind
-from kun_dns64.transport.attempt import Observed, Result, failure
+from kun_dns64.transport.attempt import Observed
+from kun_dns64.transport.errnos import LOCAL
 from kun_dns64.transport.randomness import Randomness
 
 RENEWED_PER_S, SAVED = 400.0, 4000.0
@@ -41,7 +42,9 @@ class PortQuestion(Protocol):
 
     def move_to_tcp(self) -> None: ...
 
-    def finish(self, result: Result) -> None: ...
+    def hinted(self, reason: str) -> None:
+        """The network says that nobody is there, and the port is closed."""
+        ...
 
 
 class PortOwner(Protocol):
@@ -78,14 +81,14 @@ class Port:
         self.out[ident] = attempt
         return ident
 
-    def send(self, wire: bytes) -> None:
+    def send(self, wire: bytes) -> bool:
+        """Whether the packet has left this machine; if not, it is as good as lost on the way, and sent again later."""
         try:
             self._sock.send(wire)
-        except BlockingIOError:
-            # As good as lost on the way: it is sent again later.
-            return
         except OSError as error:
-            self._pool.loop.call_soon(self.unreachable, error)
+            self._pool.loop.call_soon(self.failed, error.errno or 0)
+            return False
+        return True
 
     def free(self, ident: int) -> None:
         if self.out.pop(ident, None) is not None and not self.out and self.leaving:
@@ -94,10 +97,8 @@ class Port:
     def readable(self) -> None:
         try:
             wire = self._sock.recv(MAX_DATAGRAM)
-        except (BlockingIOError, InterruptedError):
-            return
         except OSError as error:
-            self.unreachable(error)
+            self.failed(error.errno or 0)
             return
         attempt = self.out.get(int.from_bytes(wire[:2])) if len(wire) >= 12 else None
         if attempt is None or not attempt.received(wire):
@@ -111,11 +112,17 @@ class Port:
             for attempt in list(self.out.values()):
                 attempt.move_to_tcp()
 
-    def unreachable(self, error: OSError) -> None:
-        """ICMP speaks of the address, not of one question: all that are out here have failed."""
+    def failed(self, number: int) -> None:
+        """A send or a receive ended with this errno.
+
+        Errors of this machine are losses. ICMP speaks of the address, and may be forged: the port is left, and its
+        questions are asked again.
+        """
+        if number in LOCAL:
+            return
         self._pool.drop(self)
         for attempt in list(self.out.values()):
-            attempt.finish(failure(FailureKind.UNREACHABLE, error.strerror or "unreachable"))
+            attempt.hinted(os.strerror(number))
 
 
 class PortPool:

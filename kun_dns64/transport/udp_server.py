@@ -156,9 +156,12 @@ class UdpServing:
         transport, _ = await loop.create_datagram_endpoint(lambda: UdpListener(self._front), sock=self._sock)
         self._open = transport
 
-    def stop_taking(self) -> None:
-        """What comes from now on is for those who stay. A socket that others keep must stay as it is: unread."""
-        if not self._handed:
+    def stop_taking(self, *, for_good: bool = True) -> None:
+        """What comes from now on is for those who stay, or follow. A socket that others keep stays as it is: unread.
+
+        A connected socket stays connected for whoever inherits it, and gets nothing any more.
+        """
+        if for_good and not self._handed:
             leave_group(self._sock)
         elif isinstance(self._open, BatchListener | WildcardUdpListener):
             self._open.pause()

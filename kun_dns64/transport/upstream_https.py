@@ -123,6 +123,8 @@ async def _limited(response: "aiohttp.ClientResponse") -> bytes:
 class HttpsAttempt:
     """Out once; again where no answer comes, since a kept connection may be dead without a word."""
 
+    left_here = True
+
     def __init__(self, upstream: HttpsUpstream, request: Request, done: Done) -> None:
         self._upstream, self._request, self._done = upstream, request, done
         self._tries: set[asyncio.Task[None]] = set()

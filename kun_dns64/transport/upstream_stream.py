@@ -19,6 +19,7 @@ from kun_dns64.transport.attempt import (
     knows_no_edns,
     read,
 )
+from kun_dns64.transport.errnos import failure_kind
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.randomness import Randomness
 from kun_dns64.transport.stream_connection import UpstreamConnection
@@ -137,7 +138,7 @@ class StreamUpstream:
 
     async def _connect(self) -> None:
         endpoint = self.address.endpoint
-        problem = ""
+        problem, kind = "", FailureKind.UNREACHABLE
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._loop.create_connection(
@@ -151,19 +152,23 @@ class StreamUpstream:
             problem = "no connection in time"
         except ssl.SSLCertVerificationError as error:
             problem = f"certificate: {error.verify_message}"
-        except (OSError, ssl.SSLError) as error:
+        except ssl.SSLError as error:
             problem = error.strerror or str(error)
+        except OSError as error:
+            problem, kind = error.strerror or str(error), failure_kind(error)
         finally:
             self._connecting.discard(cast(asyncio.Task[None], asyncio.current_task()))
         if problem and not self._connections and not self._connecting:
             waiting, self._waiting = self._waiting, {}
             for attempt in waiting:
-                attempt.not_connected(problem)
+                attempt.not_connected(kind, problem)
 
 
 class StreamAttempt:
     """Out on one connection; on more where one was mute; on none while it waits."""
 
+    # A connection that cannot be made here says so; in any other case silence is the upstream's.
+    left_here = True
     __slots__ = ("_done", "_out_on", "_request", "_retries", "_upstream")
 
     def __init__(self, upstream: StreamUpstream, request: Request, done: Done) -> None:
@@ -218,9 +223,9 @@ class StreamAttempt:
             self._upstream.observed.stream_retries += 1
             self._upstream.put(self)
 
-    def not_connected(self, problem: str) -> None:
+    def not_connected(self, kind: FailureKind, problem: str) -> None:
         if not self._out_on:
-            self.finish(failure(FailureKind.UNREACHABLE, problem))
+            self.finish(failure(kind, problem))
 
     def finish(self, result: Result) -> None:
         done, self._done = self._done, None

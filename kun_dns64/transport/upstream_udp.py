@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import cast
 
@@ -23,6 +24,7 @@ from kun_dns64.transport.attempt import (
     knows_no_edns,
     read,
 )
+from kun_dns64.transport.errnos import failure_kind
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.portpool import Port, PortTypes
 from kun_dns64.transport.randomness import Randomness
@@ -93,8 +95,8 @@ class UdpAttempt:
     """One question: on a port, perhaps then by TCP."""
 
     __slots__ = (
-        "_done", "_ident", "_may_randomise", "_port", "_question", "_randomised", "_request", "_stream", "_upstream",
-        "_wire",
+        "_done", "_hints", "_ident", "_may_randomise", "_port", "_question", "_randomised", "_request", "_stream",
+        "_upstream", "_wire", "left_here",
     )  # fmt: skip
 
     def __init__(self, upstream: UdpUpstream, request: Request, done: Done) -> None:
@@ -105,14 +107,23 @@ class UdpAttempt:
         self._ident, self._wire = 0, b""
         self._question: Question = request.question
         self._may_randomise, self._randomised = True, False
+        self._hints, self.left_here = 0, False
 
     @classmethod
     def out_already(
-        cls, upstream: UdpUpstream, request: Request, done: Done, port: Port, ident: int, wire: bytes, randomised: bool
+        cls,
+        upstream: UdpUpstream,
+        request: Request,
+        done: Done,
+        port: Port,
+        ident: int,
+        wire: bytes,
+        randomised: bool,
+        left_here: bool,
     ) -> "UdpAttempt":
-        """An attempt whose packet `wire` has left from `port`."""
+        """An attempt whose packet `wire` was sent from `port`."""
         attempt = cls(upstream, request, done)
-        attempt._randomised = randomised
+        attempt._randomised, attempt.left_here = randomised, left_here
         attempt._port, attempt._ident, attempt._wire = port, ident, wire
         name, qtype, qclass = request.question
         attempt._question = Question(wire[HEADER_SIZE : HEADER_SIZE + len(name)], qtype, qclass)
@@ -124,7 +135,7 @@ class UdpAttempt:
             port = self._upstream.pool.port(monotonic())
         except OSError as error:
             # Told later, like every other outcome.
-            result = failure(FailureKind.UNREACHABLE, error.strerror or "no socket")
+            result = failure(failure_kind(error), error.strerror or "no socket")
             asyncio.get_running_loop().call_soon(self.finish, result)
             return
         self._port, self._ident = port, port.take(self)
@@ -132,11 +143,11 @@ class UdpAttempt:
         self._randomised = bits is not None
         self._wire, self._question = encode(self._request, self._ident, bits)
         self._upstream.observed.asked(self._wire, self._upstream.address)
-        port.send(self._wire)
+        self.left_here |= port.send(self._wire)
 
     def again(self) -> None:
         if self._port is not None:
-            self._port.send(self._wire)
+            self.left_here |= self._port.send(self._wire)
         elif self._stream is not None:
             self._stream.again()
 
@@ -178,9 +189,23 @@ class UdpAttempt:
             self._upstream.kept_case(self._question.name)
         return False
 
+    def hinted(self, reason: str) -> None:
+        """ICMP is a hint that anybody can forge: another port is tried, then TCP, which has to be refused too."""
+        self._leave_port()
+        self._hints += 1
+        if self._hints == 1:
+            self.start()
+        else:
+            self.move_to_tcp(partial(self._refused_too, reason))
+
+    def _refused_too(self, reason: str, by_tcp: Result) -> None:
+        of_tcp = cast(UpstreamFailure, by_tcp.outcome)
+        self.finish(failure(of_tcp.kind, f"{reason}, and by TCP: {of_tcp.detail or of_tcp.kind}"))
+
     def move_to_tcp(self, if_it_fails: Done | None = None) -> None:
         """`if_it_fails` hears of a failure there; without it, that is the outcome."""
         self._leave_port()
+        self.left_here = True
 
         def done(result: Result) -> None:
             self._stream = None

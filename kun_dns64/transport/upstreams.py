@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -15,6 +15,7 @@ from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
 from kun_dns64.transport.exchange import Exchange
+from kun_dns64.transport.health_check import HealthCheck
 from kun_dns64.transport.portpool import PLAIN_PORTS, Port, PortTypes
 from kun_dns64.transport.upstream_https import HttpsUpstream
 from kun_dns64.transport.upstream_stream import StreamUpstream
@@ -41,6 +42,8 @@ class Outcome:
 
 
 Waiter = Callable[[Outcome], None]
+# An upstream, and whether it is up: called when that is another.
+Changed = Callable[[UpstreamAddress, bool], None]
 
 
 @dataclass(slots=True)
@@ -74,8 +77,10 @@ class Upstreams:
         asking: Asking,
         heard: Callable[[Outcome], None],
         ports: PortTypes = PLAIN_PORTS,
+        changed: Changed | None = None,
     ) -> None:
-        self._asking, self._heard, self._ports = asking, heard, ports
+        self._asking, self._heard, self._ports, self._changed = asking, heard, ports, changed
+        self._checks: dict[UpstreamAddress, HealthCheck] = {}
         self.most = asking.max_outstanding
         self.observed = Observed()
         self._made: dict[UpstreamAddress, Upstream] = {}
@@ -91,9 +96,29 @@ class Upstreams:
     def all(self) -> Mapping[UpstreamAddress, Upstream]:
         return self._made
 
+    @property
+    def checks(self) -> Mapping[UpstreamAddress, HealthCheck]:
+        return self._checks
+
     def usable(self, group: str = "") -> bool:
-        """Whether any upstream of the group is not known to be dead."""
-        return any(not upstream.health.down for upstream in self._groups[group])
+        """Whether any upstream of the group is not known to be down."""
+        return any(not upstream.health.down for upstream in self._groups.get(group, ()))
+
+    def groups_of(self, address: UpstreamAddress) -> Iterator[str]:
+        """The groups that this upstream is in."""
+        return (name for name, group in self._groups.items() if any(one.address == address for one in group))
+
+    def freshen(self) -> None:
+        """Asks those of the default group that have not said anything for long whether they are there."""
+        for upstream in self._groups[""]:
+            self._checks[upstream.address].freshen()
+
+    def inherit(self, before: "Upstreams") -> None:
+        """A reload changes nothing about an upstream that stays."""
+        for address, check in self._checks.items():
+            known = before.all.get(address)
+            if known is not None:
+                check.take_over(known.health)
 
     def is_own(self, wire: bytes) -> bool:
         """Whether this very packet is a question of ours that is out now: somebody forwards us to ourselves."""
@@ -110,34 +135,33 @@ class Upstreams:
             if waiter is not None:
                 flight.waiters.append(waiter)
             return
-        if len(self.in_flight) >= self.most:
-            self.overflows += 1
+        upstreams = self._order(group)
+        if len(self.in_flight) >= self.most or not upstreams:
+            self.overflows += bool(upstreams)
             if waiter is not None:
-                result = failure(FailureKind.UNREACHABLE, "too many questions are out")
+                why = "too many questions are out" if upstreams else "no upstream is known yet"
+                result = failure(FailureKind.UNREACHABLE, why)
                 waiter(Outcome(question, flags, group, result, "", 0.0, True))
             return
         flight = self.in_flight[key] = InFlight(question, flags, group, background=waiter is None)
         if waiter is not None:
             flight.waiters.append(waiter)
-        upstreams, probe = self._order(group)
-        flight.exchange = Exchange(Request(question, flags), upstreams, probe, partial(self._finished, key, flight))
+        flight.exchange = Exchange(Request(question, flags), upstreams, partial(self._finished, key, flight))
         flight.exchange.start()
 
     def first(self, group: str) -> UdpUpstream | None:
-        """The upstream to ask, where nobody is to be asked beside it; None: `ask` must."""
+        """The upstream to ask by UDP; None: `ask` must."""
         if len(self.in_flight) >= self.most or self.observed.tap is not None:
             return None
-        upstreams, probe = self._groups.get(group) or self._groups[""], None
-        if len(upstreams) > 1:
-            upstreams, probe = self._order(group)
-        first = upstreams[0]
-        return first if probe is None and isinstance(first, UdpUpstream) else None
+        upstreams = self._order(group)
+        first = upstreams[0] if upstreams else None
+        return first if isinstance(first, UdpUpstream) else None
 
     def lone(self, group: str) -> UdpUpstream | None:
         """The only upstream of the group, asked by UDP: `first` as long as nothing is told and not too much is out."""
         upstreams = self._groups.get(group) or self._groups[""]
-        only = upstreams[0]
-        return only if len(upstreams) == 1 and isinstance(only, UdpUpstream) else None
+        only = upstreams[0] if len(upstreams) == 1 else None
+        return only if isinstance(only, UdpUpstream) else None
 
     def adopt(
         self,
@@ -149,16 +173,16 @@ class Upstreams:
         ident: int,
         wire: bytes,
         randomised: bool,
+        left_here: bool,
         sent_at: float,
     ) -> tuple[InFlight, UdpAttempt]:
         """A question the miss path has put to `first`, from `port`, goes on as if `ask` had put it."""
         key = key_of(question, flags, group)
         flight = self.in_flight[key] = InFlight(question, flags, group)
-        upstreams, _ = self._order(group)
-        others: list[Upstream] = [first, *(other for other in upstreams if other is not first)]
+        others: list[Upstream] = [first, *(other for other in self._order(group) if other is not first)]
         request = Request(question, flags)
-        exchange = flight.exchange = Exchange(request, others, None, partial(self._finished, key, flight))
-        attempt = UdpAttempt.out_already(first, request, exchange.adopted(), port, ident, wire, randomised)
+        exchange = flight.exchange = Exchange(request, others, partial(self._finished, key, flight))
+        attempt = UdpAttempt.out_already(first, request, exchange.adopted(), port, ident, wire, randomised, left_here)
         exchange.adopt(first, attempt, sent_at)
         return flight, attempt
 
@@ -183,6 +207,8 @@ class Upstreams:
             elif flight.exchange is not None:
                 flight.exchange.cancel()
         self.in_flight.clear()
+        for check in self._checks.values():
+            check.close()
         for upstream in self._made.values():
             await upstream.close()
 
@@ -210,25 +236,24 @@ class Upstreams:
                 asyncio.get_running_loop().call_soon(self._tell, waiters, outcome)
                 return
 
-    def _order(self, group: str) -> tuple[list[Upstream], Upstream | None]:
-        """The living by speed, in the operator's order where that is alike, then the dead; and a dead one to probe."""
+    def _order(self, group: str) -> list[Upstream]:
+        """Those that are up by speed, in the operator's order where that is alike; then those that are down."""
         # A reload may have taken away the group of a query that began before it.
         upstreams = self._groups.get(group) or self._groups[""]
-        if len(upstreams) == 1:
-            return upstreams, None
+        if len(upstreams) < 2:
+            return upstreams
         now = monotonic()
-        living = sorted((u for u in upstreams if not u.health.down), key=lambda u: u.health.band(now))
-        dead = sorted((u for u in upstreams if u.health.down), key=lambda u: u.health.down_until)
-        probe = None
-        if living and dead and dead[0].health.down_until <= now:
-            probe = dead.pop(0)
-            probe.health.failed(now)
-        return living + dead, probe
+        return sorted(upstreams, key=lambda one: (one.health.down, one.health.band(now)))
 
     def _upstream(self, address: UpstreamAddress) -> Upstream:
         if address not in self._made:
-            self._made[address] = self._make(address)
+            made = self._made[address] = self._make(address)
+            self._checks[address] = HealthCheck(made, partial(self._is_other, address))
         return self._made[address]
+
+    def _is_other(self, address: UpstreamAddress, up: bool) -> None:
+        if self._changed is not None:
+            self._changed(address, up)
 
     def _make(self, address: UpstreamAddress) -> Upstream:
         randomise = self._asking.case_randomisation

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from pathlib import Path
 
 from kun_nat64.agent.admin_pages import Admin
@@ -63,5 +64,9 @@ class AdminLoop:
     async def _listen_local(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._control.unlink()
-        await self._admin.start_local(str(self._control))
-        self._control.chmod(0o600)
+        # Nobody else may open it from its first moment on; what changes things is refused to them in any case.
+        before = os.umask(0o177)
+        try:
+            await self._admin.start_local(str(self._control))
+        finally:
+            os.umask(before)

@@ -1,12 +1,17 @@
-"""The admin port: health, metrics, status, the page. What changes things is taken from this machine only."""
+"""The admin port: health, metrics, status, the page. What changes things is taken by the unix socket only, from root.
+
+A port on the loopback is open to every program of this machine, and to the pages in its browsers.
+"""
 
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
+from dataclasses import dataclass
 from typing import TypeVar
 
 from kun_base.adminhttp import AdminServer, Handler, Page
+from kun_nat64.agent.reload import Outcome
 from kun_nat64.model.drain import Drain
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import drain as drain_policy
@@ -17,23 +22,29 @@ METRICS_TYPE = "text/plain"
 Started = TypeVar("Started")
 
 
-class Admin:
-    """`set_drain` stores a drain and acts on it. Raises nothing of its own; an OSError of starting is the caller's."""
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What others may ask of the agent. `set_drain` stores a drain and acts on it; `reload` takes the file anew."""
 
-    def __init__(self, state: State, set_drain: Callable[[Drain, bool], str | None]) -> None:
-        self._state, self._set_drain = state, set_drain
+    set_drain: Callable[[Drain, bool], str | None]
+    reload: Callable[..., Awaitable[Outcome]]
+
+
+class Admin:
+    """Raises nothing of its own; an OSError of starting is the caller's."""
+
+    def __init__(self, state: State, orders: Orders) -> None:
+        self._state, self._orders = state, orders
         self._servers: list[AdminServer] = []
 
     async def start_public(self, host: str, port: int) -> int:
         """Listens on `host` and `port`; returns the port."""
-        server = AdminServer(
-            self._gets(), self._posts() if _is_loopback(host) else {}, minimal={"/status": self._brief}
-        )
+        server = AdminServer(self._gets(), minimal={"/status": self._brief})
         return await self._kept(server, server.start(host, port))
 
     async def start_local(self, control: str) -> None:
         """Listens on the unix socket `control`."""
-        server = AdminServer(self._gets(), self._posts())
+        server = AdminServer(self._gets(), self._posts(), may_post=_may_change)
         await self._kept(server, server.start_unix(control))
 
     async def _kept(self, server: AdminServer, start: Awaitable[Started]) -> Started:
@@ -60,7 +71,7 @@ class Admin:
         }
 
     def _posts(self) -> Mapping[str, Handler]:
-        return {"/drain": self._drain, "/undrain": self._undrain}
+        return {"/drain": self._drain, "/undrain": self._undrain, "/reload": self._reload}
 
     async def _healthz(self, _query: Mapping[str, str]) -> Page:
         return Page("alive\n")
@@ -98,8 +109,13 @@ class Admin:
     async def _undrain(self, _query: Mapping[str, str]) -> Page:
         return self._change(drain_policy.revoked(self._state.drain), keep=True)
 
+    async def _reload(self, query: Mapping[str, str]) -> Page:
+        outcome = await self._orders.reload(force=query.get("force") == "1")
+        body = {"taken": outcome.taken, "refused": outcome.refused, "file": self._state.spec.source}
+        return Page(json.dumps(body) + "\n", content_type="application/json")
+
     def _change(self, drain: Drain, *, keep: bool) -> Page:
-        problem = self._set_drain(drain, keep)
+        problem = self._orders.set_drain(drain, keep)
         body = {"phase": drain.phase, "warning": problem}
         return Page(json.dumps(body) + "\n", content_type="application/json")
 
@@ -107,5 +123,5 @@ class Admin:
         return snapshot(self._state, now=self._state.clock(), wall=time.time())
 
 
-def _is_loopback(host: str) -> bool:
-    return ip_address(host).is_loopback
+def _may_change(user: int) -> bool:
+    return user in (0, os.geteuid())

@@ -15,15 +15,16 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import BgpPath, Facts
 from kun_nat64.model.host import Host
 from kun_nat64.model.observation import Observation
-from kun_nat64.model.plan import Change, Plan, Refusal
+from kun_nat64.model.plan import Change, Plan, Refusal, RefusalKind
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import fleet_view as witness
 from kun_nat64.policy.announcement_check import NOTHING_ODD, read_back
 from kun_nat64.policy.diff import plan
-from kun_nat64.policy.flow_loss import may_cut
-from kun_nat64.policy.guard import Circumstances, guard
+from kun_nat64.policy.flow_loss import may_cut, without_probes
+from kun_nat64.policy.guard import Circumstances, guard, passed
 from kun_nat64.policy.hard_failure import hard_faults
-from kun_nat64.policy.order import batches, holds_up_nothing
+from kun_nat64.policy.order import batches, holds_up_nothing, waits_for
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
 
@@ -69,12 +70,12 @@ class Cycle:
         self._note_plan(todo)
         machine.refusals = self._refusals(todo)
         failed = None
-        if todo and not machine.refusals:
+        if allowed := passed(todo, machine.refusals):
             self._remember((machine.seen or Observation()).facts)
-            failed = await self._apply(todo)
+            failed = await self._apply(allowed)
             machine.plan = await self._plan(await self._look(fresh=True))
         self._note_failure(failed)
-        machine.settled = machine.settled or all(map(holds_up_nothing, batches(machine.plan.changes)))
+        self._note_settled()
         machine.turns += 1
         machine.took_s = self._state.clock() - begun
         machine.durations.add(machine.took_s)
@@ -89,6 +90,8 @@ class Cycle:
         self._note_unknown(machine.seen, seen)
         self._note_read_back(seen, begun)
         machine.seen, machine.seen_at = seen, now
+        if Area.LINKS not in seen.failures:
+            state.own = seen.own
         hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
         if hard != machine.hard:
             state.journal.warning("hard", faults=", ".join(hard) or "none")
@@ -115,15 +118,22 @@ class Cycle:
         return replace(whole, changes=tuple(change for change in whole.changes if change.fact.area is not Area.BGP))
 
     async def _traffic(self) -> Traffic | None:
+        spec = self._state.spec
         try:
-            return await self.host.traffic(self._state.spec.nat64.instance)
+            return without_probes(await self.host.traffic(spec.nat64.instance), probe_address(spec))
         except DriverError:
             return None
 
     def _refusals(self, todo: Plan) -> tuple[Refusal, ...]:
         state = self._state
         seen = state.machine.seen or Observation()
-        circumstances = Circumstances(witness.others_carry(state.fleet, after=float("-inf")), seen.foreign)
+        circumstances = Circumstances(
+            other_exit=witness.others_carry(state.fleet, after=float("-inf")),
+            foreign=seen.foreign,
+            repair=state.machine.settled,
+            approved=state.approved,
+            all_approved=state.forced,
+        )
         refusals = guard(todo, state.spec.guard, circumstances)
         for refusal in refusals:
             if refusal not in state.machine.refusals:
@@ -131,19 +141,30 @@ class Cycle:
         return refusals
 
     async def _apply(self, todo: Plan) -> DriverError | None:
-        """Stops at the first failure: what comes later may rest on it. Nothing rests on a kernel setting."""
-        failed = None
+        """The first failure. What rests on what failed is left for a later turn, and so are all removals."""
+        failed: DriverError | None = None
+        not_made: list[Change] = []
         for batch in batches(todo.changes):
+            if waits_for(batch, not_made):
+                continue
             try:
                 await self.host.apply(batch)
             except DriverError as error:
-                failed = error
-                if not holds_up_nothing(batch):
-                    break
+                failed = failed or error
+                not_made += () if holds_up_nothing(batch) else batch
             else:
                 for change in batch:
                     self._note_done(change)
         return failed
+
+    def _note_settled(self) -> None:
+        """From here on, what differs has been right before: to mend it takes no flow away."""
+        state = self._state
+        surplus = [one for one in state.machine.refusals if one.kind is RefusalKind.TOO_MANY_REMOVALS]
+        left = passed(state.machine.plan, surplus).changes
+        if all(map(holds_up_nothing, batches(left))):
+            state.machine.settled = True
+            state.approved, state.forced = frozenset(), False
 
     async def _rest(self, seconds: float) -> None:
         begun = self._state.clock()

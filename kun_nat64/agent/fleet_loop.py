@@ -5,6 +5,7 @@ import asyncio
 from kun_nat64.agent.timing import pause
 from kun_nat64.drivers.fleet import FleetWatch, Own
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.fleet_view import contradictions
 from kun_nat64.state.agent_state import State
 
 WARNING = "fleet"
@@ -40,7 +41,8 @@ class FleetLoop:
 
     def _tell(self) -> None:
         state, wrong = self._state, self._watch.misnamed
-        words = "; ".join(f"[fleet] members names {url}, which {why}" for url, why in wrong.items())
+        named = [f"[fleet] members names {url}, which {why}" for url, why in wrong.items()]
+        words = "; ".join([*named, *contradictions(state.spec, state.fleet)])
         if words and state.warnings.get(WARNING) != words:
             state.journal.error("fleet", failed=words)
         if words:

@@ -17,7 +17,7 @@ from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
 from kun_base.version import version
 from kun_nat64.agent.admin_loop import AdminLoop
-from kun_nat64.agent.admin_pages import Admin
+from kun_nat64.agent.admin_pages import Admin, Orders
 from kun_nat64.agent.announcer import Announcer, removals, told_to
 from kun_nat64.agent.counter_loop import CounterLoop
 from kun_nat64.agent.cycle import Cycle
@@ -27,10 +27,11 @@ from kun_nat64.agent.link_watch import LinkWatch
 from kun_nat64.agent.node_way_loop import NodeKeeping
 from kun_nat64.agent.pmtu_loop import PmtuLoop
 from kun_nat64.agent.probe_loop import ProbeLoop
+from kun_nat64.agent.reload import NOT_TAKEN, WARNING, Means, Reload
 from kun_nat64.agent.session_log import SessionLog
 from kun_nat64.agent.timing import pause, ticking
 from kun_nat64.agent.traffic_loop import TrafficLoop
-from kun_nat64.config.load import load
+from kun_nat64.config.load import from_data, load, running_kernel
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.canary import Canary, Prober
 from kun_nat64.drivers.command import wait_without_threads
@@ -41,7 +42,7 @@ from kun_nat64.drivers.speaker import take_back
 from kun_nat64.model.announcement import WITHDRAWN, Told
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Drain
-from kun_nat64.model.errors import DriverError
+from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Facts
 from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.health import ProbeResult
@@ -50,7 +51,12 @@ from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy.desired import scope
+from kun_nat64.policy.filechange import at_start
+from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.holddown import FallRecord
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
 
@@ -87,7 +93,7 @@ class Agent:
     """The parts and how they wake each other. `host` and `prober` are what the tests replace."""
 
     def __init__(self, spec: AgentSpec, options: Options, journal: Journal, host: RunningHost | None = None) -> None:
-        self.options, self.journal, self._admin_at_start = options, journal, spec.admin
+        self.options, self.journal = options, journal
         self.host: RunningHost = host or RealHost(spec, notice=self.noticed)
         self.stop = asyncio.Event()
         self.state = State(spec, journal, clock=monotonic, wall=time, identity=os.urandom(8).hex())
@@ -99,7 +105,11 @@ class Agent:
         self.sweeping = PmtuLoop(self.state)
         self.nodes = NodeKeeping(self.state, self.host)
         self.daemon = GobgpdConfLoop(self.state)
-        self.admin = Admin(self.state, self.set_drain)
+        count = lambda instance: self.host.traffic(instance)  # noqa: E731 - the host may be another one then
+        self.reload = Reload(
+            self.state, Means(lambda: load(options.config), self._look, count, self._take, self._keep_file)
+        )
+        self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now))
         self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.fleet = FleetLoop(self.state)
         self.probing = ProbeLoop(self.state, self._prober())
@@ -167,6 +177,11 @@ class Agent:
         with contextlib.suppress(OSError):
             runfiles.save_told(self.options.run_dir, told)
 
+    def _keep_file(self, spec: AgentSpec) -> None:
+        if spec.written is not None:
+            with contextlib.suppress(OSError):
+                runfiles.save_taken(self.options.run_dir, spec.written)
+
     def leave(self, told: Told) -> None:
         """Withdraws those of these paths that are not ours any more; all of them, where another speaker has them."""
         bgp = self.state.spec.bgp
@@ -195,25 +210,17 @@ class Agent:
         except DriverError as error:
             self.journal.error("dead-man", failed=str(error))
 
-    def reload(self) -> None:
-        """Takes the file anew. A bad one changes nothing, and stands among the warnings until a good one comes."""
-        old = self.state.spec
+    async def _look(self, spec: AgentSpec) -> Observation:
+        """By eyes of its own: those of the cycle remember what another file asked for."""
+        host = RealHost(spec, notice=None)
         try:
-            spec = load(self.options.config)
-        except ConfigError as error:
-            self.state.warnings["config"] = f"the file is wrong, the old one stays in force: {error}"
-            self.journal.error("reload", failed=str(error))
-            return
-        if spec.nat64.instance != old.nat64.instance:
-            problem = (
-                f"nat64.instance is {old.nat64.instance} and stays so until the agent is stopped and `teardown` done"
-            )
-            self.state.warnings["config"] = f"the new file is not taken: {problem}"
-            self.journal.error("reload", failed=problem)
-            return
-        self.state.warnings.pop("config", None)
-        if spec.admin != self._admin_at_start:
-            self.state.warnings["config"] = "a new [admin] listen takes force at the next start"
+            return await host.observe(scope(spec))
+        finally:
+            host.close()
+
+    def _take(self, spec: AgentSpec) -> None:
+        """Lets a file take force that was not refused."""
+        old = self.state.spec
         self.state.take(spec)
         self.journal.change(as_json=spec.log.as_json, level=spec.log.level)
         if spec.bgp != old.bgp:
@@ -226,7 +233,6 @@ class Agent:
         if (spec.fleet, spec.gateway.vip) != (old.fleet, old.gateway.vip):
             self.fleet.take(spec)
         self.state.swept = None
-        self.journal.info("reload", changed=spec != old)
         self.cycle.wake()
 
 
@@ -254,6 +260,7 @@ async def serve(agent: Agent) -> None:
                 agent.daemon.run(agent.stop),
                 agent.serving.run(agent.stop),
                 agent.fleet.run(agent.stop),
+                agent.reload.run(agent.stop),
                 _beat(agent, dead_man),
                 _say_ready(agent),
                 _leave(agent, noted),
@@ -312,6 +319,7 @@ async def _end(agent: Agent) -> None:
     agent.sessions.wake()
     agent.counting.wake()
     agent.fleet.wake()
+    agent.reload.poke()
 
 
 def handle_signals(agent: Agent) -> None:
@@ -319,10 +327,36 @@ def handle_signals(agent: Agent) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.stop.set)
-    hand_over(loop, agent.reload)
+    hand_over(loop, agent.reload.poke)
+
+
+async def in_force(spec: AgentSpec, run_dir: Path, host: Host | None = None) -> tuple[AgentSpec, str]:
+    """The file to start with: the last one, where this one would end flows; and why. A restart is no way around."""
+    written = runfiles.load_taken(run_dir)
+    try:
+        old = None if written is None else from_data(written, spec.source, running_kernel())
+    except ConfigError:
+        old = None
+    if old is None or not at_start(old, spec, None):
+        return spec, ""
+    machine = host or RealHost(old, notice=None)
+    try:
+        traffic: Traffic | None = without_probes(await machine.traffic(old.nat64.instance), probe_address(old))
+    except DriverError as error:
+        # No instance, no flows. Of one that does not answer, nothing is known.
+        traffic = Traffic() if error.kind in (FailureKind.NOT_FOUND, FailureKind.MISSING_MODULE) else None
+    finally:
+        if isinstance(machine, RealHost):
+            machine.close()
+    against = at_start(old, spec, traffic)
+    return (old, "; ".join(map(str, against))) if against else (spec, "")
 
 
 async def _run(spec: AgentSpec, options: Options, journal: Journal, warnings: dict[str, str]) -> None:
+    spec, refused = await in_force(spec, options.run_dir)
+    if refused:
+        warnings[WARNING] = f"{NOT_TAKEN}: {refused}"
+        journal.error("start", failed=warnings[WARNING], remedy="`kun-nat64 apply --force` takes it")
     agent = Agent(spec, options, journal)
     agent.state.warnings |= warnings
     handle_signals(agent)

@@ -15,6 +15,7 @@ from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.exhaustion import is_full
+from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.limits import limited
 from kun_nat64.policy.nodeways import nodes_of
 from kun_nat64.policy.probepath import probe_address
@@ -52,7 +53,7 @@ class TrafficLoop:
             return
         self._take(traffic, self._state.clock())
         if self.log is not None:
-            self.log.offer(without_probes(traffic, state.spec).sessions, begun, self._wall())
+            self.log.offer(without_probes(traffic, probe_address(state.spec)).sessions, begun, self._wall())
 
     def _take(self, traffic: Traffic, now: float) -> None:
         state, flow = self._state, self._state.flow
@@ -60,7 +61,7 @@ class TrafficLoop:
         self._note_full(is_full(flow.ports, flow.full))
         flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
         flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
-        traffic = without_probes(traffic, state.spec)
+        traffic = without_probes(traffic, probe_address(state.spec))
         self._limit(traffic)
         live = drain.live_tcp(traffic)
         self._ages = drain.first_seen(self._ages, live, now=now)
@@ -107,15 +108,6 @@ class TrafficLoop:
             # A session that comes and goes between two looks would be missing from the log.
             pause = min(pause, max(1.0, self._state.spec.audit.timeouts.shortest_s / 2))
         await woken(self._woken, pause)
-
-
-def without_probes(traffic: Traffic, spec: AgentSpec) -> Traffic:
-    """What the pods do, without what the canary does."""
-    canary = probe_address(spec)
-    return Traffic(
-        tuple(one for one in traffic.bindings if one.inside.address != canary),
-        tuple(one for one in traffic.sessions if one.inside.address != canary),
-    )
 
 
 def port_use(traffic: Traffic, spec: AgentSpec) -> dict[tuple[str, str], tuple[int, int]]:

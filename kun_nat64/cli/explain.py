@@ -3,9 +3,10 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable
-from ipaddress import AddressValueError, IPv6Address
+from collections.abc import Awaitable, Callable
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from pathlib import Path
+from typing import TypeVar
 
 from kun_base.errors import ConfigError, Fault
 from kun_nat64.agent.traffic_loop import port_use
@@ -19,14 +20,15 @@ from kun_nat64.policy.explain import explain
 from kun_nat64.views.explanation import JSON, as_data, as_text
 
 CONFIG = Path("/etc/kun/kun-nat64.toml")
+Found = TypeVar("Found")
 
 
 def explain_destination(text: str, config: Path | None, run_dir: Path, client: str, *, as_json: bool) -> int:
     """Exit code 0: a pod's packet gets through, 1: it does not. Raises ConfigError."""
     destination, sender = _addresses(text, client)
     spec = load(config or CONFIG)
-    traffic = asyncio.run(_traffic(spec))
-    said = explain(destination, spec, traffic or Traffic(), sender)
+    traffic, own = asyncio.run(_looked(spec))
+    said = explain(destination, spec, traffic or Traffic(), sender, own)
     ports = None if traffic is None else port_use(traffic, spec)
 
     def told(status: JSON | None) -> str:
@@ -50,16 +52,23 @@ def _addresses(text: str, client: str) -> tuple[IPv6Address, IPv6Address | None]
     return found[0], found[1] if client else None
 
 
-async def _traffic(spec: AgentSpec) -> Traffic | None:
-    """None, with a word about why, where Jool cannot be asked."""
+async def _looked(spec: AgentSpec) -> tuple[Traffic | None, frozenset[IPv4Address]]:
+    """What flows, None where Jool cannot be asked, and the addresses of this machine; with a word about what fails."""
     host = RealHost(spec)
     try:
-        return await host.traffic(spec.nat64.instance)
-    except DriverError as error:
-        print(f"sessions are not known: {error}", file=sys.stderr)
-        return None
+        traffic = await _unless_it_fails("sessions", host.traffic(spec.nat64.instance))
+        own = await _unless_it_fails("addresses of this machine", host.own_addresses())
+        return traffic, own or frozenset()
     finally:
         host.close()
+
+
+async def _unless_it_fails(what: str, look: Awaitable[Found]) -> Found | None:
+    try:
+        return await look
+    except DriverError as error:
+        print(f"{what} are not known: {error}", file=sys.stderr)
+        return None
 
 
 def _with_status(run_dir: Path, told: Callable[[JSON | None], str]) -> str:

@@ -3,6 +3,7 @@
 import sys
 from typing import NoReturn
 
+from kun_base import standard_streams
 from kun_base.errors import ConfigError
 
 EXIT_CONFIG = 2
@@ -10,6 +11,7 @@ EXIT_CONFIG = 2
 
 def main() -> NoReturn:
     """A plain `who` goes without the command-line library, which takes three times as long as the answer."""
+    standard_streams.open_closed_ones()
     arguments = sys.argv[1:]
     try:
         code = _who_at_once(arguments)
@@ -26,6 +28,8 @@ def main() -> NoReturn:
         code = EXIT_CONFIG
     except KeyboardInterrupt:
         code = 130
+    finally:
+        standard_streams.flush()
     sys.exit(code)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kun_base.errors import ConfigError
 from kun_nat64.agent.announcer import told_to
+from kun_nat64.cli.agent_client import NoAgent, ask
 from kun_nat64.cli.errors import complain
 from kun_nat64.config.load import load
 from kun_nat64.drivers import runfiles
@@ -27,10 +28,11 @@ from kun_nat64.policy.desired import after_teardown, desired, scope, teardown_sc
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.doctor_checks import mss
 from kun_nat64.policy.exhaustion import refusals
-from kun_nat64.policy.flow_loss import may_cut
+from kun_nat64.policy.flow_loss import may_cut, without_probes
 from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.limits import in_force
 from kun_nat64.policy.order import batches, holds_up_nothing
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.policy.ruleset import mss_in_force
 
 DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
@@ -61,14 +63,33 @@ def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
     if _lacking(missing_for_changes(spec)):
         return FAILED
     pid = runfiles.running_pid(run_dir)
-    if pid is not None and not force:
-        print(
-            f"the agent (pid {pid}) keeps this gateway as its file says; `kill -HUP {pid}` makes it read the file "
-            "again, `apply --force` applies what its guard refuses",
-            file=sys.stderr,
+    if pid is not None:
+        return (
+            _by_the_agent(config, run_dir)
+            if force
+            else complain(
+                f"the agent (pid {pid}) keeps this gateway as its file says; `kill -HUP {pid}` makes it read the file "
+                "again, `apply --force` makes it take what its guard refuses"
+            )
         )
-        return FAILED
     return asyncio.run(_with_machine(spec, lambda host: _apply(spec, host, run_dir, force=force)))
+
+
+def _by_the_agent(config: Path, run_dir: Path) -> int:
+    """The running agent takes its file by force: another hand on the machine would only be undone."""
+    try:
+        own = Path(ask(run_dir, "/status")["config"])
+        if not own.is_file() or not own.samefile(config):
+            return complain(f"the agent runs with {own}, not with {config}: change that file, or stop the agent first")
+        answer = ask(run_dir, "/reload?force=1", "POST")
+        for reason in answer["refused"]:
+            print(f"refused: {reason}", file=sys.stderr)
+    except NoAgent as error:
+        return complain(str(error))
+    if not answer["taken"]:
+        return REFUSED
+    print(f"the agent has taken {config}; `kun-nat64 status` says what comes of it")
+    return DONE
 
 
 def tear_down(config: Path, run_dir: Path) -> int:
@@ -113,15 +134,14 @@ async def _with_machine(spec: AgentSpec, work: Callable[[Host], Awaitable[int]])
 async def planned(spec: AgentSpec, host: Host) -> tuple[Plan, tuple[Refusal, ...], Observation]:
     """The plan to the desired state. Paths in BGP stay as they are: only the agent has the proof to announce."""
     seen = await host.observe(scope(spec))
-    mss = mss_in_force(seen.facts, spec.gateway)
+    limited, mss = in_force(seen.facts, spec.nat64.limit), mss_in_force(seen.facts, spec.gateway)
     full = refusals(spec) in seen.facts
-    wanted = desired(spec, WITHDRAWN, in_force(seen.facts, spec.nat64.limit), seen.near, mss, full)
-    wanted |= _own_paths(seen.facts, spec)
+    wanted = desired(spec, WITHDRAWN, limited, seen.own, seen.near, mss, full) | _own_paths(seen.facts, spec)
     todo = plan(wanted, seen)
     if may_cut(todo.changes):
         # Where they cannot be counted, the plan says that their number is not known.
         with contextlib.suppress(DriverError):
-            todo = plan(wanted, seen, await host.traffic(spec.nat64.instance))
+            todo = plan(wanted, seen, without_probes(await host.traffic(spec.nat64.instance), probe_address(spec)))
     return todo, guard(todo, spec.guard, Circumstances(other_exit=False, foreign=seen.foreign)), seen
 
 

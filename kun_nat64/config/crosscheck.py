@@ -4,11 +4,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Any, TypeVar
 
 from kun_base.errors import Fault
 from kun_base.prefix import sixtofour_network, vip_problem
+from kun_nat64.config import misuse
 from kun_nat64.config.file import (
     AuditSection,
     BgpSection,
@@ -95,10 +96,8 @@ def _clients(parts: Parts) -> Iterator[Fault]:
         if network.prefixlen == 0:
             wanted = "is everybody, an open relay: name the networks of the nodes"
             yield Fault(f"gateway.clients[{index}]", _quoted(network), wanted)
-    for index, route in _entries(parts.gateway.routes):
-        if route == sixtofour_network(parts.gateway.vip):
-            wanted = "is the VIP's own network, which no pod is in: routes are the ways back to the pods"
-            yield Fault(f"gateway.routes[{index}]", _quoted(route), wanted)
+    yield from misuse.clients(_entries(parts.gateway.clients))
+    yield from misuse.routes(parts.gateway)
 
 
 def _mss(parts: Parts) -> Iterator[Fault]:
@@ -170,11 +169,14 @@ def _sysctls(parts: Parts) -> Iterator[Fault]:
         if not SYSCTL.fullmatch(name):
             wanted = 'must be a name with dots below net, for example "net.core.netdev_max_backlog"'
             yield Fault(f"gateway.sysctls.{name}", _quoted(value), wanted)
+    yield from misuse.sysctls(parts.gateway.sysctls.items())
 
 
 def _bgp(parts: Parts) -> Iterator[Fault]:
     if (bgp := parts.bgp) is None:
         return
+    yield from misuse.speakers(bgp)
+    yield from misuse.prefixes(bgp)
     peers = [str(peer.address) if peer else None for peer in bgp.peers]
     for index, address in _entries(tuple(peers)):
         where = f"bgp.peers[{index}].address"
@@ -221,11 +223,11 @@ def _targets(parts: Parts) -> Iterator[Fault]:
         elif target.address in _own(parts):
             yield Fault(where, _quoted(target), "is an address of this gateway: a target must be outside of it")
         listed = next((n for _, n in _entries(parts.gateway.never_reach) if target.address in n), None)
-        if listed is not None:
+        if any(target.address in network for network in NEVER):
+            yield Fault(where, _quoted(target), "is no address of a host outside: the probe would be dropped")
+        elif listed is not None:
             wanted = f"is in gateway.never_reach ({listed}): the probe would be dropped"
             yield Fault(where, _quoted(target), wanted)
-        elif any(target.address in network for network in NEVER):
-            yield Fault(where, _quoted(target), "is no address of a host outside: the probe would be dropped")
 
 
 def _own(parts: Parts) -> set[IPv4Address]:
@@ -245,14 +247,28 @@ def _timing(parts: Parts) -> Iterator[Fault]:
 
 
 def _probe(parts: Parts) -> Iterator[Fault]:
+    yield from _probe_node(parts)
     if (health := parts.health) is None:
         return
     network = health.probe_network
     if network.prefixlen not in (29, 30):
         yield Fault("health.probe_network", _quoted(network), "must be a /30 or /29 that nobody else uses")
-    if parts.gateway and parts.gateway.vip in network:
-        yield Fault("health.probe_network", _quoted(network), "contains gateway.vip")
-    yield from _probe_node(parts)
+        return
+    yield from misuse.inside_probe_network(network, _named_addresses(parts))
+
+
+def _named_addresses(parts: Parts) -> Iterator[tuple[str, IPv4Address | IPv6Address | None]]:
+    """Every address that the file names, by its key."""
+    if parts.gateway:
+        yield "gateway.vip", parts.gateway.vip
+    for place, entry in _entries(parts.nat64.pool4) if parts.nat64 else ():
+        yield f"nat64.pool4[{place}].address", entry.address
+    for place, target in _entries(parts.health.targets) if parts.health else ():
+        yield f"health.targets[{place}]", target.address
+    if bgp := parts.bgp:
+        yield "bgp.router_id", bgp.router_id
+        yield "bgp.next_hop", bgp.next_hop
+        yield from ((f"bgp.peers[{place}].address", peer.address) for place, peer in _entries(bgp.peers))
 
 
 def _probe_node(parts: Parts) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
+from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_nat64.config.sessionplace import LOG
 from kun_nat64.config.values import (
     AnyAddress,
@@ -15,6 +16,7 @@ from kun_nat64.config.values import (
     GlobalValue,
     Interface,
     Ipv4,
+    Ipv6,
     Listen,
     ListenAt,
     Member,
@@ -66,13 +68,14 @@ class GatewaySection(Section):
     outside: Interface
     uplink: Interface | Literal[""] = ""
     near_by_router: StrictBool = True
+    one_armed: StrictBool = False
     tunnel: Interface = "kun64"
     inside_mtu: Annotated[StrictInt, Field(ge=1280, le=65515)] = 8800
     outside_mtu: Annotated[StrictInt, Field(ge=576, le=65535)] = 1500
     mss: Mss | Literal["auto"] = 1420
     clients: Annotated[tuple[Network4, ...], NOT_EMPTY] = (parse_network4("10.0.0.0/8"),)
     check_source: StrictBool = True
-    never_reach: tuple[Network4, ...] = tuple(map(parse_network4, ("127.0.0.0/8", "169.254.0.0/16", "10.0.0.0/8")))
+    never_reach: tuple[Network4, ...] = NEVER_TRANSLATED
     routes: tuple[Network6, ...] = (parse_network6("2002::/16"),)
     manage_modules: StrictBool = True
     sysctls: dict[str, SysctlValue] = Field(default_factory=dict)
@@ -113,10 +116,11 @@ class PeerEntry(Section):
 
 class BgpSection(Section):
     speaker: Literal["gobgp", "gobgp-cli"] = "gobgp"
-    api: SpeakerApi = "127.0.0.1:50051"
+    api: SpeakerApi = "unix:///run/gobgpd/api.sock"
     local_as: AsNumber
     router_id: Ipv4
     next_hop: Ipv4 | None = None
+    next_hop6: Ipv6 | None = None
     peers: Annotated[tuple[PeerEntry, ...], NOT_EMPTY]
     med: Med = 10
     soft_fail_med: Med = 1000

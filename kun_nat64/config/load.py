@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def from_data(data: dict[str, Any], source: str, kernel: tuple[int, ...] = ()) -
     faults += faults_of(_readable_parts(data))
     if file is None or faults:
         raise ConfigError(source, faults)
-    return resolve(file, source, kernel)
+    return replace(resolve(file, source, kernel), written=data)
 
 
 def schema() -> str:

@@ -76,6 +76,15 @@ def parse_ipv4(value: Any) -> IPv4Address:
         raise ValueError('must be an IPv4 address, for example "203.0.113.1"') from None
 
 
+def parse_ipv6(value: Any) -> IPv6Address:
+    if isinstance(value, IPv6Address):
+        return value
+    try:
+        return IPv6Address(_text(value))
+    except ValueError:
+        raise ValueError('must be an IPv6 address, for example "fd00:11::2"') from None
+
+
 def parse_address(value: Any) -> IPv4Address | IPv6Address:
     if isinstance(value, IPv4Address | IPv6Address):
         return value
@@ -231,6 +240,7 @@ def _kind(parse: Callable[[Any], object], example: str) -> tuple[object, ...]:
 
 
 Ipv4 = Annotated[IPv4Address, *_kind(parse_ipv4, "203.0.113.1")]
+Ipv6 = Annotated[IPv6Address, *_kind(parse_ipv6, "fd00:11::2")]
 AnyAddress = Annotated[IPv4Address | IPv6Address, *_kind(parse_address, "10.2.1.1")]
 Network4 = Annotated[IPv4Network, *_kind(parse_network4, "10.0.0.0/8")]
 Network6 = Annotated[IPv6Network, *_kind(parse_network6, "2002::/16")]
@@ -242,7 +252,7 @@ Community = Annotated[str, *_kind(parse_community, "64512:100")]
 ListenAt = Annotated[Listen, *_kind(parse_listen, "127.0.0.1:9465")]
 ProbeTarget = Annotated[Target, *_kind(parse_target, "tcp://198.51.100.80:80")]
 Member = Annotated[str, *_kind(parse_member, "http://10.2.2.2:9465")]
-SpeakerApi = Annotated[str, *_kind(parse_api, "127.0.0.1:50051")]
+SpeakerApi = Annotated[str, *_kind(parse_api, "unix:///run/gobgpd/api.sock")]
 Place = Annotated[str, *_kind(parse_place, "/var/log/kun-nat64/sessions.jsonl")]
 SysctlValue = Annotated[str, *_kind(parse_sysctl, "1")]
 GlobalValue = Annotated[str | bool | int, BeforeValidator(parse_global)]

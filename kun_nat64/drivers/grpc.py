@@ -5,6 +5,7 @@ Starting the speaker's own command for every look and every change costs a hundr
 
 import asyncio
 import contextlib
+import os
 import struct
 from collections.abc import Iterable
 from typing import Any
@@ -21,12 +22,16 @@ class Unimplemented(Exception):
 
 
 class GrpcClient:
-    """Connects when it has something to ask; a connection that fails is not used again."""
+    """Connects when it has something to ask; a connection that fails is not used again.
+
+    Nor is one whose socket was replaced by another: there is a new speaker, and the old one is on its way out.
+    """
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._lock = asyncio.Lock()
         self._wire: _Wire | None = None
+        self._socket: tuple[int, int] | None = None
 
     async def call(self, path: str, request: bytes, deadline_s: float) -> list[bytes]:
         """Every message of the answer. Raises DriverError, or Unimplemented."""
@@ -42,6 +47,9 @@ class GrpcClient:
             raise DriverError(FailureKind.UNREACHABLE, argv, error.strerror or str(error), error.errno) from None
 
     async def _call(self, path: str, request: bytes, argv: tuple[str, ...]) -> list[bytes]:
+        if (there := _socket_of(self._where)) not in (None, self._socket):
+            self.close()
+            self._socket = there
         reused = self._wire is not None
         try:
             return await self._once(path, request, argv)
@@ -72,6 +80,17 @@ class GrpcClient:
         if self._wire is not None:
             self._wire.close()
             self._wire = None
+
+
+def _socket_of(where: str) -> tuple[int, int] | None:
+    """Which file the unix socket is; None for a port, and where there is none."""
+    if not where.startswith("unix://"):
+        return None
+    try:
+        found = os.stat(where.removeprefix("unix://"))
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
 
 
 async def _connected(where: str) -> "_Wire":

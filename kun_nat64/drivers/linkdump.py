@@ -113,12 +113,14 @@ def obstacles(links: Iterable[Link], scope: Scope) -> Iterator[Foreign]:
     for link in links:
         if link.name in scope.tunnels and link.kind != "sit":
             remedy = f"Rename it, or choose another gateway.tunnel: ip link set {link.name} name OTHER"
-            yield Foreign(f"{link.name} is a link of kind {link.kind or 'device'}, not a sit tunnel", remedy)
+            what = f"{link.name} is a link of kind {link.kind or 'device'}, not a sit tunnel"
+            yield Foreign(what, remedy, ("link", "", link.name))
         elif link.kind == "sit" and not link.ours and link.name not in scope.tunnels:
             local = str(link.data.get("IFLA_SIT_LOCAL", ""))
             if local == scope.vip and str(link.data.get("IFLA_SIT_REMOTE", "0.0.0.0")) == "0.0.0.0":
                 remedy = f"Remove it, or name it in gateway.tunnel: ip link delete {link.name}"
-                yield Foreign(f"the tunnel {link.name} has the VIP {local} as its local address already", remedy)
+                what = f"the tunnel {link.name} has the VIP {local} as its local address already"
+                yield from (Foreign(what, remedy, ("link", "", name)) for name in sorted(scope.tunnels))
 
 
 def reports(links: Iterable[Link], names: Iterable[str]) -> Iterator[LinkReport]:

@@ -36,6 +36,7 @@ class LinksSeen:
     facts: Facts
     foreign: tuple[Foreign, ...]
     reports: tuple[LinkReport, ...]
+    own: frozenset[IPv4Address] = frozenset()
     near: Facts = frozenset()
 
 
@@ -56,19 +57,23 @@ class LinksDriver:
         tunnels = [link for link in here if link.kind == "sit" and (link.ours or link.name in scope.tunnels)]
         names = {link.index: link.name for link in (*loopback, *veths, *tunnels)}
         found: set[Fact] = {*inside, *own_links(here, there, scope)}
-        held = await self._own.call(lambda ip: _addresses(ip, names, "", scope.vip), "address", "show")
-        found.update(fact for fact in held if not _of_others(fact, {link.name for link in tunnels}, scope.vip))
+        mine, own = await self._own.call(lambda ip: _all_addresses(ip, names, scope.vip), "address", "show")
+        found.update(fact for fact in mine if not _of_others(fact, {link.name for link in tunnels}, scope.vip))
         every = {link.index: link.name for link in here}
         found.update(await self._own.call(lambda ip: _routes(ip, every, ""), "route", "show"))
         ways = await self._own.call(lambda ip: nearnodes.observe(ip, scope), "rule", "show")
         found.update(ways.there)
-        return LinksSeen(
-            frozenset(found), tuple(obstacles(here, scope)), tuple(reports(here, scope.links)), ways.wanted
-        )
+        foreign, links = tuple(obstacles(here, scope)), tuple(reports(here, scope.links))
+        return LinksSeen(frozenset(found), foreign, links, own, ways.wanted)
 
     async def ways_to(self, nodes: Iterable[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
         """Raises DriverError."""
         return await self._own.call(lambda ip: nearnodes.ways_to(ip, nodes, vip), "route", "get")
+
+    async def own_addresses(self) -> frozenset[IPv4Address]:
+        """IPv4 addresses of every interface. Raises DriverError."""
+        _, own = await self._own.call(lambda ip: _all_addresses(ip, {}, ""), "address", "show")
+        return own
 
     async def _observe_inside(self, netns: str) -> tuple[list[Link], set[Fact]]:
         """The links of the probe's namespace, and all facts about it."""
@@ -164,6 +169,13 @@ def _links(ip: Session) -> list[Link]:
 
 def _addresses(ip: Session, names: dict[int, str], netns: str, vip: str) -> set[Fact]:
     return set(addresses(ip.get_addr(), names, netns, vip))
+
+
+def _all_addresses(ip: Session, names: dict[int, str], vip: str) -> tuple[set[Fact], frozenset[IPv4Address]]:
+    """Those that are ours to care for, and every IPv4 address of every interface."""
+    messages = list(ip.get_addr())
+    every = (message.get_attr("IFA_LOCAL") for message in messages if message["family"] == AF_INET)
+    return set(addresses(messages, names, "", vip)), frozenset(IPv4Address(one) for one in every if one)
 
 
 def _routes(ip: Session, names: dict[int, str], netns: str) -> set[Fact]:

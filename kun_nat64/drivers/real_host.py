@@ -138,7 +138,16 @@ class RealHost:
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         connections = established(self._pulse)
         seen = Observation(
-            facts, links.foreign, links.reports, neighbours, failures, counters, given, connections, links.near
+            facts,
+            links.foreign,
+            links.reports,
+            neighbours,
+            failures,
+            counters,
+            given,
+            connections,
+            links.own,
+            links.near,
         )
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen
@@ -245,6 +254,10 @@ class RealHost:
 
     async def stats(self, instance: str) -> dict[str, int]:
         return await self._jool.stats(instance)
+
+    async def own_addresses(self) -> frozenset[IPv4Address]:
+        """IPv4 addresses of every interface. Raises DriverError."""
+        return await self._links.own_addresses()
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return await look_around(self._runner, spec)

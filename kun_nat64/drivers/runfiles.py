@@ -6,8 +6,6 @@ import fcntl
 import json
 import math
 import os
-import socket
-import struct
 from dataclasses import asdict
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
@@ -18,11 +16,10 @@ from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, LinkState, Sysctl
 from kun_nat64.policy.holddown import FallRecord
 
-# Abstract: it has no file, and belongs to a network namespace as the gateway does.
-GATEWAY = "\0kun-nat64"
-PEER = struct.Struct("iII")
+# The same for agents of every run directory.
+COMMON = Path("/run/kun-nat64")
 LOCK, CONTROL = "agent.lock", "control.sock"
-DRAIN, FALLS, TOLD, BEFORE = "drain.json", "falls.json", "told.json", "before.json"
+DRAIN, FALLS, TOLD, BEFORE, TAKEN = "drain.json", "falls.json", "told.json", "before.json", "taken.json"
 
 
 class AlreadyRunning(Exception):
@@ -36,66 +33,55 @@ class AlreadyRunning(Exception):
 class Lock:
     """Held from `take` to the end of the process, however it ends: the kernel lets go of flock(2) then.
 
-    An abstract unix socket goes with it, of which a network namespace has one: for agents of other run directories.
+    One in the run directory, and one in `common` for the network namespace, of which a gateway has one: for agents of
+    other run directories. Nobody but root opens these files: who can open one can hold its lock.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / LOCK
-        self._descriptor: int | None = None
-        self._gateway: socket.socket | None = None
+    def __init__(self, run_dir: Path, common: Path = COMMON) -> None:
+        network = os.stat("/proc/self/ns/net").st_ino
+        self._own, self._paths = run_dir / LOCK, (common / f"gateway-{network}.lock", run_dir / LOCK)
+        self._held: list[int] = []
 
     def take(self) -> None:
-        """Raises AlreadyRunning, or OSError where the directory cannot be made or written: then only it is not kept."""
-        self._gateway = self._gateway or _gateways_own()
-        try:
-            self._take_file()
-        except AlreadyRunning:
-            self.release()
-            raise
+        """Raises AlreadyRunning, or OSError where the run directory cannot be made or written.
 
-    def _take_file(self) -> None:
-        self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = os.read(descriptor, 32).decode(errors="replace").strip()
-            os.close(descriptor)
-            raise AlreadyRunning(pid) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        self._descriptor = descriptor
+        The others are taken all the same: no file, no lock.
+        """
+        problem: OSError | None = None
+        for path in self._paths:
+            try:
+                self._held.append(_locked(path))
+            except AlreadyRunning:
+                self.release()
+                raise
+            except OSError as error:
+                problem = error if path == self._own else None
+        if problem is not None:
+            raise problem
 
     def release(self) -> None:
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
-        if self._gateway is not None:
-            self._gateway.close()
-            self._gateway = None
+        for descriptor in self._held:
+            os.ftruncate(descriptor, 0)
+            os.close(descriptor)
+        self._held = []
 
 
-def _gateways_own() -> socket.socket:
-    """Raises AlreadyRunning."""
-    own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+def _locked(path: Path) -> int:
+    """An open file with its lock. Raises AlreadyRunning or OSError."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        own.bind(GATEWAY)
-        own.listen(1)
+        os.fchmod(descriptor, 0o600)  # of an earlier version, it may be readable
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        own.close()
-        raise AlreadyRunning(_who_listens()) from error
-    return own
-
-
-def _who_listens() -> str:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as other:
-        try:
-            other.connect(GATEWAY)
-            pid: int = PEER.unpack(other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[0]
-        except OSError:
-            return ""
-    return str(pid)
+        pid = os.read(descriptor, 32).decode(errors="replace").strip()
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise AlreadyRunning(pid) from error
+        raise
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
 
 
 def running_pid(run_dir: Path) -> int | None:
@@ -191,6 +177,20 @@ def load_before(run_dir: Path) -> Facts:
 
 def forget_before(run_dir: Path) -> None:
     (run_dir / BEFORE).unlink(missing_ok=True)
+    (run_dir / TAKEN).unlink(missing_ok=True)
+
+
+def save_taken(run_dir: Path, written: Any) -> None:
+    """Keeps the file, as read, that the machine was brought to. Whole or not at all. Raises OSError."""
+    _write_whole(run_dir / TAKEN, written)
+
+
+def load_taken(run_dir: Path) -> Any:
+    """None where nothing was kept, or what was kept makes no sense."""
+    try:
+        return json.loads((run_dir / TAKEN).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _write_whole(path: Path, data: Any) -> None:

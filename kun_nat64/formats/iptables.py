@@ -5,7 +5,7 @@ Rules are compared as text, in the words of iptables-save; what differs between 
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.facts import MARK, Chain, Facts, Family, Rule, RuleCounter
@@ -14,9 +14,24 @@ from kun_nat64.model.plan import Action, Change
 OWN_CHAIN = re.compile(r"KUN-NAT64(-[A-Z0-9-]+)?")
 LINE = re.compile(r"(?:\[([0-9]{1,20}):([0-9]{1,20})\] )?-A (\S+) ?(.*)")
 OUR_COMMENT = re.compile(rf'--comment "?{re.escape(MARK)}"?(?: |$)')
-TARGET = re.compile(r"(?:^| )-[jg] (\S+)")
-# Targets that let no later rule of the chain see the packet.
-ENDING = frozenset({"ACCEPT", "DROP", "REJECT", "RETURN", "QUEUE", "NFQUEUE", "DNAT", "SNAT", "REDIRECT"})
+TARGET = re.compile(r"(?:^| )-([jg]) (\S+)")
+# Targets after which no rule of the table sees the packet any more, whatever chain they stand in.
+ENDING = frozenset(
+    (
+        "ACCEPT",
+        "DROP",
+        "REJECT",
+        "QUEUE",
+        "NFQUEUE",
+        "DNAT",
+        "SNAT",
+        "REDIRECT",
+        "MASQUERADE",
+        "NETMAP",
+        "TPROXY",
+        "SYNPROXY",
+    )
+)
 # Protocol numbers get names from /etc/protocols, where the machine has that file.
 NAMED_PROTOCOLS = {"-p ipv6 ": "-p 41 ", "-p icmpv6 ": "-p ipv6-icmp "}
 
@@ -52,7 +67,9 @@ class _Reader:
         self._chains: dict[tuple[str, str], list[str]] = {}
         self._rules: list[Rule] = []
         self._counters: list[RuleCounter] = []
-        self._ended: set[tuple[str, str]] = set()
+        # Of somebody else's rules, by table and chain: how each goes on, and where to.
+        self._foreign: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        self._behind: list[int] = []
         self._nftables = False
 
     def read(self, line: str) -> None:
@@ -79,16 +96,33 @@ class _Reader:
         if own:
             self._chains[place].append(spec)
         elif OUR_COMMENT.search(spec):
-            self._rules.append(Rule(self._family, self._table, chain, spec, shadowed=place in self._ended))
+            self._rules.append(Rule(self._family, self._table, chain, spec))
+            self._behind.append(len(self._foreign.get(place, ())))
         else:
-            self._note_end(place, spec)
+            target = TARGET.search(spec)
+            self._foreign.setdefault(place, []).append((target[1], target[2]) if target else ("", ""))
             return
         self._counters.append(RuleCounter(self._family, self._table, chain, spec, packets, octets))
 
-    def _note_end(self, place: tuple[str, str], spec: str) -> None:
-        target = TARGET.search(spec)
-        if target and target[1] in ENDING:
-            self._ended.add(place)
+    def _is_shadowed(self, rule: Rule, behind: int) -> bool:
+        """Whether one of the first `behind` foreign rules of its chain keeps some packets from it."""
+        before = self._foreign.get((rule.table, rule.chain), [])[:behind]
+        return any(self._keeps(rule.table, how, target) for how, target in before)
+
+    def _keeps(self, table: str, how: str, target: str) -> bool:
+        """In a built-in chain, RETURN ends it, and what is sent away by -g does not come back."""
+        return target == "RETURN" or self._can_end(table, target, set()) or (how == "g" and target != "")
+
+    def _can_end(self, table: str, target: str, seen: set[str]) -> bool:
+        """A jump counts as what its chain can do."""
+        if target in ENDING:
+            return True
+        if target in seen:
+            return False
+        seen.add(target)
+        own = (TARGET.search(rule) for rule in self._chains.get((table, target), ()))
+        inside = [*self._foreign.get((table, target), ()), *((one[1], one[2]) for one in own if one)]
+        return any(self._can_end(table, inner, seen) for _, inner in inside)
 
     def _end(self) -> None:
         """A table without its last line was cut: rules of ours may have been behind it, and are not missing."""
@@ -103,10 +137,10 @@ class _Reader:
     def _best(self) -> Iterator[Rule]:
         """A rule that stands there twice counts as where it stands first."""
         seen: set[tuple[str, ...]] = set()
-        for rule in self._rules:
+        for rule, behind in zip(self._rules, self._behind, strict=True):
             if rule.key not in seen:
                 seen.add(rule.key)
-                yield rule
+                yield replace(rule, shadowed=self._is_shadowed(rule, behind))
 
 
 def restore_input(changes: Iterable[Change]) -> dict[Family, str]:

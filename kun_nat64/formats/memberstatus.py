@@ -2,6 +2,7 @@
 
 import json
 import math
+from ipaddress import IPv4Network
 from typing import Any
 
 from kun_nat64.model.fleet import Member
@@ -35,6 +36,9 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
             sessions=_count(data.get("traffic", {}).get("tcp_sessions")),
             vip=str(data.get("vip", "")),
             identity=str(data.get("id", "")),
+            file_change=str(told.get("file_change", "")),
+            router_id=str(data.get("router_id", "")),
+            pool4=tuple(map(IPv4Network, data.get("pool4", ()))),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not the status of a gateway: {error!r}") from error

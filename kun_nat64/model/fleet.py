@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 
 from kun_nat64.model.health import ProbeOutcome, Verdict
 from kun_nat64.model.standing import Standing
@@ -12,7 +13,9 @@ class Member:
     """One other gateway, as it was at `seen_at` (this host's clock). Unreachable members are not in a `Fleet`.
 
     `full_for_s`: how long it has been in the ECMP set, None when it is not. `wants_back`: healthy, and waiting
-    for its turn. `identity`: of the agent that answered, "" of one that does not tell.
+    for its turn. `identity`: of the agent that answered, "" of one that does not tell. `file_change`: "waits" or "runs"
+    while it has a new file that takes it out of service (policy/filechange.py). `router_id`, `pool4`: "" and none
+    of one that does not tell.
     """
 
     url: str
@@ -26,6 +29,9 @@ class Member:
     sessions: int | None = None
     vip: str = ""
     identity: str = ""
+    file_change: str = ""
+    router_id: str = ""
+    pool4: tuple[IPv4Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """What one look at the machine found."""
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
-from kun_nat64.model.area import Area
+from kun_nat64.model.area import Area, Key
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
 from kun_nat64.model.probefacts import ProbeWay
@@ -13,10 +13,14 @@ from kun_nat64.model.tablefacts import OwnTable
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """Something that is not ours and stands in our way: `what` it is, and the command that would move it."""
+    """Something that is not ours and stands in our way: `what` it is, and the command that would move it.
+
+    `key`: of what cannot be made for it.
+    """
 
     what: str
     remedy: str
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Observation:
     `near`: what should be there for nodes on the uplink's own network (NodeRouter).
     `counters` of our rules, `resets` of orphaned flows (None: not counted): since their rules were made.
     `bgp_connections`: established ones of this host, as the kernel has them: they go on without the speaker's API.
+    `own`: IPv4 addresses of every interface of this machine.
     """
 
     facts: Facts = frozenset()
@@ -73,6 +78,7 @@ class Observation:
     counters: tuple[RuleCounter, ...] = ()
     resets: int | None = None
     bgp_connections: int = 0
+    own: frozenset[IPv4Address] = frozenset()
     near: Facts = frozenset()
 
     def link(self, name: str) -> LinkReport:

@@ -1,7 +1,7 @@
 """A plan: the changes that turn what is observed into what is desired. A value; nothing has happened yet."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kun_nat64.model.facts import Fact
@@ -66,15 +66,19 @@ class RefusalKind(StrEnum):
     LIVE_SESSIONS = "live-sessions"
     LAST_EXIT = "last-exit"
     FOREIGN_OBJECT = "foreign-object"
+    NEEDS_RESTART = "needs-restart"
+    UNKNOWN = "unknown"
+    WAITS = "waits"
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the guard does not let a plan pass. `forcible` False: not even `--force` does it."""
+    """Why the guard does not let a plan pass. `forcible` False: not even `--force` does it. `held`: these changes."""
 
     kind: RefusalKind
     reason: str
     forcible: bool = True
+    held: frozenset[Change] = field(default=frozenset(), compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.reason}"

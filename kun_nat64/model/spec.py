@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 
 from kun_base.prefix import Prefix
 from kun_nat64.model.audit import Timeouts
@@ -70,6 +71,7 @@ class GatewaySpec:
     manage_modules: bool
     check_source: bool
     observe_s: float
+    one_armed: bool = False
     uplink: str = ""
     near_by_router: bool = True
     mss_auto: bool = False
@@ -116,6 +118,7 @@ class BgpSpec:
     prefixes: tuple[IPv4Network | IPv6Network, ...]
     observe_s: float
     manage_daemon: bool = False
+    next_hop6: IPv6Address | None = None
     daemon_file: str = "/etc/kun/gobgpd.conf"
 
 
@@ -196,7 +199,7 @@ class LogSpec:
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """The whole file. `source` names it for messages."""
+    """The whole file. `source` names it for messages; `written`: as the TOML parser read it, None for none."""
 
     gateway: GatewaySpec
     nat64: Nat64Spec
@@ -209,6 +212,7 @@ class AgentSpec:
     log: LogSpec
     audit: AuditSpec
     source: str = field(default="", compare=False)
+    written: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
     def __hash__(self) -> int:
         """Cheap, because what follows from a spec is remembered by it, and a spec may have thousands of addresses."""

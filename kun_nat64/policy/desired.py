@@ -45,16 +45,18 @@ def desired(
     spec: AgentSpec,
     announcement: Announcement,
     limited: Iterable[IPv6Network] = (),
+    own: frozenset[IPv4Address] = frozenset(),
     near: Facts = frozenset(),
     mss: int | None = None,
     full: bool = False,
 ) -> Facts:
     """Everything that should be there; the paths only if the announcement wants them.
 
-    `limited`: policy/limits.py. `near`: what a look has found to be needed for nodes on the uplink's own network.
-    `mss`: what the path carries, where that is less than the file says. `full`: TCP has no public ports left.
+    `limited`: policy/limits.py. `own`: IPv4 addresses of this machine, none of which a pod may reach. `near`: what a
+    look has found to be needed for nodes on the uplink's own network. `mss`: what the path carries, where that is less
+    than the file says. `full`: TCP has no public ports left.
     """
-    standing = _standing(spec if mss is None else with_mss(spec, mss))
+    standing = _standing(spec if mss is None else with_mss(spec, mss), own)
     refused = (refusals(spec),) if full else ()
     return standing.union(refused, _paths(spec.bgp, announcement), limit_facts(spec, limited), near)
 
@@ -63,14 +65,14 @@ def with_mss(spec: AgentSpec, mss: int) -> AgentSpec:
     return replace(spec, gateway=replace(spec.gateway, mss=mss))
 
 
-@lru_cache(maxsize=4)
-def _standing(spec: AgentSpec) -> Facts:
+@lru_cache(maxsize=8)
+def _standing(spec: AgentSpec, own: frozenset[IPv4Address] = frozenset()) -> Facts:
     """What does not depend on the announcement."""
     return frozenset(
         (
             *_host(spec.gateway),
             *_tunnel(spec.gateway),
-            *rules(spec),
+            *rules(spec, own),
             *_jool(spec.nat64, spec.gateway),
             *_resets(spec),
             *probe_path(spec),
@@ -144,7 +146,8 @@ def _paths(bgp: BgpSpec, announcement: Announcement) -> Iterator[Fact]:
         return
     communities = tuple(sorted({*bgp.communities, *announcement.communities}))
     for prefix in bgp.prefixes:
-        yield BgpPath(prefix, bgp.next_hop, announcement.med, communities)
+        next_hop = bgp.next_hop6 if prefix.version == 6 and bgp.next_hop6 else bgp.next_hop
+        yield BgpPath(prefix, next_hop, announcement.med, communities)
 
 
 @lru_cache(maxsize=4)

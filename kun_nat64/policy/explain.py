@@ -1,11 +1,12 @@
 """What `explain` says of an IPv6 destination, and of the pod that sends to it: verdicts, and what they follow from."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from kun_base.prefix import WELL_KNOWN, sixtofour_network
+from kun_base.special_ipv4 import without_global
 from kun_nat64.model.joolglobals import SETTINGS
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Binding, Session, Traffic
@@ -71,14 +72,18 @@ class Explanation:
 
 
 def explain(
-    destination: IPv6Address, spec: AgentSpec, traffic: Traffic, sender: IPv6Address | None = None
+    destination: IPv6Address,
+    spec: AgentSpec,
+    traffic: Traffic,
+    sender: IPv6Address | None = None,
+    own: Collection[IPv4Address] = (),
 ) -> Explanation:
-    """With a `sender`, only its own sessions and bindings."""
+    """With a `sender`, only its own sessions and bindings. `own`: the addresses of this machine."""
     by = None if sender is None else explain_sender(sender, spec, traffic)
     ipv4 = spec.gateway.pool6.extract(destination)
     if ipv4 is None:
         return Explanation(destination, None, outsider(destination, spec), sender=by)
-    network, denied = next(_denials(ipv4, spec), (None, None))
+    network, denied = next(_denials(ipv4, spec, own), (None, None))
     sessions = tuple(
         one for one in traffic.sessions if one.target.address == destination and sender in (None, one.inside.address)
     )
@@ -87,11 +92,14 @@ def explain(
     return Explanation(destination, ipv4, None, network, denied, by, sessions, bindings)
 
 
-def _denials(ipv4: IPv4Address, spec: AgentSpec) -> Iterator[tuple[IPv4Network, Denied]]:
+def _denials(ipv4: IPv4Address, spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[tuple[IPv4Network, Denied]]:
     """What policy/ruleset.py makes rules of, in the words of whoever wrote it."""
-    yield from ((network, Denied.LISTED) for network in spec.gateway.never_reach if ipv4 in network)
+    listed = (
+        network for network in spec.gateway.never_reach if any(ipv4 in part for part in without_global((network,)))
+    )
+    yield from ((network, Denied.LISTED) for network in listed)
     yield from ((network, Denied.NEVER) for network in NEVER if ipv4 in network)
-    if ipv4 in own_addresses(spec):
+    if ipv4 in own_addresses(spec) or ipv4 in own:
         yield IPv4Network(ipv4), Denied.OWN
 
 

@@ -1,8 +1,12 @@
 """The other gateways as second witness: whose fault a failure is, whether we are the last, whose turn it is."""
 
+from collections.abc import Iterator
+from functools import lru_cache
+from ipaddress import IPv4Network, collapse_addresses
+
 from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import ProbeOutcome, Verdict
-from kun_nat64.model.spec import Target
+from kun_nat64.model.spec import AgentSpec, Target
 from kun_nat64.model.standing import RANK, Standing
 
 
@@ -38,3 +42,21 @@ def may_return(own_name: str, fleet: Fleet, *, spacing_s: float) -> bool:
 
 def _goes_first(member: Member, own_name: str) -> bool:
     return member.wants_back and member.name < own_name
+
+
+@lru_cache(maxsize=4)
+def public_networks(spec: AgentSpec) -> tuple[IPv4Network, ...]:
+    """The addresses of pool4, as few networks as they make."""
+    return tuple(collapse_addresses(IPv4Network(entry.address) for entry in spec.nat64.pool4))
+
+
+def contradictions(spec: AgentSpec, fleet: Fleet) -> Iterator[str]:
+    """What only one gateway of a fleet may have, and another one has as well; in words, with what comes of it."""
+    for member in fleet.members:
+        if member.name == spec.gateway.name:
+            yield f"{member.url} has gateway.name {member.name}, too: they do not know whose turn it is"
+        if member.router_id == str(spec.bgp.router_id):
+            yield f"{member.name} has bgp.router_id {member.router_id}, too: routers refuse the second session"
+        shared = next((own for own in public_networks(spec) for other in member.pool4 if own.overlaps(other)), None)
+        if shared is not None:
+            yield f"{member.name} has addresses of nat64.pool4 {shared}, too: answers reach one of the two gateways"

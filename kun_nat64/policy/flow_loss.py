@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv6Address
 
 from kun_nat64.model.facts import Address, JoolInstance, Pool4, Protocol, Tunnel
 from kun_nat64.model.plan import Action, Change, Cut
@@ -19,6 +20,14 @@ def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
         removed = _removed_ports(changes)
         found = _counted(removed, traffic) if traffic is not None else _uncounted(removed)
     return tuple(cut for cut in found if cut.flows != 0)
+
+
+def without_probes(traffic: Traffic, probe: IPv6Address) -> Traffic:
+    """What the pods do, without what the canary does, by its inner address."""
+    return Traffic(
+        tuple(one for one in traffic.bindings if one.inside.address != probe),
+        tuple(one for one in traffic.sessions if one.inside.address != probe),
+    )
 
 
 def may_cut(changes: Iterable[Change]) -> bool:

@@ -1,12 +1,16 @@
-"""The guard: refuses a plan that does more harm than the operator may have meant."""
+"""The guard: refuses what does more harm than the operator may have meant.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+Each refusal names the changes that it holds back. The agent makes the others: what adds or repairs never waits for a
+removal that is refused (`passed`). A command that changes things once makes all of a plan or nothing.
+"""
 
-from kun_nat64.model.facts import BgpPath, Fact, Pool4
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from kun_nat64.model.facts import BgpPath, Fact, JoolInstance, Pool4, Tunnel
 from kun_nat64.model.joolfacts import LIMIT_MARK
 from kun_nat64.model.observation import Foreign
-from kun_nat64.model.plan import Plan, Refusal, RefusalKind
+from kun_nat64.model.plan import Action, Change, Plan, Refusal, RefusalKind
 from kun_nat64.model.spec import GuardSpec
 from kun_nat64.policy.flow_loss import stops_everything
 
@@ -15,32 +19,71 @@ from kun_nat64.policy.flow_loss import stops_everything
 class Circumstances:
     """What the guard has to know beside the plan.
 
-    `other_exit`: another gateway is known to be announced and well. `foreign`: what stands in our way.
+    `other_exit`: another gateway is known to be announced and well. `foreign`: what stands in our way. `repair`: the
+    plan leads back to a state that was in force. `approved`: what was asked for and has passed the guard already;
+    `all_approved`: by force.
     """
 
     other_exit: bool = False
     foreign: tuple[Foreign, ...] = ()
+    repair: bool = False
+    approved: frozenset[tuple[Action, Fact]] = frozenset()
+    all_approved: bool = False
 
 
 def guard(plan: Plan, spec: GuardSpec, circumstances: Circumstances = Circumstances()) -> tuple[Refusal, ...]:
-    """Every reason against the plan; none lets it pass. An empty plan always passes."""
+    """Every reason against the plan. An empty plan has none."""
     if not plan:
         return ()
-    return tuple(
-        (
-            *_too_many_removals(plan, spec),
-            *_live_sessions(plan),
-            *_last_exit(plan, spec, circumstances),
-            *_foreign_objects(circumstances),
-        )
+    foreign = tuple(_foreign_objects(plan, circumstances))
+    if circumstances.all_approved:
+        return foreign
+    approved = circumstances.approved
+    fresh = tuple(one for one in plan.changes if (one.action, one.fact) not in approved) if approved else plan.changes
+    return (
+        *_too_many_removals(fresh, spec),
+        *(() if circumstances.repair else _live_sessions(plan, fresh)),
+        *_last_exit(fresh, spec, circumstances),
+        *foreign,
     )
 
 
-def _too_many_removals(plan: Plan, spec: GuardSpec) -> Iterator[Refusal]:
-    count = sum(not _lifts_a_limit(change.fact) for change in plan.removals)
-    if count > spec.max_removals:
-        reason = f"the plan removes {count} objects, guard.max_removals = {spec.max_removals}"
-        yield Refusal(RefusalKind.TOO_MANY_REMOVALS, reason)
+def passed(plan: Plan, refusals: Iterable[Refusal]) -> Plan:
+    """The plan without what is held back, and without what rests on that."""
+    held = frozenset[Change]().union(*(refusal.held for refusal in refusals))
+    if not held:
+        return plan
+    held |= {change for change in plan.changes if _takes_a_place(change, held)}
+    unmade = {change.fact.key for change in held if change.action is not Action.REMOVE}
+    return replace(
+        plan, changes=tuple(one for one in plan.changes if one not in held and one.fact.inside not in unmade)
+    )
+
+
+def _takes_a_place(change: Change, held: frozenset[Change]) -> bool:
+    """A network namespace has one Jool instance, and one tunnel with a local address."""
+    place = _place(change.fact)
+    return (
+        place is not None
+        and change.action is Action.ADD
+        and any(one.action is Action.REMOVE and _place(one.fact) == place for one in held)
+    )
+
+
+def _place(fact: Fact) -> object:
+    match fact:
+        case JoolInstance():
+            return "instance"
+        case Tunnel(netns=netns, local=local):
+            return netns, local
+    return None
+
+
+def _too_many_removals(changes: Iterable[Change], spec: GuardSpec) -> Iterator[Refusal]:
+    removals = [one for one in changes if one.action is Action.REMOVE and not _lifts_a_limit(one.fact)]
+    if len(removals) > spec.max_removals:
+        reason = f"the plan removes {len(removals)} objects, guard.max_removals = {spec.max_removals}"
+        yield Refusal(RefusalKind.TOO_MANY_REMOVALS, reason, held=frozenset(removals))
 
 
 def _lifts_a_limit(fact: Fact) -> bool:
@@ -48,21 +91,27 @@ def _lifts_a_limit(fact: Fact) -> bool:
     return isinstance(fact, Pool4) and fact.mark == LIMIT_MARK
 
 
-def _live_sessions(plan: Plan) -> Iterator[Refusal]:
-    """A change of pool4 cuts few and says which; a change of the VIP or of pool6 cuts all, of every pod."""
-    if plan.cuts and any(map(stops_everything, plan.changes)):
+def _live_sessions(plan: Plan, changes: tuple[Change, ...]) -> Iterator[Refusal]:
+    """A change of pool4 cuts few and says which; a change of the VIP or of pool6 cuts all, of every pod.
+
+    Such a change is made as a whole or not at all: the rules of the new address are not those of the old one.
+    """
+    if plan.cuts and any(map(stops_everything, changes)):
         for cut in plan.cuts:
-            yield Refusal(RefusalKind.LIVE_SESSIONS, cut.reason)
+            yield Refusal(RefusalKind.LIVE_SESSIONS, cut.reason, held=frozenset(plan.changes))
 
 
-def _last_exit(plan: Plan, spec: GuardSpec, circumstances: Circumstances) -> Iterator[Refusal]:
-    withdrawn = [str(change.fact.prefix) for change in plan.removals if isinstance(change.fact, BgpPath)]
+def _last_exit(changes: Iterable[Change], spec: GuardSpec, circumstances: Circumstances) -> Iterator[Refusal]:
+    withdrawn = [one for one in changes if one.action is Action.REMOVE and isinstance(one.fact, BgpPath)]
     if withdrawn and spec.never_withdraw_last and not circumstances.other_exit:
-        reason = f"no other gateway is known to announce {', '.join(withdrawn)}: the pods would have no way out"
-        yield Refusal(RefusalKind.LAST_EXIT, reason)
+        prefixes = ", ".join(str(one.fact.prefix) for one in withdrawn if isinstance(one.fact, BgpPath))
+        reason = f"no other gateway is known to announce {prefixes}: the pods would have no way out"
+        yield Refusal(RefusalKind.LAST_EXIT, reason, held=frozenset(withdrawn))
 
 
-def _foreign_objects(circumstances: Circumstances) -> Iterator[Refusal]:
+def _foreign_objects(plan: Plan, circumstances: Circumstances) -> Iterator[Refusal]:
+    """Only what it stands in the way of is held back."""
     for foreign in circumstances.foreign:
         reason = f"{foreign.what}; it is not ours to change. {foreign.remedy}"
-        yield Refusal(RefusalKind.FOREIGN_OBJECT, reason, forcible=False)
+        held = frozenset(one for one in plan.changes if foreign.key in (None, one.fact.key))
+        yield Refusal(RefusalKind.FOREIGN_OBJECT, reason, forcible=False, held=held)

@@ -7,10 +7,10 @@ only there with what was made before, and one that the kernel refuses must hold 
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from kun_nat64.model.announcement import GRACEFUL_SHUTDOWN
-from kun_nat64.model.area import Area
+from kun_nat64.model.area import Area, Key
 from kun_nat64.model.facts import (
     Address,
     BgpPath,
@@ -60,20 +60,40 @@ POOL4_RANK = RANK[Pool4]
 FIRST, MAKE, BREAK, SETTINGS, LAST = range(5)
 # One command does several changes of these at once, and all of them or none.
 IN_ONE_COMMAND = frozenset({Area.JOOL, Area.RULES})
+# Areas whose changes are not made where one of the area named first has failed.
+RESTS_ON = {Area.RULES: (Area.JOOL, Area.RESETS), Area.JOOL: (Area.RESETS,)}
 
 
 def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Sorted, the same way each time for the same changes. Names are compared only between facts of one kind."""
+    changes = tuple(changes)
     others: list[Change] = []
+    first = _in_the_way(changes)
     ports: dict[Action, list[Change]] = {Action.ADD: [], Action.REMOVE: []}
     for change in changes:
-        (ports[change.action] if type(change.fact) is Pool4 else others).append(change)
+        if change not in first:
+            (ports[change.action] if type(change.fact) is Pool4 else others).append(change)
     others.sort(key=_place)
-    places = [_place(change)[:2] for change in others]
+    if first:
+        place = bisect_left([_place(change)[:2] for change in others], (MAKE, RANK[Tunnel]))
+        others[place:place] = first
+    places = [_place(change)[:2] if change not in first else (MAKE, RANK[Tunnel]) for change in others]
     making = bisect_left(places, (MAKE, POOL4_RANK))
     breaking = bisect_left(places, (BREAK, -POOL4_RANK))
     added, removed = _ports_in_order(ports[Action.ADD]), _ports_in_order(ports[Action.REMOVE])
     return (*others[:making], *added, *others[making:breaking], *removed, *others[breaking:])
+
+
+def _in_the_way(changes: Iterable[Change]) -> list[Change]:
+    """Tunnels under another name, that go before the new one is made: the kernel has one for each local address."""
+    tunnels = [one for one in changes if isinstance(one.fact, Tunnel)]
+    wanted = {_local(one) for one in tunnels if one.action is Action.ADD}
+    return sorted((one for one in tunnels if one.action is Action.REMOVE and _local(one) in wanted), key=str)
+
+
+def _local(change: Change) -> tuple[str, str] | None:
+    fact = change.fact
+    return (fact.netns, str(fact.local)) if isinstance(fact, Tunnel) else None
 
 
 def _ports_in_order(changes: Iterable[Change]) -> list[Change]:
@@ -122,6 +142,28 @@ def _badness(path: BgpPath) -> tuple[bool, int]:
 def holds_up_nothing(batch: tuple[Change, ...]) -> bool:
     """Whether the others may be applied although this one failed."""
     return isinstance(batch[0].fact, Sysctl)
+
+
+def waits_for(batch: tuple[Change, ...], failed: Collection[Change]) -> bool:
+    """Whether it must not be made after these changes have failed.
+
+    Nothing goes before what takes its place is there, and nothing is translated that no rule looks at. Links are made
+    one by one: only what is inside of one that failed waits.
+    """
+    if not failed:
+        return False
+    first = batch[0]
+    areas = {one.fact.area for one in failed}
+    if first.action is Action.REMOVE or any(first.fact.area in RESTS_ON.get(area, ()) for area in areas):
+        return True
+    if first.fact.area is Area.LINKS:
+        return first.fact.inside in {key for one in failed for key in _ends(one.fact)}
+    return first.fact.area in areas
+
+
+def _ends(fact: Fact) -> tuple[Key, ...]:
+    """What others can be inside of: a cable has two ends."""
+    return (fact.key, ("link", fact.peer_netns, fact.peer)) if isinstance(fact, Veth) else (fact.key,)
 
 
 def batches(changes: Iterable[Change]) -> tuple[tuple[Change, ...], ...]:

@@ -3,23 +3,27 @@
 Jool takes packets in PREROUTING and sends them in POSTROUTING: translated traffic never sees INPUT, FORWARD, OUTPUT.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from kun_base.special_ipv4 import without_global
 from kun_nat64.model.facts import MARK, Chain, Fact, Facts, Family, Rule
 from kun_nat64.model.spec import AgentSpec, GatewaySpec
 
 COMMENT = f"-m comment --comment {MARK}"
 CLIENTS_CHAIN = "KUN-NAT64-CLIENTS"
 PODS_CHAIN = "KUN-NAT64-PODS"
+POOL6_CHAIN = "KUN-NAT64-POOL6"
 # "This network", loopback, multicast and reserved: never a destination outside, whatever the operator lists.
 NEVER = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
 
 
-def rules(spec: AgentSpec) -> Iterator[Fact]:
+def rules(spec: AgentSpec, own: Collection[IPv4Address] = ()) -> Iterator[Fact]:
+    """`own`: the addresses that this machine has now."""
     yield from _mss(spec.gateway)
     yield from _clients(spec)
-    yield from _pods(spec)
+    yield from _pods(spec, own)
+    yield from _pool6(spec)
 
 
 def _mss(gateway: GatewaySpec) -> Iterator[Fact]:
@@ -43,27 +47,39 @@ def _clients(spec: AgentSpec) -> Iterator[Fact]:
     """Who may send us protocol 41; a probe is one of them. RETURN, not ACCEPT: the host's firewall has its say."""
     vip = spec.gateway.vip
     yield Rule(Family.IPV4, "filter", "INPUT", f"-d {vip}/32 -p 41 {COMMENT} -j {CLIENTS_CHAIN}")
+    if not spec.gateway.one_armed:
+        # A source is what its sender wrote: from outside, it may be that of a node.
+        from_outside = f"-d {vip}/32 -i {spec.gateway.outside} -p 41 {COMMENT} -j DROP"
+        yield Rule(Family.IPV4, "raw", "PREROUTING", from_outside)
     allowed = tuple(f"-s {network} -j RETURN" for network in spec.gateway.clients)
     yield Chain(Family.IPV4, "filter", CLIENTS_CHAIN, (*allowed, "-j DROP"))
 
 
-def _pods(spec: AgentSpec) -> Iterator[Fact]:
+def _pool6(spec: AgentSpec) -> Iterator[Fact]:
+    """Jool translates what comes in for pool6 by any interface: by others than the tunnel, no rule would look at it."""
+    gateway = spec.gateway
+    yield Rule(Family.IPV6, "raw", "PREROUTING", f"-d {gateway.pool6} {COMMENT} -j {POOL6_CHAIN}")
+    yield Chain(Family.IPV6, "raw", POOL6_CHAIN, (f"-i {gateway.tunnel} -j RETURN", "-j DROP"))
+
+
+def _pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact]:
     """What may come out of the tunnel: 6to4 sources, to pool6, and not to what shall never be reached.
 
     The kernel checks that a 6to4 source embeds the outer one (RFC 3964 section 5.1); other sources it lets pass.
     """
     gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-i {gateway.tunnel} {COMMENT} -j {PODS_CHAIN}")
-    denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in denied_networks(spec))
+    denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in denied_networks(spec, own))
     source = ("! -s 2002::/16 -j DROP",) if gateway.check_source else ()
     yield Chain(Family.IPV6, "raw", PODS_CHAIN, (f"! -d {gateway.pool6} -j DROP", *denied, *source))
     # Without Jool the kernel would route pool6 packets on: no relaying, in either case.
     yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {gateway.tunnel} {COMMENT} -j DROP")
 
 
-def denied_networks(spec: AgentSpec) -> tuple[IPv4Network, ...]:
+def denied_networks(spec: AgentSpec, own: Collection[IPv4Address] = ()) -> tuple[IPv4Network, ...]:
     """The gateway's own addresses are always among them. Without networks that another one covers."""
-    wanted = {*spec.gateway.never_reach, *NEVER, *map(IPv4Network, own_addresses(spec))}
+    listed = without_global(spec.gateway.never_reach)
+    wanted = {*listed, *NEVER, *map(IPv4Network, own_addresses(spec)), *map(IPv4Network, own)}
     kept: list[IPv4Network] = []
     for network in sorted(wanted):  # a network sorts just before all that it covers
         if not kept or not network.subnet_of(kept[-1]):
@@ -72,6 +88,7 @@ def denied_networks(spec: AgentSpec) -> tuple[IPv4Network, ...]:
 
 
 def own_addresses(spec: AgentSpec) -> frozenset[IPv4Address]:
+    """Those that the file names. What else this machine has is looked at (Observation.own)."""
     pool4 = (entry.address for entry in spec.nat64.pool4)
     return frozenset((spec.gateway.vip, spec.bgp.router_id, spec.bgp.next_hop, *pool4))
 

@@ -3,14 +3,17 @@
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address
+from typing import Any
 
 from kun_base.journal import Journal
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import SERVING, Drain, Phase
-from kun_nat64.model.facts import Facts
+from kun_nat64.model.facts import Fact, Facts
 from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.foreign_objects import UNSEEN
 from kun_nat64.model.health import ProbeResult, Verdict
+from kun_nat64.model.plan import Action
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import announcement, drain, health
@@ -74,7 +77,14 @@ class State:
         self.verdict = Verdict.UNPROVEN
         self.knows_bgp = False
         self.quiet_until = float("-inf")
-        self._desired_of: tuple[object, ...] = ()
+        # Changes of a file that has passed the guard; all of them, where it was taken by force.
+        self.approved: frozenset[tuple[Action, Fact]] = frozenset()
+        self.forced = False
+        # "": no file waits; "waits": for its turn in the fleet; "runs": it has been taken and is not proven yet.
+        self.file_change = ""
+        # Addresses of this machine, by the last look that saw them.
+        self.own: frozenset[IPv4Address] = frozenset()
+        self._desired_of: tuple[Any, ...] = ()
         self._desired: Facts = frozenset()
         self.take(spec)
 
@@ -175,10 +185,11 @@ class State:
     def desired(self) -> Facts:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
         near = self.machine.seen.near if self.machine.seen else frozenset()
-        made_of = id(self.spec), self.announcement, frozenset(self.flow.limited), near, self.mss, self.flow.full
-        if made_of != self._desired_of:
-            self._desired_of = made_of
-            self._desired = desired(self.spec, self.announcement, self.flow.limited, near, self.mss, self.flow.full)
+        found = frozenset(self.flow.limited), self.own, near, self.mss, self.flow.full
+        made_of = self.spec, self.announcement, *found
+        # A spec is compared by identity: it may have thousands of addresses.
+        if not self._desired_of or made_of[0] is not self._desired_of[0] or made_of[1:] != self._desired_of[1:]:
+            self._desired_of, self._desired = made_of, desired(self.spec, self.announcement, *found)
         return self._desired
 
     @property

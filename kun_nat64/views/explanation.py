@@ -134,7 +134,8 @@ def _pod(one: Sender, spec: AgentSpec) -> str:
 
 
 def _gateway(spec: AgentSpec, status: JSON | None) -> str:
-    how = f"the router picks one by the addresses of node and VIP: any that announces {spec.gateway.vip}"
+    # The shipped router hashes inner headers; another one may hash what it likes.
+    how = f"the router picks one for each flow, by its own hash: any that announces {spec.gateway.vip}"
     if status is None:
         return f"{how}; no agent runs here"
     known = standings(status)

@@ -8,6 +8,7 @@ from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import FailureKind
 from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.standing import WORDS, Reason
+from kun_nat64.policy.fleet_view import public_networks
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
@@ -28,6 +29,8 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "up_s": round(now - state.started_at, 3),
         "vip": str(spec.gateway.vip),
         "prefix": str(spec.gateway.pool6),
+        "router_id": str(spec.bgp.router_id),
+        "pool4": [str(network) for network in public_networks(spec)],
         "config": spec.source,
         "announcement": _announcement(state, now),
         "health": _health(state, now),
@@ -51,6 +54,8 @@ def brief(state: State, *, now: float) -> JSON:
         "name": spec.gateway.name,
         "id": state.identity,
         "vip": str(spec.gateway.vip),
+        "router_id": str(spec.bgp.router_id),
+        "pool4": [str(network) for network in public_networks(spec)],
         "announcement": _announcement(state, now),
         "health": _health(state, now),
         "traffic": {"tcp_sessions": flow.tcp if flow.counted_at is not None else None},
@@ -98,6 +103,7 @@ def _announcement(state: State, now: float) -> JSON:
         "announced": announced(state),
         "withdrawn": withdrawn(state),
         "wants_back": decision.reason is Reason.WAITING_TURN,
+        "file_change": state.file_change,
         "back_in_s": None if decision.back_at is None else round(max(0.0, decision.back_at - now), 3),
         "falls": decision.falls.count,
         "falls_total": state.falls_total,

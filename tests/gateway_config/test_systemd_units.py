@@ -104,7 +104,9 @@ def test_a_bad_file_stops_neither_a_reload_nor_the_running_program() -> None:
         assert reloads[1] == "/bin/kill -HUP $MAINPID"
 
 
-def test_the_speakers_api_is_only_on_this_machine() -> None:
+def test_the_speakers_api_is_a_socket_that_root_alone_opens() -> None:
+    """By a port of the loopback every program of this machine could withdraw the VIP."""
     start = re.search(r"^ExecStart=.*--api-hosts (\S+)", (UNITS / "gobgpd.service").read_text(), re.MULTILINE)
     assert start is not None
-    assert all(host.startswith(("127.0.0.1:", "unix:")) for host in start[1].split(","))
+    agent = tomllib.loads((UNITS.parent / "kun-nat64.toml").read_text())["bgp"]["api"]
+    assert start[1].split(",") == [agent] == ["unix:///run/gobgpd/api.sock"]

@@ -14,7 +14,7 @@ CONF = """
 name = "gw1"            # a comment
 vip = "203.0.113.1"
 [bgp]
-api = "127.0.0.1:50051"
+api = "unix:///run/gobgpd/api.sock"
 prefixes = ["2002:cb00:7101::/48", "192.0.2.0/24"]
 """
 

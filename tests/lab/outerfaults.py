@@ -12,6 +12,9 @@ DEAF = (
     " ip link set $port arp off address 02:00:00:00:00:01; done"
 )
 HEARING = "for port in eth0 eth1; do ip link set $port arp on address $(cat /run/$port.mac); done"
+GOBGP = "gobgp --target unix:///run/gobgpd/api.sock"
+# What a killed GoBGP leaves, and version 4 then runs beside.
+DEAD_SOCKET = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/run/gobgpd/api.sock\")'"
 STALL = "setsid python3 -IS /opt/lab/stall.py $(pidof -x kun-nat64) >/dev/null 2>&1 </dev/null & echo $! >/run/stall"
 
 
@@ -28,24 +31,29 @@ ANNOUNCEMENT = (
         "the speaker runs without its API",
         Action.NAMES,
         "speaker-silent",
-        **rule("-I INPUT -i lo -p tcp --dport 50051 -j REJECT --reject-with tcp-reset"),
+        breaks=f"mv /run/gobgpd/api.sock /run/gobgpd/gone.sock; {DEAD_SOCKET}",
+        heals="mv -f /run/gobgpd/gone.sock /run/gobgpd/api.sock",
     ),
     Fault(
         "the speaker's import policy refuses the path",
         Action.UNHEARD,
         "path-refused",
-        breaks="gobgp global policy import del local-only; gobgp global rib del 203.0.113.1/32",
-        heals="gobgp global policy import add local-only",
+        breaks=f"{GOBGP} global policy import del local-only; {GOBGP} global rib del 203.0.113.1/32",
+        heals=f"{GOBGP} global policy import add local-only",
     ),
     Fault(
         "the speaker's export policy keeps the path from the TOR",
         Action.UNHEARD,
         "path-not-sent",
         # What has been sent already stays with the TOR until it is sent anew.
-        breaks="gobgp global policy export del vip-only; gobgp global rib del 203.0.113.1/32",
-        heals="gobgp global policy export add vip-only; gobgp neighbor {tor} softresetout",
+        breaks=f"{GOBGP} global policy export del vip-only; {GOBGP} global rib del 203.0.113.1/32",
+        heals=f"{GOBGP} global policy export add vip-only; {GOBGP} neighbor {{tor}} softresetout",
     ),
-    Fault("the path is deleted by hand", Action.UNHEARD, breaks="gobgp global rib del 203.0.113.1/32"),
+    Fault(
+        "the path is deleted by hand",
+        Action.UNHEARD,
+        breaks=f"{GOBGP} global rib del 203.0.113.1/32",
+    ),
     Fault(
         "the TOR shuts the session down",
         Action.UNHEARD,

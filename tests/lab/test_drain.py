@@ -120,7 +120,7 @@ def test_a_hung_agent_is_withdrawn_by_the_units_last_word(lab: Lab) -> None:
 
 
 def test_a_path_deleted_by_hand_is_announced_again(lab: Lab) -> None:
-    lab.run("gw3", "gobgp", "global", "rib", "del", "203.0.113.1/32")
+    lab.run("gw3", "gobgp", "--target", "unix:///run/gobgpd/api.sock", "global", "rib", "del", "203.0.113.1/32")
     lab.wait_for(lambda: "203.0.113.1" not in path_at_tor(lab, "gw3"), SEEN_S, "the TOR to lose it")
     lab.wait_for(lambda: announced(lab, "gw3"), BACK_S, "gw3 back")
 

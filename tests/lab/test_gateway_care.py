@@ -111,7 +111,11 @@ def test_teardown_leaves_the_host_as_it_was(lab: Lab) -> None:
     lab.kill(name)
     lab.build_network(only)
     lab.start_service(name, "gobgpd")
-    lab.wait_for(lambda: lab.run(name, "gobgp", "global", check=False).code == 0, 30, "gobgpd")
+    lab.wait_for(
+        lambda: lab.run(name, "gobgp", "--target", "unix:///run/gobgpd/api.sock", "global", check=False).code == 0,
+        30,
+        "gobgpd",
+    )
     lab.wait_for(lambda: "tentative" not in lab.output(name, "ip", "addr"), 30, "addresses to be proven unique")
     before = state_of(lab, name)
     lab.start_service(name, "kun-nat64")
@@ -137,7 +141,7 @@ def state_of(lab: Lab, host: str) -> dict[str, list[str]]:
         "tables": "nft list tables | grep -v ' \\(filter\\|mangle\\|raw\\|nat\\|security\\)$'; true",
         "iptables": "iptables-save | grep -E '^-A|^:[A-Z]*[a-z-]'; ip6tables-save | grep -E '^-A|^:[A-Z]*[a-z-]'; true",
         "translator": "jool -i kun global display --csv >/dev/null 2>&1; echo $?",
-        "paths": "gobgp -j global rib",
+        "paths": "gobgp --target unix:///run/gobgpd/api.sock -j global rib",
         "settings": f"sysctl -a --pattern '{settings}' 2>/dev/null | grep -v stable_secret",
         "namespaces": "ls /run/netns 2>/dev/null | grep -i kun; true",
     }

@@ -83,6 +83,55 @@ def test_a_destination_that_must_not_be_reached_is_dropped_and_counted(lab: Lab,
     assert dropped(lab, *words) >= before + 3
 
 
+def test_a_private_network_that_no_key_names_is_not_reached(lab: Lab, sender: None) -> None:
+    """The default list of never_reach, by real Jool: no packet leaves."""
+    for target in ("172.16.9.1", "192.168.1.1", "100.64.0.1"):
+        assert not ping_from(lab, "10.9.9.9", "2002:a09:909::1", embedded(target)), target
+
+
+def test_native_ipv6_for_pool6_is_dropped_and_counted(lab: Lab) -> None:
+    """Jool takes it from any interface, past the rules for what comes out of the tunnel."""
+    words = ("KUN-NAT64-POOL6", "ip6tables", "raw", "-j DROP")
+    # The cable between the two has the gateway's name at the TOR.
+    lab.run(GATEWAY, "ip", "-6", "addr", "add", "fd00:77::1/64", "dev", "eth0", "nodad")
+    way = f"ip -6 addr add fd00:77::2/64 dev {GATEWAY} nodad; ip -6 route add {PREFIX} via fd00:77::1"
+    lab.run("tor", "sh", "-ec", way)
+    target = embedded(lab.topology.ping_server)
+    try:
+        before = dropped(lab, *words)
+        with lab.capture("internet", "lan0", "icmp[icmptype] == icmp-echo and ip[2:2] == 128") as seen:
+            lab.run("tor", "ping", "-6", "-c", "3", "-i", "0.3", "-s", "100", "-W", "1", target, check=False)
+        assert not seen.packets
+        assert dropped(lab, *words) >= before + 3
+    finally:
+        lab.run("tor", "sh", "-c", f"ip -6 route del {PREFIX}; ip -6 addr del fd00:77::2/64 dev {GATEWAY}; true")
+        lab.run(GATEWAY, "ip", "-6", "addr", "del", "fd00:77::1/64", "dev", "eth0")
+
+
+def test_protocol_41_from_outside_is_dropped_whatever_its_source(lab: Lab) -> None:
+    """rp_filter is loose: the source is one that a node might have."""
+    words = ("PREROUTING", "iptables", "raw", "-d 203.0.113.1/32 -i eth1")
+    before = dropped(lab, *words)
+    public = lab.topology.gateway(GATEWAY).public
+    lab.run("internet", "sh", "-ec", f"ip route add 203.0.113.1 via {public}; ip addr add 10.9.9.9/32 dev lo")
+    script = f"""
+ip link add stray type sit local 10.9.9.9 remote 203.0.113.1 ttl 64
+ip link set stray up
+ip -6 addr add 2002:a09:909::1/128 dev stray nodad
+ip -6 route replace {PREFIX} dev stray src 2002:a09:909::1
+"""
+    target = embedded(lab.topology.ping_server)
+    try:
+        lab.run("internet", "sh", "-ec", script)
+        with lab.capture("internet", "lan0", "icmp[icmptype] == icmp-echo and ip[2:2] == 128") as seen:
+            lab.run("internet", "ping", "-6", "-c", "3", "-i", "0.3", "-s", "100", "-W", "1", target, check=False)
+        assert not seen.packets
+        assert dropped(lab, *words) >= before + 3
+    finally:
+        undo = "ip link del stray; ip route del 203.0.113.1; ip addr del 10.9.9.9/32 dev lo; true"
+        lab.run("internet", "sh", "-c", undo, check=False)
+
+
 PLANT = """
 jool instance add other --iptables --pool6 64:ff9b::/96
 jool -i other pool4 add 192.0.2.99/32 1000-2000 --udp
@@ -92,10 +141,10 @@ ip6tables -t raw -N OPERATOR
 ip route add 10.99.0.0/16 via 10.2.3.1 proto static
 ip -6 route add 2001:db8:99::/48 dev kun64 proto static
 ip addr add 10.99.0.1/32 dev lo
-gobgp global rib add 198.51.100.250/32 nexthop 10.2.3.2 med 5
+gobgp --target unix:///run/gobgpd/api.sock global rib add 198.51.100.250/32 nexthop 10.2.3.2 med 5
 """
 UPROOT = """
-gobgp global rib del 198.51.100.250/32
+gobgp --target unix:///run/gobgpd/api.sock global rib del 198.51.100.250/32
 ip addr del 10.99.0.1/32 dev lo
 ip -6 route del 2001:db8:99::/48
 ip route del 10.99.0.0/16
@@ -110,7 +159,7 @@ LOOKS = {
     "rules": "iptables-save | grep operator; ip6tables-save | grep -e 2001:db8:99 -e OPERATOR",
     "routes": "ip route show proto static 10.99.0.0/16; ip -6 route show proto static dev kun64",
     "address": "ip -o addr show dev lo | grep -o 10.99.0.1/32",
-    "path": "gobgp -j global rib 198.51.100.250/32",
+    "path": "gobgp --target unix:///run/gobgpd/api.sock -j global rib 198.51.100.250/32",
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
 
 from kun_nat64.model.area import Area, Key
 from kun_nat64.model.errors import DriverError, FailureKind
@@ -133,13 +134,14 @@ class FakeHost:
     fail_applying: dict[Area, DriverError] = field(default_factory=dict)
     refuses_paths: bool = False
     looks: int = 0
+    own: frozenset[IPv4Address] = frozenset()
 
     async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
         self.looks += 1
         asked = widened(scope, self.facts).prefixes
         others = {fact for fact in self.facts if isinstance(fact, BgpPath) and str(fact.prefix) not in asked}
         seen = frozenset(fact for fact in self.facts - others if fact.area not in self.fail_observing)
-        return Observation(seen, self.foreign, self.links, self.neighbours, dict(self.fail_observing))
+        return Observation(seen, self.foreign, self.links, self.neighbours, dict(self.fail_observing), own=self.own)
 
     async def glimpse(self, scope: Scope) -> Observation | None:
         if Area.LINKS in self.fail_observing:

@@ -7,7 +7,7 @@ import re
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,12 +95,14 @@ class Running:
             return await self.process.wait()
 
 
-def toml(upstream: int, port: int, admin: int, workers: int, more: Mapping[str, str]) -> str:
+def toml(upstream: int | Sequence[int], port: int, admin: int, workers: int, more: Mapping[str, str]) -> str:
     """`more` maps a section's header to lines for it; sections of our own get them added."""
+    upstreams = [upstream] if isinstance(upstream, int) else upstream
+    servers = ", ".join(f'"udp://127.0.0.1:{one}"' for one in upstreams)
     sections = {
         "[server]": f'listen = ["127.0.0.1:{port}"]\nworkers = {workers}\n',
         "[admin]": f'listen = "127.0.0.1:{admin}"\n',
-        "[upstream]": f'servers = ["udp://127.0.0.1:{upstream}"]\n',
+        "[upstream]": f"servers = [{servers}]\n",
         "[dns64]": f'vip = "{VIP}"\n',
     }
     for header, lines in more.items():
@@ -111,7 +113,7 @@ def toml(upstream: int, port: int, admin: int, workers: int, more: Mapping[str, 
 @asynccontextmanager
 async def running(
     folder: Path,
-    upstream: int,
+    upstream: int | Sequence[int],
     *,
     workers: int = 1,
     more: Mapping[str, str] | None = None,

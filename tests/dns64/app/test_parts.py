@@ -25,7 +25,7 @@ from kun_dns64.control.gateway_watch import PoolHealth
 from kun_dns64.processes.worker_rpc import MAX_MESSAGE, Link, LinkClosed
 from kun_dns64.state.metrics import LATENCY_BUCKETS, Metrics, summed
 from kun_dns64.state.rate_limit import RateLimiter, Verdict
-from kun_dns64.transport.health import MAX_BACKOFF_S, MAX_PATIENCE_S, MIN_PATIENCE_S, Health
+from kun_dns64.transport.health import MAX_PATIENCE_S, MIN_PATIENCE_S, Health
 from kun_dns64.transport.randomness import Randomness
 
 
@@ -76,29 +76,30 @@ class TestHealth:
         assert fast.patience_s() == MIN_PATIENCE_S
         assert slow.patience_s() == MAX_PATIENCE_S
 
-    def test_silence_three_times_is_death_and_a_word_is_life(self) -> None:
-        health = Health()
-        for moment in range(3):
-            assert not health.down
-            health.silent(moment)
-        assert health.down
-        health.heard(0.01, 10)
-        assert not health.down
+    def test_silence_three_times_in_a_row_is_doubt_and_never_more(self) -> None:
+        health, doubts = Health(), list[int]()
+        health.on_doubt = lambda: doubts.append(health.silences)
+        for sent_at in range(1, 6):
+            health.silent(sent_at)
+        assert (doubts, health.down) == ([3, 4, 5], False)
+        health.alive(10)
+        assert health.silences == 0
 
-    def test_each_failed_try_doubles_the_wait_up_to_a_bound(self) -> None:
-        health, now, waits = Health(), 0.0, []
-        for _ in range(12):
-            health.failed(now)
-            waits.append(health.down_until - now)
-            now = health.down_until
-        assert waits[:4] == [1, 2, 4, 8]
-        assert waits[-1] == MAX_BACKOFF_S
-
-    def test_failures_while_waiting_do_not_lengthen_the_wait(self) -> None:
+    def test_silence_means_nothing_where_another_question_was_answered_since(self) -> None:
         health = Health()
-        for _ in range(50):
-            health.failed(0.0)
-        assert health.down_until == 1.0
+        for sent_at in range(50):
+            health.heard(0.01, sent_at + 0.5)
+            health.silent(sent_at)
+        assert health.silences == 0
+
+    def test_any_word_is_life_and_an_error_says_nothing_about_speed(self) -> None:
+        health, returns = Health(), list[bool]()
+        health.on_return = lambda: returns.append(health.down)
+        health.heard(0.01, 1)
+        health.failed(2)
+        assert (health.down, health.down_for_s(5)) == (True, 3)
+        health.alive(10)
+        assert (health.down, returns, health.srtt_s, health.down_for_s(11)) == (False, [False], 0.01, 0)
 
     def test_upstreams_of_like_speed_share_a_band_and_old_measures_fade(self) -> None:
         near, far = Health(), Health()

@@ -86,7 +86,11 @@ RULE_SETS = {
         trust_ad=True,
     ),
     "clamped": rules(pools_down=frozenset(("",))),
-    "stopped": rules(pools_down=frozenset(("",)), on_gateway_down=GatewayDown.STOP),
+    "stopped": rules(
+        pools_down=frozenset(("",)),
+        on_gateway_down=GatewayDown.STOP,
+        zones=(Zone(wire_name("real.t.example"), ZoneMode.FORCE), Zone(wire_name("mixed.t.example"), ZoneMode.FORCE)),
+    ),
     "shadow": rules(shadow=True),
     "strict": rules(strict_dnssec=True),
     "ecs-upstream": rules(client_subnet=True, trust_ecs_from=(ip_network("2001:db8::53/128"),)),

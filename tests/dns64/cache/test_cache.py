@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from kun_dns64.cache.answers import FAILURE_FIRST_S, FAILURE_MAX_S, STALE_RECHECK_S, Cache
+from kun_dns64.cache.answers import FAILURE_FIRST_S, FAILURE_MAX_S, OUTAGE_MAX_S, STALE_RECHECK_S, Cache
 from kun_dns64.cache.generations import ENTRY_OCTETS, Generations
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question
@@ -293,3 +293,40 @@ def test_what_is_retired_is_not_found_and_goes_with_later_entries() -> None:
         store.put(b"new%d" % number, Entry())
     assert len(store) == 250
     assert not [one for one in references if one() is not None]
+
+
+def test_the_first_failure_is_remembered_shortly_and_an_outage_never_long() -> None:
+    cache, age = Cache(), 0.0
+    for _ in range(12):
+        cache.store(Q, FLAGS, "", lost(), 1000.0 + age, outage=True)
+        assert at(cache, age + 0.9) is not None
+        assert at(cache, age + OUTAGE_MAX_S) is None
+        age += OUTAGE_MAX_S
+
+
+@pytest.mark.parametrize(
+    ("outcome", "group", "remembered"),
+    [
+        pytest.param(lost(), "", False, id="could not be asked there"),
+        pytest.param(lost(), "zone far", True, id="could not be asked elsewhere"),
+        pytest.param(error(), "", True, id="said so itself"),
+    ],
+)
+def test_what_an_upstream_that_is_back_could_not_be_asked_is_a_failure_no_more(
+    outcome: Outcome, group: str, remembered: bool
+) -> None:
+    cache = Cache()
+    for _ in range(6):
+        cache.store(Q, FLAGS, group, outcome, 1000.0)
+    cache.recovered("", 1000.5)
+    assert (at(cache, 0.6, group=group) is not None) == remembered
+    cache.store(Q, FLAGS, group, outcome, 1001.0)
+    assert at(cache, 1.5, group=group) is not None, "a failure since then is one"
+
+
+def test_stale_data_is_checked_again_at_once_when_the_upstream_is_back() -> None:
+    cache = kept(A)
+    cache.store(Q, FLAGS, "", lost(), 1151.0)
+    assert at(cache, 152) is not None
+    cache.recovered("", 1153.0)
+    assert at(cache, 154) is None

@@ -101,18 +101,23 @@ async def _stream(fake: FakeUpstream, reader: asyncio.StreamReader, writer: asyn
 
 
 @asynccontextmanager
-async def fake_upstream(script: Script = good, *, tcp: bool = True) -> AsyncIterator[FakeUpstream]:
+async def fake_upstream(
+    script: Script = good, *, tcp: bool = True, udp: bool = True, port: int = 0
+) -> AsyncIterator[FakeUpstream]:
     fake = FakeUpstream(script)
-    fake.port = free_port()
+    fake.port = port or free_port()
     loop = asyncio.get_running_loop()
-    datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(fake), local_addr=("127.0.0.1", fake.port))
-    server = None
+    datagrams = server = None
+    if udp:
+        where = ("127.0.0.1", fake.port)
+        datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(fake), local_addr=where)
     if tcp:
         server = await asyncio.start_server(lambda r, w: _stream(fake, r, w), "127.0.0.1", fake.port)
     try:
         yield fake
     finally:
-        datagrams.close()
+        if datagrams is not None:
+            datagrams.close()
         if server is not None:
             server.close()
         # Transports close in later turns of the loop.

@@ -1,6 +1,7 @@
 """The ports of one upstream, plain and compiled: fresh ones within the allowance, shared ones beyond, none for long."""
 
 import asyncio
+import errno
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun_dns64.transport import portpool, randomness
-from kun_dns64.transport.attempt import Observed, Result
+from kun_dns64.transport.attempt import Observed
+from kun_dns64.transport.errnos import MEANING, Meaning
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.portpool import GUESSES, KEEP, MOST, RENEWED_PER_S, SAVED
 
@@ -46,7 +48,7 @@ class Owner:
 class Asked:
     def __init__(self) -> None:
         self.heard: list[bytes] = []
-        self.result: Result | None = None
+        self.hints: list[str] = []
         self.by_tcp = 0
 
     def received(self, wire: bytes) -> bool:
@@ -56,8 +58,8 @@ class Asked:
     def move_to_tcp(self) -> None:
         self.by_tcp += 1
 
-    def finish(self, result: Result) -> None:
-        self.result = result
+    def hinted(self, reason: str) -> None:
+        self.hints.append(reason)
 
 
 @pytest.fixture(params=KINDS)
@@ -175,8 +177,36 @@ async def test_icmp_tells_all_that_are_out_on_the_port(pool: Any) -> None:
     pool.owner.server.close()
     port.send(b"to nobody")
     pool.drain()
-    assert [asked.result is not None for asked in both] == [True, True]
+    assert [asked.hints for asked in both] == [["Connection refused"]] * 2
     assert port.fileno == -1
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode), ids=errno.errorcode.get)
+async def test_an_error_of_this_machine_is_a_loss_and_any_other_makes_the_port_be_left(pool: Any, number: int) -> None:
+    port, asked = pool.port(1000.0), Asked()
+    port.take(asked)
+    port.failed(number)
+    is_loss = MEANING.get(number) is Meaning.LOCAL
+    assert (asked.hints == [], port.fileno >= 0) == (is_loss, is_loss)
+
+
+async def test_a_packet_that_cannot_be_sent_is_told_and_a_full_queue_leaves_the_port_open(pool: Any) -> None:
+    port, asked = pool.port(1000.0), Asked()
+    port.take(asked)
+    assert port.send(b"it goes")
+    assert not port.send(bytes(70_000)), "no datagram is as large"
+    await asyncio.sleep(0)
+    assert asked.hints == ["Message too long"]
+    # A unix socket that nobody reads is full soon, and says EAGAIN.
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    here.setblocking(False)
+    pool.owner.connect = lambda: here
+    full, other = pool.port(1000.0), Asked()
+    full.take(other)
+    assert any(not full.send(b"until it is full") for _ in range(10_000))
+    await asyncio.sleep(0)
+    assert (other.hints, full.fileno) == ([], here.fileno())
+    there.close()
 
 
 def no_more() -> socket.SocketType:
@@ -219,10 +249,10 @@ def test_random_numbers_cover_their_range_evenly(kind: Any) -> None:
 
 
 @pytest.mark.skipif(len(KINDS) == 1, reason="kun_dns64.fastpath.port_pool is not compiled (make venv)")
-@given(st.lists(st.tuples(st.sampled_from(["heard", "silent", "failed"]), st.floats(0, 3)), max_size=40))
+@given(st.lists(st.tuples(st.sampled_from(["heard", "silent", "failed", "alive"]), st.floats(0, 3)), max_size=40))
 def test_the_compiled_way_of_hearing_from_an_upstream_is_the_plain_one(events: list[tuple[str, float]]) -> None:
     plain, other = Health(), Health()
-    for number, (kind, rtt_s) in enumerate(events):
+    for number, (kind, rtt_s) in enumerate(events, 1):
         if kind == "heard":
             plain.heard(rtt_s, number)
             compiled.heard(other, rtt_s, number)

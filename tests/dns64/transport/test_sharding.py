@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.formats import names
 from kun_dns64.transport.sharding import NAME_OCTETS, Sharding, home, program, sockets_of_port
-from kun_dns64.transport.sockets import Listening, bind_sets
+from kun_dns64.transport.sockets import Listening, bind_sets, leave_group
 
 COUNT = 3
 HOSTS = pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
@@ -127,6 +127,63 @@ def test_after_detaching_the_kernel_picks_as_it_always_does(sets: list[list[List
     assert len(set(arrived(sets, wires))) == COUNT
     sharding.attach()
     assert len(set(arrived(sets, wires))) == COUNT, "who leaves does not come back"
+
+
+@HOSTS
+@pytest.mark.parametrize("absent", [{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2}, {0, 1, 2}])
+def test_names_of_those_who_are_absent_go_to_others_and_come_back(
+    sets: list[list[Listening]], absent: set[int]
+) -> None:
+    wires = [asking(f"n{number}.example.org") for number in range(60)]
+    sharding = attached(sets)
+    sharding.leave_out(frozenset(absent))
+    found = arrived(sets, wires)
+    assert found == [home(wire, COUNT, frozenset(absent)) for wire in wires]
+    if len(absent) < COUNT:
+        assert not absent & set(found)
+    stayed = [home(wire, COUNT) for wire in wires]
+    assert all(now == before for now, before in zip(found, stayed, strict=True) if before not in absent)
+    sharding.leave_out(frozenset())
+    assert arrived(sets, wires) == stayed
+
+
+@HOSTS
+def test_connections_go_to_those_who_are_there(sets: list[list[Listening]]) -> None:
+    sharding = attached(sets)
+    assert set(accepted(sets)) == {0, 1, 2}
+    sharding.leave_out(frozenset((1,)))
+    found = Counter(accepted(sets))
+    assert set(found) == {0, 2}
+    assert min(found.values()) >= 8
+    sharding.leave_out(frozenset())
+    assert set(accepted(sets)) == {0, 1, 2}
+
+
+def accepted(sets: list[list[Listening]]) -> list[int]:
+    """Which worker's listener each of 60 connections came to."""
+    endpoint, found = sets[0][0].endpoint, []
+    for _ in range(60):
+        with socket.create_connection((endpoint.host, endpoint.port)):
+            for number, own in enumerate(sets):
+                try:
+                    own[0].tcp.accept()[0].close()
+                except BlockingIOError:
+                    continue
+                found.append(number)
+    return found
+
+
+def test_a_group_that_is_gone_is_left_without_a_word() -> None:
+    """Workers that were ended had their sockets connected: the end of the program met an error there."""
+    made = bind_sets([Endpoint.parse("127.0.0.1:0")], [], 2)
+    sharding = attached(made)
+    for own in made:
+        leave_group(udp(own[0]))
+        own[0].tcp.close()
+    sharding.leave_out(frozenset((1,)))
+    sharding.detach()
+    for own in made:
+        own[0].close()
 
 
 def test_a_kernel_that_refuses_is_told_once() -> None:

@@ -1,6 +1,7 @@
 """Upstreams over real sockets: UDP with its fallbacks, streams, groups, coalescing."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rrset
+import pytest
 
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Asking
@@ -20,6 +22,8 @@ from kun_dns64.formats.names import from_text
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
+from kun_dns64.transport.errnos import MEANING, Meaning
+from kun_dns64.transport.exchange import MAX_PAUSE_S, RESTART_S
 from kun_dns64.transport.upstream_udp import CASE_CHANGES
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 from tests.dns64.transport.fake import ADDRESS, FakeUpstream, Script, fake_upstream, good, reply_to
@@ -243,11 +247,57 @@ async def test_a_garbled_reply_is_called_that_where_there_is_no_tcp() -> None:
         assert not asks.upstreams.all[fake.address()].health.down
 
 
-async def test_icmp_unreachable_is_noticed_at_once() -> None:
-    async with asker(nobody()) as asks:
+async def test_icmp_is_a_hint_and_a_refused_connection_makes_an_upstream_down() -> None:
+    """The first question waits for one that may only restart; then nobody waits any more."""
+    dead = nobody()
+    async with asker(dead) as asks:
         began = monotonic()
         assert failure_of(await asks.ask()) is FailureKind.UNREACHABLE
+        assert asks.upstreams.all[dead].health.down
+        assert RESTART_S - MAX_PAUSE_S < monotonic() - began < RESTART_S + 1
+        began = monotonic()
+        assert failure_of(await asks.ask(question("next.t.example."))) is FailureKind.UNREACHABLE
         assert monotonic() - began < 0.3
+
+
+async def test_refused_by_udp_it_is_asked_by_tcp_and_stays_up() -> None:
+    async with fake_upstream(udp=False) as fake, asker(fake) as asks:
+        assert a_of(await asks.ask()) == ADDRESS
+        assert not asks.upstreams.all[fake.address()].health.down
+
+
+async def test_an_upstream_that_restarts_is_waited_for() -> None:
+    port = free_port()
+    async with asker(UpstreamAddress.parse(f"udp://127.0.0.1:{port}")) as asks:
+        asking = asyncio.create_task(asks.ask())
+        await asyncio.sleep(0.6)
+        async with fake_upstream(port=port):
+            assert a_of(await asking) == ADDRESS
+
+
+@pytest.mark.parametrize("number", sorted(MEANING), ids=errno.errorcode.get)
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+async def test_a_failed_connect_says_whether_it_is_this_machine(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, number: int
+) -> None:
+    monkeypatch.setattr("kun_dns64.transport.exchange.RESTART_S", 0.0)
+    async with fake_upstream() as fake, asker(fake.address(Scheme(scheme))) as asks:
+        upstream = asks.upstreams.all[fake.address(Scheme(scheme))]
+
+        async def no_connection(*_arguments: object, **_named: object) -> None:
+            raise OSError(number, "no")
+
+        def no_socket() -> None:
+            raise OSError(number, "no")
+
+        if scheme == "tcp":
+            monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", no_connection)
+        else:
+            monkeypatch.setattr(type(upstream), "connect", lambda _: no_socket())
+        wanted = FailureKind.LOCAL if MEANING[number] is Meaning.LOCAL else FailureKind.UNREACHABLE
+        assert failure_of(await asks.ask()) is wanted
+        await asyncio.sleep(0.01)
+        assert upstream.health.down == (wanted is FailureKind.UNREACHABLE), "and its check says the same"
 
 
 async def test_formerr_without_opt_is_asked_again_without_edns() -> None:
@@ -387,20 +437,43 @@ async def test_a_dead_upstream_is_passed_over() -> None:
     dead = nobody()
     async with fake_upstream() as second, asker(dead, second) as asks:
         await asks.ask(question("one.t.example."))
+        await asyncio.sleep(0.1)
         assert asks.upstreams.all[dead].health.down
         began = monotonic()
         assert a_of(await asks.ask(question("two.t.example."))) == ADDRESS
         assert monotonic() - began < 0.2
 
 
-async def test_a_dead_upstream_is_probed_beside_a_living_one() -> None:
+async def test_an_upstream_that_is_down_is_not_asked_beside_another_and_returns_by_its_check() -> None:
     async with fake_upstream() as first, fake_upstream() as second, asker(first, second) as asks:
         health = asks.upstreams.all[first.address()].health
-        health.failed(monotonic() - 100)
+        health.failed(monotonic())
         assert a_of(await asks.ask()) == ADDRESS
-        await asyncio.sleep(0.05)
-        assert (len(first.seen), len(second.seen)) == (1, 1)
+        assert (len(first.seen), len(second.seen)) == (0, 1)
+        health.on_doubt()
+        await asyncio.sleep(0.1)
+        assert not health.down
         assert a_of(await asks.ask(question("next.t.example."))) == ADDRESS
+        assert (len(first.seen), len(second.seen)) == (2, 1)
+
+
+async def test_without_any_upstream_questions_fail_at_once_and_nothing_is_usable() -> None:
+    async with asker() as asks:
+        assert failure_of(await asks.ask()) is FailureKind.UNREACHABLE
+        assert not asks.upstreams.usable()
+        assert asks.upstreams.first("") is asks.upstreams.lone("") is None
+
+
+async def test_what_is_known_of_an_upstream_outlives_a_reload() -> None:
+    async with fake_upstream() as fake, asker(fake) as before, asker(fake) as after:
+        known = before.upstreams.all[fake.address()].health
+        known.heard(0.25, monotonic())
+        known.failed(monotonic())
+        after.upstreams.inherit(before.upstreams)
+        health = after.upstreams.all[fake.address()].health
+        assert (health.down, health.srtt_s) == (True, 0.25)
+        await asyncio.sleep(0.1)
+        assert not health.down, "its checks go on"
 
 
 async def test_tcp_upstream_reuses_one_connection_for_many_questions() -> None:
@@ -430,10 +503,11 @@ async def test_a_kept_connection_that_died_is_replaced_without_a_word() -> None:
         assert fake.connections == 4
 
 
-async def test_a_refused_connection_is_unreachable_at_once() -> None:
-    async with asker(UpstreamAddress.parse(f"tcp://127.0.0.1:{free_port()}")) as asks:
+async def test_a_refused_connection_leads_to_the_next_upstream_at_once() -> None:
+    refusing = UpstreamAddress.parse(f"tcp://127.0.0.1:{free_port()}")
+    async with fake_upstream() as second, asker(refusing, second) as asks:
         began = monotonic()
-        assert failure_of(await asks.ask()) is FailureKind.UNREACHABLE
+        assert a_of(await asks.ask()) == ADDRESS
         assert monotonic() - began < 0.3
 
 

@@ -21,5 +21,5 @@ async def served(spec_with: Specs, tmp_path: Path) -> AsyncIterator[Served]:
     port = await agent.admin.start_public("127.0.0.1", 0)
     await agent.admin.start_local(str(tmp_path / runfiles.CONTROL))
     async with aiohttp.ClientSession() as http:
-        yield Served(agent, f"http://127.0.0.1:{port}", http)
+        yield Served(agent, f"http://127.0.0.1:{port}", http, tmp_path / runfiles.CONTROL)
     await agent.admin.close()

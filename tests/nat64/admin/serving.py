@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import aiohttp
 
@@ -43,13 +44,16 @@ class Served:
     agent: Agent
     url: str
     http: aiohttp.ClientSession
+    control: Path
 
     async def get(self, path: str) -> tuple[int, str]:
         async with self.http.get(self.url + path) as answer:
             return answer.status, await answer.text()
 
     async def post(self, path: str) -> tuple[int, str]:
-        async with self.http.post(self.url + path) as answer:
+        """By the unix socket, as the commands do."""
+        connector = aiohttp.UnixConnector(str(self.control))
+        async with aiohttp.ClientSession(connector=connector) as http, http.post(f"http://localhost{path}") as answer:
             return answer.status, await answer.text()
 
 

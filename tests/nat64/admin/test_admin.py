@@ -14,12 +14,14 @@ import aiohttp
 import pytest
 
 from kun_base.journal import Journal
+from kun_nat64.agent.admin_loop import AdminLoop
 from kun_nat64.agent.program import Agent, Options
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.fleet import LARGEST_STATUS, FleetWatch, Own
 from kun_nat64.formats import memberstatus
 from kun_nat64.model.area import Area
 from kun_nat64.model.bgpfacts import Neighbour
+from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Family, RuleCounter
 from kun_nat64.model.health import Verdict
@@ -170,15 +172,34 @@ async def test_a_run_directory_that_cannot_be_written_is_said_and_does_not_stop_
     assert 'kun_nat64_warning{what="run-dir"} 1.0' in exposition(served.agent.state)
 
 
-async def test_a_public_port_changes_nothing(spec_with: Specs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("listen", ["0.0.0.0", "127.0.0.1", "::1"])
+async def test_a_port_changes_nothing_wherever_it_listens(spec_with: Specs, tmp_path: Path, listen: str) -> None:
+    """Every program of this machine reaches the loopback, and so does a page in its browser."""
     agent = Agent(spec_with(), Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
-    port = await agent.admin.start_public("0.0.0.0", 0)
-    await agent.admin.start_local(str(tmp_path / runfiles.CONTROL))
-    async with aiohttp.ClientSession() as http, http.post(f"http://127.0.0.1:{port}/drain") as answer:
-        assert answer.status == 404
-    connector = aiohttp.UnixConnector(str(tmp_path / runfiles.CONTROL))
-    async with aiohttp.ClientSession(connector=connector) as http, http.post("http://localhost/drain") as answer:
-        assert answer.status == 200
+    port = await agent.admin.start_public(listen, 0)
+    here = "[::1]" if ":" in listen else "127.0.0.1"
+    for path in ("/drain", "/undrain", "/reload?force=1"):
+        async with aiohttp.ClientSession() as http, http.post(f"http://{here}:{port}{path}") as answer:
+            assert answer.status == 404
+        headers = {"Host": "gateway.example", "Origin": "http://evil.example"}
+        async with aiohttp.ClientSession() as http, http.post(f"http://{here}:{port}{path}", headers=headers) as answer:
+            assert answer.status == 404
+    assert agent.state.drain.phase is Phase.SERVING
+    await agent.admin.close()
+
+
+async def test_the_socket_takes_orders_from_root_and_its_own_user_only(
+    spec_with: Specs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent(spec_with(), Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
+    await AdminLoop(agent.state, agent.admin, tmp_path / runfiles.CONTROL).open()
+    assert (tmp_path / runfiles.CONTROL).stat().st_mode & 0o777 == 0o600
+    for user, expected in ((None, 200), (12345, 403)):
+        if user is not None:
+            monkeypatch.setattr("kun_base.adminhttp.peer_user", lambda _, user=user: user)
+        connector = aiohttp.UnixConnector(str(tmp_path / runfiles.CONTROL))
+        async with aiohttp.ClientSession(connector=connector) as http, http.post("http://localhost/drain") as answer:
+            assert answer.status == expected
     await agent.admin.close()
 
 

@@ -5,13 +5,14 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.agent.traffic_loop import port_use, without_probes
+from kun_nat64.agent.traffic_loop import port_use
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Protocol
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session, Traffic
 from kun_nat64.policy import drain
 from kun_nat64.policy.drain import DrainRules
+from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 
@@ -90,8 +91,9 @@ def test_a_session_is_as_old_as_the_first_look_at_it() -> None:
 
 
 def test_the_canary_is_not_counted_among_the_pods(spec: AgentSpec) -> None:
-    traffic = Traffic(sessions=(session(1), session(2, inside=probe_address(spec))))
-    assert without_probes(traffic, spec).sessions == (session(1),)
+    probe = probe_address(spec)
+    traffic = Traffic(sessions=(session(1), session(2, inside=probe)))
+    assert without_probes(traffic, probe).sessions == (session(1),)
 
 
 def test_port_use_is_counted_by_address_and_protocol(spec: AgentSpec) -> None:

@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,7 +28,7 @@ def test_two_agents_do_not_share_a_gateway(tmp_path: Path) -> None:
 
 
 def test_nor_do_two_of_different_run_directories(tmp_path: Path) -> None:
-    first, second = runfiles.Lock(tmp_path / "one"), runfiles.Lock(tmp_path / "two")
+    first, second = (runfiles.Lock(tmp_path / one, tmp_path / "common") for one in ("one", "two"))
     first.take()
     with pytest.raises(runfiles.AlreadyRunning) as caught:
         second.take()
@@ -40,12 +41,25 @@ def test_nor_do_two_of_different_run_directories(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_written_it_still_keeps_a_second_one_away(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    first = runfiles.Lock(tmp_path / "file" / "run")
+    first = runfiles.Lock(tmp_path / "file" / "run", tmp_path / "common")
     with pytest.raises(OSError, match="file"):
         first.take()
     with pytest.raises(runfiles.AlreadyRunning):
-        runfiles.Lock(tmp_path).take()
+        runfiles.Lock(tmp_path, tmp_path / "common").take()
     first.release()
+
+
+def test_nobody_else_can_keep_an_agent_from_starting(tmp_path: Path) -> None:
+    """An abstract socket is whoever's binds it first, and a lock whoever's can open its file."""
+    squatter = socket.socket(socket.AF_UNIX)
+    squatter.bind("\0kun-nat64")
+    (tmp_path / runfiles.LOCK).touch(0o644)
+    lock = runfiles.Lock(tmp_path, tmp_path / "common")
+    lock.take()
+    files = [tmp_path / runfiles.LOCK, *(tmp_path / "common").iterdir()]
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
+    lock.release()
+    squatter.close()
 
 
 def test_a_killed_agent_leaves_no_lock(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ KEYS = [
 def test_the_shipped_file_shows_every_key_with_its_default(
     section: str, name: str, shipped_data: dict[str, Any]
 ) -> None:
-    if (section, name) == ("nat64", "pool6"):
-        assert "# pool6 = " in SHIPPED.read_text()
+    if (section, name) in (("nat64", "pool6"), ("bgp", "next_hop6")):
+        assert f"# {name} = " in SHIPPED.read_text()
         return
     field = {**SECTIONS, "log": LogSection}[section].model_fields[name]
     kind: Any = Annotated[field.annotation, AfterValidator(lambda value: value), *field.metadata]
@@ -300,6 +300,79 @@ SINGLE = {
     "a fleet member with a space": (
         ("fleet", {"members": ["http://gw 2:9465"]}),
         "fleet.members[0] = 'http://gw 2:9465': must be the URL",
+    ),
+    "a probe network over the router": (
+        ("health", {"probe_network": "10.2.1.0/30"}),
+        "health.probe_network = '10.2.1.0/30': contains bgp.router_id = 10.2.1.2: the way there would be lost",
+    ),
+    "a probe network over the router alone": (
+        ("health", {"probe_network": "10.2.1.0/31"}),
+        "health.probe_network = '10.2.1.0/31': must be a /30 or /29",
+    ),
+    "a probe network over pool4": (
+        ("health", {"probe_network": "192.0.2.8/29"}),
+        "health.probe_network = '192.0.2.8/29': contains nat64.pool4[0].address = 192.0.2.11",
+    ),
+    "a probe network over a target": (
+        ("health", {"probe_network": "198.51.100.80/30"}),
+        "health.probe_network = '198.51.100.80/30': contains health.targets[0] = 198.51.100.80",
+    ),
+    "a router id of nobody": (
+        ("bgp", {"router_id": "0.0.0.0"}),
+        "bgp.router_id = '0.0.0.0': is no address of a machine",
+    ),
+    "a router id in multicast": (
+        ("bgp", {"router_id": "224.0.0.5"}),
+        "bgp.router_id = '224.0.0.5': is a multicast group",
+    ),
+    "a router id on the loopback": (
+        ("bgp", {"router_id": "127.0.0.1"}),
+        "bgp.router_id = '127.0.0.1': is the loopback",
+    ),
+    "broadcast as next hop": (
+        ("bgp", {"next_hop": "255.255.255.255"}),
+        "bgp.next_hop = '255.255.255.255': is the broadcast address",
+    ),
+    "a reserved next hop": (("bgp", {"next_hop": "240.0.0.1"}), "bgp.next_hop = '240.0.0.1': is reserved"),
+    "a peer in multicast": (
+        ("bgp", {"peers": [{"address": "ff02::1", "as": 65000}]}),
+        "bgp.peers[0].address = 'ff02::1': is a multicast group",
+    ),
+    "an IPv6 prefix without an IPv6 next hop": (
+        ("bgp", {"prefixes": ["2002:cb00:7101::/48"]}),
+        "bgp.prefixes[0] = '2002:cb00:7101::/48': needs bgp.next_hop6",
+    ),
+    "everybody in two halves": (
+        ("gateway", {"clients": ["0.0.0.0/1", "128.0.0.0/1"]}),
+        "gateway.clients = ['0.0.0.0/1', '128.0.0.0/1']: together are 4294967296 addresses (0.0.0.0/0), an open relay",
+    ),
+    "nearly everybody in pieces": (
+        ("gateway", {"clients": ["10.0.0.0/8", "128.0.0.0/2", "192.0.0.0/3", "64.0.0.0/3"]}),
+        "gateway.clients = [",
+    ),
+    "a way back inside our own": (
+        ("gateway", {"routes": ["2002:cb00:7101:5::/64"]}),
+        "gateway.routes[0] = '2002:cb00:7101:5::/64': is inside the VIP's own network",
+    ),
+    "a way back to neighbours": (
+        ("gateway", {"routes": ["fe80::/64"]}),
+        "gateway.routes[0] = 'fe80::/64': is link-local",
+    ),
+    "forwarding switched off": (
+        ("gateway", {"sysctls": {"net.ipv4.ip_forward": "0"}}),
+        "gateway.sysctls.net.ipv4.ip_forward = '0': must be 1: the gateway forwards IPv4",
+    ),
+    "forwarding switched off for one interface": (
+        ("gateway", {"sysctls": {"net.ipv6.conf.eth0/100.forwarding": "0"}}),
+        "gateway.sysctls.net.ipv6.conf.eth0/100.forwarding = '0': must be 1",
+    ),
+    "strict reverse path filtering": (
+        ("gateway", {"sysctls": {"net.ipv4.conf.all.rp_filter": "1"}}),
+        "gateway.sysctls.net.ipv4.conf.all.rp_filter = '1': must be 0 or 2",
+    ),
+    "IPv6 switched off": (
+        ("gateway", {"sysctls": {"net.ipv6.conf.all.disable_ipv6": "1"}}),
+        "gateway.sysctls.net.ipv6.conf.all.disable_ipv6 = '1': must be 0",
     ),
     "a truth value as a number": (("guard", {"max_removals": True}), "guard.max_removals = True"),
 }

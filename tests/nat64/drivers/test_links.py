@@ -76,6 +76,16 @@ async def seen(links: LinksDriver) -> frozenset[Fact]:
     return (await links.observe(SCOPE)).facts - {LinkState("sit0", up=False)}
 
 
+async def test_every_ipv4_address_of_this_machine_is_seen_whoever_made_it(links: LinksDriver) -> None:
+    await make(links, *CABLE)
+    ip("-n", HOME, "link", "add", "eth7", "type", "veth", "peer", "name", "eth8")
+    ip("-n", HOME, "address", "add", "198.51.100.7/24", "dev", "eth7")
+    expected = {IPv4Address("198.51.100.7"), IPv4Address("127.0.0.1"), VIP, HERE}
+    assert (await links.observe(SCOPE)).own == expected == await links.own_addresses()
+    ip("-n", HOME, "address", "del", "198.51.100.7/24", "dev", "eth7")
+    assert (await links.observe(SCOPE)).own == expected - {IPv4Address("198.51.100.7")}
+
+
 async def test_what_is_made_is_seen_exactly(links: LinksDriver) -> None:
     assert await seen(links) == frozenset()
     await make(links, *CABLE)

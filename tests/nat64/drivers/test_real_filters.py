@@ -29,6 +29,7 @@ from kun_nat64.policy.diff import plan
 GATEWAY, POD_HOST = f"kunreal-{os.getpid()}-g", f"kunreal-{os.getpid()}-p"
 POD, GREEDY = IPv6Address("2002:a01:2:1::10"), IPv6Address("2002:a01:2:1::11")
 NODE, HERE_MAC, THERE_MAC = IPv6Address("2002:a01:2:1::1"), "02:00:00:00:00:01", "02:00:00:00:00:02"
+OUTSIDE_MAC = "02:00:00:00:00:03"
 SERVER = IPv6Address("2002:cb00:7101::c633:6450")
 FORBIDDEN, FORBIDDEN_RULE = IPv6Address("2002:cb00:7101::a00:1"), "-d 2002:cb00:7101::a00:0/104 -j DROP"
 SYN, RST, ACK = 0x02, 0x04, 0x10
@@ -179,6 +180,56 @@ async def test_what_must_not_be_reached_is_dropped_before_translation(wire: sock
     assert await met("KUN-NAT64-PODS", FORBIDDEN_RULE) == [1]
 
 
+async def test_a_chain_of_somebody_that_accepts_all_does_not_open_the_way(wire: socket.socket, spec: AgentSpec) -> None:
+    """As a firewall's reload puts it: jumped to before ours, in every table."""
+    driver = RulesDriver(Inside())
+    wanted = rules_of(spec)
+    await load(driver, wanted)
+    for table in ("raw", "mangle"):
+        for words in (("-N", "FW"), ("-A", "FW", "-j", "ACCEPT"), ("-I", "PREROUTING", "1", "-j", "FW")):
+            assert (await Inside().run("ip6tables", "-t", table, *words)).exit_code == 0
+    send(wire, 40000, SYN, to=FORBIDDEN)
+    assert await met("KUN-NAT64-PODS", FORBIDDEN_RULE) == [0], "past our rules"
+    todo = plan(wanted, Observation(await driver.observe()))
+    assert todo.changes, "that is drift"
+    await driver.apply(todo.changes)
+    assert not plan(wanted, Observation(await driver.observe()))
+    send(wire, 40000, SYN, to=FORBIDDEN)
+    assert await met("KUN-NAT64-PODS", FORBIDDEN_RULE) == [1]
+
+
+def another_way_in(wire: socket.socket) -> None:
+    """The gateway's outside interface; the pod's host sends there from now on what is for pool6 and for the VIP."""
+    ip("link", "add", "eth1", "netns", GATEWAY, "type", "veth", "peer", "name", "eth9", "netns", POD_HOST)
+    for name, link, mac, number in ((GATEWAY, "eth1", OUTSIDE_MAC, 1), (POD_HOST, "eth9", THERE_MAC, 2)):
+        ip("-n", name, "link", "set", link, "address", mac, "up")
+        ip("-n", name, "address", "add", f"fd00:7::{number}/64", "dev", link, "nodad")
+        ip("-n", name, "address", "add", f"10.7.7.{number}/24", "dev", link)
+    ip("-n", POD_HOST, "neigh", "add", "fd00:7::1", "lladdr", OUTSIDE_MAC, "dev", "eth9")
+    ip("-n", POD_HOST, "route", "replace", "2002:cb00:7101::/96", "via", "fd00:7::1", "dev", "eth9")
+    ip("-n", POD_HOST, "route", "replace", "203.0.113.1", "via", "10.7.7.1", "dev", "eth9")
+
+
+async def test_pool6_by_another_interface_than_the_tunnel_is_dropped(wire: socket.socket, spec: AgentSpec) -> None:
+    """Jool would translate it, past every rule for pods."""
+    await load(RulesDriver(Inside()), rules_of(spec))
+    send(wire, 40000, SYN)
+    assert await met("KUN-NAT64-POOL6", "-j DROP") == [0]
+    another_way_in(wire)
+    send(wire, 40000, SYN)
+    assert await met("KUN-NAT64-POOL6", "-j DROP") == [1]
+
+
+async def test_protocol_41_from_outside_is_dropped_whoever_it_says_it_is_from(
+    wire: socket.socket, spec: AgentSpec
+) -> None:
+    await load(RulesDriver(Inside()), rules_of(spec))
+    another_way_in(wire)
+    with make_inside(POD_HOST, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 41)) as node:
+        node.sendto(bytes(40), ("203.0.113.1", 0))
+    assert await met("PREROUTING", "-i eth1 -p ipv6", "iptables-save") == [1]
+
+
 def rules_of(spec: AgentSpec, *limited: IPv6Network) -> Facts:
     return frozenset(fact for fact in desired(spec, WITHDRAWN, limited) if fact.area is Area.RULES)
 
@@ -187,8 +238,8 @@ async def load(driver: RulesDriver, wanted: Facts) -> None:
     await driver.apply(plan(wanted, Observation()).changes)
 
 
-async def met(chain: str, rule: str = "") -> list[int]:
+async def met(chain: str, rule: str = "", save: str = "ip6tables-save") -> list[int]:
     """Packets that the rules of our chain have met, or those of them that say `rule`."""
-    saved = (await Inside().run("ip6tables-save", "-c")).stdout.splitlines()
+    saved = (await Inside().run(save, "-c")).stdout.splitlines()
     lines = [line for line in saved if f" -A {chain} " in line and rule in line]
     return [int(line[1 : line.index(":")]) for line in lines]

@@ -64,7 +64,7 @@ SHADOWS = {
     "accept": ("-A PREROUTING -i eth0 -j ACCEPT", True),
     "return": ("-A PREROUTING -j RETURN", True),
     "drop": ("-A PREROUTING -p tcp -j DROP", True),
-    "a jump to a chain of somebody": ("-A PREROUTING -j OTHER-CHAIN", False),
+    "a jump to a chain that is empty": ("-A PREROUTING -j OTHER-CHAIN", False),
     "a counter": ("-A PREROUTING -p tcp", False),
     "another chain's": ("-A POSTROUTING -j ACCEPT", False),
 }
@@ -75,6 +75,29 @@ def test_a_rule_behind_a_foreign_one_that_ends_the_chain_is_shadowed(before: str
     (rule,) = parse_save(save("mangle", before, f"-A PREROUTING {PRE.spec}"), Family.IPV6).facts
     assert isinstance(rule, Rule)
     assert rule.shadowed is hidden
+
+
+INNER = {
+    "accepts all": (("-A FW -j ACCEPT",), "j", True),
+    "accepts some": (("-A FW -p tcp -j LOG", "-A FW -s fd00::/8 -j ACCEPT"), "j", True),
+    "returns": (("-A FW -j RETURN",), "j", False),
+    "counts and marks": (("-A FW -p tcp", "-A FW -j MARK --set-xmark 0x1/0xffffffff"), "j", False),
+    "two jumps deep": (("-A FW -j FW2", "-A FW2 -g FW3", "-A FW3 -j DROP"), "j", True),
+    "in a circle": (("-A FW -j FW2", "-A FW2 -j FW"), "j", False),
+    "goes there and not back": (("-A FW -j RETURN",), "g", True),
+    "another table's": ((), "j", False),
+}
+
+
+@pytest.mark.parametrize(("inside", "how", "hidden"), INNER.values(), ids=INNER.keys())
+def test_a_jump_counts_as_what_its_chain_can_do(inside: tuple[str, ...], how: str, hidden: bool) -> None:
+    """iptables-save prints a chain's rules after those of the chain that jumps there, too."""
+    lines = (f"-A PREROUTING -{how} FW", f"-A PREROUTING {PRE.spec}")
+    for order in ((*lines, *inside), (*inside, *lines)):
+        text = save("raw", "-A FW -j ACCEPT") + save("mangle", *order)
+        (rule,) = parse_save(text, Family.IPV6).facts
+        assert isinstance(rule, Rule)
+        assert rule.shadowed is hidden
 
 
 def test_a_rule_before_the_foreign_one_is_not_shadowed() -> None:

@@ -1,8 +1,11 @@
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
 
 from kun_nat64.model.facts import Chain, Family, Rule
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.policy.ruleset import rules
+from kun_nat64.policy.ruleset import denied_networks, rules
 
 MSS = "-p tcp -m tcp --tcp-flags SYN,RST SYN -m comment --comment kun-nat64 -j TCPMSS --set-mss 1420"
 
@@ -26,6 +29,40 @@ def test_only_clients_may_send_protocol_41_and_a_probe_is_one_of_them(spec_with:
         "-s 192.0.2.0/24 -j RETURN",
         "-j DROP",
     )
+
+
+def test_pool6_is_reached_by_the_tunnel_only(spec: AgentSpec) -> None:
+    assert chain(spec, "KUN-NAT64-POOL6").rules == (
+        "-i kun64 -j RETURN",
+        "-j DROP",
+    )
+    jump = "-d 2002:cb00:7101::/96 -m comment --comment kun-nat64 -j KUN-NAT64-POOL6"
+    assert Rule(Family.IPV6, "raw", "PREROUTING", jump) in set(rules(spec))
+
+
+def test_protocol_41_never_comes_from_outside_unless_the_gateway_has_one_arm(
+    spec_with: Callable[..., AgentSpec],
+) -> None:
+    rule = Rule(
+        Family.IPV4, "raw", "PREROUTING", "-d 203.0.113.1/32 -i eth1 -p 41 -m comment --comment kun-nat64 -j DROP"
+    )
+    assert rule in set(rules(spec_with()))
+    assert rule not in set(rules(spec_with(gateway={"one_armed": True})))
+
+
+@pytest.mark.parametrize(
+    "special", ["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15"]
+)
+def test_by_default_no_private_network_is_reached(spec_with: Callable[..., AgentSpec], special: str) -> None:
+    assert IPv4Network(special) in denied_networks(spec_with())
+    assert IPv4Network("10.9.0.0/16") not in denied_networks(spec_with(gateway={"never_reach": []})), "on purpose"
+
+
+def test_every_address_of_this_machine_is_dropped(spec: AgentSpec) -> None:
+    """RFC 3964 section 5.3.1: a pod has no business with the gateway's own daemons."""
+    own = IPv4Address("198.51.100.7")
+    pods = next(one for one in rules(spec, {own}) if isinstance(one, Chain) and one.name == "KUN-NAT64-PODS")
+    assert "-d 2002:cb00:7101::c633:6407/128 -j DROP" in pods.rules
 
 
 def test_what_the_host_lets_in_is_still_the_hosts_own_decision(spec: AgentSpec) -> None:

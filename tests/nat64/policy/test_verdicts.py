@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from time import monotonic, time
 from typing import Any
 
@@ -28,7 +29,10 @@ from tests.nat64.conftest import SHIPPED
 
 WEB = IPv6Address("2002:cb00:7101::c633:6450")
 POD, OTHER = IPv6Address("2002:a01:2:1::10"), IPv6Address("2002:a01:2:1::11")
-SPEC = load(SHIPPED)
+SHIPPED_SPEC = load(SHIPPED)
+# Short, so that other reasons than the list show.
+LISTED = tuple(map(IPv4Network, ("127.0.0.0/8", "169.254.0.0/16", "10.0.0.0/8")))
+SPEC = replace(SHIPPED_SPEC, gateway=replace(SHIPPED_SPEC.gateway, never_reach=LISTED))
 
 
 def session(pod: IPv6Address, port: int, target: IPv6Address = WEB) -> Session:
@@ -63,11 +67,15 @@ def test_a_denial_names_the_network_and_who_wants_it(address: str, network: str,
     assert (str(said.denied_by), said.denied, said.reachable) == (network, denied, False)
 
 
-@given(st.ip_addresses(v=4) | st.sampled_from([IPv4Address("10.1.2.3"), IPv4Address("192.0.2.11"), SPEC.gateway.vip]))
-def test_what_is_said_is_what_the_rules_do(ipv4: IPv4Address) -> None:
-    said = explain(SPEC.gateway.pool6.embed(ipv4), SPEC, Traffic())
+ODD = tuple(map(IPv4Address, ("10.1.2.3", "192.0.2.11", "203.0.113.1", "198.51.100.7", "192.0.0.9", "192.0.0.8")))
+
+
+@given(st.ip_addresses(v=4) | st.sampled_from(ODD), st.sampled_from([SPEC, SHIPPED_SPEC]))
+def test_what_is_said_is_what_the_rules_do(ipv4: IPv4Address, spec: AgentSpec) -> None:
+    own = frozenset({IPv4Address("198.51.100.7")})
+    said = explain(spec.gateway.pool6.embed(ipv4), spec, Traffic(), own=own)
     assert said.ipv4 == ipv4
-    assert said.reachable is not any(ipv4 in network for network in denied_networks(SPEC))
+    assert said.reachable is not any(ipv4 in network for network in denied_networks(spec, own))
 
 
 @pytest.mark.parametrize(

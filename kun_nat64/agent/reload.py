@@ -1,0 +1,163 @@
+"""Takes a new file: at SIGHUP, or for `apply --force`. What is refused changes nothing.
+
+A change that takes the gateway out of service waits for its turn: all gateways of a fleet may be told at once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from kun_base.errors import ConfigError
+from kun_nat64.agent.timing import pause, woken
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.facts import Fact
+from kun_nat64.model.observation import Observation
+from kun_nat64.model.plan import Action, Plan, Refusal, RefusalKind
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import Standing
+from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy import filechange
+from kun_nat64.policy import fleet_view as witness
+from kun_nat64.policy.flow_loss import may_cut, without_probes
+from kun_nat64.policy.probepath import probe_address
+from kun_nat64.state.agent_state import State
+
+WARNING = "config"
+NOT_TAKEN = "the new file is not taken, the old one stays in force"
+# A fleet whose gateways do not come back for so long is one where no further gateway should change.
+LONGEST_TURN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one attempt: whether the file is in force now, and what is against it."""
+
+    taken: bool
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a reload needs of the agent.
+
+    `look`: at the machine, with the scope of that file. `keep`: for the next start, what the machine was brought to.
+    """
+
+    load: Callable[[], AgentSpec]
+    look: Callable[[AgentSpec], Awaitable[Observation]]
+    count: Callable[[str], Awaitable[Traffic]]
+    take: Callable[[AgentSpec], None]
+    keep: Callable[[AgentSpec], None] = lambda _: None
+
+
+class Reload:
+    def __init__(self, state: State, means: Means) -> None:
+        self._state, self._means = state, means
+        self._poked = asyncio.Event()
+        self._since = 0.0
+        self._kept: AgentSpec | None = None
+
+    def poke(self) -> None:
+        """The file may be another one."""
+        self._poked.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await woken(self._poked, 1.0)
+            if self._poked.is_set() and not stop.is_set():
+                self._poked.clear()
+                await self.now(stop=stop)
+            self._note_end()
+
+    async def now(self, *, force: bool = False, stop: asyncio.Event | None = None) -> Outcome:
+        """One attempt. `force`: also what the guard refuses, and at once."""
+        try:
+            new = self._means.load()
+        except ConfigError as error:
+            return self._refused([f"the file is wrong: {error}"])
+        old = self._state.spec
+        change, against = await self._judge(old, new)
+        if force:
+            against = tuple(one for one in against if not one.forcible)
+        elif not against and filechange.is_dangerous(change):
+            against = await self._turn(stop or asyncio.Event())
+            if self._poked.is_set() or self._state.spec is not old:
+                return Outcome(False)  # there is a newer file, which decides
+        if against:
+            return self._refused([str(one) for one in against])
+        self._take(new, change, force=force)
+        return Outcome(True)
+
+    async def _judge(self, old: AgentSpec, new: AgentSpec) -> tuple[Plan, tuple[Refusal, ...]]:
+        state = self._state
+        change = filechange.change_of(old, new, state.announcement)
+        if may_cut(change.changes):
+            change = filechange.change_of(old, new, state.announcement, await self._traffic(old))
+        gateways = (old.gateway, new.gateway)
+        same = len({(one.tunnel, one.vip, one.outside) for one in gateways}) == 1
+        seen = Observation() if same else await self._means.look(new)
+        carried = witness.others_carry(state.fleet, after=float("-inf"))
+        return change, filechange.refusals(old, new, change, seen, other_exit=carried)
+
+    async def _traffic(self, spec: AgentSpec) -> Traffic | None:
+        try:
+            return without_probes(await self._means.count(spec.nat64.instance), probe_address(spec))
+        except DriverError:
+            return None
+
+    async def _turn(self, stop: asyncio.Event) -> tuple[Refusal, ...]:
+        """Waits until no other gateway is at it. Each says that it waits before it begins, so that all know of all."""
+        state = self._state
+        fleet = state.spec.fleet
+        if not fleet.members:
+            return ()
+        state.file_change = filechange.WAITS
+        begun = state.clock()
+        try:
+            await pause(2 * (fleet.poll_s + fleet.timeout_s), stop)
+            while not self._poked.is_set() and not stop.is_set():
+                if filechange.may_change(
+                    state.spec.gateway.name, state.fleet, spacing_s=state.announce_rules.spacing_s
+                ):
+                    return self._alone()
+                if state.clock() - begun > LONGEST_TURN_S:
+                    reason = f"another gateway was changing for {LONGEST_TURN_S:g} s: see `kun-nat64 status` there"
+                    return (Refusal(RefusalKind.WAITS, reason),)
+                await pause(fleet.poll_s, stop)
+            return ()
+        finally:
+            state.file_change = ""
+
+    def _alone(self) -> tuple[Refusal, ...]:
+        """What was so before the wait may have changed."""
+        if witness.others_carry(self._state.fleet, after=float("-inf")):
+            return ()
+        reason = "no other gateway is known to carry meanwhile: the pods would have no way out"
+        return (Refusal(RefusalKind.LAST_EXIT, reason),)
+
+    def _take(self, new: AgentSpec, change: Plan, *, force: bool) -> None:
+        state = self._state
+        changed = new != state.spec
+        state.warnings.pop(WARNING, None)
+        approved: frozenset[tuple[Action, Fact]] = frozenset((one.action, one.fact) for one in change.changes)
+        state.approved, state.forced = approved, force
+        if filechange.is_dangerous(change):
+            state.file_change, self._since = filechange.RUNS, state.clock()
+        self._means.take(new)
+        state.journal.info("reload", changed=changed, forced=force or None)
+
+    def _note_end(self) -> None:
+        state = self._state
+        if state.machine.settled and not state.approved and state.spec is not self._kept:
+            self._kept = state.spec
+            self._means.keep(state.spec)
+        if state.file_change == filechange.RUNS:
+            done = state.decision.standing is Standing.FULL and not state.approved
+            if done or state.clock() - self._since > LONGEST_TURN_S:
+                state.file_change = ""
+
+    def _refused(self, reasons: list[str]) -> Outcome:
+        words = "; ".join(reasons)
+        self._state.warnings[WARNING] = f"{NOT_TAKEN}: {words}"
+        self._state.journal.error("reload", failed=words)
+        return Outcome(False, tuple(reasons))

@@ -1,0 +1,96 @@
+"""What a new file changes, why it may be refused, and whose turn it is to take it.
+
+A file is taken as a whole or not at all: while it is refused, the old one stays in force, and with it everything that
+is announced. The change of the file is judged by itself, whatever else on the machine differs from either file.
+"""
+
+from collections.abc import Iterator
+
+from kun_nat64.model.announcement import WITHDRAWN, Announcement
+from kun_nat64.model.area import Area
+from kun_nat64.model.facts import BgpPath
+from kun_nat64.model.fleet import Fleet, Member
+from kun_nat64.model.observation import Observation
+from kun_nat64.model.plan import Action, Change, Plan, Refusal, RefusalKind
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.traffic import Traffic
+from kun_nat64.policy.desired import desired
+from kun_nat64.policy.diff import plan
+from kun_nat64.policy.flow_loss import stops_everything
+from kun_nat64.policy.guard import Circumstances, guard
+
+WAITS, RUNS = "waits", "runs"
+
+
+def change_of(old: AgentSpec, new: AgentSpec, announced: Announcement, traffic: Traffic | None = None) -> Plan:
+    """From the state that the old file asks for to that of the new one. `traffic` None: flows are not counted."""
+    return plan(desired(new, announced), Observation(desired(old, announced)), traffic)
+
+
+def is_dangerous(change: Plan) -> bool:
+    """Whether the gateway carries nothing while it is made."""
+    return any(stops_everything(one) or _withdraws(one) for one in change.changes)
+
+
+def _withdraws(change: Change) -> bool:
+    return change.action is Action.REMOVE and isinstance(change.fact, BgpPath)
+
+
+def refusals(
+    old: AgentSpec, new: AgentSpec, change: Plan, seen: Observation, *, other_exit: bool
+) -> tuple[Refusal, ...]:
+    """Every reason against the new file, by the guard of the old one. `seen`: a look with the new file's scope."""
+    vip = f"{old.gateway.vip}/32"
+    # Prefixes beside the VIP are the operator's to take back.
+    extra = {
+        (one.action, one.fact)
+        for one in change.changes
+        if isinstance(one.fact, BgpPath) and str(one.fact.prefix) != vip
+    }
+    circumstances = Circumstances(other_exit=other_exit, foreign=seen.foreign, approved=frozenset(extra))
+    return (*_restarts(old, new), *_missing(old, new, seen), *guard(change, old.guard, circumstances))
+
+
+def at_start(old: AgentSpec, new: AgentSpec, traffic: Traffic | None) -> tuple[Refusal, ...]:
+    """What keeps an agent from starting with another file than the last one: the flows that it would end."""
+    change = change_of(old, new, WITHDRAWN, traffic)
+    found = guard(change, old.guard, Circumstances(other_exit=True)) if is_dangerous(change) else ()
+    return tuple(one for one in found if one.kind is RefusalKind.LIVE_SESSIONS)
+
+
+def _restarts(old: AgentSpec, new: AgentSpec) -> Iterator[Refusal]:
+    was, is_ = old.nat64.instance, new.nat64.instance
+    if was != is_:
+        remedy = "`systemctl stop kun-nat64` and `kun-nat64 teardown` with the old file, then start"
+        yield _restart(f"nat64.instance is {was}, the new file says {is_}: {remedy}")
+    if old.admin != new.admin:
+        listen = f"{new.admin.host}:{new.admin.port}"
+        yield _restart(f"admin.listen is {old.admin.host}:{old.admin.port}, the new file says {listen}: {RESTART}")
+
+
+RESTART = "`systemctl restart kun-nat64` takes it, and disturbs no flow"
+
+
+def _restart(reason: str) -> Refusal:
+    return Refusal(RefusalKind.NEEDS_RESTART, reason, forcible=False)
+
+
+def _missing(old: AgentSpec, new: AgentSpec, seen: Observation) -> Iterator[Refusal]:
+    """What would be a hard failure in the first look with the new file."""
+    outside = new.gateway.outside
+    if Area.LINKS in seen.failures:
+        error = seen.failures[Area.LINKS]
+        yield Refusal(RefusalKind.UNKNOWN, f"the links of this machine cannot be looked at: {error}")
+    elif outside != old.gateway.outside and not seen.link(outside).carrier:
+        state = "has no carrier" if seen.link(outside).present else "is not on this machine"
+        yield Refusal(RefusalKind.UNKNOWN, f"gateway.outside is {outside}, which {state}")
+
+
+def may_change(own_name: str, fleet: Fleet, *, spacing_s: float) -> bool:
+    """One gateway at a time, by name, and not before the last one is back in the ECMP set for `spacing_s`."""
+    return not any(_goes_first(one, own_name, spacing_s) for one in fleet.members)
+
+
+def _goes_first(member: Member, own_name: str, spacing_s: float) -> bool:
+    fresh = member.full_for_s is not None and member.full_for_s < spacing_s
+    return fresh or member.file_change == RUNS or (member.file_change == WAITS and member.name < own_name)
