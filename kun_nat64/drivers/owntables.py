@@ -10,7 +10,7 @@ LOAD = ("nft", "-f", "-")
 
 
 class OwnTablesDriver:
-    """`counted`: packets by table and chain, as the last look found them."""
+    """`counted`: packets by table and chain, as the last look found them; chains without a counter are left out."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner

@@ -148,6 +148,7 @@ class RealHost:
             connections,
             links.own,
             links.near,
+            tuple((name, chain, n) for name, by in self._tables.counted.items() for chain, n in by.items()),
         )
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen

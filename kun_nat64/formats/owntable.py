@@ -49,7 +49,9 @@ def packets(text: str) -> dict[str, int]:
         for each in json.loads(text)["nftables"]:
             if "rule" in each:
                 chain = str(each["rule"]["chain"])
-                counted[chain] = counted.get(chain, 0) + _counted(each["rule"])
+                counters = [part for part in each["rule"].get("expr", ()) if "counter" in part]
+                if counters:
+                    counted[chain] = counted.get(chain, 0) + _counted(each["rule"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FormatError("output of nft -j", text[:80]) from error
     return counted

@@ -64,6 +64,7 @@ class Scope:
 class Observation:
     """`facts` of every area that answered; `failures` of those that did not: unknown, neither there nor gone.
 
+    `counted`: packets by our nftables tables and their chains.
     `near`: what should be there for nodes on the uplink's own network (NodeRouter).
     `counters` of our rules, `resets` of orphaned flows (None: not counted): since their rules were made.
     `bgp_connections`: established ones of this host, as the kernel has them: they go on without the speaker's API.
@@ -80,6 +81,7 @@ class Observation:
     bgp_connections: int = 0
     own: frozenset[IPv4Address] = frozenset()
     near: Facts = frozenset()
+    counted: tuple[tuple[str, str, int], ...] = ()
 
     def link(self, name: str) -> LinkReport:
         return next((link for link in self.links if link.name == name), LinkReport(name, present=False))

@@ -1,11 +1,16 @@
+import io
 from collections.abc import Callable
 
 import pytest
 
+from kun_base.journal import Journal
 from kun_nat64.model.announcement import WITHDRAWN
+from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import desired, scope
 from kun_nat64.policy.exhaustion import is_full, refusals
+from kun_nat64.state.agent_state import State
+from kun_nat64.views.metrics_text import exposition
 
 ONE, OTHER = ("192.0.2.11", "tcp"), ("192.0.2.12", "tcp")
 
@@ -38,3 +43,10 @@ def test_errors_are_bounded_in_their_rate(spec_with: Callable[..., AgentSpec]) -
     (rejecting,) = (rule for rule in chain.rules if "reject" in rule)
     assert "limit rate 100/second" in rejecting
     assert rejecting.endswith("reject with icmpv6 type addr-unreachable")
+
+
+def test_what_our_tables_count_is_a_metric(spec: AgentSpec) -> None:
+    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0, wall=lambda: 0.0)
+    state.machine.seen = Observation(counted=(("ip6 kun-nat64-full", "pods", 7),))
+    row = 'kun_nat64_rule_packets_total{chain="pods",rule="counter",table="ip6 kun-nat64-full"} 7.0'
+    assert row in exposition(state)
