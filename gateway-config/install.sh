@@ -170,7 +170,7 @@ find_wheel() {
     if [[ $dry == yes ]]; then say "would build the wheel from $(realpath "$source")"; return; fi
     say "no wheel given: building one from $(realpath "$source")"
     # From a copy: a build leaves its traces in the tree it runs in.
-    cp -r "$source"/{pyproject.toml,README.md,LICENSE,kun_base,kun_dns64,kun_nat64} "$scratch/"
+    cp -r "$source"/{pyproject.toml,README.md,LICENSE,kun_base,kun_cluster,kun_dns64,kun_nat64} "$scratch/"
     python3 -m venv "$scratch/venv"
     # A fixed date makes equal sources equal wheels, and a second run a quick one.
     SOURCE_DATE_EPOCH=315532800 "$scratch/venv/bin/pip" --quiet wheel --no-deps --wheel-dir "$scratch" "$scratch" ||

@@ -47,6 +47,8 @@ NEVER_TRANSLATED = tuple(special.network for special in SPECIAL_IPV4 if not spec
 PROTOCOL_ASSIGNMENTS = IPv4Network("192.0.0.0/24")
 # Inside it, yet globally reachable: PCP and TURN anycast (RFC 7723 section 4, RFC 8155 section 7).
 GLOBAL_EXCEPTIONS = frozenset(IPv4Address(a) for a in ("192.0.0.9", "192.0.0.10"))
+# Also inside it: by these two hosts learn the prefix (RFC 7050 section 2.2). No host has them.
+DISCOVERY_IPV4 = frozenset(IPv4Address(a) for a in ("192.0.0.170", "192.0.0.171"))
 
 
 def is_nonglobal(address: IPv4Address) -> bool:
@@ -55,13 +57,13 @@ def is_nonglobal(address: IPv4Address) -> bool:
 
 
 def without_global(networks: Iterable[IPv4Network]) -> Iterator[IPv4Network]:
-    """The same networks, but 192.0.0.0/24 in pieces that leave out the two globally reachable addresses in it.
+    """The same networks, but 192.0.0.0/24 in pieces, without the addresses in it that are global or for discovery.
 
     Any other network stays as it is: who lists 192.0.0.9/32 or 192.0.0.0/16 means every address of it.
     """
     for network in networks:
         if network == PROTOCOL_ASSIGNMENTS:
-            yield from _pieces(network, GLOBAL_EXCEPTIONS)
+            yield from _pieces(network, GLOBAL_EXCEPTIONS | DISCOVERY_IPV4)
         else:
             yield network
 

@@ -49,7 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
-    for package in ("kun_base", "kun_dns64", "kun_nat64"):
+    for package in ("kun_base", "kun_cluster", "kun_dns64", "kun_nat64"):
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
     folder = tmp_path_factory.mktemp("wheel")
     argv = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel"]

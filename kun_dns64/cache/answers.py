@@ -1,7 +1,7 @@
 """What upstreams said, for as long as it holds: answers, denials, failures, and stale data for bad days.
 
-Sources: RFC 2308 (denials), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept, never what was made of
-it: synthesis happens anew for every answer, so a new policy or prefix shows at once.
+Sources: RFC 2308 (denials), RFC 8020 (NXDOMAIN), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept,
+never what was made of it: synthesis happens anew for every answer, so a new policy or prefix shows at once.
 """
 
 from math import ceil
@@ -9,11 +9,12 @@ from struct import Struct
 from typing import Any
 
 from kun_dns64.cache.generations import Generations
-from kun_dns64.formats.packed_answer import pack, unpack
+from kun_dns64.formats.packed_answer import is_longer, pack, unpack
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
 from kun_dns64.policy.denial import is_referral
+from kun_dns64.policy.failure_memory import bare, weight
 from kun_dns64.policy.lifetime import begin
 
 # RFC 9520 section 3.2: at least a second, at most five minutes, longer with each failure in a row. A name whose servers
@@ -26,11 +27,13 @@ OUTAGE_MAX_S = 5.0
 STALE_RECHECK_S = 30.0
 # The last tenth of a lifetime is when a used answer is fetched anew.
 PREFETCH_SHARE = 0.1
-FAILURE_OCTETS = 250
+# Of the octets a cache may hold: what failures may take.
+FAILURES_SHARE = 8
 
 ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # Arrival in seconds of the clock; lifetime; the age from which a use fetches the data anew.
-_STAMP = Struct("!III")
+STAMP = Struct("!III")
+_ARRIVAL = 4
 _KEY_TAIL = Struct("!HHB")
 # Remembered until, for how long, what was heard, and when.
 _Failure = tuple[float, float, Response | UpstreamFailure, float]
@@ -42,7 +45,7 @@ class Cache:
 
     Data ages by the whole seconds of that clock, all of it at the same ticks, so whatever is made of several answers
     ages at those ticks too. A key is the question without case, CD, DO, the client subnet sent along, and the group of
-    upstreams.
+    upstreams. That a name does not exist is kept once, for all types (RFC 8020 section 2).
     """
 
     __slots__ = ("_data", "_failures", "_max_stale_s", "_max_ttl_s", "_prefetch", "_recovered_at")
@@ -56,8 +59,9 @@ class Cache:
         prefetch: bool = True,
         store: type[Generations[Any]] = Generations,
     ) -> None:
-        self._data: Generations[bytes] = store(max_entries, max_octets, len)
-        self._failures: Generations[_Failure] = store(max(64, max_entries // 8), 1 << 26, lambda _: FAILURE_OCTETS)
+        failures = max_octets // FAILURES_SHARE
+        self._data: Generations[bytes] = store(max_entries, max_octets - failures, len)
+        self._failures: Generations[_Failure] = store(max(64, max_entries // 8), failures, _weight)
         self._max_ttl_s = max_ttl_s
         self._max_stale_s = max_stale_s
         self._prefetch = prefetch
@@ -80,29 +84,47 @@ class Cache:
         self._failures.drop(key)
         return None
 
-    def lookup(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
-        """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure."""
+    def lookup(self, question: Question, flags: AskedFlags, group: str, now: float, most: int = 0) -> Heard | None:
+        """What can be said without asking: fresh data, or while a failure is remembered stale data or the failure.
+
+        `most`: records of an answer that are enough (`Heard.cut`); 0: all.
+        """
         key = key_of(question, flags, group)
-        packed = self._data.get(key)
         failure = self._failure(key, group)
         tick = int(now)
+        _, packed = self._entry(question, key, tick)
         if packed is not None:
-            arrival, lifetime, due = _STAMP.unpack_from(packed)
+            arrival, lifetime, due = STAMP.unpack_from(packed)
             age = tick - arrival
             if age < lifetime:
                 steady_s = due - age
                 if steady_s <= 0 and failure is not None and now < failure[0]:
                     steady_s = 1
-                response = unpack(question, packed[_STAMP.size :], age)
-                refresh = steady_s <= 0
-                return Heard(question, response, cached=True, refresh=refresh, steady_s=max(0, steady_s), tick=tick)
+                packed = packed[STAMP.size :]
+                cut = most > 0 and is_longer(packed, most)
+                response = unpack(question, packed, age, most if cut else 0)
+                refresh, steady_s = steady_s <= 0, max(0, steady_s)
+                return Heard(question, response, cached=True, refresh=refresh, steady_s=steady_s, tick=tick, cut=cut)
             if failure is not None and age < lifetime + self._max_stale_s:
-                return self._stale_again(key, question, packed, failure, now)
+                return self._stale_again(key, question, packed, failure, now, most)
         if failure is not None and now < failure[0]:
             return Heard(
                 question, _remembered(failure[2]), cached=True, steady_s=_failure_steady_s(failure, now), tick=tick
             )
         return None
+
+    def _entry(self, question: Question, key: bytes, tick: int) -> tuple[bytes, bytes | None]:
+        """What is known, and under which key: of the type, unless the name is known not to exist since later."""
+        own = self._data.get(key)
+        if own is not None:
+            arrival, lifetime, _ = STAMP.unpack_from(own)
+            if tick - arrival < lifetime:
+                return key, own
+        nowhere = without_type(key, len(question.name))
+        absent = self._data.get(nowhere)
+        if absent is None or (own is not None and own[:_ARRIVAL] > absent[:_ARRIVAL]):
+            return key, own
+        return nowhere, absent
 
     def _due(self, lifetime: int) -> int:
         """The age from which a use of the data fetches it anew."""
@@ -110,37 +132,38 @@ class Cache:
 
     def put_off(self, question: Question, flags: AskedFlags, group: str, now: float) -> None:
         """No `refresh` before the next tick: it is on its way, or must wait."""
-        key = key_of(question, flags, group)
-        packed = self._data.get(key)
+        key, packed = self._entry(question, key_of(question, flags, group), int(now))
         if packed is not None:
-            arrival, lifetime, _ = _STAMP.unpack_from(packed)
-            self._data.put(key, _STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[_STAMP.size :])
+            arrival, lifetime, _ = STAMP.unpack_from(packed)
+            self._data.put(key, STAMP.pack(arrival, lifetime, int(now) - arrival + 1) + packed[STAMP.size :])
 
-    def _stale_again(self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float) -> Heard:
+    def _stale_again(
+        self, key: bytes, question: Question, packed: bytes, failure: _Failure, now: float, most: int
+    ) -> Heard:
         """One background try per recheck time (RFC 8767 section 5); this hint is it."""
         due = now >= failure[0]
         if due:
             self._failures.put(key, (now + STALE_RECHECK_S, failure[1], failure[2], now))
-            return _stale(question, packed, refresh=True)
-        return _stale(question, packed)._replace(steady_s=_failure_steady_s(failure, now), tick=int(now))
+            return _stale(question, packed, most, refresh=True)
+        return _stale(question, packed, most)._replace(steady_s=_failure_steady_s(failure, now), tick=int(now))
 
     def stale(self, question: Question, flags: AskedFlags, group: str, now: float) -> Heard | None:
         """Expired data that may still be served when the upstreams fail or are too slow (RFC 8767 section 5)."""
-        packed = self._data.get(key_of(question, flags, group))
+        _, packed = self._entry(question, key_of(question, flags, group), int(now))
         if packed is None:
             return None
-        arrival, lifetime, _ = _STAMP.unpack_from(packed)
+        arrival, lifetime, _ = STAMP.unpack_from(packed)
         age = int(now) - arrival
         if age < lifetime:
-            return Heard(question, unpack(question, packed[_STAMP.size :], age), cached=True)
+            return Heard(question, unpack(question, packed[STAMP.size :], age), cached=True)
         return _stale(question, packed) if age < lifetime + self._max_stale_s else None
 
     def steady_s(self, question: Question, flags: AskedFlags, group: str, now: float) -> int:
         """What `lookup` would put into `Heard.steady_s`, for an answer that was stored a moment ago."""
-        packed = self._data.get(key_of(question, flags, group))
+        _, packed = self._entry(question, key_of(question, flags, group), int(now))
         if packed is None:
             return 0
-        arrival, _, due = _STAMP.unpack_from(packed)
+        arrival, _, due = STAMP.unpack_from(packed)
         steady_s: int = due - (int(now) - arrival)
         return max(0, steady_s)
 
@@ -159,24 +182,38 @@ class Cache:
         """
         key = key_of(question, flags, group)
         if is_failure(outcome):
-            self._store_failure(key, group, outcome, now, OUTAGE_MAX_S if outage else FAILURE_MAX_S)
+            longest_s = OUTAGE_MAX_S if outage else FAILURE_MAX_S
+            self._store_failure(question, key, group, outcome, now, longest_s)
             return
         assert isinstance(outcome, Response)
         self._failures.drop(key)
+        nowhere = without_type(key, len(question.name))
+        if outcome.rcode == Rcode.NXDOMAIN and not outcome.answer:
+            self._data.drop(key)
+            key = nowhere
+        else:
+            self._data.drop(nowhere)
         begun, lifetime = begin(question, outcome, self._max_ttl_s)
         packed = pack(question, begun) if lifetime > 0 else None
         if packed is None:
             self._data.drop(key)
         else:
-            self._data.put(key, _STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
+            self._data.put(key, STAMP.pack(int(now), lifetime, self._due(lifetime)) + packed)
 
     def _store_failure(
-        self, key: bytes, group: str, outcome: Response | UpstreamFailure, now: float, longest_s: float
+        self,
+        question: Question,
+        key: bytes,
+        group: str,
+        outcome: Response | UpstreamFailure,
+        now: float,
+        longest_s: float,
     ) -> None:
+        outcome = bare(outcome)
         before = self._failure(key, group)
-        packed = self._data.get(key)
+        _, packed = self._entry(question, key, int(now))
         if packed is not None:
-            arrival, lifetime, _ = _STAMP.unpack_from(packed)
+            arrival, lifetime, _ = STAMP.unpack_from(packed)
             if int(now) - arrival < lifetime + self._max_stale_s:
                 self._failures.put(key, (now + STALE_RECHECK_S, FAILURE_FIRST_S, outcome, now))
                 return
@@ -215,7 +252,8 @@ class Cache:
 
     @property
     def octets(self) -> int:
-        return self._data.octets
+        """Of all that is kept, failures too."""
+        return self._data.octets + self._failures.octets
 
 
 def is_failure(outcome: Response | UpstreamFailure) -> bool:
@@ -232,14 +270,26 @@ def key_of(question: Question, flags: AskedFlags, group: str) -> bytes:
     return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key
 
 
-def _stale(question: Question, packed: bytes, refresh: bool = False) -> Heard:
+def without_type(key: bytes, name_octets: int) -> bytes:
+    """The key under which a name is kept that does not exist: there is no type 0."""
+    return key[:name_octets] + b"\x00\x00" + key[name_octets + 2 :]
+
+
+def _stale(question: Question, packed: bytes, most: int = 0, refresh: bool = False) -> Heard:
     """With its first TTLs: `next_step` gives stale data the one it may have."""
-    return Heard(question, unpack(question, packed[_STAMP.size :], 0), stale=True, cached=True, refresh=refresh)
+    packed = packed[STAMP.size :]
+    cut = most > 0 and is_longer(packed, most)
+    response = unpack(question, packed, 0, most if cut else 0)
+    return Heard(question, response, stale=True, cached=True, refresh=refresh, cut=cut)
 
 
 def _failure_steady_s(failure: _Failure, now: float) -> int:
     """One tick at most: an answer may still come late and end the failure."""
     return min(1, int(failure[0]) - int(now))
+
+
+def _weight(failure: _Failure) -> int:
+    return weight(failure[2])
 
 
 def _remembered(outcome: Response | UpstreamFailure) -> Response | UpstreamFailure:

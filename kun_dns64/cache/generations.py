@@ -15,13 +15,15 @@ FORGET_AT_ONCE = 3
 
 
 class Generations(Generic[V]):
-    """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted."""
+    """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted.
+
+    With less than two of either, nothing is kept.
+    """
 
     __slots__ = ("_dying", "_half_entries", "_half_octets", "_octets", "_octets_old", "_old", "_weigh", "_young")
 
     def __init__(self, max_entries: int, max_octets: int, weigh: Callable[[V], int]) -> None:
-        self._half_entries = max(1, max_entries // 2)
-        self._half_octets = max(1, max_octets // 2)
+        self._half_entries, self._half_octets = max_entries // 2, max_octets // 2
         self._weigh = weigh
         self._young: dict[bytes, V] = {}
         self._old: dict[bytes, V] = {}
@@ -37,6 +39,15 @@ class Generations(Generic[V]):
                 self._octets_old -= len(key) + self._weigh(value) + ENTRY_OCTETS
                 self._insert(key, value)
         return value
+
+    def peek(self, key: bytes) -> V | None:
+        """As `get`, without counting as use."""
+        value = self._young.get(key)
+        return self._old.get(key) if value is None else value
+
+    def keys(self) -> list[bytes]:
+        """Return every key, the lately used ones first."""
+        return [*self._young, *self._old]
 
     def __contains__(self, key: bytes) -> bool:
         """Whether `get` would find something; it does not count as use."""
@@ -72,6 +83,8 @@ class Generations(Generic[V]):
 
     def _insert(self, key: bytes, value: V) -> None:
         if len(self._young) >= self._half_entries or self._octets >= self._half_octets:
+            if not self._half_entries or not self._half_octets:
+                return
             if self._old:
                 self._dying.append(self._old)
             self._old, self._young = self._young, {}

@@ -14,6 +14,10 @@ from kun_dns64.formats.reply_key import (
     PLAIN_TAIL,
     WITH_COOKIE,
     MemoKey,
+    answer_end,
+    cut_records,
+    is_complete,
+    limit_of,
     lone_cookie,
     memo_key,
     ttl_places,
@@ -23,17 +27,24 @@ from kun_dns64.model.question import RRType
 from kun_dns64.model.step import Heard, Reply, Rule
 
 # These answers are made here and do not age.
-LOCAL = frozenset((Rule.LOCAL_DISCOVERY, Rule.LOCAL_REVERSE, Rule.FILTERED_A))
+LOCAL = frozenset((Rule.LOCAL_DISCOVERY, Rule.LOCAL_REVERSE, Rule.LOCAL_SPECIAL, Rule.LOCAL_CHAOS))
 LOCAL_STEADY_S = 300
 # Strangers must not fill the store; reverse answers mix ageing TTLs with bounded ones; the others tell of the moment.
-NEVER = frozenset((Rule.REFUSED_CLIENT, Rule.RATE_LIMITED, Rule.REVERSE, Rule.NOT_RECURSIVE, Rule.LOOP, Rule.MALFORMED))
+NEVER = frozenset((
+    Rule.REFUSED_CLIENT, Rule.RATE_LIMITED, Rule.DISPLACED, Rule.REVERSE, Rule.NOT_RECURSIVE, Rule.LOOP, Rule.MALFORMED,
+))  # fmt: skip
 RULES = tuple(Rule)
 PLACES = {rule: place for place, rule in enumerate(RULES)}
 # Packets whose reply is kept as it is for the rest of the second.
 HOT_MAX = 16384
 COOKIE_HEAD = b"\x00\x0a\x00\x18"
-# Made at this tick, good until that one, rule, number of TTLs; then where each TTL stands, then the reply.
-_STAMP = Struct("!IIBB")
+# Made at this tick, good until that one, rule, number of TTLs, octets a client must be able to take (or CUT), octets of
+# OPT where it is cut; then where each TTL stands, then the reply.
+_STAMP = Struct("!IIBBHH")
+# A reply that was truncated at the largest limit: a smaller one has fewer of its records.
+CUT = 0xFFFF
+_SIZES, _SIZES_AT = Struct("!HH"), 10
+TC_BIT = 0x02
 _OFFSET = Struct("!H")
 _TTL = Struct("!I")
 
@@ -62,10 +73,10 @@ class ReplyCache:
     store, under the packet's key: those replies are aged and get the question's case and the cookie of the client.
 
     `by_subnet`: for a source trusted to name clients, finds the memo of the one named. `padded`: replies to packets
-    with padding are padded themselves, so there is none to keep.
+    with padding are padded themselves, so there is none to keep. `most`: octets of a reply by UDP; 0: by a stream.
     """
 
-    __slots__ = ("_bake", "_by_subnet", "_hits", "_hot", "_padded", "_prefix", "_store", "_tick")
+    __slots__ = ("_bake", "_by_subnet", "_hits", "_hot", "_padded", "_prefix", "_store", "_tick", "most")
 
     def __init__(
         self,
@@ -75,7 +86,9 @@ class ReplyCache:
         bake: MakeCookie | None,
         by_subnet: "BySubnet | None",
         padded: bool,
+        most: int,
     ) -> None:
+        self.most = most
         self._prefix, self._store, self._hits, self._bake = prefix, store, hits, bake
         self._by_subnet, self._padded = by_subnet, padded
         self._tick = -1
@@ -93,8 +106,10 @@ class ReplyCache:
         name = wire[12:end]
         lower = name.lower()
         if len(wire) > end + PLAIN_TAIL:
-            return self._with_options(wire, end, lower, tick, source)
-        kept = self._kept(self._prefix + wire[2:12] + lower + wire[end:], tick)
+            return self._with_options(wire, end, tick, source)
+        if not end:
+            return None
+        kept = self._found(wire, MemoKey(end, len(wire), b""), tick)
         if kept is None:
             return None
         body, cell = kept
@@ -103,17 +118,18 @@ class ReplyCache:
             self._hot[wire[2:]] = reply, cell
         return wire[:2] + reply
 
-    def _with_options(self, wire: bytes, end: int, lower: bytes, tick: int, source: Source) -> bytes | None:
+    def _with_options(self, wire: bytes, end: int, tick: int, source: Source) -> bytes | None:
         cookie = lone_cookie(wire, end)
         if cookie:
             memo: ReplyCache = self
-            key = wire[2:12] + lower + wire[end : end + 13] + WITH_COOKIE
+            key = MemoKey(end, end + 13, WITH_COOKIE, cookie)
         else:
             found = self._keyed(wire)
             if found is None:
                 return None
-            memo, (key, end, cookie, _, _) = found
-        kept = memo._kept(memo._prefix + key, tick)
+            memo, key = found
+        end, cookie = key.name_end, key.cookie
+        kept = memo._found(wire, key, tick)
         if kept is None:
             return None
         body, _ = kept
@@ -131,21 +147,49 @@ class ReplyCache:
         memo = self._by_subnet(key.subnet) if key.subnet and self._by_subnet is not None else self
         return None if memo is None else (memo, key)
 
-    def _kept(self, key: bytes, tick: int) -> tuple[bytes, list[int]] | None:
-        """What stands under the key, aged to `tick`: the header behind the id, then all behind the name."""
+    def _found(self, wire: bytes, key: MemoKey, tick: int) -> tuple[bytes, list[int]] | None:
+        """The header behind the id, then all behind the name, of the reply kept for packets like this one."""
+        limit = limit_of(wire, key.name_end, self.most)
+        value = self._kept(key.of(wire), tick)
+        if value is not None and limit:
+            needs, opt_octets = _SIZES.unpack_from(value, _SIZES_AT)
+            if needs == CUT:
+                return self._cut(value, key.name_end, opt_octets, limit)
+            if needs > limit:
+                value = None
+        if value is None and limit:
+            value = self._kept(key.of(wire, limit), tick)
+        if value is None:
+            return None
+        return value[_STAMP.size + 2 * value[9] :], self._counted(value)
+
+    def _cut(self, value: bytes, name_end: int, opt_octets: int, limit: int) -> tuple[bytes, list[int]]:
+        """As the general path truncates: as many records as fit, then OPT."""
+        body = value[_STAMP.size + 2 * value[9] :]
+        records_end = len(body) - opt_octets
+        # Behind the header lies the name, which is left out here, then type and class.
+        room = limit - (name_end - 10) - opt_octets
+        count, end = cut_records(body, 14, records_end, room)
+        return body[:4] + count.to_bytes(2) + body[6:end] + body[records_end:], self._counted(value)
+
+    def _counted(self, value: bytes) -> list[int]:
+        cell = self._hits[value[8]]
+        cell[0] += 1
+        return cell
+
+    def _kept(self, key: bytes, tick: int) -> bytes | None:
+        """The entry under the key, aged to `tick`."""
+        key = self._prefix + key
         value = self._store.get(key)
         if value is None:
             return None
-        made, until, rule, count = _STAMP.unpack_from(value)
-        start = _STAMP.size + 2 * count
+        made, until, _, count, _, _ = _STAMP.unpack_from(value)
         if made != tick:
             if not made < tick < until:
                 return None
-            value = _aged(value, start, tick)
+            value = _aged(value, _STAMP.size + 2 * count, tick)
             self._store.replace(key, value)
-        cell = self._hits[rule]
-        cell[0] += 1
-        return value[start:], cell
+        return value
 
     def place(self) -> tuple[Generations[bytes], bytes]:
         """Where replies are kept, and what their keys begin with: for stores.pyx."""
@@ -161,8 +205,19 @@ class ReplyCache:
         """Replies given so far, by the rule's place in RULES; shared by all memos."""
         return self._hits
 
-    def remember(self, wire: bytes, packet: bytes, reply: Reply, heard: Sequence[Heard], tick: int) -> None:
-        """Keep the finished `packet` that answered `wire`, if and as long as it is what the general path would say."""
+    def remember(
+        self,
+        wire: bytes,
+        packet: bytes,
+        reply: Reply,
+        heard: Sequence[Heard],
+        tick: int,
+        at_most: bool = False,
+    ) -> None:
+        """Keep the finished `packet` that answered `wire`, if and as long as it is what the general path would say.
+
+        `at_most`: it was made for the largest limit, whatever `wire` offers.
+        """
         seconds = steady_s(reply, heard, tick)
         found = self._keyed(wire) if seconds > 0 else None
         if found is None:
@@ -179,8 +234,14 @@ class ReplyCache:
         if seconds <= 0 or len(places) > 255 or (places and places[-1][3] > 0xFFFF):
             return
         offsets = b"".join([(offset - key.name_end + 10).to_bytes(2) for _, _, _, offset in places])
-        stamp = _STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places))
-        memo._store.put(memo._prefix + key.key, stamp + offsets + packet[2:12] + packet[key.name_end :])
+        limit = limit_of(wire, key.name_end, memo.most)
+        needs, opt_octets = 0, 0
+        if limit and is_complete(packet, reply):
+            limit, needs = 0, len(packet)
+        elif packet[2] & TC_BIT and (at_most or limit == memo.most):
+            limit, needs, opt_octets = 0, CUT, len(packet) - answer_end(packet)
+        stamp = _STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places), needs, opt_octets)
+        memo._store.put(memo._prefix + key.of(wire, limit), stamp + offsets + packet[2:12] + packet[key.name_end :])
 
 
 def _is_steady(reply: Reply, place: tuple[int, int, int, int]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from kun_dns64.cache.generations import Generations
 from kun_dns64.cache.reply_cache import RULES, BySubnet, MakeCookie, ReplyCache
 from kun_dns64.formats.client_subnet import read_subnet
+from kun_dns64.formats.wire import OWN_PAYLOAD
 from kun_dns64.model.message import IPAddress, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.policy.client import client_index
@@ -26,18 +27,28 @@ STRANGER = -2
 class ReplyStore:
     """The store all memos of one process share, bounded by entries and octets. `hits`: per rule, in RULES' order."""
 
-    __slots__ = ("_generation", "_store", "hits")
+    __slots__ = ("_bounds", "_generation", "_kind", "_store", "hits")
 
     def __init__(self, max_entries: int, max_octets: int, store: type[Generations[Any]] = Generations) -> None:
+        self._kind, self._bounds = store, (max_entries, max_octets)
         self._store: Generations[bytes] = store(max_entries, max_octets, len)
         self._generation = 0
         self.hits: list[list[int]] = [[0] for _ in RULES]
 
-    def memos(self, rules: Rules, bake: MakeCookie | None) -> "ReplyCaches":
-        """ReplyCaches for these rules; what was kept under others is not found any more. `bake` None: no cookies."""
+    def resize(self, max_entries: int, max_octets: int) -> None:
+        """Other bounds; what was kept is gone where they differ. To be followed by `memos`."""
+        if (max_entries, max_octets) != self._bounds:
+            self._bounds = max_entries, max_octets
+            self._store = self._kind(max_entries, max_octets, len)
+
+    def memos(self, rules: Rules, bake: MakeCookie | None, most: int = OWN_PAYLOAD) -> "ReplyCaches":
+        """ReplyCaches for these rules; what was kept under others is not found any more. `bake` None: no cookies.
+
+        `most`: octets of the largest reply by UDP.
+        """
         self._generation = (self._generation + 1) & 0xFFFFFF
         self._store.retire()
-        return ReplyCaches(self._store, self.hits, rules, bake, self._generation.to_bytes(3))
+        return ReplyCaches(self._store, self.hits, rules, bake, self._generation.to_bytes(3), most)
 
     def __len__(self) -> int:
         return len(self._store)
@@ -50,11 +61,18 @@ class ReplyStore:
 class ReplyCaches:
     """One memo per client class and transport, under one set of rules."""
 
-    __slots__ = ("_bake", "_by_class", "_by_subnet", "_generation", "_hits", "_prepared", "_store")
+    __slots__ = ("_bake", "_by_class", "_by_subnet", "_generation", "_hits", "_most", "_prepared", "_store")
 
     def __init__(
-        self, store: Generations[bytes], hits: list[list[int]], rules: Rules, bake: MakeCookie | None, generation: bytes
+        self,
+        store: Generations[bytes],
+        hits: list[list[int]],
+        rules: Rules,
+        bake: MakeCookie | None,
+        generation: bytes,
+        most: int,
     ) -> None:
+        self._most = most
         self._store, self._hits, self._bake, self._generation = store, hits, bake, generation
         self._prepared = prepare(rules)
         self._by_class: dict[tuple[int, Transport, bool], ReplyCache] = {}
@@ -101,4 +119,5 @@ class ReplyCaches:
 
     def _new(self, index: int, transport: Transport, whose: bytes, named: BySubnet | None = None) -> ReplyCache:
         prefix = self._generation + bytes((TRANSPORTS.index(transport),)) + (index - STRANGER).to_bytes(2) + whose
-        return ReplyCache(prefix, self._store, self._hits, self._bake, named, padded=transport is Transport.TLS)
+        most = self._most if transport is Transport.UDP else 0
+        return ReplyCache(prefix, self._store, self._hits, self._bake, named, transport is Transport.TLS, most)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kun_base.version import build, version
+from kun_dns64.cli.server_commands import add_to
 from kun_dns64.config.flags import Flags
 
 EXAMPLE = """
@@ -18,7 +19,9 @@ Examples:
 
   kun-dns64 serve --config /etc/kun/kun-dns64.toml
 
-  kun-dns64 explain www.example.org --config /etc/kun/kun-dns64.toml
+  kun-dns64 status
+
+  kun-dns64 explain www.example.org
 """
 
 app = typer.Typer(
@@ -90,27 +93,29 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", rea
     typer.echo(f"{file}: good; answers with {prefixes}, asks {servers}")
 
 
-@app.command(
-    epilog="Example: kun-dns64 explain www.example.org AAAA --config /etc/kun/kun-dns64.toml --client 10.1.2.3"
-)
+@app.command(epilog="Example: kun-dns64 explain www.example.org AAAA --client 2001:db8::7")
 def explain(
     name: Annotated[str, typer.Argument(help="The name to ask for.")],
     rtype: Annotated[str, typer.Argument(metavar="TYPE", help="The record type.")] = "AAAA",
     config: ConfigFile = None,
     client: Annotated[str, typer.Option(help="Answer as for this client address.")] = "",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not ask the running server: start from the file alone.")
+    ] = False,
+    socket: Annotated[Path | None, typer.Option("--socket", help="Control socket of the running server.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Asks, and prints each decision with its rule and RFC section."""
-    from kun_dns64.config.background_load import Source
-    from kun_dns64.control.explanation import as_dict, as_text, query_for
-    from kun_dns64.serving.offline_query import ask_once
+    """Ask the running server, and print each decision with its rule and RFC section.
 
-    try:
-        query = query_for(name, rtype, client)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    story = ask_once(Source(config, Flags()).settings(), query)
-    typer.echo(json.dumps(as_dict(story), indent=2) if as_json else as_text(story))
+    --offline answers from --config FILE with an empty cache: it knows neither gateway states nor upstream health.
+    """
+    from kun_dns64.cli.explain import explain_offline, explain_running
+    from kun_dns64.cli.running_server import Target
+
+    if offline:
+        explain_offline(config, name, rtype, client, as_json=as_json)
+    else:
+        explain_running(Target(socket, config), name, rtype, client, as_json=as_json)
 
 
 @app.command(epilog="Example: kun-dns64 discover 127.0.0.1:5353")
@@ -141,3 +146,6 @@ def config_schema() -> None:
     from kun_dns64.config.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
+
+
+add_to(app)

@@ -56,8 +56,12 @@ def _one_of_both(where: str, section: Section, _allow: bool) -> Iterator[Fault]:
 def _maps(config: ConfigFile) -> Iterator[Fault]:
     mapped = [(f"dns64.map[{place}].prefix", getattr(one, "prefix", None)) for place, one in entries(config.dns64.map)]
     yield from _twice("dns64.map", (getattr(one, "ipv4", None) for one in config.dns64.map), ".ipv4")
-    usable = ((where, prefix) for where, prefix in mapped if prefix is not None)
+    usable = ((where, prefix) for where, prefix in mapped if isinstance(prefix, Prefix))
     yield from _unusable(usable, config.dns64.allow_nonglobal_vip)
+    for place, one in entries(config.dns64.map):
+        host = getattr(one, "host", None)
+        if host is not None and getattr(one, "prefix", "6to4") != "6to4":
+            yield Fault(f"dns64.map[{place}].host", repr(host), 'is for prefix = "6to4" alone')
 
 
 def _unusable(prefixes: Iterable[tuple[str, Prefix]], allow: bool) -> Iterator[Fault]:

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.values import (
+    ChaosText,
     DomainName,
     Listen,
     MailName,
@@ -17,15 +19,17 @@ from kun_dns64.config.values import (
     Network,
     Network4,
     Network6,
+    OfferedName,
     OptionalListen,
     Place,
+    Special,
     StatusUrl,
     Upstream,
     Vip,
-    parse_ipv4_network,
     parse_ipv6_network,
     parse_network,
 )
+from kun_dns64.model.special import SpecialName
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Text = Annotated[str, Field(min_length=1)]
@@ -33,7 +37,6 @@ Text = Annotated[str, Field(min_length=1)]
 ALLOW_CLIENTS = (
     "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10", "2002::/16",
 )  # fmt: skip
-NEVER_EMBED = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
 EXCLUDE_AAAA = ("::ffff:0:0/96", "64:ff9b::/96")
 
 
@@ -45,6 +48,7 @@ class TlsSection(Section):
     listen: list[Listen] = [Endpoint.parse("127.0.0.1:8853")]
     certificate: Place
     key: Place
+    offered_as: OfferedName = ""
 
 
 class ServerSection(Section):
@@ -52,12 +56,17 @@ class ServerSection(Section):
     workers: int = Field(default=0, ge=0, le=256)
     allow_clients: list[Network] = [parse_network(text) for text in ALLOW_CLIENTS]
     trust_ecs_from: list[Network] = []
+    forwarders: list[Network] = []
     udp_payload_max: int = Field(default=1232, ge=512, le=65535)
     budget_s: float = Field(default=1.8, ge=0.2, le=30)
     rate_limit_per_s: int = Field(default=0, ge=0)
+    client_max_waiting: int = Field(default=1000, ge=1)
     tcp_idle_s: float = Field(default=10, gt=0, le=3600)
     tcp_max_connections: int = Field(default=1000, ge=1)
     tcp_max_per_client: int = Field(default=100, ge=1)
+    special_names: list[Special] = list(SpecialName)
+    identity: ChaosText = ""
+    version: ChaosText = ""
     cookie_secret_file: Place = ""
     watch_config: bool = False
     log_format: Literal["text", "json"] = "text"
@@ -67,6 +76,13 @@ class ServerSection(Section):
 
 class AdminSection(Section):
     listen: OptionalListen = Endpoint.parse("127.0.0.1:9464")
+
+
+class ControlSection(Section):
+    """The unix socket behind `kun-dns64 status`, `reload`, `flush` and the like."""
+
+    socket: Place = ""
+    group: str = ""
 
 
 class UpstreamSection(Section):
@@ -82,7 +98,7 @@ class UpstreamSection(Section):
 
 class CacheSection(Section):
     max_entries: int = Field(default=500_000, ge=0)
-    max_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    max_bytes: int = Field(default=0, ge=0)
     max_ttl_s: int = Field(default=86_400, ge=0, le=604_800)
     max_stale_s: int = Field(default=86_400, ge=0, le=604_800)
     stale_ttl_s: int = Field(default=30, ge=1, le=3600)
@@ -92,6 +108,7 @@ class CacheSection(Section):
 class MapEntry(Section):
     ipv4: Network4
     prefix: MapPrefix
+    host: Literal["embed", "1"] | None = None
 
 
 class Dns64Section(Section):
@@ -99,7 +116,7 @@ class Dns64Section(Section):
     prefixes: list[Nat64Prefix] = []
     allow_nonglobal_vip: bool = False
     exclude_aaaa: list[Network6] = [parse_ipv6_network(text) for text in EXCLUDE_AAAA]
-    never_embed: list[Network4] = [parse_ipv4_network(text) for text in NEVER_EMBED]
+    never_embed: list[Network4] = list(NEVER_TRANSLATED)
     ptr_mode: Literal["cname", "ptr"] = "cname"
     strict_dnssec: bool = False
     shadow: bool = False
@@ -150,6 +167,7 @@ class ConfigFile(Section):
 
     server: ServerSection = Field(default_factory=ServerSection)
     admin: AdminSection = Field(default_factory=AdminSection)
+    control: ControlSection = Field(default_factory=ControlSection)
     upstream: UpstreamSection = Field(default_factory=UpstreamSection)
     cache: CacheSection = Field(default_factory=CacheSection)
     dns64: Dns64Section = Field(default_factory=Dns64Section)

@@ -1,18 +1,34 @@
 """From what the operator wrote to what the program uses: names become wire format, defaults become values."""
 
 import os
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
-from kun_dns64.config.endpoint import UpstreamAddress
-from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection, ServerSection
+from kun_base.version import version
+from kun_dns64.config.control_path import control_path
+from kun_dns64.config.endpoint import TLS_PORT, UpstreamAddress
+from kun_dns64.config.file import CacheSection, ConfigFile, Dns64Section, MapEntry, PoolSection, ServerSection
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.load import Loaded
-from kun_dns64.config.settings import Asking, CacheLimits, Dnstap, GatewayWatch, Limits, Settings, TlsListen
+from kun_dns64.config.memory_limit import memory_limit
+from kun_dns64.config.settings import (
+    Asking,
+    CacheLimits,
+    ControlSocket,
+    Dnstap,
+    GatewayWatch,
+    Limits,
+    Settings,
+    TlsListen,
+)
 from kun_dns64.config.suffixes import wire_suffix
-from kun_dns64.config.values import mail_name, parse_cookie_secret
+from kun_dns64.config.values import MAX_CHARACTER_STRING, mail_name, parse_cookie_secret
 from kun_dns64.formats.names import from_text
+from kun_dns64.model.host_address import SixToFourHost
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
+from kun_dns64.policy.memory_share import default_octets
 
 
 def resolve(loaded: Loaded) -> Settings:
@@ -28,13 +44,14 @@ def resolve(loaded: Loaded) -> Settings:
         workers=server.workers or len(os.sched_getaffinity(0)),
         limits=_limits(server),
         asking=_asking(file, folder),
-        cache=CacheLimits(**file.cache.model_dump()),
+        cache=_cache(file.cache),
         gateways=_gateways(file),
         cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
         watched=_watched(loaded),
         dnstap=_dnstap(file, folder),
         log_format=server.log_format,
         log_level=server.log_level,
+        control=ControlSocket(control_path(file.control.socket, folder), file.control.group),
     )
 
 
@@ -51,6 +68,7 @@ def _limits(server: ServerSection) -> Limits:
         budget_s=server.budget_s,
         udp_payload_max=server.udp_payload_max,
         rate_per_s=server.rate_limit_per_s,
+        client_max_waiting=server.client_max_waiting,
         tcp_idle_s=server.tcp_idle_s,
         tcp_max_connections=server.tcp_max_connections,
         tcp_max_per_client=server.tcp_max_per_client,
@@ -67,6 +85,11 @@ def _asking(file: ConfigFile, folder: Path) -> Asking:
         max_outstanding=upstream.max_outstanding,
         ca_file=folder / upstream.ca_file if upstream.ca_file else None,
     )
+
+
+def _cache(section: CacheSection) -> CacheLimits:
+    limits = CacheLimits(**section.model_dump())
+    return limits if limits.max_bytes else replace(limits, max_bytes=default_octets(memory_limit()))
 
 
 def _dnstap(file: ConfigFile, folder: Path) -> Dnstap | None:
@@ -114,7 +137,7 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         prefixes=_prefixes(dns64) or (WELL_KNOWN,),
         exclude_aaaa=tuple(dns64.exclude_aaaa),
         never_embed=tuple(dns64.never_embed),
-        mappings=tuple(Mapping(entry.ipv4, entry.prefix) for entry in dns64.map),
+        mappings=tuple(_mapping(entry) for entry in dns64.map),
         zones=tuple(
             Zone(wire_suffix(zone.suffix), ZoneMode(zone.dns64), _zone_group(zone.suffix) if zone.servers else "")
             for zone in file.zone
@@ -130,6 +153,7 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         ),
         allow_clients=tuple(file.server.allow_clients),
         trust_ecs_from=tuple(file.server.trust_ecs_from),
+        forwarders=tuple(file.server.forwarders),
         ptr_mode=PtrMode(dns64.ptr_mode),
         strict_dnssec=dns64.strict_dnssec,
         trust_ad=file.upstream.trust_ad,
@@ -140,7 +164,33 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         client_subnet=file.upstream.client_subnet,
         local_mname=from_text(dns64.soa_mname),
         local_rname=mail_name(dns64.soa_rname),
+        special_names=frozenset(file.server.special_names),
+        designated=_designated(file.server),
+        identity=_told(file.server.identity),
+        version=_told(file.server.version),
     )
+
+
+def _mapping(entry: MapEntry) -> Mapping:
+    return Mapping(entry.ipv4, SixToFourHost(entry.host or "embed") if entry.prefix == "6to4" else entry.prefix)
+
+
+def _designated(server: ServerSection) -> tuple[bytes, ...]:
+    """Our own DNS over TLS as SVCB data (RFC 9461 sections 4 to 6): the name, ALPN, the port where it is not 853."""
+    tls = server.tls
+    if tls is None or not tls.offered_as or not tls.listen:
+        return ()
+    port = tls.listen[0].port
+    params = b"\x00\x01\x00\x04\x03dot" + (b"" if port == TLS_PORT else b"\x00\x03\x00\x02" + port.to_bytes(2))
+    return (b"\x00\x01" + from_text(tls.offered_as) + params,)
+
+
+def _told(text: str) -> str:
+    """`{host}` is the name of this host, `{version}` that of the program."""
+    if "{" not in text:
+        return text
+    filled = text.replace("{host}", socket.gethostname()).replace("{version}", version())
+    return filled.encode()[:MAX_CHARACTER_STRING].decode(errors="ignore")
 
 
 def _prefixes(section: Dns64Section | PoolSection) -> tuple[Prefix, ...]:

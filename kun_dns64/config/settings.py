@@ -26,6 +26,7 @@ class Limits:
     budget_s: float
     udp_payload_max: int
     rate_per_s: int
+    client_max_waiting: int
     tcp_idle_s: float
     tcp_max_connections: int
     tcp_max_per_client: int
@@ -45,6 +46,8 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
+    """`max_entries` and `max_bytes` are those of all workers together; `share` divides them."""
+
     max_entries: int
     max_bytes: int
     max_ttl_s: int
@@ -74,6 +77,14 @@ class Dnstap:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlSocket:
+    """Where the operator's commands are taken; `path` None: nowhere. `group`: who besides the owner; "": nobody."""
+
+    path: Path | None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`groups[""]` are the upstreams of everything that has none of its own.
 
@@ -95,6 +106,7 @@ class Settings:
     dnstap: Dnstap | None = None
     log_format: str = "text"
     log_level: str = "info"
+    control: ControlSocket = ControlSocket(None)
 
     @property
     def tls_listen(self) -> tuple[Endpoint, ...]:

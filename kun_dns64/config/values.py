@@ -1,8 +1,9 @@
 """The kinds of values in the file, as pydantic types: parsed once, printed back as they are written."""
 
+import difflib
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -10,6 +11,9 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from kun_base.prefix import Prefix
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.formats.names import from_text
+from kun_dns64.model.special import SpecialName
+
+MAX_CHARACTER_STRING = 255
 
 
 def _text(parse: Callable[[str], Any]) -> PlainValidator:
@@ -72,7 +76,9 @@ def parse_prefix(text: str) -> Prefix:
     return Prefix.parse(text)
 
 
-def parse_map_prefix(text: str) -> Prefix | None:
+def parse_map_prefix(text: str) -> Prefix | Literal["6to4"] | None:
+    if text == "6to4":
+        return "6to4"
     return None if text == "none" else parse_prefix(text)
 
 
@@ -92,6 +98,26 @@ def parse_domain_name(text: str) -> str:
         raise ValueError("is empty; wants a domain name, for example ns.example.org")
     from_text(text)
     return text
+
+
+def parse_special_name(text: str) -> SpecialName:
+    try:
+        return SpecialName(text)
+    except ValueError:
+        close = difflib.get_close_matches(text, list(SpecialName), n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"wants some of {', '.join(SpecialName)}"
+        raise ValueError(f"is no special-use name that can be answered here; {hint}") from None
+
+
+def parse_chaos_text(text: str) -> str:
+    """One character-string of a TXT record (RFC 1035 section 3.3)."""
+    if len(text.encode()) > MAX_CHARACTER_STRING or not text.isprintable():
+        raise ValueError(f"wants at most {MAX_CHARACTER_STRING} bytes without control characters, for example dns-1")
+    return text
+
+
+def parse_offered_name(text: str) -> str:
+    return parse_domain_name(text) if text else text
 
 
 def parse_mail_name(text: str) -> str:
@@ -140,12 +166,15 @@ Network6 = Annotated[IPv6Network, *_kind(parse_ipv6_network, "::ffff:0:0/96")]
 Vip = Annotated[IPv4Address | None, *_kind(parse_vip, "203.0.113.1")]
 Nat64Prefix = Annotated[Prefix, *_kind(parse_prefix, "2002:cb00:7101::/96")]
 MapPrefix = Annotated[
-    Prefix | None,
+    Prefix | Literal["6to4"] | None,
     _text(parse_map_prefix),
     PlainSerializer(lambda value: "none" if value is None else str(value), return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["2001:db8:64::/96", "none"]}),
+    WithJsonSchema({"type": "string", "examples": ["2001:db8:64::/96", "6to4", "none"]}),
 ]
 DomainName = Annotated[str, *_kind(parse_domain_name, "ns.example.org")]
+OfferedName = Annotated[str, *_kind(parse_offered_name, "dns.example.org", "")]
+Special = Annotated[SpecialName, *_kind(parse_special_name, "localhost", "onion")]
+ChaosText = Annotated[str, *_kind(parse_chaos_text, "dns-1", "{host}", "")]
 MailName = Annotated[str, *_kind(parse_mail_name, "hostmaster@example.org")]
 StatusUrl = Annotated[str, *_kind(parse_status_url, "http://10.2.1.2:9465/readyz")]
 Place = Annotated[str, *_kind(parse_place, "/etc/kun/overseas.txt")]

@@ -46,7 +46,7 @@ class Pages:
         standing = await self._fleet.standing()
         told = self._readiness(standing)
         ready = told["synthesise"] if asked.get("want") == "synthesise" else told["forward"]
-        return _json(told, 200 if ready else 503)
+        return json_page(told, 200 if ready else 503)
 
     async def metrics(self, _: Mapping[str, str]) -> Page:
         from kun_dns64.control.metrics_text import exposition
@@ -67,7 +67,7 @@ class Pages:
     async def status(self, _: Mapping[str, str]) -> Page:
         control, standing = self._control, await self._fleet.standing()
         settings = control.settings
-        return _json(
+        return json_page(
             {
                 "program": "kun-dns64",
                 "version": version(),
@@ -93,15 +93,15 @@ class Pages:
         from kun_dns64.control.explanation import as_dict, query_for
 
         if not asked.get("name"):
-            return _json({"error": "wants ?name=, for example /explain?name=www.example.org&type=AAAA"}, 400)
+            return json_page({"error": "wants ?name=, for example /explain?name=www.example.org&type=AAAA"}, 400)
         try:
             query = query_for(asked["name"], asked.get("type") or "AAAA", asked.get("client", ""))
         except ValueError as error:
-            return _json({"error": str(error)}, 400)
+            return json_page({"error": str(error)}, 400)
         try:
-            return _json(as_dict(await self._fleet.explain(query)))
+            return json_page(as_dict(await self._fleet.explain(query)))
         except (OSError, TimeoutError) as error:
-            return _json({"error": f"nobody answers: {error}"}, 503)
+            return json_page({"error": f"nobody answers: {error}"}, 503)
 
     def _readiness(self, standing: WorkerStatus) -> dict[str, Any]:
         control = self._control
@@ -113,5 +113,5 @@ class Pages:
         }
 
 
-def _json(value: object, status: int = 200) -> Page:
+def json_page(value: object, status: int = 200) -> Page:
     return Page(json.dumps(value, indent=2) + "\n", status, JSON)

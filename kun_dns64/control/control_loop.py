@@ -5,6 +5,7 @@ import importlib
 import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -15,6 +16,7 @@ from kun_base.notify import notify, watchdog_interval_s
 from kun_dns64.config.background_load import Source, load_aside
 from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.config.settings import GatewayWatch, Settings
+from kun_dns64.control.control_socket import open_control_socket
 from kun_dns64.control.file_watch import FileWatch
 from kun_dns64.serving.worker_group import WorkerGroup
 from kun_dns64.transport.sockets import sockaddr
@@ -38,11 +40,16 @@ class Control:
         self._admin: AdminServer | None = None
 
     async def run(
-        self, stop: asyncio.Event, make_admin: Callable[[], AdminServer], listening: socket.socket | None
+        self,
+        stop: asyncio.Event,
+        make_admin: Callable[[], AdminServer],
+        listening: socket.socket | None,
+        make_operations: Callable[[], AdminServer] | None = None,
     ) -> None:
-        """`listening`: where the admin pages are served; None: nowhere."""
+        """`listening`: where the admin pages are served; None: nowhere. `make_operations`: for the control socket."""
         self._make_admin = make_admin
         self._admin = await self._open_admin(listening)
+        operations = await self._open_control(make_operations)
         background = [
             asyncio.create_task(work) for work in (self._reloading(), self._looking(), self._gateways(), _watchdog())
         ]
@@ -58,16 +65,22 @@ class Control:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            if self._admin is not None:
-                await self._admin.close()
+            for server in (self._admin, operations):
+                if server is not None:
+                    await server.close()
+
+    async def _open_control(self, make_operations: Callable[[], AdminServer] | None) -> AdminServer | None:
+        if make_operations is None or self.settings.control.path is None:
+            return None
+        await _import_aside("aiohttp.web", "kun_dns64.control.operations")
+        operations = make_operations()
+        await open_control_socket(self.settings.control, operations, self._journal)
+        return operations
 
     async def _open_admin(self, listening: socket.socket | None) -> AdminServer | None:
         if listening is None:
             return None
-        if "aiohttp.web" not in sys.modules:
-            # In a thread: a quarter of a second, while queries are answered already. There is no other.
-            await asyncio.to_thread(importlib.import_module, "aiohttp.web")
-            await asyncio.get_running_loop().shutdown_default_executor()
+        await _import_aside("aiohttp.web")
         admin = self._make_admin()
         await admin.start_on(listening)
         host, port = listening.getsockname()[:2]
@@ -180,6 +193,18 @@ def listen_for_admin(where: Endpoint | None) -> socket.socket | None:
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0]
         raise ConfigError("listen", [Fault("admin.listen", repr(str(where)), f"cannot listen: {reason}")]) from error
+
+
+async def _import_aside(*names: str) -> None:
+    """Import in a thread: that takes a quarter of a second, while queries are answered already.
+
+    The thread ends with it: the supervisor forks, and must have no other.
+    """
+    missing = [name for name in names if name not in sys.modules]
+    if missing:
+        with ThreadPoolExecutor(1) as pool:
+            for name in missing:
+                await asyncio.get_running_loop().run_in_executor(pool, importlib.import_module, name)
 
 
 async def _watchdog() -> None:

@@ -41,7 +41,7 @@ def as_dict(story: Explanation) -> dict[str, Any]:
         "client": str(query.source),
         "rule": step.rule.value,
         "notes": [{"text": note.text, "source": note.source} for note in story.notes],
-        "heard": [_heard(heard) for heard in story.heard],
+        "heard": [_heard_dict(heard) for heard in story.heard],
     }
     if isinstance(step, Drop):
         return told
@@ -58,14 +58,14 @@ def as_dict(story: Explanation) -> dict[str, Any]:
     }
 
 
-def as_text(story: Explanation) -> str:
-    """The story as people read it: what was asked, the decisions in order, the reply."""
-    told = as_dict(story)
+def as_text(told: dict[str, Any]) -> str:
+    """Write what `as_dict` returned for people: what was asked, the decisions in order, the reply."""
     lines = [f"{told['question']} asked by {told['client']}"]
     if told["heard"]:
         lines += ["", *(_heard_line(heard) for heard in told["heard"])]
-    width = max((len(note.text) for note in story.notes), default=0)
-    lines += ["", *(f"  {note.text:<{min(width, 100)}}  {note.source}".rstrip() for note in story.notes), ""]
+    notes = told["notes"]
+    width = min(100, max((len(note["text"]) for note in notes), default=0))
+    lines += ["", *(f"  {note['text']:<{width}}  {note['source']}".rstrip() for note in notes), ""]
     lines.append(f"{told.get('rcode', 'no reply')}, decided by {told['rule']}")
     for section in ("answer", "authority", "additional"):
         lines += [f"  {section:<10} {record}" for record in told.get(section, [])]
@@ -81,7 +81,7 @@ def _heard_line(heard: dict[str, Any]) -> str:
     return f"  {heard['question']}: {said.removesuffix(': ')} ({source}{stale})"
 
 
-def _heard(heard: Heard) -> dict[str, Any]:
+def _heard_dict(heard: Heard) -> dict[str, Any]:
     outcome = heard.outcome
     told: dict[str, Any] = {
         "question": _question(heard.question),
@@ -90,11 +90,15 @@ def _heard(heard: Heard) -> dict[str, Any]:
         "stale": heard.stale,
     }
     if isinstance(outcome, UpstreamFailure):
-        return told | {"failure": outcome.kind.value, "detail": outcome.detail}
-    return told | _response(outcome)
+        return told | failure_dict(outcome)
+    return told | response_dict(outcome)
 
 
-def _response(response: Response) -> dict[str, Any]:
+def failure_dict(failure: UpstreamFailure) -> dict[str, Any]:
+    return {"failure": failure.kind.value, "detail": failure.detail}
+
+
+def response_dict(response: Response) -> dict[str, Any]:
     return {
         "rcode": rcode_name(response.rcode),
         "ad": response.ad,

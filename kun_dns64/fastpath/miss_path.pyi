@@ -4,6 +4,7 @@ from typing import Any
 
 from kun_dns64.model.message import Source
 from kun_dns64.model.step import Rule
+from kun_dns64.policy.client_share import ClientShare
 from kun_dns64.policy.plain_query import Plain
 from kun_dns64.policy.prepared import Prepared
 from kun_dns64.serving.reply_lookup import ReplyLookup
@@ -18,6 +19,7 @@ class MissPath:
         loop: AbstractEventLoop,
         resumed: Callable[..., Any],
         settled: Callable[[], None],
+        held_back: Callable[[bytes, Source, Send, bytes], None],
     ) -> None: ...
     def renew(
         self,
@@ -27,6 +29,7 @@ class MissPath:
         max_ttl: int,
         patience_s: float,
         stagger_s: float,
+        share_of: Callable[[Source], ClientShare],
     ) -> None: ...
     def way(self, otherwise: Callable[[bytes, Source, Send], None]) -> Callable[[bytes, Source, Send], None]: ...
     def take(self, wire: bytes, source: Source, send: Send) -> bool: ...

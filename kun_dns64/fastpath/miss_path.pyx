@@ -18,9 +18,10 @@ from kun_dns64.formats.wire import DO, RRHEAD
 from kun_dns64.state.metrics import LATENCY_BUCKETS
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, Rule
+from kun_dns64.policy import client_share
 from kun_dns64.cache.reply_cache import PLACES, RULES
 from kun_dns64.policy.plain_query import ANSWERED_HERE, SYNTHESISED_EDE
-from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply
+from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply, offered
 from kun_dns64.fastpath.port_pool cimport Port, PortPool, Randomness, heard
 
 cdef extern from "<time.h>" nogil:
@@ -35,16 +36,19 @@ cdef enum:
     AAAA = 28
     OPT = 41
     PLAIN_UDP = 512
-    MOST_SOURCES = 65536
+    MOST_SOURCES = 16384
     MAX_TTL = 604800  # RFC 8767 section 4
     LARGEST = 4096
     REFRESH_COST = 1
+
+cdef double HELD_BACK_S = client_share.HELD_BACK_S
+cdef Py_ssize_t MOST_ALIKE = client_share.MOST_ALIKE
 
 # Of a question's key: type, class, flags; without DO, with it.
 cdef list TAILS_A = [b"\0\x01\0\1\0", b"\0\x01\0\1\2"], TAILS_AAAA = [b"\0\x1c\0\1\0", b"\0\x1c\0\1\2"]
 cdef object REAL = Rule.REAL_AAAA, FORWARDED = Rule.FORWARDED, SYNTHESISED = Rule.SYNTHESISED_NODATA
 cdef int REAL_PLACE = PLACES[REAL], FORWARDED_PLACE = PLACES[FORWARDED], SYNTHESISED_PLACE = PLACES[SYNTHESISED]
-cdef bytes HERE = ANSWERED_HERE
+cdef tuple HERE = ANSWERED_HERE
 cdef int BUCKETS = len(LATENCY_BUCKETS)
 
 
@@ -63,6 +67,7 @@ include "upstream_question.pxi"
 cdef class MissPath:
     """One per worker. `take` a datagram the memo could not answer; `renew` with every change of rules or limits."""
 
+    cdef object _share_of, _held_back
     cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared
     cdef MissStore _shelf
     cdef object _upstreams, _observed, _fly_timer, _stagger_timer
@@ -80,23 +85,27 @@ cdef class MissPath:
     cdef long _replies[256]
     cdef readonly long pending, queries, late, staggered, refreshed
 
-    def __init__(self, resolver, shortcut, loop, resumed, settled):
+    def __init__(self, resolver, shortcut, loop, resumed, settled, held_back):
         """`resumed(wire, source, send, began, rules, said, rtt_s, upstream, steady_s, tick)` takes a query over.
 
-        `settled()` is told when no query is pending here any more.
+        `settled()` is told when no query is pending here any more. `held_back(wire, source, send, packet)` sends a
+        reply that was long in coming.
         """
         cdef int i
         self._resolver, self._shortcut, self._loop = resolver, shortcut, loop
-        self._resumed, self._settled = resumed, settled
+        self._resumed, self._settled, self._held_back = resumed, settled, held_back
         self._tallies, self._seconds = {}, LatencyHistogram()
         for i in range(256):
             self._replies[i] = 0
 
-    def renew(self, prepared, plain_for, int payload_max, unsigned int max_ttl, double patience_s, double stagger_s):
+    def renew(
+        self, prepared, plain_for, int payload_max, unsigned int max_ttl, double patience_s, double stagger_s, share_of
+    ):
         """`plain_for(source)`: policy.plain.Plain or None. `patience_s`: then the general path takes over.
 
-        `stagger_s`: then the A is asked beside the AAAA; 0: never here.
+        `stagger_s`: then the A is asked beside the AAAA; 0: never here. `share_of(source)`: its ClientShare.
         """
+        self._share_of = share_of
         self._prepared, self._plain_for, self._clients = prepared, plain_for, {}
         self._payload_max, self._max_ttl, self._patience_s = payload_max, max_ttl, patience_s
         self._stagger_s = stagger_s if stagger_s < patience_s else 0
@@ -152,10 +161,13 @@ cdef class MissPath:
         light._head, light._fixed, light._group, light._tail = way
         light._path, light._client, light._wire, light._source, light._send = self, client, wire, source, send
         light._began = monotonic()
+        if client.share.waiting >= client.most_waiting:
+            return False
         if not light.next(light._qtype, light._began):
             return False
         self.queries += 1
         self.pending += 1
+        client.share.waiting += 1
         light.answer_now()
         return True
 
@@ -171,6 +183,8 @@ cdef class MissPath:
             made.one = None if plain.one is None else tuple(plain.one)
             made.never, made.excluded = plain.never, plain.excluded
             made.store, made.prefix = self._shortcut.place(source)
+            made.share = self._share_of(source)
+            made.most_waiting = made.share.most
         self._clients[source] = made
         return made
 
@@ -261,16 +275,17 @@ cdef class MissPath:
     cdef int limit(self, MissQuery light):
         if not light._edns:
             return PLAIN_UDP
-        return min(max(PLAIN_UDP, light._payload), self._payload_max)
+        return offered(light._payload, self._payload_max)
 
     cdef int replied(self, int place, double seconds) except -1:
         self._replies[place] += 1
         self._seconds.add(seconds)
         return 0
 
-    cdef int left(self) except -1:
+    cdef int left(self, MissQuery light) except -1:
         """A query is pending here no more."""
         self.pending -= 1
+        light._client.share.waiting -= 1
         if not self.pending:
             self._settled()
         return 0
@@ -280,7 +295,7 @@ cdef class MissPath:
             light._wire, light._source, light._send, light._began, light._client.plain.prepared.rules, light._said,
             light._said_rtt_s, light._said_by, light._steady_s, light._tick,
         )
-        self.left()
+        self.left(light)
 
     def counted(self):
         """What has been counted since the last call: replies by rule, their seconds, seconds by upstream's address."""

@@ -9,6 +9,8 @@ cdef class Waiter:
     cdef tuple one
     cdef bytes prefix, never, excluded
     cdef bint with_do
+    cdef object share
+    cdef long most_waiting
 
 
 # Thousands may hang on one another (`_next`).
@@ -189,8 +191,11 @@ cdef class MissQuery:
         if own_steady_s:
             steady_s = min(steady_s, own_steady_s + 1)
         self._path.replied(place, now - self._began)
-        self._send(packet)
-        self._path.left()
+        if now - self._began < HELD_BACK_S:
+            self._send(packet)
+        else:
+            self._path._held_back(self._wire, self._source, self._send, packet)
+        self._path.left(self)
         if steady_s > 0 and self._client.plain.prepared is self._path._prepared:
             keep_reply(
                 self._client.store, self._client.prefix, self._wire, self._end, self._cookie, packet, place,

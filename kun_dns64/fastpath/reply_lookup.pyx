@@ -8,9 +8,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memchr, memcpy
 from libc.time cimport time_t
 
-from kun_dns64.formats import reply_key as memokey
-from kun_dns64.cache.reply_cache import HOT_MAX
-from kun_dns64.fastpath.stores cimport Generations
+from kun_dns64.formats import reply_key
+from kun_dns64.fastpath.stores cimport Generations, limit_of, write_key
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -21,13 +20,17 @@ cdef extern from "<time.h>" nogil:
 
 cdef enum:
     HEADER = 12
-    STAMP = 10  # of cache/reply_cache.py: tick, until, rule, number of TTLs
-    MOST_SOURCES = 65536
+    STAMP = 14  # of cache/reply_cache.py: tick, until, rule, number of TTLs, octets it needs, octets of OPT
+    CUT = 0xFFFF
+    MOST_SOURCES = 16384
     COOKIE = 10
+    # Of what was said this second, by all memos together; and what an entry takes beside its octets.
+    MOST_HOT_OCTETS = 8 << 20
+    HOT_ENTRY = 250
 
-cdef Py_ssize_t PLAIN_TAIL = memokey.PLAIN_TAIL, MOST_HOT = HOT_MAX
-cdef Py_ssize_t COOKIE_REPLY_OCTETS = memokey.COOKIE_REPLY_OCTETS
-cdef bytes WITH_COOKIE = memokey.WITH_COOKIE, NO_OPTIONS = b""
+cdef Py_ssize_t PLAIN_TAIL = reply_key.PLAIN_TAIL
+cdef Py_ssize_t COOKIE_REPLY_OCTETS = reply_key.COOKIE_REPLY_OCTETS
+cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE, NO_OPTIONS = b""
 
 
 cdef inline long u16(const unsigned char *at) noexcept:
@@ -58,6 +61,21 @@ cdef bytes aged(bytes value, long tick):
     return made
 
 
+cdef class Second:
+    """What all drawers keep of this second: its end empties those that nobody opens again, too."""
+
+    cdef long tick
+    cdef Py_ssize_t octets
+    cdef list filled
+
+    cdef int turn(self, long tick) except -1:
+        cdef ReplyReader drawer
+        for drawer in self.filled:
+            drawer.hot = {}
+        self.tick, self.octets, self.filled = tick, 0, []
+        return 0
+
+
 cdef class ReplyReader:
     """One memo's. What was said this second is kept by packet, as the memo does."""
 
@@ -66,7 +84,8 @@ cdef class ReplyReader:
     cdef bytes prefix
     cdef list hits
     cdef dict hot
-    cdef long tick
+    cdef Second second
+    cdef int most
 
     cdef object quick(self, bytes wire, long tick, source):
         cdef tuple said
@@ -76,8 +95,8 @@ cdef class ReplyReader:
         cdef const unsigned char *kept
         cdef const unsigned char *root
         cdef Py_ssize_t size = PyBytes_GET_SIZE(wire), end, start
-        if tick != self.tick:
-            self.tick, self.hot = tick, {}
+        if tick != self.second.tick:
+            self.second.turn(tick)
         found = self.hot.get(rest)
         if found is not None:
             said = found
@@ -92,16 +111,21 @@ cdef class ReplyReader:
             return self.with_cookie(wire, end, tick, source)
         name = wire[HEADER:end]
         lower = name.lower()
-        value = self.kept(self.key(wire, lower, end, size, NO_OPTIONS), tick)
+        value = self.found(wire, lower, end, size, NO_OPTIONS, tick)
         if value is None:
             return None
+        if is_cut(value):
+            return self.memo.quick(wire, tick, source)
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
         cell = self.hits[kept[8]]
         cell[0] += 1
         start = STAMP + 2 * kept[9]
         reply = with_name(kept + start, PyBytes_GET_SIZE(value) - start, at + HEADER, end - HEADER)
-        if name == lower and len(self.hot) < MOST_HOT:  # a case made at random does not come again
+        if name == lower and self.second.octets < MOST_HOT_OCTETS:  # a case made at random does not come again
+            if not self.hot:
+                self.second.filled.append(self)
             self.hot[rest] = reply, cell
+            self.second.octets += PyBytes_GET_SIZE(rest) + PyBytes_GET_SIZE(reply) + HOT_ENTRY
         return wire[:2] + reply
 
     cdef object with_cookie(self, bytes wire, Py_ssize_t end, long tick, source):
@@ -110,18 +134,21 @@ cdef class ReplyReader:
         cdef const unsigned char *kept
         cdef const unsigned char *opt = at + end + 4
         cdef Py_ssize_t size = PyBytes_GET_SIZE(wire) - end - PLAIN_TAIL, start
-        cdef bytes value, reply
+        cdef bytes value, reply, lower
         cdef list cell
-        # As memokey.lone_cookie: the options' length, COOKIE's code and length.
+        # As reply_key.lone_cookie: the options' length, COOKIE's code and length.
         if size != 12 and not 20 <= size <= 44:
             return self.memo.quick(wire, tick, source)
         if u16(opt + 9) != size or u16(opt + 11) != COOKIE or u16(opt + 13) != size - 4:
             return self.memo.quick(wire, tick, source)
         if self.bake is None:
             return self.memo.quick(wire, tick, source)
-        value = self.kept(self.key(wire, wire[HEADER:end].lower(), end, end + PLAIN_TAIL - 2, WITH_COOKIE), tick)
+        lower = wire[HEADER:end].lower()
+        value = self.found(wire, lower, end, end + PLAIN_TAIL - 2, WITH_COOKIE, tick)
         if value is None:
             return None
+        if is_cut(value):
+            return self.memo.quick(wire, tick, source)
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
         cell = self.hits[kept[8]]
         cell[0] += 1
@@ -130,6 +157,18 @@ cdef class ReplyReader:
             kept + start, PyBytes_GET_SIZE(value) - start - COOKIE_REPLY_OCTETS, at + HEADER, end - HEADER
         )
         return wire[:2] + reply + <bytes>self.bake(wire[end + PLAIN_TAIL + 4 :], source)
+
+    cdef bytes found(self, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, long tick):
+        """The entry for packets like this one; where it is to be cut, the memo must do that."""
+        cdef int limit = limit_of(wire, end, self.most), needs
+        cdef bytes value = self.kept(write_key(self.prefix, wire, lower, end, until, mark, 0), tick)
+        if not limit:
+            return value
+        if value is not None:
+            needs = u16(<const unsigned char *>PyBytes_AS_STRING(value) + 10)
+            if needs == CUT or needs <= limit:
+                return value
+        return self.kept(write_key(self.prefix, wire, lower, end, until, mark, limit), tick)
 
     cdef bytes kept(self, bytes key, long tick):
         """What stands under the key, aged to `tick`; None: the general path must answer."""
@@ -146,19 +185,9 @@ cdef class ReplyReader:
         self.store.replace(key, value)
         return value
 
-    cdef bytes key(self, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark):
-        """What the memo keeps the reply under: what stands behind the name counts up to `until`, then `mark`."""
-        cdef Py_ssize_t first = PyBytes_GET_SIZE(self.prefix), tail = until - end, marked = PyBytes_GET_SIZE(mark)
-        cdef bytes made = PyBytes_FromStringAndSize(NULL, first + 10 + PyBytes_GET_SIZE(lower) + tail + marked)
-        cdef char *out = PyBytes_AS_STRING(made)
-        memcpy(out, PyBytes_AS_STRING(self.prefix), first)
-        memcpy(out + first, PyBytes_AS_STRING(wire) + 2, 10)
-        out += first + 10
-        memcpy(out, PyBytes_AS_STRING(lower), PyBytes_GET_SIZE(lower))
-        out += PyBytes_GET_SIZE(lower)
-        memcpy(out, PyBytes_AS_STRING(wire) + end, tail)
-        memcpy(out + tail, PyBytes_AS_STRING(mark), marked)
-        return made
+
+cdef inline bint is_cut(bytes value) noexcept:
+    return u16(<const unsigned char *>PyBytes_AS_STRING(value) + 10) == CUT
 
 
 cdef bytes with_name(const unsigned char *body, Py_ssize_t size, const unsigned char *name, Py_ssize_t length):
@@ -176,6 +205,7 @@ cdef class CompiledReplyLookup:
 
     cdef object _memo_of
     cdef dict _of_source, _of_memo
+    cdef Second _second
 
     def __init__(self, memo_of):
         self._memo_of = memo_of
@@ -183,6 +213,8 @@ cdef class CompiledReplyLookup:
 
     def renew(self):
         self._of_source, self._of_memo = {}, {}
+        self._second = Second.__new__(Second)
+        self._second.tick, self._second.filled = -1, []
 
     def udp(self, bytes wire, source):
         """The finished reply to a datagram, if there is one."""
@@ -210,6 +242,6 @@ cdef class CompiledReplyLookup:
         cdef ReplyReader made = ReplyReader.__new__(ReplyReader)
         made.memo, made.bake = memo, memo.bake
         made.store, made.prefix = memo.place()
-        made.hits, made.hot, made.tick = memo.hits, {}, -1
+        made.hits, made.hot, made.second, made.most = memo.hits, {}, self._second, memo.most
         self._of_memo[memo] = made
         return made

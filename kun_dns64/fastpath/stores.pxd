@@ -18,9 +18,18 @@ cdef class MissStore:
     cdef bint _prefetch
 
     cpdef find(self, bytes key, double now)
+    cdef object unknown(self, bytes key)
     cpdef put_off(self, bytes key, bytes entry, long age)
     cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1
 
+
+cdef inline int offered(int payload, int most) noexcept:
+    """As formats/reply_size.py has it."""
+    return most if payload >= most else 512 if payload <= 512 else payload
+
+
+cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, int limit)
+cdef int limit_of(bytes wire, Py_ssize_t end, int most)
 
 cpdef int keep_reply(
     Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,

@@ -6,26 +6,28 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ceil
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
+from kun_dns64.formats import reply_key
 from kun_dns64.cache import answers as cache_rules
 from kun_dns64.cache import generations as plain
 
 cdef enum:
     STAMP = 12  # of cache.py: arrival, lifetime, the age from which it is due
-    MEMO_STAMP = 10  # of memo.py: tick, until, rule, number of TTLs
+    MEMO_STAMP = 14  # of reply_cache.py: tick, until, rule, number of TTLs, octets it needs, octets of OPT
     PLAIN_TAIL = 13  # of a key with a cookie: type, class, OPT up to the options' length
 
 cdef Py_ssize_t ENTRY_OCTETS = plain.ENTRY_OCTETS, FORGET_AT_ONCE = plain.FORGET_AT_ONCE
 cdef double PREFETCH_SHARE = cache_rules.PREFETCH_SHARE
-cdef bytes WITH_COOKIE = b"\xff\xff\x01"
+cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE
+cdef int FIRST_FLAGS = reply_key.FIRST_FLAGS, SECOND_FLAGS = reply_key.SECOND_FLAGS, DO_BIT = reply_key.DO_BIT
 
 
 cdef class Generations:
     """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted."""
 
     def __init__(self, max_entries, max_octets, weigh):
-        self._half_entries, self._half_octets = max(1, max_entries // 2), max(1, max_octets // 2)
+        self._half_entries, self._half_octets = max_entries // 2, max_octets // 2
         # None: of octets their number, without a call.
         self._weigh = None if weigh is len else weigh
         self.clear()
@@ -42,6 +44,15 @@ cdef class Generations:
                 self._octets_old -= self.weight(key, value)
                 self.insert(key, value)
         return value
+
+    def peek(self, bytes key):
+        """As `get`, without counting as use."""
+        value = self._young.get(key)
+        return self._old.get(key) if value is None else value
+
+    def keys(self):
+        """Return every key, the lately used ones first."""
+        return [*self._young, *self._old]
 
     def __contains__(self, bytes key):
         """Whether `get` would find something; it does not count as use."""
@@ -87,6 +98,8 @@ cdef class Generations:
 
     cdef int insert(self, bytes key, value) except -1:
         if len(self._young) >= self._half_entries or self._octets >= self._half_octets:
+            if not self._half_entries or not self._half_octets:
+                return 0
             if self._old:
                 self._dying.append(self._old)
             self._old, self._young = self._young, {}
@@ -138,12 +151,20 @@ cdef class MissStore:
             return False
         cdef bytes entry = self._data.get(key)
         if entry is None:
-            return None
+            return self.unknown(key)
         at = <const unsigned char *>PyBytes_AS_STRING(entry)
         age = <long>now - u32(at)
         if age >= u32(at + 4):
-            return None
+            return self.unknown(key)
         return entry, age, u32(at + 8) - age
+
+    cdef object unknown(self, bytes key):
+        """False where the name is known not to exist, as `cache.without_type` keeps it. No label has a zero in it."""
+        cdef bytes nowhere = PyBytes_FromStringAndSize(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        cdef char *at = PyBytes_AS_STRING(nowhere)
+        cdef char *root = <char *>memchr(at, 0, PyBytes_GET_SIZE(nowhere))
+        root[1] = root[2] = 0
+        return False if nowhere in self._data else None
 
     cpdef put_off(self, bytes key, bytes entry, long age):
         """`Cache.put_off` for an entry that `find` has just found, so old."""
@@ -171,21 +192,59 @@ cdef class MissStore:
         return due
 
 
+cdef int limit_of(bytes wire, Py_ssize_t end, int most):
+    """As formats/reply_key.py has it."""
+    cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
+    if not most or PyBytes_GET_SIZE(wire) < end + 13 or not has_opt(at, at + end + 4):
+        return 0
+    return offered(at[end + 7] << 8 | at[end + 8], most)
+
+
+cdef inline bint has_opt(const unsigned char *at, const unsigned char *opt) noexcept:
+    return not memcmp(at + 6, <char *>b"\0\0\0\0\0\1", 6) and not memcmp(opt, <char *>b"\0\0\x29", 3)
+
+
+cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, int limit):
+    """As `plain_key` of formats/reply_key.py, between `prefix` and `mark`. `lower`: the name in lower case."""
+    cdef Py_ssize_t first = PyBytes_GET_SIZE(prefix), tail = until - end, marked = PyBytes_GET_SIZE(mark)
+    cdef Py_ssize_t named = PyBytes_GET_SIZE(lower)
+    cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, first + 10 + named + tail + marked)
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
+    memcpy(out, PyBytes_AS_STRING(prefix), first)
+    out += first
+    memcpy(out, at + 2, 10)
+    out[0] &= FIRST_FLAGS
+    out[1] &= SECOND_FLAGS
+    memcpy(out + 10, PyBytes_AS_STRING(lower), named)
+    out += 10 + named
+    memcpy(out, at + end, tail)
+    if tail >= 13 and has_opt(at, at + end + 4):
+        out[7], out[8], out[9] = limit >> 8, limit & 0xFF, 0
+        out[11] &= DO_BIT
+        out[12] = 0
+    memcpy(out + tail, PyBytes_AS_STRING(mark), marked)
+    return made
+
+
 cpdef int keep_reply(
     Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,
     bytes places, long tick,
 ) except -1:
     """`Memo.remember` for who knows it all. `cookie`: the lone option; `rule`: its place; `places`: of the TTLs."""
-    cdef Py_ssize_t count = PyBytes_GET_SIZE(places) // 2, rest = PyBytes_GET_SIZE(packet) - end
+    cdef Py_ssize_t count = PyBytes_GET_SIZE(places) // 2, size = PyBytes_GET_SIZE(packet), rest = size - end
+    # Nothing is left out of a reply that is made here; without OPT, none is larger than the client can take.
+    cdef Py_ssize_t needs = size if PyBytes_GET_SIZE(wire) > end + 4 else 0
     if seconds <= 0 or count > 255:
         return 0
-    cdef bytes tail = wire[end : end + PLAIN_TAIL] + WITH_COOKIE if cookie else wire[end:]
-    cdef bytes key = prefix + wire[2:12] + wire[12:end].lower() + tail
+    cdef Py_ssize_t until = end + PLAIN_TAIL if cookie else PyBytes_GET_SIZE(wire)
+    cdef bytes key = write_key(prefix, wire, wire[12:end].lower(), end, until, WITH_COOKIE if cookie else b"", 0)
     cdef bytes entry = PyBytes_FromStringAndSize(NULL, MEMO_STAMP + 2 * count + 10 + rest)
     cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(entry)
     put32(out, tick)
     put32(out + 4, tick + seconds)
     out[8], out[9] = rule, count
+    out[10], out[11], out[12], out[13] = needs >> 8 & 0xFF, needs & 0xFF, 0, 0
     memcpy(out + MEMO_STAMP, PyBytes_AS_STRING(places), 2 * count)
     out += MEMO_STAMP + 2 * count
     memcpy(out, PyBytes_AS_STRING(packet) + 2, 10)

@@ -30,12 +30,19 @@ cdef class UpstreamQuestion:
     cdef double _sent_at
 
     cdef bint join(self, MissQuery light) except -1:
-        if self._done:
+        if self._done or len(self._waiting) >= MOST_ALIKE and self.alike(light) >= MOST_ALIKE:
             return False
         self._upstreams.coalesced += 1
         self._aside = False
         self._waiting.append(light)
         return True
+
+    cdef Py_ssize_t alike(self, MissQuery light):
+        """How many queries of the same client wait for it."""
+        cdef Py_ssize_t count = 0
+        for other in self._waiting:
+            count += (<MissQuery>other)._client.share is light._client.share
+        return count
 
     def received(self, bytes wire):
         """As UdpAttempt's. A defect costs the short way, not the answer."""

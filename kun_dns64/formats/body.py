@@ -1,6 +1,7 @@
 """Question and sections with compressed names (RFC 1035 section 4.1.4)."""
 
 from kun_dns64.formats.rdata import COMPRESSIBLE
+from kun_dns64.formats.reply_size import LEAST_RECORD
 from kun_dns64.formats.wire import QTAIL, RRHEAD
 from kun_dns64.model.message import Record
 from kun_dns64.model.question import Question, RRType
@@ -13,18 +14,23 @@ MX, SOA = RRType.MX, RRType.SOA
 Records = tuple[Record, ...]
 
 
+def least_size(records: Records) -> int:
+    """What the records take at least, in octets, however well their names compress."""
+    return sum([LEAST_RECORD + (0 if record.rtype in COMPRESSIBLE else len(record.rdata)) for record in records])
+
+
 class Body:
     """All of a message but the contents of its header; `counts` of its sections and where each of them ends.
 
     Names are compared without case, so that the layout never depends on the case of the question. `exact`: only the
-    question's own names are, so that no other name loses its case.
+    question's own names are, so that no other name loses its case. `most`: octets beyond which no record is added.
     """
 
-    __slots__ = ("counts", "ends", "exact", "lower", "names", "out", "qname", "start")
+    __slots__ = ("counts", "ends", "exact", "lower", "most", "names", "out", "qname", "start")
 
-    def __init__(self, question: Question, exact: bool = False) -> None:
+    def __init__(self, question: Question, exact: bool = False, most: int = MESSAGE_MAX) -> None:
         qname, qtype, qclass = question
-        self.qname, self.exact = qname, exact
+        self.qname, self.exact, self.most = qname, exact, most
         self.lower = b""
         self.out = bytearray(12)
         if qname:
@@ -44,8 +50,8 @@ class Body:
         self.ends = answer_end, authority_end
 
     def add(self, records: Records) -> None:
-        """Stops beyond what any message can hold."""
-        out, qname = self.out, self.qname
+        """Stops beyond `most`: what it costs is bounded by what is sent, not by what there is."""
+        out, qname, most = self.out, self.qname, self.most
         for owner, rtype, rclass, ttl, rdata in records:
             if owner == qname and len(qname) > 1:
                 out += TO_QUESTION
@@ -55,7 +61,7 @@ class Body:
                 self._named(rtype, rclass, ttl, rdata)
             else:
                 out += RRHEAD.pack(rtype, rclass, ttl, len(rdata)) + rdata
-            if len(out) > MESSAGE_MAX:
+            if len(out) > most:
                 return
 
     def _named(self, rtype: int, rclass: int, ttl: int, rdata: bytes) -> None:

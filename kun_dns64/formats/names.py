@@ -104,6 +104,17 @@ def suffixes(name: bytes) -> Iterator[bytes]:
     yield ROOT
 
 
+def root_end(octets: bytes, start: int) -> int:
+    """Where the uncompressed name ends that begins at `start`; 0 where it does not end."""
+    place = start
+    while place < len(octets):
+        length = octets[place]
+        place += 1 + length
+        if not length:
+            return place
+    return 0
+
+
 def scramble(name: bytes, bits: int) -> bytes:
     """Flip the case of the letters where `bits` (as many random bits as the name has) says so (draft dns-0x20)."""
     size = len(name)

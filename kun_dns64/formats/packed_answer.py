@@ -29,9 +29,18 @@ def _opt(response: Response) -> bytes:
     return b"\x00" + RRHEAD.pack(RRType.OPT, 512, (response.rcode >> 4) << 24, len(data)) + data
 
 
-def unpack(question: Question, packed: bytes, age: int) -> Response:
-    """What was packed, `age` seconds later; names equal to the question's come back in its case."""
+def is_longer(packed: bytes, most: int) -> bool:
+    """Whether reading `most` records saves more than reading all of them again would cost."""
+    answers: int = HEADER.unpack_from(packed)[3]
+    return answers > 2 * most
+
+
+def unpack(question: Question, packed: bytes, age: int, most: int = 0) -> Response:
+    """What was packed, `age` seconds later; names equal to the question's come back in its case.
+
+    `most`: only so many records of the answer; 0: all sections.
+    """
     name, qtype, qclass = question
     wire = packed[:12] + name + QTAIL.pack(qtype, qclass) + packed[12:]
     _, flags, _, *counts = HEADER.unpack_from(packed)
-    return read_sections(wire, 16 + len(name), flags, counts, name, age)
+    return read_sections(wire, 16 + len(name), flags, counts, name, age, most)

@@ -178,13 +178,45 @@ def _update_is_malformed(wire: bytes) -> bool:
     return place > len(wire)
 
 
+def has_opt(wire: bytes) -> bool:
+    """Whether an OPT record can be made out in the additional section, whatever else the packet is."""
+    _, _, *counts, additional = HEADER.unpack_from(wire)
+    place, size = 12, len(wire)
+    for section, count in enumerate((*counts, additional)):
+        for _ in range(count):
+            place = _behind_name(wire, place)
+            if place + (10 if section else 4) > size:
+                return False
+            if section == 0:
+                place += 4
+                continue
+            rtype, _, _, length = RRHEAD.unpack_from(wire, place)
+            if section == 3 and rtype == RRType.OPT:
+                return True
+            place += 10 + length
+    return False
+
+
+def _behind_name(wire: bytes, place: int) -> int:
+    """Where the name ends that stands here, be it good or not; beyond the packet where it does not end."""
+    while place < len(wire):
+        length = wire[place]
+        if length >= 0xC0:
+            return place + 2
+        place += 1 + length
+        if not length:
+            return place
+    return len(wire) + 1
+
+
 def _error(
     wire: bytes, rcode: Rcode, question_end: int = 12, with_opt: bool = False, options: bytes = b""
 ) -> Malformed:
     """RA only where RD asked about recursion; nothing else of the query's flags survives an error but RD and CD.
 
-    `options`: for the OPT, where there is one.
+    An OPT is answered by one, in every error too (RFC 6891 section 6.1.1). `options`: for it.
     """
+    with_opt = with_opt or has_opt(wire)
     flags = HEADER.unpack_from(wire)[1]
     recursion = RD | RA if flags & RD else 0
     opcode = flags & OPCODE_MASK

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from kun_dns64.formats.body import Body
 from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, ede_option, find, option
+from kun_dns64.formats.reply_size import PLAIN_UDP, offered
 from kun_dns64.formats.wire import AA, AD, CD, DO, HEADER, OWN_PAYLOAD, QR, QTAIL, RA, RCODE_MASK, RD, RRHEAD, TC
 from kun_dns64.model.message import Ede, Edns, Query, Transport
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import AskedFlags, Reply, Rule
 
-PLAIN_UDP = 512
 TCP_MAX = 65535
 PADDING_BLOCK = 468  # RFC 8467 section 4.1
 
@@ -31,7 +31,7 @@ def size_limit(query: Query, limits: SizeLimits = DEFAULT_LIMITS) -> int:
         return TCP_MAX
     if query.edns is None:
         return PLAIN_UDP
-    return min(max(PLAIN_UDP, query.edns.payload), limits.udp_payload_max)
+    return offered(query.edns.payload, limits.udp_payload_max)
 
 
 def render(
@@ -44,7 +44,7 @@ def render(
     transport can carry is SERVFAIL. (RFC 2181 section 9)
     """
     limit = size_limit(query, limits)
-    body = Body(query.question)
+    body = Body(query.question, most=limit)
     body.sections(reply.answer, reply.authority, reply.additional)
     opt, truncated = b"", 0
     if query.edns is not None:

@@ -49,6 +49,11 @@ def matches(wire: bytes, ident: int, question: Question, exact_case: bool = Fals
     return name == question.name or (not exact_case and name.lower() == question.name.lower())
 
 
+def is_without_question(wire: bytes) -> bool:
+    """Whether a packet that `matches` repeats no question, and so proves nothing but a guessed id."""
+    return wire[4:6] == b"\x00\x00"
+
+
 def is_truncated(wire: bytes) -> bool:
     return bool(wire[2] & 0x02)
 
@@ -80,10 +85,17 @@ def _parse(wire: bytes, question: Question, age: int) -> Response | UpstreamFail
     return read_sections(wire, place, flags, counts, qname, age)
 
 
-def read_sections(wire: bytes, place: int, flags: int, counts: Sequence[int], qname: bytes, age: int) -> Response:
-    """All behind the question. `qname` stands at octet 12, or is b"" where there is no question. Raises WireError."""
+def read_sections(
+    wire: bytes, place: int, flags: int, counts: Sequence[int], qname: bytes, age: int, most: int = 0
+) -> Response:
+    """All behind the question. `qname` stands at octet 12, or is b"" where there is no question. Raises WireError.
+
+    `most`: so many records of the answer and nothing else; 0: all there is.
+    """
     known = {12: qname} if qname else {}
     found: list[Opt] = []
+    if most:
+        counts = min(most, counts[0]), 0, 0
     answer, place = _section(wire, place, counts[0], qname, known, age, None)
     authority, place = _section(wire, place, counts[1], qname, known, age, None) if counts[1] else ((), place)
     additional, place = _section(wire, place, counts[2], qname, known, age, found) if counts[2] else ((), place)

@@ -17,6 +17,7 @@ class RRType(IntEnum):
     SOA = 6
     PTR = 12
     MX = 15
+    TXT = 16
     SIG = 24
     AAAA = 28
     DNAME = 39
@@ -25,6 +26,8 @@ class RRType(IntEnum):
     RRSIG = 46
     NSEC = 47
     NSEC3 = 50
+    SVCB = 64
+    HTTPS = 65
     NXNAME = 128
     TKEY = 249
     TSIG = 250
@@ -48,6 +51,7 @@ class Rcode(IntEnum):
 
 
 CLASS_IN = 1
+CLASS_CH = 3
 CLASS_ANY = 255
 
 

@@ -6,6 +6,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from kun_base.prefix import Prefix
+from kun_dns64.model.host_address import SixToFourHost
+from kun_dns64.model.special import ALL_SPECIAL_NAMES, SpecialName
 
 IPNetwork = IPv4Network | IPv6Network
 
@@ -29,10 +31,13 @@ class GatewayDown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Embed addresses of `network` in `prefix`; None: never (RFC 6147 section 5.1.7)."""
+    """Embed addresses of `network` in `prefix`; None: never (RFC 6147 section 5.1.7).
+
+    `SixToFourHost`: the hosts have 6to4 tunnels of their own, and are reached there, past every translator.
+    """
 
     network: IPv4Network
-    prefix: Prefix | None
+    prefix: Prefix | SixToFourHost | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ class Rules:
     `allow_clients` empty: nobody. `pools_down`: names of pools whose gateways are all gone; "" is the default prefixes.
     A pool's `fallback` names the pool to use then; "default": the default prefixes. `local_mname` and `local_rname`
     (wire format) stand in the SOA of the zones answered here. `client_subnet`: pass EDNS client subnet on.
+    `special_names` are answered here. `designated`: SVCB data of the encrypted resolver that clients are told of (RFC
+    9462). `identity` and `version` answer questions of class CHAOS; "": REFUSED.
     """
 
     generation: int
@@ -89,6 +96,7 @@ class Rules:
     clients: tuple[ClientPolicy, ...] = ()
     allow_clients: tuple[IPNetwork, ...] = ()
     trust_ecs_from: tuple[IPNetwork, ...] = ()
+    forwarders: tuple[IPNetwork, ...] = ()
     ptr_mode: PtrMode = PtrMode.CNAME
     strict_dnssec: bool = False
     trust_ad: bool = False
@@ -100,3 +108,7 @@ class Rules:
     local_mname: bytes = b"\x09localhost\x00"
     local_rname: bytes = b"\x06nobody\x07invalid\x00"
     client_subnet: bool = False
+    special_names: frozenset[SpecialName] = ALL_SPECIAL_NAMES
+    designated: tuple[bytes, ...] = ()
+    identity: str = ""
+    version: str = ""

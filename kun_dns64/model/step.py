@@ -25,6 +25,8 @@ class FailureKind(StrEnum):
     LAME = "lame"
     CLOSED = "closed"
     NOT_CACHED = "not-cached"
+    DISPLACED = "displaced"
+    LIMITED = "limited"
 
 
 class UpstreamFailure(NamedTuple):
@@ -49,7 +51,8 @@ class Heard(NamedTuple):
 
     `stale`: the data had expired and is served under RFC 8767. `rtt_s`: seconds the upstream took; 0 from the cache.
     `refresh`: the loop should ask again in the background (prefetch, or the recheck of stale data). `steady_s`: for so
-    many seconds from the whole second `tick` on, the cache will say the same, ageing; 0: it may not.
+    many seconds from the whole second `tick` on, the cache will say the same, ageing; 0: it may not. `cut`: the answer
+    has more records than these, which are as many as a reply by UDP can hold.
     """
 
     question: Question
@@ -61,6 +64,7 @@ class Heard(NamedTuple):
     refresh: bool = False
     steady_s: int = 0
     tick: int = -1
+    cut: bool = False
 
 
 class Ask(NamedTuple):
@@ -102,9 +106,12 @@ class Rule(StrEnum):
     FILTERED_A = "filtered-a"
     LOCAL_DISCOVERY = "local-discovery"
     LOCAL_REVERSE = "local-reverse"
+    LOCAL_SPECIAL = "local-special"
+    LOCAL_CHAOS = "local-chaos"
     REVERSE = "reverse"
     REFUSED_CLIENT = "refused-client"
     RATE_LIMITED = "rate-limited"
+    DISPLACED = "displaced"
     NOT_RECURSIVE = "not-recursive"
     DNSSEC_FAILURE = "dnssec-failure"
     UPSTREAM_FAILED = "upstream-failed"

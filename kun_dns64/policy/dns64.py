@@ -3,8 +3,9 @@
 from kun_dns64.model.message import Ede, EdeCode
 from kun_dns64.model.question import Question, RRType
 from kun_dns64.model.rules import ZoneMode
-from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, Step
+from kun_dns64.model.step import Ask, FailureKind, Heard, Reply, Rule, Step
 from kun_dns64.policy.assembly import Reason, denied, reason, shadowed, synthesised
+from kun_dns64.policy.completion import ask_on
 from kun_dns64.policy.denial import DATA, ERROR, NODATA, NXDOMAIN
 from kun_dns64.policy.dnssec import is_bogus, leave_signed_alone
 from kun_dns64.policy.eligibility import obstacle
@@ -38,7 +39,8 @@ def _decide(case: QueryContext, halves: Halves) -> Step:
     if halves.aaaa is None:
         return case.ask(aaaa, a if why_not is None else None)
     if why_not is not None and why_not is not Rule.GATEWAY_DOWN:
-        return forwarded(case, halves.aaaa.heard, halves.aaaa.finding, _plain_rule(halves.aaaa, why_not))
+        further = ask_on(case, halves.aaaa.heard, halves.aaaa.finding)
+        return further or forwarded(case, halves.aaaa.heard, halves.aaaa.finding, _plain_rule(halves.aaaa, why_not))
     final = _without_a(case, halves, halves.aaaa, why_not)
     if final is not None:
         return final
@@ -53,8 +55,8 @@ def _plain_rule(aaaa: Half, otherwise: Rule) -> Rule:
     return Rule.NXDOMAIN if aaaa.finding.kind is NXDOMAIN else otherwise
 
 
-def _without_a(case: QueryContext, halves: Halves, aaaa: Half, why_not: Rule | None) -> Reply | None:
-    """The reply, where the AAAA's answer alone decides; None: the A is needed."""
+def _without_a(case: QueryContext, halves: Halves, aaaa: Half, why_not: Rule | None) -> Step | None:
+    """The next step, where the AAAA's answer alone decides it; None: the A is needed."""
     heard, finding = aaaa.heard, aaaa.finding
     if finding.kind is NXDOMAIN:
         return forwarded(case, heard, finding, Rule.NXDOMAIN)
@@ -70,6 +72,8 @@ def _without_a(case: QueryContext, halves: Halves, aaaa: Half, why_not: Rule | N
         if why_not is not None:
             return _real_for_now(_real(case, halves, aaaa))
         return None if end_mode is FORCE else _real(case, halves, aaaa)
+    if (end_mode is NEVER or why_not is not None) and (further := ask_on(case, heard, finding)) is not None:
+        return further
     if end_mode is NEVER and finding.kind is not ERROR:
         return forwarded(case, heard, finding, Rule.NOT_FOR_ZONE)
     if why_not is not None:
@@ -90,7 +94,20 @@ def _real_for_now(reply: Reply) -> Reply:
     return reply._replace(answer=answer, steady_s=steady_s)
 
 
-def _from_both(case: QueryContext, halves: Halves, aaaa: Half, a: Half) -> Reply:
+def _further(case: QueryContext, aaaa: Half, a: Half) -> Ask | None:
+    """Where an alias stood alone, what is to be asked about its target.
+
+    An AAAA's alone beside a whole answer to the A is a denial without SOA: that upstream does follow aliases.
+    """
+    if a.finding.kind in (DATA, NXDOMAIN):
+        return None
+    return ask_on(case, aaaa.heard, aaaa.finding) or ask_on(case, a.heard, a.finding)
+
+
+def _from_both(case: QueryContext, halves: Halves, aaaa: Half, a: Half) -> Step:
+    further = _further(case, aaaa, a)
+    if further is not None:
+        return further
     if halves.kept:  # only a forced zone at the end of the chain asks for the A then
         return _forced_reply(case, halves, a) or _real(case, halves, aaaa)
     if a.not_cached:
@@ -130,6 +147,8 @@ def _forced(case: QueryContext, halves: Halves, aaaa: Question, a: Question) -> 
         return not_recursive()
     if halves.a.finding.kind is NXDOMAIN:
         return forwarded(case, halves.a.heard, halves.a.finding, Rule.NXDOMAIN)
+    if (further := ask_on(case, halves.a.heard, halves.a.finding)) is not None:
+        return further
     reply = _forced_reply(case, halves, halves.a)
     if reply is not None:
         return reply

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from kun_dns64.formats.names import to_text
+from kun_dns64.model.host_address import SixToFourHost
 from kun_dns64.model.message import Query, Record, Response
 from kun_dns64.model.question import CLASS_IN, Question, RRType
 from kun_dns64.model.rules import GatewayDown, Rules, ZoneMode
 from kun_dns64.model.step import Drop, Heard, Note, Reply
 from kun_dns64.policy.acl import bad_subnet
 from kun_dns64.policy.client import named_subnet
+from kun_dns64.policy.completion import joined
 from kun_dns64.policy.denial import DenialKind, read
 from kun_dns64.policy.eligibility import obstacle
 from kun_dns64.policy.lifetime import CLAMP_S, WITHOUT_SOA_S, current, denial_lifetime
@@ -38,7 +40,7 @@ def explain(query: Query, heard: Sequence[Heard], step: Reply | Drop, rules: Rul
     for one in known:
         notes += _said(one)
     if query.question.qtype == RRType.AAAA and query.question.qclass == CLASS_IN:
-        notes += _halves(case, known, step)
+        notes += _halves(case, joined(case, known), step)
     return (*notes, VERDICTS[step.rule])
 
 
@@ -116,7 +118,9 @@ def _embedding(case: QueryContext, record: Record) -> Note:
     ways = case.prepared.embedding.ways(record.rdata, case.exit.ways, record.name)
     if not ways:
         return Note(f"{ipv4} is never embedded", "never_embed, map, RFC 6052 section 3.1")
-    made = ", ".join(str(way.prefix.embed(ipv4)) for way in ways)
+    made = ", ".join(str(IPv6Address(way.embed(record.rdata))) for way in ways)
+    if isinstance(ways[0].prefix, SixToFourHost):
+        return Note(f"{ipv4} becomes the host's own 6to4 address, {made}", "[dns64] map, RFC 3056 section 2")
     return Note(f"{ipv4} becomes {made}", "RFC 6052 section 2.2")
 
 

@@ -52,6 +52,8 @@ def begin(question: Question, response: Response, max_ttl_s: int) -> Begun:
         if authority:
             authority = _soa_bounded(authority)
             lifetime = min([record.ttl for record in authority if record.rtype == SOA], default=0)
+        if not lifetime and _is_alias_alone(question, response):
+            lifetime = least
         least = min(least, lifetime)
     if answer is not response.answer or authority is not response.authority or additional is not response.additional:
         response = response._replace(answer=answer, authority=authority, additional=additional)
@@ -83,6 +85,13 @@ def _is_positive(question: Question, response: Response) -> bool:
     if response.rcode == NXDOMAIN or not answer:
         return False
     return question.qtype == ANY or bool(at_end(question, follow(question, answer), answer))
+
+
+def _is_alias_alone(question: Question, response: Response) -> bool:
+    """An alias is data, whatever its target has; a denial without SOA is not kept (RFC 2308 section 5)."""
+    if response.rcode or any(record.rtype == SOA for record in response.authority):
+        return False
+    return bool(follow(question, response.answer).links)
 
 
 def denial_lifetime(response: Response) -> int | None:

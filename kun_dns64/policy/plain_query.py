@@ -12,9 +12,10 @@ from kun_dns64.policy.lifetime import CLAMP_S, NO_CAP
 from kun_dns64.policy.networks import MISS
 from kun_dns64.policy.pool import exit_for
 from kun_dns64.policy.prepared import Prepared
+from kun_dns64.policy.special_names import LAST_LABELS
 
-# ipv4only.arpa and the reverse zones, which are answered here.
-ANSWERED_HERE = b"\x04arpa\x00"
+# ipv4only.arpa, the reverse zones and the special-use names, which are answered here.
+ANSWERED_HERE = LAST_LABELS
 # The extended error of every answer made here (RFC 8914).
 SYNTHESISED_EDE = b"".join(ede_option(ede) for ede in DENIED.ede)
 # Looked through one by one.

@@ -18,6 +18,7 @@ class Prepared:
     rules: Rules
     allowed: NetworkTable
     trusted: NetworkTable
+    forwarders: NetworkTable
     clients: NetworkTable
     client_of: tuple[int, ...]
     zones: ZoneTable
@@ -36,6 +37,7 @@ def prepare(rules: Rules) -> Prepared:
         rules,
         NetworkTable(rules.allow_clients),
         NetworkTable(rules.trust_ecs_from),
+        NetworkTable((*rules.trust_ecs_from, *rules.forwarders)),
         NetworkTable(network for network, _ in networks),
         tuple(index for _, index in networks),
         ZoneTable(rules.zones),
@@ -48,6 +50,6 @@ def prepare(rules: Rules) -> Prepared:
 
 def own_prefixes(rules: Rules) -> tuple[Prefix, ...]:
     """Every prefix this server may answer with, once each, in the operator's order."""
-    mapped = (mapping.prefix for mapping in rules.mappings if mapping.prefix is not None)
+    mapped = (mapping.prefix for mapping in rules.mappings if isinstance(mapping.prefix, Prefix))
     pooled = (prefix for pool in rules.pools for prefix in pool.prefixes)
     return tuple(dict.fromkeys((*rules.prefixes, *pooled, *mapped)))

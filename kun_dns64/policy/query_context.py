@@ -32,9 +32,19 @@ class QueryContext(NamedTuple):
 
     def ask_behind(self, question: Question) -> Ask:
         """A question about another name than the query's: the zone and the pool of that name say whom to ask."""
+        return self.at(question).ask(question)
+
+    def at(self, question: Question) -> "QueryContext":
+        """What the rules would say if the client had asked this instead."""
         name = question.name.lower()
-        there = self._replace(zone=self.prepared.zones.find(name), exit=exit_for(name, self.client, self.prepared))
-        return there.ask(question)
+        zone = self.prepared.zones.find(name)
+        return self._replace(
+            query=self.query._replace(question=question),
+            name=name,
+            zone=zone,
+            exit=exit_for(name, self.client, self.prepared),
+            mode=NORMAL if zone is None else zone.mode,
+        )
 
 
 NORMAL = ZoneMode.NORMAL

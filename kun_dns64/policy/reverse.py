@@ -6,13 +6,14 @@ from kun_dns64.model.question import CLASS_IN, Question, RRType
 from kun_dns64.model.rules import PtrMode
 from kun_dns64.model.step import Heard, Reply, Rule, Step
 from kun_dns64.policy import local
+from kun_dns64.policy.completion import ask_on
 from kun_dns64.policy.denial import DenialKind, Finding, read
 from kun_dns64.policy.dnssec import without_proofs
 from kun_dns64.policy.forward import failed, finish
 from kun_dns64.policy.lifetime import LOCAL_S, denial_lifetime
 from kun_dns64.policy.mapping import DISCOVERY_IPV4, IPV4ONLY
 from kun_dns64.policy.query_context import QueryContext
-from kun_dns64.policy.reverse_zone import FULL_DEPTH, ReverseZone, embedded, nibbles_below, zone_of
+from kun_dns64.policy.reverse_zone import FULL_DEPTH, ReverseZone, address_of, embedded, nibbles_below, zone_of
 from kun_dns64.policy.section_cleanup import answer_section, tidy
 
 ASKED_BEHIND = frozenset((RRType.PTR, RRType.CNAME, RRType.ANY))
@@ -20,9 +21,11 @@ ASKED_BEHIND = frozenset((RRType.PTR, RRType.CNAME, RRType.ANY))
 
 def reversed_name(case: QueryContext, heard: tuple[Heard, ...]) -> Step | None:
     """None for names outside the reverse zones of our prefixes."""
-    zone = zone_of(case.name, case.prepared.reverse) if case.query.question.qclass == CLASS_IN else None
-    if zone is None:
+    if case.query.question.qclass != CLASS_IN:
         return None
+    zone = zone_of(case.name, case.prepared.reverse)
+    if zone is None:
+        return _host(case, heard)
     question, rules = case.query.question, case.rules
     if case.name == zone.apex:
         return local.at_apex(question, zone.apex, rules, Rule.LOCAL_REVERSE)
@@ -34,6 +37,13 @@ def reversed_name(case: QueryContext, heard: tuple[Heard, ...]) -> Step | None:
     return _whole_address(case, heard, zone, embedded(text, zone.prefix))
 
 
+def _host(case: QueryContext, heard: tuple[Heard, ...]) -> Step | None:
+    """A host's own 6to4 address that `map` makes us answer with. All else below it is that host's, and not ours."""
+    address = address_of(case.name)
+    ipv4 = None if address is None else case.prepared.embedding.host_of(address)
+    return None if ipv4 is None else _behind(case, heard, case.name, ipv4)
+
+
 def _whole_address(case: QueryContext, heard: tuple[Heard, ...], zone: ReverseZone, ipv4: bytes) -> Step:
     question, rules = case.query.question, case.rules
     if ipv4 in DISCOVERY_IPV4:
@@ -42,15 +52,21 @@ def _whole_address(case: QueryContext, heard: tuple[Heard, ...], zone: ReverseZo
         return local.nodata(zone.apex, rules, Rule.LOCAL_REVERSE)
     if not case.prepared.embedding.reachable(ipv4, zone.prefix):
         return local.nxdomain(zone.apex, rules, Rule.LOCAL_REVERSE)
-    if question.qtype not in ASKED_BEHIND:
-        return local.nodata(zone.apex, rules, Rule.LOCAL_REVERSE)
+    return _behind(case, heard, zone.apex, ipv4)
+
+
+def _behind(case: QueryContext, heard: tuple[Heard, ...], apex: bytes, ipv4: bytes) -> Step:
+    """What the in-addr.arpa name has to say. `apex`: whose SOA a denial carries."""
+    if case.query.question.qtype not in ASKED_BEHIND:
+        return local.nodata(apex, case.rules, Rule.LOCAL_REVERSE)
     target = Question(in_addr_arpa(ipv4), RRType.PTR)
     if not heard:
         return case.ask_behind(target)
-    return _from_target(case, heard[-1], zone, read(target, heard[-1].outcome), target.name)
+    finding = read(target, heard[-1].outcome)
+    return ask_on(case, heard[-1], finding) or _from_target(case, heard[-1], apex, finding, target.name)
 
 
-def _from_target(case: QueryContext, heard: Heard, zone: ReverseZone, finding: Finding, target: bytes) -> Reply:
+def _from_target(case: QueryContext, heard: Heard, apex: bytes, finding: Finding, target: bytes) -> Reply:
     response = finding.response
     if finding.kind is DenialKind.ERROR or response is None:
         return failed(heard, finding, Rule.UPSTREAM_FAILED)
@@ -58,10 +74,10 @@ def _from_target(case: QueryContext, heard: Heard, zone: ReverseZone, finding: F
         lifetime = denial_lifetime(response)
         ttl = LOCAL_S if lifetime is None else min(LOCAL_S, lifetime)
         deny = local.nxdomain if finding.kind is DenialKind.NXDOMAIN else local.nodata
-        return finish((heard,), deny(zone.apex, case.rules, Rule.REVERSE, ttl))
+        return finish((heard,), deny(apex, case.rules, Rule.REVERSE, ttl))
     cname = case.rules.ptr_mode is PtrMode.CNAME and not finding.chain.links
     if not cname and case.query.question.qtype == RRType.CNAME:
-        return local.nodata(zone.apex, case.rules, Rule.REVERSE)
+        return local.nodata(apex, case.rules, Rule.REVERSE)
     answer = _by_cname(case, finding, target) if cname else _by_copy(case, finding)
     authority, additional = tidy(response.authority, case.query), tidy(response.additional, case.query)
     return finish((heard,), Reply(response.rcode, Rule.REVERSE, answer, authority, additional, ede=response.ede))

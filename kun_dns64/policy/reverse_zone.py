@@ -63,3 +63,13 @@ def embedded(text: str, prefix: Prefix) -> bytes:
     """The four octets inside a whole address of 32 nibbles."""
     octets = bytes.fromhex(text)
     return bytes(octets[place] for place in POSITIONS[prefix.network.prefixlen])
+
+
+def address_of(name: bytes) -> bytes | None:
+    """The whole IPv6 address, 16 bytes, that a name (lower-case) directly under ip6.arpa stands for."""
+    nibbles = name[: -len(IP6_ARPA)]
+    if len(nibbles) != 2 * FULL_DEPTH or not name.endswith(IP6_ARPA):
+        return None
+    if any(nibbles[place : place + 2] not in _NIBBLES for place in range(0, len(nibbles), 2)):
+        return None
+    return bytes.fromhex(nibbles[1::2].decode()[::-1])

@@ -28,9 +28,14 @@ VERDICTS: dict[Rule, Note] = {
     Rule.FILTERED_A: Note("this client gets no A", "[[client]] filter_a = true"),
     Rule.LOCAL_DISCOVERY: Note("ipv4only.arpa is answered here", "RFC 8880 section 7.1"),
     Rule.LOCAL_REVERSE: Note("the reverse zone of our prefixes is answered here", "RFC 6147 section 5.3.1"),
+    Rule.LOCAL_SPECIAL: Note("a special-use name, which is answered here", "[server] special_names, RFC 6761"),
+    Rule.LOCAL_CHAOS: Note("class CHAOS is about this server, and is answered here", "RFC 4892"),
     Rule.REVERSE: Note("the PTR of the embedded IPv4 address", "RFC 6147 section 5.3.1"),
     Rule.REFUSED_CLIENT: Note("the source is not in allow_clients", "[server] allow_clients"),
-    Rule.RATE_LIMITED: Note("too many queries from this source", "[server] rate_limit_per_s"),
+    Rule.RATE_LIMITED: Note(
+        "too many queries from this source, or too many of them wait", "[server] rate_limit_per_s, client_max_waiting"
+    ),
+    Rule.DISPLACED: Note("the client's younger queries needed the room", "[server] client_max_waiting"),
     Rule.NOT_RECURSIVE: Note("RD=0 and nothing in the cache", "RFC 8914 section 4.21"),
     Rule.DNSSEC_FAILURE: Note("the upstream calls the data bogus, which is passed on", "RFC 6147 section 5.5, case 2"),
     Rule.UPSTREAM_FAILED: Note("no upstream gave a usable answer", "RFC 8914 section 4.23"),

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import uvloop
 
+from kun_base.adminhttp import AdminServer
 from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal
@@ -115,6 +116,13 @@ async def _until_stopped(
     journal.info("ready", listen=where, workers=control.settings.workers, compiled=COMPILED)
     notify("READY=1")
     try:
-        await control.run(stop, Pages(control, control.fleet).server, admin)
+        pages = Pages(control, control.fleet)
+
+        def operations() -> AdminServer:
+            from kun_dns64.control.operations import Operations
+
+            return Operations(control, control.fleet, pages).server()
+
+        await control.run(stop, pages.server, admin, operations)
     finally:
         notify("STOPPING=1")

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from typing import Any
 
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Address, Settings
 from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.model.message import Query
 from kun_dns64.serving.server import Server
+from kun_dns64.serving.worker_control import perform
 from kun_dns64.serving.worker_group import Explanation, WorkerStatus
 from kun_dns64.state.metrics import Metrics, summed
 from kun_dns64.transport.sockets import ListenError, Listening, bind_all
@@ -15,6 +17,8 @@ from kun_dns64.transport.sockets import ListenError, Listening, bind_all
 
 class Single:
     """Serves in this process; nothing is forked, nothing has to be told."""
+
+    fixed_keys = frozenset({"server.workers"})
 
     def __init__(self, settings: Settings, sockets: Sequence[Listening], journal: Journal) -> None:
         assert settings.cookie_secret is not None
@@ -42,6 +46,9 @@ class Single:
 
     async def explain(self, query: Query) -> Explanation:
         return await self._server.explain(query)
+
+    async def ask_workers(self, command: str, *arguments: Any) -> list[Any]:
+        return [await perform(self._server, command, arguments)]
 
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
         self._server.use_gateways(pools_down, generation)

@@ -227,6 +227,8 @@ class Crew:
 class Supervisor:
     """The fleet of several. Other listening addresses mean another crew beside the first, which then ends."""
 
+    fixed_keys: frozenset[str] = frozenset()
+
     def __init__(self, settings: Settings, sockets: Sequence[Sequence[Listening]], journal: Journal) -> None:
         assert settings.cookie_secret is not None
         self._journal = journal
@@ -256,6 +258,11 @@ class Supervisor:
     async def explain(self, query: Query) -> Explanation:
         story: Explanation = await self._crew.ask_one("explain", query)
         return story
+
+    async def ask_workers(self, command: str, *arguments: Any) -> list[Any]:
+        if command == "log-level":
+            self._journal.change(as_json=self._crew.settings.log_format == "json", level=arguments[0])
+        return await self._crew.ask_all("control", command, *arguments)
 
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
         self._crew.use_gateways(pools_down, generation)

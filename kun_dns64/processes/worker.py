@@ -16,6 +16,7 @@ from kun_dns64.config.settings import Settings
 from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.processes.worker_rpc import Link
 from kun_dns64.serving.server import Server
+from kun_dns64.serving.worker_control import perform
 from kun_dns64.transport.death_signal import end_with
 from kun_dns64.transport.sockets import Listening
 
@@ -98,6 +99,8 @@ async def _handled(server: Server, stop: asyncio.Event, name: str, arguments: Se
             return server.standing()
         case "explain":
             return await server.explain(*arguments)
+        case "control":
+            return await perform(server, arguments[0], arguments[1:])
         case "gateways":
             server.use_gateways(*arguments)
         case "change":

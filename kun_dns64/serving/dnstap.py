@@ -6,24 +6,36 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from kun_base.version import version
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Dnstap
-from kun_dns64.formats.dnstap import MessageType, Passed, Protocol, head, payload
+from kun_dns64.formats.dnstap import MessageType, Passed, head, payload
+from kun_dns64.formats.dnstap import Protocol as WireProtocol
 from kun_dns64.model.message import Source, Transport
 from kun_dns64.serving.reply_lookup import address_of
 from kun_dns64.transport.dnstap_output import Count, FileOutput, Queue, SocketOutput
 from kun_dns64.transport.query_handler import Send
 
 CLOSE_S = 1.5
-CLIENT_PROTOCOLS = {Transport.UDP: Protocol.UDP, Transport.TCP: Protocol.TCP, Transport.TLS: Protocol.DOT}
+CLIENT_PROTOCOLS = {Transport.UDP: WireProtocol.UDP, Transport.TCP: WireProtocol.TCP, Transport.TLS: WireProtocol.DOT}
 UPSTREAM_PROTOCOLS = {
-    Scheme.UDP: Protocol.UDP,
-    Scheme.TCP: Protocol.TCP,
-    Scheme.TLS: Protocol.DOT,
-    Scheme.HTTPS: Protocol.DOH,
+    Scheme.UDP: WireProtocol.UDP,
+    Scheme.TCP: WireProtocol.TCP,
+    Scheme.TLS: WireProtocol.DOT,
+    Scheme.HTTPS: WireProtocol.DOH,
 }
+
+
+class QueryTap(Protocol):
+    """Sees every query and reply while it is in place."""
+
+    def client(self, wire: bytes, source: Source, transport: Transport, send: Send) -> "Tapped":
+        """See the query; the reply goes through what is returned."""
+        ...
+
+    def answered(self, passed: Passed) -> None: ...
 
 
 class DnstapTap:
@@ -83,7 +95,7 @@ class Tapped:
 
     __slots__ = ("_passed", "_send", "_tap", "rule")
 
-    def __init__(self, tap: DnstapTap, passed: Passed, send: Send) -> None:
+    def __init__(self, tap: QueryTap, passed: Passed, send: Send) -> None:
         self._tap, self._passed, self._send = tap, passed, send
         self.rule = ""
 

@@ -14,10 +14,13 @@ from kun_dns64.model.question import Rcode
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.policy.client import answered_subnet
+from kun_dns64.policy.client_share import ClientShare
 from kun_dns64.policy.prepared import prepare
-from kun_dns64.serving.dnstap import DnstapTap, Tapped
+from kun_dns64.serving.admission import Admission
+from kun_dns64.serving.dnstap import QueryTap, Tapped
 from kun_dns64.serving.miss_path import Misses
 from kun_dns64.serving.reply_lookup import Quick, ReplyLookup, address_of
+from kun_dns64.serving.resolution import LIMITED
 from kun_dns64.serving.resolver import Resolver
 from kun_dns64.state.metrics import Metrics, rcode_name
 from kun_dns64.state.rate_limit import RateLimiter, Verdict
@@ -29,6 +32,11 @@ UNCONFIRMED = Reply(Rcode.BADCOOKIE, Rule.BAD_COOKIE)
 # Instead of the answer, so that a client behind a forged flood comes again by TCP. TC stands in the third octet.
 SLIPPED = Reply(Rcode.NOERROR, Rule.RATE_LIMITED)
 TC_BIT = 0x02
+
+
+def truncated(packet: bytes) -> bytes:
+    """NOERROR, empty, with TC=1: a real client comes again by TCP, where its address is proven."""
+    return packet[:2] + bytes((packet[2] | TC_BIT, packet[3] & 0xF0)) + packet[4:]
 
 
 def nothing_ready(wire: bytes, source: Source) -> bytes | None:
@@ -47,15 +55,18 @@ class Front:
         parts: Parts,
     ) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
-        self.shortcut = ReplyLookup(resolver.rules, cookie_secrets, parts)
+        self.shortcut = ReplyLookup(resolver.rules, cookie_secrets, parts, limits.udp_payload_max, resolver.memory)
         self._limits = SizeLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s
         self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
-        self._tap: DnstapTap | None = None
+        self._tap: QueryTap | None = None
         self._pending = 0
         self._idle: asyncio.Event | None = None
         self._handled_hits = self._counted_quick = 0
-        self._misses = Misses(resolver, self.shortcut, parts, self.awaited, self.settled)
+        self._admission = Admission(metrics)
+        self._admission.change(resolver.rules, limits, cookie_secrets)
+        resolver.is_proven = self._admission.is_proven
+        self._misses = Misses(resolver, self.shortcut, parts, self.awaited, self.settled, self._admission)
         self._misses.renew(self._limits.udp_payload_max)
         self._choose_ways()
 
@@ -65,7 +76,11 @@ class Front:
         self.quick: Quick = nothing_ready if self._counts_each else self.shortcut.quick
         self.handle_datagram = self._datagram if self._counts_each else self._misses.way(self._datagram)
 
-    def tell(self, tap: DnstapTap | None) -> None:
+    @property
+    def tap(self) -> QueryTap | None:
+        return self._tap
+
+    def tell(self, tap: QueryTap | None) -> None:
         """dnstap hears of every query and reply from now on, of finished ones too; None: no more."""
         self._tap = tap
         self._choose_ways()
@@ -79,11 +94,13 @@ class Front:
             self._choose_ways()
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
+        self._admission.change(self._resolver.rules, limits, self._cookie_secrets)
         self.renew()
 
     def renew(self) -> None:
         """The rules or the secrets are others: finished replies made under the old ones are not given any more."""
-        self.shortcut.renew(self._resolver.rules, self._cookie_secrets)
+        self.shortcut.resize(self._resolver.memory)
+        self.shortcut.renew(self._resolver.rules, self._cookie_secrets, self._limits.udp_payload_max)
         self._misses.renew(self._limits.udp_payload_max)
 
     def count_shortcuts(self) -> None:
@@ -144,27 +161,53 @@ class Front:
             self._resolve(wire, query, source, send)
 
     def _resolve(self, wire: bytes, query: Query, source: Source, send: Send) -> None:
-        rules = self._resolver.rules
-        self._resolver.resolve(query, self.awaited(wire, query, source, send, time.monotonic(), rules))
+        rules, share, now = self._resolver.rules, self._admission.share_of(source), time.monotonic()
+        if not self._admission.has_room(query, share, now):
+            self._reply(query, LIMITED, source, send)
+            return
+        decided = self.awaited(wire, query, source, send, now, rules, share)
+        self._resolver.resolve(query, decided, share)
 
     def awaited(
-        self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules
+        self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules, share: ClientShare
     ) -> Callable[[Reply | Drop, tuple[Heard, ...]], None]:
         """The query is pending now; this is to be called, once, with the decision about it."""
         self._pending += 1
+        share.waiting += 1
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
             self._pending -= 1
+            share.waiting -= 1
             self.settled()
-            self._metrics.observe("reply_seconds", time.monotonic() - began)
+            waited_s = time.monotonic() - began
+            self._metrics.observe("reply_seconds", waited_s)
             if isinstance(step, Drop):
                 self._metrics.count("dropped", step.rule.value)
                 send(None)
-            else:
-                packet = self._reply(query, step, source, send)
-                self.shortcut.remember(wire, packet, step, heard, source, query.transport, rules)
+                return
+            packet = self._reply(query, step, source, self._admission.leaving(query, share, send, waited_s))
+            self._remember(wire, query, packet, step, heard, source, rules)
 
         return decided
+
+    def _remember(
+        self,
+        wire: bytes,
+        query: Query,
+        packet: bytes,
+        reply: Reply,
+        heard: tuple[Heard, ...],
+        source: Source,
+        rules: Rules,
+    ) -> None:
+        """Keeps the reply; one that is truncated as it is at the largest limit, so that others can be cut from it."""
+        at_most = False
+        if packet[2] & TC_BIT and query.edns is not None and reply.rule is not Rule.RATE_LIMITED:
+            largest = query._replace(edns=query.edns._replace(payload=self._limits.udp_payload_max))
+            whole = self._rendered(largest, reply, source)
+            at_most = whole[2] & TC_BIT > 0
+            packet = whole if at_most else packet
+        self.shortcut.remember(wire, packet, reply, heard, source, query.transport, rules, at_most)
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         if reply.rule is Rule.COOKIE_ONLY and self._cookie_is_bad(query):
@@ -172,14 +215,19 @@ class Front:
         self._metrics.count("replies", reply.rule.value, rcode_name(reply.rcode))
         if reply.shadow and reply.shadow != reply.answer:
             self._metrics.count("shadowed", reply.rule.value)
-        data = cookie_data(query)
-        cookie = b"" if data is None else self.shortcut.cookie(data, source)
-        subnet = answered_subnet(query, prepare(self._resolver.rules)) if query.edns and query.edns.options else b""
-        packet = render(query, reply, self._limits, cookie, subnet)
+        packet = self._rendered(query, reply, source)
+        if reply.rule is Rule.RATE_LIMITED and query.transport is Transport.UDP:
+            packet = truncated(packet)
         if self._tap is not None and isinstance(send, Tapped):
             send.rule = reply.rule.value
         send(packet)
         return packet
+
+    def _rendered(self, query: Query, reply: Reply, source: Source) -> bytes:
+        data = cookie_data(query)
+        cookie = b"" if data is None else self.shortcut.cookie(data, source)
+        subnet = answered_subnet(query, prepare(self._resolver.rules)) if query.edns and query.edns.options else b""
+        return render(query, reply, self._limits, cookie, subnet)
 
     def _cookie_is_bad(self, query: Query) -> bool:
         return check_cookie(query, self._cookie_secrets, int(time.time())) is CookieState.BAD
@@ -192,8 +240,6 @@ class Front:
         query = parse_query(wire, Transport.UDP, address_of("::1"))
         if isinstance(query, Query):
             self._metrics.count("replies", Rule.RATE_LIMITED.value, rcode_name(Rcode.NOERROR))
-            packet = bytearray(render(query, SLIPPED, self._limits))
-            packet[2] |= TC_BIT
-            send(bytes(packet))
+            send(truncated(render(query, SLIPPED, self._limits)))
         else:
             send(None)

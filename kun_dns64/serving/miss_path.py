@@ -9,8 +9,10 @@ from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import AskedFlags, Heard
+from kun_dns64.policy.client_share import HELD_BACK_S, ClientShare
 from kun_dns64.policy.plain_query import Plain, PlainClients
 from kun_dns64.policy.prepared import prepare
+from kun_dns64.serving.admission import Admission
 from kun_dns64.serving.reply_lookup import ReplyLookup, address_of
 from kun_dns64.serving.resolution import Decided
 from kun_dns64.serving.resolver import Resolver
@@ -21,7 +23,7 @@ from kun_dns64.transport.query_handler import Send
 
 Datagram = Callable[[bytes, Source, Send], None]
 # Front.awaited: registers a pending query; what it returns is called once, with the decision.
-Awaited = Callable[[bytes, Query, Source, Send, float, Rules], Decided]
+Awaited = Callable[[bytes, Query, Source, Send, float, Rules, ClientShare], Decided]
 NOERROR = rcode_name(Rcode.NOERROR)
 
 
@@ -29,15 +31,22 @@ class Misses:
     """Without the compiled module it takes nothing, and the general path answers all: the same, octet for octet."""
 
     def __init__(
-        self, resolver: Resolver, lookup: ReplyLookup, parts: Parts, awaited: Awaited, settled: Callable[[], None]
+        self,
+        resolver: Resolver,
+        lookup: ReplyLookup,
+        parts: Parts,
+        awaited: Awaited,
+        settled: Callable[[], None],
+        admission: Admission,
     ) -> None:
-        self._resolver, self._awaited = resolver, awaited
+        self._resolver, self._awaited, self._admission = resolver, awaited, admission
         self._queries = self._late = self._staggered = self._refreshed = 0
         self._path = None
         if parts.compiled:
             from kun_dns64.fastpath.miss_path import MissPath
 
-            self._path = MissPath(resolver, lookup, asyncio.get_running_loop(), self._resumed, settled)
+            loop = asyncio.get_running_loop()
+            self._path = MissPath(resolver, lookup, loop, self._resumed, settled, self._held_back)
 
     @property
     def pending(self) -> int:
@@ -61,7 +70,13 @@ class Misses:
         # Before anything else could be due but the second question beside the first: another upstream, the end.
         patience_s = min(MIN_PATIENCE_S, self._resolver.budget_s / 4)
         self._path.renew(
-            prepared, plain_for, payload_max, prepared.rules.max_ttl_s, patience_s, self._resolver.stagger_s
+            prepared,
+            plain_for,
+            payload_max,
+            prepared.rules.max_ttl_s,
+            patience_s,
+            self._resolver.stagger_s,
+            self._admission.share_of,
         )
 
     def count(self, metrics: Metrics) -> None:
@@ -81,6 +96,12 @@ class Misses:
         for name, row in upstreams.items():
             metrics.count("upstream_results", name, NOERROR, by=sum(row[:-1]))
             metrics.add("upstream_seconds", row, name)
+
+    def _held_back(self, wire: bytes, source: Source, send: Send, packet: bytes) -> None:
+        """Sends a reply that was long in coming, where it could be one of many to a forged address."""
+        query = parse_query(wire, Transport.UDP, address_of(source))
+        assert isinstance(query, Query)
+        self._admission.leaving(query, self._admission.share_of(source), send, HELD_BACK_S)(packet)
 
     def _resumed(
         self,
@@ -104,5 +125,6 @@ class Misses:
             outcome = read(said, Request(question, AskedFlags(query.cd, query.do))).outcome
             name = str(upstream.address)
             heard = (Heard(question, outcome, upstream=name, rtt_s=rtt_s, steady_s=steady_s, tick=tick),)
-        decided = self._awaited(wire, query, source, send, began, rules)
-        self._resolver.resume(query, decided, rules, began, heard)
+        share = self._admission.share_of(source)
+        decided = self._awaited(wire, query, source, send, began, rules, share)
+        self._resolver.resume(query, decided, rules, began, heard, share)

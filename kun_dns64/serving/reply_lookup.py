@@ -10,22 +10,24 @@ from kun_dns64.cache.generations import Generations
 from kun_dns64.cache.reply_store import RULES, ReplyCache, ReplyStore
 from kun_dns64.fastpath.selection import Parts
 from kun_dns64.formats.cookies import answering_cookie
+from kun_dns64.formats.wire import OWN_PAYLOAD
 from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply
+from kun_dns64.policy.memory_share import WHOLE, MemoryShare
 
 if TYPE_CHECKING:
     from kun_dns64.fastpath.reply_lookup import CompiledReplyLookup
 
 Quick = Callable[[bytes, Source], bytes | None]
-MAX_ENTRIES, MAX_OCTETS = 200_000, 64 << 20
-MAX_SOURCES = 65536
+# Sources remembered; what is known of each is some 300 octets here.
+MAX_SOURCES = 16384
 # How long a made cookie is given out again: it tells its time, so its age is what others see (RFC 9018 section 4.3).
 COOKIE_MEMO_S = 60
-MAX_COOKIES = 65536
+MAX_COOKIES = 16384
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def address_of(source: Source) -> IPAddress:
     return ip_address(source.partition("%")[0] if isinstance(source, str) else source)
 
@@ -33,8 +35,16 @@ def address_of(source: Source) -> IPAddress:
 class ReplyLookup:
     """One per worker. `renew` with every new set of rules or secrets: what was kept before is not found any more."""
 
-    def __init__(self, rules: Rules, secrets: tuple[bytes, ...], parts: Parts) -> None:
-        self._wirecache = ReplyStore(MAX_ENTRIES, MAX_OCTETS, parts.store)
+    def __init__(
+        self,
+        rules: Rules,
+        secrets: tuple[bytes, ...],
+        parts: Parts,
+        most: int = OWN_PAYLOAD,
+        own: MemoryShare = WHOLE,
+    ) -> None:
+        """`most`: octets of the largest reply by UDP. `own`: what may be kept here."""
+        self._wirecache = ReplyStore(own.reply_entries, own.reply_octets, parts.store)
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
         self._compiled: CompiledReplyLookup | None = None
@@ -44,11 +54,15 @@ class ReplyLookup:
             self._compiled = reply_lookup.CompiledReplyLookup(self._udp_memo)
         # What answers a datagram.
         self.quick: Quick = self.udp if self._compiled is None else self._compiled.udp
-        self.renew(rules, secrets)
+        self.renew(rules, secrets, most)
 
-    def renew(self, rules: Rules, secrets: tuple[bytes, ...]) -> None:
+    def resize(self, own: MemoryShare) -> None:
+        """Other bounds for what is kept. To be followed by `renew`."""
+        self._wirecache.resize(own.reply_entries, own.reply_octets)
+
+    def renew(self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD) -> None:
         self._rules, self._secrets = rules, secrets
-        self._memos = self._wirecache.memos(rules, self.cookie if secrets else None)
+        self._memos = self._wirecache.memos(rules, self.cookie if secrets else None, most)
         self._by_source: dict[tuple[Source, Transport], ReplyCache] = {}
         self._udp: dict[Source, ReplyCache] = {}
         self._cookies.clear()
@@ -74,10 +88,14 @@ class ReplyLookup:
         source: Source,
         transport: Transport,
         rules: Rules,
+        at_most: bool = False,
     ) -> None:
-        """Keep `packet`, which answered `wire` under `rules`, for as long as nothing else would be said."""
+        """Keep `packet`, which answered `wire` under `rules`, for as long as nothing else would be said.
+
+        `at_most`: it was made for the largest limit, whatever `wire` offers.
+        """
         if rules is self._rules:
-            self._memo(source, transport).remember(wire, packet, reply, heard, int(time.monotonic()))
+            self._memo(source, transport).remember(wire, packet, reply, heard, int(time.monotonic()), at_most)
 
     def place(self, source: Source) -> tuple[Generations[bytes], bytes]:
         """Where the miss path keeps its replies by UDP to this address, until the next `renew`."""

@@ -11,10 +11,13 @@ from kun_dns64.cache.generations import Generations
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.settings import Settings
 from kun_dns64.fastpath.selection import Parts
+from kun_dns64.formats.render import SizeLimits
 from kun_dns64.model.message import Query, Response
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, AskedFlags, FailureKind, Heard, Reply, Rule, UpstreamFailure
+from kun_dns64.policy.client_share import ClientShare
+from kun_dns64.policy.memory_share import MemoryShare, share
 from kun_dns64.serving.resolution import Decided, Resolution
 from kun_dns64.state.metrics import Metrics, rcode_name
 from kun_dns64.transport.attempt import UpstreamTap
@@ -36,10 +39,13 @@ class Resolver:
         self.metrics, self._journal, self._parts = metrics, journal, parts
         self._loop = asyncio.get_running_loop()
         self._settings = settings
+        self._reply_limits = SizeLimits(settings.limits.udp_payload_max)
         self.rules: Rules = settings.rules
         self.cache = _cache(settings, parts.store)
         self.upstreams = self._make_upstreams(settings)
         self._retired: set[Upstreams] = set()
+        # Whether a query's source is its own; who knows the cookies says so.
+        self.is_proven: Callable[[Query], bool] = _is_never
         self._tap: UpstreamTap | None = None
         self._refreshes_left, self._refreshes_at = REFRESHES_AT_ONCE, 0.0
 
@@ -51,13 +57,23 @@ class Resolver:
         return self._settings.limits.budget_s
 
     @property
+    def memory(self) -> MemoryShare:
+        """This worker's part of what the whole server may keep."""
+        return _memory(self._settings)
+
+    @property
+    def reply_limits(self) -> SizeLimits:
+        return self._reply_limits
+
+    @property
     def stagger_s(self) -> float:
         return self._settings.asking.stagger_s
 
     def change(self, settings: Settings) -> None:
         """Other settings; the cache stays unless its own limits change."""
         before, self._settings, self.rules = self._settings, settings, settings.rules
-        if settings.cache != before.cache:
+        self._reply_limits = SizeLimits(settings.limits.udp_payload_max)
+        if (settings.cache, settings.workers) != (before.cache, before.workers):
             self.cache = _cache(settings, self._parts.store)
         if (settings.groups, settings.asking) != (before.groups, before.asking):
             self._retired.add(self.upstreams)
@@ -79,13 +95,22 @@ class Resolver:
         closing = self._loop.create_task(upstreams.close())
         closing.add_done_callback(lambda _: self._retired.discard(upstreams))
 
-    def resolve(self, query: Query, decided: Decided) -> None:
-        resolution = Resolution(self, query, self.rules, decided)
+    def resolve(self, query: Query, decided: Decided, client: ClientShare | None = None) -> None:
+        """`client`: whose share the query waits in; None: nobody's."""
+        resolution = Resolution(self, query, self.rules, decided, client)
         self.guarded(resolution.start, resolution)
 
-    def resume(self, query: Query, decided: Decided, rules: Rules, began: float, heard: tuple[Heard, ...]) -> None:
+    def resume(
+        self,
+        query: Query,
+        decided: Decided,
+        rules: Rules,
+        began: float,
+        heard: tuple[Heard, ...],
+        client: ClientShare | None = None,
+    ) -> None:
         """`resolve` for a query that is under way under `rules` since `began`, and for which this much was heard."""
-        resolution = Resolution(self, query, rules, decided)
+        resolution = Resolution(self, query, rules, decided, client)
         self.guarded(lambda: resolution.resume(began, heard), resolution)
 
     def guarded(self, call: Callable[[], None], resolution: Resolution) -> None:
@@ -100,10 +125,13 @@ class Resolver:
         self.metrics.count("internal_errors")
         self._journal.error("internal-error", exception=repr(error), question=question)
 
-    def cached(self, ask: Ask) -> Heard | None:
-        """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background."""
+    def cached(self, ask: Ask, most: int = 0) -> Heard | None:
+        """What need not be asked. Data that ends soon, and stale data now and then, is asked anew in the background.
+
+        `most`: records of an answer that are enough; 0: all.
+        """
         now = monotonic()
-        heard = self.cache.lookup(ask.question, ask.flags, ask.group, now)
+        heard = self.cache.lookup(ask.question, ask.flags, ask.group, now, most)
         if heard is None or not heard.refresh or ask.cached_only:
             return heard
         # Stale data says so once in half a minute: that hint is never let go by.
@@ -179,9 +207,17 @@ class Resolver:
                 self.metrics.count("late_aaaa")
 
 
+def _is_never(_: Query) -> bool:
+    return False
+
+
+def _memory(settings: Settings) -> MemoryShare:
+    return share(settings.cache.max_entries, settings.cache.max_bytes, settings.workers)
+
+
 def _cache(settings: Settings, store: type[Generations[Any]]) -> Cache:
-    limits = settings.cache
-    return Cache(limits.max_entries, limits.max_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, store)
+    limits, own = settings.cache, _memory(settings)
+    return Cache(own.answer_entries, own.answer_octets, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, store)
 
 
 def _result_label(result: Response | UpstreamFailure) -> str:

@@ -100,6 +100,10 @@ class Server:
         if before is not None:
             await before.close()
 
+    def set_log_level(self, level: str) -> None:
+        """Until the next reload, which sets what the file says."""
+        self._journal.change(as_json=self.settings.log_format == "json", level=level)
+
     def _count(self, metric: str, label: str, by: int) -> None:
         self.metrics.count(metric, label, by=by)
 
@@ -209,6 +213,7 @@ class Server:
         metrics.set_count("upstream_edns_fallbacks", observed.edns_fallbacks)
         metrics.set_count("upstream_stream_retries", observed.stream_retries)
         metrics.set_count("upstream_overflows", upstreams.overflows)
+        metrics.set_count("upstream_displaced", upstreams.displaced)
         metrics.set_count("coalesced", upstreams.coalesced)
         metrics.set_count("tcp_closed_for_limit", self._connections.closed_for_limit)
         metrics.gauge("tcp_connections", len(self._connections))

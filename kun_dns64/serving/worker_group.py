@@ -30,6 +30,9 @@ class Explanation:
 
 
 class WorkerGroup(Protocol):
+    # Keys of the file that a reload cannot put in force here.
+    fixed_keys: frozenset[str]
+
     @property
     def listening(self) -> Sequence[Listening]:
         """What is served: as bound, or as handed over."""
@@ -41,6 +44,10 @@ class WorkerGroup(Protocol):
 
     async def explain(self, query: Query) -> Explanation:
         """Raises OSError or TimeoutError when nobody answers."""
+        ...
+
+    async def ask_workers(self, command: str, *arguments: Any) -> list[Any]:
+        """Have every worker carry out a command of serving/worker_control.py; return their answers."""
         ...
 
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:

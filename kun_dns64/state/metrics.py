@@ -26,6 +26,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "upstream_stream_retries": ("Questions put again because a connection was lost or said nothing.", ()),
     "upstream_checks": ("Health checks (`. NS`) of upstreams that were in doubt or down.", ("upstream", "result")),
     "upstream_overflows": ("Questions not put because too many were out.", ()),
+    "upstream_displaced": ("Questions given up because others needed the room.", ()),
     "coalesced": ("Questions that joined an equal one already out.", ()),
     "late_answers": ("Upstream answers that came after the client had been answered.", ()),
     "late_aaaa": ("Real AAAA that came after synthesis; the next answer is the real one.", ()),

@@ -12,7 +12,8 @@ from kun_dns64.transport.health_check import shows_life
 
 # Beyond every client's budget, so that a late answer still reaches the cache.
 LIFE_S = 5.0
-MAX_SENDS = 4
+# To one server, by one transport (RFC 9520 section 3.1).
+MAX_SENDS = 3
 # An upstream that restarts refuses everything for a while: a question is put to it again for so long, and after these
 # pauses. One that has been down for longer than that is not waited for.
 RESTART_S = 2.0

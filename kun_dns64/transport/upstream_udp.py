@@ -8,7 +8,7 @@ from time import monotonic
 from typing import cast
 
 from kun_dns64.config.endpoint import UpstreamAddress
-from kun_dns64.formats.response import is_truncated, matches
+from kun_dns64.formats.response import is_truncated, is_without_question, matches
 from kun_dns64.formats.wire import HEADER_SIZE
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import FailureKind, UpstreamFailure
@@ -92,11 +92,15 @@ class UdpUpstream:
 
 
 class UdpAttempt:
-    """One question: on a port, perhaps then by TCP."""
+    """One question: on a port, perhaps then by TCP, or on both.
+
+    A reply ends it only if it repeats the question as it was put, random case included: a forger who cannot see the
+    question must not end it by an error either.
+    """
 
     __slots__ = (
-        "_done", "_hints", "_ident", "_may_randomise", "_port", "_question", "_randomised", "_request", "_stream",
-        "_upstream", "_wire", "left_here",
+        "_done", "_hints", "_ident", "_if_tcp_fails", "_in_doubt", "_may_randomise", "_port", "_question",
+        "_randomised", "_request", "_stream", "_upstream", "_wire", "left_here",
     )  # fmt: skip
 
     def __init__(self, upstream: UdpUpstream, request: Request, done: Done) -> None:
@@ -104,6 +108,8 @@ class UdpAttempt:
         self._done: Done | None = done
         self._port: Port | None = None
         self._stream: Attempt | None = None
+        self._if_tcp_fails: Done | None = None
+        self._in_doubt = False
         self._ident, self._wire = 0, b""
         self._question: Question = request.question
         self._may_randomise, self._randomised = True, False
@@ -148,7 +154,7 @@ class UdpAttempt:
     def again(self) -> None:
         if self._port is not None:
             self.left_here |= self._port.send(self._wire)
-        elif self._stream is not None:
+        if self._stream is not None:
             self._stream.again()
 
     def cancel(self) -> None:
@@ -162,7 +168,9 @@ class UdpAttempt:
         if not matches(wire, self._ident, self._question):
             return False
         self._upstream.observed.heard(wire, self._upstream.address)
-        if self._randomised and self._changed_case(wire):
+        if is_without_question(wire):
+            self._doubt(wire)
+        elif self._randomised and self._changed_case(wire):
             self._upstream.changed_case()
             self.move_to_tcp(self._ask_in_plain_case)
         elif is_truncated(wire):
@@ -181,12 +189,31 @@ class UdpAttempt:
                 self.finish(result)
         return True
 
+    def _doubt(self, wire: bytes) -> None:
+        """An error that repeats no question, as of a server that could not read it, or of a forger: TCP will tell.
+
+        The port stays open meanwhile, and longer where TCP does not work: then the true answer may still come here.
+        """
+        if self._in_doubt:
+            return
+        self._in_doubt = True
+        self._by_tcp(self._ask_without_edns if knows_no_edns(wire, self._request) else self._still_in_doubt)
+
+    def _still_in_doubt(self, by_tcp: Result) -> None:
+        if self._port is None:
+            self.finish(by_tcp)
+
+    def _ask_without_edns(self, _: Result) -> None:
+        """It may be one that knows no EDNS, and cannot be asked by TCP."""
+        self._upstream.observed.edns_fallbacks += 1
+        self._leave_port()
+        self._in_doubt, self._request = False, replace(self._request, edns=False)
+        self.start()
+
     def _changed_case(self, wire: bytes) -> bool:
-        """A question that is not repeated, as by servers that could not read it, changes nothing."""
         if not matches(wire, self._ident, self._question, exact_case=True):
             return True
-        if wire[4:6] != b"\x00\x00":
-            self._upstream.kept_case(self._question.name)
+        self._upstream.kept_case(self._question.name)
         return False
 
     def hinted(self, reason: str) -> None:
@@ -205,16 +232,20 @@ class UdpAttempt:
     def move_to_tcp(self, if_it_fails: Done | None = None) -> None:
         """`if_it_fails` hears of a failure there; without it, that is the outcome."""
         self._leave_port()
-        self.left_here = True
+        self._by_tcp(if_it_fails)
 
-        def done(result: Result) -> None:
-            self._stream = None
-            if if_it_fails is not None and isinstance(result.outcome, UpstreamFailure):
-                if_it_fails(result)
-            else:
-                self.finish(result)
+    def _by_tcp(self, if_it_fails: Done | None) -> None:
+        self._if_tcp_fails, self.left_here = if_it_fails, True
+        if self._stream is None:
+            self._stream = self._upstream.by_tcp.send(self._request, self._heard_by_tcp)
 
-        self._stream = self._upstream.by_tcp.send(self._request, done)
+    def _heard_by_tcp(self, result: Result) -> None:
+        self._stream = None
+        otherwise, self._if_tcp_fails = self._if_tcp_fails, None
+        if otherwise is not None and isinstance(result.outcome, UpstreamFailure):
+            otherwise(result)
+        else:
+            self.finish(result)
 
     def _still_truncated(self, by_tcp: Result) -> None:
         """A truncated answer is no answer (RFC 2181 section 9)."""
@@ -229,6 +260,9 @@ class UdpAttempt:
     def finish(self, result: Result) -> None:
         done, self._done = self._done, None
         self._leave_port()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.cancel()
         if done is not None:
             done(result)
 

@@ -13,10 +13,12 @@ from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Asking
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind
+from kun_dns64.policy.client_share import MOST_ALIKE, ClientShare
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
 from kun_dns64.transport.exchange import Exchange
 from kun_dns64.transport.health_check import HealthCheck
 from kun_dns64.transport.portpool import PLAIN_PORTS, Port, PortTypes
+from kun_dns64.transport.room import Room
 from kun_dns64.transport.upstream_https import HttpsUpstream
 from kun_dns64.transport.upstream_stream import StreamUpstream
 from kun_dns64.transport.upstream_udp import UdpAttempt, UdpUpstream
@@ -56,6 +58,20 @@ class InFlight:
     given_up: bool = False
     # Put for the cache's sake alone.
     background: bool = False
+    # How many of the waiters are one client's.
+    by_client: dict[ClientShare, int] = field(default_factory=dict)
+
+    def joins(self, waiter: Waiter | None, client: ClientShare | None) -> bool:
+        """False: as many of this client as may are waiting already."""
+        if waiter is None:
+            return True
+        if client is not None:
+            alike = self.by_client.get(client, 0)
+            if alike >= MOST_ALIKE and not client.is_forwarder:
+                return False
+            self.by_client[client] = alike + 1
+        self.waiters.append(waiter)
+        return True
 
 
 class LightFlight(Protocol):
@@ -86,7 +102,8 @@ class Upstreams:
         self._made: dict[UpstreamAddress, Upstream] = {}
         self._groups = {name: [self._upstream(a) for a in addresses] for name, addresses in groups.items()}
         self.in_flight: dict[bytes, InFlight | LightFlight] = {}
-        self.coalesced = self.overflows = 0
+        self.coalesced = self.overflows = self.displaced = 0
+        self._room = Room(self.most)
 
     @property
     def outstanding(self) -> int:
@@ -124,30 +141,74 @@ class Upstreams:
         """Whether this very packet is a question of ours that is out now: somebody forwards us to ourselves."""
         return wire in self.observed.out
 
-    def ask(self, question: Question, flags: AskedFlags, group: str, waiter: Waiter | None) -> None:
-        """The waiter is called once, never before `ask` returns unless the question cannot be put at all."""
+    def ask(
+        self,
+        question: Question,
+        flags: AskedFlags,
+        group: str,
+        waiter: Waiter | None,
+        client: ClientShare | None = None,
+    ) -> None:
+        """The waiter is called once, never before `ask` returns unless the question cannot be put at all.
+
+        `client`: whose share the waiter counts in; None: nobody's, as where an address is proven.
+        """
         key = key_of(question, flags, group)
         flight = self.in_flight.get(key)
         if flight is not None and not isinstance(flight, InFlight):
             flight = flight.general()
         if flight is not None:
             self.coalesced += 1
-            if waiter is not None:
-                flight.waiters.append(waiter)
+            if not flight.joins(waiter, client):
+                self._refuse(question, flags, group, waiter, FailureKind.LIMITED, "too many wait for this answer")
+            elif waiter is not None:
+                self._room.wait(key, waited=True)
             return
         upstreams = self._order(group)
-        if len(self.in_flight) >= self.most or not upstreams:
-            self.overflows += bool(upstreams)
-            if waiter is not None:
-                why = "too many questions are out" if upstreams else "no upstream is known yet"
-                result = failure(FailureKind.UNREACHABLE, why)
-                waiter(Outcome(question, flags, group, result, "", 0.0, True))
+        if not upstreams:
+            self._refuse(question, flags, group, waiter, FailureKind.UNREACHABLE, "no upstream is known yet")
+            return
+        now = monotonic()
+        if not self._has_room(question.name, now):
+            self.overflows += 1
+            self._refuse(question, flags, group, waiter, FailureKind.UNREACHABLE, "too many questions are out")
             return
         flight = self.in_flight[key] = InFlight(question, flags, group, background=waiter is None)
-        if waiter is not None:
-            flight.waiters.append(waiter)
+        flight.joins(waiter, client)
+        self._room.add(key, question.name, now, waited=waiter is not None)
         flight.exchange = Exchange(Request(question, flags), upstreams, partial(self._finished, key, flight))
         flight.exchange.start()
+
+    @staticmethod
+    def _refuse(
+        question: Question, flags: AskedFlags, group: str, waiter: Waiter | None, kind: FailureKind, why: str
+    ) -> None:
+        if waiter is not None:
+            waiter(Outcome(question, flags, group, failure(kind, why), "", 0.0, True))
+
+    def _has_room(self, name: bytes, now: float) -> bool:
+        """Room for one more question about `name`, if need be in another's place."""
+        full = len(self.in_flight) >= self.most
+        if self._room.is_free(name, full=full):
+            return True
+        key = self._room.to_go(name, now, full=full)
+        if key is None:
+            return False
+        self._displace(key)
+        return True
+
+    def _displace(self, key: bytes) -> None:
+        """The question is given up. Nothing is remembered: its upstreams may be well."""
+        flight = self.in_flight.pop(key)
+        self._room.remove(key)
+        assert isinstance(flight, InFlight)
+        self.displaced += 1
+        if flight.exchange is not None:
+            flight.exchange.cancel()
+        result = failure(FailureKind.DISPLACED, "others needed the room")
+        outcome = Outcome(flight.question, flight.flags, flight.group, result, "", 0.0, True)
+        if flight.waiters:
+            asyncio.get_running_loop().call_soon(self._tell, deque(flight.waiters), outcome)
 
     def first(self, group: str) -> UdpUpstream | None:
         """The upstream to ask by UDP; None: `ask` must."""
@@ -179,6 +240,12 @@ class Upstreams:
         """A question the miss path has put to `first`, from `port`, goes on as if `ask` had put it."""
         key = key_of(question, flags, group)
         flight = self.in_flight[key] = InFlight(question, flags, group)
+        if not self._room.is_free(question.name, full=False):
+            # It is out already, so it takes the oldest's place; where all are young, it waits among them.
+            oldest = self._room.to_go(question.name, monotonic(), full=False)
+            if oldest is not None:
+                self._displace(oldest)
+        self._room.add(key, question.name, sent_at, waited=False)
         others: list[Upstream] = [first, *(other for other in self._order(group) if other is not first)]
         request = Request(question, flags)
         exchange = flight.exchange = Exchange(request, others, partial(self._finished, key, flight))
@@ -186,11 +253,23 @@ class Upstreams:
         exchange.adopt(first, attempt, sent_at)
         return flight, attempt
 
-    def abandon(self, question: Question, flags: AskedFlags, group: str, waiter: Waiter) -> None:
+    def abandon(
+        self,
+        question: Question,
+        flags: AskedFlags,
+        group: str,
+        waiter: Waiter,
+        client: ClientShare | None = None,
+    ) -> None:
         """The waiter waits no longer; the question stays out, and its answer goes to the cache."""
-        flight = self.in_flight.get(key_of(question, flags, group))
+        key = key_of(question, flags, group)
+        flight = self.in_flight.get(key)
         if isinstance(flight, InFlight) and waiter in flight.waiters:
             flight.waiters.remove(waiter)
+            if client is not None and client in flight.by_client:
+                flight.by_client[client] -= 1
+            if not flight.waiters:
+                self._room.wait(key, waited=False)
 
     def give_up(self, question: Question, flags: AskedFlags, group: str) -> bool:
         """True for the first who runs out of time while the question is out."""
@@ -214,6 +293,7 @@ class Upstreams:
 
     def _finished(self, key: bytes, flight: InFlight, result: Result, upstream: str, rtt_s: float) -> None:
         self.in_flight.pop(key, None)
+        self._room.remove(key)
         outcome = Outcome(
             flight.question,
             flight.flags,

@@ -27,6 +27,7 @@ class Counters(Protocol):
     async def stats(self, instance: str) -> dict[str, int]: ...
     async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
     async def passed(self, spec: AgentSpec) -> Passed | None: ...
+    def doubt_flows(self) -> None: ...
 
 
 class CounterLoop:
@@ -92,5 +93,14 @@ class CounterLoop:
             state.evidence.risen = {}
             return
         counters = {name: value for name, value in stats.items() if name not in GAUGES and value < LARGEST}
+        if _began_anew(state.evidence.counters, counters):
+            # Its sessions may be gone with it: `jool file handle` keeps them, another instance does not.
+            self.host.doubt_flows()
+            state.wake_cycle()
         tunnel = state.evidence.links.get(gateway.tunnel)
         state.evidence.take(counters, tunnel.received if tunnel else None)
+
+
+def _began_anew(before: dict[str, int], now: dict[str, int]) -> bool:
+    """Counters of packets only rise; where there are none, the instance has just been made, or is not there."""
+    return any(now.get(name, 0) < before.get(name, 0) for name in ("RECEIVED6", "RECEIVED4"))

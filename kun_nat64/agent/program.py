@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from time import monotonic, time
-from typing import Protocol
+from typing import Any, Protocol
 
 from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError
@@ -61,6 +62,8 @@ from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
 
 BEAT_S = 2.0
+# A part that failed begins again after this, and is spoken of for a while.
+AGAIN_S, SAID_S = 1.0, 60.0
 
 
 class RunningHost(Host, Protocol):
@@ -71,6 +74,7 @@ class RunningHost(Host, Protocol):
     async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
     async def passed(self, spec: AgentSpec) -> Passed | None: ...
     async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]: ...
+    def doubt_flows(self) -> None: ...
     async def glimpse(self, scope: Scope) -> Observation | None: ...
     def withdraw_blocking(self) -> None: ...
     def close(self) -> None: ...
@@ -182,6 +186,14 @@ class Agent:
             with contextlib.suppress(OSError):
                 runfiles.save_taken(self.options.run_dir, spec.written)
 
+    async def probe(self) -> None:
+        """The prober is closed at the end, however that comes: another one for another beginning."""
+        try:
+            await self.probing.run(self.stop)
+        except OSError:
+            self.probing.replace(self._prober())
+            raise
+
     def leave(self, told: Told) -> None:
         """Withdraws those of these paths that are not ours any more; all of them, where another speaker has them."""
         bgp = self.state.spec.bgp
@@ -248,24 +260,9 @@ async def serve(agent: Agent) -> None:
     dead_man.start()
     try:
         async with asyncio.TaskGroup() as group:
-            for work in (
-                agent.cycle.run(agent.stop),
-                agent.probing.run(agent.stop),
-                agent.announcer.run(agent.stop),
-                agent.glancing.run(agent.stop),
-                agent.sessions.run(agent.stop),
-                agent.counting.run(agent.stop),
-                agent.sweeping.run(agent.stop),
-                agent.nodes.run(agent.stop),
-                agent.daemon.run(agent.stop),
-                agent.serving.run(agent.stop),
-                agent.fleet.run(agent.stop),
-                agent.reload.run(agent.stop),
-                _beat(agent, dead_man),
-                _say_ready(agent),
-                _leave(agent, noted),
-                _end(agent),
-            ):
+            for name, run in _loops(agent).items():
+                group.create_task(_kept(agent, name, run))
+            for work in (_beat(agent, dead_man), _say_ready(agent), _leave(agent, noted), _end(agent)):
                 group.create_task(work)
     finally:
         dead_man.close()
@@ -273,6 +270,46 @@ async def serve(agent: Agent) -> None:
         await agent.fleet.close()
         await agent.sessions.close()
         agent.host.close()
+
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+
+
+def _loops(agent: Agent) -> dict[str, Loop]:
+    parts: dict[str, Callable[[asyncio.Event], Coroutine[Any, Any, None]]] = {
+        "cycle": agent.cycle.run,
+        "announcer": agent.announcer.run,
+        "link-watch": agent.glancing.run,
+        "sessions": agent.sessions.run,
+        "counters": agent.counting.run,
+        "path-mtu": agent.sweeping.run,
+        "node-ways": agent.nodes.run,
+        "gobgpd-conf": agent.daemon.run,
+        "admin": agent.serving.run,
+        "fleet": agent.fleet.run,
+        "reload": agent.reload.run,
+    }
+    return {"probes": agent.probe} | {name: partial(run, agent.stop) for name, run in parts.items()}
+
+
+async def _kept(agent: Agent, name: str, run: Loop) -> None:
+    """One loop, begun again where the machine failed it: no descriptors, no memory. The others do not notice."""
+    while not agent.stop.is_set():
+        try:
+            await run()
+            break
+        except (OSError, DriverError) as error:
+            words = f"the part {name} of the agent failed, and goes on: {error}"
+            if agent.state.warnings.get(name) != words:
+                agent.journal.error("part", name=name, failed=str(error))
+            agent.state.warnings[name] = words
+            asyncio.get_running_loop().call_later(SAID_S, _unsay, agent, name, words)
+            await pause(AGAIN_S, agent.stop)
+
+
+def _unsay(agent: Agent, name: str, words: str) -> None:
+    if agent.state.warnings.get(name) == words:
+        del agent.state.warnings[name]
 
 
 async def _beat(agent: Agent, dead_man: DeadMan) -> None:
@@ -319,7 +356,7 @@ async def _end(agent: Agent) -> None:
     agent.sessions.wake()
     agent.counting.wake()
     agent.fleet.wake()
-    agent.reload.poke()
+    agent.reload.wake()
 
 
 def handle_signals(agent: Agent) -> None:

@@ -1,13 +1,11 @@
 """Talks to the running agent over the unix socket in its run directory."""
 
-import http.client
-import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kun_base.control_client import NoServer, ask_socket
 from kun_nat64.drivers.runfiles import CONTROL
 
 TIMEOUT_S = 5.0
@@ -29,27 +27,10 @@ def its_words(run_dir: Path) -> Iterator[None]:
         ) from error
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT_S)
-        self.sock.connect(self._path)
-
-
 def ask(run_dir: Path, path: str, method: str = "GET") -> Any:
     """The JSON that the agent answers. Raises NoAgent."""
-    connection = _UnixConnection(str(run_dir / CONTROL))
     try:
-        connection.request(method, path)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise NoAgent(f"the agent answered {method} {path} with HTTP status {answer.status}")
-        return json.loads(body)
+        answer = ask_socket(run_dir / CONTROL, path, method=method, timeout_s=TIMEOUT_S)
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NoAgent(
             f"no agent runs with run directory {run_dir}: start it with `systemctl start kun-nat64`, "
@@ -57,7 +38,8 @@ def ask(run_dir: Path, path: str, method: str = "GET") -> Any:
         ) from error
     except PermissionError as error:
         raise NoAgent(f"{run_dir / CONTROL} is for root: run this with sudo") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except NoServer as error:
         raise NoAgent(f"the agent in {run_dir} does not answer properly: {error}") from error
-    finally:
-        connection.close()
+    if answer.status != 200:
+        raise NoAgent(f"the agent answered {method} {path} with HTTP status {answer.status}")
+    return answer.value

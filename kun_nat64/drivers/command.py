@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from kun_nat64.model.errors import DriverError, FailureKind
 
@@ -57,13 +57,18 @@ def wait_without_threads() -> None:
 class ProcessRunner:
     """The real one. The child has a process group of its own, which ends with it when the deadline passes.
 
-    `children`: process ids of the last ones, for those who see processes start and have to know ours.
+    `children`: process ids of the last ones, for those who see processes start and have to know ours. `stuck`: runs
+    that cannot be ended, as the kernel does not let go of them, by program and process, for all runners. Such a program
+    is not started again until they have ended.
     """
+
+    stuck: ClassVar[dict[str, dict[int, "_Heard"]]] = {}
 
     def __init__(self) -> None:
         self.children: deque[int] = deque(maxlen=64)
 
     async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
+        self._refuse_while_stuck(argv)
         transport, heard = await _started(argv, with_input=bool(stdin))
         self.children.append(transport.get_pid())
         try:
@@ -80,10 +85,20 @@ class ProcessRunner:
             if not heard.gone.is_set():
                 await _end(transport, heard)
             transport.close()
+            if not heard.gone.is_set():
+                self.stuck.setdefault(argv[0], {})[transport.get_pid()] = heard
         code = transport.get_returncode()
         assert code is not None
         stdout, stderr = (b"".join(heard.said[pipe]).decode(errors="replace") for pipe in (1, 2))
         return CommandResult(code, stdout, stderr[:LONGEST_COMPLAINT])
+
+    def _refuse_while_stuck(self, argv: tuple[str, ...]) -> None:
+        """Raises DriverError."""
+        left = {pid: heard for pid, heard in self.stuck.pop(argv[0], {}).items() if not heard.gone.is_set()}
+        if left:
+            self.stuck[argv[0]] = left
+            words = f"not started: an earlier {argv[0]} cannot be ended (process {', '.join(map(str, left))})"
+            raise DriverError(FailureKind.TIMEOUT, argv, words)
 
 
 class _TooMuch(Exception):

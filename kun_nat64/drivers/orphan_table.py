@@ -22,6 +22,11 @@ class ResetsDriver:
     def __init__(self, runner: Runner, jool: JoolDriver) -> None:
         self._runner, self._jool = runner, jool
         self.given: int | None = None
+        self._doubted = False
+
+    def doubt(self) -> None:
+        """Flows of the account may be Jool's no more: it is made anew, from those that Jool has then."""
+        self._doubted = True
 
     async def observe(self, watch: FlowWatch | None) -> Facts:
         """`watch` None: nothing is wanted, and a machine without `nft` has nothing of ours. Raises DriverError."""
@@ -39,6 +44,8 @@ class ResetsDriver:
         with understanding(*LIST):
             listed = nftables.parse(outcome.stdout, watch)
         self.given = listed.resets
+        if self._doubted and listed.fact.watch == watch:
+            return frozenset({OrphanReset("of an earlier translator", armed=listed.fact.armed)})
         return frozenset({listed.fact})
 
     async def apply(self, change: Change) -> None:
@@ -63,6 +70,7 @@ class ResetsDriver:
                 await self._load(nftables.gap())
                 break
         await self._load(nftables.armed(watch))
+        self._doubted = False
 
     async def _load(self, document: str) -> None:
         outcome = await self._runner.run(*LOAD, stdin=document, deadline_s=DEADLINE_S)

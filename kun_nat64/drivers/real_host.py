@@ -32,6 +32,7 @@ from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
+from kun_nat64.policy.flow_loss import ends_sessions
 from kun_nat64.policy.probepath import probe_way
 
 # A whole look now and then, for what no notice tells of (what other tools than `jool` do to Jool).
@@ -204,8 +205,10 @@ class RealHost:
     def _sysctls(self, scope: Scope, failures: dict[Area, DriverError]) -> Facts:
         try:
             return self._kernel.observe_sysctls(scope.sysctls)
-        except DriverError as error:
-            failures[Area.SYSCTLS] = error
+        except (DriverError, OSError) as error:
+            failures[Area.SYSCTLS] = (
+                error if isinstance(error, DriverError) else DriverError(FailureKind.EXIT_CODE, ("sysctl",), str(error))
+            )
             return frozenset()
 
     async def apply(self, changes: Sequence[Change]) -> None:
@@ -216,8 +219,13 @@ class RealHost:
         self._link_changes += area is Area.LINKS  # odd while they are under way
         try:
             await self._apply(area, changes)
+        except OSError as error:
+            raise DriverError(FailureKind.EXIT_CODE, ("change", area), str(error), error.errno) from error
         finally:
             self._link_changes += area is Area.LINKS
+            if any(map(ends_sessions, changes)):
+                self._resets.doubt()
+                self._forget(Area.RULES)
             for moved in {area, *self._notices.settle()}:
                 self._forget(moved)
 
@@ -246,6 +254,11 @@ class RealHost:
             self._tables_memo.forget()
         if area in (Area.RULES, Area.LINKS):
             self._way_memo.forget()
+
+    def doubt_flows(self) -> None:
+        """Somebody else made the translator anew: what it knew is gone."""
+        self._resets.doubt()
+        self._resets_memo.forget()
 
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)
@@ -287,4 +300,7 @@ async def _try(failures: dict[Area, DriverError], area: Area, look: Awaitable[Fo
         return await look
     except DriverError as error:
         failures[area] = error
+        return None
+    except OSError as error:  # no descriptors, no memory: of this area nothing is known, and the others go on
+        failures[area] = DriverError(FailureKind.EXIT_CODE, ("look", area), str(error), error.errno)
         return None

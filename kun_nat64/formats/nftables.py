@@ -2,8 +2,19 @@
 
 After an ECMP rehash a flow's packets reach a gateway that has no session for them. Jool drops such a packet without a
 word (JSTAT_SYN6_EXPECTED), and inside PREROUTING, so that no later hook could answer it; it also tells nobody which
-flows it knows. So the table keeps its own account of them: what begins with a SYN, and what the translator sends to a
-pod. What is in neither gets a RST. Where the account may have gaps (set full, table just made) nothing is reset.
+flows it knows. So the table keeps its own account of them, by Jool's own state machine (RFC 6146 section 3.5.2.2):
+
+    set     holds flows in these states of Jool     for
+    init    V6 INIT                                 closed_s after the pod's last SYN
+    flows   all others                              established_s after the last packet, or as below
+    fin6    V6 FIN RCV                              as long as in flows
+    fin4    V4 FIN RCV                              as long as in flows
+    ended   V4 FIN + V6 FIN RCV                     closed_s after the second FIN, whatever comes then
+    trans   TRANS, after a RST                      closed_s, or until another packet makes it ESTABLISHED again
+
+Each time is a little longer than Jool's: a flow that Jool knows is never an orphan, and one that it has forgotten is an
+orphan soon after. What is in neither `init`, `flows` nor `ended` gets a RST. Where the account may have gaps (set full,
+table just made) nothing is reset.
 """
 
 import json
@@ -21,6 +32,15 @@ ARMING = "arming"
 # Keys of the account, seen from the pod: from its packets, and from those to it.
 FROM_POD = "ip6 saddr . tcp sport . ip6 daddr . tcp dport"
 TO_POD = "ip6 daddr . tcp dport . ip6 saddr . tcp sport"
+SETS = ("flows", "init", "fin6", "fin4", "ended", "trans")
+HOOKS = {
+    "pods": "type filter hook prerouting priority -160; policy accept;\n",
+    "servers": "type filter hook postrouting priority -140; policy accept;\n",
+}
+GAP = "update @gaps { meta l4proto }"
+# Sets that a session is put in, by Jool's state, beside `flows`.
+MARKED = {"V6_FIN_RCV": "fin6", "V4_FIN_RCV": "fin4", "TRANS": "trans", "V4_FIN_V6_FIN_RCV": "ended"}
+OPENING = ("V6_INIT", "V4_INIT")
 # Many elements make one transaction slow and its netlink message large.
 SEEDS_AT_ONCE = 5000
 
@@ -37,61 +57,89 @@ def table(watch: FlowWatch) -> str:
     """Replaces the whole table in one transaction. It learns, and resets nothing until `armed` has been loaded."""
     rules = {name: "\n".join(_numbered(lines, name, watch)) for name, lines in _chains(watch).items()}
     key = "type ipv6_addr . inet_service . ipv6_addr . inet_service; flags dynamic,timeout"
+    sets = "\n".join(f"set {name} {{ {key}; size {watch.flows}; timeout {_lifetime(name, watch)}s; }}" for name in SETS)
+    chains = "\n".join(f"chain {name} {{\n{HOOKS.get(name, '')}{lines}\n}}" for name, lines in reversed(rules.items()))
     return f"""table {TABLE}
 delete table {TABLE}
 table {TABLE} {{
-set flows {{ {key}; size {watch.flows}; timeout {watch.established_s}s; }}
-set closing {{ {key}; size {watch.flows}; timeout {watch.closed_s}s; }}
+{sets}
 set gaps {{ type inet_proto; flags dynamic,timeout; size 8; timeout {watch.established_s}s; }}
 chain {ARMING} {{ }}
-chain orphans {{
-{rules["orphans"]}
-}}
-chain known {{
-{rules["known"]}
-}}
-chain pods {{
-type filter hook prerouting priority -160; policy accept;
-{rules["pods"]}
-}}
-chain servers {{
-type filter hook postrouting priority -140; policy accept;
-{rules["servers"]}
-}}
+{chains}
 }}
 """
 
 
+def _lifetime(name: str, watch: FlowWatch) -> int:
+    return watch.closed_s if name in ("init", "ended", "trans") else watch.established_s
+
+
 def _chains(watch: FlowWatch) -> dict[str, tuple[str, ...]]:
-    """The rules of each chain. Before MSS and Jool on the way out; after Jool, on its packets alone, on the way in."""
-    est, closed = f"timeout {watch.established_s}s", f"timeout {watch.closed_s}s"
-    tcp_out = f"ip6 daddr {watch.pool6} meta l4proto tcp"
-    tcp_in = f"ip6 saddr {watch.pool6} meta l4proto tcp"
-    gap = "update @gaps { meta l4proto }"
+    """The rules of each chain, each chain before those that it jumps to.
+
+    Before MSS and Jool on the way out; after Jool, on its packets alone, on the way in.
+    """
+    tcp = "meta l4proto tcp"
     return {
-        "pods": (
-            f"{tcp_out} tcp flags & (syn | ack | rst) == syn update @flows {{ {FROM_POD} {closed} }} return",
-            # Only where the set is full: then a flow that is not in it may still be a good one.
-            f"{tcp_out} tcp flags & (syn | ack | rst) == syn {gap} return",
-            f"{tcp_out} {FROM_POD} @flows goto known",
-            f"{tcp_out} tcp flags & rst == rst return",
-            f"{tcp_out} jump orphans",
+        "pods": (f"ip6 daddr {watch.pool6} {tcp} goto from_pod",),
+        "servers": (f"ip6 saddr {watch.pool6} {tcp} goto to_pod",),
+        "from_pod": (
+            f"{FROM_POD} @ended return",
+            f"{FROM_POD} @flows goto known_from_pod",
+            "tcp flags & (syn | ack | rst) == syn goto begin",
+            f"{FROM_POD} @init return",
+            "tcp flags & rst == rst return",
+            "jump orphans",
         ),
-        "known": (
-            f"tcp flags & (fin | rst) != 0x0 update @closing {{ {FROM_POD} {closed} }}",
-            f"{FROM_POD} @closing update @flows {{ {FROM_POD} {closed} }} return",
-            f"update @flows {{ {FROM_POD} {est} }}",
-        ),
-        "servers": (
+        "to_pod": (
+            f"{TO_POD} @ended return",
+            f"{TO_POD} @flows goto known_to_pod",
             # Our own RST leaves here, too, and makes no flow known.
-            f"{tcp_in} tcp flags & rst == rst {TO_POD} @flows update @flows {{ {TO_POD} {closed} }} return",
-            f"{tcp_in} tcp flags & rst == rst return",
-            f"{tcp_in} {TO_POD} @closing update @flows {{ {TO_POD} {closed} }} return",
-            f"{tcp_in} update @flows {{ {TO_POD} {est} }} return",
-            f"{tcp_in} {gap}",
+            "tcp flags & rst == rst return",
+            f"tcp flags & syn == syn delete @init {{ {TO_POD} }} update @flows {{ {TO_POD} {_est(watch)} }} return",
+            f"{TO_POD} @init return",
+            # Jool knows it, since it comes from there.
+            f"update @flows {{ {TO_POD} {_est(watch)} }} return",
+            GAP,
+        ),
+        "known_from_pod": _known(watch, FROM_POD, own="fin6", other="fin4"),
+        "known_to_pod": _known(watch, TO_POD, own="fin4", other="fin6"),
+        "begin": (
+            # Of an earlier flow by the same ports.
+            f"delete @fin6 {{ {FROM_POD} }} delete @fin4 {{ {FROM_POD} }} delete @trans {{ {FROM_POD} }}",
+            f"update @init {{ {FROM_POD} timeout {watch.closed_s}s }} return",
+            # Only where the set is full: then a flow that is not in it may still be a good one.
+            GAP,
         ),
         "orphans": ("meta l4proto @gaps return", f"jump {ARMING}"),
     }
+
+
+def _known(watch: FlowWatch, key: str, own: str, other: str) -> tuple[str, ...]:
+    """A packet of a flow whose SYN was answered. `own` and `other`: the sets of its side's FIN, and of the other's."""
+    closed, est, rst, fin = (
+        f"timeout {watch.closed_s}s",
+        _est(watch),
+        "tcp flags & rst == rst",
+        "tcp flags & fin == fin",
+    )
+    after_rst = closed if watch.rst_ends_half_closed else est
+    return (
+        f"{rst} {key} @fin6 update @flows {{ {key} {after_rst} }} return",
+        f"{rst} {key} @fin4 update @flows {{ {key} {after_rst} }} return",
+        f"{rst} add @trans {{ {key} {closed} }} update @flows {{ {key} {closed} }} return",
+        # TRANS: anything but a RST makes it ESTABLISHED, and a FIN is then nothing but a packet.
+        f"{key} @trans delete @trans {{ {key} }} update @flows {{ {key} {est} }} return",
+        f"{fin} {key} @{other} add @ended {{ {key} {closed} }} update @flows {{ {key} {closed} }} return",
+        f"{fin} add @{own} {{ {key} {est} }}",
+        f"{key} @fin6 update @fin6 {{ {key} {est} }}",
+        f"{key} @fin4 update @fin4 {{ {key} {est} }}",
+        f"update @flows {{ {key} {est} }}",
+    )
+
+
+def _est(watch: FlowWatch) -> str:
+    return f"timeout {watch.established_s}s"
 
 
 def armed(watch: FlowWatch) -> str:
@@ -101,11 +149,28 @@ def armed(watch: FlowWatch) -> str:
 
 
 def seeds(sessions: Iterable[Session], watch: FlowWatch) -> Iterator[str]:
-    """Documents that make the flows known that Jool has sessions for."""
-    keys = [f"{s.inside.address} . {s.inside.port} . {s.target.address} . {s.target.port}" for s in sessions]
-    for start in range(0, len(keys), SEEDS_AT_ONCE):
-        elements = ", ".join(f"{key} timeout {watch.established_s}s" for key in keys[start : start + SEEDS_AT_ONCE])
-        yield f"add element {TABLE} flows {{ {elements} }}\n"
+    """Documents that make the flows known that Jool has sessions for, each in its state and for its time."""
+    elements: dict[str, list[str]] = {name: [] for name in SETS}
+    for session in sessions:
+        key = f"{session.inside.address} . {session.inside.port} . {session.target.address} . {session.target.port}"
+        element = f"{key} timeout {_seed_s(session, watch)}s"
+        for name in ("init",) if session.state in OPENING else ("flows", MARKED.get(session.state, "")):
+            if name:
+                elements[name].append(element)
+                if len(elements[name]) == SEEDS_AT_ONCE:
+                    yield _adding(name, elements[name])
+                    elements[name] = []
+    yield from (_adding(name, some) for name, some in elements.items() if some)
+
+
+def _seed_s(session: Session, watch: FlowWatch) -> int:
+    """What is left of an ESTABLISHED flow is followed by Jool's TRANS; as `established_s` has it."""
+    more = watch.established_s - watch.longest_s if session.state not in MARKED else watch.longer_s
+    return max(1, min(int(session.expires_s) + 1 + more, watch.established_s))
+
+
+def _adding(name: str, elements: Iterable[str]) -> str:
+    return f"add element {TABLE} {name} {{ {', '.join(elements)} }}\n"
 
 
 def gap() -> str:

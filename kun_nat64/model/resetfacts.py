@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from kun_base.prefix import Prefix
 from kun_nat64.model.area import Area, Key
 
+# The rules of the table are told apart by it: another program version makes others.
+RULES_VERSION = "r2"
+
 
 @dataclass(frozen=True, slots=True)
 class FlowWatch:
     """What the watch over `instance` remembers: `flows` TCP flows at most.
 
-    An idle one for `established_s`, a closed one for `closed_s`.
-
-    Both times are a little longer than Jool's: a flow that Jool still knows is never unknown here.
+    `established_s`, `closed_s`: how long after a packet, and after the end of a flow. `longest_s`: Jool's own time for
+    an established one, after which it has TRANS; `longer_s`: by so much ours are longer, so that a flow that Jool knows
+    is never unknown here. `rst_ends_half_closed`: Jool's handle-rst-during-fin-rcv.
     """
 
     instance: str
@@ -20,9 +23,13 @@ class FlowWatch:
     established_s: int
     closed_s: int
     flows: int
+    longest_s: int = 7200
+    longer_s: int = 30
+    rst_ends_half_closed: bool = True
 
     def __str__(self) -> str:
-        return f"{self.pool6} {self.established_s}s {self.closed_s}s {self.flows}"
+        kept = "" if self.rst_ends_half_closed else " rst-keeps"
+        return f"{RULES_VERSION} {self.pool6} {self.established_s}s {self.closed_s}s {self.flows}{kept}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ from kun_nat64.policy.ruleset import rules
 MODULES = ("jool", "sit")
 # The kernel's fallback tunnel takes what no other one matches: up, it would hide that ours is missing.
 FALLBACK_TUNNEL = "sit0"
-# A flow that Jool still knows must never be taken for an orphan: it is remembered longer than Jool does.
-LONGER_S = 60
+# A flow that Jool still knows must never be taken for an orphan: it is remembered a little longer than Jool does.
+LONGER_S = 30
 
 
 def desired(
@@ -132,12 +132,17 @@ def flow_watch(spec: AgentSpec) -> FlowWatch | None:
     if not spec.nat64.reset_orphans:
         return None
     timeouts = spec.audit.timeouts
+    established, closed = int(timeouts.tcp_established_s), int(timeouts.tcp_transitory_s)
     return FlowWatch(
         instance=spec.nat64.instance,
         pool6=spec.gateway.pool6,
-        established_s=int(timeouts.tcp_established_s) + LONGER_S,
-        closed_s=int(timeouts.tcp_transitory_s) + LONGER_S,
+        # An established flow whose time is over is kept in TRANS, until its pod has answered a probe.
+        established_s=established + closed + LONGER_S,
+        closed_s=closed + LONGER_S,
         flows=spec.nat64.reset_orphans_flows,
+        longest_s=established,
+        longer_s=LONGER_S,
+        rst_ends_half_closed=dict(spec.nat64.globals).get("handle-rst-during-fin-rcv", "true").lower() == "true",
     )
 
 

@@ -67,6 +67,13 @@ def _cut(entry: Pool4, ports: list[int]) -> Cut:
     return Cut(flows, _worded(flows, f"they use {entry}") if flows else "")
 
 
+def ends_sessions(change: Change) -> bool:
+    """Whether Jool knows fewer flows afterwards: an account of them is then not true any more."""
+    if isinstance(change.fact, Pool4):
+        return change.action is Action.REMOVE
+    return isinstance(change.fact, JoolInstance)
+
+
 def stops_everything(change: Change) -> bool:
     """Removing the translator, the VIP or the tunnel; or giving one of them another identity."""
     fact = change.fact

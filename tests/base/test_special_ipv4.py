@@ -37,12 +37,14 @@ def test_the_default_holds_what_must_not_be_reached_and_no_documentation_network
     ]
 
 
-@pytest.mark.parametrize("address", ["192.0.0.9", "192.0.0.10"])
-def test_the_default_leaves_what_the_registry_calls_globally_reachable(address: str) -> None:
+@pytest.mark.parametrize("address", ["192.0.0.9", "192.0.0.10", "192.0.0.170", "192.0.0.171"])
+def test_the_default_leaves_what_is_globally_reachable_and_what_is_for_discovery(address: str) -> None:
     assert not any(IPv4Address(address) in network for network in without_global(NEVER_TRANSLATED))
 
 
-@pytest.mark.parametrize("address", ["192.0.0.0", "192.0.0.8", "192.0.0.11", "192.0.0.170", "192.0.0.255"])
+@pytest.mark.parametrize(
+    "address", ["192.0.0.0", "192.0.0.8", "192.0.0.11", "192.0.0.169", "192.0.0.172", "192.0.0.255"]
+)
 def test_the_rest_of_the_protocol_assignments_stays_denied(address: str) -> None:
     assert any(IPv4Address(address) in network for network in without_global(NEVER_TRANSLATED))
 

@@ -27,12 +27,15 @@ class NoGo(Exception):
     """There is no usable Go; the text says what is missing."""
 
 
-def go_command(path: str | None = None) -> str:
-    """A Go that is new enough. `path`: folders to look in; default PATH, and where Go and Debian put it."""
+def go_command(path: str | None = None, oldest: tuple[int, int] = OLDEST, toolchain: str = TOOLCHAIN) -> str:
+    """A Go that is new enough. `path`: folders to look in; default PATH, and where Go and Debian put it.
+
+    `toolchain`: the module of Go's own distribution that is fetched in the place of an older one.
+    """
     found = shutil.which("go", path=path or os.pathsep.join([os.environ.get("PATH", ""), *USUAL_FOLDERS]))
     if found is None:
         raise NoGo("needs Go to build the pinned CoreDNS (Debian package golang-go)")
-    return found if version_of(found) >= OLDEST else newer_than(found)
+    return found if version_of(found) >= oldest else newer_than(found, oldest, toolchain)
 
 
 def version_of(go: str) -> tuple[int, int]:
@@ -41,14 +44,14 @@ def version_of(go: str) -> tuple[int, int]:
     return (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
 
 
-def newer_than(old: str) -> str:
+def newer_than(old: str, oldest: tuple[int, int] = OLDEST, toolchain: str = TOOLCHAIN) -> str:
     """Go's own distribution as a module, checked like any other: what Go 1.21 and later do by themselves."""
-    module = f"golang.org/toolchain@{TOOLCHAIN}.linux-{MACHINES.get(platform.machine(), 'amd64')}"
+    module = f"golang.org/toolchain@{toolchain}.linux-{MACHINES.get(platform.machine(), 'amd64')}"
     with tempfile.TemporaryDirectory() as folder:
         argv = [old, "mod", "download", "-json", module]
         done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False)
     if done.returncode != 0:
-        raise NoGo(f"needs Go {OLDEST[0]}.{OLDEST[1]}: {old} is older and could not fetch {module}")
+        raise NoGo(f"needs Go {oldest[0]}.{oldest[1]}: {old} is older and could not fetch {module}")
     home = Path(json.loads(done.stdout)["Dir"])
     # A module's files lose their modes on the way.
     for program in (*home.glob("bin/*"), *home.glob("pkg/tool/*/*")):

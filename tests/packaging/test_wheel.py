@@ -24,9 +24,13 @@ from kun_base.version import version
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PACKAGES = ("kun_base", "kun_dns64", "kun_nat64")
-PROGRAMS = ("kun-dns64", "kun-nat64")
-LOCKS = {"requirements.lock": (), "requirements-dev.lock": ("dev",)}
+PACKAGES = ("kun_base", "kun_cluster", "kun_dns64", "kun_nat64")
+PROGRAMS = ("kun-controller", "kun-dns64", "kun-nat64")
+LOCKS = {
+    "requirements.lock": (),
+    "requirements-controller.lock": ("controller",),
+    "requirements-dev.lock": ("dev", "controller"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def required(extras: tuple[str, ...]) -> list[Requirement]:
     return [Requirement(text) for text in texts]
 
 
-def test_the_wheel_holds_three_packages_and_nothing_else(contents: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_four_packages_and_nothing_else(contents: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in contents.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
 
@@ -72,7 +76,7 @@ def test_the_wheel_has_the_version_of_the_programs(wheel: Path, contents: zipfil
     assert parse_wheel_filename(wheel.name)[1] == Version(version())
 
 
-def test_both_commands_are_in_the_wheel(contents: zipfile.ZipFile) -> None:
+def test_all_commands_are_in_the_wheel(contents: zipfile.ZipFile) -> None:
     entries = text_of(contents, "entry_points.txt")
     assert re.findall(r"^(\S+) = (\S+)$", entries, re.MULTILINE) == list(PROJECT["scripts"].items())
     assert tuple(PROJECT["scripts"]) == PROGRAMS
@@ -101,8 +105,9 @@ def test_every_pin_carries_hashes(lock: str) -> None:
     assert without == []
 
 
-def test_development_runs_on_the_versions_that_are_shipped() -> None:
-    shipped, development = pinned("requirements.lock"), pinned("requirements-dev.lock")
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-controller.lock"])
+def test_development_runs_on_the_versions_that_are_shipped(lock: str) -> None:
+    shipped, development = pinned(lock), pinned("requirements-dev.lock")
     assert {name: development.get(name) for name in shipped} == shipped
 
 
@@ -115,9 +120,10 @@ def test_the_development_environment_runs_this_tree(program: str) -> None:
 def test_every_module_imported_is_declared() -> None:
     # Some are imported only when they are needed: a missing one would show on an operator's machine, not here.
     providers = packages_distributions()
-    declared = {canonicalize_name(requirement.name) for requirement in required(())}
     missing = {}
     for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        extras = ("controller",) if path.is_relative_to(ROOT / "kun_cluster") else ()
+        declared = {canonicalize_name(requirement.name) for requirement in required(extras)}
         for module in imported(path) - sys.stdlib_module_names - set(PACKAGES):
             if not declared & {canonicalize_name(name) for name in providers.get(module, ())}:
                 missing[str(path.relative_to(ROOT))] = module

@@ -102,6 +102,7 @@ def toml(upstream: int | Sequence[int], port: int, admin: int, workers: int, mor
     sections = {
         "[server]": f'listen = ["127.0.0.1:{port}"]\nworkers = {workers}\n',
         "[admin]": f'listen = "127.0.0.1:{admin}"\n',
+        "[control]": "" if "[control]" in more else 'socket = "c.sock"\n',
         "[upstream]": f"servers = [{servers}]\n",
         "[dns64]": f'vip = "{VIP}"\n',
     }

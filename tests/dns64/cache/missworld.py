@@ -22,6 +22,7 @@ from kun_dns64.model.message import Query, Response, Transport
 from kun_dns64.model.question import Question
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, AskedFlags, Heard, Reply
+from kun_dns64.policy.client_share import ClientShares
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.plain_query import PlainClients
 from kun_dns64.policy.prepared import prepare
@@ -140,13 +141,21 @@ class Quick:
         # Whether data that is due may be fetched anew.
         self.room = True
         self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=cache, may_refresh=lambda now, cost: self.room)
-        self.shortcut = ReplyLookup(under, SECRETS, choose_parts())
+        self.shortcut = ReplyLookup(under, SECRETS, choose_parts(), payload_max)
         self.resumed = False
         self.start(SimpleNamespace(call_later=lambda delay, call: None))
 
     def start(self, loop: Any, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
         """A new path in this loop."""
-        self.path = misspath.MissPath(self.resolver, self.shortcut, loop, self._resumed, self._settled)
+        self.shares = ClientShares(1000, str, lambda _: False)
+        self.path = misspath.MissPath(
+            self.resolver,
+            self.shortcut,
+            loop,
+            self._resumed,
+            self._settled,
+            lambda wire, source, send, reply: send(reply),
+        )
         self.renew(patience_s, stagger_s)
 
     def renew(self, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
@@ -154,7 +163,7 @@ class Quick:
         clients = PlainClients(prepared)
         self.path.renew(
             prepared, lambda source: clients.of(ip_address(source)), self.payload_max, self.under.max_ttl_s,
-            patience_s, stagger_s,
+            patience_s, stagger_s, self.shares.of,
         )  # fmt: skip
 
     def _settled(self) -> None:
@@ -188,7 +197,10 @@ class Quick:
 class General:
     def __init__(self, under: Rules, payload_max: int = 1232) -> None:
         self.under, self.limits = under, SizeLimits(payload_max)
-        self.cache, self.shortcut = Cache(max_ttl_s=under.max_ttl_s), ReplyLookup(under, SECRETS, choose_parts())
+        self.cache, self.shortcut = (
+            Cache(max_ttl_s=under.max_ttl_s),
+            ReplyLookup(under, SECRETS, choose_parts(), payload_max),
+        )
 
     def ask(self, wire: bytes, source: str, build: Build, asked: dict[int, bytes]) -> bytes:
         """`asked`: the packets to reply to, by type, so that ids and letters are the same as in the miss path."""

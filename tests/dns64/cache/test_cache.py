@@ -9,9 +9,9 @@ import pytest
 
 from kun_dns64.cache.answers import FAILURE_FIRST_S, FAILURE_MAX_S, OUTAGE_MAX_S, STALE_RECHECK_S, Cache
 from kun_dns64.cache.generations import ENTRY_OCTETS, Generations
-from kun_dns64.model.message import Response
+from kun_dns64.model.message import Ede, Response
 from kun_dns64.model.question import Question
-from kun_dns64.model.step import AskedFlags, Heard, UpstreamFailure
+from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
 
 from ..world import Outcome, answer, bare_nodata, error, lost, nodata, nxdomain, wire_name
 
@@ -56,7 +56,7 @@ def test_ttls_age_and_then_the_data_is_gone() -> None:
         (nodata(3600, 60, "evil 700 A 192.0.2.66"), 60),
         (bare_nodata("evil 700 A 192.0.2.66"), 0),
         (bare_nodata(), 0),
-        (bare_nodata("w 30 CNAME x"), 0),
+        (bare_nodata("w 30 CNAME x"), 30),
         (nodata(300, 0), 0),
         (answer("w 0 A 192.0.2.33"), 0),
     ],
@@ -109,12 +109,29 @@ def test_failures_are_remembered_a_little_longer_each_time() -> None:
     assert delay == FAILURE_MAX_S
 
 
-@pytest.mark.parametrize("outcome", [error(), error(5), error(2, (6,)), answer("", "@ 60 NS ns")])
-def test_error_codes_and_referrals_are_failures(outcome: Response) -> None:
+@pytest.mark.parametrize("outcome", [error(), error(5), error(2, (6,))])
+def test_error_codes_are_failures(outcome: Response) -> None:
     cache = kept(outcome)
     remembered = response(at(cache, 1))
     assert (remembered.rcode, remembered.ede) == (outcome.rcode, outcome.ede)
     assert at(cache, FAILURE_FIRST_S) is None
+
+
+def test_a_referral_is_remembered_as_the_failure_it_is() -> None:
+    heard = at(kept(answer("", "@ 60 NS ns")), 1)
+    assert heard is not None
+    assert isinstance(heard.outcome, UpstreamFailure)
+    assert (heard.outcome.kind, heard.cached) == (FailureKind.LAME, True)
+
+
+def test_a_failure_keeps_what_a_reply_needs_and_no_more() -> None:
+    said = error(2, (6,))._replace(
+        answer=A.answer, authority=(*A.answer, *nodata().authority), additional=A.answer, ede=(Ede(6, "x" * 999),) * 9
+    )
+    remembered = response(at(kept(said), 1))
+    assert remembered.authority == nodata().authority
+    assert not remembered.answer + remembered.additional
+    assert [len(ede.text) for ede in remembered.ede] == [200] * 3
 
 
 def test_success_ends_the_row_of_failures() -> None:
@@ -293,6 +310,51 @@ def test_what_is_retired_is_not_found_and_goes_with_later_entries() -> None:
         store.put(b"new%d" % number, Entry())
     assert len(store) == 250
     assert not [one for one in references if one() is not None]
+
+
+AAAA = Question(Q.name, 28)
+
+
+def test_a_name_that_does_not_exist_is_not_asked_for_another_type() -> None:
+    """RFC 8020 section 2."""
+    cache = kept(nxdomain(300, 100), AAAA)
+    for other in (Q, AAAA, Question(Q.name.upper(), 16)):
+        heard = at(cache, 40, other)
+        assert response(heard).rcode == 3
+        assert response(heard).authority[0].ttl == 60
+        assert at(cache, 100, other) is None
+    assert at(cache, 40, Question(Q.name, 1, 3)) is None
+    assert at(cache, 40, flags=AskedFlags(do=True)) is None
+    assert at(cache, 40, Question(wire_name("x.w.t.example"), 1)) is None
+    assert len(cache) == 1
+
+
+def test_data_that_holds_outlives_a_denial_of_another_type() -> None:
+    cache = kept(A)
+    cache.store(AAAA, FLAGS, "", nxdomain(300, 300), 1050.0)
+    assert response(at(cache, 60)).rcode == 0
+    assert response(at(cache, 110)).rcode == 3
+
+
+def test_an_alias_to_nothing_says_nothing_about_the_alias() -> None:
+    assert at(kept(nxdomain(text="w 30 CNAME x"), AAAA), 1) is None
+
+
+def test_any_data_ends_that_a_name_does_not_exist() -> None:
+    cache = kept(nxdomain(300, 300), AAAA)
+    cache.store(Q, FLAGS, "", A, 1010.0)
+    assert at(cache, 20, AAAA) is None
+
+
+def test_a_name_that_did_not_exist_is_said_so_when_asking_failed() -> None:
+    cache = kept(nxdomain(300, 100), AAAA)
+    heard = failed(cache, 200)
+    assert (heard.stale, response(heard).rcode) == (True, 3)
+
+
+def test_no_entry_is_kept_where_none_may_be() -> None:
+    for limits in ({"max_entries": 0}, {"max_octets": 0}):
+        assert at(kept(A, **limits), 0) is None
 
 
 def test_the_first_failure_is_remembered_shortly_and_an_outage_never_long() -> None:

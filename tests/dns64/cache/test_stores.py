@@ -11,7 +11,7 @@ from kun_dns64.cache.generations import Generations
 from kun_dns64.model.question import Question, RRType
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
 
-from ..world import answer, nodata
+from ..world import answer, nodata, nxdomain
 
 stores = pytest.importorskip(
     "kun_dns64.fastpath.stores", reason="kun_dns64.fastpath.stores is not compiled (make venv)"
@@ -34,7 +34,7 @@ def weigh_double(value: bytes) -> int:
     return 2 * len(value)
 
 
-@given(CALLS, st.integers(1, 30), st.integers(1, 9000), st.sampled_from([len, weigh_double]))
+@given(CALLS, st.integers(0, 30), st.integers(0, 9000), st.sampled_from([len, weigh_double]))
 def test_generations_are_twins(calls: list[Any], entries: int, octets: int, weigh: Any) -> None:
     plain: Generations[bytes] = Generations(entries, octets, weigh)
     compiled = stores.Generations(entries, octets, weigh)
@@ -84,3 +84,15 @@ def test_an_answer_ends_a_failure() -> None:
     cache.store(Q, FLAGS, "", UpstreamFailure(FailureKind.TIMEOUT), 1001.0)
     assert shelf.keep(KEY, packed, 60, 1001.0)
     assert shelf.find(KEY, 1001.0) == (cache._data.get(KEY), 0, 55)
+
+
+@given(st.integers(0, 400), st.booleans())
+def test_the_shelf_leaves_to_the_cache_a_name_that_does_not_exist(later: int, data_too: bool) -> None:
+    cache = Cache(store=stores.Generations)
+    if data_too:
+        cache.store(Q, FLAGS, "", answer("w 200 A 192.0.2.1"), 1000.0)
+    cache.store(Question(Q.name, RRType.AAAA), FLAGS, "", nxdomain(300, 300), 1001.0)
+    found = stores.MissStore(cache.stores()).find(KEY, 1001.0 + later)
+    heard = cache.lookup(Q, FLAGS, "", 1001.0 + later)
+    assert (type(found) is tuple) == (heard is not None and heard.outcome.rcode == 0)
+    assert found is not None

@@ -8,7 +8,7 @@ import itertools
 import dns.message
 import dns.rdatatype
 
-from .case import Case, Expect, Step, a, aaaa, bare_nodata, error, nodata, nxdomain, real, says, soa, synth
+from .case import Case, Expect, Step, a, aaaa, bare_nodata, error, failed, nodata, nxdomain, real, says, soa, synth
 from .client import Query
 from .names import Names
 from .script import Says
@@ -40,6 +40,21 @@ CASES = [
     Case("c067a", "rfc6147-5.1.5", "sixteen-cnames-without-edns", {"AAAA": nodata(answer=SIXTEEN), "A": says(*SIXTEEN, "n16.@ 3600 A 192.0.2.33")},
          synth(".33", owner="n16.@", before=SIXTEEN), Query(edns=None), over=("tcp4", "tcp6")),
     Case("c068", "rfc6147-5.1.5", "cname-alone-is-no-answer", {"AAAA": says("@ 500 CNAME x.@"), "A": says(W, "x.@ 3600 A 192.0.2.33")}, synth(".33", ttl=600, owner="x.@", before=(W,))),
+    Case("c068b", "rfc1034-5.3.3", "cname-alone-real-aaaa-at-its-target", {"AAAA": says(W), "A": says(W), "x.@ AAAA": aaaa("2001:db8::7", ttl=70, owner="x.@")}, real(W, "x.@ 70 AAAA 2001:db8::7")),
+    Case("c068c", "rfc1034-5.3.3", "cname-alone-a-at-its-target", {"AAAA": says(W), "A": says(W), "x.@ A": a(".33", owner="x.@")}, synth(".33", owner="x.@", before=(W,))),
+    Case("c068d", "rfc1034-5.3.3", "cname-alone-for-a", {"A": says(W), "x.@ A": a(".33", owner="x.@")}, real(W, "x.@ 3600 A 192.0.2.33"), Query(rdtype="A")),
+    Case("c068e", "rfc1034-5.3.3", "cname-alone-for-txt", {"TXT": says(W), "x.@ TXT": says('x.@ 60 TXT "y"')}, real(W, 'x.@ 60 TXT "y"'), Query(rdtype="TXT")),
+    Case("c068f", "rfc1034-5.3.3", "cname-alone-three-times", {"A": says(W), "x.@ A": says("x.@ 60 CNAME y.@"), "y.@ A": says("y.@ 60 CNAME z.@"), "z.@ A": a(".33", owner="z.@")},
+         real(W, "x.@ 60 CNAME y.@", "y.@ 60 CNAME z.@", "z.@ 3600 A 192.0.2.33"), Query(rdtype="A")),
+    Case("c068g", "rfc1034-5.3.3", "cname-alone-to-nothing", {"A": says(W), "x.@ A": nxdomain()}, Expect((W,), "NXDOMAIN", authority=(soa(300, 300),)), Query(rdtype="A")),
+    Case("c068h", "rfc1034-5.3.3", "cname-alone-in-a-loop", {"A": says(W), "x.@ A": says("x.@ 60 CNAME @")}, failed("SERVFAIL"), Query(rdtype="A")),
+    Case("c068i", "rfc1034-5.3.3", "cname-alone-and-a-referral", {"A": Says((W,), authority=("t.example. 300 NS ns.t.example.",)), "x.@ A": a(".33", owner="x.@")}, real(W, "x.@ 3600 A 192.0.2.33"), Query(rdtype="A")),
+    Case("c068j", "rfc1034-5.3.3", "dname-alone", {"x.y.@ A": says("y.@ 60 DNAME z.@"), "x.z.@ A": a(".33", owner="x.z.@")}, real("y.@ 60 DNAME z.@", "x.y.@ 60 CNAME x.z.@", "x.z.@ 3600 A 192.0.2.33"), Query("x.y.@", "A")),
+    Case("c068k", "rfc1034-5.3.3", "cname-alone-from-a-zones-own-server", {"{label}.far.example. A": a(".33", owner="{label}.far.example.")}, synth(".33", owner="{label}.far.example.", before=("{label}.own.example. 60 CNAME {label}.far.example.",)), Query("{label}.own.example."), "zones",
+         two={key: says("{label}.own.example. 60 CNAME {label}.far.example.") for key in ("{label}.own.example. A", "{label}.own.example. AAAA")}),
+    Case("c068l", "rfc1034-5.3.3", "cname-alone-is-not-asked-twice", {"A": says(W), "x.@ A": a(".33", owner="x.@")}, real(W, "x.@ 3600 A 192.0.2.33"), Query(rdtype="A"),
+         then=(Step(real(W, "x.@ 3600 A 192.0.2.33").but(asked={"A": 1, "x.@ A": 1}), Query(rdtype="A")),)),
+    Case("c068m", "rfc7686-2", "cname-alone-into-a-special-name", {"A": says("@ 60 CNAME {label}.onion.")}, Expect(("@ 60 CNAME {label}.onion.",), "NXDOMAIN", asked={"{label}.onion. A": 0}), Query(rdtype="A")),
     Case("c068a", "rfc6147-5.4", "cname-alone-both-times", {"AAAA": says(W), "A": says(W)}, real(W)),
     Case("c069", "rfc6147-5.1.7", "soa-of-the-chains-end-counts", {"AAAA": nodata(100, 40, answer=(W,)), "A": says(W, "x.@ 3600 A 192.0.2.33")}, synth(".33", ttl=40, owner="x.@", before=(W,))),
     Case("c070", "rfc6604-3", "cname-to-nxdomain", {"AAAA": nxdomain(answer=(W,)), "A": a(".33")}, Expect((W,), "NXDOMAIN", (soa(300, 300),), asked={"A": 0})),

@@ -129,7 +129,19 @@ CASES = [
     Case("c332", "interface-client", "filter-a", BOTH_HALVES, FILTERED_A, _at(V6ONLY, "A"), "clients", V4),
     Case("c332a", "interface-client", "filter-a-still-synthesises", BOTH_HALVES, synth(".33"), _at(V6ONLY), "clients", V4),
     Case("c332b", "interface-client", "filter-a-leaves-txt", {"TXT": says("@ 60 TXT x")}, real("@ 60 TXT x"), _at(V6ONLY, "TXT"), "clients", V4),
-    Case("c332c", "interface-client", "filter-a-keeps-nxdomain", {"A": Says(rcode="NXDOMAIN", authority=(soa(60, 60),))}, Expect((), ("NXDOMAIN", "NOERROR")), _at(V6ONLY, "A"), "clients", V4),
+    Case("c332c", "interface-client", "filter-a-keeps-nxdomain", {"A": Says(rcode="NXDOMAIN", authority=(soa(60, 60),))}, Expect((), "NXDOMAIN", authority=(soa(60, 60),)), _at(V6ONLY, "A"), "clients", V4),
+    Case("c332e", "rfc2308-2.1", "filter-a-nxdomain-does-not-hide-behind-an-alias", {"A": says("@ 60 CNAME x.@"), "x.@ A": Says(rcode="NXDOMAIN", authority=(soa(60, 60),))}, Expect(("@ 60 CNAME x.@",), "NXDOMAIN"), _at(V6ONLY, "A"), "clients", V4),
+    Case("c332f", "interface-client", "filter-a-and-a-server-that-fails", {"A": error("SERVFAIL")}, FILTERED_A, _at(V6ONLY, "A"), "clients", V4),
+    Case("c332g", "interface-client", "filter-a-leaves-a-denial", {}, Expect((), authority=(soa(300, 300),)), _at(V6ONLY, "A"), "clients", V4),
+    Case("c332h", "rfc8482-4", "filter-a-and-any", {"ANY": says("@ 60 A 192.0.2.33", '@ 60 TXT "x"', "@ 60 AAAA 2001:db8::1")}, real('@ 60 TXT "x"', "@ 60 AAAA 2001:db8::1"), _at(V6ONLY, "ANY"), "clients", V4),
+    Case("c332i", "rfc8482-4", "filter-a-and-any-of-an-a-alone", {"ANY": says("@ 60 A 192.0.2.33")}, FILTERED_A, _at(V6ONLY, "ANY"), "clients", V4),
+    *(
+        Case("c332j", "rfc9460-7.3", f"filter-a-and-{rdtype.lower()}", {rdtype: Says((f'@ 60 {rdtype} 1 x.@ mandatory=ipv4hint alpn="h2" ipv4hint=192.0.2.33 ipv6hint=2001:db8::1',), additional=("x.@ 60 A 192.0.2.34", "x.@ 60 AAAA 2001:db8::2"))},
+             Expect((f'@ 60 {rdtype} 1 x.@ alpn="h2" ipv6hint=2001:db8::1',), additional=("x.@ 60 AAAA 2001:db8::2",)), _at(V6ONLY, rdtype), "clients", V4)
+        for rdtype in ("HTTPS", "SVCB")
+    ),
+    Case("c332k", "interface-client", "filter-a-and-the-additional-section", {"MX": Says(("@ 60 MX 10 mx.@",), additional=("mx.@ 60 A 192.0.2.33",))}, Expect(("@ 60 MX 10 mx.@",), additional=()), _at(V6ONLY, "MX"), "clients", V4),
+    Case("c332l", "interface-client", "filter-a-and-class-any", {"@ ANY A": says("@ 60 A 192.0.2.33")}, FILTERED_A, Query("@", "A", "ANY", source=V6ONLY), "clients", V4),
     Case("c332d", "interface-client", "filter-a-does-not-leak", BOTH_HALVES, FILTERED_A, _at(V6ONLY, "A"), "clients", V4, then=(Step(real("@ 3600 A 192.0.2.33"), Query(rdtype="A")), Step(FILTERED_A, _at(V6ONLY, "A")))),
     Case("c333", "interface-client", "forced-pool", BOTH_HALVES, synth(".33", prefix=OVERSEAS), _at(TRAVELLER), "clients", V4),
     Case("c333a", "interface-client", "forced-pool-does-not-leak", BOTH_HALVES, synth(".33", prefix=OVERSEAS), _at(TRAVELLER), "clients", V4, then=(Step(synth(".33")), Step(synth(".33", prefix=OVERSEAS), _at(TRAVELLER)))),

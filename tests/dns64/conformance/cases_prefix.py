@@ -7,7 +7,8 @@ import random
 
 import dns.message
 
-from .case import Case, Expect, a, nodata, says, soa, synth
+from .case import Case, Expect, a, aaaa, nodata, real, says, soa, synth
+from .cases_discovery import addresses
 from .client import Query
 from .names import Names, embed
 
@@ -39,7 +40,15 @@ NEVER = (
     "255.255.255.255",
 )
 NEIGHBOURS = ("1.0.0.0", "126.255.255.255", "128.0.0.0", "169.253.255.255", "169.255.0.0", "223.255.255.255")
-PRIVATE = ("10.1.2.3", "172.16.5.5", "192.168.1.1", "100.64.0.1", "198.18.0.1", "203.0.113.9", "192.0.2.1", "192.0.0.1")
+# Documentation networks, and what stands on either side of a private one.
+OPEN = (
+    "203.0.113.9", "192.0.2.1", "198.51.100.1", "192.0.0.9", "192.0.0.10", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0",
+    "192.0.1.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "192.88.99.1",
+)  # fmt: skip
+PRIVATE = (
+    "10.0.0.0", "10.1.2.3", "10.255.255.255", "100.64.0.1", "100.127.255.255", "172.16.5.5", "172.31.255.255", "192.0.0.1", "192.0.0.8", "192.0.0.11", "192.0.0.169", "192.0.0.172", "192.0.0.255",
+    "192.168.1.1", "192.168.255.255", "198.18.0.1", "198.19.255.255",
+)  # fmt: skip
 
 
 def _low(address: str) -> str:
@@ -76,8 +85,8 @@ CASES = [
     Case("c111", "rfc6147-5.2", "two-prefixes-give-two-aaaa", {"A": a(".33")}, Expect(("@ 300 AAAA P::c000:221", "@ 300 AAAA 2001:db8:122:c000:2:2100::")), config="two-prefixes"),
     Case("c111a", "rfc6147-5.2", "two-prefixes-two-addresses", {"A": a(".33", ".34")},
          Expect(("@ 300 AAAA P::c000:221", "@ 300 AAAA P::c000:222", "@ 300 AAAA 2001:db8:122:c000:2:2100::", "@ 300 AAAA 2001:db8:122:c000:2:2200::")), config="two-prefixes"),
-    Case("c111b", "rfc6052-3.1", "the-well-known-beside-the-own", {"A": a("8.8.8.8", "10.1.2.3")},
-         Expect(("@ 300 AAAA P::808:808", "@ 300 AAAA P::a01:203", "@ 300 AAAA 64:ff9b::808:808")), config="wkp-and-own"),
+    Case("c111b", "rfc6052-3.1", "the-well-known-beside-the-own", {"A": a("8.8.8.8", "198.51.100.7")},
+         Expect(("@ 300 AAAA P::808:808", "@ 300 AAAA P::c633:6407", "@ 300 AAAA 64:ff9b::808:808")), config="wkp-and-own"),
     Case("c112", "rfc6052-3.1", "well-known-refuses-non-global", {"A": a("10.1.2.3")}, Expect((), authority=(soa(300, 300),), ede=(17,)), config="wkp"),
     *(
         Case("c113", "rfc6052-3.1", f"well-known-refuses-{v4}", {"A": a(v4)}, Expect((), authority=(soa(300, 300),)), config="wkp", over=("udp4",))
@@ -92,7 +101,7 @@ CASES = [
     ),
     *(
         Case("c117", "rfc6052-3.1", f"own-prefix-embeds-{v4}", {"A": a(v4)}, Expect((f"@ 300 AAAA {_low(v4)}",)), over=("udp4",))
-        for v4 in (*PRIVATE, *NEIGHBOURS)
+        for v4 in (*OPEN, *NEIGHBOURS)
     ),
     Case("c118", "decision-d13", "never-unicast-is-dropped-from-a-set", {"A": a("0.0.0.0", ".33")}, synth(".33")),
     Case("c118a", "decision-d13", "several-never-unicast-are-dropped", {"A": a("127.0.0.1", ".33", "224.0.0.1", ".34", "255.255.255.255")}, synth(".33", ".34")),
@@ -100,6 +109,17 @@ CASES = [
         Case("c119", "decision-d13", f"only-{v4}", {"A": a(v4)}, Expect((), authority=(soa(300, 300),), ede=(17,)), over=("udp4", "tcp6"))
         for v4 in NEVER
     ),
+    *(
+        Case("c119f", "decision-d13", f"no-way-into-a-private-network-{v4}", {"A": a(v4)}, Expect((), authority=(soa(300, 300),), ede=(17,)), over=("udp4",))
+        for v4 in PRIVATE
+    ),
+    Case("c119g", "decision-d13", "private-is-dropped-from-a-set", {"A": a("192.168.1.1", ".33", "10.0.0.1")}, synth(".33")),
+    Case("c119h", "decision-d13", "private-behind-a-cname", {"AAAA": nodata(answer=("@ 500 CNAME x.@",)), "A": says("@ 500 CNAME x.@", "x.@ 60 A 192.168.1.1")},
+         Expect(("@ 500 CNAME x.@",), authority=(soa(300, 300),), ede=(17,))),
+    Case("c119i", "decision-d13", "a-map-entry-lets-its-range-in", {"A": a("192.168.1.1", "172.16.5.5", "10.4.0.1")}, Expect(("@ 300 AAAA P::c0a8:101", "@ 300 AAAA P::a04:1")), config="map-private"),
+    Case("c119j", "decision-d13", "a-longer-refusal-holds-inside-a-map-entry", {"A": a("10.9.0.1", ".33")}, synth(".33"), config="map-private"),
+    Case("c119k", "decision-d13", "a-map-entry-wider-than-the-refusal-lets-nothing-in", {"A": a("127.0.0.1", "126.0.0.1")}, Expect(("@ 300 AAAA P::7e00:1",)), config="map-private"),
+    Case("c119l", "decision-d13", "the-vip-is-refused-whatever-is-mapped", {"A": a("198.51.100.64", ".33")}, synth(".33"), config="map-private"),
     Case("c119a", "decision-d13", "never-unicast-behind-a-cname", {"AAAA": nodata(answer=("@ 500 CNAME x.@",)), "A": says("@ 500 CNAME x.@", "x.@ 60 A 0.0.0.0")},
          Expect(("@ 500 CNAME x.@",), authority=(soa(300, 300),), ede=(17,))),
     Case("c119b", "decision-d13", "the-a-itself-is-untouched", {"A": a("0.0.0.0", "127.0.0.1")}, Expect(("@ 3600 A 0.0.0.0", "@ 3600 A 127.0.0.1"), no_ede=True), Query(rdtype="A")),
@@ -120,5 +140,13 @@ CASES = [
     Case("c123", "rfc6147-5.1.7", "range-without-prefix-is-never-embedded", {"A": a("10.2.3.4")}, Expect((), authority=(soa(300, 300),), ede=(17,)), config="map-longest"),
     Case("c123a", "rfc6147-5.1.7", "range-without-prefix-in-a-set", {"A": a("10.2.3.4", "10.1.0.1", "10.3.0.1", ".33")},
          Expect(("@ 300 AAAA 2001:db8:65::a01:1", "@ 300 AAAA 2001:db8:64::a03:1", "@ 300 AAAA P::c000:221")), config="map-longest"),
+    Case("c126", "rfc3056-2", "6to4-host-embeds-its-address", {"A": a("10.1.2.3", ".33")}, Expect(("@ 300 AAAA 2002:a01:203::a01:203", "@ 300 AAAA P::c000:221")), config="map-6to4"),
+    Case("c126a", "rfc3056-2", "6to4-host-is-one", {"A": a("10.2.3.4")}, Expect(("@ 300 AAAA 2002:a02:304::1",)), config="map-6to4"),
+    Case("c126b", "rfc3056-2", "6to4-host-by-default-embeds", {"A": a("11.0.0.7")}, Expect(("@ 300 AAAA 2002:b00:7::b00:7",)), config="map-6to4"),
+    Case("c126c", "rfc3056-2", "6to4-host-beside-the-range", {"A": a("10.3.0.1", ".33")}, synth(".33"), config="map-6to4"),
+    Case("c126d", "rfc3056-2", "6to4-host-behind-a-cname", {"AAAA": nodata(answer=("@ 500 CNAME x.@",)), "A": says("@ 500 CNAME x.@", "x.@ 60 A 10.1.2.3")},
+         Expect(("@ 500 CNAME x.@", "x.@ 60 AAAA 2002:a01:203::a01:203")), config="map-6to4"),
+    Case("c126e", "rfc6147-5.1.1", "6to4-host-real-aaaa-wins", {"AAAA": aaaa("2002:a01:203::5"), "A": a("10.1.2.3")}, real("@ 3600 AAAA 2002:a01:203::5"), config="map-6to4"),
+    Case("c126f", "rfc7050-2.2", "6to4-host-discovery-shows-the-prefix", {}, Expect(None, aa=True, check=addresses("2002:c633:6440::c000:aa", "2002:c633:6440::c000:ab")), Query("ipv4only.arpa."), "map-6to4"),
     Case("c125", "rfc3056-2", "6to4-prefix-is-2002-and-the-vip", {"A": a("1.0.0.1")}, Expect(("@ 300 AAAA 2002:c633:6440::100:1",))),
 ]  # fmt: skip

@@ -130,9 +130,16 @@ CASES = [
     Case("c159b", "rfc6147-5.3.1", "a-pools-prefix", {"{in-addr} PTR": PTR}, Expect(None, aa=None, check=_cname_and_ptr), Query("{ip6 2002:cb00:7181::/96}", "PTR"), "pools"),
     Case("c159c", "rfc6147-5.3.1", "a-mapped-prefix", {"33.2.1.10.in-addr.arpa. PTR": says("33.2.1.10.in-addr.arpa. 3600 PTR ten.t.example.")},
          Expect(None, aa=None, check=lambda reply, wire, names: "" if "ten.t.example." in str(reply) else "no PTR"), Query(ip6_arpa("10.1.2.33", "2001:db8:64::/96"), "PTR"), "map"),
+    Case("c159d", "rfc3056-2", "a-6to4-host", {"33.2.1.10.in-addr.arpa. PTR": says("33.2.1.10.in-addr.arpa. 3600 PTR ten.t.example.")},
+         Expect(("1.2.2.0.1.0.a.0.0.0.0.0.0.0.0.0.0.0.0.0.1.2.2.0.1.0.a.0.2.0.0.2.ip6.arpa. 600 CNAME 33.2.1.10.in-addr.arpa.", "33.2.1.10.in-addr.arpa. 3600 PTR ten.t.example."), aa=None),
+         Query("1.2.2.0.1.0.a.0.0.0.0.0.0.0.0.0.0.0.0.0.1.2.2.0.1.0.a.0.2.0.0.2.ip6.arpa.", "PTR"), "map-6to4"),
+    Case("c159e", "rfc3056-2", "a-6to4-host-that-is-one", {"33.2.2.10.in-addr.arpa. PTR": says("33.2.2.10.in-addr.arpa. 3600 PTR two.t.example.")},
+         Expect(None, aa=None, check=lambda reply, wire, names: "" if "two.t.example." in str(reply) else "no PTR"), Query("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.2.2.0.2.0.a.0.2.0.0.2.ip6.arpa.", "PTR"), "map-6to4"),
+    Case("c159f", "rfc3056-2", "another-address-of-a-6to4-host-is-its-own", {"5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.2.2.0.1.0.a.0.2.0.0.2.ip6.arpa. PTR": says("5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.2.2.0.1.0.a.0.2.0.0.2.ip6.arpa. 3600 PTR pod.t.example.")},
+         Expect(("5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.2.2.0.1.0.a.0.2.0.0.2.ip6.arpa. 3600 PTR pod.t.example.",)), Query("5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.2.2.0.1.0.a.0.2.0.0.2.ip6.arpa.", "PTR"), "map-6to4"),
     *(
         Case("c160", "decision-d13", f"denied-{v4}", {}, LOCAL_NXDOMAIN.but(asked={f"{'.'.join(reversed(v4.split('.')))}.in-addr.arpa. PTR": 0}), Query(ip6_arpa(v4, P96), "PTR"))
-        for v4 in ("127.0.0.1", "0.0.0.0", "169.254.169.254", "224.0.0.1", "255.255.255.255")
+        for v4 in ("127.0.0.1", "0.0.0.0", "169.254.169.254", "224.0.0.1", "255.255.255.255", "10.1.2.3", "192.168.1.1")
     ),
     Case("c161", "rfc4035-3.1.1", "signed-target", {"{in-addr} PTR": Says(("{in-addr} 3600 PTR host.@", f"{{in-addr}} 3600 {SIG}"), ad=True)},
          Expect(None, aa=None, check=lambda reply, wire, names: "" if [r.rdtype for r in reply.answer] == [5, 12, 46] else "not CNAME, PTR, RRSIG"), Query("{ip6}", "PTR", do=True), "trust-ad"),

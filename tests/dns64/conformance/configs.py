@@ -72,6 +72,30 @@ CONFIGS: dict[str, Config] = {
     "wkp-and-own": prefixes("2002:c633:6440::/96", "64:ff9b::/96"),
     "map": plain(dns64={"map": [_TEN]}),
     "map-longest": plain(dns64={"map": [_TEN, _TEN_ONE, _TEN_TWO]}),
+    "no-special-names": plain(server={"special_names": []}),
+    "own-test-zone": plain(zone=[{"suffix": "test", "servers": ["udp://TWO"]}]),
+    "chaos": plain(server={"identity": "dns-1", "version": "kun"}),
+    "map-private": plain(
+        dns64={
+            "map": [
+                {"ipv4": "10.0.0.0/8", "prefix": "2002:c633:6440::/96"},
+                {"ipv4": "192.168.0.0/16", "prefix": "2002:c633:6440::/96"},
+                {"ipv4": "126.0.0.0/7", "prefix": "2002:c633:6440::/96"},
+                {"ipv4": "198.51.100.64/32", "prefix": "2002:c633:6440::/96"},
+            ],
+            "never_embed": ["10.0.0.0/8", "10.9.0.0/16", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
+        }
+    ),
+    "map-6to4": plain(
+        dns64={
+            "map": [
+                {"ipv4": "10.1.0.0/16", "prefix": "6to4", "host": "embed"},
+                {"ipv4": "10.2.0.0/16", "prefix": "6to4", "host": "1"},
+                {"ipv4": "11.0.0.0/24", "prefix": "6to4"},
+                {"ipv4": "192.0.0.0/24", "prefix": "6to4"},
+            ]
+        }
+    ),
     "tcp-upstream": plain(upstream={"servers": ["tcp://ONE"]}),
     "two-upstreams": plain(upstream={"servers": ["udp://ONE", "udp://TWO"]}),
     "dead-first": plain(upstream={"servers": ["udp://DEAD", "udp://ONE"]}),

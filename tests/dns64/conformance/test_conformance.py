@@ -19,6 +19,7 @@ from . import (
     cases_prefix,
     cases_rcode,
     cases_reverse,
+    cases_special,
     cases_transport,
     cases_ttl,
     cases_types,
@@ -32,6 +33,7 @@ from .script import Says, parse_record
 TABLES = (
     cases_core, cases_rcode, cases_ttl, cases_chain, cases_exclusion, cases_prefix, cases_discovery, cases_reverse,
     cases_dnssec, cases_edns, cases_transport, cases_header, cases_types, cases_cache, cases_upstream, cases_policy,
+    cases_special,
 )  # fmt: skip
 SHARED_TTL_S = 3600
 CASES: list[Case] = [case for table in TABLES for case in table.CASES]

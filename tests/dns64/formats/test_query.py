@@ -1,5 +1,7 @@
 """Packets from clients: what is a query, what is an error reply, what gets no reply (RFC 1035, 6891, 7873, 8906)."""
 
+import time
+
 import dns.edns
 import dns.flags
 import dns.message
@@ -209,3 +211,12 @@ def test_what_dnspython_writes_is_read_alike(
     got = accepted(message.to_wire())
     assert (got.id, got.question.name, got.question.qclass) == (ident, name, qclass)
     assert (got.edns is not None, got.do) == (edns, edns and do)
+
+
+def test_counts_that_lie_cost_no_time() -> None:
+    """65,535 questions are claimed in a packet of 12 bytes."""
+    wire = bytes.fromhex("0007 2900 ffff ffff ffff ffff")
+    began = time.perf_counter()
+    for _ in range(1000):
+        assert isinstance(parse_query(wire, Transport.UDP, CLIENT), Malformed)
+    assert time.perf_counter() - began < 0.5

@@ -52,7 +52,7 @@ def test_clients_without_dns64_keep_real_answers_only() -> None:
 
 def test_filter_a_hides_ipv4_and_synthesis_goes_on() -> None:
     source = ip_address("2001:db8:6::1")
-    got = run(query("w", "A", source=source), {}, CLIENTS)
+    got = run(query("w", "A", source=source), {"w A": A33}, CLIENTS)
     assert (got.rcode, got.lines, got.edes, got.rule) == ("NOERROR", [], [17], "filtered-a")
     assert synth(CLIENTS, source=source).rule == "synthesised-nodata"
 
@@ -266,7 +266,7 @@ def test_shadow_mode_answers_plainly_and_says_what_it_would_have_made() -> None:
     assert got.section("authority")[0].startswith("@ 300 SOA")
 
 
-@pytest.mark.parametrize("qclass", [3, 4, 254, 255])
+@pytest.mark.parametrize("qclass", [4, 254, 255])
 def test_other_classes_pass_without_dns64(qclass: int) -> None:
     got = run(query("w", "AAAA", qclass=qclass), {"w AAAA": nodata()})
     assert got.rule == "not-for-class"

@@ -22,6 +22,7 @@ from kun_dns64.formats.names import from_text
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import AskedFlags, FailureKind, UpstreamFailure
+from kun_dns64.policy.client_share import DISPLACED_AFTER_S
 from kun_dns64.transport.errnos import MEANING, Meaning
 from kun_dns64.transport.exchange import MAX_PAUSE_S, RESTART_S
 from kun_dns64.transport.upstream_udp import CASE_CHANGES
@@ -344,10 +345,30 @@ async def test_questions_with_other_flags_are_others() -> None:
 async def test_beyond_the_bound_questions_fail_at_once() -> None:
     asking = Asking(0.05, True, False, False, 2, None)
     async with fake_upstream(lambda query, transport: []) as fake, asker(fake, asking=asking) as asks:
+        outcomes: list[Outcome] = []
         for number in range(2):
-            asks.upstreams.ask(question(f"n{number}.t.example."), PLAIN, "", None)
+            asks.upstreams.ask(question(f"n{number}.t.example."), PLAIN, "", outcomes.append)
         assert failure_of(await asks.ask()) is FailureKind.UNREACHABLE
         assert asks.upstreams.overflows == 1
+        # They are young, and somebody waits for them; later the older one makes room.
+        await asyncio.sleep(DISPLACED_AFTER_S + 0.05)
+        asks.upstreams.ask(question("third.t.example."), PLAIN, "", outcomes.append)
+        await asyncio.sleep(0.01)
+        assert [failure_of(outcome) for outcome in outcomes] == [FailureKind.DISPLACED]
+        assert asks.heard == []
+
+
+async def test_a_question_nobody_waits_for_makes_room_at_once() -> None:
+    asking = Asking(0.05, True, False, False, 2, None)
+    async with fake_upstream(lambda query, transport: []) as fake, asker(fake, asking=asking) as asks:
+        outcomes: list[Outcome] = []
+        for number in range(2):
+            asks.upstreams.ask(question(f"n{number}.t.example."), PLAIN, "", outcomes.append)
+        asks.upstreams.abandon(question("n1.t.example."), PLAIN, "", outcomes.append)
+        asks.upstreams.ask(question("third.t.example."), PLAIN, "", outcomes.append)
+        await asyncio.sleep(0.01)
+        assert outcomes == []
+        assert asks.upstreams.displaced == 1
 
 
 async def test_a_late_answer_is_heard_although_nobody_waits() -> None:

@@ -35,6 +35,9 @@ class Host(FakeHost):
     async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
         return ()
 
+    def doubt_flows(self) -> None:
+        return
+
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return UNSEEN
 

@@ -19,7 +19,10 @@ from tests.nat64.admin.serving import Host
 class Translating(Host):
     """Every look finds a hundred packets more translated, while `works`."""
 
-    success, works = 0, True
+    success, works, doubts = 0, True, 0
+
+    def doubt_flows(self) -> None:
+        self.doubts += 1
 
     async def stats(self, instance: str) -> dict[str, int]:
         self.success += 100 * self.works
@@ -64,3 +67,24 @@ async def test_what_rises_during_the_fault_is(spec_with: Callable[..., AgentSpec
     await counting.sample()
     note_diagnosis(state)
     assert [one.cause for one in state.ailments] == [Cause.REPLIES_MISSING]
+
+
+class Counted(Translating):
+    """With packets received as `received` says."""
+
+    received = 0
+
+    async def stats(self, instance: str) -> dict[str, int]:
+        return {"RECEIVED6": self.received} if self.received else {}
+
+
+async def test_a_translator_that_counts_from_zero_again_has_lost_its_flows(spec_with: Callable[..., AgentSpec]) -> None:
+    """Somebody removed the instance and made it again between two looks: nothing else tells of it."""
+    host = Counted()
+    counting = CounterLoop(
+        State(spec_with(), Journal("test", stream=io.StringIO()), clock=lambda: 0.0, wall=time), host
+    )
+    for received, doubts in ((0, 0), (70, 0), (90, 0), (3, 1), (4, 1), (0, 2)):
+        host.received = received
+        await counting.sample()
+        assert host.doubts == doubts, received

@@ -1,5 +1,7 @@
 """Our rules and the table of resets, loaded by the real tools and met by real packets, in two namespaces."""
 
+import asyncio
+import json
 import os
 import socket
 import struct
@@ -25,6 +27,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session
 from kun_nat64.policy.desired import desired, flow_watch
 from kun_nat64.policy.diff import plan
+from tests.nat64.tcp_states import EST, NONE, OPENING, TRANS, after, sequences
 
 GATEWAY, POD_HOST = f"kunreal-{os.getpid()}-g", f"kunreal-{os.getpid()}-p"
 POD, GREEDY = IPv6Address("2002:a01:2:1::10"), IPv6Address("2002:a01:2:1::11")
@@ -32,7 +35,8 @@ NODE, HERE_MAC, THERE_MAC = IPv6Address("2002:a01:2:1::1"), "02:00:00:00:00:01",
 OUTSIDE_MAC = "02:00:00:00:00:03"
 SERVER = IPv6Address("2002:cb00:7101::c633:6450")
 FORBIDDEN, FORBIDDEN_RULE = IPv6Address("2002:cb00:7101::a00:1"), "-d 2002:cb00:7101::a00:0/104 -j DROP"
-SYN, RST, ACK = 0x02, 0x04, 0x10
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+IPV6_FREEBIND = 78
 SOON_S, NEVER_S = 3.0, 0.4
 
 
@@ -80,6 +84,10 @@ def wire(tool: Callable[[str, str], str]) -> Iterator[socket.socket]:
         for address in (POD, GREEDY):
             ip("-n", GATEWAY, "neigh", "add", str(address), "lladdr", THERE_MAC, "dev", "kun64")
         ip("-n", POD_HOST, "route", "add", "2002::/16", "via", str(NODE))
+        silence = (
+            "table ip6 t { chain o { type filter hook output priority 0; tcp window 0 tcp flags & rst == rst drop; }; }"
+        )
+        subprocess.run(["ip", "netns", "exec", POD_HOST, "nft", "-f", "-"], input=silence, text=True, check=True)
         with make_inside(POD_HOST, raw_tcp) as raw:
             yield raw
     finally:
@@ -136,6 +144,106 @@ async def test_an_orphan_gets_a_reset_and_a_flow_that_is_known_does_not(wire: so
     assert await driver.observe(watch) == set()
     send(wire, 40003, ACK)
     assert not is_reset(wire, 40003, NEVER_S), "nobody answers any more"
+
+
+SENT = {"S": SYN, "SA": SYN | ACK, "A": ACK, "F": FIN | ACK, "R": RST}
+
+
+def server_side() -> socket.socket:
+    """What leaves the gateway for a pod, as Jool's packets do: by POSTROUTING, from an address of pool6."""
+    made = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    made.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+    made.setsockopt(socket.IPPROTO_IPV6, 7, 16)
+    made.bind((str(SERVER), 0))
+    return made
+
+
+def play(wire: socket.socket, server: socket.socket, courses: dict[int, tuple[str, ...]]) -> None:
+    for port, events in courses.items():
+        for event in events:
+            side, flags = event.split()
+            if side == "pod":
+                send(wire, port, SENT[flags])
+            else:
+                segment = struct.pack("!HHIIBBHHH", 443, port, 1, 1, 5 << 4, SENT[flags], 1024, 0, 0)
+                server.sendto(segment, (str(POD), 0))
+
+
+async def left_s(*names: str) -> dict[int, float]:
+    """Seconds that each flow is still known for, by the pod's port."""
+    found: dict[int, float] = {}
+    for name in names:
+        listed = json.loads((await Inside().run("nft", "-j", "list", "set", "ip6", "kun-nat64", name)).stdout)
+        for held in next(one["set"] for one in listed["nftables"] if "set" in one).get("elem", ()):
+            port = held["elem"]["val"]["concat"][1]
+            found[port] = max(found.get(port, 0.0), held["elem"]["expires"])
+    return found
+
+
+async def test_the_account_follows_jools_state_machine(wire: socket.socket, spec: AgentSpec) -> None:
+    """Every course of three packets after the opening: known at least as long as Jool knows it, and hardly longer."""
+    watch = flow_watch(spec)
+    assert watch is not None
+    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))  # type: ignore[arg-type]
+    courses = dict(enumerate(sequences(3), start=20000))
+    with make_inside(GATEWAY, server_side) as server:
+        play(wire, server, courses)
+    known = await left_s("flows", "init", "ended")
+    jools = {NONE: 0.0, TRANS: 240.0, EST: 7200.0}
+    slack = {NONE: 0.0, TRANS: watch.longer_s, EST: 240.0 + watch.longer_s}
+    wrong = {
+        events: (after(events), known.get(port, 0.0))
+        for port, events in courses.items()
+        if not jools[after(events).timer]
+        <= known.get(port, 0.0)
+        <= jools[after(events).timer] + slack[after(events).timer]
+    }
+    assert not wrong
+
+
+async def test_a_port_used_again_after_a_close_ends_when_jool_ends_it(wire: socket.socket, spec: AgentSpec) -> None:
+    """Jool keeps V4 FIN + V6 FIN for its time whatever comes then, and forgets it in the middle of the new flow."""
+    watch = replace(flow_watch(spec), closed_s=2)  # type: ignore[type-var]
+    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))  # type: ignore[arg-type]
+    closed = (*OPENING, "pod F", "server F", "pod A")
+    with make_inside(GATEWAY, server_side) as server:
+        play(wire, server, {20000: (*closed, *OPENING)})
+        await asyncio.sleep(1.0)
+        play(wire, server, {20000: ("pod A", "server A")})
+        assert not is_reset(wire, 20000, NEVER_S), "Jool still has it"
+        await asyncio.sleep(1.0)
+        play(wire, server, {20000: ("pod A",)})
+        assert is_reset(wire, 20000, SOON_S), "Jool has it no more"
+
+
+async def test_an_old_fin_says_nothing_about_a_new_flow_by_the_same_ports(wire: socket.socket, spec: AgentSpec) -> None:
+    watch = replace(flow_watch(spec), closed_s=1)  # type: ignore[type-var]
+    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))  # type: ignore[arg-type]
+    with make_inside(GATEWAY, server_side) as server:
+        play(wire, server, {20000: (*OPENING, "pod F", "server F")})
+        await asyncio.sleep(1.5)
+        play(wire, server, {20000: (*OPENING, "server F", "pod A")})
+    assert (await left_s("flows"))[20000] > 7000, "half-closed, and not over"
+
+
+async def test_sessions_of_jool_are_taken_over_in_their_states(wire: socket.socket, spec: AgentSpec) -> None:
+    watch = flow_watch(spec)
+    assert watch is not None
+    states = {"ESTABLISHED": 5000.0, "V6_FIN_RCV": 6000.0, "V4_FIN_V6_FIN_RCV": 100.0, "TRANS": 50.0, "V6_INIT": 200.0}
+    sessions = [
+        replace(session(20000 + place), state=state, expires_s=expires)
+        for place, (state, expires) in enumerate(states.items())
+    ]
+    await ResetsDriver(Inside(), Jool(*sessions)).apply(Change(Action.ADD, OrphanReset(watch)))  # type: ignore[arg-type]
+    known = await left_s("flows", "init", "ended")
+    for one in sessions:
+        assert one.expires_s <= known[one.inside.port] <= one.expires_s + 240 + watch.longer_s + 1, one.state
+    with make_inside(GATEWAY, server_side) as server:
+        play(wire, server, {20001: ("server F",), 20002: ("pod A",), 20003: ("pod A",)})
+    known = await left_s("flows", "init", "ended")
+    assert known[20001] <= watch.closed_s, "the other FIN ends it"
+    assert known[20002] <= 100 + watch.longer_s + 1, "nothing renews what has ended"
+    assert known[20003] > 7000, "a packet makes TRANS established again"
 
 
 async def test_more_flows_than_the_account_holds_arm_it_and_reset_nothing(wire: socket.socket, spec: AgentSpec) -> None:

@@ -81,3 +81,23 @@ async def test_a_refused_document_says_why() -> None:
     runner = ScriptedRunner({"nft -f": CommandResult(1, "", "/dev/stdin:1:18-24: Error: Could not process rule")})
     with pytest.raises(DriverError, match="Could not process rule"):
         await driver(runner).apply(Change(Action.ADD, WANTED))
+
+
+async def test_flows_of_an_earlier_translator_are_made_anew_from_what_it_knows_now() -> None:
+    """Its instance was removed and made again: the table alone would let those flows hang."""
+    runner = ScriptedRunner({"nft -t -j": LISTED, "session display": SESSIONS})
+    table = driver(runner)
+    table.doubt()
+    (seen,) = await table.observe(WATCH)
+    assert seen != WANTED
+    await table.apply(Change(Action.REPLACE, WANTED, seen))
+    assert await table.observe(WATCH) == {WANTED}
+
+
+async def test_where_making_it_anew_fails_it_stays_doubted() -> None:
+    runner = ScriptedRunner({"nft -t -j": LISTED, "session display": hung("jool")})
+    table = driver(runner)
+    table.doubt()
+    with pytest.raises(DriverError):
+        await table.apply(Change(Action.REPLACE, WANTED, WANTED))
+    assert await table.observe(WATCH) != {WANTED}

@@ -1,0 +1,3 @@
+from kun_cluster.cli.main import main
+
+main()

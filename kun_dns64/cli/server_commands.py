@@ -1,0 +1,198 @@
+"""Commands that ask or steer the running server over its control socket."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kun_base.control_client import NoServer
+from kun_dns64.cli import tables
+from kun_dns64.cli.running_server import Target, fail, show
+
+Socket = Annotated[
+    Path | None, typer.Option("--socket", help="Control socket; default: where --config or the system puts it.")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The server's file (default /etc/kun/kun-dns64.toml).")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Seconds = Annotated[float, typer.Option(min=0.1, max=4.0, help="How long one look takes.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    for name, function, example in COMMANDS:
+        app.command(name, epilog=f"Example: kun-dns64 {example}")(function)
+
+
+def status(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Show the running server: ready or not, prefixes, workers, cache. Exit 1 where it is not ready."""
+    value = show(Target(socket, config), "/status", None, tables.status_text, as_json=as_json)
+    if not value["ready"]["forward"]:
+        raise typer.Exit(1)
+
+
+def reload(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Reload the file; show what changed and what needs a restart. Exit 1 where the file is refused."""
+    show(Target(socket, config), "/reload", None, tables.reload_text, as_json=as_json, method="POST")
+
+
+def flush(
+    name: Annotated[str | None, typer.Argument(help="The name to forget.")] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Names below it too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="The whole cache.")] = False,
+    socket: Socket = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget cached answers: of one name, of a tree of names, or all."""
+    if (name is None) != everything or (everything and tree):
+        raise typer.BadParameter("give a NAME (with --tree or without), or --all")
+    fields = {"all": "1"} if name is None else {"name": name, **({"tree": "1"} if tree else {})}
+    show(Target(socket, config), "/flush", fields, tables.flushed_text, as_json=as_json, method="POST")
+
+
+def cache(
+    name: Annotated[str, typer.Argument(help="The name to look up.")],
+    socket: Socket = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the cache holds for a name."""
+    show(Target(socket, config), "/cache", {"name": name}, tables.cache_text, as_json=as_json)
+
+
+def upstreams(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Show each upstream: up or down, how fast it answers. Exit 1 where all are down."""
+    value = show(Target(socket, config), "/upstreams", None, tables.upstreams_text, as_json=as_json)
+    if not any(one["up"] for one in value["upstreams"]):
+        raise typer.Exit(1)
+
+
+def pools(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Show the egress pools, their prefixes and whether their gateways are up."""
+    show(Target(socket, config), "/pools", None, tables.pools_text, as_json=as_json)
+
+
+def clients(
+    address: Annotated[str, typer.Argument(metavar="ADDR", help="A client's address.")],
+    socket: Socket = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how queries of one client are treated: allowed, class, pool."""
+    show(Target(socket, config), "/clients", {"address": address}, tables.client_text, as_json=as_json)
+
+
+def log_level(
+    level: Annotated[str, typer.Argument(help="debug, info, warning or error.")],
+    socket: Socket = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set the log level of the running server until the next reload."""
+    show(
+        Target(socket, config),
+        "/log-level",
+        {"level": level},
+        lambda value: f"log level {value['log_level']} until {value['until']}",
+        as_json=as_json,
+        method="POST",
+    )
+
+
+def top(
+    names: Annotated[bool, typer.Option("--names", help="By name (the default).")] = False,
+    clients: Annotated[bool, typer.Option("--clients", help="By client address.")] = False,
+    pools: Annotated[bool, typer.Option("--pools", help="By egress pool.")] = False,
+    seconds: Seconds = 1.0,
+    socket: Socket = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sample queries for a moment and show the most frequent names, clients or pools."""
+    if names + clients + pools > 1:
+        raise typer.BadParameter("give one of --names, --clients, --pools")
+    by = "clients" if clients else "pools" if pools else "names"
+    fields = {"by": by, "seconds": str(seconds)}
+    show(Target(socket, config), "/top", fields, tables.top_text, as_json=as_json)
+
+
+def tail(
+    only: Annotated[str, typer.Option("--filter", help="Only lines that contain this text.")] = "",
+    seconds: Annotated[float, typer.Option(min=0.0, help="End after so long; 0: with Ctrl-C.")] = 0.0,
+    socket: Socket = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print queries as they pass, sampled under load, until Ctrl-C."""
+    target, ends = Target(socket, config), time.monotonic() + seconds
+    while not seconds or time.monotonic() < ends:
+        look_s = min(1.0, max(0.1, ends - time.monotonic())) if seconds else 1.0
+        try:
+            answer = target.ask("/tail", {"seconds": f"{look_s:.2f}", "filter": only})
+        except NoServer as error:
+            fail(str(error), as_json=as_json)
+        if not answer.ok:
+            fail(str(answer.value.get("error", answer.status)), as_json=as_json)
+        for line in _tail_lines(answer.value, as_json):
+            typer.echo(line)
+
+
+def path_test(
+    server: Annotated[
+        str, typer.Option("--server", help="ADDR or ADDR:PORT of the DNS server that pods use.")
+    ] = "127.0.0.1:5353",
+    name: Annotated[str, typer.Option("--name", help="A name with an A record and no AAAA.")] = "ipv4only.arpa",
+    target: Annotated[str, typer.Option("--target", help="IPV4:PORT to connect to through the gateways.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Test DNS, prefix, route and connection from here, each with its remedy. Exit 1 where a step failed."""
+    from kun_base.path_test import parse_target
+    from kun_dns64.cli.path_test import run_path_test
+    from kun_dns64.config.endpoint import DNS_PORT, Endpoint
+
+    try:
+        endpoint, reached = Endpoint.parse(server, DNS_PORT), parse_target(target) if target else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    raise typer.Exit(run_path_test(endpoint, name, reached, as_json=as_json))
+
+
+def support_bundle(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; it must not exist.")] = None,
+    socket: Socket = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write configuration (secrets masked), status, log and versions into one tar."""
+    from kun_dns64.cli.support_bundle import make_bundle
+
+    try:
+        make_bundle(Target(socket, config), output, as_json=as_json)
+    except OSError as error:
+        fail(f"cannot write the bundle: {error}", as_json=as_json)
+
+
+def _tail_lines(value: tables.JSON, as_json: bool) -> list[str]:
+    """JSON: one object a line, as collectors read it."""
+    import json
+
+    return [json.dumps(one) for one in value["queries"]] if as_json else tables.tail_lines(value)
+
+
+COMMANDS = (
+    ("status", status, "status"),
+    ("reload", reload, "reload"),
+    ("flush", flush, "flush example.org --tree"),
+    ("cache", cache, "cache www.example.org"),
+    ("upstreams", upstreams, "upstreams --json"),
+    ("pools", pools, "pools"),
+    ("clients", clients, "clients 2001:db8::7"),
+    ("log-level", log_level, "log-level debug"),
+    ("top", top, "top --clients"),
+    ("tail", tail, "tail --filter NXDOMAIN"),
+    ("test", path_test, "test --server 127.0.0.1:5353 --target 192.0.2.80:80"),
+    ("support-bundle", support_bundle, "support-bundle"),
+)

@@ -1,0 +1,93 @@
+"""One client's share of those who wait: how many of its queries may wait for upstreams, and how fast they end.
+
+A client is a /32 or a /56, as for the rate limit. Beyond its share the query of it that has waited longest makes room,
+once it has waited `DISPLACED_AFTER_S`; else the new one is turned away. (Unbound's wait-limit and jostle-timeout do the
+same, for one client and for all.) Who has shown that its address is its own, by a cookie or over TCP, and a forwarder
+that asks for many, has FACTOR times as much.
+
+Answers that were held back could leave all at once: who fills a share with a forged address and then has one slow name
+answered sends a pulse to somebody else (DNSBomb). So answers that were waited for leave at `PACE_OCTETS_PER_S` where
+the address is not proven.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from kun_dns64.model.message import Source
+
+FACTOR = 10
+DISPLACED_AFTER_S = 0.2
+# Of one question, by one client whose address is not proven: BIND's max-clients-per-query.
+MOST_ALIKE = 100
+PACE_OCTETS_PER_S, PACE_BURST_OCTETS = 1_000_000.0, 64 * 1024
+# An answer faster than this was held back by nobody.
+HELD_BACK_S = 0.1
+# Later than this it is no use to anybody.
+MOST_DELAY_S = 1.0
+MOST_CLIENTS = 16384
+
+
+class Waiting(Protocol):
+    """A query that waits for upstreams longer than most."""
+
+    @property
+    def began(self) -> float: ...
+
+    def displace(self) -> None:
+        """Ends it now: another one needs the place."""
+        ...
+
+
+class ClientShare:
+    """Of one client. `waiting`: its queries under way; `most`: what it may have, without a proof of its address."""
+
+    __slots__ = ("_free_at", "is_forwarder", "most", "slow", "waiting")
+
+    def __init__(self, most: int, is_forwarder: bool) -> None:
+        self.most, self.is_forwarder = most * FACTOR if is_forwarder else most, is_forwarder
+        self.waiting = 0
+        # In the order they came; those that end at once never stand here.
+        self.slow: OrderedDict[Waiting, None] = OrderedDict()
+        self._free_at = 0.0
+
+    @property
+    def most_proven(self) -> int:
+        """What it may have once its address is proven."""
+        return self.most if self.is_forwarder else self.most * FACTOR
+
+    def make_room(self, now: float) -> bool:
+        """The query that has waited longest goes; False: none has waited long enough."""
+        oldest = next(iter(self.slow), None)
+        if oldest is None or now - oldest.began < DISPLACED_AFTER_S:
+            return False
+        del self.slow[oldest]
+        oldest.displace()
+        return True
+
+    def delay_s(self, octets: int, now: float) -> float | None:
+        """How long an answer that was waited for is held for the pace; None: for ever."""
+        burst_s = PACE_BURST_OCTETS / PACE_OCTETS_PER_S
+        free_at = max(self._free_at, now - burst_s)
+        if free_at - now > MOST_DELAY_S:
+            return None
+        self._free_at = free_at + octets / PACE_OCTETS_PER_S
+        return max(0.0, free_at - now)
+
+
+class ClientShares:
+    """Of all clients of a worker. `key_of(source)` names a client, `is_forwarder(source)` one with a larger share."""
+
+    def __init__(self, most: int, key_of: Callable[[Source], object], is_forwarder: Callable[[Source], bool]) -> None:
+        self._most, self._key_of, self._is_forwarder = most, key_of, is_forwarder
+        self._by_client: dict[object, ClientShare] = {}
+
+    def of(self, source: Source) -> ClientShare:
+        key = self._key_of(source)
+        found = self._by_client.get(key)
+        if found is None:
+            if len(self._by_client) >= MOST_CLIENTS:
+                # Those in use are as many as queries are under way, which others bound.
+                self._by_client = {client: share for client, share in self._by_client.items() if share.waiting}
+            found = self._by_client[key] = ClientShare(self._most, self._is_forwarder(source))
+        return found

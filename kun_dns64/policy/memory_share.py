@@ -1,0 +1,39 @@
+"""Who may hold how much: `[cache] max_bytes` and `max_entries` are the whole server's, divided here.
+
+Each worker gets an equal part. Of that, a quarter is for finished replies and the rest for upstreams' answers, failures
+among them (cache.py).
+"""
+
+from typing import NamedTuple
+
+MIB = 1 << 20
+# Without a memory limit, and at most.
+DEFAULT_OCTETS, DEFAULT_ENTRIES = 512 * MIB, 500_000
+# Of a memory limit: the interpreters, connections, sources and the kernel's buffers need the rest.
+LIMIT_SHARE = 3
+REPLIES_SHARE = 4
+
+
+class MemoryShare(NamedTuple):
+    """What one worker may keep, in entries and octets."""
+
+    answer_entries: int
+    answer_octets: int
+    reply_entries: int
+    reply_octets: int
+
+
+def default_octets(memory_limit: int | None) -> int:
+    """Of a server whose `max_bytes` is 0. `memory_limit`: octets its processes may take together; None: any."""
+    return DEFAULT_OCTETS if memory_limit is None else min(DEFAULT_OCTETS, memory_limit // LIMIT_SHARE)
+
+
+def share(max_entries: int, max_octets: int, workers: int) -> MemoryShare:
+    """One worker's part of the whole."""
+    entries, octets = max_entries // workers, max_octets // workers
+    replies = octets // REPLIES_SHARE
+    return MemoryShare(entries, octets - replies, entries, replies)
+
+
+# Of a lone worker without a configuration.
+WHOLE = share(DEFAULT_ENTRIES, DEFAULT_OCTETS, 1)

@@ -1,0 +1,66 @@
+"""Which queries may wait for upstreams, and when the answers of those that waited may leave."""
+
+import asyncio
+import time
+
+from kun_dns64.config.settings import Limits
+from kun_dns64.formats.cookies import CookieState, check_cookie
+from kun_dns64.model.message import Query, Source, Transport
+from kun_dns64.model.rules import Rules
+from kun_dns64.model.step import Rule
+from kun_dns64.policy.client_share import HELD_BACK_S, ClientShare, ClientShares
+from kun_dns64.policy.networks import MISS
+from kun_dns64.policy.prepared import prepare
+from kun_dns64.serving.reply_lookup import address_of
+from kun_dns64.state.metrics import Metrics
+from kun_dns64.state.rate_limit import client_key
+from kun_dns64.transport.query_handler import Send
+
+
+class Admission:
+    """One per worker. `change` with every new set of rules, limits or secrets."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._shares: ClientShares
+        self._rules: Rules
+        self._secrets: tuple[bytes, ...] = ()
+
+    def change(self, rules: Rules, limits: Limits, secrets: tuple[bytes, ...]) -> None:
+        """Queries that wait already keep their places, and count in the old shares."""
+        self._rules, self._secrets = rules, secrets
+        self._shares = ClientShares(limits.client_max_waiting, client_key, self._is_forwarder)
+
+    def share_of(self, source: Source) -> ClientShare:
+        return self._shares.of(source)
+
+    def has_room(self, query: Query, share: ClientShare, now: float) -> bool:
+        """Whether one more query of this client may wait, if need be in the place of an older one."""
+        if share.waiting < share.most or (share.waiting < share.most_proven and self.is_proven(query)):
+            return True
+        return share.make_room(now)
+
+    def is_proven(self, query: Query) -> bool:
+        """Whether the source's address is its own: a forged one gets no connection and no cookie."""
+        if query.transport is not Transport.UDP:
+            return True
+        return check_cookie(query, self._secrets, int(time.time())) is CookieState.VALID
+
+    def leaving(self, query: Query, share: ClientShare, send: Send, waited_s: float) -> Send:
+        """`send`, or what holds the reply for the client's pace: what was held back must not leave all at once."""
+        if waited_s < HELD_BACK_S or self.is_proven(query):
+            return send
+        return lambda packet: self.send_at_pace(share, send, packet)
+
+    def send_at_pace(self, share: ClientShare, send: Send, packet: bytes | None) -> None:
+        delay_s = 0.0 if share.is_forwarder else share.delay_s(len(packet or b""), time.monotonic())
+        if delay_s is None:
+            self._metrics.count("dropped", Rule.RATE_LIMITED.value)
+            send(None)
+        elif delay_s > 0:
+            asyncio.get_running_loop().call_later(delay_s, send, packet)
+        else:
+            send(packet)
+
+    def _is_forwarder(self, source: Source) -> bool:
+        return prepare(self._rules).forwarders.first(address_of(source)) != MISS
