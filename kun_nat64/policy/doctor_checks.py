@@ -136,7 +136,7 @@ def mss(links: Iterable[LinkReport], spec: AgentSpec) -> Finding:
 
 
 def _traffic_class(found: Inspection) -> Finding:
-    check, kernel = "traffic class", version_of(found.kernel)
+    check, kernel = "traffic class", version_in(found.kernel)
     if not kernel or kernel >= CLASSES_ARE_SAFE_FROM:
         return Finding(Level.GOOD, check, f"kernel {found.kernel} routes packets of any class")
     safe = ".".join(map(str, CLASSES_ARE_SAFE_FROM))
