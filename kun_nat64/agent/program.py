@@ -33,7 +33,7 @@ from kun_nat64.agent.session_log import SessionLog
 from kun_nat64.agent.timing import pause, ticking
 from kun_nat64.agent.traffic_loop import TrafficLoop
 from kun_nat64.config.load import from_data, load, running_kernel
-from kun_nat64.drivers import runfiles
+from kun_nat64.drivers import filehistory, runfiles
 from kun_nat64.drivers.canary import Canary, Prober
 from kun_nat64.drivers.command import wait_without_threads
 from kun_nat64.drivers.deadman import DeadMan
@@ -185,6 +185,10 @@ class Agent:
         if spec.written is not None:
             with contextlib.suppress(OSError):
                 runfiles.save_taken(self.options.run_dir, spec.written)
+            # Unless somebody has changed the file since it was read.
+            with contextlib.suppress(OSError, ConfigError):
+                if load(self.options.config).written == spec.written:
+                    filehistory.record(self.options.lasting, self.options.config, "agent")
 
     async def probe(self) -> None:
         """The prober is closed at the end, however that comes: another one for another beginning."""

@@ -134,14 +134,16 @@ class SessionLog:
         if before is not None:
             self._thread.submit(before.end)
 
-    def offer(self, sessions: tuple[Session, ...], begun: float, done: float) -> asyncio.Future[None] | None:
-        """`begun`, `done`: wall clock. The future is for those who must wait for the end of it."""
+    def offer(
+        self, sessions: tuple[Session, ...], begun: float, done: float, *, whole: bool = True
+    ) -> asyncio.Future[None] | None:
+        """`begun`, `done`: wall clock. `whole`: these are all of them. The future is for those who must wait for it."""
         if not self.wanted:
             return None
         if self._busy is not None and not self._busy.done():
             self._report.skipped += 1
             return self._busy
-        look = Look(sessions, begun, done)
+        look = Look(sessions, begun, done, whole)
         self._busy = asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, look)
         return self._busy
 

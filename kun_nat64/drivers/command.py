@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -18,6 +18,9 @@ LONGEST_COMPLAINT = 2000
 DEADLINE_S = 5.0
 # Services often have a short PATH, and these tools live in the sbin folders.
 FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+Feed = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,10 @@ class Runner(Protocol):
     An exit code other than 0 is an outcome, not an error: each tool has its own meanings for them.
     """
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult: ...
+    async def run(
+        self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S, feed: Feed | None = None
+    ) -> CommandResult:
+        """`feed` is given standard output in pieces, as it comes, and it is not kept; what it raises is raised here."""
 
 
 def environment() -> Mapping[str, str]:
@@ -67,9 +73,11 @@ class ProcessRunner:
     def __init__(self) -> None:
         self.children: deque[int] = deque(maxlen=64)
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
+    async def run(
+        self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S, feed: Feed | None = None
+    ) -> CommandResult:
         self._refuse_while_stuck(argv)
-        transport, heard = await _started(argv, with_input=bool(stdin))
+        transport, heard = await _started(argv, feed, with_input=bool(stdin))
         self.children.append(transport.get_pid())
         try:
             async with asyncio.timeout(deadline_s):
@@ -111,18 +119,30 @@ class _Heard(asyncio.SubprocessProtocol):
     Without asyncio's streams, whose tasks and buffers cost an idle agent more than all else about a command.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, feed: Feed | None = None) -> None:
+        self._feed = feed
         self.said: dict[int, list[bytes]] = {1: [], 2: []}
         self.all: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gone = asyncio.Event()
         self._size = 0
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 1 and self._feed is not None:
+            self._give(self._feed, data)
+            return
         self._size += len(data)
         if self._size <= LARGEST_OUTPUT:
             self.said[fd].append(data)
         elif not self.all.done():
             self.all.set_exception(_TooMuch())
+
+    def _give(self, feed: Feed, data: bytes) -> None:
+        if self.all.done():
+            return
+        try:
+            feed(data)
+        except Exception as error:  # of whoever reads it, who is told in `run`
+            self.all.set_exception(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone.set()
@@ -130,10 +150,12 @@ class _Heard(asyncio.SubprocessProtocol):
             self.all.set_result(None)
 
 
-async def _started(argv: tuple[str, ...], *, with_input: bool) -> tuple[asyncio.SubprocessTransport, _Heard]:
+async def _started(
+    argv: tuple[str, ...], feed: Feed | None, *, with_input: bool
+) -> tuple[asyncio.SubprocessTransport, _Heard]:
     try:
         return await asyncio.get_running_loop().subprocess_exec(
-            _Heard,
+            lambda: _Heard(feed),
             *argv,
             stdin=asyncio.subprocess.PIPE if with_input else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

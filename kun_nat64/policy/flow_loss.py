@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from ipaddress import IPv6Address
 
 from kun_nat64.model.facts import Address, JoolInstance, Pool4, Protocol, Tunnel
@@ -24,9 +25,10 @@ def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
 
 def without_probes(traffic: Traffic, probe: IPv6Address) -> Traffic:
     """What the pods do, without what the canary does, by its inner address."""
-    return Traffic(
-        tuple(one for one in traffic.bindings if one.inside.address != probe),
-        tuple(one for one in traffic.sessions if one.inside.address != probe),
+    return replace(
+        traffic,
+        bindings=tuple(one for one in traffic.bindings if one.inside.address != probe),
+        sessions=tuple(one for one in traffic.sessions if one.inside.address != probe),
     )
 
 

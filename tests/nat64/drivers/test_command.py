@@ -132,3 +132,19 @@ async def test_a_tool_that_cannot_be_ended_is_not_started_again_until_it_has_end
         if not [one for one in ProcessRunner.stuck.get("sleep", {}).values() if not one.gone.is_set()]:
             break
     assert (await ProcessRunner().run("sleep", "0")).exit_code == 0, "it has ended"
+
+
+async def test_what_is_fed_to_somebody_is_not_kept() -> None:
+    heard: list[bytes] = []
+    done = await ProcessRunner().run("sh", "-c", "echo one; echo two >&2; echo three", feed=heard.append)
+    assert (b"".join(heard), done.stdout, done.stderr) == (b"one\nthree\n", "", "two\n")
+
+
+async def test_an_error_of_who_is_fed_ends_the_tool() -> None:
+    def refuse(_: bytes) -> None:
+        raise ValueError("no table")
+
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match="no table"):
+        await ProcessRunner().run("sh", "-c", "echo x; exec sleep 30", feed=refuse)
+    assert time.monotonic() - begun < 10
