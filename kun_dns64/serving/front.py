@@ -14,7 +14,7 @@ from kun_dns64.model.question import Rcode
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.policy.client import answered_subnet
-from kun_dns64.policy.client_share import ClientShare
+from kun_dns64.policy.client_share import FACTOR, ClientShare
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.serving.admission import Admission
 from kun_dns64.serving.dnstap import QueryTap, Tapped
@@ -25,6 +25,7 @@ from kun_dns64.serving.resolver import Resolver
 from kun_dns64.state.metrics import Metrics, rcode_name
 from kun_dns64.state.rate_limit import RateLimiter, Verdict
 from kun_dns64.transport.query_handler import Send
+from kun_dns64.transport.shared_table import RATE_SECRET, RATE_TABLE
 
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
 # To a query that only asks whether its server cookie is good, and it is not (RFC 7873 section 5.4).
@@ -43,6 +44,10 @@ def nothing_ready(wire: bytes, source: Source) -> bytes | None:
     return None
 
 
+def _limiter(limits: Limits) -> RateLimiter | None:
+    return RateLimiter(limits.rate_per_s, RATE_TABLE, RATE_SECRET) if limits.rate_per_s else None
+
+
 class Front:
     """What all listeners of a worker share."""
 
@@ -58,7 +63,7 @@ class Front:
         self.shortcut = ReplyLookup(resolver.rules, cookie_secrets, parts, limits.udp_payload_max, resolver.memory)
         self._limits = SizeLimits(limits.udp_payload_max)
         self._rate_per_s = limits.rate_per_s
-        self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+        self._limiter = _limiter(limits)
         self._tap: QueryTap | None = None
         self._pending = 0
         self._idle: asyncio.Event | None = None
@@ -90,7 +95,7 @@ class Front:
         self._limits = SizeLimits(limits.udp_payload_max)
         if limits.rate_per_s != self._rate_per_s:
             self._rate_per_s = limits.rate_per_s
-            self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+            self._limiter = _limiter(limits)
             self._choose_ways()
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
@@ -137,7 +142,8 @@ class Front:
         if self._tap is not None:
             send = self._tap.client(wire, source, transport, send)
         if self._limiter is not None and transport is Transport.UDP:
-            verdict = self._limiter.judge(source, time.monotonic())
+            times = FACTOR if self._admission.share_of(source).is_forwarder else 1
+            verdict = self._limiter.judge(source, time.monotonic(), times)
             if verdict is not Verdict.ANSWER:
                 self._limited(wire, verdict, send)
                 return
