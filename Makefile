@@ -18,9 +18,27 @@ run:             ## kun-dns64 on this machine with defaults, no root
 	@exec $(VENV)/bin/kun-dns64 serve
 
 test: host lint  ## everything: lint, types, unit tests, lab tests
+	@$(MAKE) --no-print-directory -j2 image-13 image-12
 	$(PY) -m pytest -p tests.allparts -m "not soak and not faults" --ignore=tests/dns64/conformance --ignore=tests/lab
 	$(PY) -m pytest -p tests.allparts -m "not soak and not faults" tests/dns64/conformance
-	$(PY) -m pytest -p tests.allparts -m "not soak and not faults" tests/lab
+	DEBIAN=13 $(PY) -m pytest -p tests.allparts -m "not soak and (not faults or both_debians)" tests/lab
+	DEBIAN=12 $(PY) -m pytest -p tests.allparts -m both_debians tests/lab
+	@$(MAKE) --no-print-directory unit-other
+
+image-12 image-13: venv
+	@DEBIAN=$(@:image-%=%) $(PY) -m lab build
+
+lab-sid: host venv  ## the lab tests on Debian sid, whatever it has today (some minutes more, to build its image)
+	DEBIAN=sid $(PY) -m pytest -p tests.allparts -m "not soak and not faults" tests/lab
+
+# The Debian whose Python is another than this one's: 12 has 3.11, 13 has 3.13.
+OTHER := $(shell python3 -c 'import sys; print(12 if sys.version_info[:2] == (3, 13) else 13)')
+UNITS := tests/base tests/nat64 tests/dns64 tests/test_compiled.py tests/test_layers.py
+# What needs programs that the tree has not (git, name servers): it has run under this machine's Python.
+NOT_THERE := --ignore=tests/dns64/conformance --ignore=tests/dns64/differential --ignore=tests/base/test_version.py
+
+unit-other: venv  ## unit tests under the Python of the other Debian (3.13 or 3.11), in its tree; root
+	$(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN=$(OTHER) $(PY) -m lab unit -- -q -m "not lab and not soak" $(NOT_THERE) $(UNITS)
 
 unit: venv       ## tests that need neither the lab nor long runs
 	$(PY) -m pytest -m "not lab and not soak" --ignore=tests/dns64/conformance
@@ -28,6 +46,8 @@ unit: venv       ## tests that need neither the lab nor long runs
 
 lint: venv       ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/codespell
 	$(VENV)/bin/mypy
 
 bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (20 minutes; root, to install peers)
@@ -52,4 +72,4 @@ lock: venv       ## renew the pinned, hashed lock files
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-controller.lock pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --extra dev --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-dev.lock pyproject.toml
 
-.PHONY: help demo run test unit lint bench bench-nat64 host venv lock
+.PHONY: help demo run test unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 host venv lock

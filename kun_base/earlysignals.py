@@ -24,10 +24,19 @@ class _Noted:
         self.came = True
 
 
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """Nothing is served yet, so nothing is left to do."""
+    raise SystemExit(0)
+
+
 def hold() -> None:
-    """To be called before anything that takes time. SIGTERM and SIGINT go on ending the process."""
+    """To be called before anything that takes time. SIGTERM and SIGINT end the process.
+
+    SIGTERM by a handler: without one it would mean nothing to PID 1 of a container (pid_namespaces(7)).
+    """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, _Noted())
+    signal.signal(signal.SIGTERM, _end)
 
 
 def hand_over(loop: asyncio.AbstractEventLoop, reload: Callable[[], object]) -> None:

@@ -75,7 +75,7 @@ def install(packages: Sequence[str]) -> int:
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     print(f"host_setup: installing {' '.join(packages)}", flush=True)
     environment = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive"]
-    quiet = ("-q", "-y", "-o", "Dpkg::Use-Pty=0", "-o", "Acquire::Retries=5")
+    quiet = ("-q", "-y", "-o", "Dpkg::Use-Pty=0", "-o", "Acquire::Retries=5", "-o", "DPkg::Lock::Timeout=600")
     try:
         subprocess.run([*environment, "apt-get", *quiet, "update"], check=True, stdout=subprocess.DEVNULL)
         with no_daemons_started(sudo):

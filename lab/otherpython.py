@@ -33,6 +33,8 @@ mount --bind "$ROOT" "$ROOT"
 mount -o remount,bind,ro "$ROOT"
 mount --rbind /dev "$ROOT/dev"
 mount -t proc proc "$ROOT/proc"
+mount -t sysfs sysfs "$ROOT/sys"
+mount -t tmpfs -o mode=755 tmpfs "$ROOT/run"
 mount -t tmpfs -o mode=1777 tmpfs "$ROOT/tmp"
 mkdir "$ROOT/tmp/source" "$ROOT/tmp/wheels"
 cp -r "$SOURCE/." "$ROOT/tmp/source"
@@ -40,15 +42,17 @@ mount --bind "$WHEELS" "$ROOT/tmp/wheels"
 ip link set lo up
 exec chroot "$ROOT" /bin/sh -ec "$RUN" sh "$@"
 """
-# Half the time of the usual flags: nobody measures here.
+# Half the time of the usual flags: nobody measures here. The shell stays: it is process 1, and pytest must not be.
 _RUN = """
 cd /tmp/source
 export HOME=/tmp LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin CFLAGS='-O1 -g0'
+CC=$(ls /usr/bin/x86_64-linux-gnu-gcc-[0-9]* | head -n 1)
+export CC
 pip='/tmp/venv/bin/python -m pip --quiet --disable-pip-version-check'
 python3 -m venv /tmp/venv
 $pip install --no-index --find-links /tmp/wheels --require-hashes -r requirements-dev.lock
 $pip install --no-index --no-deps --no-build-isolation -e .
-exec /tmp/venv/bin/python -m pytest "$@"
+/tmp/venv/bin/python -m pytest "$@" || exit $?
 """
 
 

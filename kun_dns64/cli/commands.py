@@ -89,7 +89,9 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", rea
 
     settings = Source(file, Flags()).settings()
     prefixes = ", ".join(str(prefix) for prefix in settings.rules.prefixes)
-    servers = ", ".join(str(server) for server in settings.groups[""])
+    servers = ", ".join(str(server) for server in settings.groups[""]) or "nobody yet"
+    for notice in settings.notices:
+        typer.echo(notice, err=True)
     typer.echo(f"{file}: good; answers with {prefixes}, asks {servers}")
 
 

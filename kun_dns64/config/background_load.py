@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kun_base.children import OWN
 from kun_base.errors import ConfigError, Fault
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.load import load
@@ -46,6 +47,7 @@ async def load_aside(source: Source) -> Settings:
     if child == 0:
         os.close(reading)
         _child(source, os.fdopen(writing, "wb"))
+    OWN.add(child)
     os.close(writing)
     try:
         async with asyncio.timeout(LOAD_S):
@@ -75,6 +77,7 @@ def _end(child: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    OWN.discard(child)
 
 
 def _child(source: Source, out: BinaryIO) -> None:

@@ -40,6 +40,9 @@ ALLOW_CLIENTS = (
 EXCLUDE_AAAA = ("::ffff:0:0/96", "64:ff9b::/96")
 
 
+LISTEN = (Endpoint.parse("127.0.0.1:5353"), Endpoint.parse("[::1]:5353"))
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
@@ -52,7 +55,8 @@ class TlsSection(Section):
 
 
 class ServerSection(Section):
-    listen: list[Listen] = Field(default=[Endpoint.parse("127.0.0.1:5353"), Endpoint.parse("[::1]:5353")], min_length=1)
+    listen: list[Listen] = Field(default=list(LISTEN), min_length=1)
+    freebind: bool = False
     workers: int = Field(default=0, ge=0, le=256)
     allow_clients: list[Network] = [parse_network(text) for text in ALLOW_CLIENTS]
     trust_ecs_from: list[Network] = []
@@ -87,6 +91,7 @@ class ControlSection(Section):
 
 class UpstreamSection(Section):
     servers: list[Upstream] = []
+    resolv_conf: Place = "/etc/resolv.conf"
     stagger_ms: int = Field(default=50, ge=0, le=10_000)
     case_randomisation: bool = True
     trust_ad: bool = False

@@ -9,11 +9,20 @@ from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_base.version import version
 from kun_dns64.config.allowed_clients import allowed_clients
 from kun_dns64.config.control_path import control_path
-from kun_dns64.config.endpoint import TLS_PORT, UpstreamAddress
-from kun_dns64.config.file import CacheSection, ConfigFile, Dns64Section, MapEntry, PoolSection, ServerSection
+from kun_dns64.config.endpoint import TLS_PORT, Endpoint, UpstreamAddress
+from kun_dns64.config.file import (
+    LISTEN,
+    CacheSection,
+    ConfigFile,
+    Dns64Section,
+    MapEntry,
+    PoolSection,
+    ServerSection,
+)
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.load import Loaded
 from kun_dns64.config.memory_limit import memory_limit
+from kun_dns64.config.resolvconf import is_local
 from kun_dns64.config.settings import (
     Asking,
     CacheLimits,
@@ -36,10 +45,13 @@ def resolve(loaded: Loaded) -> Settings:
     file, folder = loaded.file, loaded.folder
     server = file.server
     secret = server.cookie_secret_file
+    listen, notices = _listen(server)
+    if loaded.borrowed is not None:
+        notices += loaded.borrowed.notices
     return Settings(
         rules=_rules(file, loaded.domains.table),
-        groups=_groups(file),
-        listen=tuple(server.listen),
+        groups=_groups(loaded),
+        listen=listen,
         tls=_tls(server, folder),
         admin=file.admin.listen,
         workers=server.workers or len(os.sched_getaffinity(0)),
@@ -52,8 +64,18 @@ def resolve(loaded: Loaded) -> Settings:
         dnstap=_dnstap(file, folder),
         log_format=server.log_format,
         log_level=server.log_level,
+        freebind=server.freebind,
+        notices=notices,
         control=ControlSocket(control_path(file.control.socket, folder), file.control.group),
     )
+
+
+def _listen(server: ServerSection) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
+    """Where to listen, and what to say about it: of the defaults [::1] may be missing, as IPv6 is on some machines."""
+    listen = tuple(server.listen)
+    if listen != LISTEN or is_local(LISTEN[1]):
+        return listen, ()
+    return LISTEN[:1], (f"this machine has no ::1: {LISTEN[1]} is not listened on",)
 
 
 def _watched(loaded: Loaded) -> tuple[FileStamp, ...]:
@@ -61,6 +83,8 @@ def _watched(loaded: Loaded) -> tuple[FileStamp, ...]:
     server, tls = loaded.file.server, loaded.file.server.tls
     own = [loaded.own] if server.watch_config and loaded.own else []
     pair = (tls.certificate, tls.key) if tls is not None else ()
+    if loaded.borrowed is not None:
+        own.append(loaded.borrowed.stamp)
     return (*own, *loaded.domains.looks, *(stamp_of(loaded.folder / name) for name in pair))
 
 
@@ -117,8 +141,9 @@ def _gateways(file: ConfigFile) -> GatewayWatch:
     return GatewayWatch({name: found for name, found in urls.items() if found}, file.dns64.gateway_poll_s)
 
 
-def _groups(file: ConfigFile) -> dict[str, tuple[UpstreamAddress, ...]]:
-    groups = {"": tuple(file.upstream.servers)}
+def _groups(loaded: Loaded) -> dict[str, tuple[UpstreamAddress, ...]]:
+    file = loaded.file
+    groups = {"": tuple(file.upstream.servers) if loaded.borrowed is None else loaded.borrowed.servers}
     groups |= {_zone_group(zone.suffix): tuple(zone.servers) for zone in file.zone if zone.servers}
     return groups | {_pool_group(pool): tuple(pool.servers) for pool in file.pool if pool.servers}
 

@@ -88,7 +88,8 @@ class ControlSocket:
 class Settings:
     """`groups[""]` are the upstreams of everything that has none of its own.
 
-    `watched`: what the files whose change is a reload were like before they were read.
+    `watched`: what the files whose change is a reload were like before they were read. `freebind`: listen on addresses
+    that this machine does not have yet. `notices`: what the operator should be told when these settings are in force.
     """
 
     rules: Rules
@@ -106,6 +107,8 @@ class Settings:
     dnstap: Dnstap | None = None
     log_format: str = "text"
     log_level: str = "info"
+    freebind: bool = False
+    notices: tuple[str, ...] = ()
     control: ControlSocket = ControlSocket(None)
 
     @property

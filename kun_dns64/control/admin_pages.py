@@ -39,14 +39,18 @@ class Pages:
         return Page("ok\n")
 
     async def readyz(self, asked: Mapping[str, str]) -> Page:
-        """200 while it can forward: a dead gateway must not take the only resolver away.
+        """200 while it answers and can forward: a dead gateway must not take the only resolver away.
 
         `?want=synthesise` is 200 only while there is a way out for synthesised addresses too.
         """
-        standing = await self._fleet.standing()
+        control, standing = self._control, await self._fleet.standing()
+        secret = control.settings.cookie_secret
+        if secret is not None:
+            count = max(1, control.settings.workers)
+            await control.self_check.run(self._fleet.listening, count, standing.workers, secret)
         told = self._readiness(standing)
         ready = told["synthesise"] if asked.get("want") == "synthesise" else told["forward"]
-        return json_page(told, 200 if ready else 503)
+        return json_page(told, 200 if ready and told["answer"] else 503)
 
     async def metrics(self, _: Mapping[str, str]) -> Page:
         from kun_dns64.control.metrics_text import exposition
@@ -107,6 +111,8 @@ class Pages:
         control = self._control
         pools = {pool or "default": pool not in control.pools_down for pool in control.settings.gateways.urls}
         return {
+            "answer": not control.self_check.silent,
+            "silent": list(control.self_check.silent),
             "forward": standing.forward,
             "synthesise": standing.forward and "" not in control.pools_down,
             "gateways": pools,

@@ -2,14 +2,17 @@
 
 import asyncio
 import importlib
+import os
 import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from kun_base.adminhttp import AdminServer
+from kun_base.children import reap_strangers
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
@@ -18,10 +21,13 @@ from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.config.settings import GatewayWatch, Settings
 from kun_dns64.control.control_socket import open_control_socket
 from kun_dns64.control.file_watch import FileWatch
+from kun_dns64.control.self_check import SelfCheck
 from kun_dns64.serving.worker_group import WorkerGroup
 from kun_dns64.transport.sockets import sockaddr
 
 LOOK_S = 1.0
+# A reload that the world is not ready for is tried again; so is the admin address that is taken at the start.
+FIRST_RETRY_S, MAX_RETRY_S, MAX_ADMIN_PAUSE_S = 1.0, 60.0, 5.0
 
 
 class Control:
@@ -36,6 +42,8 @@ class Control:
         self._watch = FileWatch(settings.watched)
         self._gateways_changed = asyncio.Event()
         self._changing = asyncio.Lock()
+        self._retry_s = FIRST_RETRY_S
+        self.self_check = SelfCheck(journal)
         self._make_admin: Callable[[], AdminServer]
         self._admin: AdminServer | None = None
 
@@ -46,20 +54,24 @@ class Control:
         listening: socket.socket | None,
         make_operations: Callable[[], AdminServer] | None = None,
     ) -> None:
-        """`listening`: where the admin pages are served; None: nowhere. `make_operations`: for the control socket."""
+        """`listening`: where the admin pages are served; None: nowhere, or later if that address is taken.
+
+        `make_operations`: for the control socket.
+        """
         self._make_admin = make_admin
         self._admin = await self._open_admin(listening)
         operations = await self._open_control(make_operations)
-        background = [
-            asyncio.create_task(work) for work in (self._reloading(), self._looking(), self._gateways(), _watchdog())
-        ]
+        works = [self._reloading(), self._looking(), self._gateways(), _watchdog()]
+        if listening is None and self.settings.admin is not None:
+            works.append(self._admin_later())
+        background = [asyncio.create_task(work) for work in works]
         try:
             ended = asyncio.create_task(stop.wait())
             # A background task ends only by a defect, which must not pass in silence.
             await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
             for task in background:
-                if task.done():
+                if task.done() and not task.cancelled():
                     task.result()
         finally:
             for task in background:
@@ -88,17 +100,30 @@ class Control:
         self._journal.info("admin", listen=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         return admin
 
+    async def _admin_later(self) -> None:
+        pause_s = FIRST_RETRY_S
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, MAX_ADMIN_PAUSE_S)
+            async with self._changing:
+                # A reload may have moved it.
+                if self._admin is None and self.settings.admin is not None:
+                    with suppress(ConfigError):
+                        self._admin = await self._open_admin(listen_for_admin(self.settings.admin))
+
     async def reload(self) -> bool:
         """The whole configuration anew, checked as one; a bad one leaves the old in force. True: it is in force."""
         notify("RELOADING=1")
         async with self._changing:
             try:
                 await self._put_in_force(await load_aside(self.source))
-                self.problems = ()
+                self.problems, self._retry_s = (), FIRST_RETRY_S
             except ConfigError as error:
                 self.problems = tuple(str(fault) for fault in error.faults)
+                self._retry_s = FIRST_RETRY_S
             except (OSError, ValueError) as error:
                 self.problems = (str(error),)
+                self._try_again_later()
         self.reloads["failed" if self.problems else "ok"] += 1
         if self.problems:
             self._journal.error("reload-refused", errors=len(self.problems), first=self.problems[0])
@@ -107,7 +132,19 @@ class Control:
         notify("READY=1")
         return not self.problems
 
+    def _try_again_later(self) -> None:
+        """The file is right, and the world is not ready for it: an address is missing, say."""
+        asyncio.get_running_loop().call_later(self._retry_s, self.reload_wanted.set)
+        self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
+
+    def tell_notices(self, settings: Settings) -> None:
+        for text in settings.notices:
+            self._journal.warning("notice", text=text)
+
     async def _put_in_force(self, settings: Settings) -> None:
+        if not settings.groups[""] and self.settings.groups[""]:
+            # resolv.conf is rewritten: nobody to ask is worse than the servers of a moment ago.
+            settings = replace(settings, groups={**settings.groups, "": self.settings.groups[""]})
         gateways_before = self.settings.gateways
         generation = self.settings.rules.generation + 1
         down = self.pools_down if settings.gateways == gateways_before else frozenset()
@@ -118,6 +155,7 @@ class Control:
         self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         self.settings, self.pools_down = settings, down
         self._watch = FileWatch(settings.watched)
+        self.tell_notices(settings)
         if settings.gateways != gateways_before:
             self._gateways_changed.set()
 
@@ -148,6 +186,8 @@ class Control:
             await asyncio.sleep(LOOK_S)
             if self._watch.changed():
                 self.reload_wanted.set()
+            if os.getpid() == 1:
+                reap_strangers()
 
     async def _gateways(self) -> None:
         """The watch of the present configuration; a new configuration gets a new watch."""

@@ -12,7 +12,7 @@ import uvloop
 
 from kun_base.adminhttp import AdminServer
 from kun_base.earlysignals import hand_over
-from kun_base.errors import ConfigError, Fault
+from kun_base.errors import ConfigError
 from kun_base.journal import Journal
 from kun_base.notify import notify
 from kun_dns64.config.background_load import Source
@@ -20,11 +20,11 @@ from kun_dns64.config.settings import Settings
 from kun_dns64.control.admin_pages import Pages
 from kun_dns64.control.control_loop import Control, listen_for_admin
 from kun_dns64.fastpath.selection import COMPILED
+from kun_dns64.processes.listen import open_sockets
 from kun_dns64.processes.single import Single
 from kun_dns64.processes.socket_check import check_sockets
-from kun_dns64.transport.activation import inherited
 from kun_dns64.transport.file_limit import allow_files
-from kun_dns64.transport.sockets import ListenError, Listening, bind_sets
+from kun_dns64.transport.sockets import PASSES, Listening
 
 GC_THRESHOLDS = (50_000, 20, 50)
 
@@ -35,11 +35,8 @@ def serve(source: Source) -> int:
     if settings.cookie_secret is None:
         settings = replace(settings, cookie_secret=os.urandom(16))
     journal = Journal("kun-dns64", as_json=settings.log_format == "json", level=settings.log_level)
-    try:
-        sockets = _sockets(settings)
-    except (ListenError, OSError) as error:
-        raise ConfigError("listen", [Fault("server.listen", "", str(error))]) from error
-    admin = listen_for_admin(settings.admin)
+    sockets = open_sockets(settings, journal)
+    admin = _admin_socket(settings, journal)
     check_sockets(settings, sockets, journal)
     _keep_what_is()
     allow_files(settings.limits.tcp_max_connections, journal)
@@ -60,9 +57,15 @@ def _keep_what_is() -> None:
     gc.enable()
 
 
-def _sockets(settings: Settings) -> list[list[Listening]]:
-    """A set for each worker; the kernel spreads queries over them (SO_REUSEPORT)."""
-    return inherited(settings.workers) or bind_sets(settings.listen, settings.tls_listen, settings.workers)
+def _admin_socket(settings: Settings, journal: Journal) -> socket.socket | None:
+    """None: not yet; queries do not wait for it."""
+    try:
+        return listen_for_admin(settings.admin)
+    except ConfigError as error:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in PASSES:
+            raise
+        journal.warning("waiting", reason=str(error.faults[0]))
+        return None
 
 
 async def _serve_alone(
@@ -112,6 +115,7 @@ async def _until_stopped(
 ) -> None:
     """Tells that all is ready, and runs the control side until a signal ends it."""
     hand_over(asyncio.get_running_loop(), control.reload_wanted.set)
+    control.tell_notices(control.settings)
     where = " ".join(str(listening.endpoint) for listening in sockets)
     journal.info("ready", listen=where, workers=control.settings.workers, compiled=COMPILED)
     notify("READY=1")

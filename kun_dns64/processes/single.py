@@ -59,7 +59,7 @@ class Single:
             self._journal.warning("needs-restart", key="server.workers", wanted=settings.workers, running=1)
             settings = replace(settings, workers=1)
         wanted = settings.addresses
-        fresh = self._bind_new(wanted) if wanted != self._asked_for else []
+        fresh = self._bind_new(wanted, settings.freebind) if wanted != self._asked_for else []
         try:
             await self._server.change(settings)
         except OSError:
@@ -71,7 +71,7 @@ class Single:
             self._sockets, self._asked_for = [*kept, *fresh], wanted
             await self._server.listen_on(self._sockets)
 
-    def _bind_new(self, wanted: Set[Address]) -> list[Listening]:
+    def _bind_new(self, wanted: Set[Address], freebind: bool) -> list[Listening]:
         """Sockets for the addresses that are not served yet. Raises OSError."""
         have = {(listening.endpoint, listening.tls) for listening in self._sockets}
         new = [key for key in wanted if key not in have]
@@ -79,6 +79,7 @@ class Single:
             return bind_all(
                 [endpoint for endpoint, tls in new if not tls],
                 [endpoint for endpoint, tls in new if tls],
+                freebind=freebind,
             )
         except ListenError as error:
             raise OSError(str(error)) from error

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from kun_base.children import OWN
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Settings
 from kun_dns64.model.message import Query
@@ -110,6 +111,14 @@ class Crew:
                 raise answer
         return [answer for answer in found if not isinstance(answer, BaseException)]
 
+    async def ask_present(self, name: str, *arguments: Any) -> list[Any]:
+        """The answers of those that do not stand still, as far as they come at once."""
+        links = [link for index, link in self._links.items() if index not in self._absent]
+        found = await asyncio.gather(
+            *(link.ask(name, *arguments, within_s=SILENT_S) for link in links), return_exceptions=True
+        )
+        return [answer for answer in found if not isinstance(answer, BaseException)]
+
     async def ask_one(self, name: str, *arguments: Any) -> Any:
         """Raises OSError when no worker is there."""
         for link in list(self._links.values()):
@@ -148,6 +157,7 @@ class Crew:
             raise
         if pid == 0:
             _be_worker(post)
+        OWN.add(pid)
         there.close()
         here.setblocking(False)
         self._pids[index] = pid
@@ -166,6 +176,7 @@ class Crew:
             self._links.pop(index, None)
             self._present(index, False)
             status = await _reap(pid)
+            OWN.discard(pid)
             self._pids.pop(index, None)
         return status
 
@@ -252,7 +263,7 @@ class Supervisor:
         return numbers
 
     async def standing(self) -> WorkerStatus:
-        parts: list[WorkerStatus] = await self._crew.ask_all("standing")
+        parts: list[WorkerStatus] = await self._crew.ask_present("standing")
         return WorkerStatus(any(part.forward for part in parts), tuple(one for part in parts for one in part.workers))
 
     async def explain(self, query: Query) -> Explanation:
@@ -280,7 +291,7 @@ class Supervisor:
                 raise
             return
         try:
-            sockets = bind_sets(settings.listen, settings.tls_listen, settings.workers)
+            sockets = bind_sets(settings.listen, settings.tls_listen, settings.workers, freebind=settings.freebind)
         except ListenError as error:
             raise OSError(str(error)) from error
         crew = Crew(settings, sockets, self._journal)

@@ -1,6 +1,7 @@
 """From a client's packet to its reply: parsing, limits, the resolver, rendering, and the numbers about all that."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from kun_dns64.fastpath.selection import Parts
 from kun_dns64.formats.cookies import CookieState, check_cookie, cookie_data
 from kun_dns64.formats.query import parse_query
 from kun_dns64.formats.render import SizeLimits, render
+from kun_dns64.formats.self_check import answer as self_check_answer
+from kun_dns64.formats.self_check import mark_of
 from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.rules import Rules
@@ -68,6 +71,7 @@ class Front:
         self._pending = 0
         self._idle: asyncio.Event | None = None
         self._handled_hits = self._counted_quick = 0
+        self._self_check = mark_of(cookie_secrets[0])
         self.admission = Admission(metrics)
         self.admission.change(resolver.rules, limits, cookie_secrets)
         resolver.is_proven = self.admission.is_proven
@@ -99,6 +103,7 @@ class Front:
             self._choose_ways()
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
+            self._self_check = mark_of(cookie_secret)
         self.admission.change(self._resolver.rules, limits, self._cookie_secrets)
         self.renew()
 
@@ -123,6 +128,12 @@ class Front:
         """Queries under way."""
         return self._pending + self._misses.pending
 
+    @property
+    def taken(self) -> int:
+        """Grows with every query."""
+        counted = sum(self._metrics.counters["queries"].values())
+        return int(counted) + sum(self.shortcut.hits().values()) + self._misses.taken
+
     async def idle(self) -> None:
         """Returns when no query is under way."""
         self._idle = asyncio.Event()
@@ -138,6 +149,9 @@ class Front:
         self.handle(wire, source, Transport.UDP, send)
 
     def handle(self, wire: bytes, source: Source, transport: Transport, send: Send) -> None:
+        if wire.endswith(self._self_check):
+            send(self_check_answer(wire, str(os.getpid()).encode()))
+            return
         self._metrics.count("queries", transport.value)
         if self._tap is not None:
             send = self._tap.client(wire, source, transport, send)

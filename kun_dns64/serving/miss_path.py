@@ -53,6 +53,11 @@ class Misses:
         """Queries taken and not answered yet."""
         return 0 if self._path is None else self._path.pending
 
+    @property
+    def taken(self) -> int:
+        """Queries taken so far."""
+        return 0 if self._path is None else self._path.queries
+
     def way(self, otherwise: Datagram) -> Datagram:
         """Answers a datagram here, now or later, or gives it to `otherwise`."""
         return otherwise if self._path is None else self._path.way(otherwise)

@@ -194,6 +194,7 @@ class Server:
             "pid": os.getpid(),
             "generation": self.resolver.rules.generation,
             "pending": self.front.pending,
+            "queries": self.front.taken,
             "cache_entries": len(self.resolver.cache),
             "cache_bytes": self.resolver.cache.octets,
             "tcp_connections": len(self._connections),

@@ -72,6 +72,11 @@ class Exchange:
         self._next, self._started = 1, sent_at
         self._arm(max(0.0, sent_at + upstream.health.patience_s() - monotonic()), self._silence)
 
+    def put_again(self) -> None:
+        """One of the upstreams is back: what it has not heard is sent again."""
+        for _, attempt, _ in list(self._open.values()):
+            attempt.again()
+
     def cancel(self) -> None:
         self._finished = None
         self._stop()

@@ -1,6 +1,7 @@
 """Listening sockets, bound here. Those that systemd hands over: activation.py."""
 
 import contextlib
+import errno
 import fcntl
 import socket
 import struct
@@ -19,8 +20,18 @@ CHANCES = 20
 IP_PKTINFO = 8
 
 
+# Linux <linux/in.h> and <linux/in6.h>.
+IP_FREEBIND, IPV6_FREEBIND = 15, 78
+# An address that is taken, or not there yet, or whose interface is not: the world may change without the operator.
+PASSES = frozenset((errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO, errno.ENETDOWN, errno.ENOBUFS))
+
+
 class ListenError(Exception):
-    """An address cannot be listened on: the operator's to mend."""
+    """An address cannot be listened on. `passes`: not now, but later perhaps; else it is the operator's to mend."""
+
+    def __init__(self, text: str, *, passes: bool = False) -> None:
+        super().__init__(text)
+        self.passes = passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +50,16 @@ class Listening:
                 sock.close()
 
 
-def bind_all(plain: Iterable[Endpoint], tls: Iterable[Endpoint] = ()) -> list[Listening]:
-    """UDP and TCP on each plain address, TCP on each TLS one. Raises ListenError for the first that fails."""
+def bind_all(plain: Iterable[Endpoint], tls: Iterable[Endpoint] = (), *, freebind: bool = False) -> list[Listening]:
+    """UDP and TCP on each plain address, TCP on each TLS one. Raises ListenError for the first that fails.
+
+    `freebind`: also where this machine does not have the address (ip(7), IP_FREEBIND).
+    """
     bound: list[Listening] = []
     try:
         # One by one: what is bound before a failure has to be closed.
-        bound.extend(_bind_plain(endpoint) for endpoint in plain)
-        bound.extend(Listening(endpoint, None, _bind(endpoint, socket.SOCK_STREAM), tls=True) for endpoint in tls)
+        bound.extend(_bind_plain(endpoint, freebind) for endpoint in plain)
+        bound.extend(_bind_tls(endpoint, freebind) for endpoint in tls)
     except BaseException:
         for listening in bound:
             listening.close()
@@ -53,21 +67,23 @@ def bind_all(plain: Iterable[Endpoint], tls: Iterable[Endpoint] = ()) -> list[Li
     return bound
 
 
-def bind_sets(plain: Sequence[Endpoint], tls: Sequence[Endpoint], count: int) -> list[list[Listening]]:
+def bind_sets(
+    plain: Sequence[Endpoint], tls: Sequence[Endpoint], count: int, *, freebind: bool = False
+) -> list[list[Listening]]:
     """The same addresses `count` times: the kernel spreads what arrives over the sets (SO_REUSEPORT)."""
-    first = bind_all(plain, tls)
+    first = bind_all(plain, tls, freebind=freebind)
     # Where port 0 was asked for, the others take the port that the first was given.
     plain, tls = [s.endpoint for s in first if not s.tls], [s.endpoint for s in first if s.tls]
-    return [first, *(bind_all(plain, tls) for _ in range(count - 1))]
+    return [first, *(bind_all(plain, tls, freebind=freebind) for _ in range(count - 1))]
 
 
-def _bind_plain(endpoint: Endpoint) -> Listening:
+def _bind_plain(endpoint: Endpoint, freebind: bool) -> Listening:
     """Port 0: any that is free for both; TCP may find the one that UDP was given taken, then another is tried."""
     for chance in range(CHANCES):
-        udp = _bind(endpoint, socket.SOCK_DGRAM)
+        udp = _bind(endpoint, socket.SOCK_DGRAM, freebind)
         actual = Endpoint(endpoint.address, udp.getsockname()[1])
         try:
-            return Listening(actual, udp, _bind(actual, socket.SOCK_STREAM))
+            return Listening(actual, udp, _bind(actual, socket.SOCK_STREAM, freebind))
         except ListenError:
             udp.close()
             if endpoint.port or chance == CHANCES - 1:
@@ -75,19 +91,42 @@ def _bind_plain(endpoint: Endpoint) -> Listening:
     raise AssertionError("the last chance returns or raises")
 
 
-def _bind(endpoint: Endpoint, kind: int) -> socket.socket:
+def _bind_tls(endpoint: Endpoint, freebind: bool) -> Listening:
+    return Listening(endpoint, None, _bind(endpoint, socket.SOCK_STREAM, freebind), tls=True)
+
+
+def _bind(endpoint: Endpoint, kind: int, freebind: bool) -> socket.socket:
+    try:
+        return _bound(endpoint, kind, freebind)
+    except OSError as error:
+        what = "TCP" if kind == socket.SOCK_STREAM else "UDP"
+        # An interface that is not there has no number of an error.
+        passes = error.errno in PASSES or error.errno is None
+        reason = f"cannot listen on {endpoint} ({what}): {error.strerror or error}"
+        raise ListenError(reason, passes=passes) from error
+
+
+def _bound(endpoint: Endpoint, kind: int, freebind: bool) -> socket.socket:
     family = socket.AF_INET6 if endpoint.address.version == 6 else socket.AF_INET
     sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         _prepare(sock, endpoint)
+        if freebind:
+            _allow_any_address(sock)
         sock.bind(sockaddr(endpoint))
         if kind == socket.SOCK_STREAM:
             sock.listen(BACKLOG)
-    except OSError as error:
+    except BaseException:
         sock.close()
-        what = "TCP" if kind == socket.SOCK_STREAM else "UDP"
-        raise ListenError(f"cannot listen on {endpoint} ({what}): {error.strerror or error}") from error
+        raise
     return sock
+
+
+def _allow_any_address(sock: socket.socket) -> None:
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
 
 
 def sockaddr(endpoint: Endpoint) -> tuple[object, ...]:

@@ -1,35 +1,55 @@
-"""An upstream asked by HTTPS (RFC 8484), on aiohttp, which is imported only when one is configured."""
+"""An upstream asked by HTTPS (RFC 8484), over HTTP/2 where it speaks that (section 5.2), else over HTTP/1.1.
+
+On httpcore, which is imported only when such an upstream is configured. Questions are POSTed, and over HTTP/2 put by
+GET: BIND 9.18 answers nothing more on a connection that brings it ten bodies at once. Servers take both (section 4.1);
+one that does not is asked by POST.
+"""
 
 import asyncio
 import ssl
-from collections.abc import Coroutine
+from base64 import urlsafe_b64encode
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, cast
 
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.formats.response import matches
 from kun_dns64.model.step import FailureKind, UpstreamFailure
 from kun_dns64.transport.attempt import Attempt, Done, Observed, Request, Result, encode, failure, read
+from kun_dns64.transport.errnos import failure_kind
 from kun_dns64.transport.health import Health
 
 if TYPE_CHECKING:
-    import aiohttp
+    import httpcore
 
-MEDIA_TYPE = "application/dns-message"
+MEDIA_TYPE = b"application/dns-message"
+# Of HTTP/1.1, where each carries one question at a time.
 MAX_CONNECTIONS = 16
-# One question is out so often at once; each of these meets so many closed connections.
-MAX_TRIES = RETRIES = 3
+# A question is sent so often at most, on whatever connection (RFC 9520 section 3.1).
+MAX_SENDS = 3
 MAX_BODY = 65535
-TOTAL_S = 5.0
+TOTAL_S, CONNECT_S, KEPT_S = 5.0, 1.5, 60.0
+# A pool of connections from which nothing has come for so long, asked something, is left for a new one.
+MUTE_S = 0.3
 
 
 class HttpsUpstream:
-    """POSTs questions over a few kept connections; the certificate must carry the upstream's name."""
+    """Puts questions over a few kept connections; the certificate must carry the upstream's name."""
 
     def __init__(self, address: UpstreamAddress, observed: Observed, context: ssl.SSLContext) -> None:
         self.address, self.health, self.observed = address, Health(), observed
         self._context = context
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._heard_at = 0.0
+        # The first question is alone: its answer tells which HTTP is spoken.
+        self._first = asyncio.Lock()
+        self._first_is_over = self._by_get = False
+        self._takes_get = True
         self._tasks: set[asyncio.Task[None]] = set()
+        self._headers = [
+            (b"Host", address.authority.encode()),
+            (b"Accept", MEDIA_TYPE),
+            (b"Content-Type", MEDIA_TYPE),
+        ]
 
     def send(self, request: Request, done: Done) -> Attempt:
         attempt = HttpsAttempt(self, request, done)
@@ -43,81 +63,156 @@ class HttpsUpstream:
         return task
 
     async def close(self) -> None:
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.aclose()
 
-    async def exchange(self, request: Request) -> Result:
-        import aiohttp
+    def leave_mute(self, asked_at: float) -> None:
+        """Further questions go on new connections if nothing has come since `asked_at`.
 
-        # Id 0 keeps equal questions equal octets for HTTP caches (RFC 8484 section 4.1).
+        With HTTP/2 all share one connection, and it may be dead without a word. What is out on the old ones may still
+        be answered there.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._pool is not None and self._heard_at < asked_at and now - asked_at >= MUTE_S:
+            pool, self._pool = self._pool, None
+            self._first_is_over = False
+            self.start(_close_later(pool))
+
+    async def exchange(self, request: Request, more: "HttpsAttempt") -> Result:
+        """The outcome of the question, sent again on another connection as often as `more` allows."""
+        # Id 0 keeps equal questions equal bytes for HTTP caches (RFC 8484 section 4.1).
         wire, question = encode(request, 0)
         self.observed.asked(wire, self.address)
         try:
-            body = await self._post(wire)
+            async with asyncio.timeout(TOTAL_S):
+                body = await self._put(wire, more)
         except TimeoutError:
             return failure(FailureKind.TIMEOUT, "no HTTP response in time")
-        except aiohttp.ClientConnectorCertificateError as error:
-            return failure(FailureKind.UNREACHABLE, f"certificate: {error.certificate_error}")
-        except (aiohttp.ClientError, OSError) as error:
-            return failure(FailureKind.UNREACHABLE, str(error) or type(error).__name__)
         finally:
             self.observed.out.discard(wire)
-        if isinstance(body, Result):
-            return body
+        if isinstance(body, UpstreamFailure):
+            return Result(body)
         if len(body) > MAX_BODY or not matches(body, 0, question):
             self.observed.wrong_replies += 1
             return failure(FailureKind.GARBAGE, "the body does not answer the question")
         self.observed.heard(body, self.address)
         return read(body, request)
 
-    async def _post(self, wire: bytes) -> bytes | Result:
+    async def _put(self, wire: bytes, more: "HttpsAttempt") -> bytes | UpstreamFailure:
         """The body, or why there is none. A kept connection may have been closed just as we write."""
-        import aiohttp
+        import httpcore
 
-        for _ in range(RETRIES):
+        while True:
+            by_get = self._by_get
             try:
-                return await self._post_once(wire)
-            except aiohttp.ClientConnectorError:
-                raise
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-                self.observed.stream_retries += 1
-        return await self._post_once(wire)
+                said: bytes | UpstreamFailure = await self._put_in_turn(wire)
+            except (httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.ReadTimeout, httpcore.WriteTimeout):
+                return UpstreamFailure(FailureKind.TIMEOUT, "no HTTP response in time")
+            except httpcore.ConnectError as error:
+                return UpstreamFailure(_kind(error), _reason(error))
+            except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+                said = UpstreamFailure(FailureKind.CLOSED, _reason(error))
+            if isinstance(said, bytes):
+                return said
+            if by_get:
+                self._by_get = self._takes_get = False
+            elif said.kind is not FailureKind.CLOSED:
+                return said
+            if not more.may_send():
+                return said
+            self.observed.stream_retries += 1
 
-    async def _post_once(self, wire: bytes) -> bytes | Result:
-        async with self._session_now().post(
-            f"https://{self.address.endpoint}{self.address.path}",
-            data=wire,
-            headers={"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE, "Host": self.address.authority},
-            server_hostname=self.address.server_name,
-            allow_redirects=False,
+    async def _put_in_turn(self, wire: bytes) -> bytes | UpstreamFailure:
+        if not self._first_is_over:
+            async with self._first:
+                if not self._first_is_over:
+                    try:
+                        return await self._put_once(wire)
+                    finally:
+                        self._first_is_over = True
+        return await self._put_once(wire)
+
+    async def _put_once(self, wire: bytes) -> bytes | UpstreamFailure:
+        by_get = self._by_get
+        async with self._pool_now().stream(
+            b"GET" if by_get else b"POST",
+            self._url(b"?dns=" + urlsafe_b64encode(wire).rstrip(b"=") if by_get else b""),
+            headers=self._headers[:-1] if by_get else self._headers,
+            content=None if by_get else wire,
+            extensions={
+                "timeout": {"connect": CONNECT_S, "read": TOTAL_S, "write": TOTAL_S, "pool": TOTAL_S},
+                "sni_hostname": self.address.server_name,
+            },
         ) as response:
-            if response.status != 200 or response.content_type != MEDIA_TYPE:
-                return failure(FailureKind.GARBAGE, f"HTTP {response.status} {response.content_type}")
-            return await _limited(response)
+            self._heard_at = asyncio.get_running_loop().time()
+            self._by_get = self._takes_get and response.extensions.get("http_version") == b"HTTP/2"
+            headers = {name.lower(): value for name, value in response.headers}
+            kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if response.status != 200 or kind != MEDIA_TYPE:
+                return UpstreamFailure(
+                    FailureKind.GARBAGE, f"HTTP {response.status} {kind[:60].decode('latin-1')}".rstrip()
+                )
+            body = b""
+            async for chunk in response.aiter_stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    break
+            return body
 
-    def _session_now(self) -> "aiohttp.ClientSession":
-        import aiohttp
+    def _url(self, query: bytes) -> "httpcore.URL":
+        import httpcore
 
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._context, limit=MAX_CONNECTIONS),
-                timeout=aiohttp.ClientTimeout(total=TOTAL_S),
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
+        endpoint = self.address.endpoint
+        target = self.address.path.encode() + query
+        return httpcore.URL(scheme=b"https", host=endpoint.host.encode(), port=endpoint.port, target=target)
+
+    def _pool_now(self) -> "httpcore.AsyncConnectionPool":
+        import httpcore
+
+        if self._pool is None:
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=self._context,
+                max_connections=MAX_CONNECTIONS,
+                keepalive_expiry=KEPT_S,
+                http1=True,
+                http2=True,
             )
-        return self._session
+        return self._pool
 
 
-async def _limited(response: "aiohttp.ClientResponse") -> bytes:
-    body = b""
-    async for chunk in response.content.iter_chunked(MAX_BODY):
-        body += chunk
-        if len(body) > MAX_BODY:
-            break
-    return body
+async def _close_later(pool: "httpcore.AsyncConnectionPool") -> None:
+    try:
+        await asyncio.sleep(TOTAL_S)
+    finally:
+        await pool.aclose()
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it came from: httpcore's own say little."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _reason(error: Exception) -> str:
+    """In few words; for a certificate what is wrong with it."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"certificate: {cause.verify_message}"
+    return str(error) or type(error).__name__
+
+
+def _kind(error: Exception) -> FailureKind:
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+            return failure_kind(cause)
+    return FailureKind.UNREACHABLE
 
 
 class HttpsAttempt:
@@ -128,9 +223,20 @@ class HttpsAttempt:
     def __init__(self, upstream: HttpsUpstream, request: Request, done: Done) -> None:
         self._upstream, self._request, self._done = upstream, request, done
         self._tries: set[asyncio.Task[None]] = set()
+        self._left = MAX_SENDS
+        self._asked_at = 0.0
+        self.left_here = True
+
+    def may_send(self) -> bool:
+        """Whether the question may be sent once more; it counts as sent then."""
+        self._left -= 1
+        return self._left >= 0
 
     def again(self) -> None:
-        if len(self._tries) < MAX_TRIES:
+        if self._tries:
+            self._upstream.leave_mute(self._asked_at)
+        if self.may_send():
+            self._asked_at = asyncio.get_running_loop().time()
             self._tries.add(self._upstream.start(self._ask()))
 
     def cancel(self) -> None:
@@ -139,7 +245,7 @@ class HttpsAttempt:
         self._tries.clear()
 
     async def _ask(self) -> None:
-        result = await self._upstream.exchange(self._request)
+        result = await self._upstream.exchange(self._request, self)
         self._tries.discard(cast(asyncio.Task[None], asyncio.current_task()))
         if isinstance(result.outcome, UpstreamFailure) and self._tries:
             return

@@ -24,6 +24,7 @@ from kun_dns64.transport.upstream_stream import StreamUpstream
 from kun_dns64.transport.upstream_udp import UdpAttempt, UdpUpstream
 
 TURN_S = 0.002
+MOST_PUT_AGAIN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +335,20 @@ class Upstreams:
     def _is_other(self, address: UpstreamAddress, up: bool) -> None:
         if self._changed is not None:
             self._changed(address, up)
+        if up:
+            # Told from within an answer: the others have their turn later.
+            asyncio.get_running_loop().call_soon(self._put_again)
+
+    def _put_again(self) -> None:
+        """Who asked during an outage, or asks the same now, need not wait for that question's end.
+
+        As many as a receive buffer holds, first those that somebody waits for.
+        """
+        flights = [one for one in self.in_flight.values() if isinstance(one, InFlight)]
+        flights.sort(key=lambda flight: not flight.waiters)
+        for flight in flights[:MOST_PUT_AGAIN]:
+            if flight.exchange is not None:
+                flight.exchange.put_again()
 
     def _make(self, address: UpstreamAddress) -> Upstream:
         randomise = self._asking.case_randomisation

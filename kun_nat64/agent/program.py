@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic, time
-from typing import Protocol
+from typing import Any, Protocol
 
 from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError
@@ -29,7 +31,7 @@ from kun_nat64.agent.session_log import SessionLog
 from kun_nat64.agent.timing import pause, ticking
 from kun_nat64.agent.traffic_loop import TrafficLoop
 from kun_nat64.config.load import from_data, load
-from kun_nat64.drivers import runfiles
+from kun_nat64.drivers import filehistory, runfiles
 from kun_nat64.drivers.canary import Canary, Prober
 from kun_nat64.drivers.command import wait_without_threads
 from kun_nat64.drivers.deadman import DeadMan
@@ -55,6 +57,8 @@ from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
 
 BEAT_S = 2.0
+# A part that failed begins again after this, and is spoken of for a while.
+AGAIN_S, SAID_S = 1.0, 60.0
 
 
 class RunningHost(Host, Protocol):
@@ -173,6 +177,18 @@ class Agent:
         if spec.written is not None:
             with contextlib.suppress(OSError):
                 runfiles.save_taken(self.options.run_dir, spec.written)
+            # Unless somebody has changed the file since it was read.
+            with contextlib.suppress(OSError, ConfigError):
+                if load(self.options.config).written == spec.written:
+                    filehistory.record(self.options.lasting, self.options.config, "agent")
+
+    async def probe(self) -> None:
+        """The prober is closed at the end, however that comes: another one for another beginning."""
+        try:
+            await self.probing.run(self.stop)
+        except OSError:
+            self.probing.replace(self._prober())
+            raise
 
     def leave(self, told: Told) -> None:
         """Withdraws those of these paths that are not ours any more; all of them, where another speaker has them."""
@@ -240,23 +256,9 @@ async def serve(agent: Agent) -> None:
     dead_man.start()
     try:
         async with asyncio.TaskGroup() as group:
-            for work in (
-                agent.cycle.run(agent.stop),
-                agent.probing.run(agent.stop),
-                agent.announcer.run(agent.stop),
-                agent.glancing.run(agent.stop),
-                agent.sessions.run(agent.stop),
-                agent.counting.run(agent.stop),
-                agent.sweeping.run(agent.stop),
-                agent.daemon.run(agent.stop),
-                agent.serving.run(agent.stop),
-                agent.fleet.run(agent.stop),
-                agent.reload.run(agent.stop),
-                _beat(agent, dead_man),
-                _say_ready(agent),
-                _leave(agent, noted),
-                _end(agent),
-            ):
+            for name, run in _loops(agent).items():
+                group.create_task(_kept(agent, name, run))
+            for work in (_beat(agent, dead_man), _say_ready(agent), _leave(agent, noted), _end(agent)):
                 group.create_task(work)
     finally:
         dead_man.close()
@@ -264,6 +266,45 @@ async def serve(agent: Agent) -> None:
         await agent.fleet.close()
         await agent.sessions.close()
         agent.host.close()
+
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+
+
+def _loops(agent: Agent) -> dict[str, Loop]:
+    parts: dict[str, Callable[[asyncio.Event], Coroutine[Any, Any, None]]] = {
+        "cycle": agent.cycle.run,
+        "announcer": agent.announcer.run,
+        "link-watch": agent.glancing.run,
+        "sessions": agent.sessions.run,
+        "counters": agent.counting.run,
+        "path-mtu": agent.sweeping.run,
+        "gobgpd-conf": agent.daemon.run,
+        "admin": agent.serving.run,
+        "fleet": agent.fleet.run,
+        "reload": agent.reload.run,
+    }
+    return {"probes": agent.probe} | {name: partial(run, agent.stop) for name, run in parts.items()}
+
+
+async def _kept(agent: Agent, name: str, run: Loop) -> None:
+    """One loop, begun again where the machine failed it: no descriptors, no memory. The others do not notice."""
+    while not agent.stop.is_set():
+        try:
+            await run()
+            break
+        except (OSError, DriverError) as error:
+            words = f"the part {name} of the agent failed, and goes on: {error}"
+            if agent.state.warnings.get(name) != words:
+                agent.journal.error("part", name=name, failed=str(error))
+            agent.state.warnings[name] = words
+            asyncio.get_running_loop().call_later(SAID_S, _unsay, agent, name, words)
+            await pause(AGAIN_S, agent.stop)
+
+
+def _unsay(agent: Agent, name: str, words: str) -> None:
+    if agent.state.warnings.get(name) == words:
+        del agent.state.warnings[name]
 
 
 async def _beat(agent: Agent, dead_man: DeadMan) -> None:
@@ -310,7 +351,7 @@ async def _end(agent: Agent) -> None:
     agent.sessions.wake()
     agent.counting.wake()
     agent.fleet.wake()
-    agent.reload.poke()
+    agent.reload.wake()
 
 
 def handle_signals(agent: Agent) -> None:

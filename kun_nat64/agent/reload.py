@@ -52,19 +52,26 @@ class Means:
 class Reload:
     def __init__(self, state: State, means: Means) -> None:
         self._state, self._means = state, means
-        self._poked = asyncio.Event()
+        self._woken = asyncio.Event()
+        # Beside the event, which time sets as well.
+        self._asked = False
         self._since = 0.0
         self._kept: AgentSpec | None = None
 
     def poke(self) -> None:
         """The file may be another one."""
-        self._poked.set()
+        self._asked = True
+        self._woken.set()
+
+    def wake(self) -> None:
+        self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await woken(self._poked, 1.0)
-            if self._poked.is_set() and not stop.is_set():
-                self._poked.clear()
+            await woken(self._woken, 1.0)
+            self._woken.clear()
+            if self._asked and not stop.is_set():
+                self._asked = False
                 await self.now(stop=stop)
             self._note_end()
 
@@ -80,7 +87,7 @@ class Reload:
             against = tuple(one for one in against if not one.forcible)
         elif not against and filechange.is_dangerous(change):
             against = await self._turn(stop or asyncio.Event())
-            if self._poked.is_set() or self._state.spec is not old:
+            if self._asked or self._state.spec is not old:
                 return Outcome(False)  # there is a newer file, which decides
         if against:
             return self._refused([str(one) for one in against])
@@ -114,7 +121,7 @@ class Reload:
         begun = state.clock()
         try:
             await pause(2 * (fleet.poll_s + fleet.timeout_s), stop)
-            while not self._poked.is_set() and not stop.is_set():
+            while not self._asked and not stop.is_set():
                 if filechange.may_change(
                     state.spec.gateway.name, state.fleet, spacing_s=state.announce_rules.spacing_s
                 ):

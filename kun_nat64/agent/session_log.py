@@ -28,6 +28,8 @@ class Store(Protocol):
 
     def keep(self, news: News, looked_at: float) -> None: ...
     def trim(self, now: float) -> int: ...
+    @property
+    def jump(self) -> str: ...
     def close(self) -> None: ...
 
 
@@ -36,6 +38,10 @@ class LineStore:
         self._file, self._lines = file, lines
         self.trim = file.trim
         self.close = file.close
+
+    @property
+    def jump(self) -> str:
+        return self._file.jump
 
     def keep(self, news: News, looked_at: float) -> None:
         self._file.write(self._lines.lines(news.started, news.ended), looked_at)
@@ -46,6 +52,10 @@ class RowStore:
         self._book = book
         self.trim = book.trim
         self.close = book.close
+
+    @property
+    def jump(self) -> str:
+        return self._book.jump
 
     def keep(self, news: News, looked_at: float) -> None:
         self._book.write(news.started, news.ended, looked_at)
@@ -124,14 +134,16 @@ class SessionLog:
         if before is not None:
             self._thread.submit(before.end)
 
-    def offer(self, sessions: tuple[Session, ...], begun: float, done: float) -> asyncio.Future[None] | None:
-        """`begun`, `done`: wall clock. The future is for those who must wait for the end of it."""
+    def offer(
+        self, sessions: tuple[Session, ...], begun: float, done: float, *, whole: bool = True
+    ) -> asyncio.Future[None] | None:
+        """`begun`, `done`: wall clock. `whole`: these are all of them. The future is for those who must wait for it."""
         if not self.wanted:
             return None
         if self._busy is not None and not self._busy.done():
             self._report.skipped += 1
             return self._busy
-        look = Look(sessions, begun, done)
+        look = Look(sessions, begun, done, whole)
         self._busy = asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, look)
         return self._busy
 
@@ -149,6 +161,7 @@ class SessionLog:
         news = self._ledger.take(look, self._spec.audit.timeouts, self._book.current if self._book else 0)
         for outlet in self._outlets:
             outlet.take(news, look.done)
+            self._note_jump(outlet.store.jump)
         report = self._report
         report.failed, report.looked_at, report.living = "", look.done, len(self._ledger)
         if self._book:
@@ -171,6 +184,12 @@ class SessionLog:
             Outlet(RowStore(book), self._report.sinks["database"]),
         ]
         return Ledger(known, looked_at)
+
+    def _note_jump(self, words: str) -> None:
+        """Stays until the next start: whoever reads the log has to know that its times jump."""
+        if words and words != self._report.jump:
+            self._journal.error("session-log", clock=words)
+            self._report.jump = words
 
     def _tell(self) -> None:
         """Once for each new trouble, and once for its end."""

@@ -7,6 +7,7 @@ from time import time
 
 from kun_nat64.agent.session_log import SessionLog
 from kun_nat64.agent.timing import woken
+from kun_nat64.formats.sessionlisting import MOST_OF_A_CLIENT
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.host import Host
@@ -19,8 +20,11 @@ from kun_nat64.policy.limits import limited
 from kun_nat64.state.agent_state import Clock, State
 
 DRAIN_S = 1.0
+WARNING = "sessions"
 # Counting many sessions costs time: it may take one part in this many, but is done every minute.
 SHARE, LONGEST_S = 500, 60.0
+# Of a million sessions even that is dear: then rarely enough for a seventh of a core, and short ones are missed.
+LEAST_SHARE = 6
 
 
 class TrafficLoop:
@@ -50,7 +54,8 @@ class TrafficLoop:
             return
         self._take(traffic, self._state.clock())
         if self.log is not None:
-            self.log.offer(without_probes(traffic).sessions, begun, self._wall())
+            pods = without_probes(traffic)
+            self.log.offer(pods.sessions, begun, self._wall(), whole=pods.whole)
 
     def _take(self, traffic: Traffic, now: float) -> None:
         state, flow = self._state, self._state.flow
@@ -62,15 +67,38 @@ class TrafficLoop:
         live = drain.live_tcp(traffic)
         self._ages = drain.first_seen(self._ages, live, now=now)
         flow.counted_at, flow.failed = now, None
-        flow.tcp, flow.sessions, flow.bindings = len(live), len(traffic.sessions), len(traffic.bindings)
+        more = sum(traffic.left_out.values())
+        flow.tcp, flow.sessions, flow.bindings = len(live), len(traffic.sessions) + more, len(traffic.bindings)
+        self._note_what_is_not_listed(traffic, more)
         flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
         if state.drain.phase is Phase.DRAINING:
             state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
         state.evaluate(now=now)
 
+    def _note_what_is_not_listed(self, traffic: Traffic, more: int) -> None:
+        words = []
+        if more:
+            address, count = max(traffic.left_out.items(), key=lambda one: one[1])
+            words.append(
+                f"{more} sessions are counted, and not in the session log: their clients hold more than "
+                f"{MOST_OF_A_CLIENT} each; {address} has {count} of them (see nat64.sessions_per_client)"
+            )
+        if traffic.partial:
+            words.append("the list of sessions did not come to its end in time: what was seen is counted")
+        warnings, said = self._state.warnings, "; ".join(words)
+        if said and WARNING not in warnings:
+            self._state.journal.warning("sessions", partly=said)
+        if said:
+            warnings[WARNING] = said
+        else:
+            warnings.pop(WARNING, None)
+
     def _limit(self, traffic: Traffic) -> None:
         state, flow = self._state, self._state.flow
-        before, flow.limited = flow.limited, limited(traffic.sessions, flow.limited, state.spec.nat64.limit)
+        before, flow.limited = (
+            flow.limited,
+            limited(traffic.sessions, flow.limited, state.spec.nat64.limit, traffic.left_out),
+        )
         if flow.limited.keys() != before.keys():
             fresh = sorted(flow.limited.keys() - before.keys())
             flow.limited_total += len(fresh)
@@ -95,13 +123,18 @@ class TrafficLoop:
         if self.log is not None and self.log.wanted:
             # A session that comes and goes between two looks would be missing from the log.
             pause = min(pause, max(1.0, self._state.spec.audit.timeouts.shortest_s / 2))
+        if not draining:
+            pause = max(pause, cost_s * LEAST_SHARE)
         await woken(self._woken, pause)
 
 
 def port_use(traffic: Traffic, spec: AgentSpec) -> dict[tuple[str, str], tuple[int, int]]:
     """(address, protocol) to (used, total) for everything in pool4."""
     used: Counter[tuple[IPv4Address, str]] = Counter()
-    used.update((one.outside.address, str(one.protocol)) for one in traffic.bindings)
+    if traffic.ports is None:
+        used.update((one.outside.address, str(one.protocol)) for one in traffic.bindings)
+    else:
+        used.update(traffic.ports)
     total: Counter[tuple[IPv4Address, str]] = Counter()
     for part in spec.nat64.pool4:
         for protocol in part.protocols:

@@ -45,6 +45,12 @@ def _state_dir() -> Path | None:
     return Path(named) if named else None
 
 
+def _history(run_dir: Path) -> Path:
+    """Where the files that were in force are kept: the unit's state directory, or its usual place."""
+    usual = Path("/var/lib/kun-nat64")
+    return _state_dir() or (usual if usual.is_dir() else run_dir)
+
+
 def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"kun-nat64 {version()}, {build()}")
@@ -103,11 +109,58 @@ def apply(
     config: Config,
     run_dir: RunDir = RUN_DIR,
     force: Annotated[bool, typer.Option("--force", help="Also what the guard refuses.")] = False,
+    confirm_within: Annotated[
+        float | None,
+        typer.Option("--confirm-within", metavar="SECONDS", min=1.0, help="Undo it unless confirmed by then."),
+    ] = None,
 ) -> None:
-    """Makes the changes once. Announces nothing: only `run` does, with the proof that translation works."""
+    """Make the changes once; announce nothing.
+
+    Only `run` announces, with the proof that translation works.
+
+    With --confirm-within the changes are undone unless you press Enter or run `kun-nat64 confirm` in time, also when
+    they cut your connection.
+    """
     from kun_nat64.cli.plan_apply import apply_once
 
-    raise typer.Exit(apply_once(config, run_dir, force=force))
+    if confirm_within:
+        from kun_nat64.cli.confirmed_apply import apply_until_confirmed
+
+        raise typer.Exit(apply_until_confirmed(config, run_dir, _history(run_dir), confirm_within, force=force))
+    code = apply_once(config, run_dir, force=force)
+    if code == 0:
+        from kun_nat64.cli.errors import complain
+        from kun_nat64.cli.rollback import with_record
+
+        with_record(_history(run_dir), config, "apply", complain)
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: kun-nat64 confirm")
+def confirm(run_dir: RunDir = RUN_DIR) -> None:
+    """Confirm the change that `apply --confirm-within` has made."""
+    from kun_nat64.cli.confirmed_apply import confirm as confirm_change
+
+    raise typer.Exit(confirm_change(run_dir))
+
+
+@app.command(epilog="Example: kun-nat64 rollback --config /etc/kun/kun-nat64.toml")
+def rollback(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The gateway's TOML file; it is replaced.")] = Path(
+        "/etc/kun/kun-nat64.toml"
+    ),
+    history: Annotated[bool, typer.Option("--list", help="Only show which files were in force.")] = False,
+    run_dir: RunDir = RUN_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to the last other file that was in force.
+
+    The present one is kept as FILE.rolled-back.
+    """
+    from kun_nat64.cli.rollback import roll_back, show_history
+
+    folder = _history(run_dir)
+    raise typer.Exit(show_history(folder, as_json=as_json) if history else roll_back(config, run_dir, folder))
 
 
 @app.command(epilog="Example: kun-nat64 run --config /etc/kun/kun-nat64.toml")
@@ -129,6 +182,84 @@ def status(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
     raise typer.Exit(show_status(run_dir, as_json=as_json))
 
 
+@app.command(epilog="Example: kun-nat64 fleet --watch")
+def fleet(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Without an agent here: the file that names the members.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw every two seconds, until Ctrl-C.")] = False,
+    run_dir: RunDir = RUN_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show every gateway of the fleet in one table.
+
+    Exit 0: all are announced, 1: one is not, or is silent.
+    """
+    from kun_nat64.cli.fleet import show_fleet
+
+    raise typer.Exit(show_fleet(run_dir, config, watch=watch, as_json=as_json))
+
+
+@app.command("test", epilog="Example: kun-nat64 test --json")
+def path_test(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
+    """Test a packet's way as this gateway sees it.
+
+    Each failed step comes with its remedy. Exit 1: a step failed.
+    """
+    from kun_nat64.cli.path_test import run_path_test
+
+    raise typer.Exit(run_path_test(run_dir, as_json=as_json))
+
+
+@app.command(epilog="Example: kun-nat64 size --pods 18000 --flows 60 --gateways 4")
+def size(
+    pods: Annotated[int, typer.Option("--pods", min=1, help="Pods without IPv4.")],
+    flows: Annotated[float, typer.Option("--flows", min=0.0, help="Flows a pod has at once, busiest protocol.")],
+    new_per_s: Annotated[float, typer.Option("--new-per-s", min=0.0, help="New flows a second and pod.")] = 0.0,
+    gateways: Annotated[int, typer.Option("--gateways", min=1, help="Gateways in the ECMP set.")] = 3,
+    spare: Annotated[int, typer.Option("--spare", min=0, help="How many of them may be gone.")] = 1,
+    ports: Annotated[int, typer.Option("--ports", min=1, max=65536, help="Ports of one public address.")] = 40_001,
+    imbalance: Annotated[float, typer.Option("--imbalance", min=1.0, help="Fullest gateway over the mean.")] = 1.2,
+    as_json: AsJson = False,
+) -> None:
+    """Compute the public addresses that so many pods need.
+
+    Ports suffice also while --spare gateways are gone.
+    """
+    from kun_nat64.cli.size import show_size
+    from kun_nat64.policy.capacity import Fabric, Load
+
+    try:
+        code = show_size(Load(pods, flows, new_per_s), Fabric(gateways, spare, ports, imbalance), as_json=as_json)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    raise typer.Exit(code)
+
+
+@app.command("support-bundle", epilog="Example: kun-nat64 support-bundle --output /tmp/gw1.tar.gz")
+def support_bundle(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="The gateway's TOML file.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; it must not exist.")] = None,
+    with_sessions: Annotated[
+        str, typer.Option("--with-sessions", metavar="INSTANCE", help="Also this instance's sessions: they name pods.")
+    ] = "",
+    run_dir: RunDir = RUN_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Write what support needs to know into one tar.
+
+    Configuration (secrets masked), status, plan, rules, routes, BGP and log.
+    """
+    from kun_nat64.cli.errors import complain
+    from kun_nat64.cli.support_bundle import make_bundle
+
+    try:
+        code = make_bundle(config, run_dir, output, sessions=with_sessions, as_json=as_json)
+    except OSError as error:
+        code = complain(f"cannot write the bundle: {error}", as_json=as_json)
+    raise typer.Exit(code)
+
+
 @app.command(epilog='Example: kun-nat64 drain --wait --why "new kernel"')
 def drain(
     run_dir: RunDir = RUN_DIR,
@@ -147,7 +278,7 @@ def drain(
 
 @app.command(epilog="Example: kun-nat64 undrain")
 def undrain(run_dir: RunDir = RUN_DIR) -> None:
-    """Ends a drain; the path comes back as soon as health allows."""
+    """Ends a drain; the path comes back once healthy."""
     from kun_nat64.cli.status_drain import end_drain
 
     raise typer.Exit(end_drain(run_dir))
@@ -155,7 +286,7 @@ def undrain(run_dir: RunDir = RUN_DIR) -> None:
 
 @app.command(epilog="Example: kun-nat64 teardown --config /etc/kun/kun-nat64.toml")
 def teardown(config: Config, run_dir: RunDir = RUN_DIR) -> None:
-    """Withdraws the path and removes what is ours, and only that."""
+    """Withdraws the path; removes only what is ours."""
     from kun_nat64.cli.plan_apply import tear_down
 
     raise typer.Exit(tear_down(config, run_dir))

@@ -155,12 +155,12 @@ async def _apply(spec: AgentSpec, host: Host, run_dir: Path, *, force: bool) -> 
         runfiles.remember_before(run_dir, seen.facts)
     for cut in todo.cuts:
         print(f"! {cut.reason}", file=sys.stderr)
-    well = await _carry_out(todo, host)
+    well = await carry_out(todo, host)
     reached, _, seen = await planned(spec, host)
     return _reached(todo, reached, seen, well=well)
 
 
-async def _carry_out(todo: Plan, host: Host) -> bool:
+async def carry_out(todo: Plan, host: Host) -> bool:
     """False for a failure, at which it stops: what comes later may rest on it. Nothing rests on a kernel setting."""
     well = True
     for batch in batches(todo.changes):
@@ -189,7 +189,7 @@ def _reached(todo: Plan, rest: Plan, seen: Observation, *, well: bool) -> int:
 
 async def _tear_down(spec: AgentSpec, host: Host, run_dir: Path) -> int:
     todo, _ = await _removal(spec, host, run_dir)
-    well = await _carry_out(todo, host)
+    well = await carry_out(todo, host)
     rest, seen = await _removal(spec, host, run_dir)
     code = _reached(todo, rest, seen, well=well)
     if code == DONE:

@@ -99,6 +99,7 @@ class Nat64Section(Section):
     session_poll_s: Annotated[Seconds, Field(ge=1)] = 15.0
     sessions_per_client: Annotated[StrictInt, Field(ge=0)] = 0
     client_length: Annotated[StrictInt, Field(ge=16, le=128)] = 128
+    new_flows_per_client_s: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 1000
     reset_orphans: StrictBool = True
     reset_orphans_flows: Annotated[StrictInt, Field(ge=1024, le=16777216)] = 262144
 

@@ -93,6 +93,7 @@ def _nat64(section: Nat64Section) -> Nat64Spec:
         limit=Limit(section.sessions_per_client, section.client_length),
         reset_orphans=section.reset_orphans,
         reset_orphans_flows=section.reset_orphans_flows,
+        new_flows_s=section.new_flows_per_client_s,
     )
 
 

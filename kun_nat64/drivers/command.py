@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from kun_nat64.model.errors import DriverError, FailureKind
 
@@ -18,6 +18,9 @@ LONGEST_COMPLAINT = 2000
 DEADLINE_S = 5.0
 # Services often have a short PATH, and these tools live in the sbin folders.
 FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+Feed = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,10 @@ class Runner(Protocol):
     An exit code other than 0 is an outcome, not an error: each tool has its own meanings for them.
     """
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult: ...
+    async def run(
+        self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S, feed: Feed | None = None
+    ) -> CommandResult:
+        """`feed` is given standard output in pieces, as it comes, and it is not kept; what it raises is raised here."""
 
 
 def environment() -> Mapping[str, str]:
@@ -57,14 +63,21 @@ def wait_without_threads() -> None:
 class ProcessRunner:
     """The real one. The child has a process group of its own, which ends with it when the deadline passes.
 
-    `children`: process ids of the last ones, for those who see processes start and have to know ours.
+    `children`: process ids of the last ones, for those who see processes start and have to know ours. `stuck`: runs
+    that cannot be ended, as the kernel does not let go of them, by program and process, for all runners. Such a program
+    is not started again until they have ended.
     """
+
+    stuck: ClassVar[dict[str, dict[int, "_Heard"]]] = {}
 
     def __init__(self) -> None:
         self.children: deque[int] = deque(maxlen=64)
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
-        transport, heard = await _started(argv, with_input=bool(stdin))
+    async def run(
+        self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S, feed: Feed | None = None
+    ) -> CommandResult:
+        self._refuse_while_stuck(argv)
+        transport, heard = await _started(argv, feed, with_input=bool(stdin))
         self.children.append(transport.get_pid())
         try:
             async with asyncio.timeout(deadline_s):
@@ -80,10 +93,20 @@ class ProcessRunner:
             if not heard.gone.is_set():
                 await _end(transport, heard)
             transport.close()
+            if not heard.gone.is_set():
+                self.stuck.setdefault(argv[0], {})[transport.get_pid()] = heard
         code = transport.get_returncode()
         assert code is not None
         stdout, stderr = (b"".join(heard.said[pipe]).decode(errors="replace") for pipe in (1, 2))
         return CommandResult(code, stdout, stderr[:LONGEST_COMPLAINT])
+
+    def _refuse_while_stuck(self, argv: tuple[str, ...]) -> None:
+        """Raises DriverError."""
+        left = {pid: heard for pid, heard in self.stuck.pop(argv[0], {}).items() if not heard.gone.is_set()}
+        if left:
+            self.stuck[argv[0]] = left
+            words = f"not started: an earlier {argv[0]} cannot be ended (process {', '.join(map(str, left))})"
+            raise DriverError(FailureKind.TIMEOUT, argv, words)
 
 
 class _TooMuch(Exception):
@@ -96,18 +119,30 @@ class _Heard(asyncio.SubprocessProtocol):
     Without asyncio's streams, whose tasks and buffers cost an idle agent more than all else about a command.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, feed: Feed | None = None) -> None:
+        self._feed = feed
         self.said: dict[int, list[bytes]] = {1: [], 2: []}
         self.all: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gone = asyncio.Event()
         self._size = 0
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 1 and self._feed is not None:
+            self._give(self._feed, data)
+            return
         self._size += len(data)
         if self._size <= LARGEST_OUTPUT:
             self.said[fd].append(data)
         elif not self.all.done():
             self.all.set_exception(_TooMuch())
+
+    def _give(self, feed: Feed, data: bytes) -> None:
+        if self.all.done():
+            return
+        try:
+            feed(data)
+        except Exception as error:  # of whoever reads it, who is told in `run`
+            self.all.set_exception(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone.set()
@@ -115,10 +150,12 @@ class _Heard(asyncio.SubprocessProtocol):
             self.all.set_result(None)
 
 
-async def _started(argv: tuple[str, ...], *, with_input: bool) -> tuple[asyncio.SubprocessTransport, _Heard]:
+async def _started(
+    argv: tuple[str, ...], feed: Feed | None, *, with_input: bool
+) -> tuple[asyncio.SubprocessTransport, _Heard]:
     try:
         return await asyncio.get_running_loop().subprocess_exec(
-            _Heard,
+            lambda: _Heard(feed),
             *argv,
             stdin=asyncio.subprocess.PIPE if with_input else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -18,6 +18,10 @@ FAN_OPEN_EXEC = 0x1000
 AT_FDCWD = -100
 # Length, version, reserved, length of the metadata, mask, descriptor, process.
 EVENT = struct.Struct("=IBBHQii")
+# Each process that is waited for holds a descriptor. Of more, every look is a whole one until they have ended.
+MOST_AWAITED = 64
+# Each event that is read opens a file.
+AT_ONCE = 32
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -43,11 +47,12 @@ class ExecWatch:
 
     @property
     def works(self) -> bool:
-        return self._descriptor >= 0
+        """False as well while more processes run than are waited for: the end of each may have changed something."""
+        return self._descriptor >= 0 and len(self._running) < MOST_AWAITED
 
     def _read(self) -> None:
         try:
-            data = os.read(self._descriptor, 65536)
+            data = os.read(self._descriptor, EVENT.size * AT_ONCE)
         except OSError:
             return
         place, heard = 0, False
@@ -63,6 +68,8 @@ class ExecWatch:
             self._notice()
 
     def _await_end(self, process: int) -> None:
+        if len(self._running) >= MOST_AWAITED:
+            return
         with contextlib.suppress(OSError):  # it has ended, and the notice of its start is enough
             running = os.pidfd_open(process)
             self._running.add(running)

@@ -12,10 +12,11 @@ from typing import TypeVar
 from kun_nat64.drivers.command import CommandResult, Runner, failed
 from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import joolcsv, jooldocument
+from kun_nat64.formats.sessionlisting import SessionListing
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.plan import Action, Change
-from kun_nat64.model.traffic import Binding, Session, Traffic, bindings_of
+from kun_nat64.model.traffic import Binding, Session, Traffic
 from kun_nat64.policy.portranges import borrowed
 
 # Exit codes are 256 - errno for errors of the command itself, errno for those of the kernel module.
@@ -73,10 +74,26 @@ class JoolDriver:
 
     async def flows(self, instance: str) -> Traffic:
         """Live sessions and the bindings they rest on. Raises DriverError; none when there is no instance."""
-        sessions: list[Session] = []
+        listing = SessionListing()
         for protocol in Protocol:
-            sessions += await self._read(instance, "session", protocol, joolcsv.parse_sessions)
-        return Traffic(await _beside(len(sessions) * ROW, bindings_of, sessions), tuple(sessions))
+            await self._stream(instance, protocol, listing)
+        return await _beside(len(listing.sessions) * ROW, SessionListing.traffic, listing)
+
+    async def _stream(self, instance: str, protocol: Protocol, listing: SessionListing) -> None:
+        """A list that does not come to its end in time counts for as far as it came; one of nothing is an error."""
+        argv = ("jool", "-i", instance, "session", "display", f"--{protocol}", "--numeric", "--csv")
+        before = listing.rows
+        with understanding(*argv):
+            try:
+                done = await self._runner.run(*argv, deadline_s=LISTING_DEADLINE_S, feed=listing.feed)
+            except DriverError as error:
+                if error.kind is not FailureKind.TIMEOUT or listing.rows == before:
+                    raise
+                listing.end(partial=True)
+                return
+            if done.exit_code not in (0, NO_INSTANCE, NO_MODULE):
+                raise failed(argv, done)
+            listing.end()
 
     async def sessions(self, instance: str, protocol: Protocol) -> tuple[Session, ...]:
         """As `traffic`, of one protocol and without the bindings."""

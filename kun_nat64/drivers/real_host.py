@@ -173,8 +173,10 @@ class RealHost:
     def _sysctls(self, scope: Scope, failures: dict[Area, DriverError]) -> Facts:
         try:
             return self._kernel.observe_sysctls(scope.sysctls)
-        except DriverError as error:
-            failures[Area.SYSCTLS] = error
+        except (DriverError, OSError) as error:
+            failures[Area.SYSCTLS] = (
+                error if isinstance(error, DriverError) else DriverError(FailureKind.EXIT_CODE, ("sysctl",), str(error))
+            )
             return frozenset()
 
     async def apply(self, changes: Sequence[Change]) -> None:
@@ -185,6 +187,8 @@ class RealHost:
         self._link_changes += area is Area.LINKS  # odd while they are under way
         try:
             await self._apply(area, changes)
+        except OSError as error:
+            raise DriverError(FailureKind.EXIT_CODE, ("change", area), str(error), error.errno) from error
         finally:
             self._link_changes += area is Area.LINKS
             if any(map(ends_sessions, changes)):
@@ -251,4 +255,7 @@ async def _try(failures: dict[Area, DriverError], area: Area, look: Awaitable[Fo
         return await look
     except DriverError as error:
         failures[area] = error
+        return None
+    except OSError as error:  # no descriptors, no memory: of this area nothing is known, and the others go on
+        failures[area] = DriverError(FailureKind.EXIT_CODE, ("look", area), str(error), error.errno)
         return None

@@ -8,8 +8,9 @@ for reading while the agent writes (write-ahead log).
 import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from time import monotonic
 
 from kun_nat64.formats.sessionrow import (
     END,
@@ -22,6 +23,7 @@ from kun_nat64.formats.sessionrow import (
     record_of,
 )
 from kun_nat64.model.audit import UNKNOWN, Record
+from kun_nat64.policy.retention import Retention
 
 PART = re.compile(r"sessions-(\d{6})\.sqlite3")
 # A part of this many rows takes about 200 MB with its index.
@@ -49,9 +51,11 @@ class SessionBook:
 
     def __init__(self, folder: Path, limit: int, keep_s: float, rows: int = ROWS) -> None:
         self._folder, self._limit, self._keep_s = folder, limit, keep_s
+        self._retention = Retention(keep_s)
         self._rows = max(1000, min(rows, limit // (SHARES * ROW_OCTETS)))
         self._open: dict[int, sqlite3.Connection] = {}
         self._filled, self._made_at = 0, 0.0
+        self._written: dict[int, float] = {}
         self.current = 0
         self.set_aside: list[str] = []
 
@@ -118,16 +122,37 @@ class SessionBook:
         parts = parts_of(self._folder)
         sizes = {number: self._octets(path) for number, path in parts}
         total = sum(sizes.values())
+        written = {number: self._written_at(number, path) for number, path in parts}
+        oldest = min((at for number, at in written.items() if number != self.current), default=None)
+        cutoff = self._retention.cutoff(oldest, wall=now, clock=monotonic())
         for number, path in parts:
             if number == self.current:
                 break
-            if total <= self._limit and now - path.stat().st_mtime <= self._keep_s:
+            if total <= self._limit and written[number] >= cutoff:
                 break
             self._forget(number)
             for side in SIDES:
                 Path(f"{path}{side}").unlink(missing_ok=True)
             total -= sizes[number]
         return total
+
+    def _written_at(self, number: int, path: Path) -> float:
+        """When it was the current one last, as it says itself: opening a part already changes the time of its file."""
+        if number not in self._written:
+            try:
+                with closing(reader(path)) as db:
+                    found = _about(db, "looked_at")
+            except sqlite3.Error:
+                found = UNKNOWN
+            at = found if found != UNKNOWN else path.stat().st_mtime
+            if number == self.current:
+                return at
+            self._written[number] = at
+        return self._written[number]
+
+    @property
+    def jump(self) -> str:
+        return self._retention.jump
 
     def _octets(self, path: Path) -> int:
         total = 0
@@ -153,14 +178,11 @@ class SessionBook:
     def _connection(self, number: int) -> sqlite3.Connection:
         if number not in self._open:
             db = sqlite3.connect(self._path(number), timeout=BUSY_S, check_same_thread=False)
-            db.execute("PRAGMA journal_mode = WAL")
-            # What the last seconds before a loss of power said may be lost; the file is whole in any case.
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA journal_size_limit = 67108864")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, SCHEMA_VERSION):
-                db.close()
-                raise sqlite3.DatabaseError(f"schema version {version}, this program knows {SCHEMA_VERSION}")
+            try:
+                _prepare(db)
+            except sqlite3.Error:
+                db.close()  # a file that is no database shows itself here, and its descriptor would stay open
+                raise
             self._open[number] = db
         return self._open[number]
 
@@ -180,6 +202,16 @@ class SessionBook:
     def close(self) -> None:
         for number in list(self._open):
             self._forget(number)
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    # What the last seconds before a loss of power said may be lost; the file is whole in any case.
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA journal_size_limit = 67108864")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, SCHEMA_VERSION):
+        raise sqlite3.DatabaseError(f"schema version {version}, this program knows {SCHEMA_VERSION}")
 
 
 def _about(db: sqlite3.Connection, name: str) -> float:

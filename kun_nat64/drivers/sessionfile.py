@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
+
+from kun_nat64.policy.retention import Retention
 
 # The bounds hold for the file and its predecessors together: a part has at most this share of them.
 PARTS = 8
@@ -19,6 +22,7 @@ class SessionFile:
 
     def __init__(self, path: Path, limit: int, keep_s: float) -> None:
         self._path, self._limit, self._keep_s = path, limit, keep_s
+        self._retention = Retention(keep_s)
         self._file: int | None = None
         self._begun = 0.0
 
@@ -90,14 +94,20 @@ class SessionFile:
         parts = self._parts()
         sizes = {part: part.stat() for part in parts}
         total = sum(stat.st_size for stat in sizes.values())
+        oldest = min((sizes[part].st_mtime for part in parts if part != self._path), default=None)
+        cutoff = self._retention.cutoff(oldest, wall=now, clock=monotonic())
         for part in parts:
             if part == self._path:
                 continue
-            if total <= self._limit and now - sizes[part].st_mtime <= self._keep_s:
+            if total <= self._limit and sizes[part].st_mtime >= cutoff:
                 break
             part.unlink()
             total -= sizes[part].st_size
         return total
+
+    @property
+    def jump(self) -> str:
+        return self._retention.jump
 
     def _parts(self) -> list[Path]:
         """Oldest first, the current one last."""

@@ -65,7 +65,12 @@ def parse_pool4(text: str, instance: str) -> list[Pool4]:
     for mark, protocol, address, first, last in rows(text, ("Mark", "Protocol", "Address", "Min port", "Max port")):
         try:
             entry = Pool4(
-                instance, _protocol(protocol), _ipv4(address), _port(first), _port(last), whole(mark, LARGEST_MARK)
+                instance,
+                protocol_of(protocol),
+                ipv4_of(address),
+                port_of(first),
+                port_of(last),
+                whole(mark, LARGEST_MARK),
             )
             if entry.first_port > entry.last_port:
                 raise ValueError("ports the wrong way round")
@@ -82,9 +87,9 @@ def parse_bib(text: str) -> list[Binding]:
         protocol, inside, inside_port, outside, outside_port, static = cells
         try:
             binding = Binding(
-                _protocol(protocol),
-                Endpoint6(_ipv6(inside), _port(inside_port)),
-                Endpoint4(_ipv4(outside), _port(outside_port)),
+                protocol_of(protocol),
+                Endpoint6(ipv6_of(inside), port_of(inside_port)),
+                Endpoint4(ipv4_of(outside), port_of(outside_port)),
                 static in ("1", "TRUE", "true"),
             )
         except ValueError:
@@ -98,20 +103,21 @@ def parse_sessions(text: str) -> list[Session]:
     found = []
     for cells in rows(text, SESSION_COLUMNS):
         try:
-            found.append(_session(cells))
+            found.append(session_of(cells))
         except ValueError:
             raise FormatError("a session", ",".join(map(str, cells))) from None
     return found
 
 
-def _session(cells: list[str | None]) -> Session:
-    ports = [_port(cells[place]) for place in (2, 4, 6, 8)]
+def session_of(cells: list[str | None]) -> Session:
+    """A row of SESSION_COLUMNS. Raises ValueError."""
+    ports = [port_of(cells[place]) for place in (2, 4, 6, 8)]
     return Session(
-        protocol=_protocol(cells[0]),
-        inside=Endpoint6(_ipv6(cells[1]), ports[0]),
-        target=Endpoint6(_ipv6(cells[3]), ports[1]),
-        outside=Endpoint4(_ipv4(cells[5]), ports[2]),
-        remote=Endpoint4(_ipv4(cells[7]), ports[3]),
+        protocol=protocol_of(cells[0]),
+        inside=Endpoint6(ipv6_of(cells[1]), ports[0]),
+        target=Endpoint6(ipv6_of(cells[3]), ports[1]),
+        outside=Endpoint4(ipv4_of(cells[5]), ports[2]),
+        remote=Endpoint4(ipv4_of(cells[7]), ports[3]),
         expires_s=_seconds(cells[9] or ""),
         state=cells[10] or "",
     )
@@ -144,22 +150,23 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _protocol(text: str | None) -> Protocol:
+def protocol_of(text: str | None) -> Protocol:
+    """Raises ValueError, as the three below."""
     return Protocol((text or "").lower())
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _port(text: str | None) -> int:
+def port_of(text: str | None) -> int:
     return whole(text, 65535)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _ipv4(text: str | None) -> IPv4Address:
+def ipv4_of(text: str | None) -> IPv4Address:
     return IPv4Address(text or "")
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _ipv6(text: str | None) -> IPv6Address:
+def ipv6_of(text: str | None) -> IPv6Address:
     try:
         return IPv6Address(text or "")
     except AddressValueError:

@@ -25,8 +25,8 @@ class Release:
 
     def of(self, tool: str) -> str:
         """Return the version of a tool, by the name of its command; "" for a tool that does not matter."""
-        known = {"jool": self.jool, "gobgp": self.gobgp, "iptables": self.iptables, "nft": self.nft}
-        return (known | {"ip": self.iproute2, "kernel": self.kernel}).get(tool, "")
+        known = {"kernel": self.kernel, "jool": self.jool, "gobgp": self.gobgp, "nft": self.nft, "ip": self.iproute2}
+        return {**known, "iptables": self.iptables, "ip6tables": self.iptables}.get(tool, "")
 
 
 TESTED = (

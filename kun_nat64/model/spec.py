@@ -87,6 +87,7 @@ class Nat64Spec:
     limit: Limit
     reset_orphans: bool = True
     reset_orphans_flows: int = 262144
+    new_flows_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What is flowing through Jool now: bindings (BIB entries) and sessions, as `jool` lists them (RFC 6146, 3.1)."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from kun_nat64.model.joolfacts import Protocol
@@ -56,5 +56,17 @@ def bindings_of(sessions: Iterable[Session]) -> tuple[Binding, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
+    """`ports`: public ports in use by address and protocol, None where `bindings` says it. `left_out`: sessions that
+    are counted and not among `sessions`, by the pod's address. `partial`: the list did not come to its end.
+    """
+
     bindings: tuple[Binding, ...] = ()
     sessions: tuple[Session, ...] = ()
+    ports: Mapping[tuple[IPv4Address, str], int] | None = None
+    left_out: Mapping[IPv6Address, int] = field(default_factory=dict)
+    partial: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether every session is among `sessions`."""
+        return not self.partial and not self.left_out

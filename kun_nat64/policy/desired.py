@@ -113,6 +113,9 @@ def flow_watch(spec: AgentSpec) -> FlowWatch | None:
         flows=spec.nat64.reset_orphans_flows,
         longest_s=established,
         longer_s=LONGER_S,
+        new_flows_s=spec.nat64.new_flows_s,
+        client_length=spec.nat64.limit.length,
+        udp_s=int(timeouts.udp_s) + LONGER_S,
         rst_ends_half_closed=dict(spec.nat64.globals).get("handle-rst-during-fin-rcv", "true").lower() == "true",
     )
 

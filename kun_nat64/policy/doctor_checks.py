@@ -1,8 +1,8 @@
 """Judges what `doctor` found: each check one finding, with the command that mends it."""
 
-import re
 from collections.abc import Iterable, Iterator
 
+from kun_nat64.formats.versions import untested, version_in
 from kun_nat64.model.inspection import Finding, Inspection, Level
 from kun_nat64.model.observation import LinkReport
 from kun_nat64.model.spec import AgentSpec
@@ -28,6 +28,7 @@ def _host(found: Inspection) -> Iterator[Finding]:
     yield _module(found)
     yield _dkms(found)
     yield from _fallback(found)
+    yield from _untested(found)
 
 
 def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
@@ -82,6 +83,16 @@ def _fallback(found: Inspection) -> Iterator[Finding]:
         yield Finding(Level.BAD, "sit0", words, "`ip link set sit0 down`")
 
 
+def _untested(found: Inspection) -> Iterator[Finding]:
+    """Whoever runs what nobody has tried should know it before an outage."""
+    versions = {"kernel": found.kernel, **found.versions}
+    if found.module_version:
+        versions["jool"] = found.module_version  # the module translates; the command only speaks to it
+    for tool, version, tested in untested(versions):
+        words = f"{version} is not one that the tests run with; those are {tested}"
+        yield Finding(Level.NOTE, f"version of {tool}", words, "see docs/supported.md")
+
+
 def _sysctls(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     for name, wanted in spec.gateway.sysctls:
         value = found.sysctls.get(name)
@@ -101,7 +112,7 @@ def _links(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
         yield Finding(Level.BAD, f"interface {outside}", state, f"`ip link set {outside} up`; the cable")
     else:
         yield Finding(Level.GOOD, f"interface {outside}", f"up, MTU {link.mtu}, qdisc {link.qdisc or 'unknown'}")
-    version = version_of(found.module_version)
+    version = version_in(found.module_version)
     if link.qdisc == "fq" and version and version < FQ_IS_SAFE_FROM:
         words = f"qdisc fq drops what Jool {found.module_version} sends"
         yield Finding(Level.BAD, f"interface {outside}", words, f"`tc qdisc replace dev {outside} root fq_codel`")
@@ -181,9 +192,3 @@ def _plan(found: Inspection) -> Finding:
         return Finding(Level.GOOD, "configuration", "the machine is as it says")
     words = f"the machine differs in {len(found.differences)} places, the first: {found.differences[0]}"
     return Finding(Level.NOTE, "configuration", words, "`kun-nat64 plan`, or let `kun-nat64 run` do it")
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """The first dotted number in `text`, for comparing; () when there is none."""
-    found = re.search(r"\d+(?:\.\d+)+", text)
-    return tuple(map(int, found.group().split("."))) if found else ()

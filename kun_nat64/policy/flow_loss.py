@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from kun_nat64.model.facts import Address, JoolInstance, Pool4, Protocol, Tunnel
 from kun_nat64.model.plan import Action, Change, Cut
@@ -24,9 +25,10 @@ def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
 
 def without_probes(traffic: Traffic) -> Traffic:
     """What the pods do, without what the canary does."""
-    return Traffic(
-        tuple(one for one in traffic.bindings if one.inside.address != PROBE_ADDRESS),
-        tuple(one for one in traffic.sessions if one.inside.address != PROBE_ADDRESS),
+    return replace(
+        traffic,
+        bindings=tuple(one for one in traffic.bindings if one.inside.address != PROBE_ADDRESS),
+        sessions=tuple(one for one in traffic.sessions if one.inside.address != PROBE_ADDRESS),
     )
 
 

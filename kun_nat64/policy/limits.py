@@ -8,8 +8,9 @@ no packet comes back to: his flows go on, all protocols alike, and new ones find
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Network
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from types import MappingProxyType
 
 from kun_nat64.model.facts import MARK, Chain, Fact, Facts, Family, Pool4, Rule
 from kun_nat64.model.joolfacts import LIMIT_MARK, Protocol
@@ -24,12 +25,19 @@ DUMMY = IPv4Address("192.0.0.8")
 RELEASED_BELOW = 0.9
 
 
-def limited(sessions: Iterable[Session], before: Iterable[IPv6Network], limit: Limit) -> dict[IPv6Network, int]:
-    """Clients that may have no new ports, with the sessions they hold."""
+def limited(
+    sessions: Iterable[Session],
+    before: Iterable[IPv6Network],
+    limit: Limit,
+    left_out: Mapping[IPv6Address, int] = MappingProxyType({}),
+) -> dict[IPv6Network, int]:
+    """Clients that may have no new ports, with the sessions they hold. `left_out`: those that are not listed."""
     if not limit.sessions:
         return {}
     shift = 128 - limit.length
     counts = Counter(int(one.inside.address) >> shift for one in sessions)
+    for address, count in left_out.items():
+        counts[int(address) >> shift] += count
     still = {int(network.network_address) >> shift for network in before}
     release = int(limit.sessions * RELEASED_BELOW)
     return {

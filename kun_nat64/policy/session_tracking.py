@@ -22,11 +22,12 @@ PLACE_OF = {protocol: place for place, protocol in enumerate(PROTOCOLS)}
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The session table, read from `begun` to `done`."""
+    """The session table, read from `begun` to `done`. `whole`: these are all sessions."""
 
     sessions: tuple[Session, ...]
     begun: float
     done: float
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ class Ledger:
                 continue  # it was listed twice: the table moved while it was read
             live[number] = (last, began, over, place)
             started.append(Record(flow_of(number), last, began, None, place))
+        if not look.whole:
+            # Not listed is not ended: it lives until the time that it had left at the last look is over.
+            live |= {number: life for number, life in before.items() if life[2] > look.done}
+            before = {number: life for number, life in before.items() if number not in live}
         ended = tuple(_ended(number, life, look.done) for number, life in before.items())
         self._live, self._looked_at = live, look.begun
         return News(tuple(started), ended)

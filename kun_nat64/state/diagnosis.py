@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
+from kun_nat64.formats.versions import version_in
 from kun_nat64.model.area import Area
 from kun_nat64.model.facts import Facts, JoolInstance, LinkState, Pool4, Route
 from kun_nat64.model.health import Symptom, Verdict
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.policy.diagnosis import Cause, Diagnosis, diagnose
 from kun_nat64.policy.diagnosis_input import DiagnosisInput
-from kun_nat64.policy.doctor_checks import version_of
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.past_diagnosis import PastDiagnosis
 
@@ -61,7 +61,7 @@ def signs(state: State) -> DiagnosisInput:
         path_refused=state.speaker.made.refused,
         path_unsent=state.speaker.made.unsent,
         qdisc=outside.qdisc if outside else "",
-        jool_version=version_of(state.jool_version),
+        jool_version=version_in(state.jool_version),
     )
 
 

@@ -18,13 +18,14 @@ class Sink:
 class SessionLogState:
     """The session log. `looked_at`: wall clock of the last look that is in it; `skipped`: looks that came too soon.
 
-    `set_aside`: damaged parts of the database.
+    `set_aside`: damaged parts of the database. `jump`: what the wall clock has done since the start.
     """
 
     looked_at: float | None = None
     living: int = 0
     skipped: int = 0
     failed: str = ""
+    jump: str = ""
     set_aside: tuple[str, ...] = ()
     sinks: dict[str, Sink] = field(default_factory=lambda: {"log": Sink(), "database": Sink()})
 

@@ -271,6 +271,7 @@ def _warnings(state: State) -> dict[str, str]:
     return {
         **state.warnings,
         **({"session-log": f"sessions are not logged as they should be: {problem}"} if problem else {}),
+        **({"clock": state.audit.jump} if state.audit.jump else {}),
         **({"session-database": f"damaged parts were set aside: {damaged}"} if damaged else {}),
     }
 

@@ -50,6 +50,7 @@ def only_way(lab: Lab, gateway: str) -> Iterator[None]:
         lab.run("tor", "ip", "route", "del", *words)
 
 
+@pytest.mark.both_debians
 def test_a_drain_lets_a_download_end_where_its_router_has_no_other_way_and_then_withdraws(lab: Lab) -> None:
     carrier = download(lab, "staying", 15)
     with only_way(lab, carrier):
@@ -86,6 +87,7 @@ def _ended(lab: Lab, host: str, name: str) -> str:
     return "" if code is None else str(code)
 
 
+@pytest.mark.both_debians
 def test_a_drain_survives_a_restart_of_the_agent_and_sigterm_keeps_the_path(lab: Lab) -> None:
     lab.run("gw2", "kun-nat64", "drain", "--force")
     lab.wait_for(lambda: not announced(lab, "gw2"), SEEN_S, "gw2 out")

@@ -25,6 +25,7 @@ ip route add {FAR}/32 via 169.254.90.2
 """
 FAR_DOWN = "ip netns pids far | xargs -r kill; ip netns del far; ip link del far0 2>/dev/null; true"
 PINNED = 77
+pytestmark = pytest.mark.both_debians
 
 
 @pytest.fixture(scope="module")

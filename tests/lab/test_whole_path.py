@@ -5,6 +5,7 @@ from questions import embedded, page, public_addresses
 
 from lab.api import Lab
 
+pytestmark = pytest.mark.both_debians
 TRIES = 24
 
 

@@ -76,6 +76,26 @@ async def test_after_a_fault_a_reload_leaves_no_old_worker(tmp_path: Path) -> No
         assert all(await answers(one, 40))
 
 
+async def test_no_worker_outlives_its_supervisor(tmp_path: Path) -> None:
+    """Not even one that stands still: it would keep its share of the port's datagrams for ever."""
+    async with fake_upstream() as upstream, running(tmp_path, upstream.port, workers=2, calm=False) as one:
+        workers = await pids(one)
+        os.kill(workers[0], signal.SIGSTOP)
+        one.process.kill()
+        await one.process.wait()
+
+        async def gone() -> bool:
+            return not any(is_alive(pid) for pid in workers)
+
+        await eventually(gone)
+
+
+def is_alive(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
 async def test_a_worker_that_stands_still_loses_its_names(tmp_path: Path) -> None:
     """Half of the names were mute for 5 to 7 s."""
     async with fake_upstream() as upstream, running(tmp_path, upstream.port, workers=2, calm=False) as one:

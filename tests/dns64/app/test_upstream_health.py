@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import struct
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import dns.message
@@ -135,6 +137,41 @@ async def test_a_forged_icmp_error_costs_nothing(tmp_path: Path) -> None:
             assert set(await asyncio.gather(*asked)) == {"NOERROR"}
             assert await ready(one) == 200
             assert 'rcode="SERVFAIL"' not in (await one.page("/metrics"))[1]
+
+
+FIREWALL = """
+table ip kun_test {{
+  chain out {{
+    type filter hook output priority 0
+    udp dport {port} numgen random mod 10 < 2 drop
+  }}
+}}
+"""
+
+
+def filtered(nft: str, port: int) -> bool:
+    command = [nft, "-f", "-"]
+    return subprocess.run(command, input=FIREWALL.format(port=port), text=True, check=False).returncode == 0
+
+
+def unfiltered(nft: str) -> None:
+    subprocess.run([nft, "delete", "table", "ip", "kun_test"], check=True)
+
+
+async def test_packets_that_this_machine_does_not_send_cost_no_answer(
+    tmp_path: Path, tool: Callable[[str, str], str]
+) -> None:
+    """A fifth of all sends ends with EPERM, as where the table of connections is full."""
+    nft = tool("nft", "nftables")
+    async with fake_upstream(good) as upstream, running(tmp_path, upstream.port) as one:
+        if not filtered(nft, upstream.port):
+            pytest.skip("needs CAP_NET_ADMIN: run as root")
+        try:
+            said = [await rcode(one, f"n{number}.t.example.") for number in range(40)]
+        finally:
+            unfiltered(nft)
+        assert set(said) == {"NOERROR"}
+        assert await ready(one) == 200
 
 
 async def test_readiness_tells_forwarding_from_synthesis(tmp_path: Path) -> None:

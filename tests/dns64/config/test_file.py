@@ -4,18 +4,18 @@ import json
 import os
 import re
 import tomllib
+from ipaddress import IPv6Network
 from pathlib import Path
 
 import pytest
 
-from kun_base.errors import ConfigError
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ClientSection, ConfigFile, PoolSection, TlsSection, ZoneSection
 from kun_dns64.config.flags import Flags
-from kun_dns64.config.load import load
 from kun_dns64.config.schema import json_schema
+from kun_dns64.config.settings import Settings
 
-from .reading import UPSTREAM, faults_of, settings_of
+from .reading import NO_FLAGS, UPSTREAM, faults_of, settings_of
 
 EXAMPLE = Path(__file__).parents[3] / "gateway-config" / "kun-dns64.toml"
 BAD = {
@@ -297,21 +297,62 @@ def test_without_servers_resolv_conf_is_asked(tmp_path: Path) -> None:
         "search example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1\nnameserver nonsense\n"
         "nameserver fe80::1\nnameserver ::ffff:192.0.2.1\nnameserver 0.0.0.0\nnameserver fe80::1%eth0\n"
     )
-    loaded = load(None, resolv_conf=resolv)
-    found = [str(server) for server in loaded.file.upstream.servers]
+    found = [str(server) for server in borrowing(tmp_path).groups[""]]
     assert found == ["udp://192.0.2.1", "udp://[2001:db8::1]", "udp://[fe80::1%eth0]"]
 
 
-def test_without_any_nameserver_the_error_says_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"upstream\.servers: names no upstream.*udp://192\.0\.2\.53"):
-        load(None, resolv_conf=tmp_path / "none")
+def borrowing(tmp_path: Path, flags: Flags = NO_FLAGS) -> Settings:
+    return settings_of(tmp_path, '[upstream]\nresolv_conf = "resolv.conf"', flags)
 
 
-def test_a_nameserver_that_is_this_server_is_a_loop(tmp_path: Path) -> None:
-    resolv = tmp_path / "resolv.conf"
-    resolv.write_text("nameserver 127.0.0.1\n")
-    with pytest.raises(ConfigError, match=r"resolv\.conf = .*a loop"):
-        load(None, Flags(listen=("127.0.0.1:53",)), resolv)
+@pytest.mark.parametrize("text", [None, "", "search example.org\n", "nameserver 0.0.0.0\n"])
+def test_a_machine_that_names_nobody_yet_is_no_error_of_the_file(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "resolv.conf").write_text(text)
+    settings = borrowing(tmp_path)
+    assert settings.groups[""] == ()
+    assert "names no server to ask yet" in settings.notices[-1]
+    assert tmp_path / "resolv.conf" in [stamp.path for stamp in settings.watched]
+
+
+def test_neither_servers_nor_a_file_with_some_is_one(tmp_path: Path) -> None:
+    (fault,) = faults_of(tmp_path, '[upstream]\nresolv_conf = ""')
+    assert "names no upstream" in fault
+    assert "udp://192.0.2.53" in fault
+
+
+@pytest.mark.parametrize(
+    ("listen", "kept"),
+    [
+        ("127.0.0.1:53", ["udp://192.0.2.1"]),
+        ("0.0.0.0:53", ["udp://192.0.2.1"]),
+        ("127.0.0.1:5353", ["udp://127.0.0.1", "udp://192.0.2.1"]),
+        ("[::]:53", ["udp://127.0.0.1", "udp://192.0.2.1"]),
+    ],
+)
+def test_ourselves_in_resolv_conf_are_left_out_and_told(tmp_path: Path, listen: str, kept: list[str]) -> None:
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\nnameserver 192.0.2.1\n")
+    settings = borrowing(tmp_path, Flags(listen=(listen,)))
+    assert [str(server) for server in settings.groups[""]] == kept
+    assert len(settings.notices) == 2 - len(kept)
+
+
+def test_named_servers_leave_resolv_conf_alone(tmp_path: Path) -> None:
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    settings = settings_of(tmp_path, UPSTREAM + 'resolv_conf = "resolv.conf"')
+    assert [str(server) for server in settings.groups[""]] == ["udp://192.0.2.53"]
+    assert (settings.watched, settings.notices) == ((), ())
+
+
+def test_of_the_default_addresses_the_second_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kun_dns64.config.resolve.is_local", lambda endpoint: False)
+    written = '[server]\nlisten = ["127.0.0.1:5353", "[::1]:5353"]\n'
+    for text in ("", written):
+        settings = settings_of(tmp_path, UPSTREAM + text)
+        assert [str(one) for one in settings.listen] == ["127.0.0.1:5353"]
+        assert "no ::1" in settings.notices[0]
+    settings = settings_of(tmp_path, UPSTREAM + '[server]\nlisten = ["[::1]:5353"]')
+    assert [str(one) for one in settings.listen] == ["[::1]:5353"], "it was asked for"
 
 
 def test_the_soa_of_local_zones_is_the_operators(tmp_path: Path) -> None:
@@ -354,6 +395,9 @@ def test_the_shipped_file_shows_every_key_with_its_default(tmp_path: Path) -> No
     del written["server"]["tls"]
     for key in ("zone", "pool", "client"):
         del written[key]
+    # Python 3.13 writes ::ffff:0:0/96 as ::ffff:0.0.0.0/96 (RFC 5952 section 5).
+    for side in (shown, written):
+        side["dns64"]["exclude_aaaa"] = list(map(IPv6Network, side["dns64"]["exclude_aaaa"]))
     assert shown == written
 
 

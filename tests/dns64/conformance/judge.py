@@ -18,6 +18,7 @@ from .case import Expect
 from .client import Heard, Query
 from .names import Names
 from .script import Lines, parse_record
+from .second_reader import disagreements
 from .upstream import ScriptedUpstream, parse_key
 
 Record = tuple[str, int, int, int, bytes]
@@ -35,6 +36,7 @@ def judge(query: Query, sent: bytes, heard: Heard, expect: Expect, names: Names,
         reply = dns.message.from_wire(_as_query_opcode(heard.wire), one_rr_per_rrset=True)
     except dns.exception.DNSException as garbage:
         return [*problems, f"the reply cannot be parsed ({garbage!r}): {heard.wire.hex()}"]
+    problems += disagreements(heard.wire, reply)
     problems += _opt(query, reply, expect)
     problems += _rcode(reply, expect)
     problems += _sections(reply, expect, names)

@@ -1,5 +1,6 @@
 """A new file: it is taken as a whole, or changes nothing at all."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
@@ -206,3 +207,14 @@ async def test_a_restart_is_no_way_around_the_guard(
 async def test_the_file_that_was_reached_is_kept_for_the_next_start(fast: AgentSpec, tmp_path: Path) -> None:
     async with Running(replace(fast, written={"gateway": "as read"}), tmp_path) as it:
         await it.until(lambda: runfiles.load_taken(tmp_path) == {"gateway": "as read"}, "kept")
+
+
+async def test_nobody_reads_the_file_who_was_not_asked_to(
+    fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(app, "load", lambda path: read.append(path) or fast)
+    async with Running(fast, tmp_path) as it:
+        await it.until(lambda: it.announced, "announced")
+        await asyncio.sleep(2.5)
+    assert read == []

@@ -135,3 +135,11 @@ def test_a_clock_set_back_makes_no_session_end_before_it_began() -> None:
     ended = take(ledger, look(500)).ended[0]
     assert ended.ended is not None
     assert ended.ended >= ended.began
+
+
+def test_a_session_that_a_look_did_not_list_has_not_ended_before_its_time_is_over() -> None:
+    """A look that was cut short, or left out some of a client who holds too many."""
+    ledger = Ledger([], 1000.0)
+    ledger.take(look(1000.0, session(left=100)), TIMEOUTS, 1)
+    assert ledger.take(Look((), 1015.0, 1016.0, whole=False), TIMEOUTS, 1) == News()
+    assert len(ledger.take(Look((), 1101.0, 1102.0, whole=False), TIMEOUTS, 1).ended) == 1

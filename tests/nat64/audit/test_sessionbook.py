@@ -105,6 +105,9 @@ def test_old_parts_go_by_size_and_by_age_and_the_current_one_stays(tmp_path: Pat
     assert numbers[-1] == book.current
     for _, path in parts_of(tmp_path):
         os.utime(path, (1000, 1000))
+    book.close()
+    book = SessionBook(tmp_path, 700_000, 8 * DAY, rows=1000)
+    book.start(1000 + 9 * DAY)
     book.trim(1000 + 9 * DAY)
     assert [number for number, _ in parts_of(tmp_path)] == [book.current]
     # An end of a session whose part is gone is no error.

@@ -313,3 +313,31 @@ async def test_a_file_with_another_admin_port_is_refused_as_a_whole_by_that_name
         monkeypatch.setattr(app, "load", lambda path: fast)
         await it.agent.reload.now()
         assert "config" not in it.agent.state.warnings
+
+
+async def test_one_parts_failure_is_not_the_agents_end(
+    fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without descriptors: whichever part needs one first fails, and the others go on."""
+    monkeypatch.setattr(app, "AGAIN_S", 0.05)
+    it = Running(fast, tmp_path)
+    fails = dict.fromkeys(("stats", "traffic"), 2)
+
+    def failing(name: str) -> Callable[..., object]:
+        works = getattr(it.host, name)
+
+        def call(*words: object) -> object:
+            if fails[name]:
+                fails[name] -= 1
+                raise OSError(24, "Too many open files")
+            return works(*words)
+
+        return call
+
+    for name in fails:
+        monkeypatch.setattr(it.host, name, failing(name))
+    async with it:
+        await it.until(lambda: it.announced, "announced")
+        await it.until(lambda: not any(fails.values()), "every failure was met")
+        assert "Too many open files" in it.log.getvalue()
+        assert it.agent.state.decision.standing is Standing.FULL

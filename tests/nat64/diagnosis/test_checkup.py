@@ -7,7 +7,7 @@ from kun_nat64.model.facts import Neighbour
 from kun_nat64.model.inspection import Finding, Inspection, Level
 from kun_nat64.model.observation import Foreign, LinkReport
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.policy.doctor_checks import examine, mss, version_of
+from kun_nat64.policy.doctor_checks import examine, mss
 from kun_nat64.policy.firewall import drops_protocol_41
 
 KERNEL = "6.1.0-50-cloud-amd64"
@@ -110,10 +110,22 @@ def test_without_a_configuration_only_the_machine_is_judged(good: Inspection) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "version"), [("gobgp version 3.10.0", (3, 10, 0)), ("4.1.9.0", (4, 1, 9, 0)), ("", ()), ("none", ())]
+    ("changes", "check", "version"),
+    [
+        ({"kernel": "6.18.44-fc"}, "version of kernel", "6.18.44"),
+        ({"versions": {"jool": "4.1.9.0", "gobgp": "gobgp version 4.8.0"}}, "version of gobgp", "4.8.0"),
+        ({"module_version": "4.1.15.0"}, "version of jool", "4.1.15.0"),
+        ({"versions": {"ip6tables": "ip6tables v1.8.13 (nf_tables)"}}, "version of ip6tables", "1.8.13"),
+    ],
 )
-def test_versions_are_numbers(text: str, version: tuple[int, ...]) -> None:
-    assert version_of(text) == version
+def test_a_version_that_nobody_has_tried_is_noted_beside_those_that_were(
+    good: Inspection, spec: AgentSpec, changes: dict[str, object], check: str, version: str
+) -> None:
+    findings = examine(replace(good, **changes), spec)  # type: ignore[arg-type]
+    (note,) = [finding for finding in findings if finding.check.startswith("version of")]
+    assert (note.level, note.check) == (Level.NOTE, check)
+    assert note.words.startswith(f"{version} is not one that the tests run with; those are ")
+    assert "docs/supported.md" in note.remedy
 
 
 @pytest.mark.parametrize(

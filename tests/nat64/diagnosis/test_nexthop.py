@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kun_nat64.drivers.command import CommandResult
+from kun_nat64.drivers.command import CommandResult, Feed
 from kun_nat64.drivers.nexthop import silent_hops
 from kun_nat64.model.errors import DriverError, FailureKind
 
@@ -20,7 +20,9 @@ class Neighbours:
     def __init__(self, *states: str) -> None:
         self.states, self.asked = list(states), list[str]()
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = 5.0) -> CommandResult:
+    async def run(
+        self, *argv: str, stdin: str = "", deadline_s: float = 5.0, feed: Feed | None = None
+    ) -> CommandResult:
         match argv:
             case ("ip", "-4", "neigh", "show", "dev", "eth1"):
                 state = self.states.pop(0) if len(self.states) > 1 else self.states[0]

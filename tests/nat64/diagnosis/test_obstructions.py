@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kun_nat64.drivers.command import CommandResult
+from kun_nat64.drivers.command import CommandResult, Feed
 from kun_nat64.drivers.foreign_objects import look_around, strict_interfaces
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.foreign_objects import Surroundings
@@ -60,7 +60,9 @@ class Tools:
     def __init__(self, script: dict[tuple[str, ...], CommandResult]) -> None:
         self.script = script
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = 5.0) -> CommandResult:
+    async def run(
+        self, *argv: str, stdin: str = "", deadline_s: float = 5.0, feed: Feed | None = None
+    ) -> CommandResult:
         for words, outcome in self.script.items():
             if argv[: len(words)] == words:
                 return outcome

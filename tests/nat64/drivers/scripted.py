@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from kun_nat64.drivers.command import DEADLINE_S, CommandResult
+from kun_nat64.drivers.command import DEADLINE_S, CommandResult, Feed
 from kun_nat64.model.errors import DriverError, FailureKind
 
 
@@ -14,7 +14,9 @@ class ScriptedRunner:
     asked: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
 
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
+    async def run(
+        self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S, feed: Feed | None = None
+    ) -> CommandResult:
         line = " ".join(argv)
         self.asked.append(line)
         self.given.append(stdin)
@@ -22,6 +24,8 @@ class ScriptedRunner:
             if words in line:
                 if isinstance(answer, DriverError):
                     raise answer
+                if feed is not None and answer.stdout:
+                    feed(answer.stdout.encode())
                 return answer
         return CommandResult(0, "", "")
 

@@ -1,4 +1,5 @@
 import asyncio
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -110,3 +111,40 @@ async def test_waiting_for_a_command_takes_no_thread() -> None:
     await asyncio.sleep(0.1)
     assert [thread.name for thread in threading.enumerate() if "waitpid" in thread.name] == []
     assert (await running).exit_code == 0
+
+
+async def test_a_tool_that_cannot_be_ended_is_not_started_again_until_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one in uninterruptible sleep: no signal ends it, and one more each time would pile up."""
+    with monkeypatch.context() as deaf:
+        deaf.setattr(command.os, "killpg", lambda *_: None)
+        deaf.setattr(subprocess.Popen, "kill", lambda _: None)
+        error = await failure("sleep", "3", deadline_s=0.2)
+        assert error.kind is FailureKind.TIMEOUT
+    begun = time.monotonic()
+    again = await failure("sleep", "0")
+    assert "cannot be ended" in again.stderr
+    assert time.monotonic() - begun < 0.2, "and is not waited for"
+    assert (await ProcessRunner().run("true")).exit_code == 0, "other programs go on"
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if not [one for one in ProcessRunner.stuck.get("sleep", {}).values() if not one.gone.is_set()]:
+            break
+    assert (await ProcessRunner().run("sleep", "0")).exit_code == 0, "it has ended"
+
+
+async def test_what_is_fed_to_somebody_is_not_kept() -> None:
+    heard: list[bytes] = []
+    done = await ProcessRunner().run("sh", "-c", "echo one; echo two >&2; echo three", feed=heard.append)
+    assert (b"".join(heard), done.stdout, done.stderr) == (b"one\nthree\n", "", "two\n")
+
+
+async def test_an_error_of_who_is_fed_ends_the_tool() -> None:
+    def refuse(_: bytes) -> None:
+        raise ValueError("no table")
+
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match="no table"):
+        await ProcessRunner().run("sh", "-c", "echo x; exec sleep 30", feed=refuse)
+    assert time.monotonic() - begun < 10

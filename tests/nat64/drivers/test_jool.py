@@ -1,11 +1,12 @@
 import json
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kun_base.prefix import sixtofour_prefix
-from kun_nat64.drivers.command import CommandResult
+from kun_nat64.drivers.command import CommandResult, Feed
 from kun_nat64.drivers.jool import JoolDriver
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import JoolGlobal, JoolInstance, Pool4, Protocol
@@ -175,3 +176,16 @@ async def test_another_instance_in_the_way_is_named_with_its_remedy() -> None:
     with pytest.raises(DriverError, match=r"already has.*\(old\): `jool instance remove NAME`") as caught:
         await JoolDriver(runner).apply([Change(Action.ADD, INSTANCE)])
     assert (caught.value.kind, caught.value.exit_code) == (FailureKind.CONFLICT, 17)
+
+
+async def test_sessions_that_are_not_listed_in_time_count_for_as_far_as_they_came() -> None:
+    class Slow(ScriptedRunner):
+        async def run(self, *argv: str, feed: Feed | None = None, **options: Any) -> CommandResult:
+            if "--udp" in argv and feed is not None:
+                feed(golden("jool-4.1.9-session-udp.csv").encode())
+                raise hung("jool")
+            return await super().run(*argv, feed=feed, **options)
+
+    traffic = await JoolDriver(Slow(living())).flows("kun")
+    assert traffic.partial
+    assert traffic.sessions

@@ -60,6 +60,21 @@ async def test_somebody_who_runs_the_program_is_noticed_at_its_start_and_at_its_
     watch.close()
 
 
+async def test_ends_are_awaited_of_so_many_only_and_then_nothing_is_taken_for_known(
+    watch: ExecWatch, program: str, heard: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes a descriptor, and those that hang never give it back."""
+    monkeypatch.setattr(execwatch, "MOST_AWAITED", 3)
+    running = [await asyncio.create_subprocess_exec("sh", "-c", f"{program} 1; true") for _ in range(8)]
+    await asyncio.sleep(0.5)
+    assert len(watch._running) == 3
+    assert not watch.works
+    await asyncio.gather(*(each.wait() for each in running))
+    await asyncio.sleep(0.1)
+    assert watch.works
+    watch.close()
+
+
 async def test_a_closed_watch_awaits_nobodys_end(watch: ExecWatch, program: str, heard: list[str]) -> None:
     process = await asyncio.create_subprocess_exec("sh", "-c", f"{program} 0.6; true")
     await asyncio.sleep(0.3)

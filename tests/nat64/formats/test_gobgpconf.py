@@ -62,7 +62,7 @@ def test_another_as_changes_what_only_a_restart_takes(spec_with: Specs) -> None:
     assert global_section(spec_with().bgp) == global_section(spec_with(bgp={"peers": PEERS}).bgp)
 
 
-@pytest.mark.parametrize("bgp", [{}, {"peers": PEERS, "prefixes": ["2002:cb00:7101::/48"]}])
+@pytest.mark.parametrize("bgp", [{}, {"peers": PEERS, "prefixes": ["2002:cb00:7101::/48"], "next_hop6": "fd00:11::2"}])
 def test_gobgpd_takes_it(bgp: dict[str, Any], spec_with: Specs, tmp_path: Path) -> None:
     if shutil.which("gobgpd") is None:
         pytest.skip("gobgpd (Debian package gobgpd) is not installed")

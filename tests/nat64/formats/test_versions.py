@@ -137,6 +137,13 @@ def test_every_tested_version_has_captured_output(release: Release, tool: str) -
 
 
 @pytest.mark.parametrize(
+    ("text", "version"), [("gobgp version 3.10.0", (3, 10, 0)), ("4.1.9.0", (4, 1, 9, 0)), ("", ()), ("none", ())]
+)
+def test_versions_are_numbers(text: str, version: tuple[int, ...]) -> None:
+    assert version_in(text) == version
+
+
+@pytest.mark.parametrize(
     ("tool", "version", "expected"),
     [
         pytest.param("jool", "4.1.13.0", True, id="the module says a fourth number"),
@@ -156,3 +163,20 @@ def test_versions_are_compared_by_their_numbers(tool: str, version: str, expecte
 def test_untested_versions_are_named_beside_the_tested_ones() -> None:
     found = untested({"jool": "4.1.15", "gobgp": "gobgp version 3.36.0", "ss": "6.1.0", "nft": ""})
     assert list(found) == [("jool", "4.1.15", "4.1.9 and 4.1.13")]
+
+
+@EACH
+def test_the_document_of_supported_versions_says_the_same(release: Release) -> None:
+    lines = (FOLDER.parents[3] / "docs" / "supported.md").read_text().splitlines()
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    column = table[0].index(f"Debian {release.debian}")
+    said = {row[0].split(" ")[0].lower(): row[column] for row in table[2:9]}
+    tools = {
+        "kernel": "kernel",
+        "jool": "jool",
+        "gobgp": "gobgp",
+        "iptables": "iptables",
+        "nft": "nft",
+        "iproute2": "ip",
+    }
+    assert {name: said[name] for name in tools} == {name: release.of(tool) for name, tool in tools.items()}
