@@ -23,6 +23,7 @@ class Cause(StrEnum):
     PROTOCOL_41_KEPT_IN = "protocol-41-kept-in"
     DROPPED_BEFORE_TRANSLATOR = "dropped-before-translator"
     CONNTRACK_DROPS = "conntrack-drops"
+    CONNTRACK_FULL = "conntrack-full"
     FQ_DROPS = "fq-drops"
     NO_DEFAULT_ROUTE = "no-default-route"
     RETURN_ROUTE_MISSING = "return-route-missing"

@@ -34,8 +34,8 @@ class Surroundings:
     `input_drops`: rules of others that drop protocol 41 to the VIP. `answer_drops`: rules of others that drop what the
     kernel's connection tracking calls invalid, as it does with every answer to translated packets. `absent`: pool4
     addresses that are on no interface here. `silent`: next hops towards the targets whose link-layer address nobody
-    tells. `strict`: interfaces with rp_filter 1. `back`: of the way back to the pods. `uplink`: interface towards the
-    nodes.
+    tells. `strict`: interfaces with rp_filter 1. `tracked`: (connections tracked, most) where that table is full.
+    `back`: of the way back to the pods. `uplink`: interface towards the nodes.
     """
 
     default_route: bool | None = None
@@ -44,6 +44,7 @@ class Surroundings:
     absent: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     strict: tuple[str, ...] = ()
+    tracked: tuple[int, int] | None = None
     back: WayBack = field(default_factory=WayBack)
     uplink: str = ""
 

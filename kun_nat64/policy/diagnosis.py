@@ -165,6 +165,15 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
+        lambda s: s.any_fails and s.around.tracked is not None,
+        Diagnosis(
+            Cause.CONNTRACK_FULL,
+            "the kernel's table of tracked connections is full, and it drops the packets of new ones",
+            "`sysctl -w net.netfilter.nf_conntrack_max=NUMBER`; or no tracking of what needs none: `iptables -t raw -I "
+            "PREROUTING -p 41 -j NOTRACK`",
+        ),
+    ),
+    (
         lambda s: s.all_fail and s.tunnel_rx == 0,
         Diagnosis(
             Cause.PACKETS_DO_NOT_ARRIVE,
