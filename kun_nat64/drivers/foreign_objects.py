@@ -13,6 +13,7 @@ from kun_nat64.policy.blocking_rules import answer_obstructions, tunnel_obstruct
 
 SETTINGS = Path("/proc/sys/net/ipv4/conf")
 STRICT = "1"
+CONNTRACK, NEARLY = Path("/proc/sys/net/netfilter"), 0.98
 
 
 async def look_around(runner: Runner, spec: AgentSpec, settings: Path = SETTINGS) -> Surroundings:
@@ -30,6 +31,7 @@ async def look_around(runner: Runner, spec: AgentSpec, settings: Path = SETTINGS
         absent=_absent(addresses, spec),
         silent=await silent_hops(runner, spec.gateway.outside, ways),
         strict=strict_interfaces(settings),
+        tracked=full_conntrack(),
     )
 
 
@@ -55,6 +57,16 @@ def strict_interfaces(settings: Path = SETTINGS) -> tuple[str, ...]:
     values = {folder.name: _text(folder / "rp_filter") for folder in sorted(settings.glob("*"))}
     general = values.pop("all", "0")
     return tuple(name for name, value in values.items() if name != "default" and max(value, general) == STRICT)
+
+
+def full_conntrack(folder: Path = CONNTRACK) -> tuple[int, int] | None:
+    """(tracked, most) of a table of connections that has no room; None where it has, or is not in use here."""
+    try:
+        count, most = (int(_text(folder / name)) for name in ("nf_conntrack_count", "nf_conntrack_max"))
+    except ValueError:
+        return None
+    # Entries come and go all the time: it is never quite full.
+    return (count, most) if most and count >= most * NEARLY else None
 
 
 def _text(path: Path) -> str:

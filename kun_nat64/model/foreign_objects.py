@@ -10,7 +10,7 @@ class Surroundings:
     `input_drops`: rules of others that drop protocol 41 to the VIP. `answer_drops`: rules of others that drop what the
     kernel's connection tracking calls invalid, as it does with every answer to translated packets. `absent`: pool4
     addresses that are on no interface here. `silent`: next hops towards the targets whose link-layer address nobody
-    tells. `strict`: interfaces with rp_filter 1.
+    tells. `strict`: interfaces with rp_filter 1. `tracked`: (connections tracked, most) where that table is full.
     """
 
     default_route: bool | None = None
@@ -19,6 +19,7 @@ class Surroundings:
     absent: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     strict: tuple[str, ...] = ()
+    tracked: tuple[int, int] | None = None
 
 
 UNSEEN = Surroundings()

@@ -32,6 +32,7 @@ class Cause(StrEnum):
     PROTOCOL_41_DROPPED = "protocol-41-dropped"
     DROPPED_BEFORE_TRANSLATOR = "dropped-before-translator"
     CONNTRACK_DROPS = "conntrack-drops"
+    CONNTRACK_FULL = "conntrack-full"
     FQ_DROPS = "fq-drops"
     NO_DEFAULT_ROUTE = "no-default-route"
     RETURN_ROUTE_MISSING = "return-route-missing"
@@ -201,6 +202,15 @@ TABLE: tuple[Row, ...] = (
             Cause.UPSTREAM_DEAD,
             "a router outside, or this host about its next hop, says that the target cannot be reached",
             "`ip neigh` on the outside interface; then the provider",
+        ),
+    ),
+    (
+        lambda s: s.any_fails and s.around.tracked is not None,
+        Diagnosis(
+            Cause.CONNTRACK_FULL,
+            "the kernel's table of tracked connections is full, and it drops the packets of new ones",
+            "`sysctl -w net.netfilter.nf_conntrack_max=NUMBER`; or no tracking of what needs none: `iptables -t raw -I "
+            "PREROUTING -p 41 -j NOTRACK`",
         ),
     ),
     (

@@ -27,6 +27,7 @@ def _host(found: Inspection) -> Iterator[Finding]:
         yield _tool(tool, version)
     yield _module(found)
     yield _dkms(found)
+    yield from _next_kernel(found)
     yield from _fallback(found)
     yield from _untested(found)
 
@@ -64,6 +65,14 @@ def _module(found: Inspection) -> Finding:
         return Finding(Level.NOTE, check, "built for this kernel, not loaded; the agent loads it", "`modprobe jool`")
     remedy = "`apt install jool-dkms linux-headers-$(uname -r)`, then `modprobe jool`; after a new kernel, reboot"
     return Finding(Level.BAD, check, f"not built for the running kernel {found.kernel}", remedy)
+
+
+def _next_kernel(found: Inspection) -> Iterator[Finding]:
+    """The machine starts with the newest kernel that is installed, and that may be another one than now."""
+    if found.next_kernel and found.next_kernel != found.kernel and not found.next_module_file:
+        words = f"not built for {found.next_kernel}, which starts at the next boot"
+        remedy = f"`apt install linux-headers-{found.next_kernel} && dkms autoinstall -k {found.next_kernel}`"
+        yield Finding(Level.BAD, "Jool for the next kernel", words, remedy)
 
 
 def _dkms(found: Inspection) -> Finding:
@@ -179,10 +188,21 @@ def _bgp(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
         elif not peer.established:
             words = f"the session is {peer.state}"
             yield Finding(
-                Level.BAD, f"BGP {wanted.address}", words, f"`gobgp neighbor {wanted.address}`; the other end"
+                Level.BAD,
+                f"BGP {wanted.address}",
+                words,
+                f"`gobgp {_target(spec)}neighbor {wanted.address}`; the other end",
             )
+        elif peer.restart_s:
+            words = f"graceful restart keeps paths of a dead gateway for {peer.restart_s} s"
+            remedy = "[neighbors.graceful-restart.config] enabled = false in gobgpd.conf, `systemctl restart gobgpd`"
+            yield Finding(Level.BAD, f"BGP {wanted.address}", words, remedy)
         else:
             yield Finding(Level.GOOD, f"BGP {wanted.address}", f"established, hold time {peer.hold_s} s")
+
+
+def _target(spec: AgentSpec) -> str:
+    return f"--target {spec.bgp.api} " if spec.bgp.api.startswith("unix:") else ""
 
 
 def _plan(found: Inspection) -> Finding:
