@@ -118,6 +118,8 @@ def build(suite: Suite, version: str, out: Path) -> list[Path]:
             "KUN_PYTHON": suite.python,
             "KUN_UNITS": suite.unit_folder,
         }
+        if "CFLAGS" in os.environ:
+            environment["CFLAGS"] = os.environ["CFLAGS"]
         script = "umask 022; cd /build/kun-gateway && exec debian/rules binary"
         checked(run_inside(tree, ["sh", "-ec", script], environment=environment, timeout_s=1800))
         out.mkdir(parents=True, exist_ok=True)
