@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_base.version import version
+from kun_dns64.config.allowed_clients import allowed_clients
 from kun_dns64.config.control_path import control_path
 from kun_dns64.config.endpoint import TLS_PORT, Endpoint, UpstreamAddress
 from kun_dns64.config.file import (
@@ -65,6 +66,7 @@ def resolve(loaded: Loaded) -> Settings:
         log_level=server.log_level,
         freebind=server.freebind,
         notices=notices,
+        written=loaded.written,
         control=ControlSocket(control_path(file.control.socket, folder), file.control.group),
     )
 
@@ -176,7 +178,7 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
             ClientPolicy(client.name, tuple(client.networks), client.dns64, client.filter_a, client.pool)
             for client in file.client
         ),
-        allow_clients=tuple(file.server.allow_clients),
+        allow_clients=allowed_clients(file.server),
         trust_ecs_from=tuple(file.server.trust_ecs_from),
         forwarders=tuple(file.server.forwarders),
         ptr_mode=PtrMode(dns64.ptr_mode),
