@@ -7,6 +7,7 @@ at most every 20 ms: a thousand pods that start together are a few changes, and 
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from kun_base.journal import Journal as Log
 from kun_cluster.control.gateway_watch import GatewayWatch
@@ -35,7 +36,7 @@ class Controller:
         namespace: str,
         identity: str,
         writes: bool,
-        tokens: list[str],
+        tokens: Callable[[], list[str]],
         log: Log,
     ) -> None:
         self.log, self.client, self.identity, self.writes = log, client, identity, writes
@@ -44,9 +45,9 @@ class Controller:
             "all": Journal("all", everything, cluster),
             "exceptions": Journal("exceptions", exceptions, cluster),
         }
-        sink = Sink(self._listed, self._changed, self._deleted, self.world.see, self._failed, self._unreadable)
+        sink = Sink(self._listed, self._changed, self._deleted, self._seen, self._failed, self._unreadable)
         self.informers = {kind: Informer(kind, client, sink) for kind in KINDS}
-        self.server = TableServer(self.journals, self.followers, lambda: tokens, lambda: self.is_ready)
+        self.server = TableServer(self.journals, self.followers, tokens, lambda: self.is_ready)
         self.leadership = Leadership(client, namespace, identity, log)
         self.gateways = GatewayWatch(self._accepted_gateways, lambda: self.leadership.leads)
         self.writer = Writer(
@@ -115,6 +116,11 @@ class Controller:
         self.events[f"{kind} deleted"] += 1
         self.world.drop(kind, one)
         self._dirty.set()
+
+    def _seen(self, kind: str, version: str) -> None:
+        self.world.see(kind, version)
+        for journal in self.journals.values():
+            journal.revision = self.world.revision
 
     def _failed(self, kind: str, text: str) -> None:
         """Note a failed watch; the same words are logged now and then, not each time."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kun_base.adminhttp import AdminServer
@@ -50,9 +52,25 @@ def serve(settings: Settings) -> int:
     return asyncio.run(_serve(settings))
 
 
+def token_source(file: str) -> Callable[[], list[str]]:
+    """Read the tokens whenever they are asked for: a changed secret counts at once, a broken file leaves the old ones.
+
+    Raises ConfigError when there are none to begin with.
+    """
+    last = read_tokens(file)
+
+    def tokens() -> list[str]:
+        nonlocal last
+        with suppress(ConfigError):
+            last = read_tokens(file)
+        return last
+
+    return tokens
+
+
 async def _serve(settings: Settings) -> int:
     log = Log("kun-controller", as_json=settings.log_format == "json")
-    tokens = read_tokens(settings.token_file)
+    tokens = token_source(settings.token_file)
     context = tls_context(settings.certificate, settings.key) if settings.certificate else None
     client = KubeClient(settings.kubeconfig)
     controller = Controller(

@@ -16,7 +16,7 @@ import msgspec
 from kun_cluster.formats.egress_objects import EgressObject, ObjectError
 from kun_cluster.formats.watch_events import Bookmark, Deleted, EventReader, Failed, Upsert
 from kun_cluster.formats.workload_objects import Workload
-from kun_cluster.watch.kube_client import KubeClient, KubeError
+from kun_cluster.watch.kube_client import PATHS, KubeClient, KubeError
 
 GONE = 410
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
@@ -72,6 +72,8 @@ class Informer:
 
     async def _follow(self) -> None:
         """One watch, from the version known or from nothing."""
+        if self._version and await self._is_from_the_future():
+            self._version = ""
         parameters = {"allowWatchBookmarks": "true", "timeoutSeconds": str(SERVER_ENDS_S + random.randrange(60))}
         if self._version:
             parameters["resourceVersion"] = self._version
@@ -87,6 +89,15 @@ class Informer:
                 self._sink.unreadable(self.kind, str(error))
                 continue
             self._take(event)
+
+    async def _is_from_the_future(self) -> bool:
+        """Whether the cluster was restored from an older state.
+
+        The API server takes a watch from a version it has not reached, and stays silent until it gets there.
+        """
+        answer = await self._client.ask("GET", PATHS[self.kind], parameters={"limit": "1"})
+        newest = str(answer.get("metadata", {}).get("resourceVersion", ""))
+        return newest.isdigit() and self._version.isdigit() and int(newest) < int(self._version)
 
     def _take(self, event: Upsert | Deleted | Bookmark | Failed) -> None:
         match event:

@@ -24,6 +24,7 @@ from kun_nat64.policy.flow_loss import may_cut, without_probes
 from kun_nat64.policy.guard import Circumstances, guard, passed
 from kun_nat64.policy.hard_failure import hard_faults
 from kun_nat64.policy.order import batches, holds_up_nothing, waits_for
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
 
@@ -119,8 +120,9 @@ class Cycle:
         return replace(whole, changes=tuple(change for change in whole.changes if change.fact.area is not Area.BGP))
 
     async def _traffic(self) -> Traffic | None:
+        spec = self._state.spec
         try:
-            return without_probes(await self.host.traffic(self._state.spec.nat64.instance))
+            return without_probes(await self.host.traffic(spec.nat64.instance), probe_address(spec))
         except DriverError:
             return None
 

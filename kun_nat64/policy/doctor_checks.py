@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from kun_nat64.formats.versions import untested, version_in
 from kun_nat64.model.inspection import Finding, Inspection, Level
+from kun_nat64.model.joolglobals import CLASSES_ARE_SAFE_FROM
 from kun_nat64.model.observation import LinkReport
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.diagnosis import FQ_IS_SAFE_FROM
@@ -36,6 +37,7 @@ def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     yield from _sysctls(found, spec)
     yield from _links(found, spec)
     yield mss(found.links, spec)
+    yield _traffic_class(found)
     yield from _local_ports(found, spec)
     yield from _firewall(found, spec)
     yield from surroundings_judged(found.around, spec)
@@ -142,6 +144,15 @@ def mss(links: Iterable[LinkReport], spec: AgentSpec) -> Finding:
     return Finding(Level.BAD, "MSS", f"{gateway.mss} does not fit outside: {sums}", f"[gateway] mss = {safe}")
 
 
+def _traffic_class(found: Inspection) -> Finding:
+    check, kernel = "traffic class", version_in(found.kernel)
+    if not kernel or kernel >= CLASSES_ARE_SAFE_FROM:
+        return Finding(Level.GOOD, check, f"kernel {found.kernel} routes packets of any class")
+    safe = ".".join(map(str, CLASSES_ARE_SAFE_FROM))
+    words = f"kernel {found.kernel} finds no route for classes with bit 0 (ECT(1), CE): Jool sends all with class 0"
+    return Finding(Level.NOTE, check, words, f"a kernel from {safe} on (Debian 13) keeps DSCP; docs/way-back.md")
+
+
 def _local_ports(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     """Jool and the host's own sockets must not use the same ports of the same address (Jool issue 437)."""
     span = [int(word) for word in (found.sysctls.get(LOCAL_PORTS) or "").split()]
@@ -166,7 +177,7 @@ def _firewall(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     if found.input_rules is None:
         yield Finding(Level.UNKNOWN, "firewall", "INPUT could not be read", "`iptables-save -t filter`")
         return
-    dropping = drops_protocol_41(found.input_rules, spec.gateway.vip)
+    dropping = drops_protocol_41(found.input_rules, spec.gateway.vip, found.around.uplink, spec.health.probe_node)
     if dropping:
         remedy = f"`iptables -I INPUT -p 41 -d {spec.gateway.vip} -j ACCEPT`"
         yield Finding(Level.BAD, "firewall", f"drops protocol 41: {dropping[0]}", remedy)

@@ -1,6 +1,7 @@
 """The controller at a real API server: from a change of an object to a line of the stream, and through every fault."""
 
 import json
+import shutil
 import time
 import urllib.request
 import zlib
@@ -275,6 +276,16 @@ def test_a_wrong_request_is_refused(one: ControllerProcess, path: str, token: st
     assert refusal(one.port, path, token) == code
 
 
+def test_a_changed_token_counts_at_once(home: Cluster, tmp_path: Path) -> None:
+    process = ControllerProcess(home.kubeconfig("admin"), tmp_path, "tokens", "--no-write").start()
+    process.follow().close()
+    (tmp_path / "tokens").write_text("another\n")
+    assert refusal(process.port, "/v1/table", TOKEN) == 401
+    (tmp_path / "tokens").write_text("")
+    assert refusal(process.port, "/v1/table?clients=x", "another") == 400
+    process.kill()
+
+
 def test_the_stream_is_compressed_when_asked_and_flushed_at_every_commit(one: ControllerProcess) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept-Encoding": "gzip"}
     request = urllib.request.Request(f"http://127.0.0.1:{one.port}/v1/table", headers=headers)
@@ -310,6 +321,31 @@ def test_the_api_server_dies_and_comes_back_and_no_table_changes(home: Cluster, 
     assert reader.lines[0]["change"] == "snapshot"
     assert all(line.get("change") != "snapshot" for line in reader.lines[1:])
     home.delete(pod("steady"))
+    reader.wait(lambda seen: seen.client(POD) is None)
+    reader.close()
+
+
+def test_a_cluster_restored_from_an_older_state_is_followed(home: Cluster, one: ControllerProcess) -> None:
+    home.apply(pod("early"))
+    home.apply(status("early", POD), status=True)
+    reader = one.follow()
+    reader.wait(lambda seen: seen.client(POD) == "default")
+    home.stop()
+    shutil.copytree(home.folder / "etcd", home.folder / "older")
+    home.start_etcd()
+    home.start_server()
+    for _ in range(20):
+        home.apply(pod("early", annotation="true"))
+        home.apply(pod("early", annotation="false"))
+    home.apply(pod("early", annotation="true"))
+    reader.wait(lambda seen: seen.client(POD) == "native", 30)
+    newest = reader.revision
+    home.stop()
+    home.start_etcd("older")
+    home.start_server()
+    reader.wait(lambda seen: seen.client(POD) == "default", 60)
+    reader.wait(lambda seen: seen.revision < newest, 60)
+    home.delete(pod("early"))
     reader.wait(lambda seen: seen.client(POD) is None)
     reader.close()
 

@@ -12,7 +12,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.doctor_checks import examine, mss
 from kun_nat64.policy.firewall import drops_protocol_41
 
-KERNEL = "6.1.0-50-cloud-amd64"
+KERNEL = "6.12.117+deb13-cloud-amd64"
 VIP = IPv4Address("203.0.113.1")
 
 
@@ -96,6 +96,13 @@ def test_the_mss_is_held_against_the_mtu_that_is_there(mtu: int, level: Level, s
     found = mss((LinkReport(spec.gateway.outside, True, True, True, mtu),), spec)
     assert (found.level, sums in found.words) == (level, True), found.words
     assert bool(found.remedy) is (level is not Level.GOOD)
+
+
+def test_a_kernel_that_refuses_classes_is_noted_with_the_one_that_mends_it(good: Inspection, spec: AgentSpec) -> None:
+    (told,) = (one for one in examine(replace(good, kernel="6.1.0-50-amd64"), spec) if one.check == "traffic class")
+    assert told.level is Level.NOTE
+    assert "6.1.0-50-amd64 finds no route" in told.words
+    assert "6.12" in told.remedy
 
 
 def test_fq_is_harmless_with_a_newer_jool(good: Inspection, spec: AgentSpec) -> None:
