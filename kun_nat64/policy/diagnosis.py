@@ -228,7 +228,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(
             Cause.SPEAKER_SILENT,
             "the BGP speaker does not answer: nothing can be announced or withdrawn",
-            "`systemctl status gobgpd`; `systemctl restart gobgpd`; the agent tells it the path again",
+            "`systemctl status kun-gobgpd`; `systemctl restart kun-gobgpd`; the agent tells it the path again",
         ),
     ),
     (

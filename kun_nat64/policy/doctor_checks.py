@@ -187,7 +187,7 @@ def _firewall(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
 
 def _bgp(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     if found.neighbours is None:
-        remedy = "`systemctl start gobgpd`; [bgp] api"
+        remedy = "`systemctl start kun-gobgpd`; [bgp] api"
         yield Finding(Level.BAD, "BGP", f"gobgpd does not answer: {found.bgp_error}", remedy)
         return
     states = {peer.address: peer for peer in found.neighbours}
@@ -195,7 +195,9 @@ def _bgp(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
         peer = states.get(str(wanted.address))
         if peer is None:
             words = "gobgpd does not know this peer"
-            yield Finding(Level.BAD, f"BGP {wanted.address}", words, "add it to gobgpd.conf, `systemctl reload gobgpd`")
+            yield Finding(
+                Level.BAD, f"BGP {wanted.address}", words, "add it to gobgpd.conf, `systemctl reload kun-gobgpd`"
+            )
         elif not peer.established:
             words = f"the session is {peer.state}"
             yield Finding(
@@ -206,7 +208,7 @@ def _bgp(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
             )
         elif peer.restart_s:
             words = f"graceful restart keeps paths of a dead gateway for {peer.restart_s} s"
-            remedy = "[neighbors.graceful-restart.config] enabled = false in gobgpd.conf, `systemctl restart gobgpd`"
+            remedy = "[neighbors.graceful-restart.config] enabled = false in gobgpd.conf, `systemctl restart kun-gobgpd`"
             yield Finding(Level.BAD, f"BGP {wanted.address}", words, remedy)
         else:
             yield Finding(Level.GOOD, f"BGP {wanted.address}", f"established, hold time {peer.hold_s} s")

@@ -55,7 +55,7 @@ def test_a_good_gateway_has_no_bad_finding(good: Inspection, spec: AgentSpec) ->
         ({"links": (LinkReport("eth1", True, True, True, 1500, "fq"),)}, "interface eth1", "fq_codel"),
         ({"links": (LinkReport("eth1", True, True, True, 1400, ""),)}, "MSS", "mss = 1320"),
         ({"input_rules": ("-A INPUT -p ipv6 -j DROP",)}, "firewall", "iptables -I INPUT -p 41"),
-        ({"neighbours": None, "bgp_error": "connection refused"}, "BGP", "systemctl start gobgpd"),
+        ({"neighbours": None, "bgp_error": "connection refused"}, "BGP", "systemctl start kun-gobgpd"),
         ({"neighbours": ()}, "BGP 10.2.1.1", "gobgpd.conf"),
         (
             {"neighbours": (Neighbour("10.2.1.1", 65000, "active", False),)},
