@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kun_dns64.config.client_source import ClientSource
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.file_stamp import FileStamp
 from kun_dns64.model.rules import Rules
@@ -107,6 +108,8 @@ class Settings:
     dnstap: Dnstap | None = None
     log_format: str = "text"
     log_level: str = "info"
+    client_sources: tuple[ClientSource, ...] = ()
+    watched_networks: tuple[FileStamp, ...] = ()
     freebind: bool = False
     notices: tuple[str, ...] = ()
     control: ControlSocket = ControlSocket(None)
