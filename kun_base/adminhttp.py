@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kun_base.admin_deadlines import Connections
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -32,8 +34,9 @@ class AdminServer:
     """Serves GET handlers, and POST ones for what changes things, by path until `close`.
 
     `minimal`: GET handlers for those who prefer a short answer (RFC 7240 section 4.2, return=minimal). A connection
-    without a whole request for `idle_s` is closed: each holds a file. `may_post`: by the user id of who connects to the
-    unix socket, as the kernel tells it; others than these, and who comes by another way, change nothing.
+    without a whole request for `idle_s` is closed, a new one after 10 s: each holds a file. `may_post`: by the user id
+    of who connects to the unix socket, as the kernel tells it; others than these, and who comes by another way, change
+    nothing.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class AdminServer:
     ) -> None:
         self._gets, self._posts, self._minimal = dict(gets), dict(posts or {}), dict(minimal or {})
         self._idle_s, self._may_post = idle_s, may_post
+        self._connections = Connections(idle_s)
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -76,19 +80,46 @@ class AdminServer:
 
         app = web.Application(client_max_size=MAX_BODY)
         for path, handler in self._gets.items():
-            app.router.add_get(path, _adapted(handler, self._minimal.get(path, handler)))
+            app.router.add_get(path, self._timed(_adapted(handler, self._minimal.get(path, handler))))
         for path, handler in self._posts.items():
-            app.router.add_post(path, _guarded(_adapted(handler, handler), self._may_post))
-        self._runner = web.AppRunner(
+            app.router.add_post(path, self._timed(_guarded(_adapted(handler, handler), self._may_post)))
+        self._runner = _runner_type(self._connections)(
             app, access_log=None, logger=_logger(), shutdown_timeout=1.0, keepalive_timeout=self._idle_s
         )
         await self._runner.setup()
         return self._runner
 
+    def _timed(self, handle: Answering) -> Answering:
+        """Tells the connection when its request has come, and when its answer is made."""
+        from aiohttp import web
+
+        async def timed(request: web.Request) -> web.Response:
+            transport = request.transport
+            self._connections.began(transport)
+            try:
+                return await handle(request)
+            finally:
+                self._connections.ended(transport)
+
+        return timed
+
     async def close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+
+def _runner_type(connections: Connections) -> "type[web.AppRunner]":
+    """aiohttp's runner, whose connections have deadlines."""
+    from aiohttp import web
+
+    class Runner(web.AppRunner):
+        @property
+        def server(self) -> Any:
+            make = super().server
+            return None if make is None else lambda: connections.guarded(make())
+
+    return Runner
 
 
 def _logger() -> logging.Logger:

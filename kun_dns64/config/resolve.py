@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_base.version import version
+from kun_dns64.config.allowed_clients import allowed_clients
 from kun_dns64.config.control_path import control_path
 from kun_dns64.config.endpoint import TLS_PORT, Endpoint, UpstreamAddress
 from kun_dns64.config.file import (
@@ -69,6 +70,7 @@ def resolve(loaded: Loaded) -> Settings:
         watched_networks=loaded.members.stamps,
         freebind=server.freebind,
         notices=notices,
+        written=loaded.written,
         control=ControlSocket(control_path(file.control.socket, folder), file.control.group),
     )
 
@@ -178,7 +180,7 @@ def _rules(file: ConfigFile, loaded: Loaded) -> Rules:
         pool_of=loaded.domains.table,
         clients=tuple(_client(client) for client in file.client),
         client_networks=loaded.members.networks,
-        allow_clients=tuple(file.server.allow_clients),
+        allow_clients=allowed_clients(file.server),
         trust_ecs_from=tuple(file.server.trust_ecs_from),
         forwarders=tuple(file.server.forwarders),
         ptr_mode=PtrMode(dns64.ptr_mode),

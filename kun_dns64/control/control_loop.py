@@ -94,7 +94,8 @@ class Control:
     async def _open_admin(self, listening: socket.socket | None) -> AdminServer | None:
         if listening is None:
             return None
-        await _import_aside("aiohttp.web")
+        # What pages need is loaded now: later there may be no file left to open it with.
+        await _import_aside("aiohttp.web", "kun_dns64.control.metrics_text", "kun_dns64.control.explanation")
         admin = self._make_admin()
         await admin.start_on(listening)
         host, port = listening.getsockname()[:2]

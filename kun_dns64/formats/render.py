@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kun_dns64.formats.body import Body
-from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, ede_option, find, option
+from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, KEEPALIVE, PADDING, ede_option, find, option
 from kun_dns64.formats.reply_size import PLAIN_UDP, offered
 from kun_dns64.formats.wire import AA, AD, CD, DO, HEADER, OWN_PAYLOAD, QR, QTAIL, RA, RCODE_MASK, RD, RRHEAD, TC
 from kun_dns64.model.message import Ede, Edns, Query, Transport
@@ -16,9 +16,10 @@ PADDING_BLOCK = 468  # RFC 8467 section 4.1
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """What this server sends at most by UDP, in octets, and says so in its OPT."""
+    """What this server sends at most by UDP, in octets, and says so in its OPT; how long it keeps an idle stream."""
 
     udp_payload_max: int = OWN_PAYLOAD
+    keepalive_s: float = 0.0
 
 
 DEFAULT_LIMITS = SizeLimits()
@@ -48,9 +49,14 @@ def render(
     body.sections(reply.answer, reply.authority, reply.additional)
     opt, truncated = b"", 0
     if query.edns is not None:
-        opt = _opt(query.edns, reply.rcode, limits, cookie, subnet, reply.ede)
+        own = _keepalive(query, limits)
+        if subnet:
+            own += option(CLIENT_SUBNET, subnet)
+        if cookie:
+            own += option(COOKIE, cookie)
+        opt = _opt(query.edns, reply.rcode, limits, own, reply.ede)
         if reply.ede and len(body.out) + len(opt) > limit:
-            opt = _opt(query.edns, reply.rcode, limits, cookie, subnet, ())
+            opt = _opt(query.edns, reply.rcode, limits, own, ())
     if len(body.out) + len(opt) > limit and not body.fit(reply.answer, limit - len(opt), query.do):
         if limit == TCP_MAX:
             return render(query, too_large(), limits, cookie, subnet)
@@ -85,16 +91,21 @@ def _flags(query: Query, reply: Reply) -> int:
     return flags | AD if reply.ad else flags
 
 
-def _opt(edns: Edns, rcode: int, limits: SizeLimits, cookie: bytes, subnet: bytes, edes: tuple[Ede, ...]) -> bytes:
+def _keepalive(query: Query, limits: SizeLimits) -> bytes:
+    """How long an idle connection stays, in tenths of a second, for who asks by a stream (RFC 7828 section 3.3)."""
+    if query.transport is UDP or not limits.keepalive_s or query.edns is None:
+        return b""
+    if find(query.edns.options, KEEPALIVE) is None:
+        return b""
+    return option(KEEPALIVE, min(int(limits.keepalive_s * 10), 0xFFFF).to_bytes(2))
+
+
+def _opt(edns: Edns, rcode: int, limits: SizeLimits, own: bytes, edes: tuple[Ede, ...]) -> bytes:
     """Our own OPT in answer to the query's (RFC 6891 section 6.1.1): DO is copied (RFC 3225), options are not.
 
-    The cookie comes last, so that a finished reply can be given another one.
+    `own`: options behind the extended errors. The cookie comes last, so that a finished reply can be given another one.
     """
-    data = b"".join([ede_option(ede) for ede in edes]) if edes else b""
-    if subnet:
-        data += option(CLIENT_SUBNET, subnet)
-    if cookie:
-        data += option(COOKIE, cookie)
+    data = b"".join([ede_option(ede) for ede in edes]) + own if edes else own
     ttl = rcode >> 4 << 24 | DO if edns.do else rcode >> 4 << 24
     return b"\x00" + RRHEAD.pack(OPT, limits.udp_payload_max, ttl, len(data)) + data
 

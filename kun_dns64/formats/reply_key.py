@@ -8,7 +8,7 @@ the key, and so is the size offered, where it changes nothing: nobody gets an an
 from struct import Struct
 from typing import NamedTuple
 
-from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, PADDING, ede_option, read_options
+from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, KEEPALIVE, PADDING, ede_option, read_options
 from kun_dns64.formats.reply_size import offered
 from kun_dns64.formats.wire import WireError
 from kun_dns64.model.step import Reply
@@ -99,6 +99,9 @@ def _with_options(wire: bytes, end: int) -> MemoKey | None:
         return None
     cookie = cookies[0] if cookies else b""
     mark = WITH_COOKIE if cookie else WITH_OPTIONS
+    if any(code == KEEPALIVE for code, _ in options):
+        # By a stream it is answered.
+        mark += b"\x00"
     padded = any(code == PADDING for code, _ in options)
     return MemoKey(end, at + 9, mark, cookie, subnets[0] if subnets else b"", padded)
 

@@ -29,7 +29,7 @@ class Admission:
     def change(self, rules: Rules, limits: Limits, secrets: tuple[bytes, ...]) -> None:
         """Queries that wait already keep their places, and count in the old shares."""
         self._rules, self._secrets = rules, secrets
-        self._shares = ClientShares(limits.client_max_waiting, client_key, self._is_forwarder)
+        self._shares = ClientShares(limits.client_max_waiting, client_key, self.is_forwarder)
 
     def share_of(self, source: Source) -> ClientShare:
         return self._shares.of(source)
@@ -62,5 +62,6 @@ class Admission:
         else:
             send(packet)
 
-    def _is_forwarder(self, source: Source) -> bool:
+    def is_forwarder(self, source: Source) -> bool:
+        """Whether this address asks for many clients."""
         return prepare(self._rules).forwarders.first(address_of(source)) != MISS

@@ -17,7 +17,7 @@ from kun_dns64.model.question import Rcode
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Drop, Heard, Malformed, Reply, Rule
 from kun_dns64.policy.client import answered_subnet
-from kun_dns64.policy.client_share import ClientShare
+from kun_dns64.policy.client_share import FACTOR, ClientShare
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.serving.admission import Admission
 from kun_dns64.serving.dnstap import QueryTap, Tapped
@@ -28,6 +28,7 @@ from kun_dns64.serving.resolver import Resolver
 from kun_dns64.state.metrics import Metrics, rcode_name
 from kun_dns64.state.rate_limit import RateLimiter, Verdict
 from kun_dns64.transport.query_handler import Send
+from kun_dns64.transport.shared_table import RATE_SECRET, RATE_TABLE
 
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
 # To a query that only asks whether its server cookie is good, and it is not (RFC 7873 section 5.4).
@@ -46,6 +47,10 @@ def nothing_ready(wire: bytes, source: Source) -> bytes | None:
     return None
 
 
+def _limiter(limits: Limits) -> RateLimiter | None:
+    return RateLimiter(limits.rate_per_s, RATE_TABLE, RATE_SECRET) if limits.rate_per_s else None
+
+
 class Front:
     """What all listeners of a worker share."""
 
@@ -59,18 +64,18 @@ class Front:
     ) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
         self.shortcut = ReplyLookup(resolver.rules, cookie_secrets, parts, limits.udp_payload_max, resolver.memory)
-        self._limits = SizeLimits(limits.udp_payload_max)
+        self._limits = SizeLimits(limits.udp_payload_max, limits.tcp_idle_s)
         self._rate_per_s = limits.rate_per_s
-        self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+        self._limiter = _limiter(limits)
         self._tap: QueryTap | None = None
         self._pending = 0
         self._idle: asyncio.Event | None = None
         self._handled_hits = self._counted_quick = 0
         self._self_check = mark_of(cookie_secrets[0])
-        self._admission = Admission(metrics)
-        self._admission.change(resolver.rules, limits, cookie_secrets)
-        resolver.is_proven = self._admission.is_proven
-        self._misses = Misses(resolver, self.shortcut, parts, self.awaited, self.settled, self._admission)
+        self.admission = Admission(metrics)
+        self.admission.change(resolver.rules, limits, cookie_secrets)
+        resolver.is_proven = self.admission.is_proven
+        self._misses = Misses(resolver, self.shortcut, parts, self.awaited, self.settled, self.admission)
         self._misses.renew(self._limits.udp_payload_max)
         self._choose_ways()
 
@@ -91,15 +96,15 @@ class Front:
 
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
         """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
-        self._limits = SizeLimits(limits.udp_payload_max)
+        self._limits = SizeLimits(limits.udp_payload_max, limits.tcp_idle_s)
         if limits.rate_per_s != self._rate_per_s:
             self._rate_per_s = limits.rate_per_s
-            self._limiter = RateLimiter(limits.rate_per_s) if limits.rate_per_s else None
+            self._limiter = _limiter(limits)
             self._choose_ways()
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
             self._self_check = mark_of(cookie_secret)
-        self._admission.change(self._resolver.rules, limits, self._cookie_secrets)
+        self.admission.change(self._resolver.rules, limits, self._cookie_secrets)
         self.renew()
 
     def renew(self) -> None:
@@ -156,7 +161,8 @@ class Front:
         if self._tap is not None:
             send = self._tap.client(wire, source, transport, send)
         if self._limiter is not None and transport is Transport.UDP:
-            verdict = self._limiter.judge(source, time.monotonic())
+            times = FACTOR if self.admission.share_of(source).is_forwarder else 1
+            verdict = self._limiter.judge(source, time.monotonic(), times)
             if verdict is not Verdict.ANSWER:
                 self._limited(wire, verdict, send)
                 return
@@ -180,8 +186,8 @@ class Front:
             self._resolve(wire, query, source, send)
 
     def _resolve(self, wire: bytes, query: Query, source: Source, send: Send) -> None:
-        rules, share, now = self._resolver.rules, self._admission.share_of(source), time.monotonic()
-        if not self._admission.has_room(query, share, now):
+        rules, share, now = self._resolver.rules, self.admission.share_of(source), time.monotonic()
+        if not self.admission.has_room(query, share, now):
             self._reply(query, LIMITED, source, send)
             return
         decided = self.awaited(wire, query, source, send, now, rules, share)
@@ -205,7 +211,7 @@ class Front:
                 self._metrics.count("dropped", step.rule.value)
                 send(None)
                 return
-            packet = self._reply(query, step, source, self._admission.leaving(query, share, send, waited_s))
+            packet = self._reply(query, step, source, self.admission.leaving(query, share, send, waited_s))
             self._remember(wire, query, packet, step, heard, source, rules, members)
 
         return decided

@@ -55,7 +55,7 @@ class Server:
         self.metrics = Metrics()
         self.resolver = Resolver(settings, self.metrics, journal, parts)
         self.front = Front(self.resolver, settings.limits, self.metrics, tuple(cookie_secrets), parts)
-        self._connections = Connections(_stream_limits(settings.limits))
+        self._connections = Connections(self._stream_limits(settings.limits))
         self._udp: dict[Listening, UdpServing] = {}
         self._streams: dict[Listening, StreamServing | TlsServing] = {}
         self._tls: ssl.SSLContext | None = None
@@ -85,7 +85,7 @@ class Server:
         self.settings = settings
         self.resolver.change(settings)
         self.front.change(settings.limits, settings.cookie_secret)
-        self._connections.limits = _stream_limits(settings.limits)
+        self._connections.limits = self._stream_limits(settings.limits)
         self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         await self._tap_as(settings.dnstap)
 
@@ -267,7 +267,7 @@ class Server:
             await asyncio.sleep(HOUSEKEEPING_S)
             self._connections.close_idle(loop.time())
 
-
-def _stream_limits(limits: Limits) -> StreamLimits:
-    connections = min(limits.tcp_max_connections, allowed_connections())
-    return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client, limits.budget_s)
+    def _stream_limits(self, limits: Limits) -> StreamLimits:
+        connections = min(limits.tcp_max_connections, allowed_connections())
+        is_forwarder = self.front.admission.is_forwarder
+        return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client, limits.budget_s, is_forwarder)

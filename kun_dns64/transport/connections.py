@@ -3,8 +3,10 @@
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from kun_dns64.policy.client_share import FACTOR
 
 # A connection that has just come and asked nothing yet is no idle one for so long.
 NEWCOMER_S = 1.0
@@ -14,17 +16,33 @@ TURN_S = 0.002
 SHORT_TURN_S = 0.0001
 
 
+# A client may have that many times its connections while each of them waits for us: who opens one for each question
+# is not turned away for our slowness.
+BUSY_SHARE = 2
+# Connections whose clients do not read, each with some MAX_UNSENT and one answer unsent (tcp_server.py): 128 KiB.
+MOST_CLOGGED, MOST_CLOGGED_OF_CLIENT = 160, 20
+
+
+def _is_never(_: str) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class StreamLimits:
     """`idle_s` without a whole query closes a connection; beyond the counts the one idle longest goes.
 
-    `budget_s`: within it every query is answered, so no connection waits for an answer for longer.
+    `budget_s`: within it every query is answered, so no connection waits for an answer for longer. `is_forwarder`: of
+    an address, whether it asks for many, and has FACTOR times a client's connections.
     """
 
     idle_s: float
     max_connections: int
     max_per_client: int
     budget_s: float
+    is_forwarder: Callable[[str], bool] = field(default=_is_never, compare=False)
+
+    def most_of(self, client: str) -> int:
+        return self.max_per_client * FACTOR if self.is_forwarder(client) else self.max_per_client
 
 
 class Connection(Protocol):
@@ -41,8 +59,8 @@ class Connection(Protocol):
         ...
 
     @property
-    def has_asked(self) -> bool:
-        """A query of it was ever taken."""
+    def may_ask_yet(self) -> bool:
+        """No query of it was taken so far, but one could be on its way."""
         ...
 
     def finish(self) -> None:
@@ -86,6 +104,7 @@ class Connections:
         self.turns = Turns()
         self._by_age: OrderedDict[Connection, float] = OrderedDict()
         self._by_client: dict[str, OrderedDict[Connection, None]] = {}
+        self._clogged: OrderedDict[Connection, None] = OrderedDict()
         self._none = asyncio.Event()
         self._none.set()
         self.closed_for_limit = 0
@@ -99,10 +118,21 @@ class Connections:
         self._by_age[connection] = now
         own = self._by_client.setdefault(connection.client, OrderedDict())
         own[connection] = None
-        while len(own) > self.limits.max_per_client:
-            self._close_for_limit(self._idle_longest(own, now))
-        while len(self._by_age) > self.limits.max_connections:
-            self._close_for_limit(self._idle_longest(self._by_age, now))
+        most = self.limits.most_of(connection.client)
+        while len(own) > most and self._makes_room(own, now, len(own) > BUSY_SHARE * most):
+            pass
+        while len(self._by_age) > self.limits.max_connections and self._makes_room(self._by_age, now, True):
+            pass
+
+    def clog(self, connection: Connection) -> None:
+        """Its client does not read what is ready. Of too many such connections the one that began first goes."""
+        self._clogged[connection] = None
+        own = [one for one in self._clogged if one.client == connection.client]
+        if len(own) > MOST_CLOGGED_OF_CLIENT or len(self._clogged) > MOST_CLOGGED:
+            self._close_for_limit(own[0] if len(own) > MOST_CLOGGED_OF_CLIENT else next(iter(self._clogged)))
+
+    def unclog(self, connection: Connection) -> None:
+        self._clogged.pop(connection, None)
 
     def touch(self, connection: Connection, now: float) -> None:
         if connection in self._by_age:
@@ -111,6 +141,7 @@ class Connections:
             self._by_client[connection.client].move_to_end(connection)
 
     def remove(self, connection: Connection) -> None:
+        self._clogged.pop(connection, None)
         if self._by_age.pop(connection, None) is None:
             return
         own = self._by_client[connection.client]
@@ -130,12 +161,20 @@ class Connections:
             if not connection.is_busy or age >= self.limits.idle_s + self.limits.budget_s:
                 self._close(connection)
 
-    def _idle_longest(self, among: Iterable[Connection], now: float) -> Connection:
-        """Rather than a newcomer that may be about to ask, the one that waits longest."""
-        oldest = next(iter(among))
-        idle = next((connection for connection in among if not connection.is_busy), oldest)
-        is_new = not idle.has_asked and now - self._by_age[idle] < NEWCOMER_S
-        return oldest if is_new else idle
+    def _makes_room(self, among: Iterable[Connection], now: float, even_the_newest: bool) -> bool:
+        """Closes the one idle longest. One that waits for us makes no room, nor a newcomer that may be about to ask.
+
+        False: there are only such. `even_the_newest`: then the last that came.
+        """
+        idle = [connection for connection in among if not connection.is_busy]
+        settled = [one for one in idle if not one.may_ask_yet or now - self._by_age[one] >= NEWCOMER_S]
+        if not idle or not (settled or even_the_newest):
+            return False
+        victim = idle[0]
+        if victim is not next(iter(among)) and victim not in settled:
+            victim = settled[0] if settled else idle[-1]
+        self._close_for_limit(victim)
+        return True
 
     def _close_for_limit(self, connection: Connection) -> None:
         self.closed_for_limit += 1

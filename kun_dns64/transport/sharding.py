@@ -3,15 +3,20 @@
 Without this it picks by addresses and ports, so that a name is asked of the upstream once per worker and cached as
 often. The program is classic BPF (SO_ATTACH_REUSEPORT_CBPF, socket(7)); it sees a datagram from its DNS header on.
 
+The hash has a key that nobody outside knows: else whoever wanted could ask for names of one worker alone. Names longer
+than NAME_OCTETS have no home, for they may all begin alike: each goes to any worker, by chance.
+
 A worker that is absent, dead or standing still, loses its names to the next one, and its share of new connections too.
 """
 
+import secrets
 import socket
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct, pack
+from typing import NamedTuple
 
 from kun_dns64.transport.sockets import Listening
 
@@ -28,23 +33,42 @@ _WORD = 0xFFFFFFFF
 # <linux/filter.h>: operation, jump if true, jump if false, operand.
 _INSTRUCTION = Struct("=HBBI")
 LOAD_OCTET, SET_X, A_TO_X, X_TO_A = 0x30, 0x01, 0x07, 0x87
-OR, ADD_X, MULTIPLY, SHIFT_RIGHT, MODULO = 0x44, 0x0C, 0x24, 0x74, 0x94
+OR, XOR_X, MULTIPLY, SHIFT_RIGHT, MODULO = 0x44, 0xAC, 0x24, 0x74, 0x94
 LOAD_WORD, RANDOM = 0x20, 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM
 SKIP, SKIP_IF_EQUAL, RETURN_A, RETURN = 0x05, 0x15, 0x16, 0x06
 NOBODY: frozenset[int] = frozenset()
 _Code = tuple[int, int, int, int]
 
 
-def home(wire: bytes, count: int, absent: frozenset[int] = NOBODY) -> int:
-    """The socket, of `count`, that the program picks for this datagram; one cut short within the name goes to 0."""
-    hashed = 0
+class HomeKey(NamedTuple):
+    """Of the hash (FNV-1a): what it begins with, and the odd number it multiplies by; 32 bits each."""
+
+    basis: int
+    factor: int
+
+
+KNOWN_KEY = HomeKey(0x811C9DC5, FACTOR)
+
+
+def secret_key() -> HomeKey:
+    return HomeKey(secrets.randbits(32), secrets.randbits(32) | 0x40000001)
+
+
+def home(wire: bytes, count: int, absent: frozenset[int] = NOBODY, key: HomeKey = KNOWN_KEY) -> int | None:
+    """The socket, of `count`, that the program picks for this datagram; one cut short within the name goes to 0.
+
+    None: any, by chance.
+    """
+    hashed = key.basis
     for place in range(HEADER_OCTETS, HEADER_OCTETS + NAME_OCTETS):
         if place >= len(wire):
             return 0
         if not wire[place]:
             break
         # Letters lose their case; other octets may lose a difference, never gain one.
-        hashed = ((wire[place] | FOLD) + hashed) * FACTOR & _WORD
+        hashed = ((wire[place] | FOLD) ^ hashed) * key.factor & _WORD
+    else:
+        return None
     picked = (hashed >> 16) % count
     return substitutes(count, absent).get(picked, picked)
 
@@ -57,21 +81,23 @@ def substitutes(count: int, absent: frozenset[int]) -> dict[int, int]:
     return {gone: next((index for index in there if index > gone), there[0]) for gone in sorted(absent)}
 
 
-def program(count: int, absent: frozenset[int] = NOBODY) -> bytes:
+def program(count: int, absent: frozenset[int] = NOBODY, key: HomeKey = KNOWN_KEY) -> bytes:
     """`home` as the kernel's instructions. A load behind the datagram's end ends it with 0."""
     per_octet = 7
-    made = [(SET_X, 0, 0, 0)]
+    by_chance = [(LOAD_WORD, 0, 0, RANDOM), (SKIP, 0, 0, 2)]
+    made = [(SET_X, 0, 0, key.basis)]
     for done in range(NAME_OCTETS):
-        left = (NAME_OCTETS - done - 1) * per_octet
+        left = (NAME_OCTETS - done - 1) * per_octet + len(by_chance)
         made += [
             (LOAD_OCTET, 0, 0, HEADER_OCTETS + done),
             (SKIP_IF_EQUAL, 0, 1, 0),
             (SKIP, 0, 0, left + 4),
             (OR, 0, 0, FOLD),
-            (ADD_X, 0, 0, 0),
-            (MULTIPLY, 0, 0, FACTOR),
+            (XOR_X, 0, 0, 0),
+            (MULTIPLY, 0, 0, key.factor),
             (A_TO_X, 0, 0, 0),
         ]
+    made += by_chance
     made += [(X_TO_A, 0, 0, 0), (SHIFT_RIGHT, 0, 0, 16), (MODULO, 0, 0, count), *_picked(count, absent)]
     return b"".join(_INSTRUCTION.pack(*one) for one in made)
 
@@ -95,10 +121,11 @@ class Sharding:
 
     The program counts the sockets of a port in the order they were bound, ours and those of a process that is about to
     follow or to leave alike. So it stands only while all of them are ours; else the kernel picks as it always does.
-    Listeners of streams have a program only while somebody is absent.
+    Listeners of streams have a program only while somebody is absent. `key`: of the hash.
     """
 
-    def __init__(self, sets: Sequence[Sequence[Listening]]) -> None:
+    def __init__(self, sets: Sequence[Sequence[Listening]], key: HomeKey | None = None) -> None:
+        self._key = key or secret_key()
         self._waiting = [found for found in by_address(sets).values() if len(found) > 1]
         self._attached: list[tuple[socket.socket, ...]] = []
         self._listeners = [found for found in listeners(sets) if len(found) > 1]
@@ -109,7 +136,7 @@ class Sharding:
         try:
             for sockets in list(self._waiting):
                 if sockets_of_port(sockets[0]) == len(sockets):
-                    attach(sockets[0], program(len(sockets), self._absent))
+                    attach(sockets[0], program(len(sockets), self._absent, self._key))
                     self._attached.append(sockets)
                     self._waiting.remove(sockets)
         except OSError as error:
@@ -122,7 +149,7 @@ class Sharding:
         self._absent = absent
         with suppress(OSError):
             for sockets in self._attached:
-                attach(sockets[0], program(len(sockets), absent))
+                attach(sockets[0], program(len(sockets), absent, self._key))
             for sockets in self._listeners:
                 if not absent:
                     detach(sockets[0])

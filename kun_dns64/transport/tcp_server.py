@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections import deque
+from functools import partial
 from time import monotonic
 from typing import cast
 
@@ -13,7 +15,8 @@ from kun_dns64.transport.sockets import BACKLOG, forget_unread
 MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; no more are taken then.
 MAX_IN_FLIGHT = 64
-MAX_UNSENT = 256 * 1024
+# Octets that wait for a client to read; once there are more, questions are kept instead of their answers.
+MAX_UNSENT = 64 * 1024
 MAX_FINISHED = 64 * 1024
 # What a client has not taken for so long the kernel drops, together with the connection, closed or not.
 UNTAKEN_S = 10.0
@@ -31,19 +34,21 @@ class StreamConnection(asyncio.Protocol):
         # What was received; queries up to `_at` are taken.
         self._buffer, self._at = b"", 0
         self._in_flight = 0
+        # Queries whose answers came when there was no room for them: they are answered anew, from the cache as a rule.
+        self._parked: deque[bytes] = deque()
         # Replies made while queries are being taken, to be written together.
         self._finished: list[bytes] = []
         self._finished_octets = 0
         self._taking = self._awaits_turn = False
         self._ended = self._clogged = False
         self._reading = True
-        self.client, self.has_asked = "", False
+        self.client, self.may_ask_yet = "", True
         self._transport: asyncio.Transport
 
     @property
     def is_busy(self) -> bool:
         """A query waits for its answer, or to be taken."""
-        return self._in_flight > 0 or self._awaits_turn
+        return (self._in_flight > 0 or self._awaits_turn) and not self._clogged
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -65,6 +70,7 @@ class StreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.remove(self)
         self._buffer, self._at = b"", 0
+        self._parked.clear()
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -82,10 +88,12 @@ class StreamConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._clogged = True
+        self._connections.clog(self)
         self._go_on()
 
     def resume_writing(self) -> None:
         self._clogged = False
+        self._connections.unclog(self)
         self._connections.touch(self, self._loop.time())
         self._go_on()
 
@@ -114,7 +122,11 @@ class StreamConnection(asyncio.Protocol):
         """As many whole queries as limits and a turn allow. What is answered at once goes out in one write."""
         data, at, turn_ends = self._buffer, self._at, monotonic() + turn_s
         self._taking = True
-        while self._in_flight < MAX_IN_FLIGHT and not self._clogged:
+        while self._parked and self._in_flight < MAX_IN_FLIGHT and not self._clogged:
+            self._ask(self._parked.popleft())
+            if self._finished_octets > MAX_FINISHED or monotonic() > turn_ends:
+                break
+        while self._in_flight < MAX_IN_FLIGHT and not self._clogged and not self._parked:
             begin = at + 2
             end = begin + int.from_bytes(data[at:begin], "big")
             if len(data) < end or len(data) < begin:
@@ -124,13 +136,12 @@ class StreamConnection(asyncio.Protocol):
                 self._ended, at = True, len(data)
                 break
             at = end
-            self._in_flight += 1
-            self._front.handle(data[begin:end], self.client, self._kind, self._send)
+            self._ask(data[begin:end])
             if self._finished_octets > MAX_FINISHED or monotonic() > turn_ends:
                 break
         self._taking = False
         if at > self._at:
-            self._at, self.has_asked = at, True
+            self._at, self.may_ask_yet = at, False
             self._connections.touch(self, self._loop.time())
         self._write_finished()
         self._go_on()
@@ -141,8 +152,15 @@ class StreamConnection(asyncio.Protocol):
         self._finished.clear()
         self._finished_octets = 0
 
-    def _send(self, message: bytes | None) -> None:
+    def _ask(self, query: bytes) -> None:
+        self._in_flight += 1
+        self._front.handle(query, self.client, self._kind, partial(self._answered, query))
+
+    def _answered(self, query: bytes, message: bytes | None) -> None:
         self._in_flight -= 1
+        if self._clogged and message is not None and not self._taking:
+            self._parked.append(query)
+            return
         if message is not None:
             # Length and message in one write, so in one segment (RFC 7766 section 8).
             message = len(message).to_bytes(2, "big") + message
@@ -161,6 +179,8 @@ class StreamConnection(asyncio.Protocol):
 
     def _has_query(self) -> bool:
         """A whole one is left to take."""
+        if self._parked:
+            return True
         begin = self._at + 2
         left = len(self._buffer) - begin
         return left >= 0 and left >= int.from_bytes(self._buffer[self._at : begin], "big")
@@ -168,7 +188,7 @@ class StreamConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         """What comes next: a turn for the queries that are left, more of them, or the end when all are answered."""
         may_take = self._in_flight < MAX_IN_FLIGHT and not self._clogged
-        if may_take and self._reading and self._at == len(self._buffer) and not self._ended:
+        if may_take and self._reading and self._at == len(self._buffer) and not self._ended and not self._parked:
             # As most often: all are taken, and more may come.
             return
         if self._transport.is_closing():

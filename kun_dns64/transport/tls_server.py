@@ -22,7 +22,7 @@ ACCEPT_PAUSE_S = 0.5
 class Handshake:
     """A connection whose client has yet to show that it speaks TLS."""
 
-    is_busy = has_asked = False
+    is_busy = may_ask_yet = False
 
     def __init__(self, sock: socket.socket, client: str) -> None:
         self._sock, self.client = sock, client

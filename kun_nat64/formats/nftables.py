@@ -20,6 +20,7 @@ table just made) nothing is reset.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 from typing import Any
 
 from kun_nat64.formats.table import FormatError
@@ -37,6 +38,11 @@ HOOKS = {
     "pods": "type filter hook prerouting priority -160; policy accept;\n",
     "servers": "type filter hook postrouting priority -140; policy accept;\n",
 }
+UDP = "ip6 saddr . udp sport . ip6 daddr . udp dport"
+# Room for some clients that begin as many flows as they may.
+LEAST_UDP, GAP_OF_UDP_S = 1_048_576, 60
+# So many seconds' worth of new flows at once: a pod that starts with a burst is not a flood.
+BURST_S = 10
 GAP = "update @gaps { meta l4proto }"
 # Sets that a session is put in, by Jool's state, beside `flows`.
 MARKED = {"V6_FIN_RCV": "fin6", "V4_FIN_RCV": "fin4", "TRANS": "trans", "V4_FIN_V6_FIN_RCV": "ended"}
@@ -63,6 +69,8 @@ def table(watch: FlowWatch) -> str:
 delete table {TABLE}
 table {TABLE} {{
 {sets}
+set datagrams {{ {key}; size {max(watch.flows, LEAST_UDP)}; timeout {watch.udp_s}s; }}
+set clients {{ type ipv6_addr; flags dynamic,timeout; size 65536; timeout 60s; }}
 set gaps {{ type inet_proto; flags dynamic,timeout; size 8; timeout {watch.established_s}s; }}
 chain {ARMING} {{ }}
 {chains}
@@ -81,7 +89,10 @@ def _chains(watch: FlowWatch) -> dict[str, tuple[str, ...]]:
     """
     tcp = "meta l4proto tcp"
     return {
-        "pods": (f"ip6 daddr {watch.pool6} {tcp} goto from_pod",),
+        "pods": (
+            f"ip6 daddr {watch.pool6} {tcp} goto from_pod",
+            *(_other_protocols(watch) if watch.new_flows_s else ()),
+        ),
         "servers": (f"ip6 saddr {watch.pool6} {tcp} goto to_pod",),
         "from_pod": (
             f"{FROM_POD} @ended return",
@@ -104,15 +115,48 @@ def _chains(watch: FlowWatch) -> dict[str, tuple[str, ...]]:
         ),
         "known_from_pod": _known(watch, FROM_POD, own="fin6", other="fin4"),
         "known_to_pod": _known(watch, TO_POD, own="fin4", other="fin6"),
+        "udp_from_pod": _udp(watch),
         "begin": (
+            *(("jump fresh",) if watch.new_flows_s else ()),
             # Of an earlier flow by the same ports.
             f"delete @fin6 {{ {FROM_POD} }} delete @fin4 {{ {FROM_POD} }} delete @trans {{ {FROM_POD} }}",
             f"update @init {{ {FROM_POD} timeout {watch.closed_s}s }} return",
             # Only where the set is full: then a flow that is not in it may still be a good one.
             GAP,
         ),
+        "fresh": _fresh(watch),
         "orphans": ("meta l4proto @gaps return", f"jump {ARMING}"),
     }
+
+
+def _other_protocols(watch: FlowWatch) -> tuple[str, ...]:
+    """Their new flows are counted. Each echo request may be one: Jool's sessions of ICMP live for a minute."""
+    return (
+        f"ip6 daddr {watch.pool6} meta l4proto udp goto udp_from_pod",
+        f"ip6 daddr {watch.pool6} icmpv6 type echo-request goto fresh",
+    )
+
+
+def _udp(watch: FlowWatch) -> tuple[str, ...]:
+    if not watch.new_flows_s:
+        return ()
+    return (
+        f"{UDP} @datagrams update @datagrams {{ {UDP} timeout {watch.udp_s}s }} return",
+        # Where the set is full nobody can tell a new flow from an old one.
+        "meta l4proto @gaps return",
+        "jump fresh",
+        f"add @datagrams {{ {UDP} timeout {watch.udp_s}s }} return",
+        f"update @gaps {{ meta l4proto timeout {GAP_OF_UDP_S}s }}",
+    )
+
+
+def _fresh(watch: FlowWatch) -> tuple[str, ...]:
+    """A client that begins more flows than it may loses the packet that would begin one more (RFC 6888 REQ-4)."""
+    if not watch.new_flows_s:
+        return ()
+    mask = "" if watch.client_length == 128 else f" & {IPv6Network(f'::/{watch.client_length}').netmask}"
+    rate = f"limit rate over {watch.new_flows_s}/second burst {watch.new_flows_s * BURST_S} packets"
+    return (f"update @clients {{ ip6 saddr{mask} {rate} }} counter drop",)
 
 
 def _known(watch: FlowWatch, key: str, own: str, other: str) -> tuple[str, ...]:
@@ -193,7 +237,7 @@ def parse(text: str, watch: FlowWatch | None) -> Listed:
         objects = json.loads(text)["nftables"]
         rules = [each["rule"] for each in objects if "rule" in each]
         found = sorted((str(rule["chain"]), str(rule.get("comment", ""))) for rule in rules)
-        resets = sum(_packets(rule) for rule in rules)
+        resets = sum(_packets(rule) for rule in rules if rule.get("chain") == ARMING)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FormatError("output of nft -j", text[:80]) from error
     standing = [each for each in found if each[0] != ARMING]

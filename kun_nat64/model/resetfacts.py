@@ -15,7 +15,8 @@ class FlowWatch:
 
     `established_s`, `closed_s`: how long after a packet, and after the end of a flow. `longest_s`: Jool's own time for
     an established one, after which it has TRANS; `longer_s`: by so much ours are longer, so that a flow that Jool knows
-    is never unknown here. `rst_ends_half_closed`: Jool's handle-rst-during-fin-rcv.
+    is never unknown here. `rst_ends_half_closed`: Jool's handle-rst-during-fin-rcv. `new_flows_s`: so many flows may a
+    client begin in a second, 0: any number; clients are networks of `client_length`.
     """
 
     instance: str
@@ -26,10 +27,14 @@ class FlowWatch:
     longest_s: int = 7200
     longer_s: int = 30
     rst_ends_half_closed: bool = True
+    new_flows_s: int = 0
+    client_length: int = 128
+    udp_s: int = 300
 
     def __str__(self) -> str:
         kept = "" if self.rst_ends_half_closed else " rst-keeps"
-        return f"{RULES_VERSION} {self.pool6} {self.established_s}s {self.closed_s}s {self.flows}{kept}"
+        rate = f" {self.new_flows_s}/s of a /{self.client_length} {self.udp_s}s" if self.new_flows_s else ""
+        return f"{RULES_VERSION} {self.pool6} {self.established_s}s {self.closed_s}s {self.flows}{kept}{rate}"
 
 
 @dataclass(frozen=True, slots=True)

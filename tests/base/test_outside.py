@@ -1,6 +1,7 @@
 """The journal, sd_notify and the admin server, on real sockets."""
 
 import asyncio
+import contextlib
 import io
 import json
 import socket
@@ -88,4 +89,70 @@ async def test_a_client_that_asks_nothing_whole_is_closed(octets: bytes) -> None
     async with asyncio.timeout(5):
         assert await reader.read() == b""
     writer.close()
+    await server.close()
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["at first", "later"])
+async def test_a_request_that_comes_by_drops_is_closed(first: bytes) -> None:
+    async def echo(_: Mapping[str, str]) -> Page:
+        return Page("here")
+
+    server = AdminServer({"/echo": echo}, idle_s=0.5)
+    port = await server.start("127.0.0.1", 0)
+    drops = b"GET /echo HTTP/1.1\r\n" + b"X-A: b\r\n" * 20
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(first)
+    began = asyncio.get_running_loop().time()
+    ended = asyncio.create_task(reader.read())
+    for octet in drops:
+        writer.write(bytes((octet,)))
+        await asyncio.wait([ended], timeout=0.05)
+        if ended.done():
+            break
+    assert ended.done()
+    assert asyncio.get_running_loop().time() - began < 3
+    writer.close()
+    await server.close()
+
+
+async def test_a_page_that_never_comes_and_one_nobody_reads_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kun_base.admin_deadlines.ANSWER_S", 0.3)
+    ends = asyncio.Event()
+
+    async def never(_: Mapping[str, str]) -> Page:
+        await ends.wait()
+        return Page("")
+
+    async def large(_: Mapping[str, str]) -> Page:
+        return Page("x" * (32 << 20))
+
+    server = AdminServer({"/never": never, "/large": large}, idle_s=0.5)
+    port = await server.start("127.0.0.1", 0)
+    for path in ("never", "large"):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(f"GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            await asyncio.sleep(2)
+            assert not server._connections.open
+    ends.set()
+    await server.close()
+
+
+async def test_connections_are_bounded_and_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kun_base.admin_deadlines.MOST_CONNECTIONS", 5)
+
+    async def echo(_: Mapping[str, str]) -> Page:
+        return Page("here")
+
+    server = AdminServer({"/echo": echo})
+    port = await server.start("127.0.0.1", 0)
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(9)]
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionError):
+            assert await opened[0][0].read() == b""
+    opened[-1][1].write(b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert (await opened[-1][0].readline()).startswith(b"HTTP/1.1 200")
+    assert len(server._connections.open) == 5
+    for _, writer in opened:
+        writer.close()
     await server.close()

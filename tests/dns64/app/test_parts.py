@@ -24,7 +24,7 @@ from kun_dns64.control.file_watch import FileWatch
 from kun_dns64.control.gateway_watch import PoolHealth
 from kun_dns64.processes.worker_rpc import MAX_MESSAGE, Link, LinkClosed
 from kun_dns64.state.metrics import LATENCY_BUCKETS, Metrics, summed
-from kun_dns64.state.rate_limit import RateLimiter, Verdict
+from kun_dns64.state.rate_limit import TABLE_OCTETS, WAYS, RateLimiter, Verdict
 from kun_dns64.transport.health import MAX_PATIENCE_S, MIN_PATIENCE_S, Health
 from kun_dns64.transport.randomness import Randomness
 
@@ -59,12 +59,25 @@ class TestRateLimit:
         assert limiter.judge("192.0.2.1", 0.0) is Verdict.ANSWER
         assert limiter.judge(socket.inet_aton("192.0.2.1"), 0.0) is not Verdict.ANSWER
 
-    def test_memory_is_bounded_however_many_clients_come(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kun_dns64.state.rate_limit.MOST_CLIENTS", 100)
-        limiter = RateLimiter(1)
-        for number in range(1000):
-            limiter.judge(f"10.0.{number // 250}.{number % 250}", number / 1000)
-        assert len(limiter._buckets) <= 100
+    def test_those_who_share_a_table_share_the_allowance(self) -> None:
+        table = memoryview(bytearray(TABLE_OCTETS))
+        workers = [RateLimiter(100, table, b"secret") for _ in range(3)]
+        verdicts = [workers[number % 3].judge("192.0.2.1", 100.0) for number in range(600)]
+        assert verdicts.count(Verdict.ANSWER) == 100
+
+    def test_a_forwarder_has_many_times_the_rate(self) -> None:
+        limiter = RateLimiter(10)
+        assert [limiter.judge("192.0.2.1", 1.0, 10) for _ in range(300)].count(Verdict.ANSWER) == 100
+
+    def test_who_has_used_its_allowance_is_not_forgotten_for_others(self) -> None:
+        limiter = RateLimiter(5, memoryview(bytearray(16 * WAYS)), b"secret")
+        for number in range(WAYS - 1):
+            limiter.judge(f"10.0.0.{number}", 100.0 - number)
+        while limiter.judge("192.0.2.1", 100.0) is Verdict.ANSWER:
+            pass
+        for number in range(100):
+            limiter.judge(f"10.0.1.{number}", 100.0)
+            assert limiter.judge("192.0.2.1", 100.0) is not Verdict.ANSWER
 
 
 class TestHealth:

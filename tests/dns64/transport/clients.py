@@ -26,7 +26,7 @@ REPLY = HEADER + bytes(1000)
 
 
 # Replies to these fill what the kernel takes, and no more than what a client may leave unread.
-UNREAD = 200
+UNREAD = 60
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.formats import names
-from kun_dns64.transport.sharding import NAME_OCTETS, Sharding, home, program, sockets_of_port
+from kun_dns64.transport.sharding import KNOWN_KEY, NAME_OCTETS, Sharding, home, program, secret_key, sockets_of_port
 from kun_dns64.transport.sockets import Listening, bind_sets, leave_group
 
 COUNT = 3
@@ -48,7 +48,8 @@ def test_names_are_spread_evenly(shape: str, count: int) -> None:
 
 @given(st.binary(max_size=60), st.integers(1, 8))
 def test_every_datagram_has_a_home(wire: bytes, count: int) -> None:
-    assert 0 <= home(wire, count) < count
+    picked = home(wire, count)
+    assert picked is None or 0 <= picked < count
 
 
 def test_the_program_is_within_what_the_kernel_takes() -> None:
@@ -66,7 +67,7 @@ def sets(host: str) -> Iterator[list[list[Listening]]]:
 
 
 def attached(sets: list[list[Listening]]) -> Sharding:
-    sharding = Sharding(sets)
+    sharding = Sharding(sets, KNOWN_KEY)
     if reason := sharding.attach():
         pytest.skip(f"this machine's kernel takes no SO_ATTACH_REUSEPORT_CBPF: {reason}")
     return sharding
@@ -100,7 +101,36 @@ def test_the_kernel_brings_every_name_home(sets: list[list[Listening]]) -> None:
     wires = [asking(name) for name in cases]
     wires += [wire[:cut] for wire in wires[:5] for cut in (1, 11, 12, 13, 20)]
     wires += [asking(".".join(["x" * 50] * 4)), asking("."), bytes(40), b"\xff" * 400]
-    assert arrived(sets, wires) == [home(wire, COUNT) for wire in wires]
+    homes = [home(wire, COUNT) for wire in wires]
+    assert all(found == own for found, own in zip(arrived(sets, wires), homes, strict=True) if own is not None)
+    assert homes.count(None) == 2
+
+
+@HOSTS
+def test_another_key_is_another_home_and_the_kernel_uses_it(sets: list[list[Listening]]) -> None:
+    key = secret_key()
+    sharding = Sharding(sets, key)
+    if reason := sharding.attach():
+        pytest.skip(f"this kernel cannot: {reason}")
+    wires = [asking(f"n{number}.example.org") for number in range(100)]
+    homes = [home(wire, COUNT, key=key) for wire in wires]
+    assert arrived(sets, wires) == homes
+    assert homes != [home(wire, COUNT) for wire in wires]
+
+
+def test_names_that_meet_under_one_key_part_under_another() -> None:
+    """Found by search for one key, they would load one worker alone."""
+    wires = [asking(f"n{number}.example.org") for number in range(3000)]
+    together = [wire for wire in wires if home(wire, COUNT) == 0]
+    spread = Counter(home(wire, COUNT, key=secret_key()) for wire in together)
+    assert max(spread.values()) < 0.5 * len(together)
+
+
+@HOSTS
+def test_names_that_begin_alike_for_long_are_spread_by_chance(sets: list[list[Listening]]) -> None:
+    attached(sets)
+    wires = [asking(".".join(["x" * 60, "y" * 60, f"n{number}", "example.org"])) for number in range(60)]
+    assert set(arrived(sets, wires)) == set(range(COUNT))
 
 
 @HOSTS
@@ -189,7 +219,7 @@ def test_a_group_that_is_gone_is_left_without_a_word() -> None:
 def test_a_kernel_that_refuses_is_told_once() -> None:
     """The option is for datagram and stream sockets that listen; a closed one refuses everything."""
     made = bind_sets([Endpoint.parse("127.0.0.1:0")], [], 2)
-    sharding = Sharding(made)
+    sharding = Sharding(made, KNOWN_KEY)
     for own in made:
         own[0].close()
     assert sharding.attach() == "Bad file descriptor"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kun_dns64.transport.connections import TURN_S, StreamLimits
-from kun_dns64.transport.tcp_server import MAX_IN_FLIGHT
+from kun_dns64.transport.tcp_server import MAX_IN_FLIGHT, MAX_UNSENT
 from tests.dns64.transport.clients import (
     RECEIVE_OCTETS,
     REPLY,
@@ -195,24 +195,87 @@ async def test_an_idle_connection_makes_room_before_one_that_waits_for_its_answe
             writer.close()
 
 
-@pytest.mark.parametrize("limits", [StreamLimits(10, 100, 2, BUDGET_S), StreamLimits(10, 2, 2, BUDGET_S)])
-async def test_when_all_wait_those_who_wait_longest_make_room_for_newcomers(limits: StreamLimits) -> None:
+async def test_who_waits_for_us_makes_no_room_and_its_client_may_have_twice_as_many() -> None:
+    """A forwarder opens a connection for each question, and is not turned away because we are slow."""
     front = Front()
-    async with serving(front, limits) as (port, connections):
+    async with serving(front, StreamLimits(10, 100, 3, BUDGET_S)) as (port, connections):
         front.holding = True
-        readers, writers = zip(*[await asking(port, front, b"slow") for _ in range(2)], strict=True)
-        # The second newcomer does not send the first away before that could ask.
-        come = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        assert await closed(readers[0])
-        assert await closed(readers[1])
-        assert len(connections) == 2
+        opened = [await asking(port, front, b"slow") for _ in range(6)]
+        assert len(connections) == 6
+        beyond, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await closed(beyond)
+        writer.close()
+        for wire, send in front.held:
+            send(wire)
+        for reader, writer in opened:
+            assert await read_frame(reader) == HEADER + b"slow"
+            writer.close()
+
+
+async def test_when_all_that_may_be_wait_the_newcomer_goes() -> None:
+    front = Front()
+    async with serving(front, StreamLimits(10, 2, 2, BUDGET_S)) as (port, _):
+        front.holding = True
+        opened = [await asking(port, front, b"slow") for _ in range(2)]
+        beyond, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await closed(beyond)
+        writer.close()
+        for wire, send in front.held:
+            send(wire)
+        for reader, writer in opened:
+            assert await read_frame(reader) == HEADER + b"slow"
+            writer.close()
+
+
+async def test_a_forwarder_has_many_times_a_clients_connections() -> None:
+    limits = StreamLimits(10, 1000, 3, BUDGET_S, lambda client: client == "127.0.0.1")
+    async with serving(Front(), limits) as (port, connections):
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(30)]
+        await eventually(lambda: len(connections) == 30)
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_answers_that_come_to_a_clogged_connection_are_not_kept() -> None:
+    """Their questions are, and are answered when the client reads again."""
+    front = Front()
+    front.answer = lambda wire: wire[:12] + bytes(60_000)
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        front.holding = True
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 17)
+        writer.transport.pause_reading()
+        writer.write(b"".join(frame(number.to_bytes(2) + HEADER[2:]) for number in range(60)))
+        await eventually(lambda: len(front.held) == 60)
         front.holding = False
-        for reader, writer in come:
-            writer.write(frame(HEADER))
-            assert await read_frame(reader) == HEADER
-            writer.close()
-        for writer in writers:
-            writer.close()
+        for wire, send in front.held:
+            send(wire[:12] + bytes(60_000))
+            await asyncio.sleep(0)
+        (connection,) = connections._by_age
+        assert connection._transport.get_write_buffer_size() < MAX_UNSENT + 3 * 60_000
+        assert len(connection._parked) > 40
+        writer.transport.resume_reading()
+        got = {(await read_frame(reader))[:2] for _ in range(60)}
+        assert len(got) == 60
+        writer.close()
+
+
+async def test_of_too_many_clogged_connections_the_first_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kun_dns64.transport.connections.MOST_CLOGGED_OF_CLIENT", 2)
+    front = Front()
+    front.answer = lambda wire: wire[:12] + bytes(60_000)
+    async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
+        opened = []
+        for number in range(4):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.transport.pause_reading()
+            writer.write(frame(HEADER) * 20)
+            opened.append(writer)
+            await eventually(lambda number=number: len(connections._clogged) == min(2, number + 1))
+            await asyncio.sleep(0.05)
+        assert connections.closed_for_limit == 2
+        assert len(connections) == 2
+        for writer in opened:
+            writer.transport.abort()
 
 
 async def test_a_connection_is_not_idle_while_it_waits_for_its_answer() -> None:

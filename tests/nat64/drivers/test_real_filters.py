@@ -340,6 +340,49 @@ async def test_protocol_41_from_outside_is_dropped_whoever_it_says_it_is_from(
     assert await met("PREROUTING", "-i eth1 -p ipv6", "iptables-save") == [1]
 
 
+def raw_udp(address: IPv6Address = POD) -> socket.socket:
+    made = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    made.setsockopt(socket.IPPROTO_IPV6, 7, 6)
+    made.bind((str(address), 0))
+    return made
+
+
+def send_udp(wire: socket.socket, port: int) -> None:
+    wire.sendto(struct.pack("!HHHH", port, 53, 8, 0), (str(SERVER), 0))
+
+
+async def dropped_as_fresh() -> int:
+    listed = json.loads((await Inside().run("nft", "-j", "list", "chain", "ip6", "kun-nat64", "fresh")).stdout)
+    rule = next(one["rule"] for one in listed["nftables"] if "rule" in one)
+    return int(next(part["counter"]["packets"] for part in rule["expr"] if "counter" in part))
+
+
+async def test_a_client_that_begins_more_flows_than_it_may_keeps_those_that_it_has(
+    wire: socket.socket, spec_with: Callable[..., AgentSpec]
+) -> None:
+    """In the packets' path, at once: the list of sessions is looked at too late for a flood."""
+    watch = flow_watch(spec_with(nat64={"new_flows_per_client_s": 10}))
+    assert watch is not None
+    driver = ResetsDriver(Inside(), Jool())  # type: ignore[arg-type]
+    await driver.apply(Change(Action.ADD, OrphanReset(watch)))
+    assert await driver.observe(watch) == {OrphanReset(watch)}
+    with make_inside(POD_HOST, raw_udp) as pod, make_inside(POD_HOST, lambda: raw_udp(GREEDY)) as other:
+        for port in range(20000, 20300):
+            send_udp(pod, port)
+        dropped = await dropped_as_fresh()
+        assert 150 <= dropped <= 200, "a hundred at once, and ten a second"
+        for _ in range(50):
+            send_udp(pod, 20000)
+        send_udp(other, 20000)
+        assert await dropped_as_fresh() == dropped, "its flows go on, and others begin theirs"
+    for port in range(30000, 30200):
+        send(wire, port, SYN)
+    assert await dropped_as_fresh() > dropped + 100, "of all protocols together"
+    assert len(await left_s("init")) < 100, "what was dropped makes nothing known"
+    await driver.observe(watch)
+    assert driver.given == 0, "these are no resets"
+
+
 def rules_of(spec: AgentSpec, *limited: IPv6Network) -> Facts:
     return frozenset(fact for fact in desired(spec, WITHDRAWN, limited) if fact.area is Area.RULES)
 

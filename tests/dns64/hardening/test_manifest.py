@@ -1,0 +1,35 @@
+"""The shipped Deployment fits its memory limit: every bound added up, with a margin."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from kun_dns64.config.file import ConfigFile
+from kun_dns64.policy.memory_share import MIB, default_octets
+from kun_dns64.transport.connections import MOST_CLOGGED
+from kun_dns64.transport.sockets import SEND_BUFFER
+from kun_dns64.transport.tcp_server import MAX_UNSENT
+
+MANIFEST = Path(__file__).resolve().parents[3] / "gateway-config" / "kubernetes" / "kun-dns64.yaml"
+UNITS = {"Mi": MIB, "Gi": 1024 * MIB}
+# As measured: an interpreter with all that is imported; what is known of sources and replies of a second (8 MiB).
+PROCESS, OF_A_WORKER = 60 * MIB, 32 * MIB
+# What stores may take beyond what they count (test_memory.py).
+GROWTH, MARGIN = 1.3, 0.1
+LARGEST_ANSWER = 64 * 1024
+
+
+def test_the_pods_limit_holds_all_bounds_and_a_margin() -> None:
+    text = MANIFEST.read_text()
+    number, unit = re.search(r"limits: \{ memory: (\d+)(Mi|Gi) \}", text).groups()  # type: ignore[union-attr]
+    limit = int(number) * UNITS[unit]
+    block = re.search(r"kun-dns64\.toml: \|\n((?:    .*\n|\n)+)", text)
+    assert block is not None
+    file = ConfigFile.model_validate(tomllib.loads(re.sub(r"^    ", "", block[1], flags=re.MULTILINE)))
+    workers = file.server.workers
+    assert workers > 0
+    stores = (file.cache.max_bytes or default_octets(limit)) * GROWTH
+    # Where every client reads nothing: beyond the clogged ones, each connection may hold half of what clogs one.
+    unsent = MOST_CLOGGED * (MAX_UNSENT + LARGEST_ANSWER + 2 * SEND_BUFFER)
+    processes = (workers + 1) * PROCESS + workers * (OF_A_WORKER + unsent)
+    assert stores + processes < (1 - MARGIN) * limit
