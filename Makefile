@@ -40,6 +40,9 @@ NOT_THERE := --ignore=tests/dns64/conformance --ignore=tests/dns64/differential 
 unit-other: venv  ## unit tests under the Python of the other Debian (3.13 or 3.11), in its tree; root
 	$(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN=$(OTHER) $(PY) -m lab unit -- -q -m "not lab and not soak" $(NOT_THERE) $(UNITS)
 
+fuzz: venv       ## the compiled parts under ASan and UBSan, after a planted overflow was found (SECONDS=600)
+	$(PY) -m tests.fuzz $(if $(SECONDS),$(SECONDS),600)
+
 unit: venv       ## tests that need neither the lab nor long runs
 	$(PY) -m pytest -m "not lab and not soak" --ignore=tests/dns64/conformance
 	$(PY) -m pytest -m "not soak" tests/dns64/conformance
@@ -72,4 +75,4 @@ lock: venv       ## renew the pinned, hashed lock files
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-controller.lock pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --extra dev --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-dev.lock pyproject.toml
 
-.PHONY: help demo run test unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 host venv lock
+.PHONY: help demo run test fuzz unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 host venv lock
