@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 # The Debian of the lab's guest: 13, 12 or sid.
 export DEBIAN ?= 13
 
@@ -59,6 +60,17 @@ bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (
 bench-nat64: venv  ## the agent's plan, cycle and idle cost
 	$(PY) -m bench nat64
 
+packages: venv   ## .deb packages for Debian 12 and 13 in out/packages (root; RELEASES=13: only that one)
+	@python3 lab/host_setup.py packages
+	$(PY) packaging/build_debs.py $(if $(RELEASES),--debian $(RELEASES))
+
+image: packages  ## the image of kun-dns64 in out/kun-dns64-image.tar, from the package for Debian 13 (root)
+	$(PY) packaging/build_image.py --deb "$$(ls -t out/packages/kun-dns64_*~deb13_amd64.deb | head -n 1)"
+
+release: venv    ## VERSION=0.2.0: wheels, sdist, packages, image, list of parts, sums and notes in dist/VERSION (root)
+	@python3 lab/host_setup.py packages
+	$(PY) packaging/release.py $(VERSION)
+
 host:
 	python3 lab/host_setup.py tests
 
@@ -75,4 +87,10 @@ lock: venv       ## renew the pinned, hashed lock files
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-controller.lock pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --extra dev --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-dev.lock pyproject.toml
 
-.PHONY: help demo run test fuzz unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 host venv lock
+clean-all:       ## removes .venv, builds and every cache of lab, tests and packages (not the Debian packages)
+	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find kun_base kun_dns64 kun_nat64 kun_cluster -name '*.so' -delete -o -name '*.c' -delete -o -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
+	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
+
+.PHONY: help demo run test fuzz unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 packages image release host venv lock clean-all

@@ -2,14 +2,17 @@
 # Installs one machine of the egress gateway: bare metal, a Vagrant VM and the lab image all come through here.
 # Run it again at any time: it changes only what differs, and never a file that the operator has edited.
 set -Eeuo pipefail
+# Files and folders are for every user to read, whatever this shell forbids; files.list names those that are not.
+umask 022
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+list=$here/../packaging/files.list
 roles="" prefix=/opt/kun etc=/etc bin=/usr/local/bin
 wheel="" lock="" wheelhouse="" headers=""
 packages=yes files=yes start=yes dry=no
 # Without them a wheel can be built, too: one of pure Python alone, in which kun-dns64 is several times slower.
 compiler=(gcc libc6-dev python3-dev)
-todo=()
+todo=() changed=()
 
 usage() {
     cat <<'TEXT'
@@ -48,6 +51,18 @@ fail() { printf '%s\n' "install: error: $*" >&2; exit 1; }
 wrong() { printf '%s\n' "install: $*" "Try: $0 --help" >&2; exit 2; }
 has_role() { [[ ",$roles," == *",$1,"* ]]; }
 needs_python() { has_role gateway || has_role dns; }
+
+# Lines of files.list for these roles and kinds: kind, mode and name.
+listed() {
+    [[ -f $list ]] || fail "$list: no such file (it belongs beside the folder of this script)"
+    awk -v roles=",$roles," -v kinds=" $* " 'index(roles, "," $1 ",") && index(kinds, " " $2 " ") { print $2, $3, $4 }' "$list"
+}
+
+has_changed() {
+    local pattern
+    for pattern in "$@"; do if [[ " ${changed[*]-} " == *" $pattern "* ]]; then return 0; fi; done
+    return 1
+}
 
 # Every change of the machine goes through here, so that --dry-run is complete by construction.
 run() {
@@ -122,10 +137,9 @@ header_packages() {
 
 package_list() {
     {
-        echo "iproute2 kmod procps"
+        listed depends recommends | cut -d" " -f3
         if needs_python; then echo "python3 python3-venv ca-certificates"; fi
-        if has_role gateway; then echo "$(header_packages) dkms jool-dkms jool-tools gobgpd iptables nftables ethtool"; fi
-        if has_role tor; then echo "bird2"; fi
+        if has_role gateway; then header_packages; fi
     } | xargs -n1 | sort -u
 }
 
@@ -139,10 +153,10 @@ install_packages() {
     run env DEBIAN_FRONTEND=noninteractive apt-get -q update
     run env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" ||
         fail "apt could not install: ${missing[*]}"
-    # Debian enables what it installs; ours start when they are configured, not at the next boot.
+    # Debian starts and enables what it installs; ours start when they are configured, not before.
     for name in gobgpd bird; do
         if [[ " ${missing[*]} " == *" ${name/bird/bird2} "* ]] && command -v systemctl >/dev/null; then
-            run systemctl --quiet disable "$name.service"
+            run systemctl --quiet disable --now "$name.service"
         fi
     done
 }
@@ -206,6 +220,7 @@ link_programs() {
     local old command version
     old=$(readlink "$prefix/current" || true)
     ln -sfn "$1" "$prefix/current.new" && mv -T "$prefix/current.new" "$prefix/current"
+    if [[ $old != "$1" ]]; then changed+=(programs); fi
     mkdir -p "$bin"
     for command in kun-dns64 kun-nat64; do ln -sfn "$prefix/current/bin/$command" "$bin/$command"; done
     # One earlier set stays for the way back.
@@ -224,72 +239,95 @@ sum_of() { sha256sum "$1" | cut -d' ' -f1; }
 place() {
     local source=$here/$1 target=$2 mode=${3:-0644} now=""
     if [[ -e $target ]]; then now=$(sum_of "$target"); fi
-    if [[ $now == "$(sum_of "$source")" ]]; then return; fi
+    if [[ $now == "$(sum_of "$source")" ]]; then
+        # An earlier version, or another umask, may have left another mode.
+        if [[ $(stat -c %a "$target") != "${mode#0}" && $now == "$(recorded_sum "$target")" ]]; then run chmod "$mode" "$target"; fi
+        return
+    fi
     if [[ -n $now && $now != "$(recorded_sum "$target")" ]]; then
         say "kept: $target is yours (the new one is $target.kun-new)"
         run install -D -m "$mode" "$source" "$target.kun-new"
         return
     fi
     say "file: $target"
+    changed+=("$(basename "$target")")
     run install -D -m "$mode" "$source" "$target"
     if [[ $dry == no ]]; then printf '%s  %s\n' "$(sum_of "$target")" "$target" >>"$prefix/installed.sha256"; fi
 }
 
+folder_of() {
+    case $1 in
+        config) echo "$etc/kun" ;;
+        bird) echo "$etc/bird" ;;
+        sysctl) echo "$etc/sysctl.d" ;;
+        modules) echo "$etc/modules-load.d" ;;
+        unit) echo "$etc/systemd/system" ;;
+        program) echo "$bin" ;;
+    esac
+}
+
 install_files() {
-    local units=$etc/systemd/system
+    local kind mode source
     run mkdir -p "$prefix" "$etc/kun"
-    if has_role gateway; then
-        place kun-nat64.toml "$etc/kun/kun-nat64.toml"
-        place gobgp/gobgpd.conf "$etc/kun/gobgpd.conf"
-        place sysctl.d/60-kun-nat64.conf "$etc/sysctl.d/60-kun-nat64.conf"
-        place modules-load.d/kun-nat64.conf "$etc/modules-load.d/kun-nat64.conf"
-        place systemd/kun-nat64.service "$units/kun-nat64.service"
-        place systemd/kun-nat64-lapse.service "$units/kun-nat64-lapse.service"
-        place systemd/kun-nat64-lapse.timer "$units/kun-nat64-lapse.timer"
-        place systemd/kun-nat64-unit "$bin/kun-nat64-unit" 0755
-        place systemd/gobgpd.service "$units/gobgpd.service"
-    fi
-    if has_role dns; then
-        place kun-dns64.toml "$etc/kun/kun-dns64.toml"
-        place sysctl.d/60-kun-dns64.conf "$etc/sysctl.d/60-kun-dns64.conf"
-        place systemd/kun-dns64.service "$units/kun-dns64.service"
-        place systemd/kun-dns64.socket "$units/kun-dns64.socket"
-    fi
-    if has_role node; then
-        place node/kun-6to4 "$bin/kun-6to4" 0755
-        place node/kun-6to4.conf "$etc/kun/kun-6to4.conf"
-        place systemd/kun-6to4.service "$units/kun-6to4.service"
-    fi
-    if has_role tor; then
-        place bird/kun-tor.conf "$etc/bird/kun-tor.conf"
-        place sysctl.d/60-kun-tor.conf "$etc/sysctl.d/60-kun-tor.conf"
-    fi
+    # Not `< <(...)`: a bare chroot has no /dev/fd.
+    while read -r kind mode source; do
+        place "$source" "$(folder_of "$kind")/$(basename "$source")" "$mode"
+    done <<<"$(listed config bird sysctl modules unit program)"
 }
 
 # The shipped configuration carries documentation addresses: nothing runs, now or at boot, before someone has edited it.
+# `start_service UNIT CONFIG SHIPPED VERB PART...`: VERB is how a running one takes over a change of a PART.
 start_service() {
-    local unit=$1 config=$2 shipped=$here/$3
+    local unit=$1 config=$2 shipped=$here/$3 verb=$4
+    shift 4
     if cmp -s "$shipped" "$config"; then
         todo+=("edit $config, then: systemctl enable --now $unit")
         return
     fi
     run systemctl enable --quiet "$unit"
-    if [[ -d /run/systemd/system ]]; then run systemctl restart "$unit"; fi
+    if [[ ! -d /run/systemd/system ]]; then return; fi
+    if ! systemctl --quiet is-active "$unit"; then
+        run systemctl start "$unit"
+    elif has_changed "$unit" "$@"; then
+        if [[ $verb == later ]]; then
+            todo+=("$unit has changed, and a restart moves this gateway's flows: systemctl restart $unit, when that is convenient")
+        else
+            run systemctl "$verb" "$unit"
+        fi
+    fi
+}
+
+# A speaker that somebody else set up stays: its operator decides which of the two it is to be.
+start_speaker() {
+    local name
+    for name in gobgpd bird; do
+        if systemctl --quiet is-enabled "$name.service" 2>/dev/null || systemctl --quiet is-active "$name.service" 2>/dev/null; then
+            todo+=("$name.service is in use here and stays; kun-gobgpd.service was not started")
+            return
+        fi
+    done
+    start_service kun-gobgpd.service "$etc/kun/gobgpd.conf" gobgp/gobgpd.conf later
 }
 
 start_services() {
     if ! command -v systemctl >/dev/null; then todo+=("no systemd here: start the programs by your own means"); return; fi
-    if [[ -d /run/systemd/system ]]; then
+    if [[ -d /run/systemd/system && ${#changed[@]} != 0 ]]; then
         run systemctl daemon-reload
-        run systemctl restart systemd-modules-load.service
-        run sysctl --quiet --system
+        if [[ " ${changed[*]} " == *"kun-nat64.conf "* ]]; then
+            run systemctl restart systemd-modules-load.service
+        fi
+        if [[ " ${changed[*]} " == *" 60-kun-"* ]]; then run sysctl --quiet --system; fi
     fi
     if has_role gateway; then
-        start_service gobgpd.service "$etc/kun/gobgpd.conf" gobgp/gobgpd.conf
-        start_service kun-nat64.service "$etc/kun/kun-nat64.toml" kun-nat64.toml
+        start_speaker
+        start_service kun-nat64.service "$etc/kun/kun-nat64.toml" kun-nat64.toml restart programs kun-nat64-unit
     fi
-    if has_role dns; then start_service kun-dns64.service "$etc/kun/kun-dns64.toml" kun-dns64.toml; fi
-    if has_role node; then start_service kun-6to4.service "$etc/kun/kun-6to4.conf" node/kun-6to4.conf; fi
+    if has_role dns; then
+        start_service kun-dns64.service "$etc/kun/kun-dns64.toml" kun-dns64.toml restart programs
+    fi
+    if has_role node; then
+        start_service kun-6to4.service "$etc/kun/kun-6to4.conf" node/kun-6to4.conf reload kun-6to4
+    fi
 }
 
 main() {
@@ -299,7 +337,6 @@ main() {
     check_machine
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
-    # Not `< <(...)`: a bare chroot has no /dev/fd.
     if [[ $packages == yes ]]; then
         mapfile -t wanted <<<"$(package_list)"
         install_packages "${wanted[@]}"

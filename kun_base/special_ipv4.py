@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 
-class Special(NamedTuple):
+class SpecialNetwork(NamedTuple):
     """`translated`: packets to it may pass a translator by default. `source`: the RFC that reserves it."""
 
     network: IPv4Network
@@ -20,7 +20,7 @@ class Special(NamedTuple):
 
 
 SPECIAL_IPV4 = tuple(
-    Special(IPv4Network(network), *rest)
+    SpecialNetwork(IPv4Network(network), *rest)
     for network, *rest in (
         ("0.0.0.0/8", "this network", "RFC 791 section 3.2"),
         ("10.0.0.0/8", "private use", "RFC 1918"),

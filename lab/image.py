@@ -160,6 +160,8 @@ def _install(root: Path, debian: Debian, scratch: Path, reporter: Reporter) -> N
     download_dependencies(wheels, debian)
     wheel = build_wheel(source)
     shutil.copytree(REPOSITORY / "gateway-config", source / "gateway-config")
+    (source / "packaging").mkdir()
+    shutil.copy(REPOSITORY / "packaging/files.list", source / "packaging")
     shutil.copy(REPOSITORY / "requirements.lock", source)
     reporter.step(STEP_INSTALL)
     installer = "/root/source/gateway-config/install.sh"

@@ -58,4 +58,6 @@ def read_recipe(debian: Debian, repository: Path = REPOSITORY) -> Recipe:
     if listing.returncode != 0:
         raise LabError(f"{installer} --print-packages failed:\n{listing.stderr}")
     packages = tuple(sorted({KERNEL, *TOOLS, *listing.stdout.split()}))
-    return Recipe(debian, packages, (repository / "requirements.lock").read_bytes(), installer.read_bytes())
+    files = (repository / "packaging" / "files.list").read_bytes()
+    lock = (repository / "requirements.lock").read_bytes()
+    return Recipe(debian, packages, lock, installer.read_bytes() + files)

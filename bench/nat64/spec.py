@@ -1,5 +1,6 @@
 """A gateway with many public addresses, as an operator would write it."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -30,9 +31,9 @@ def written(addresses: int, admin_port: int, probe_netns: str, api: str, members
         "bgp": {
             **({"api": api} if api else {"speaker": "gobgp-cli"}),
             "local_as": 65001,
-            "router_id": GATEWAY,
-            "next_hop": GATEWAY,
-            "peers": [{"address": ROUTER, "as": 65000}],
+            "router_id": "10.2.1.2",
+            "next_hop": "10.2.1.2",
+            "peers": [{"address": "10.2.1.1", "as": 65000}],
         },
         "health": {"targets": list(TARGETS), "probe_netns": probe_netns},
         "fleet": {"members": list(members)},
@@ -43,4 +44,8 @@ def written(addresses: int, admin_port: int, probe_netns: str, api: str, members
 def spec_with(
     addresses: int, admin_port: int = 9465, probe_netns: str = "", api: str = "", members: tuple[str, ...] = ()
 ) -> AgentSpec:
-    return from_data(written(addresses, admin_port, probe_netns, api, members), "bench")
+    spec = from_data(written(addresses, admin_port, probe_netns, api, members), "bench")
+    # A file that names the loopback is refused: no router reaches it. Here the router is on this machine.
+    peers = tuple(replace(peer, address=IPv4Address(ROUTER)) for peer in spec.bgp.peers)
+    here = IPv4Address(GATEWAY)
+    return replace(spec, bgp=replace(spec.bgp, router_id=here, next_hop=here, peers=peers))

@@ -64,3 +64,39 @@ def explain_pod(
     from kun_cluster.cli.explain import show_pod
 
     raise typer.Exit(show_pod(pod, files or [], admin, as_json=as_json))
+
+
+@app.command()
+def run(
+    token_file: Annotated[str, typer.Option(help="tokens of consumers, one a line")],
+    kubeconfig: Annotated[str, typer.Option(help='"": the service account of the pod it runs in')] = "",
+    listen: Annotated[str, typer.Option(metavar="ADDR:PORT", help="where consumers connect")] = "[::]:9467",
+    admin: Annotated[
+        str, typer.Option(metavar="ADDR:PORT", help="/healthz /readyz /metrics /status")
+    ] = "127.0.0.1:9466",
+    tls_certificate: Annotated[str, typer.Option(help="PEM, with its chain")] = "",
+    tls_key: Annotated[str, typer.Option(help="PEM")] = "",
+    cluster: Annotated[str, typer.Option(help="name of this cluster in the stream")] = "",
+    namespace: Annotated[str, typer.Option(help="namespace of the Lease")] = "kun",
+    identity: Annotated[str, typer.Option(help='name of this replica; "": host name and process number')] = "",
+    writes: Annotated[bool, typer.Option("--write/--no-write", help="statuses and allocations, while it leads")] = True,
+    log_format: Annotated[str, typer.Option(help="text or json")] = "text",
+) -> None:
+    """Watch, compile and serve the table; write statuses and allocations as the leader."""
+    from kun_cluster.cli.run import run_controller
+
+    raise typer.Exit(
+        run_controller(
+            kubeconfig=kubeconfig,
+            listen=listen,
+            admin=admin,
+            token_file=token_file,
+            certificate=tls_certificate,
+            key=tls_key,
+            cluster=cluster,
+            namespace=namespace,
+            identity=identity,
+            writes=writes,
+            log_format=log_format,
+        )
+    )

@@ -1,8 +1,9 @@
 """From a file and flags to a checked configuration: all faults at once, or none."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kun_base.errors import ConfigError, Fault
 from kun_base.partial import as_far_as_readable
@@ -28,6 +29,8 @@ class Loaded:
     own: FileStamp | None
     domains: Domains
     borrowed: Borrowed | None = None
+    # What the file says, flags laid over it, as TOML has it.
+    written: Mapping[str, Any] = field(default_factory=dict)
 
 
 NO_FLAGS = Flags()
@@ -53,7 +56,7 @@ def load(path: Path | None, flags: Flags = NO_FLAGS) -> Loaded:
     upstream, borrowed = file.upstream, None
     if not upstream.servers:
         borrowed = borrow(folder / upstream.resolv_conf, file.server.listen)
-    return Loaded(file, folder, own, domains, borrowed)
+    return Loaded(file, folder, own, domains, borrowed, data)
 
 
 def _no_upstream(config: ConfigFile) -> Iterator[Fault]:

@@ -66,6 +66,7 @@ def resolve(loaded: Loaded) -> Settings:
         log_level=server.log_level,
         freebind=server.freebind,
         notices=notices,
+        written=loaded.written,
         control=ControlSocket(control_path(file.control.socket, folder), file.control.group),
     )
 

@@ -1,8 +1,9 @@
 """What the program uses: the configuration, checked, with every default and path resolved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.file_stamp import FileStamp
@@ -110,6 +111,8 @@ class Settings:
     freebind: bool = False
     notices: tuple[str, ...] = ()
     control: ControlSocket = ControlSocket(None)
+    # What the file and the flags say, for the difference that a reload makes.
+    written: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tls_listen(self) -> tuple[Endpoint, ...]:

@@ -1,6 +1,5 @@
 """The operator's commands on the control socket: what each path answers. All answers are JSON."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -30,11 +29,10 @@ NEEDS_RESTART = frozenset({"control.socket", "control.group"})
 
 
 class Operations:
-    """`file` is the configuration file as it was when it last came into force, for the difference a reload makes."""
+    """What stands behind each path of the control socket."""
 
     def __init__(self, control: Control, workers: WorkerGroup, pages: Pages) -> None:
         self._control, self._workers, self._pages = control, workers, pages
-        self._file = self._read_file()
 
     def server(self) -> AdminServer:
         gets: dict[str, Handler] = {
@@ -124,10 +122,10 @@ class Operations:
 
     async def reload(self, _: Mapping[str, str]) -> Page:
         """Reload, and say which keys changed and which of them wait for a restart."""
-        before, after = self._file, self._read_file()
+        before = self._control.settings.written
         if not await self._control.reload():
             return json_page({"reloaded": False, "errors": list(self._control.problems)}, 409)
-        self._file = after
+        after = self._control.settings.written
         keys = changed_keys(before, after)
         waiting = sorted(keys & (NEEDS_RESTART | self._workers.fixed_keys))
         return json_page(
@@ -187,13 +185,6 @@ class Operations:
             return name.lower()
         table = prepare(self._control.settings.rules).rules.pool_of
         return (table.find(from_text(name).lower()) if table is not None else None) or "default"
-
-    def _read_file(self) -> dict[str, Any]:
-        path = self._control.source.path
-        try:
-            return tomllib.loads(path.read_text()) if path is not None else {}
-        except (OSError, ValueError):
-            return {}
 
 
 def _row(row: CacheRow) -> dict[str, Any]:

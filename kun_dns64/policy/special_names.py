@@ -33,7 +33,7 @@ class Answer(StrEnum):
     NODATA = "nodata"
 
 
-class Special(NamedTuple):
+class SpecialNameRule(NamedTuple):
     """`apexes` in wire format, lower-case."""
 
     name: SpecialName
@@ -45,14 +45,14 @@ class Special(NamedTuple):
 _PRIVATE_REVERSE = ("10", *(f"{octet}.172" for octet in range(16, 32)), "168.192")
 
 TABLE = (
-    Special(SpecialName.LOCALHOST, Answer.LOOPBACK, "RFC 6761 section 6.3", (from_text("localhost"),)),
-    Special(SpecialName.TEST, Answer.NONEXISTENT, "RFC 6761 section 6.2", (from_text("test"),)),
-    Special(SpecialName.INVALID, Answer.NONEXISTENT, "RFC 6761 section 6.4", (from_text("invalid"),)),
-    Special(SpecialName.ONION, Answer.NONEXISTENT, "RFC 7686 section 2", (from_text("onion"),)),
-    Special(SpecialName.ALT, Answer.NONEXISTENT, "RFC 9476 section 2", (from_text("alt"),)),
-    Special(SpecialName.HOME_ARPA, Answer.EMPTY_ZONE, "RFC 8375 section 4", (from_text("home.arpa"),)),
-    Special(SpecialName.RESOLVER_ARPA, Answer.NODATA, "RFC 9462 section 6.1", (from_text("resolver.arpa"),)),
-    Special(
+    SpecialNameRule(SpecialName.LOCALHOST, Answer.LOOPBACK, "RFC 6761 section 6.3", (from_text("localhost"),)),
+    SpecialNameRule(SpecialName.TEST, Answer.NONEXISTENT, "RFC 6761 section 6.2", (from_text("test"),)),
+    SpecialNameRule(SpecialName.INVALID, Answer.NONEXISTENT, "RFC 6761 section 6.4", (from_text("invalid"),)),
+    SpecialNameRule(SpecialName.ONION, Answer.NONEXISTENT, "RFC 7686 section 2", (from_text("onion"),)),
+    SpecialNameRule(SpecialName.ALT, Answer.NONEXISTENT, "RFC 9476 section 2", (from_text("alt"),)),
+    SpecialNameRule(SpecialName.HOME_ARPA, Answer.EMPTY_ZONE, "RFC 8375 section 4", (from_text("home.arpa"),)),
+    SpecialNameRule(SpecialName.RESOLVER_ARPA, Answer.NODATA, "RFC 9462 section 6.1", (from_text("resolver.arpa"),)),
+    SpecialNameRule(
         SpecialName.PRIVATE_REVERSE,
         Answer.EMPTY_ZONE,
         "RFC 6761 section 6.1",
@@ -83,7 +83,7 @@ def special_answer(case: QueryContext) -> Reply | None:
             return _empty_zone(case, apex)
 
 
-def find(name: bytes, rules: Rules) -> tuple[Special, bytes] | None:
+def find(name: bytes, rules: Rules) -> tuple[SpecialNameRule, bytes] | None:
     """The special name that `name` (lower-case) is or is below, if it is answered here, and the apex."""
     if not name.endswith(LAST_LABELS):
         return None

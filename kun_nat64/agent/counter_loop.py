@@ -9,6 +9,7 @@ from kun_nat64.drivers.linkcount import link_counts
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.health import Verdict
+from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.health import TargetState
 from kun_nat64.state.agent_state import State
@@ -25,6 +26,7 @@ LARGEST = 1 << 63
 class Counters(Protocol):
     async def stats(self, instance: str) -> dict[str, int]: ...
     async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
+    async def passed(self, spec: AgentSpec) -> Passed | None: ...
     def doubt_flows(self) -> None: ...
 
 
@@ -68,6 +70,13 @@ class CounterLoop:
             state.around = await self.host.surroundings(state.spec)
             self._around_at = state.clock()
 
+    async def _ways(self, failing: bool) -> dict[str, int]:
+        """How many packets passed each place of the way back, while something fails."""
+        tunnel = self._state.evidence.links.get(self._state.spec.gateway.tunnel)
+        passed = await self.host.passed(self._state.spec) if failing else None
+        ways = {"tunnel errors": tunnel.send_errors} if tunnel else {}
+        return ways | ({"left": passed.left, "back": passed.back} if passed else {})
+
     async def sample(self) -> None:
         """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
         state, failing = self._state, self._fails()
@@ -77,6 +86,7 @@ class CounterLoop:
         counted = {name: link_counts(name) for name in (gateway.tunnel, gateway.outside)}
         state.evidence.links = {name: counts for name, counts in counted.items() if counts is not None}
         await self._look_around()
+        state.evidence.take_ways(await self._ways(failing))
         try:
             stats = await self.host.stats(state.spec.nat64.instance)
         except DriverError:

@@ -12,10 +12,10 @@ from kun_nat64.agent.timing import woken
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError
-from kun_nat64.model.facts import BgpPath, Facts
+from kun_nat64.model.facts import BgpPath, Facts, JoolGlobal
 from kun_nat64.model.host import Host
 from kun_nat64.model.observation import Observation
-from kun_nat64.model.plan import Change, Plan, Refusal, RefusalKind
+from kun_nat64.model.plan import Action, Change, Plan, Refusal, RefusalKind
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import fleet_view as witness
 from kun_nat64.policy.announcement_check import NOTHING_ODD, read_back
@@ -24,11 +24,13 @@ from kun_nat64.policy.flow_loss import may_cut, without_probes
 from kun_nat64.policy.guard import Circumstances, guard, passed
 from kun_nat64.policy.hard_failure import hard_faults
 from kun_nat64.policy.order import batches, holds_up_nothing, waits_for
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
 
 # What happens in a burst (a link that goes, with its addresses and routes) is one reason to look, not ten.
 LEAST_PAUSE_S = 0.1
+PAUSED, RESTART = "manually-enabled", "graceful-restart"
 FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.5, 30.0
 
 
@@ -91,6 +93,7 @@ class Cycle:
         machine.seen, machine.seen_at = seen, now
         if Area.LINKS not in seen.failures:
             state.own = seen.own
+        self._note_restart(seen)
         hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
         if hard != machine.hard:
             state.journal.warning("hard", faults=", ".join(hard) or "none")
@@ -117,8 +120,9 @@ class Cycle:
         return replace(whole, changes=tuple(change for change in whole.changes if change.fact.area is not Area.BGP))
 
     async def _traffic(self) -> Traffic | None:
+        spec = self._state.spec
         try:
-            return without_probes(await self.host.traffic(self._state.spec.nat64.instance))
+            return without_probes(await self.host.traffic(spec.nat64.instance), probe_address(spec))
         except DriverError:
             return None
 
@@ -179,6 +183,19 @@ class Cycle:
             vip = f"{spec.gateway.vip}/32"
             speaker.made = read_back(speaker.made, spec.bgp, seen, vip=vip, told_at=speaker.told_at, begun=begun)
 
+    def _note_restart(self, seen: Observation) -> None:
+        """gobgpd.conf may be the operator's: with graceful restart a router keeps the path of a dead machine."""
+        if Area.BGP in seen.failures:
+            return
+        warnings, longest = self._state.warnings, max((one.restart_s for one in seen.neighbours), default=0)
+        if longest:
+            warnings[RESTART] = (
+                f"gobgpd has graceful restart on: a router keeps our paths for up to {longest} s after a crash of this "
+                "machine, and its packets are lost; [neighbors.graceful-restart.config] enabled = false in gobgpd.conf"
+            )
+        else:
+            warnings.pop(RESTART, None)
+
     def _note_plan(self, todo: Plan) -> None:
         """Once for each change in what differs: after the first settled state that is drift."""
         machine = self._state.machine
@@ -192,6 +209,8 @@ class Cycle:
         kind = type(change.fact).__name__.lower()
         self._state.machine.mended[kind] += self._state.machine.settled
         self._state.journal.info("change", change=str(change))
+        if isinstance(change.fact, JoolGlobal) and change.fact.name == PAUSED and change.action is Action.REPLACE:
+            self._state.journal.warning("pause", undone="somebody paused the translator", remedy="`kun-nat64 drain`")
 
     def _note_failure(self, failed: DriverError | None) -> None:
         before, self._state.machine.failed = self._state.machine.failed, failed

@@ -10,10 +10,11 @@ from kun_nat64.drivers.pathsweep import PathSweep
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import Target, TargetKind
 from kun_nat64.policy.pathmtu import Swept, largest_passing, needed_for, possible_with
-from kun_nat64.state.agent_state import State
+from kun_nat64.state.agent_state import NARROW_LOOKS, State
+from kun_nat64.state.diagnosis import note_diagnosis
 
 # Paths outside change without a word to us; a sweep of a good path costs two packets.
-SWEEP_S = 300.0
+SWEEP_S = 20.0
 CHECK_S = 5.0
 
 
@@ -30,14 +31,19 @@ class PmtuLoop:
 
     def __init__(self, state: State, open_sweep: Opener = PathSweep) -> None:
         self._state, self._open = state, open_sweep
+        self.check_s = CHECK_S
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             state = self._state
-            due = state.swept is None or state.clock() - state.swept_at >= SWEEP_S
+            due = self._doubted() or state.clock() - state.swept_at >= SWEEP_S
             if due and state.verdict is Verdict.HEALTHY:
                 await self.sweep()
-            await pause(CHECK_S, stop)
+            await pause(self.check_s, stop)
+
+    def _doubted(self) -> bool:
+        """Nothing is known, or a narrow path has been seen once."""
+        return self._state.swept is None or 0 < self._state.narrow_looks < NARROW_LOOKS
 
     async def sweep(self) -> None:
         """Without an ICMP target nothing is proven, and nothing said."""
@@ -53,6 +59,27 @@ class PmtuLoop:
             write = state.journal.info if swept.mss_fits else state.journal.warning
             write("path", words=swept.words)
         state.swept = swept
+        self._draw_conclusions(swept)
+
+    def _draw_conclusions(self, swept: Swept) -> None:
+        """The MSS that fits, if it is ours to set; else a path that is too narrow is no path in health."""
+        state = self._state
+        mss = self._fitting(swept.largest)
+        if mss != state.mss:
+            state.mss = mss
+            state.journal.info("mss", now=mss or state.spec.gateway.mss)
+            state.wake_cycle()
+        before, state.narrow_looks = state.narrow_looks, 0 if swept.mss_fits else state.narrow_looks + 1
+        if before != state.narrow_looks:
+            state.evaluate(now=state.clock())
+            note_diagnosis(state)
+
+    def _fitting(self, largest: int | None) -> int | None:
+        """Less than the file's MSS, where a path carries less and the file leaves it to us; None: the file's."""
+        gateway = self._state.spec.gateway
+        if not gateway.mss_auto or largest is None or largest >= needed_for(gateway.mss):
+            return None
+        return largest - needed_for(0)
 
     def _measure(self, target: Target) -> Swept | None:
         """In a thread of its own; None where nothing could be sent."""
@@ -66,7 +93,9 @@ class PmtuLoop:
         except OSError:
             return None
         try:
-            return Swept(str(target), largest_passing(sweep.passes, most), needed, most)
+            largest = largest_passing(sweep.passes, most)
+            mss = self._fitting(largest)
+            return Swept(str(target), largest, needed if mss is None else needed_for(mss), most)
         finally:
             sweep.close()
 

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Address
 from pathlib import Path
 from time import monotonic, time
 from typing import Any, Protocol
@@ -24,13 +25,14 @@ from kun_nat64.agent.cycle import Cycle
 from kun_nat64.agent.fleet_loop import FleetLoop
 from kun_nat64.agent.gobgpd_conf_loop import GobgpdConfLoop
 from kun_nat64.agent.link_watch import LinkWatch
+from kun_nat64.agent.node_way_loop import NodeKeeping
 from kun_nat64.agent.pmtu_loop import PmtuLoop
 from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.agent.reload import NOT_TAKEN, WARNING, Means, Reload
 from kun_nat64.agent.session_log import SessionLog
 from kun_nat64.agent.timing import pause, ticking
 from kun_nat64.agent.traffic_loop import TrafficLoop
-from kun_nat64.config.load import from_data, load
+from kun_nat64.config.load import from_data, load, running_kernel
 from kun_nat64.drivers import filehistory, runfiles
 from kun_nat64.drivers.canary import Canary, Prober
 from kun_nat64.drivers.command import wait_without_threads
@@ -46,13 +48,16 @@ from kun_nat64.model.facts import Facts
 from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.health import ProbeResult
 from kun_nat64.model.host import Host
+from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation, Scope
+from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import scope
 from kun_nat64.policy.filechange import at_start
 from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.holddown import FallRecord
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
 
@@ -67,6 +72,8 @@ class RunningHost(Host, Protocol):
     def listen(self) -> None: ...
     async def stats(self, instance: str) -> dict[str, int]: ...
     async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
+    async def passed(self, spec: AgentSpec) -> Passed | None: ...
+    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]: ...
     def doubt_flows(self) -> None: ...
     async def glimpse(self, scope: Scope) -> Observation | None: ...
     def withdraw_blocking(self) -> None: ...
@@ -100,6 +107,7 @@ class Agent:
         self.counting = CounterLoop(self.state, self.host)
         self.glancing = LinkWatch(self.state, self.host)
         self.sweeping = PmtuLoop(self.state)
+        self.nodes = NodeKeeping(self.state, self.host)
         self.daemon = GobgpdConfLoop(self.state)
         count = lambda instance: self.host.traffic(instance)  # noqa: E731 - the host may be another one then
         self.reload = Reload(
@@ -129,7 +137,7 @@ class Agent:
     def _take_host(self, host: RunningHost) -> None:
         self.host.close()
         self.host = self.announcer.host = self.cycle.host = host
-        self.sessions.host = self.counting.host = self.glancing.host = host
+        self.sessions.host = self.counting.host = self.glancing.host = self.nodes.host = host
         host.listen()
 
     def noticed(self, area: Area) -> None:
@@ -279,6 +287,7 @@ def _loops(agent: Agent) -> dict[str, Loop]:
         "sessions": agent.sessions.run,
         "counters": agent.counting.run,
         "path-mtu": agent.sweeping.run,
+        "node-ways": agent.nodes.run,
         "gobgpd-conf": agent.daemon.run,
         "admin": agent.serving.run,
         "fleet": agent.fleet.run,
@@ -366,14 +375,14 @@ async def in_force(spec: AgentSpec, run_dir: Path, host: Host | None = None) -> 
     """The file to start with: the last one, where this one would end flows; and why. A restart is no way around."""
     written = runfiles.load_taken(run_dir)
     try:
-        old = None if written is None else from_data(written, spec.source)
+        old = None if written is None else from_data(written, spec.source, running_kernel())
     except ConfigError:
         old = None
     if old is None or not at_start(old, spec, None):
         return spec, ""
     machine = host or RealHost(old, notice=None)
     try:
-        traffic: Traffic | None = without_probes(await machine.traffic(old.nat64.instance))
+        traffic: Traffic | None = without_probes(await machine.traffic(old.nat64.instance), probe_address(old))
     except DriverError as error:
         # No instance, no flows. Of one that does not answer, nothing is known.
         traffic = Traffic() if error.kind in (FailureKind.NOT_FOUND, FailureKind.MISSING_MODULE) else None

@@ -19,6 +19,7 @@ from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import filechange
 from kun_nat64.policy import fleet_view as witness
 from kun_nat64.policy.flow_loss import may_cut, without_probes
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 
 WARNING = "config"
@@ -98,16 +99,16 @@ class Reload:
         state = self._state
         change = filechange.change_of(old, new, state.announcement)
         if may_cut(change.changes):
-            change = filechange.change_of(old, new, state.announcement, await self._traffic(old.nat64.instance))
+            change = filechange.change_of(old, new, state.announcement, await self._traffic(old))
         gateways = (old.gateway, new.gateway)
         same = len({(one.tunnel, one.vip, one.outside) for one in gateways}) == 1
         seen = Observation() if same else await self._means.look(new)
         carried = witness.others_carry(state.fleet, after=float("-inf"))
         return change, filechange.refusals(old, new, change, seen, other_exit=carried)
 
-    async def _traffic(self, instance: str) -> Traffic | None:
+    async def _traffic(self, spec: AgentSpec) -> Traffic | None:
         try:
-            return without_probes(await self._means.count(instance))
+            return without_probes(await self._means.count(spec.nat64.instance), probe_address(spec))
         except DriverError:
             return None
 

@@ -15,8 +15,11 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
+from kun_nat64.policy.exhaustion import is_full
 from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.limits import limited
+from kun_nat64.policy.nodeways import nodes_of
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import Clock, State
 
 DRAIN_S = 1.0
@@ -54,26 +57,35 @@ class TrafficLoop:
             return
         self._take(traffic, self._state.clock())
         if self.log is not None:
-            pods = without_probes(traffic)
+            pods = without_probes(traffic, probe_address(state.spec))
             self.log.offer(pods.sessions, begun, self._wall(), whole=pods.whole)
 
     def _take(self, traffic: Traffic, now: float) -> None:
         state, flow = self._state, self._state.flow
         flow.ports = port_use(traffic, state.spec)
+        self._note_full(is_full(flow.ports, flow.full))
         flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
         flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
-        traffic = without_probes(traffic)
+        traffic = without_probes(traffic, probe_address(state.spec))
         self._limit(traffic)
         live = drain.live_tcp(traffic)
         self._ages = drain.first_seen(self._ages, live, now=now)
         flow.counted_at, flow.failed = now, None
         more = sum(traffic.left_out.values())
         flow.tcp, flow.sessions, flow.bindings = len(live), len(traffic.sessions) + more, len(traffic.bindings)
+        flow.nodes = nodes_of(traffic.sessions)
         self._note_what_is_not_listed(traffic, more)
         flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
         if state.drain.phase is Phase.DRAINING:
             state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
         state.evaluate(now=now)
+
+    def _note_full(self, full: bool) -> None:
+        """While TCP has no ports left pods are told so."""
+        if full is not self._state.flow.full:
+            self._state.flow.full = full
+            self._state.journal.warning("pool4", full=full)
+            self._state.wake_cycle()
 
     def _note_what_is_not_listed(self, traffic: Traffic, more: int) -> None:
         words = []

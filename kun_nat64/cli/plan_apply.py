@@ -27,10 +27,13 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import after_teardown, desired, scope, teardown_scope
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.doctor_checks import mss
+from kun_nat64.policy.exhaustion import refusals
 from kun_nat64.policy.flow_loss import may_cut, without_probes
 from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.limits import in_force
 from kun_nat64.policy.order import batches, holds_up_nothing
+from kun_nat64.policy.probepath import probe_address
+from kun_nat64.policy.ruleset import mss_in_force
 
 DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
 
@@ -131,13 +134,14 @@ async def _with_machine(spec: AgentSpec, work: Callable[[Host], Awaitable[int]])
 async def planned(spec: AgentSpec, host: Host) -> tuple[Plan, tuple[Refusal, ...], Observation]:
     """The plan to the desired state. Paths in BGP stay as they are: only the agent has the proof to announce."""
     seen = await host.observe(scope(spec))
-    limited = in_force(seen.facts, spec.nat64.limit)
-    wanted = desired(spec, WITHDRAWN, limited, seen.own) | _own_paths(seen.facts, spec)
+    limited, mss = in_force(seen.facts, spec.nat64.limit), mss_in_force(seen.facts, spec.gateway)
+    full = refusals(spec) in seen.facts
+    wanted = desired(spec, WITHDRAWN, limited, seen.own, seen.near, mss, full) | _own_paths(seen.facts, spec)
     todo = plan(wanted, seen)
     if may_cut(todo.changes):
         # Where they cannot be counted, the plan says that their number is not known.
         with contextlib.suppress(DriverError):
-            todo = plan(wanted, seen, without_probes(await host.traffic(spec.nat64.instance)))
+            todo = plan(wanted, seen, without_probes(await host.traffic(spec.nat64.instance), probe_address(spec)))
     return todo, guard(todo, spec.guard, Circumstances(other_exit=False, foreign=seen.foreign)), seen
 
 

@@ -102,7 +102,7 @@ def _clients(parts: Parts) -> Iterator[Fault]:
 
 def _mss(parts: Parts) -> Iterator[Fault]:
     """MSS arithmetic: a segment of the pod leaves as IPv4, one of the server arrives as IPv6 on the inside."""
-    if (gateway := parts.gateway) is None:
+    if (gateway := parts.gateway) is None or gateway.mss == "auto":
         return
     outside = gateway.outside_mtu - IPV4_HEADER - TCP_HEADER
     inside = gateway.inside_mtu - IPV6_HEADER - TCP_HEADER
@@ -247,6 +247,7 @@ def _timing(parts: Parts) -> Iterator[Fault]:
 
 
 def _probe(parts: Parts) -> Iterator[Fault]:
+    yield from _probe_node(parts)
     if (health := parts.health) is None:
         return
     network = health.probe_network
@@ -270,9 +271,21 @@ def _named_addresses(parts: Parts) -> Iterator[tuple[str, IPv4Address | IPv6Addr
         yield from ((f"bgp.peers[{place}].address", peer.address) for place, peer in _entries(bgp.peers))
 
 
+def _probe_node(parts: Parts) -> Iterator[Fault]:
+    """The rules let in nobody but clients; and an answer to one of our own addresses would never leave."""
+    if not (parts.health and parts.gateway and (node := parts.health.probe_node)):
+        return
+    if not any(node in network for _, network in _entries(parts.gateway.clients)):
+        yield Fault("health.probe_node", _quoted(node), "must be in gateway.clients: it is routed as the nodes are")
+    if node in (parts.gateway.vip, *_own(parts)):
+        yield Fault("health.probe_node", _quoted(node), "is an address of this gateway: give one behind the router")
+
+
 def _links(parts: Parts) -> Iterator[Fault]:
     gateway, health = parts.gateway, parts.health
     taken = {"sit0": "the kernel's fallback tunnel", gateway.outside: "gateway.outside"} if gateway else {}
+    if gateway and gateway.uplink in (gateway.tunnel, "lo", *([health.probe_link] if health else [])):
+        yield Fault("gateway.uplink", _quoted(gateway.uplink), "must be the interface towards the nodes")
     if gateway and (what := taken.get(gateway.tunnel)):
         yield Fault("gateway.tunnel", _quoted(gateway.tunnel), f"must be a name of its own, not {what}")
     if gateway and health and health.probe_link in (gateway.tunnel, gateway.outside):

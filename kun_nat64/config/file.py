@@ -36,6 +36,7 @@ from kun_nat64.config.values import (
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$"
 ABSOLUTE_OR_NONE = r"^(/.+)?$"
 AsNumber = Annotated[StrictInt, Field(ge=1, le=4294967295)]
+Mss = Annotated[StrictInt, Field(ge=536, le=65475)]
 Med = Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
@@ -65,11 +66,13 @@ class GatewaySection(Section):
     vip: Ipv4
     allow_nonglobal_vip: StrictBool = False
     outside: Interface
+    uplink: Interface | Literal[""] = ""
+    near_by_router: StrictBool = True
     one_armed: StrictBool = False
     tunnel: Interface = "kun64"
     inside_mtu: Annotated[StrictInt, Field(ge=1280, le=65515)] = 8800
     outside_mtu: Annotated[StrictInt, Field(ge=576, le=65535)] = 1500
-    mss: Annotated[StrictInt, Field(ge=536, le=65475)] = 1420
+    mss: Mss | Literal["auto"] = 1420
     clients: Annotated[tuple[Network4, ...], NOT_EMPTY] = (parse_network4("10.0.0.0/8"),)
     check_source: StrictBool = True
     never_reach: tuple[Network4, ...] = NEVER_TRANSLATED
@@ -144,6 +147,8 @@ class HealthSection(Section):
     probe_netns: Annotated[StrictStr, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
     probe_link: Annotated[Interface, Field(max_length=13)] = "kunprobe"
     probe_network: Network4 = parse_network4("169.254.64.0/30")
+    probe_node: Ipv4 | Literal[""] = ""
+    way_back: Literal["router", "uplink"] = "router"
 
 
 class FleetSection(Section):

@@ -1,6 +1,8 @@
 """From a file to a checked configuration: all faults at once, or none."""
 
 import json
+import os
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,16 @@ from kun_nat64.model.spec import AgentSpec
 
 def load(path: Path) -> AgentSpec:
     """Raises ConfigError with every fault of the file."""
-    return from_data(read(path), str(path))
+    return from_data(read(path), str(path), running_kernel())
 
 
-def from_data(data: dict[str, Any], source: str) -> AgentSpec:
+def running_kernel() -> tuple[int, ...]:
+    """(6, 1) of `6.1.0-50-cloud-amd64`; () where the kernel has another sort of name."""
+    numbers = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return tuple(map(int, numbers.groups())) if numbers else ()
+
+
+def from_data(data: dict[str, Any], source: str, kernel: tuple[int, ...] = ()) -> AgentSpec:
     """As `load`, from what the TOML parser made of the file."""
     faults = []
     try:
@@ -30,7 +38,7 @@ def from_data(data: dict[str, Any], source: str) -> AgentSpec:
     faults += faults_of(_readable_parts(data))
     if file is None or faults:
         raise ConfigError(source, faults)
-    return replace(resolve(file, source), written=data)
+    return replace(resolve(file, source, kernel), written=data)
 
 
 def schema() -> str:

@@ -1,6 +1,6 @@
 """From the file as written to the values the program works with."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from kun_base.prefix import sixtofour_prefix
 from kun_nat64.config.file import (
@@ -15,7 +15,7 @@ from kun_nat64.config.file import (
 from kun_nat64.config.sessionplace import beside
 from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.joolfacts import Protocol
-from kun_nat64.model.joolglobals import SETTINGS, canonical, time_text
+from kun_nat64.model.joolglobals import SETTINGS, canonical, class_settings, time_text
 from kun_nat64.model.spec import (
     AdminSpec,
     AgentSpec,
@@ -44,10 +44,11 @@ SYSCTLS = {
 }
 
 
-def resolve(file: ConfigFile, source: str) -> AgentSpec:
+def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> AgentSpec:
+    """`kernel`: version of the one that the gateway runs."""
     return AgentSpec(
         gateway=_gateway(file.gateway, file.nat64),
-        nat64=_nat64(file.nat64),
+        nat64=_nat64(file.nat64, kernel),
         bgp=_bgp(file.bgp, file.gateway),
         health=_health(file.health, file.gateway),
         fleet=FleetSpec(file.fleet.members, file.fleet.poll_s, file.fleet.timeout_s),
@@ -70,7 +71,8 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
         tunnel=section.tunnel,
         inside_mtu=section.inside_mtu,
         outside_mtu=section.outside_mtu,
-        mss=section.mss,
+        mss=most_that_fits(section.outside_mtu, section.inside_mtu) if section.mss == "auto" else section.mss,
+        mss_auto=section.mss == "auto",
         clients=section.clients,
         never_reach=section.never_reach,
         routes=section.routes,
@@ -78,17 +80,19 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
         manage_modules=section.manage_modules,
         check_source=section.check_source,
         observe_s=section.observe_s,
+        uplink=section.uplink,
+        near_by_router=section.near_by_router,
     )
 
 
-def _nat64(section: Nat64Section) -> Nat64Spec:
+def _nat64(section: Nat64Section, kernel: tuple[int, ...]) -> Nat64Spec:
     return Nat64Spec(
         instance=section.instance,
         pool4=tuple(
             PoolRange(entry.address, entry.ports.first, entry.ports.last, tuple(map(Protocol, entry.protocols)))
             for entry in section.pool4
         ),
-        globals=_globals(section),
+        globals=_globals(section, kernel),
         session_poll_s=section.session_poll_s,
         limit=Limit(section.sessions_per_client, section.client_length),
         reset_orphans=section.reset_orphans,
@@ -109,9 +113,10 @@ def _audit(section: AuditSection, nat64: Nat64Section) -> AuditSpec:
     )
 
 
-def _globals(section: Nat64Section) -> tuple[tuple[str, str], ...]:
+def _globals(section: Nat64Section, kernel: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
     """Every setting that matters, explicitly: what is not told to Jool would be its default, and drift unseen."""
     wanted = {name: setting.wanted for name, setting in SETTINGS.items() if setting.wanted}
+    wanted |= class_settings(kernel)
     wanted |= {name: canonical(name, value) for name, value in section.globals.items()}
     wanted |= {
         "tcp-est-timeout": time_text(section.tcp_established_s),
@@ -163,4 +168,16 @@ def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:
         probe_netns=section.probe_netns or f"kun-probe-{gateway.name}",
         probe_link=section.probe_link,
         probe_network=section.probe_network,
+        probe_node=section.probe_node or last_host(gateway.clients[0]),
+        by_router=section.way_back == "router",
     )
+
+
+def most_that_fits(outside_mtu: int, inside_mtu: int) -> int:
+    """The MSS that fits any link of these sizes, also one that carries the tunnel: less 20, 40 and 20 bytes."""
+    return min(outside_mtu, inside_mtu) - 80
+
+
+def last_host(network: IPv4Network) -> IPv4Address:
+    """An address among the nodes that hardly any node has."""
+    return network.network_address if network.prefixlen > 30 else network.broadcast_address - 1

@@ -12,7 +12,7 @@ from kun_nat64.formats.gobgpconf import document, global_section
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.spec import BgpSpec
 
-UNIT = "gobgpd.service"
+UNIT = "kun-gobgpd.service"
 # A daemon that starts anew waits for its neighbours.
 DEADLINE_S = 30.0
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Places:
     sys: Path = Path("/sys")
     proc: Path = Path("/proc")
     modules: Path = Path("/lib/modules")
+    boot: Path = Path("/boot")
 
 
 async def inspect(
@@ -45,6 +47,8 @@ async def inspect(
         lacking_rights=lacking_capabilities(),
         versions=versions,
         module_file=_is_built(places.modules / kernel),
+        next_kernel=(next_one := next_kernel(places.boot)),
+        next_module_file=_is_built(places.modules / next_one) if next_one else None,
         module_loaded=(places.sys / "module" / "jool").is_dir(),
         module_version=_text(places.sys / "module" / "jool" / "version") or "",
         dkms=await _says(runner, "dkms", "status", "jool"),
@@ -74,6 +78,17 @@ def _is_built(folder: Path) -> bool | None:
     if not folder.is_dir():
         return None
     return any(path.name.startswith("jool.ko") for path in folder.rglob("jool.ko*"))
+
+
+def next_kernel(boot: Path) -> str:
+    """The newest of the kernels that are installed; "" where none is seen."""
+    found = [path.name.removeprefix("vmlinuz-") for path in boot.glob("vmlinuz-*")]
+    return max(found, key=_as_version, default="")
+
+
+def _as_version(release: str) -> list[tuple[int, str]]:
+    """6.1.0-10 is newer than 6.1.0-9."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"[.-]", release)]
 
 
 def _text(path: Path) -> str | None:

@@ -16,7 +16,8 @@ from kun_nat64.model.area import Area
 NETLINK_NETFILTER = 12
 # <linux/rtnetlink.h>: links, IPv4 addresses, IPv6 addresses, IPv6 routes. Not IPv4 routes: there may be a million.
 # And RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF: forwarding and rp_filter, which are looked at every time anyway.
-ROUTE_GROUPS = 0x1 | 0x10 | 0x100 | 0x400 | 1 << (24 - 1) | 1 << (25 - 1)
+# RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE: routing rules.
+ROUTE_GROUPS = 0x1 | 0x10 | 0x100 | 0x400 | 1 << (24 - 1) | 1 << (25 - 1) | 1 << (8 - 1) | 1 << (19 - 1)
 # NFNLGRP_NFTABLES is group 7; iptables of the nf_tables kind shows here as well.
 NFTABLES_GROUPS = 1 << (7 - 1)
 # In the probe's namespace RTNLGRP_IPV4_ROUTE as well: there are two.

@@ -68,8 +68,7 @@ def _tunnel(ip: Session, tunnel: Tunnel, change: Change) -> None:
     if change.action is Action.REMOVE:
         return delete_link(ip, tunnel.name)
     before = change.before
-    # The kernel does not change what a tunnel carries, nor whether it has a fixed remote end.
-    rigid = isinstance(before, Tunnel) and (before.proto, before.remote) != (tunnel.proto, tunnel.remote)
+    rigid = isinstance(before, Tunnel) and before.must_go_for(tunnel)
     if rigid:
         delete_link(ip, tunnel.name)
     sit = {"sit_local": str(tunnel.local), "sit_ttl": tunnel.ttl, "sit_pmtudisc": int(tunnel.pmtudisc)}

@@ -19,6 +19,18 @@ MAIN_TABLE = 254
 # The kernel gives them to links by itself; the second kind is what sit makes of its IPv4 addresses (RFC 4291, 2.5.5.1).
 AUTOMATIC = (IPv6Network("fe80::/10"), IPv6Network("::/96"), IPv6Network("ff00::/8"))
 
+# What a plain 6to4 device has (ip-link(8), sit): any other value sends some pods' packets elsewhere, or nowhere.
+PLAIN: tuple[tuple[str, str, object], ...] = (
+    ("IFLA_SIT_6RD_PREFIX", "6rd-prefix", "2002::"),
+    ("IFLA_SIT_6RD_PREFIXLEN", "6rd-prefix length", 16),
+    ("IFLA_SIT_6RD_RELAY_PREFIX", "6rd-relay-prefix", "0.0.0.0"),
+    ("IFLA_SIT_6RD_RELAY_PREFIXLEN", "6rd-relay-prefix length", 0),
+    ("IFLA_SIT_ENCAP_TYPE", "encap", 0),
+    ("IFLA_SIT_TOS", "tos", 0),
+    ("IFLA_SIT_FWMARK", "fwmark", 0),
+    ("IFLA_SIT_LINK", "bound to link", 0),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -70,6 +82,9 @@ def tunnel_of(link: Link, netns: str) -> Tunnel:
         pmtudisc=bool(link.data.get("IFLA_SIT_PMTUDISC", 0)),
         up=link.up,
         marked=link.ours,
+        odd=", ".join(
+            f"{words} {found}" for name, words, plain in PLAIN if (found := link.data.get(name, plain)) != plain
+        ),
     )
 
 

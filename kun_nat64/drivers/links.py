@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from socket import AF_INET, AF_INET6
 
-from kun_nat64.drivers import linkchange
+from kun_base.prefix import sixtofour_network
+from kun_nat64.drivers import linkchange, nearnodes
 from kun_nat64.drivers.command import Runner, failed
 from kun_nat64.drivers.linkdump import (
     ROUTE_PROTOCOL,
@@ -22,7 +24,8 @@ from kun_nat64.drivers.linkdump import (
 from kun_nat64.drivers.netlink import NetlinkThread, Session
 from kun_nat64.drivers.netns import RUN_NETNS, namespace_identity
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import Address, Fact, Facts, LinkState, Netns, Route, Tunnel, Veth
+from kun_nat64.model.facts import Address, Fact, Facts, LinkState, Netns, NodeRouter, Route, Tunnel, Veth
+from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Foreign, LinkReport, Scope
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.policy.probepath import INNER_LINK
@@ -34,6 +37,7 @@ class LinksSeen:
     foreign: tuple[Foreign, ...]
     reports: tuple[LinkReport, ...]
     own: frozenset[IPv4Address] = frozenset()
+    near: Facts = frozenset()
 
 
 class LinksDriver:
@@ -50,13 +54,21 @@ class LinksDriver:
         here = await self._own.call(_links, "link", "show")
         loopback = [link for link in here if link.name == "lo"]
         veths = [link for link in here if link.ours and link.kind == "veth"]
-        names = {link.index: link.name for link in (*loopback, *veths)}
+        tunnels = [link for link in here if link.kind == "sit" and (link.ours or link.name in scope.tunnels)]
+        names = {link.index: link.name for link in (*loopback, *veths, *tunnels)}
         found: set[Fact] = {*inside, *own_links(here, there, scope)}
         mine, own = await self._own.call(lambda ip: _all_addresses(ip, names, scope.vip), "address", "show")
-        found.update(mine)
+        found.update(fact for fact in mine if not _of_others(fact, {link.name for link in tunnels}, scope.vip))
         every = {link.index: link.name for link in here}
         found.update(await self._own.call(lambda ip: _routes(ip, every, ""), "route", "show"))
-        return LinksSeen(frozenset(found), tuple(obstacles(here, scope)), tuple(reports(here, scope.links)), own)
+        ways = await self._own.call(lambda ip: nearnodes.observe(ip, scope), "rule", "show")
+        found.update(ways.there)
+        foreign, links = tuple(obstacles(here, scope)), tuple(reports(here, scope.links))
+        return LinksSeen(frozenset(found), foreign, links, own, ways.wanted)
+
+    async def ways_to(self, nodes: Iterable[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+        """Raises DriverError."""
+        return await self._own.call(lambda ip: nearnodes.ways_to(ip, nodes, vip), "route", "get")
 
     async def own_addresses(self) -> frozenset[IPv4Address]:
         """IPv4 addresses of every interface. Raises DriverError."""
@@ -107,6 +119,8 @@ class LinksDriver:
                 await self._veth(veth, change.action)
             case Tunnel(netns=netns) | Address(netns=netns) | Route(netns=netns):
                 await self._in(netns).call(linkchange.action_of(change), *linkchange.words(change))
+            case NodeRouter() as ours:
+                await self._own.call(lambda ip: nearnodes.apply(ip, ours, change.action), "rule", change.action)
             case LinkState():
                 await self._own.call(linkchange.action_of(change), *linkchange.words(change))
             case other:
@@ -171,3 +185,10 @@ def _routes(ip: Session, names: dict[int, str], netns: str) -> set[Fact]:
     for family in families:
         found.update(routes(ip.get_routes(family=family, proto=ROUTE_PROTOCOL), names, netns))
     return found
+
+
+def _of_others(fact: Fact, tunnels: set[str], vip: str) -> bool:
+    """An address that somebody has given to our tunnel; ours is of the VIP's own 6to4 network."""
+    if not (isinstance(fact, Address) and fact.ifname in tunnels and vip):
+        return False
+    return fact.address not in sixtofour_network(IPv4Address(vip))

@@ -10,7 +10,13 @@ from kun_nat64.model.spec import AgentSpec
 CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 12, 13, 21
 NEEDED_CAPABILITIES = {"CAP_NET_ADMIN": CAP_NET_ADMIN, "CAP_NET_RAW": CAP_NET_RAW, "CAP_SYS_ADMIN": CAP_SYS_ADMIN}
 # Tool, and the Debian package that brings it.
-TOOLS = {"jool": "jool-tools", "iptables-save": "iptables", "ip6tables-restore": "iptables"}
+TOOLS = {
+    "jool": "jool-tools",
+    "iptables-save": "iptables",
+    "ip6tables-restore": "iptables",
+    "nft": "nftables",
+    "tc": "iproute2",
+}
 SBIN = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 
 
@@ -43,8 +49,7 @@ def lacking_capabilities() -> tuple[str, ...]:
 
 def missing_tools(spec: AgentSpec) -> tuple[Missing, ...]:
     """Those that this configuration makes use of."""
-    needed = TOOLS | ({"nft": "nftables"} if spec.nat64.reset_orphans else {})
-    needed |= {"gobgp": "gobgpd"} if spec.bgp.speaker == "gobgp-cli" else {}
+    needed = TOOLS | ({"gobgp": "gobgpd"} if spec.bgp.speaker == "gobgp-cli" else {})
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN))
     return tuple(
         Missing(f"the command {tool} is missing", f"`apt install {package}`")

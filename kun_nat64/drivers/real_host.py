@@ -15,6 +15,8 @@ from kun_nat64.drivers.kernel_events import Notices
 from kun_nat64.drivers.links import LinksDriver, LinksSeen
 from kun_nat64.drivers.observation_cache import Memo
 from kun_nat64.drivers.orphan_table import ResetsDriver
+from kun_nat64.drivers.owntables import OwnTablesDriver
+from kun_nat64.drivers.probeway import ProbeWayDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
 from kun_nat64.drivers.speaker_liveness import Pulse, SpeakerPulse, established
@@ -22,19 +24,22 @@ from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Facts, Neighbour
 from kun_nat64.model.foreign_objects import Surroundings
+from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
+from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
 from kun_nat64.policy.flow_loss import ends_sessions
+from kun_nat64.policy.probepath import probe_way
 
 # A whole look now and then, for what no notice tells of (what other tools than `jool` do to Jool).
 WHOLE_LOOK_S = 60.0
 # A `jool` that has just been started has not done its work yet.
 JOOL_DOUBT_S = 3.0
-NOTHING = LinksSeen(frozenset(), (), ())
+NOTHING = LinksSeen(frozenset(), (), (), frozenset())
 NOT_LOOKED_AT: dict[Area, DriverError] = {
     area: DriverError(FailureKind.UNREACHABLE, ("look", area), "not looked at")
     for area in Area
@@ -56,11 +61,15 @@ class RealHost:
         self._kernel, self._links = KernelDriver(runner), LinksDriver(runner)
         self._rules, self._jool = RulesDriver(runner), JoolDriver(runner)
         self._resets = ResetsDriver(runner, self._jool)
+        self._probe_way = ProbeWayDriver(runner)
+        self._tables = OwnTablesDriver(runner)
         self._speaker = speaker_of(spec.bgp, runner)
         self._notices, self._notice = Notices(self._noticed), notice
         self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
         self._rules_memo = Memo[Facts](WHOLE_LOOK_S)
         self._resets_memo = Memo[Facts](WHOLE_LOOK_S)
+        self._way_memo = Memo[Facts](WHOLE_LOOK_S)
+        self._tables_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_watch = ExecWatch("jool", processes.children, self._jool_runs)
         self._paths_memo = Memo[tuple[Facts, tuple[Neighbour, ...]]](spec.bgp.observe_s)
@@ -68,6 +77,8 @@ class RealHost:
             Area.LINKS: self._links_memo,
             Area.RULES: self._rules_memo,
             Area.RESETS: self._resets_memo,
+            Area.PROBES: self._way_memo,
+            Area.TABLES: self._tables_memo,
             Area.JOOL: self._jool_memo,
             Area.BGP: self._paths_memo,
         }
@@ -112,16 +123,33 @@ class RealHost:
         resets = asyncio.create_task(
             _try(failures, Area.RESETS, self._resets_memo.get(now, lambda: self._resets.observe(scope.watch)))
         )
+        way = asyncio.create_task(
+            _try(failures, Area.PROBES, self._way_memo.get(now, lambda: self._probe_way.observe(scope.way)))
+        )
+        tables = asyncio.create_task(
+            _try(failures, Area.TABLES, self._tables_memo.get(now, lambda: self._tables.observe(scope.tables)))
+        )
         links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._look_at_links(scope)))
         links = links or NOTHING
         wider = widened(scope, links.facts)
         bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
         facts = links.facts | modules | sysctls | (bgp[0] if bgp else frozenset())
         facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
+        facts |= (await way or frozenset()) | (await tables or frozenset())
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         connections = established(self._pulse)
         seen = Observation(
-            facts, links.foreign, links.reports, neighbours, failures, counters, given, connections, links.own
+            facts,
+            links.foreign,
+            links.reports,
+            neighbours,
+            failures,
+            counters,
+            given,
+            connections,
+            links.own,
+            links.near,
+            tuple((name, chain, n) for name, by in self._tables.counted.items() for chain, n in by.items()),
         )
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen
@@ -143,7 +171,7 @@ class RealHost:
             return None
         if self._link_changes != begun:
             return None
-        return Observation(seen.facts, seen.foreign, seen.reports, (), NOT_LOOKED_AT)
+        return Observation(seen.facts, seen.foreign, seen.reports, (), NOT_LOOKED_AT, near=seen.near)
 
     def _forget_what_may_have_moved(self, scope: Scope, *, fresh: bool) -> None:
         beat = self._speaker_pulse.take(time.monotonic())
@@ -157,6 +185,10 @@ class RealHost:
             self._rules_memo.forget()
         if fresh or scope.watch != self._watch or not self._notices.covers(Area.RULES):
             self._resets_memo.forget()
+        if fresh or not (self._notices.covers(Area.RULES) and self._notices.covers(Area.LINKS)):
+            self._way_memo.forget()
+        if fresh or not self._notices.covers(Area.RULES):
+            self._tables_memo.forget()
         self._pulse, self._watch = beat, scope.watch
 
     async def _look_at_links(self, scope: Scope) -> LinksSeen:
@@ -207,6 +239,8 @@ class RealHost:
                 Area.LINKS: self._links.apply,
                 Area.BGP: self._speaker.apply,
                 Area.RESETS: self._resets.apply,
+                Area.PROBES: self._probe_way.apply,
+                Area.TABLES: self._tables.apply,
             }
             one = appliers.get(area, self._kernel.apply)
             for change in changes:
@@ -216,7 +250,10 @@ class RealHost:
         if area in self._memos:
             self._memos[area].forget()
         if area is Area.RULES:
-            self._resets_memo.forget()  # the kernel's notices of nftables do not tell the two apart
+            self._resets_memo.forget()  # the kernel's notices of nftables do not tell them apart
+            self._tables_memo.forget()
+        if area in (Area.RULES, Area.LINKS):
+            self._way_memo.forget()
 
     def doubt_flows(self) -> None:
         """Somebody else made the translator anew: what it knew is gone."""
@@ -238,6 +275,14 @@ class RealHost:
 
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return await look_around(self._runner, spec)
+
+    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+        """Raises DriverError."""
+        return await self._links.ways_to(nodes, vip)
+
+    async def passed(self, spec: AgentSpec) -> Passed | None:
+        """Answers to probes that left by the uplink and came back; None: not counted. Never raises."""
+        return await self._probe_way.passed(probe_way(spec))
 
     def withdraw_blocking(self) -> None:
         self._speaker.withdraw_blocking(self._prefixes)

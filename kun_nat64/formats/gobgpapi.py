@@ -16,6 +16,8 @@ ORIGINS = ("igp", "egp", "incomplete")
 # Numbers of session_state, the same in both versions (admin_state is not).
 STATES = ("unknown", "idle", "connect", "active", "opensent", "openconfirm", "established")
 SELF = ("0.0.0.0", "::", "")
+# Of graceful restart (RFC 4724), where gobgpd.conf says no time: the hold time.
+DEFAULT_RESTART_S = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def read_peer(data: bytes) -> Neighbour:
     """One answer of ListPeer. What else stands there (a password in clear) is not taken over."""
     peer = Message(data).message(1)
     conf, state, timers = peer.message(2), peer.message(5), peer.message(6).message(2)
-    session = state.number(13)
+    session, restart = state.number(13), peer.message(9)
     # A neighbour named by its interface has an address in its state only.
     address = state.text(5) if _is_nobody(conf.text(4)) else conf.text(4)
     if session >= len(STATES) or not address:
@@ -169,4 +171,5 @@ def read_peer(data: bytes) -> Neighbour:
         established=STATES[session] == "established",
         hold_s=timers.number(5) or None,
         up_since=timers.message(6).number(1) or None,
+        restart_s=(restart.number(2) or DEFAULT_RESTART_S) if restart.number(1) else 0,
     )

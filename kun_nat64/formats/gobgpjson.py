@@ -103,7 +103,16 @@ def _neighbour(data: dict[str, Any]) -> Neighbour:
         established=name == "established",
         hold_s=_whole(timers.get("negotiated_hold_time") or 0) or None,
         up_since=_epoch(timers.get("uptime")),
+        restart_s=_restart_s(data.get("graceful_restart", {})),
     )
+
+
+# Of graceful restart (RFC 4724), where gobgpd.conf says no time: the hold time.
+DEFAULT_RESTART_S = 90
+
+
+def _restart_s(data: dict[str, Any]) -> int:
+    return _whole(data.get("restart_time") or DEFAULT_RESTART_S) if data.get("enabled") else 0
 
 
 def _epoch(uptime: Any) -> int | None:

@@ -13,5 +13,7 @@ class Area(StrEnum):
     LINKS = "links"
     RULES = "rules"
     RESETS = "resets"
+    PROBES = "probes"
+    TABLES = "tables"
     JOOL = "jool"
     BGP = "bgp"

@@ -37,7 +37,10 @@ class BgpPath:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A BGP peer as the speaker sees it. `advertised`: prefixes of ours in its adj-RIB-out (None: not asked)."""
+    """A BGP peer as the speaker sees it. `advertised`: prefixes of ours in its adj-RIB-out (None: not asked).
+
+    `restart_s`: graceful restart is on, and the router keeps our paths for so long without us; 0: it is off.
+    """
 
     address: str
     asn: int
@@ -46,3 +49,4 @@ class Neighbour:
     hold_s: int | None = None
     up_since: int | None = None
     advertised: tuple[str, ...] | None = None
+    restart_s: int = 0

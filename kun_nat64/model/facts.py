@@ -6,10 +6,12 @@ states of the same object), `inside` (the key of the object it disappears with),
 
 from kun_nat64.model.area import Area, Key
 from kun_nat64.model.bgpfacts import BgpPath, Neighbour
-from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, Route, Sysctl, Tunnel, Veth
+from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, NodeRouter, Route, Sysctl, Tunnel, Veth
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
+from kun_nat64.model.probefacts import ProbeWay
 from kun_nat64.model.resetfacts import OrphanReset
 from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
+from kun_nat64.model.tablefacts import OwnChain, OwnTable
 
 Fact = (
     Module
@@ -20,12 +22,15 @@ Fact = (
     | LinkState
     | Address
     | Route
+    | NodeRouter
     | Chain
     | Rule
     | JoolInstance
     | JoolGlobal
     | Pool4
     | OrphanReset
+    | ProbeWay
+    | OwnTable
     | BgpPath
 )
 Facts = frozenset[Fact]
@@ -46,8 +51,12 @@ __all__ = [
     "Module",
     "Neighbour",
     "Netns",
+    "NodeRouter",
     "OrphanReset",
+    "OwnChain",
+    "OwnTable",
     "Pool4",
+    "ProbeWay",
     "Protocol",
     "Route",
     "Rule",

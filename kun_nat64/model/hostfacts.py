@@ -116,7 +116,10 @@ class Veth:
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A sit device (RFC 4213, with 6to4 by RFC 3056: remote any), that carries IPv6 only (`proto` 41)."""
+    """A sit device (RFC 4213, with 6to4 by RFC 3056: remote any), that carries IPv6 only (`proto` 41).
+
+    `odd`: its other parameters, as far as they are not those of a plain 6to4 device; "": none is.
+    """
 
     name: str
     local: IPv4Address
@@ -128,6 +131,7 @@ class Tunnel:
     pmtudisc: bool = True
     up: bool = True
     marked: bool = True
+    odd: str = ""
 
     @property
     def area(self) -> Area:
@@ -141,10 +145,20 @@ class Tunnel:
     def inside(self) -> Key | None:
         return netns_key(self.netns)
 
+    def must_go_for(self, wanted: object) -> bool:
+        """Whether only a new device can be as `wanted`.
+
+        The kernel changes neither what it carries nor whether it has one end. A new one has nothing odd.
+        """
+        if not isinstance(wanted, Tunnel):
+            return True
+        return bool(self.odd) or (self.proto, self.remote) != (wanted.proto, wanted.remote)
+
     def __str__(self) -> str:
         odd = "" if self.proto == 41 else f", proto {self.proto}"
         odd += "" if self.pmtudisc else ", nopmtudisc"
         odd += "" if self.remote == ANY_IPV4 else f", remote {self.remote}"
+        odd += f", {self.odd}" if self.odd else ""
         odd += "" if self.marked else ", not marked as ours"
         state = "up" if self.up else "down"
         shape = f"sit local {self.local}, mtu {self.mtu}, ttl {self.ttl}{odd}, {state}"
@@ -196,6 +210,35 @@ class Address:
 
     def __str__(self) -> str:
         return f"address {self.address}/{self.prefixlen} on {self.ifname}{where(self.netns)}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRouter:
+    """Nodes of `network`, which is the uplink's own, are answered by the router that leads to all others.
+
+    A sit device keeps one route for each processor, whatever the destination (net/ipv6/sit.c, dst_cache): a node that
+    is answered directly would take the others' answers with it, which nobody on the uplink's network would take.
+    """
+
+    vip: IPv4Address
+    network: IPv4Network
+    router: IPv4Address
+    dev: str
+
+    @property
+    def area(self) -> Area:
+        return Area.LINKS
+
+    @property
+    def key(self) -> Key:
+        return ("node-router", str(self.network))
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+    def __str__(self) -> str:
+        return f"answers from {self.vip} to nodes of {self.network} by the router {self.router} dev {self.dev}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from kun_nat64.model.observation import Foreign, LinkReport
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """`module_file`: whether jool is built for this kernel. `input_rules`: `iptables-save -t filter`, as lines.
+    """`module_file`: whether jool is built for this kernel, `next_module_file`: for the one that starts next.
+    `input_rules`: `iptables-save -t filter`, as lines.
 
     `versions`: what each tool says of itself, "" when it is missing. `pool4_held`: pool4 addresses that are on an
     interface here. `differences`: the plan, as lines. `bgp_error`: why the speaker did not answer.
@@ -20,6 +21,8 @@ class Inspection:
     lacking_rights: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     module_file: bool | None = None
+    next_kernel: str = ""
+    next_module_file: bool | None = None
     module_loaded: bool | None = None
     module_version: str = ""
     dkms: str | None = None

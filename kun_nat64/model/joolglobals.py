@@ -64,6 +64,16 @@ SETTINGS: dict[str, Setting] = {
     "ss-max-payload": Setting(Kind.NUMBER),
 }
 
+# Before it the kernel takes bit 0 of a packet's class for a flag of the route look-up (RTO_ONLINK) and finds no route;
+# Jool, of any version, asks with the packet's class, and sends with what the look-up leaves of it. Seen: 6.1, 6.12.
+CLASSES_ARE_SAFE_FROM = (6, 12)
+
+
+def class_settings(kernel: tuple[int, ...]) -> dict[str, str]:
+    """What keeps packets with a traffic class from being dropped. `kernel` (): not known, so nothing."""
+    return {"override-tos": "true", "tos": "0"} if kernel and kernel < CLASSES_ARE_SAFE_FROM else {}
+
+
 # Those that have a key of their own in the configuration file.
 MANAGED_BY_KEY: dict[str, str] = {
     "tcp-est-timeout": "tcp_established_s",

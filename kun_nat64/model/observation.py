@@ -1,12 +1,14 @@
 """What one look at the machine found."""
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from kun_nat64.model.area import Area, Key
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
+from kun_nat64.model.probefacts import ProbeWay
 from kun_nat64.model.resetfacts import FlowWatch
+from kun_nat64.model.tablefacts import OwnTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Scope:
     """What to look for beside our own marks: names that are desired, and would otherwise look like anybody's.
 
     `sysctls`, `modules`, `link_states`: by name. `instance`: Jool's. `links`: those to report on.
-    `watch`: over orphaned flows, if wanted.
+    `watch`: over orphaned flows, if wanted. `way`: of the probes. `tables`: of nftables. `clients`: networks of nodes,
+    of which those that are near shall be answered by the router; (): none.
     """
 
     instance: str
@@ -52,12 +55,17 @@ class Scope:
     netns: str = ""
     links: frozenset[str] = frozenset()
     watch: FlowWatch | None = None
+    way: ProbeWay | None = None
+    tables: frozenset[OwnTable] = frozenset()
+    clients: tuple[IPv4Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """`facts` of every area that answered; `failures` of those that did not: unknown, neither there nor gone.
 
+    `counted`: packets by our nftables tables and their chains.
+    `near`: what should be there for nodes on the uplink's own network (NodeRouter).
     `counters` of our rules, `resets` of orphaned flows (None: not counted): since their rules were made.
     `bgp_connections`: established ones of this host, as the kernel has them: they go on without the speaker's API.
     `own`: IPv4 addresses of every interface of this machine.
@@ -72,6 +80,8 @@ class Observation:
     resets: int | None = None
     bgp_connections: int = 0
     own: frozenset[IPv4Address] = frozenset()
+    near: Facts = frozenset()
+    counted: tuple[tuple[str, str, int], ...] = ()
 
     def link(self, name: str) -> LinkReport:
         return next((link for link in self.links if link.name == name), LinkReport(name, present=False))

@@ -50,7 +50,11 @@ class PoolRange:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:
-    """`tunnel` is the name of our sit device; `routes` lead through it back to the pods."""
+    """`tunnel` is the name of our sit device; `routes` lead through it back to the pods.
+
+    `uplink`: interface towards the nodes; "": the one that has bgp.next_hop. `near_by_router`: nodes on its own network
+    are answered by the router, as all others are. `mss_auto`: `mss` is the most, and less where the path carries less.
+    """
 
     name: str
     vip: IPv4Address
@@ -68,6 +72,9 @@ class GatewaySpec:
     check_source: bool
     observe_s: float
     one_armed: bool = False
+    uplink: str = ""
+    near_by_router: bool = True
+    mss_auto: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,11 @@ class BgpSpec:
 
 @dataclass(frozen=True, slots=True)
 class HealthSpec:
-    """`probe_network` joins the probe's namespace to the gateway: first host the gateway, second the probe."""
+    """`probe_network` joins the probe's namespace to the gateway: first host the gateway, second the probe.
+
+    `probe_node`: the node that probes come from, as the gateway sees it. `by_router`: answers to it go to the router
+    and come back from there; False: they are turned round at the uplink.
+    """
 
     interval_s: float
     timeout_s: float
@@ -134,6 +145,8 @@ class HealthSpec:
     probe_netns: str
     probe_link: str
     probe_network: IPv4Network
+    probe_node: IPv4Address
+    by_router: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     TARGETS_SUSPECT = "targets-suspect"
     KIND_UNREACHABLE = "kind-unreachable"
     POOL_NEARLY_EXHAUSTED = "pool-nearly-exhausted"
+    PATH_TOO_NARROW = "path-too-narrow"
+    NODES_CUT_OFF = "nodes-cut-off"
     UNPROVEN = "unproven"
     LAST_EXIT = "last-exit"
     DRAINING = "draining"
@@ -57,6 +59,8 @@ WORDS: dict[Reason, str] = {
     Reason.TARGETS_SUSPECT: "fewer targets than the quorum answer, and the other gateways cannot reach them either",
     Reason.KIND_UNREACHABLE: "one protocol fails here, while another gateway reaches its targets",
     Reason.POOL_NEARLY_EXHAUSTED: "the public ports are nearly used up",
+    Reason.PATH_TOO_NARROW: "full TCP segments do not come back: a link outside is smaller than the MSS allows for",
+    Reason.NODES_CUT_OFF: "nodes that have sessions here have no way back",
     Reason.UNPROVEN: "no probe could be made for too long: health that is not proven is not announced",
     Reason.LAST_EXIT: "health is not proven, but no other gateway is known to be healthy",
     Reason.DRAINING: "draining: still translating, new flows go elsewhere",

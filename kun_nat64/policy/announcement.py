@@ -10,6 +10,8 @@
     health unproven, no other member known to carry     | MED raised      | last-exit
     one protocol dead here and alive elsewhere          | MED raised      | kind-unreachable
     public ports nearly used up                         | MED raised      | pool-nearly-exhausted
+    full TCP segments are lost outside                  | MED raised      | path-too-narrow
+    nodes with sessions here have no way back           | MED raised      | nodes-cut-off
     quorum reached                                      | in the ECMP set | healthy
 
 Why `confirm_s`: when all gateways lose the same targets, each still sees the others as healthy for a moment. All raise
@@ -65,6 +67,8 @@ class Evidence:
     dead_targets: tuple[Target, ...] = ()
     pool_use: float | None = None
     pool_exhausted_in_s: float | None = None
+    too_narrow: bool = False
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,10 @@ def _healthy(known: Decision, seen: Evidence, rules: AnnounceRules) -> Judgement
         return Standing.SOFT, Reason.KIND_UNREACHABLE
     if _nearly_exhausted(seen, rules):
         return Standing.SOFT, Reason.POOL_NEARLY_EXHAUSTED
+    if seen.too_narrow:
+        return Standing.SOFT, Reason.PATH_TOO_NARROW
+    if seen.cut_off:
+        return Standing.SOFT, Reason.NODES_CUT_OFF
     return Standing.FULL, Reason.HEALTHY
 
 

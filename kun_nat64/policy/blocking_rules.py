@@ -1,12 +1,12 @@
 """Finds in `iptables-save` the rules of others that stop tunnelled packets or the answers to translated ones.
 
-The order is that of the kernel: raw, mangle and nat PREROUTING, then mangle and filter INPUT.
+The order is that of the kernel: raw, mangle and nat PREROUTING, then mangle and filter INPUT; OUTPUT, POSTROUTING.
 """
 
 from ipaddress import IPv4Address
 
 from kun_nat64.model.facts import MARK
-from kun_nat64.policy.firewall import drops_protocol_41, split
+from kun_nat64.policy.firewall import Passage, drops_passage, split
 
 ON_THE_WAY = (
     ("raw", "PREROUTING"),
@@ -14,6 +14,15 @@ ON_THE_WAY = (
     ("nat", "PREROUTING"),
     ("mangle", "INPUT"),
     ("filter", "INPUT"),
+)
+# What the tunnel sends is this host's own: after route and rules of IPv6, those of IPv4.
+ON_THE_WAY_OUT = (
+    ("raw", "OUTPUT"),
+    ("mangle", "OUTPUT"),
+    ("nat", "OUTPUT"),
+    ("filter", "OUTPUT"),
+    ("mangle", "POSTROUTING"),
+    ("nat", "POSTROUTING"),
 )
 
 
@@ -29,13 +38,22 @@ def tables(saved: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(rules) for name, rules in found.items()}
 
 
-def tunnel_obstructions(saved: str, vip: IPv4Address) -> tuple[str, ...]:
-    """Rules and policies that end the way of protocol 41 to `vip`, each with its table."""
+def tunnel_obstructions(
+    saved: str, vip: IPv4Address, uplink: str = "", node: IPv4Address | None = None
+) -> tuple[str, ...]:
+    """Rules and policies that end the way of protocol 41 from `node` by `uplink` to `vip`, each with its table."""
+    return _obstructions(saved, ON_THE_WAY, Passage(node, vip, into=uplink))
+
+
+def way_out_obstructions(saved: str, vip: IPv4Address, node: IPv4Address, uplink: str) -> tuple[str, ...]:
+    """Rules and policies that end the way of protocol 41 from `vip` by `uplink` to `node`, each with its table."""
+    return _obstructions(saved, ON_THE_WAY_OUT, Passage(vip, node, out=uplink))
+
+
+def _obstructions(saved: str, ways: tuple[tuple[str, str], ...], passage: Passage) -> tuple[str, ...]:
     known = tables(saved)
     return tuple(
-        f"-t {table} {found}"
-        for table, chain in ON_THE_WAY
-        for found in drops_protocol_41(known.get(table, ()), vip, chain)
+        f"-t {table} {found}" for table, chain in ways for found in drops_passage(known.get(table, ()), passage, chain)
     )
 
 

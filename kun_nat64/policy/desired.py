@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from kun_base.prefix import sixtofour_network
 from kun_nat64.model.announcement import Announcement
@@ -17,6 +17,7 @@ from kun_nat64.model.facts import (
     LinkState,
     Module,
     OrphanReset,
+    OwnTable,
     Pool4,
     Route,
     Sysctl,
@@ -25,9 +26,12 @@ from kun_nat64.model.facts import (
 from kun_nat64.model.observation import Scope
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec, BgpSpec, GatewaySpec, Nat64Spec
+from kun_nat64.policy.congestion import carried_ecn
+from kun_nat64.policy.exhaustion import refusals
+from kun_nat64.policy.fragments import broken_fragments
 from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.portranges import merged
-from kun_nat64.policy.probepath import probe_path
+from kun_nat64.policy.probepath import probe_path, probe_way
 from kun_nat64.policy.ruleset import rules
 
 MODULES = ("jool", "sit")
@@ -42,12 +46,23 @@ def desired(
     announcement: Announcement,
     limited: Iterable[IPv6Network] = (),
     own: frozenset[IPv4Address] = frozenset(),
+    near: Facts = frozenset(),
+    mss: int | None = None,
+    full: bool = False,
 ) -> Facts:
     """Everything that should be there; the paths only if the announcement wants them.
 
-    `limited`: policy/limits.py. `own`: IPv4 addresses of this machine, none of which a pod may reach.
+    `limited`: policy/limits.py. `own`: IPv4 addresses of this machine, none of which a pod may reach. `near`: what a
+    look has found to be needed for nodes on the uplink's own network. `mss`: what the path carries, where that is less
+    than the file says. `full`: TCP has no public ports left.
     """
-    return _standing(spec, own).union(_paths(spec.bgp, announcement), limit_facts(spec, limited))
+    standing = _standing(spec if mss is None else with_mss(spec, mss), own)
+    refused = (refusals(spec),) if full else ()
+    return standing.union(refused, _paths(spec.bgp, announcement), limit_facts(spec, limited), near)
+
+
+def with_mss(spec: AgentSpec, mss: int) -> AgentSpec:
+    return replace(spec, gateway=replace(spec.gateway, mss=mss))
 
 
 @lru_cache(maxsize=8)
@@ -61,6 +76,7 @@ def _standing(spec: AgentSpec, own: frozenset[IPv4Address] = frozenset()) -> Fac
             *_jool(spec.nat64, spec.gateway),
             *_resets(spec),
             *probe_path(spec),
+            *own_tables(spec),
         )
     )
 
@@ -75,11 +91,19 @@ def _tunnel(gateway: GatewaySpec) -> Iterator[Fact]:
     """The local address is the VIP: a node's sit checks that a 6to4 source matches the outer one (RFC 3056, 9)."""
     yield Address("lo", gateway.vip, 32)
     yield Tunnel(gateway.tunnel, local=gateway.vip, mtu=gateway.inside_mtu)
+    # Without it ICMPv6 errors of this host have the device's own IPv4-compatible address (::VIP) as their source, which
+    # a strict node drops (RFC 4291 section 2.5.5.1). Outside of pool6, and no pod's rules let it in.
+    yield Address(gateway.tunnel, error_source(gateway.vip), 128)
     yield LinkState(FALLBACK_TUNNEL, up=False)
     # sit keeps one route for each processor, whatever the destination (net/ipv6/sit.c, dst_cache). A packet to our own
     # 6to4 network, which it would send to ourselves, makes it send the pods' packets there as well: so none may.
     yield Route(sixtofour_network(gateway.vip), "lo")
     yield from (Route(network, gateway.tunnel) for network in gateway.routes)
+
+
+def error_source(vip: IPv4Address) -> IPv6Address:
+    """2002:cb00:7101:1::1 for 203.0.113.1: subnet 1 of the VIP's own 6to4 network."""
+    return IPv6Address(int(sixtofour_network(vip).network_address) | 1 << 64 | 1)
 
 
 def _jool(nat64: Nat64Spec, gateway: GatewaySpec) -> Iterator[Fact]:
@@ -96,6 +120,11 @@ def _jool(nat64: Nat64Spec, gateway: GatewaySpec) -> Iterator[Fact]:
 def _resets(spec: AgentSpec) -> Iterator[Fact]:
     if (watch := flow_watch(spec)) is not None:
         yield OrphanReset(watch)
+
+
+def own_tables(spec: AgentSpec) -> Iterator[OwnTable]:
+    yield carried_ecn(spec.gateway)
+    yield broken_fragments(spec)
 
 
 def flow_watch(spec: AgentSpec) -> FlowWatch | None:
@@ -143,8 +172,11 @@ def scope(spec: AgentSpec) -> Scope:
         vip=str(spec.gateway.vip),
         prefixes=frozenset(map(str, spec.bgp.prefixes)),
         netns=spec.health.probe_netns,
-        links=frozenset({spec.gateway.outside}),
+        links=frozenset({spec.gateway.outside, spec.gateway.tunnel}),
         watch=flow_watch(spec),
+        way=probe_way(spec),
+        tables=frozenset((*own_tables(spec), refusals(spec))),
+        clients=spec.gateway.clients if spec.gateway.near_by_router else (),
     )
 
 

@@ -5,53 +5,13 @@ those that rest on counters, and those above what only the pattern of probes can
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
+from kun_nat64.model.diagnosis import Cause, Diagnosis
 from kun_nat64.model.health import Symptom
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.model.standing import Reason
 from kun_nat64.policy.diagnosis_input import WELL, DiagnosisInput
-
-
-class Cause(StrEnum):
-    NONE = "none"
-    NO_PROBES = "no-probes"
-    OUTSIDE_LINK_DOWN = "outside-link-down"
-    MODULE_MISSING = "module-missing"
-    INSTANCE_MISSING = "instance-missing"
-    PAUSED = "paused"
-    POOL6_WRONG = "pool6-wrong"
-    POOL4_LACKS_PROTOCOL = "pool4-lacks-protocol"
-    POOL4_EMPTY = "pool4-empty"
-    POOL4_EXHAUSTED = "pool4-exhausted"
-    POOL4_ELSEWHERE = "pool4-elsewhere"
-    TUNNEL_MISSING = "tunnel-missing"
-    FALLBACK_TUNNEL_MASKS = "fallback-tunnel-masks"
-    VIP_MISSING = "vip-missing"
-    PROTOCOL_41_DROPPED = "protocol-41-dropped"
-    DROPPED_BEFORE_TRANSLATOR = "dropped-before-translator"
-    CONNTRACK_DROPS = "conntrack-drops"
-    FQ_DROPS = "fq-drops"
-    NO_DEFAULT_ROUTE = "no-default-route"
-    RETURN_ROUTE_MISSING = "return-route-missing"
-    UPSTREAM_DEAD = "upstream-dead"
-    REPLIES_MISSING = "replies-missing"
-    PACKETS_DO_NOT_ARRIVE = "packets-do-not-arrive"
-    TARGET_DEAD = "target-dead"
-    SPEAKER_SILENT = "speaker-silent"
-    PATH_REFUSED = "path-refused"
-    PATH_NOT_SENT = "path-not-sent"
-    SESSION_DOWN = "session-down"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    cause: Cause
-    words: str
-    remedy: str = ""
-
+from kun_nat64.policy.wayback import BY_COUNTERS, BY_FACTS, LIMITS
 
 FQ_IS_SAFE_FROM = (4, 1, 10)
 
@@ -125,6 +85,7 @@ TABLE: tuple[Row, ...] = (
             "let protocol 41 to the VIP through, above that rule",
         ),
     ),
+    *BY_FACTS,
     (
         lambda s: _fq_trap(s) and s.any_fails,
         Diagnosis(
@@ -204,6 +165,15 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
+        lambda s: s.any_fails and s.around.tracked is not None,
+        Diagnosis(
+            Cause.CONNTRACK_FULL,
+            "the kernel's table of tracked connections is full, and it drops the packets of new ones",
+            "`sysctl -w net.netfilter.nf_conntrack_max=NUMBER`; or no tracking of what needs none: `iptables -t raw -I "
+            "PREROUTING -p 41 -j NOTRACK`",
+        ),
+    ),
+    (
         lambda s: s.all_fail and s.tunnel_rx == 0,
         Diagnosis(
             Cause.PACKETS_DO_NOT_ARRIVE,
@@ -219,6 +189,7 @@ TABLE: tuple[Row, ...] = (
             "`ip6tables-save -c -t raw`, `-t mangle`: a rule of PREROUTING takes them; `nft list ruleset`",
         ),
     ),
+    *BY_COUNTERS,
     (
         lambda s: s.all_fail and bool(s.around.answer_drops),
         Diagnosis(
@@ -251,12 +222,13 @@ TABLE: tuple[Row, ...] = (
         lambda s: s.any_fails,
         Diagnosis(Cause.UNKNOWN, "no probe comes back, and nothing here says why", "`kun-nat64 doctor`"),
     ),
+    *LIMITS,
     (
         lambda s: bool(s.speaker_error),
         Diagnosis(
             Cause.SPEAKER_SILENT,
             "the BGP speaker does not answer: nothing can be announced or withdrawn",
-            "`systemctl status gobgpd`; `systemctl restart gobgpd`; the agent tells it the path again",
+            "`systemctl status kun-gobgpd`; `systemctl restart kun-gobgpd`; the agent tells it the path again",
         ),
     ),
     (
@@ -288,6 +260,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(Cause.NO_PROBES, "no probe could be made", "`kun-nat64 doctor`; the probe's network namespace"),
     ),
 )
+__all__ = ["FQ_IS_SAFE_FROM", "HEALTHY", "TABLE", "Cause", "Diagnosis", "diagnose"]
 HEALTHY = Diagnosis(Cause.NONE, "probes come back")
 
 

@@ -19,6 +19,8 @@ class DiagnosisInput:
     `tunnel_rx`: packets that came out of the tunnel meanwhile, None where nobody counted. `pool4`: protocols in it,
     None where nobody looked; `pool4_wanted`: those that should be. `pods_route`: whether our way back to the pods is
     there. `pool_limit`: the share of used ports that is too much. `around`: what others have put in the way.
+    `ways`: packets that passed places of the way back meanwhile, None or absent where nobody counted. `cut_off`: nodes
+    without a way back. `too_narrow`: full TCP segments are lost outside.
     `speaker_error`, `sessions_down`: of BGP; `path_refused`, `path_unsent`: what the speaker made of our path.
     """
 
@@ -39,10 +41,18 @@ class DiagnosisInput:
     path_refused: bool = False
     path_unsent: tuple[str, ...] = ()
     qdisc: str = ""
+    ways: Mapping[str, int] = field(default_factory=dict)
+    cut_off: tuple[str, ...] = ()
+    too_narrow: bool = False
     jool_version: tuple[int, ...] = ()
 
     def rises(self, *names: str) -> bool:
         return any(self.counters.get(name, 0) > 0 for name in names)
+
+    def passes(self, place: str) -> bool | None:
+        """Whether packets passed that place of the way back; None: nobody counted."""
+        count = self.ways.get(place)
+        return None if count is None else count > 0
 
     @property
     def replies(self) -> int:

@@ -50,9 +50,13 @@ def _gone(wanted: dict[Key, Fact], found: dict[Key, Fact]) -> set[Key]:
     """Objects that do not survive, whose contents need not be removed one by one, and must be made anew."""
     gone: set[Key] = set()
     for key, fact in found.items():
-        if isinstance(fact, Container) and (key not in wanted or isinstance(fact, Rigid)):
+        if isinstance(fact, Container) and (key not in wanted or _cannot_change(fact, wanted[key])):
             gone |= _ends(fact)
     return gone
+
+
+def _cannot_change(found: Fact, wanted: Fact) -> bool:
+    return isinstance(found, Rigid) or (isinstance(found, Tunnel) and found.must_go_for(wanted))
 
 
 def _ends(fact: Fact) -> set[Key]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from kun_nat64.formats.versions import untested, version_in
 from kun_nat64.model.inspection import Finding, Inspection, Level
+from kun_nat64.model.joolglobals import CLASSES_ARE_SAFE_FROM
 from kun_nat64.model.observation import LinkReport
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.diagnosis import FQ_IS_SAFE_FROM
@@ -27,6 +28,7 @@ def _host(found: Inspection) -> Iterator[Finding]:
         yield _tool(tool, version)
     yield _module(found)
     yield _dkms(found)
+    yield from _next_kernel(found)
     yield from _fallback(found)
     yield from _untested(found)
 
@@ -35,6 +37,7 @@ def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     yield from _sysctls(found, spec)
     yield from _links(found, spec)
     yield mss(found.links, spec)
+    yield _traffic_class(found)
     yield from _local_ports(found, spec)
     yield from _firewall(found, spec)
     yield from surroundings_judged(found.around, spec)
@@ -64,6 +67,14 @@ def _module(found: Inspection) -> Finding:
         return Finding(Level.NOTE, check, "built for this kernel, not loaded; the agent loads it", "`modprobe jool`")
     remedy = "`apt install jool-dkms linux-headers-$(uname -r)`, then `modprobe jool`; after a new kernel, reboot"
     return Finding(Level.BAD, check, f"not built for the running kernel {found.kernel}", remedy)
+
+
+def _next_kernel(found: Inspection) -> Iterator[Finding]:
+    """The machine starts with the newest kernel that is installed, and that may be another one than now."""
+    if found.next_kernel and found.next_kernel != found.kernel and not found.next_module_file:
+        words = f"not built for {found.next_kernel}, which starts at the next boot"
+        remedy = f"`apt install linux-headers-{found.next_kernel} && dkms autoinstall -k {found.next_kernel}`"
+        yield Finding(Level.BAD, "Jool for the next kernel", words, remedy)
 
 
 def _dkms(found: Inspection) -> Finding:
@@ -133,6 +144,15 @@ def mss(links: Iterable[LinkReport], spec: AgentSpec) -> Finding:
     return Finding(Level.BAD, "MSS", f"{gateway.mss} does not fit outside: {sums}", f"[gateway] mss = {safe}")
 
 
+def _traffic_class(found: Inspection) -> Finding:
+    check, kernel = "traffic class", version_in(found.kernel)
+    if not kernel or kernel >= CLASSES_ARE_SAFE_FROM:
+        return Finding(Level.GOOD, check, f"kernel {found.kernel} routes packets of any class")
+    safe = ".".join(map(str, CLASSES_ARE_SAFE_FROM))
+    words = f"kernel {found.kernel} finds no route for classes with bit 0 (ECT(1), CE): Jool sends all with class 0"
+    return Finding(Level.NOTE, check, words, f"a kernel from {safe} on (Debian 13) keeps DSCP; docs/way-back.md")
+
+
 def _local_ports(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     """Jool and the host's own sockets must not use the same ports of the same address (Jool issue 437)."""
     span = [int(word) for word in (found.sysctls.get(LOCAL_PORTS) or "").split()]
@@ -157,7 +177,7 @@ def _firewall(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     if found.input_rules is None:
         yield Finding(Level.UNKNOWN, "firewall", "INPUT could not be read", "`iptables-save -t filter`")
         return
-    dropping = drops_protocol_41(found.input_rules, spec.gateway.vip)
+    dropping = drops_protocol_41(found.input_rules, spec.gateway.vip, found.around.uplink, spec.health.probe_node)
     if dropping:
         remedy = f"`iptables -I INPUT -p 41 -d {spec.gateway.vip} -j ACCEPT`"
         yield Finding(Level.BAD, "firewall", f"drops protocol 41: {dropping[0]}", remedy)
@@ -167,7 +187,7 @@ def _firewall(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
 
 def _bgp(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     if found.neighbours is None:
-        remedy = "`systemctl start gobgpd`; [bgp] api"
+        remedy = "`systemctl start kun-gobgpd`; [bgp] api"
         yield Finding(Level.BAD, "BGP", f"gobgpd does not answer: {found.bgp_error}", remedy)
         return
     states = {peer.address: peer for peer in found.neighbours}
@@ -175,14 +195,27 @@ def _bgp(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
         peer = states.get(str(wanted.address))
         if peer is None:
             words = "gobgpd does not know this peer"
-            yield Finding(Level.BAD, f"BGP {wanted.address}", words, "add it to gobgpd.conf, `systemctl reload gobgpd`")
+            yield Finding(
+                Level.BAD, f"BGP {wanted.address}", words, "add it to gobgpd.conf, `systemctl reload kun-gobgpd`"
+            )
         elif not peer.established:
             words = f"the session is {peer.state}"
             yield Finding(
-                Level.BAD, f"BGP {wanted.address}", words, f"`gobgp neighbor {wanted.address}`; the other end"
+                Level.BAD,
+                f"BGP {wanted.address}",
+                words,
+                f"`gobgp {_target(spec)}neighbor {wanted.address}`; the other end",
             )
+        elif peer.restart_s:
+            words = f"graceful restart keeps paths of a dead gateway for {peer.restart_s} s"
+            remedy = "[neighbors.graceful-restart.config] enabled = false in gobgpd.conf, `systemctl restart kun-gobgpd`"
+            yield Finding(Level.BAD, f"BGP {wanted.address}", words, remedy)
         else:
             yield Finding(Level.GOOD, f"BGP {wanted.address}", f"established, hold time {peer.hold_s} s")
+
+
+def _target(spec: AgentSpec) -> str:
+    return f"--target {spec.bgp.api} " if spec.bgp.api.startswith("unix:") else ""
 
 
 def _plan(found: Inspection) -> Finding:

@@ -1,7 +1,8 @@
-"""Reads the host's own rules for one question: does protocol 41 to the VIP reach the tunnel?"""
+"""Reads the host's own rules for one question: does protocol 41 pass, from a node to the VIP or the other way?"""
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum, auto
 from ipaddress import IPv4Address, IPv4Network
 
@@ -13,8 +14,18 @@ ENDINGS = ("DROP", "REJECT")
 DEEPEST = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Protocol 41 from `source` to `destination`, in by the interface `into`, out by `out`; None or "": any."""
+
+    source: IPv4Address | None
+    destination: IPv4Address
+    into: str = ""
+    out: str = ""
+
+
 class Match(Enum):
-    """Of a rule and protocol 41 to the VIP: every packet, some perhaps, or none."""
+    """Of a rule and such a passage: every packet, some perhaps, or none."""
 
     ALWAYS = auto()
     PERHAPS = auto()
@@ -31,12 +42,19 @@ class Way(Enum):
 Rules = dict[str, list[tuple[str, list[str]]]]
 
 
-def drops_protocol_41(lines: tuple[str, ...], vip: IPv4Address, chain: str = "INPUT") -> tuple[str, ...]:
-    """The rule below `chain`, or its policy, that ends the way of protocol 41 to `vip` from everywhere; ours apart.
+def drops_protocol_41(
+    lines: tuple[str, ...], vip: IPv4Address, uplink: str = "", node: IPv4Address | None = None
+) -> tuple[str, ...]:
+    """As `drops_passage`, for INPUT and what comes by `uplink` from `node`."""
+    return drops_passage(lines, Passage(node, vip, into=uplink), "INPUT")
+
+
+def drops_passage(lines: tuple[str, ...], passage: Passage, chain: str) -> tuple[str, ...]:
+    """The rule below `chain`, or its policy, that ends the way of every such packet; ours apart.
 
     `lines`: of one table. Where a rule before it lets some sources in, it ends a list of nodes, and is not named.
     """
-    match _through(chain, _rules(lines), vip, DEEPEST):
+    match _through(chain, _rules(lines), passage, DEEPEST):
         case Way.OPEN:
             return ()
         case Way.ON:
@@ -55,9 +73,9 @@ def _rules(lines: tuple[str, ...]) -> Rules:
     return found
 
 
-def _through(chain: str, rules: Rules, vip: IPv4Address, deep: int) -> Way | str:
+def _through(chain: str, rules: Rules, passage: Passage, deep: int) -> Way | str:
     for line, words in rules.get(chain, ()) if deep else ():
-        match = _match(words, vip)
+        match = _match(words, passage)
         target = _target(words)
         if match is Match.NEVER:
             continue
@@ -67,7 +85,7 @@ def _through(chain: str, rules: Rules, vip: IPv4Address, deep: int) -> Way | str
             return line
         if target == "RETURN" and match is Match.ALWAYS:
             return Way.ON
-        inner = _through(target, rules, vip, deep - 1) if target in rules else Way.ON
+        inner = _through(target, rules, passage, deep - 1) if target in rules else Way.ON
         if inner is Way.OPEN or (inner is not Way.ON and match is Match.ALWAYS):
             return inner
     return Way.ON
@@ -78,13 +96,13 @@ def _target(words: list[str]) -> str:
     return words[places[0] + 1] if places else ""
 
 
-def _match(words: list[str], vip: IPv4Address) -> Match:
+def _match(words: list[str], passage: Passage) -> Match:
     """The narrowest of the rule's conditions. One that is not known here may hold for some packets."""
-    answers = set(_conditions(words, vip))
+    answers = set(_conditions(words, passage))
     return next((match for match in (Match.NEVER, Match.PERHAPS) if match in answers), Match.ALWAYS)
 
 
-def _conditions(words: list[str], vip: IPv4Address) -> Iterator[Match]:
+def _conditions(words: list[str], passage: Passage) -> Iterator[Match]:
     rest = list(reversed(words))
     while rest:
         match rest.pop(), rest[-1] if rest else "":
@@ -93,9 +111,15 @@ def _conditions(words: list[str], vip: IPv4Address) -> Iterator[Match]:
             case "-p", protocol:
                 yield Match.ALWAYS if protocol in PROTOCOL_41 else Match.NEVER
             case "-d", network:
-                yield _inside(vip, network)
+                yield _inside(passage.destination, network)
+            case "-s", network:
+                # There are other nodes, which a rule for some sources may be about.
+                known = passage.source is not None and _inside(passage.source, network) is Match.ALWAYS
+                yield Match.ALWAYS if known else Match.PERHAPS
             case "-i", interface:
-                yield Match.NEVER if interface == "lo" else Match.PERHAPS
+                yield _by(interface, passage.into)
+            case "-o", interface:
+                yield _by(interface, passage.out)
             case "-m", ("comment" | "conntrack" | "state"):
                 pass
             case "--comment", _:
@@ -111,9 +135,17 @@ def _conditions(words: list[str], vip: IPv4Address) -> Iterator[Match]:
         rest[-1:] = []
 
 
-def _inside(vip: IPv4Address, network: str) -> Match:
+def _by(interface: str, own: str) -> Match:
+    """Nodes may be reached by other interfaces as well. `eth+` is every interface whose name begins so."""
+    if interface == "lo":
+        return Match.NEVER
+    same = own and (interface == own or (interface.endswith("+") and own.startswith(interface[:-1])))
+    return Match.ALWAYS if same else Match.PERHAPS
+
+
+def _inside(address: IPv4Address, network: str) -> Match:
     try:
-        return Match.ALWAYS if vip in IPv4Network(network) else Match.NEVER
+        return Match.ALWAYS if address in IPv4Network(network) else Match.NEVER
     except ValueError:
         return Match.PERHAPS
 

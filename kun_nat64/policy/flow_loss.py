@@ -3,11 +3,11 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 from kun_nat64.model.facts import Address, JoolInstance, Pool4, Protocol, Tunnel
 from kun_nat64.model.plan import Action, Change, Cut
 from kun_nat64.model.traffic import Traffic
-from kun_nat64.policy.probepath import PROBE_ADDRESS
 
 
 def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
@@ -23,12 +23,12 @@ def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
     return tuple(cut for cut in found if cut.flows != 0)
 
 
-def without_probes(traffic: Traffic) -> Traffic:
-    """What the pods do, without what the canary does."""
+def without_probes(traffic: Traffic, probe: IPv6Address) -> Traffic:
+    """What the pods do, without what the canary does, by its inner address."""
     return replace(
         traffic,
-        bindings=tuple(one for one in traffic.bindings if one.inside.address != PROBE_ADDRESS),
-        sessions=tuple(one for one in traffic.sessions if one.inside.address != PROBE_ADDRESS),
+        bindings=tuple(one for one in traffic.bindings if one.inside.address != probe),
+        sessions=tuple(one for one in traffic.sessions if one.inside.address != probe),
     )
 
 

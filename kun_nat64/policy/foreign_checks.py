@@ -30,6 +30,26 @@ def surroundings_judged(around: Surroundings, spec: AgentSpec) -> Iterator[Findi
     for address in around.silent:
         words = f"{address}, the next router towards the targets, does not answer ARP"
         yield Finding(Level.BAD, "next router", words, f"`ip neigh show dev {outside}`; the cable, the VLAN")
+    yield from _way_back(around)
     for name in around.strict:
         words = f"rp_filter is 1 on {name}: nodes to which this host would answer by another interface are cut off"
         yield Finding(Level.NOTE, f"rp_filter {name}", words, f"`sysctl -w net.ipv4.conf.{name}.rp_filter=2`")
+
+
+def _way_back(around: Surroundings) -> Iterator[Finding]:
+    """Rules and queues of others are worth a line also where probes come back: they may be about other nodes."""
+    back, check = around.back, "way back"
+    wrong = [one for one in (back.nodes, back.pods) if one]
+    for words in wrong:
+        yield Finding(Level.BAD, check, words, "`ip route get`, `ip -6 route get`; docs/way-back.md")
+    for rule in back.rules:
+        level = Level.BAD if wrong or " missing: " in rule else Level.NOTE
+        yield Finding(level, check, f"a routing rule that is not ours: {rule}", "`ip rule`, `ip -6 rule`")
+    for queue in back.queues:
+        yield Finding(Level.BAD, check, f"drops packets: {queue}", "`tc qdisc show`, `tc filter show`")
+    for rule in back.drops:
+        yield Finding(Level.BAD, check, f"keeps protocol 41 in: {rule}", "let protocol 41 from the VIP pass above it")
+    for address in back.silent:
+        yield Finding(Level.BAD, check, f"{address}, the router towards the nodes, does not answer ARP", "`ip neigh`")
+    if around.uplink and not back.evidence:
+        yield Finding(Level.GOOD, check, "routes and rules of both families, queues and firewall lead to the nodes")

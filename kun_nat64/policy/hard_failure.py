@@ -52,8 +52,12 @@ def _when_missing(fact: Fact, observed: Facts) -> Reason | None:
 
 
 def _carries_nothing(wanted: Tunnel, observed: Facts) -> bool:
-    """Another MTU or TTL still carries packets; a tunnel that is down, or has another local address, does not."""
+    """Another MTU or TTL still carries packets; a tunnel that is down, or has other ends, does not, or not to all."""
     return not any(
-        isinstance(fact, Tunnel) and fact.key == wanted.key and fact.up and fact.local == wanted.local
+        isinstance(fact, Tunnel) and fact.key == wanted.key and fact.up and _ends(fact) == _ends(wanted)
         for fact in observed
     )
+
+
+def _ends(tunnel: Tunnel) -> tuple[object, ...]:
+    return tunnel.local, tunnel.remote, tunnel.odd

@@ -21,8 +21,11 @@ from kun_nat64.model.facts import (
     LinkState,
     Module,
     Netns,
+    NodeRouter,
     OrphanReset,
+    OwnTable,
     Pool4,
+    ProbeWay,
     Route,
     Rule,
     Sysctl,
@@ -40,6 +43,7 @@ MAKING: tuple[type[Fact], ...] = (
     LinkState,
     Address,
     Route,
+    NodeRouter,
     Chain,
     Rule,
     JoolInstance,
@@ -47,6 +51,9 @@ MAKING: tuple[type[Fact], ...] = (
     Pool4,
     # Its account of flows begins with the sessions that Jool has.
     OrphanReset,
+    OwnTable,
+    # Nothing rests on it: a kernel that lacks a part of it holds up nothing else.
+    ProbeWay,
 )
 RANK = {kind: rank for rank, kind in enumerate(MAKING)}
 POOL4_RANK = RANK[Pool4]

@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from kun_base.special_ipv4 import without_global
-from kun_nat64.model.facts import MARK, Chain, Fact, Family, Rule
+from kun_nat64.model.facts import MARK, Chain, Fact, Facts, Family, Rule
 from kun_nat64.model.spec import AgentSpec, GatewaySpec
-from kun_nat64.policy.probepath import PROBE_ADDRESS
 
 COMMENT = f"-m comment --comment {MARK}"
 CLIENTS_CHAIN = "KUN-NAT64-CLIENTS"
@@ -34,28 +33,33 @@ def _mss(gateway: GatewaySpec) -> Iterator[Fact]:
     yield Rule(Family.IPV6, "mangle", "POSTROUTING", f"-s {gateway.pool6} {syn}")
 
 
+SET_MSS = "--set-mss "
+
+
+def mss_in_force(observed: Facts, gateway: GatewaySpec) -> int | None:
+    """With `mss = "auto"`: what our rules set now, which is the running agent's to say; None: what the file says."""
+    specs = [fact.spec for fact in observed if isinstance(fact, Rule) and fact.table == "mangle"]
+    found = {int(spec.rpartition(SET_MSS)[2]) for spec in specs if SET_MSS in spec and spec[-1].isdigit()}
+    return min(found) if gateway.mss_auto and found and min(found) < gateway.mss else None
+
+
 def _clients(spec: AgentSpec) -> Iterator[Fact]:
-    """Who may send us protocol 41. RETURN, not ACCEPT: the host's own firewall still has its say."""
+    """Who may send us protocol 41; a probe is one of them. RETURN, not ACCEPT: the host's firewall has its say."""
     vip = spec.gateway.vip
     yield Rule(Family.IPV4, "filter", "INPUT", f"-d {vip}/32 -p 41 {COMMENT} -j {CLIENTS_CHAIN}")
     if not spec.gateway.one_armed:
         # A source is what its sender wrote: from outside, it may be that of a node.
         from_outside = f"-d {vip}/32 -i {spec.gateway.outside} -p 41 {COMMENT} -j DROP"
         yield Rule(Family.IPV4, "raw", "PREROUTING", from_outside)
-    probe = f"{spec.health.probe_network[2]}/32"
-    allowed = (
-        f"-s {probe} -i {spec.health.probe_link} -j RETURN",
-        *(f"-s {n} -j RETURN" for n in spec.gateway.clients),
-    )
+    allowed = tuple(f"-s {network} -j RETURN" for network in spec.gateway.clients)
     yield Chain(Family.IPV4, "filter", CLIENTS_CHAIN, (*allowed, "-j DROP"))
 
 
 def _pool6(spec: AgentSpec) -> Iterator[Fact]:
     """Jool translates what comes in for pool6 by any interface: by others than the tunnel, no rule would look at it."""
-    gateway, probe = spec.gateway, f"-s {PROBE_ADDRESS}/128 -i {spec.health.probe_link}"
+    gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-d {gateway.pool6} {COMMENT} -j {POOL6_CHAIN}")
-    ways = (f"-i {gateway.tunnel} -j RETURN", f"{probe} -j RETURN")
-    yield Chain(Family.IPV6, "raw", POOL6_CHAIN, (*ways, "-j DROP"))
+    yield Chain(Family.IPV6, "raw", POOL6_CHAIN, (f"-i {gateway.tunnel} -j RETURN", "-j DROP"))
 
 
 def _pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact]:
@@ -66,7 +70,7 @@ def _pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact]:
     gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-i {gateway.tunnel} {COMMENT} -j {PODS_CHAIN}")
     denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in denied_networks(spec, own))
-    source = (f"-s {PROBE_ADDRESS}/128 -j RETURN", "! -s 2002::/16 -j DROP") if gateway.check_source else ()
+    source = ("! -s 2002::/16 -j DROP",) if gateway.check_source else ()
     yield Chain(Family.IPV6, "raw", PODS_CHAIN, (f"! -d {gateway.pool6} -j DROP", *denied, *source))
     # Without Jool the kernel would route pool6 packets on: no relaying, in either case.
     yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {gateway.tunnel} {COMMENT} -j DROP")

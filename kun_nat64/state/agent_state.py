@@ -3,7 +3,8 @@
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address
+from typing import Any
 
 from kun_base.journal import Journal
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
@@ -36,6 +37,7 @@ from kun_nat64.state.session_log_state import SessionLogState
 
 Clock = Callable[[], float]
 REMEMBERED_CHANGES = 50
+NARROW_LOOKS = 2
 
 
 class State:
@@ -60,6 +62,9 @@ class State:
         self.falls_total = 0
         self.swept: Swept | None = None
         self.swept_at = float("-inf")
+        self.cut_off: tuple[str, ...] = ()
+        self.narrow_looks = 0
+        self.mss: int | None = None
         self.warnings: dict[str, str] = {}
         self.probes: Counter[tuple[str, str]] = Counter()
         self.latencies: dict[str, Histogram] = {}
@@ -79,12 +84,13 @@ class State:
         self.file_change = ""
         # Addresses of this machine, by the last look that saw them.
         self.own: frozenset[IPv4Address] = frozenset()
-        self._desired_of: tuple[AgentSpec, Announcement, frozenset[IPv6Network], frozenset[IPv4Address]] | None = None
+        self._desired_of: tuple[Any, ...] = ()
         self._desired: Facts = frozenset()
         self.take(spec)
 
     def take(self, spec: AgentSpec) -> None:
         """Lets a new configuration take force; targets that stay keep what is known of them."""
+        self.narrow_looks, self.mss = 0, None
         self.quiet_until = float("-inf")
         self.spec, self.scope = spec, scope(spec)
         self.health_rules, self.announce_rules = health_rules(spec), announce_rules(spec)
@@ -141,6 +147,8 @@ class State:
             dead_targets=tuple(one.target for one in self.health.targets if one.target.kind in dead),
             pool_use=self.flow.pool_use,
             pool_exhausted_in_s=self.flow.first_exhausted_s,
+            too_narrow=self.too_narrow,
+            cut_off=bool(self.cut_off),
         )
         before, self.decision = (
             self.decision,
@@ -169,12 +177,19 @@ class State:
             self.wake_announcer()
             self.wake_cycle()
 
+    @property
+    def too_narrow(self) -> bool:
+        """Full TCP segments are lost outside. Two sweeps must say so: one may have met a crowded link."""
+        return self.narrow_looks >= NARROW_LOOKS
+
     def desired(self) -> Facts:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
-        made_of = self.spec, self.announcement, frozenset(self.flow.limited), self.own
+        near = self.machine.seen.near if self.machine.seen else frozenset()
+        found = frozenset(self.flow.limited), self.own, near, self.mss, self.flow.full
+        made_of = self.spec, self.announcement, *found
         # A spec is compared by identity: it may have thousands of addresses.
-        if self._desired_of is None or made_of[0] is not self._desired_of[0] or made_of[1:] != self._desired_of[1:]:
-            self._desired_of, self._desired = made_of, desired(*made_of)
+        if not self._desired_of or made_of[0] is not self._desired_of[0] or made_of[1:] != self._desired_of[1:]:
+            self._desired_of, self._desired = made_of, desired(self.spec, self.announcement, *found)
         return self._desired
 
     @property

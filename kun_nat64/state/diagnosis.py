@@ -62,6 +62,9 @@ def signs(state: State) -> DiagnosisInput:
         path_unsent=state.speaker.made.unsent,
         qdisc=outside.qdisc if outside else "",
         jool_version=version_in(state.jool_version),
+        cut_off=state.cut_off,
+        too_narrow=state.too_narrow,
+        ways=state.evidence.ways_risen if state.evidence.telling else {},
     )
 
 

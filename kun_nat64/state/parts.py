@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
-from ipaddress import IPv6Network
+from ipaddress import IPv4Address, IPv6Network
 
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError
@@ -70,6 +70,8 @@ class TrafficState:
     sessions: int = 0
     bindings: int = 0
     oldest_tcp_s: float | None = None
+    nodes: tuple[IPv4Address, ...] = ()
+    full: bool = False
     ports: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     courses: Courses = field(default_factory=dict)
     exhausted_in_s: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -92,7 +94,8 @@ class TrafficState:
 class CounterState:
     """Counters of Jool and of the tunnel: as they are, and by how much they rose between the last two looks.
 
-    `telling`: something failed at both looks. What rose before that, rose while packets still passed.
+    `ways`: packets that passed places of the way back. `telling`: something failed at both looks. What rose before
+    that, rose while packets still passed.
     """
 
     counters: dict[str, int] = field(default_factory=dict)
@@ -100,6 +103,8 @@ class CounterState:
     tunnel_rx: int | None = None
     tunnel_risen: int | None = None
     links: dict[str, LinkCounts] = field(default_factory=dict)
+    ways: dict[str, int] = field(default_factory=dict)
+    ways_risen: dict[str, int] = field(default_factory=dict)
     telling: bool = False
 
     def take(self, counters: dict[str, int], tunnel_rx: int | None) -> None:
@@ -109,6 +114,11 @@ class CounterState:
         known = self.tunnel_rx is not None and tunnel_rx is not None
         self.tunnel_risen = _rise(self.tunnel_rx or 0, tunnel_rx or 0) if known else None
         self.tunnel_rx = tunnel_rx
+
+    def take_ways(self, ways: dict[str, int]) -> None:
+        """A place that was not counted at both looks says nothing."""
+        before, self.ways = self.ways, ways
+        self.ways_risen = {place: _rise(before[place], count) for place, count in ways.items() if place in before}
 
 
 def _rise(before: int, after: int) -> int:

@@ -164,7 +164,8 @@ def _packets(state: State) -> Iterator[Metric]:
         yield _gauge("mss_fits", text, float(swept.mss_fits))
     if (seen := state.machine.seen) is None:
         return
-    met = (([one.table, one.chain, rule_name(one.spec)], float(one.packets)) for one in seen.counters)
+    met = [([one.table, one.chain, rule_name(one.spec)], float(one.packets)) for one in seen.counters]
+    met += [([table, chain, "counter"], float(packets)) for table, chain, packets in seen.counted]
     yield _counts("rule_packets", "Packets that met a rule of the agent", ["table", "chain", "rule"], met)
     mss = (([one.chain.lower()], float(one.packets)) for one in seen.counters if "TCPMSS" in one.spec)
     yield _counts("mss_packets", "SYN packets whose MSS was looked at, before and after Jool", ["chain"], mss)

@@ -6,6 +6,7 @@ from kun_base.version import build, version
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import FailureKind
+from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.standing import WORDS, Reason
 from kun_nat64.policy.fleet_view import public_networks
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
@@ -125,11 +126,15 @@ def _diagnosis(state: State) -> JSON:
         "cause": found.cause,
         "words": found.words,
         "remedy": found.remedy,
-        "evidence": [*state.around.input_drops, *state.around.answer_drops, *state.around.absent, *state.around.silent],
+        "evidence": [*_evidence(state.around), *state.cut_off],
         "recent": [
             {"cause": one.cause, "words": one.words, "at": one.at, "until": one.until} for one in state.ailments
         ],
     }
+
+
+def _evidence(around: Surroundings) -> list[str]:
+    return [*around.input_drops, *around.answer_drops, *around.absent, *around.silent, *around.back.evidence]
 
 
 def _target(one: TargetHealth, outcome: str, now: float) -> JSON:

@@ -1,7 +1,6 @@
 """install.sh into folders of its own: what it writes, what it leaves alone, what it refuses."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from kun_base.version import version
 
 ROOT = Path(__file__).parent.parent.parent
 INSTALL = ROOT / "gateway-config" / "install.sh"
-CONTAINERFILE = ROOT / "gateway-config" / "kubernetes" / "Containerfile"
 pytestmark = pytest.mark.timeout(900)  # a virtual environment and its downloads
 EVERY_ROLE = "gateway,dns,node,tor"
 GATEWAY_FILES = {
@@ -25,7 +23,7 @@ GATEWAY_FILES = {
     "etc/systemd/system/kun-nat64.service",
     "etc/systemd/system/kun-nat64-lapse.service",
     "etc/systemd/system/kun-nat64-lapse.timer",
-    "etc/systemd/system/gobgpd.service",
+    "etc/systemd/system/kun-gobgpd.service",
     "bin/kun-nat64-unit",
 }
 DNS_FILES = {
@@ -119,8 +117,9 @@ def test_a_file_that_was_there_before_us_stays(machine: Machine) -> None:
 
 
 def test_a_file_nobody_edited_is_brought_up_to_date(machine: Machine, tmp_path: Path) -> None:
-    copy = tmp_path / "source"
+    copy = tmp_path / "source/gateway-config"
     shutil.copytree(INSTALL.parent, copy)
+    shutil.copytree(ROOT / "packaging", copy.parent / "packaging")
     machine.install()
     newer = copy / "bird/kun-tor.conf"
     newer.write_text(newer.read_text() + "# next release\n")
@@ -180,9 +179,11 @@ def test_somebody_without_root_is_told_so(tmp_path: Path) -> None:
         done = subprocess.run([INSTALL, "--role", "tor"], capture_output=True, text=True, timeout=30, check=False)
     else:
         nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        script = tmp_path / "install.sh"
+        script = tmp_path / "gateway-config/install.sh"
+        script.parent.mkdir()
         shutil.copy(INSTALL, script)
-        for folder in (tmp_path, *tmp_path.parents[:2]):
+        shutil.copytree(ROOT / "packaging", tmp_path / "packaging")
+        for folder in (script.parent, tmp_path / "packaging", tmp_path, *tmp_path.parents[:2]):
             folder.chmod(0o755)
         argv = [*nobody, script, "--role", "tor"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, cwd="/")
@@ -215,33 +216,52 @@ def dry_run(tree: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def image_tree(tmp_path: Path) -> Path:
-    """What the Containerfile copies, and nothing else: no wheel is there."""
+def bare_tree(tmp_path: Path) -> Path:
+    """What a build needs, and nothing else: no wheel is there."""
     tree = tmp_path / "src"
-    for line in re.findall(r"^COPY (?!--from)(.+)$", CONTAINERFILE.read_text(), re.MULTILINE):
-        *sources, target = line.split()
-        for source in sources:
-            copied = tree / Path(target).relative_to("/src") / (source if target.endswith("/") else "")
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, copied, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-            else:
-                shutil.copy(ROOT / source, copied)
+    tree.mkdir()
+    for name in ("gateway-config", "packaging", *(path.name for path in ROOT.glob("kun_*") if path.is_dir())):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.lock"):
+        shutil.copy(ROOT / name, tree)
     return tree
 
 
-def test_the_image_is_built_with_a_compiler(image_tree: Path) -> None:
-    install = re.search(r"^RUN /src/gateway-config/install\.sh (.*)$", CONTAINERFILE.read_text(), re.MULTILINE)
-    assert install is not None
-    would = dry_run(image_tree, *install[1].split())
+def test_a_wheel_is_built_with_a_compiler(bare_tree: Path) -> None:
+    would = dry_run(bare_tree, "--role", "dns")
     packages, built = would.find("gcc libc6-dev python3-dev\n"), would.find("would build the wheel")
     assert 0 < packages < built
 
 
-def test_a_wheel_that_is_given_needs_no_compiler(image_tree: Path, tmp_path: Path) -> None:
+def test_a_wheel_that_is_given_needs_no_compiler(bare_tree: Path, tmp_path: Path) -> None:
     given = tmp_path / "kun_gateway-0-py3-none-any.whl"
     given.touch()
-    assert "gcc" not in dry_run(image_tree, "--role", "dns", "--wheel", str(given))
+    assert "gcc" not in dry_run(bare_tree, "--role", "dns", "--wheel", str(given))
+
+
+def test_umask_077_hides_nothing_from_the_programs_and_shows_no_secret(machine: Machine) -> None:
+    """Services run as users without rights; passwords are nobody else's business."""
+    argv = [str(INSTALL), "--role", EVERY_ROLE.replace("gateway,dns,", ""), "--no-packages"]
+    argv += [
+        "--prefix",
+        str(machine.root / "opt/kun"),
+        "--etc",
+        str(machine.root / "etc"),
+        "--bin",
+        str(machine.root / "bin"),
+    ]
+    subprocess.run(["sh", "-c", 'umask 077; exec "$@"', "sh", *argv], check=True, capture_output=True, timeout=120)
+    for path in machine.root.rglob("*"):
+        mode = path.stat().st_mode & 0o777
+        assert mode & 0o044 == 0o044, f"{path} is {mode:o}"
+        assert not path.is_dir() or mode == 0o755
+
+
+def test_modes_are_those_of_the_list(installed: Machine) -> None:
+    modes = {path: (installed.root / path).stat().st_mode & 0o777 for path in installed.files()}
+    secret = {path for path, mode in modes.items() if not mode & 0o004}
+    assert secret == {"etc/kun/kun-nat64.toml", "etc/kun/gobgpd.conf"}
+    assert all(modes[path] == 0o640 for path in secret)
 
 
 def test_programs_of_pure_python_are_told(installed: Machine, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,12 @@ UNITS = Path(__file__).parent.parent.parent / "gateway-config" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 
 # Exposure by `systemd-analyze security`, times ten. What is left of kun-nat64 is the price of links, rules and Jool.
-MOST_EXPOSED = {"kun-dns64.service": 13, "gobgpd.service": 13, "kun-nat64.service": 26, "kun-nat64-lapse.service": 22}
+MOST_EXPOSED = {
+    "kun-dns64.service": 13,
+    "kun-gobgpd.service": 13,
+    "kun-nat64.service": 26,
+    "kun-nat64-lapse.service": 22,
+}
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def test_the_sandbox_leaves_the_agent_what_it_works_with(key: str, value: str, w
 
 def test_the_agent_comes_to_the_speakers_socket_by_its_group() -> None:
     """Root without CAP_DAC_OVERRIDE is nobody special to files: only group and mode let it in."""
-    text = (UNITS / "gobgpd.service").read_text()
+    text = (UNITS / "kun-gobgpd.service").read_text()
     assert "\nGroup=root\n" in text
     assert "\nUMask=0007\n" in text
     assert "\nRuntimeDirectoryMode=0750\n" in text
@@ -98,7 +103,7 @@ def test_programs_are_watched_and_notify(name: str) -> None:
 
 
 def test_a_bad_file_stops_neither_a_reload_nor_the_running_program() -> None:
-    for name in ("kun-dns64.service", "kun-nat64.service", "gobgpd.service"):
+    for name in ("kun-dns64.service", "kun-nat64.service", "kun-gobgpd.service"):
         reloads = re.findall(r"^ExecReload=(.*)", (UNITS / name).read_text(), re.MULTILINE)
         assert "check-config" in reloads[0] or " -d " in reloads[0], f"{name}: the file is checked before the signal"
         assert reloads[1] == "/bin/kill -HUP $MAINPID"
@@ -106,7 +111,7 @@ def test_a_bad_file_stops_neither_a_reload_nor_the_running_program() -> None:
 
 def test_the_speakers_api_is_a_socket_that_root_alone_opens() -> None:
     """By a port of the loopback every program of this machine could withdraw the VIP."""
-    start = re.search(r"^ExecStart=.*--api-hosts (\S+)", (UNITS / "gobgpd.service").read_text(), re.MULTILINE)
+    start = re.search(r"^ExecStart=.*--api-hosts (\S+)", (UNITS / "kun-gobgpd.service").read_text(), re.MULTILINE)
     assert start is not None
     agent = tomllib.loads((UNITS.parent / "kun-nat64.toml").read_text())["bgp"]["api"]
     assert start[1].split(",") == [agent] == ["unix:///run/gobgpd/api.sock"]

@@ -50,7 +50,9 @@ def _after_one(change: Change, facts: Facts) -> Facts:
     assert fact.key in held, f"{fact} is not there"
     if change.action is Action.REMOVE:
         return _without_object(fact, facts)
-    rest = _without_object(held[fact.key], facts) if isinstance(fact, JoolInstance | Veth) else facts - {held[fact.key]}
+    before = held[fact.key]
+    anew = isinstance(fact, JoolInstance | Veth) or (isinstance(before, Tunnel) and before.must_go_for(fact))
+    rest = _without_object(before, facts) if anew else facts - {before}
     return rest | {fact}
 
 

@@ -30,7 +30,7 @@ network_at_boot() {
 Description=Links and routes of the Vagrant network
 After=network-online.target
 Wants=network-online.target
-Before=bird.service gobgpd.service kun-nat64.service kun-6to4.service kun-dns64.socket
+Before=bird.service kun-gobgpd.service kun-nat64.service kun-6to4.service kun-dns64.socket
 
 [Service]
 Type=oneshot

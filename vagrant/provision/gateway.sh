@@ -50,8 +50,8 @@ main() {
     speaker_config "$number" >/etc/kun/gobgpd.conf
     sysctl --quiet --system
     systemctl restart systemd-modules-load.service
-    systemctl enable --quiet gobgpd kun-nat64
-    systemctl restart gobgpd kun-nat64
+    systemctl enable --quiet kun-gobgpd kun-nat64
+    systemctl restart kun-gobgpd kun-nat64
 }
 
 case ${1-} in

@@ -1,6 +1,8 @@
 """An agent over a fake host whose admin port is served for real."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import aiohttp
@@ -8,6 +10,8 @@ import aiohttp
 from kun_nat64.agent.program import Agent
 from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.health import ProbeResult, Symptom
+from kun_nat64.model.nodeways import NodeWay
+from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
 from tests.nat64.fake_host import FakeHost
 
@@ -24,6 +28,12 @@ class Host(FakeHost):
 
     async def stats(self, instance: str) -> dict[str, int]:
         return {"RECEIVED6": 7, "SESSIONS": 2**64 - 1}
+
+    async def passed(self, spec: AgentSpec) -> Passed | None:
+        return None
+
+    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+        return ()
 
     def doubt_flows(self) -> None:
         return

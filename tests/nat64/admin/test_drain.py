@@ -13,7 +13,7 @@ from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session, Traf
 from kun_nat64.policy import drain
 from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.flow_loss import without_probes
-from kun_nat64.policy.probepath import PROBE_ADDRESS
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 
 RULES = DrainRules(grace_s=30.0, sessions_left=2)
@@ -91,8 +91,9 @@ def test_a_session_is_as_old_as_the_first_look_at_it() -> None:
 
 
 def test_the_canary_is_not_counted_among_the_pods(spec: AgentSpec) -> None:
-    traffic = Traffic(sessions=(session(1), session(2, inside=PROBE_ADDRESS)))
-    assert without_probes(traffic).sessions == (session(1),)
+    probe = probe_address(spec)
+    traffic = Traffic(sessions=(session(1), session(2, inside=probe)))
+    assert without_probes(traffic, probe).sessions == (session(1),)
 
 
 def test_port_use_is_counted_by_address_and_protocol(spec: AgentSpec) -> None:

@@ -19,7 +19,7 @@ from kun_nat64.cli.who import show_who
 from kun_nat64.cli.who_flags import Asked
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Session, Traffic
-from kun_nat64.policy.probepath import PROBE_ADDRESS
+from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.session_log_state import SessionLogState
 from kun_nat64.views.metrics_text import exposition
@@ -74,8 +74,8 @@ async def test_who_answers_while_the_agent_writes(spec: AgentSpec, tmp_path: Pat
 
 
 async def test_the_probes_own_sessions_are_not_logged(spec: AgentSpec, tmp_path: Path) -> None:
-    probe = session(pod=int(PROBE_ADDRESS) - int(session().inside.address))
-    assert probe.inside.address == PROBE_ADDRESS
+    probe = session(pod=int(probe_address(spec)) - int(session().inside.address))
+    assert probe.inside.address == probe_address(spec)
     one = Logged(spec)
     await one.look(probe)
     await one.count.close()

@@ -27,7 +27,21 @@ TCP = Target(TargetKind.TCP, IPv4Address("198.51.100.80"), 80)
 ICMP = Target(TargetKind.ICMP, IPv4Address("198.51.100.81"))
 DNS = Target(TargetKind.DNS, IPv4Address("198.51.100.53"), 53, "example.org")
 SPEC = HealthSpec(
-    0.1, 0.2, 3, 10, (TCP, ICMP, DNS), 1, 5.0, 300.0, 900.0, 0.95, 900.0, NEAR, "unused", IPv4Network("169.254.64.0/30")
+    interval_s=0.1,
+    timeout_s=0.2,
+    fall=3,
+    rise=10,
+    targets=(TCP, ICMP, DNS),
+    quorum=1,
+    hold_down_s=5.0,
+    hold_down_max_s=300.0,
+    flap_memory_s=900.0,
+    pool_limit=0.95,
+    pool_forecast_s=900.0,
+    probe_netns=NEAR,
+    probe_link="unused",
+    probe_network=IPv4Network("169.254.64.0/30"),
+    probe_node=IPv4Address("10.255.255.254"),
 )
 
 

@@ -1,14 +1,23 @@
+import asyncio
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from time import monotonic, time
 
 from kun_base.journal import Journal
 from kun_nat64.agent.pmtu_loop import Opener, PmtuLoop
-from kun_nat64.model.health import Verdict
+from kun_nat64.model.announcement import WITHDRAWN, Announcement
+from kun_nat64.model.facts import Rule
+from kun_nat64.model.health import ProbeResult, Symptom, Verdict
+from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import Reason, Standing
+from kun_nat64.policy.desired import desired, with_mss
+from kun_nat64.policy.diagnosis import Cause
+from kun_nat64.policy.ruleset import mss_in_force
 from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.views.metrics_text import exposition
 from kun_nat64.views.status import snapshot
 
@@ -88,3 +97,80 @@ async def test_without_an_icmp_target_nothing_is_measured(spec_with: Specs) -> N
     state, _ = healthy(spec_with(health={"targets": ["tcp://198.51.100.80:80"]}))
     await PmtuLoop(state, to(Path(1520))).sweep()
     assert state.swept is None
+
+
+async def test_two_narrow_sweeps_raise_the_med_and_have_a_name_and_a_wide_one_ends_it(spec: AgentSpec) -> None:
+    state, told = healthy(spec)
+    proven(state)
+    await PmtuLoop(state, to(Path(1420))).sweep()
+    assert diagnosis(state).cause is Cause.NONE, "one sweep may have met a crowded link"
+    await PmtuLoop(state, to(Path(1420))).sweep()
+    assert (diagnosis(state).cause, state.decision.standing) == (Cause.PATH_TOO_NARROW, Standing.SOFT)
+    assert state.decision.reason is Reason.PATH_TOO_NARROW
+    assert "cause=path-too-narrow" in told.getvalue()
+    await PmtuLoop(state, to(Path(1520))).sweep()
+    assert diagnosis(state).cause is Cause.NONE
+
+
+async def test_a_narrow_path_is_looked_at_again_soon(spec: AgentSpec) -> None:
+    state, _ = healthy(spec)
+    proven(state)
+    stop = asyncio.Event()
+    state.wake_announcer = stop.set  # the standing has changed
+    sweeping = PmtuLoop(state, to(Path(1420)))
+    sweeping.check_s = 0.001
+    async with asyncio.timeout(5):
+        await sweeping.run(stop)
+    assert state.too_narrow
+
+
+async def test_auto_sets_the_mss_that_fits_and_takes_it_back(spec_with: Specs) -> None:
+    spec = spec_with(gateway={"mss": "auto"})
+    assert spec.gateway.mss == 1420
+    state, _ = healthy(spec)
+    proven(state)
+    woken: list[int] = []
+    state.wake_cycle = lambda: woken.append(1)
+    for _ in range(3):
+        await PmtuLoop(state, to(Path(1420))).sweep()
+    assert set_mss(state) == {1360}
+    assert not state.too_narrow
+    assert len(woken) == 1
+    await PmtuLoop(state, to(Path(1520))).sweep()
+    assert set_mss(state) == {1420}
+    assert mss_in_force(desired(with_mss(spec, 1360), WITHDRAWN), spec.gateway) == 1360
+    assert mss_in_force(desired(spec, WITHDRAWN), spec.gateway) is None
+
+
+async def test_auto_is_no_cure_for_a_path_that_carries_nothing_large(spec_with: Specs) -> None:
+    state, _ = healthy(spec_with(gateway={"mss": "auto"}))
+    proven(state)
+    for _ in range(2):
+        await PmtuLoop(state, to(Path(600))).sweep()
+    assert state.too_narrow
+
+
+async def test_a_number_is_the_operators_to_change(spec: AgentSpec) -> None:
+    state, _ = healthy(spec)
+    proven(state)
+    for _ in range(3):
+        await PmtuLoop(state, to(Path(1420))).sweep()
+    assert set_mss(state) == {1420}
+    assert mss_in_force(desired(with_mss(spec, 1360), WITHDRAWN), spec.gateway) is None
+
+
+def proven(state: State) -> None:
+    """As after many answers to probes."""
+    now = state.clock()
+    state.machine.seen = replace(Observation(), facts=state.desired())
+    state.adopt(Announcement(True, state.spec.bgp.med), now=now)
+    for _ in range(state.spec.health.rise):
+        for target in state.spec.health.targets:
+            state.hear(ProbeResult(target, Symptom.ANSWERED, 0.003), now=now)
+    state.evaluate(now=now)
+    assert state.decision.standing is Standing.FULL
+
+
+def set_mss(state: State) -> set[int]:
+    rules = [fact.spec for fact in state.desired() if isinstance(fact, Rule) and "TCPMSS" in fact.spec]
+    return {int(rule.split()[-1]) for rule in rules}

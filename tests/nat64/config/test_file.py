@@ -209,6 +209,19 @@ SINGLE = {
         ("health", {"probe_network": "169.254.64.0/31"}),
         "health.probe_network = '169.254.64.0/31': must be a /30 or /29",
     ),
+    "a probe from nobody's node": (
+        ("health", {"probe_node": "192.0.2.77"}),
+        "health.probe_node = '192.0.2.77': must be in gateway.clients",
+    ),
+    "a probe from this gateway itself": (
+        ("health", {"probe_node": "10.2.1.2"}),
+        "health.probe_node = '10.2.1.2': is an address of this gateway",
+    ),
+    "the tunnel as uplink": (
+        ("gateway", {"uplink": "kun64"}),
+        "gateway.uplink = 'kun64': must be the interface towards the nodes",
+    ),
+    "a way back that is none": (("health", {"way_back": "cable"}), "health.way_back = 'cable'"),
     "a fleet member that is no URL": (
         ("fleet", {"members": ["10.2.2.2:9465"]}),
         "fleet.members[0] = '10.2.2.2:9465': must be the URL",

@@ -1,7 +1,7 @@
 import asyncio
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Network
 
 import pytest
@@ -12,7 +12,7 @@ from kun_nat64.agent.cycle import Cycle
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import BgpPath, JoolInstance, Neighbour, Pool4, Route, Rule, Tunnel
+from kun_nat64.model.facts import BgpPath, JoolGlobal, JoolInstance, Neighbour, Pool4, Route, Rule, Tunnel
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.observation import Foreign, LinkReport
 from kun_nat64.model.spec import AgentSpec
@@ -345,3 +345,24 @@ async def test_a_setting_that_the_kernel_refuses_holds_up_nothing_else(gateway: 
     assert gateway.state.machine.settled, "what is done is kept, and drift is noticed"
     await gateway.hear(Symptom.ANSWERED)
     assert gateway.path() is not None, "probes decide"
+
+
+async def test_a_pause_by_hand_is_undone_with_a_word(gateway: Gateway) -> None:
+    await gateway.come_up()
+    setting = next(one for one in of_kind(gateway, JoolGlobal) if one.name == "manually-enabled")
+    gateway.host.set_by_hand(replace(setting, value="false"))
+    await gateway.turn()
+    assert setting in gateway.host.facts
+    assert "kun-nat64 drain" in gateway.log.getvalue()
+
+
+async def test_graceful_restart_in_the_operators_own_file_is_named(gateway: Gateway) -> None:
+    await gateway.come_up()
+    assert "graceful-restart" not in gateway.state.warnings
+    (router,) = gateway.host.neighbours
+    gateway.host.neighbours = (replace(router, restart_s=20),)
+    await gateway.turn()
+    assert "20 s" in gateway.state.warnings["graceful-restart"]
+    gateway.host.neighbours = (router,)
+    await gateway.turn()
+    assert "graceful-restart" not in gateway.state.warnings

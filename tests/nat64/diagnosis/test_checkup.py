@@ -1,8 +1,10 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
+from kun_nat64.drivers.doctor_facts import next_kernel
 from kun_nat64.model.facts import Neighbour
 from kun_nat64.model.inspection import Finding, Inspection, Level
 from kun_nat64.model.observation import Foreign, LinkReport
@@ -10,7 +12,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.doctor_checks import examine, mss
 from kun_nat64.policy.firewall import drops_protocol_41
 
-KERNEL = "6.1.0-50-cloud-amd64"
+KERNEL = "6.12.117+deb13-cloud-amd64"
 VIP = IPv4Address("203.0.113.1")
 
 
@@ -53,9 +55,19 @@ def test_a_good_gateway_has_no_bad_finding(good: Inspection, spec: AgentSpec) ->
         ({"links": (LinkReport("eth1", True, True, True, 1500, "fq"),)}, "interface eth1", "fq_codel"),
         ({"links": (LinkReport("eth1", True, True, True, 1400, ""),)}, "MSS", "mss = 1320"),
         ({"input_rules": ("-A INPUT -p ipv6 -j DROP",)}, "firewall", "iptables -I INPUT -p 41"),
-        ({"neighbours": None, "bgp_error": "connection refused"}, "BGP", "systemctl start gobgpd"),
+        ({"neighbours": None, "bgp_error": "connection refused"}, "BGP", "systemctl start kun-gobgpd"),
         ({"neighbours": ()}, "BGP 10.2.1.1", "gobgpd.conf"),
-        ({"neighbours": (Neighbour("10.2.1.1", 65000, "active", False),)}, "BGP 10.2.1.1", "gobgp neighbor 10.2.1.1"),
+        (
+            {"neighbours": (Neighbour("10.2.1.1", 65000, "active", False),)},
+            "BGP 10.2.1.1",
+            "api.sock neighbor 10.2.1.1",
+        ),
+        (
+            {"neighbours": (Neighbour("10.2.1.1", 65000, "established", True, 3, restart_s=20),)},
+            "BGP 10.2.1.1",
+            "graceful-restart",
+        ),
+        ({"next_kernel": "6.1.0-99-amd64", "next_module_file": False}, "Jool for the next kernel", "dkms autoinstall"),
         ({"foreign": (Foreign("a Jool instance named default", "`jool instance remove`"),)}, "foreign objects", "jool"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
@@ -84,6 +96,13 @@ def test_the_mss_is_held_against_the_mtu_that_is_there(mtu: int, level: Level, s
     found = mss((LinkReport(spec.gateway.outside, True, True, True, mtu),), spec)
     assert (found.level, sums in found.words) == (level, True), found.words
     assert bool(found.remedy) is (level is not Level.GOOD)
+
+
+def test_a_kernel_that_refuses_classes_is_noted_with_the_one_that_mends_it(good: Inspection, spec: AgentSpec) -> None:
+    (told,) = (one for one in examine(replace(good, kernel="6.1.0-50-amd64"), spec) if one.check == "traffic class")
+    assert told.level is Level.NOTE
+    assert "6.1.0-50-amd64 finds no route" in told.words
+    assert "6.12" in told.remedy
 
 
 def test_fq_is_harmless_with_a_newer_jool(good: Inspection, spec: AgentSpec) -> None:
@@ -203,3 +222,10 @@ def test_a_version_that_nobody_has_tried_is_noted_beside_those_that_were(
 )
 def test_the_firewall_question(lines: tuple[str, ...], drops: bool) -> None:
     assert bool(drops_protocol_41(lines, VIP)) is drops
+
+
+def test_the_newest_kernel_is_the_next_one(tmp_path: Path) -> None:
+    for release in ("6.1.0-9-amd64", "6.1.0-10-amd64", "5.10.0-30-amd64"):
+        (tmp_path / f"vmlinuz-{release}").touch()
+    assert next_kernel(tmp_path) == "6.1.0-10-amd64"
+    assert next_kernel(tmp_path / "nothing") == ""

@@ -131,6 +131,20 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
             Cause.DROPPED_BEFORE_TRANSLATOR,
             id="dropped between tunnel and Jool",
         ),
+        pytest.param(
+            replace(
+                WELL,
+                symptoms=probes(LOST, LOST),
+                counters=NOTHING_IN,
+                tunnel_rx=10,
+                around=Surroundings(tracked=(262100, 262144)),
+            ),
+            Cause.CONNTRACK_FULL,
+            id="conntrack is full",
+        ),
+        pytest.param(
+            replace(WELL, around=Surroundings(tracked=(1, 1))), Cause.NONE, id="conntrack is full, and nothing fails"
+        ),
         pytest.param(replace(WELL, speaker_error="refused"), Cause.SPEAKER_SILENT, id="gobgpd is dead"),
         pytest.param(replace(WELL, sessions_down=("10.2.1.1",)), Cause.SESSION_DOWN, id="a BGP session is down"),
         pytest.param(replace(WELL, path_refused=True), Cause.PATH_REFUSED, id="an import policy refuses the path"),

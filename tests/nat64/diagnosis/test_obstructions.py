@@ -70,16 +70,20 @@ class Tools:
 
 
 ADDRESS = "2: eth1    inet 192.0.2.11/24 brd 192.0.2.255 scope global eth1\n"
+INSIDE = "3: eth0    inet 10.2.1.2/24 brd 10.2.1.255 scope global eth0\n"
+TO_NODE = (*("ip", "-o", "-4", "route", "get"), "10.255.255.254")
+BY_UPLINK = CommandResult(0, "10.255.255.254 from 203.0.113.1 via 10.2.1.1 dev eth0 uid 0 \\    cache ", "")
 ROUTE = ("ip", "-o", "-4", "route", "get")
 WELL = {
     ("iptables-save",): CommandResult(0, saved("mangle"), ""),
-    ("ip", "-o", "-4", "address"): CommandResult(0, ADDRESS, ""),
+    ("ip", "-o", "-4", "address"): CommandResult(0, ADDRESS + INSIDE, ""),
+    TO_NODE: BY_UPLINK,
     ROUTE: CommandResult(0, "198.51.100.80 via 192.0.2.1 dev eth1 src 192.0.2.11 uid 0", ""),
 }
 
 
 def test_a_machine_without_obstacles_shows_none(spec: AgentSpec, tmp_path: Path) -> None:
-    assert asyncio.run(look_around(Tools(WELL), spec, tmp_path)) == Surroundings(default_route=True)
+    assert asyncio.run(look_around(Tools(WELL), spec, tmp_path)) == Surroundings(True, uplink="eth0")
 
 
 @pytest.mark.parametrize(
@@ -102,9 +106,10 @@ def test_what_the_real_tools_print_is_understood(spec: AgentSpec, tmp_path: Path
         ("iptables-save",): CommandResult(0, golden("iptables-1.8.9-nft-iptables-save.txt"), ""),
         ("ip", "-o", "-4", "address"): CommandResult(0, golden("ip-6.1.0-address.txt"), ""),
         ("ip", "-4", "neigh"): CommandResult(0, golden("ip-6.1.0-neigh.txt"), ""),
+        TO_NODE: BY_UPLINK,
         ROUTE: CommandResult(0, golden("ip-6.1.0-route-get.txt"), ""),
     }
-    assert asyncio.run(look_around(Tools(real), spec, tmp_path)) == Surroundings(default_route=True)
+    assert asyncio.run(look_around(Tools(real), spec, tmp_path)) == Surroundings(True, uplink="eth0")
 
 
 def test_missing_tools_leave_everything_unknown(spec: AgentSpec, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ async def test_a_first_file_is_checked_put_in_place_and_the_daemon_restarted(man
     runner = ScriptedRunner()
     await DaemonFile(runner).settle(managed().bgp)
     assert runner.asked[0].startswith("gobgpd -d -f ")
-    assert runner.asked[1:] == ["systemctl restart gobgpd.service"]
+    assert runner.asked[1:] == ["systemctl restart kun-gobgpd.service"]
     assert os.listdir(tmp_path) == ["gobgpd.conf"]
     assert stat.S_IMODE((tmp_path / "gobgpd.conf").stat().st_mode) == 0o644
 
@@ -53,7 +53,7 @@ async def test_sessions_are_kept_where_a_reload_will_do(keys: dict[str, object],
     runner = ScriptedRunner()
     await DaemonFile(runner).settle(managed().bgp)
     await DaemonFile(runner).settle(managed(**keys).bgp)
-    assert runner.asked[-1] == f"systemctl {verb} gobgpd.service"
+    assert runner.asked[-1] == f"systemctl {verb} kun-gobgpd.service"
 
 
 async def test_the_owner_of_the_file_keeps_its_mode(managed: Specs, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ async def test_without_gobgpd_the_agent_goes_on_and_says_so(managed: Specs) -> N
     assert "gobgpd is not installed" in state.warnings["gobgpd"]
     runner.answers.clear()
     await keeping.settle()
-    assert runner.asked[-1] == "systemctl restart gobgpd.service"
+    assert runner.asked[-1] == "systemctl restart kun-gobgpd.service"
     assert "gobgpd" not in state.warnings
 
 
@@ -150,7 +150,7 @@ async def test_a_daemon_that_does_not_take_it_is_a_warning(managed: Specs) -> No
     assert "no answer within" in state.warnings["gobgpd"]
     runner.answers.clear()
     await keeping.settle()
-    assert runner.asked[-1] == "systemctl restart gobgpd.service", "told again, though the file is in place"
+    assert runner.asked[-1] == "systemctl restart kun-gobgpd.service", "told again, though the file is in place"
     assert "gobgpd" not in state.warnings
 
 

@@ -32,6 +32,7 @@ def api(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactor
     config.write_text(
         '[global.config]\nas = 65001\nrouter-id = "10.2.1.2"\nport = -1\n'
         '[[neighbors]]\n[neighbors.config]\nneighbor-address = "127.0.0.9"\npeer-as = 65000\n'
+        "[neighbors.graceful-restart.config]\nenabled = true\nrestart-time = 20\n"
     )
     argv = [daemon, "-f", str(config), "--api-hosts", f"127.0.0.1:{port}", "--pprof-disable"]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -163,3 +164,8 @@ async def test_a_speaker_that_hangs_is_given_up_in_time(monkeypatch: pytest.Monk
     monkeypatch.setattr("kun_nat64.drivers.gobgp.DEADLINE_S", 0.3)
     error = await against(b"", hang=True)
     assert error.kind is FailureKind.TIMEOUT
+
+
+async def test_graceful_restart_is_told_of_each_neighbour(speaker: Speaker) -> None:
+    (neighbour,) = await speaker.observe_neighbours()
+    assert neighbour.restart_s == 20

@@ -1,6 +1,11 @@
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 
+import pytest
+
+from kun_base.prefix import sixtofour_network
+from kun_nat64.config.load import from_data
 from kun_nat64.model.announcement import GRACEFUL_SHUTDOWN, Announcement
 from kun_nat64.model.facts import (
     Address,
@@ -13,6 +18,7 @@ from kun_nat64.model.facts import (
     Netns,
     OrphanReset,
     Pool4,
+    ProbeWay,
     Protocol,
     Route,
     Sysctl,
@@ -85,23 +91,83 @@ def test_a_path_carries_the_announcements_med_and_all_communities(spec_with: Cal
 def test_the_probe_is_to_the_gateway_what_a_node_is(spec: AgentSpec) -> None:
     facts = desired(spec, ANNOUNCED)
     inside = "kun-probe-gw1"
-    here, there = IPv4Address("169.254.64.1"), IPv4Address("169.254.64.2")
+    here, node = IPv4Address("169.254.64.1"), IPv4Address("10.255.255.254")
     assert {
         Netns(inside),
         Veth("kunprobe", "eth0", inside, 8820),
-        Tunnel("kun64", local=there, mtu=8800, netns=inside),
-        Route(IPv4Network("203.0.113.1/32"), "eth0", here, inside),
+        Tunnel("kun64", local=node, mtu=8800, netns=inside),
+        Route(IPv4Network("203.0.113.1/32"), "eth0", here, inside, source=node),
     } <= facts
 
 
-def test_answers_to_probes_do_not_use_the_tunnel_of_the_pods(spec: AgentSpec) -> None:
-    """sit keeps one route for each processor: the pods' answers would follow those to the probes, and the reverse."""
+def test_probes_come_from_a_6to4_network_of_a_node_and_their_answers_take_the_pods_way(spec: AgentSpec) -> None:
     facts = desired(spec, ANNOUNCED)
+    (way,) = (fact for fact in facts if isinstance(fact, ProbeWay))
+    assert way.node in spec.gateway.clients[0]
+    assert way.answer_to in sixtofour_network(way.node)
+    out = [fact for fact in facts if isinstance(fact, Route) and not fact.netns and way.answer_to in fact.dst]
+    assert [fact.dev for fact in out] == [spec.gateway.tunnel]
     sources = {fact.source for fact in facts if isinstance(fact, Route) and fact.netns and fact.dst.version == 6}
-    assert len(sources) == 1
-    (source,) = sources
-    through_tunnel = [fact.dst for fact in facts if isinstance(fact, Route) and fact.dev == "kun64" and not fact.netns]
-    assert not any(source in network for network in through_tunnel)
+    assert sources == {way.answer_to}
+
+
+def test_there_is_no_way_past_the_tunnel_for_a_probe(spec: AgentSpec) -> None:
+    inside = [fact for fact in desired(spec, ANNOUNCED) if isinstance(fact, Route) and fact.netns]
+    assert {fact.dev for fact in inside if fact.dst.version == 6} == {spec.gateway.tunnel}
+
+
+def test_where_others_route_back_to_the_pods_answers_to_probes_come_by_the_cable(
+    spec_with: Callable[..., AgentSpec],
+) -> None:
+    facts = desired(spec_with(gateway={"routes": []}), ANNOUNCED)
+    (way,) = (fact for fact in facts if isinstance(fact, ProbeWay))
+    assert Route(IPv6Network(way.answer_to), "kunprobe") in facts
+
+
+@pytest.mark.parametrize(
+    ("clients", "node"),
+    [("10.0.0.0/8", "10.255.255.254"), ("10.1.2.0/24", "10.1.2.254"), ("10.1.2.3/32", "10.1.2.3")],
+)
+def test_the_probes_node_is_the_last_of_the_first_clients(
+    spec_with: Callable[..., AgentSpec], clients: str, node: str
+) -> None:
+    spec = spec_with(gateway={"clients": [clients, "192.0.2.0/24"]})
+    assert spec.health.probe_node == IPv4Address(node)
+
+
+def test_the_operator_names_node_uplink_and_way_back(spec_with: Callable[..., AgentSpec]) -> None:
+    spec = spec_with(gateway={"uplink": "bond0"}, health={"probe_node": "10.7.0.9", "way_back": "uplink"})
+    (way,) = (fact for fact in desired(spec, ANNOUNCED) if isinstance(fact, ProbeWay))
+    assert (way.uplink, str(way.node), way.by_router) == ("bond0", "10.7.0.9", False)
+    assert str(way.answer_to) == "2002:a07:9:6b75:6e36::2"
+
+
+def test_errors_of_this_host_come_from_an_address_of_the_vips_own_network(spec: AgentSpec) -> None:
+    """RFC 4291 section 2.5.5.1: an IPv4-compatible address is no source that a strict node takes."""
+    (address,) = (fact for fact in desired(spec, ANNOUNCED) if isinstance(fact, Address) and fact.ifname == "kun64")
+    assert address == Address("kun64", IPv6Address("2002:cb00:7101:1::1"), 128)
+    assert address.address in sixtofour_network(VIP)
+    assert address.address not in spec.gateway.pool6.network
+
+
+@pytest.mark.parametrize(
+    ("kernel", "own", "override"),
+    [
+        ((6, 1), {}, "true"),
+        ((6, 12), {}, "false"),
+        ((), {}, "false"),
+        ((6, 1), {"override-tos": False}, "false"),
+    ],
+    ids=["an old kernel", "a new one", "an unknown one", "the operator's own"],
+)
+def test_on_an_old_kernel_no_packet_is_sent_with_its_class(
+    shipped_data: dict[str, Any], kernel: tuple[int, ...], own: dict[str, bool], override: str
+) -> None:
+    """There bit 0 of a class is a flag of the route look-up: every packet with ECT(1) or CE would find no route."""
+    data = {**shipped_data, "nat64": {**shipped_data["nat64"], "globals": own}}
+    facts = desired(from_data(data, "test", kernel), ANNOUNCED)
+    values = {fact.name: fact.value for fact in facts if isinstance(fact, JoolGlobal)}
+    assert values["override-tos"] == override
 
 
 def test_modules_are_left_alone_when_the_operator_says_so(spec_with: Callable[..., AgentSpec]) -> None:
@@ -127,7 +193,7 @@ def test_what_is_looked_for_covers_everything_that_carries_no_mark(spec: AgentSp
     assert asked.sysctls == {fact.name for fact in facts if isinstance(fact, Sysctl)}
     assert asked.globals == {fact.name for fact in facts if isinstance(fact, JoolGlobal)}
     assert asked.prefixes == {"203.0.113.1/32"}
-    assert asked.links == {"eth1"}
+    assert asked.links == {"eth1", "kun64"}
 
 
 def test_a_path_of_an_earlier_vip_is_found_by_the_address_it_left_on_the_loopback(spec: AgentSpec) -> None:

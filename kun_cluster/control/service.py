@@ -1,0 +1,103 @@
+"""`kun-controller run`: from flags to a running controller, and its end."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from kun_base.adminhttp import AdminServer
+from kun_base.errors import ConfigError, Fault
+from kun_base.journal import Journal as Log
+from kun_base.notify import notify
+from kun_cluster.control.admin_pages import pages
+from kun_cluster.control.controller import Controller
+from kun_cluster.serving.table_server import read_tokens, tls_context
+from kun_cluster.watch.kube_client import KubeClient
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The flags of `run`. Addresses are host and port."""
+
+    kubeconfig: str
+    listen: tuple[str, int]
+    admin: tuple[str, int]
+    token_file: str
+    certificate: str
+    key: str
+    cluster: str
+    namespace: str
+    identity: str
+    writes: bool
+    log_format: str
+
+
+def endpoint(flag: str, text: str) -> tuple[str, int]:
+    """Host and port of ADDR:PORT or [ADDR]:PORT. Raises ConfigError."""
+    host, _, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not bare or not port.isdigit() or int(port) > 65535 or (":" in bare) is not host.startswith("["):
+        raise ConfigError(flag, [Fault(flag, repr(text), 'wants ADDR:PORT, for example "[::]:9467"')])
+    return bare, int(port)
+
+
+def serve(settings: Settings) -> int:
+    """Run until SIGTERM. Raises ConfigError."""
+    if not settings.certificate and settings.listen[0] not in LOOPBACK:
+        wanted = "wants TLS on an address that is not loopback: --tls-certificate and --tls-key"
+        raise ConfigError("--listen", [Fault("--listen", settings.listen[0], wanted)])
+    return asyncio.run(_serve(settings))
+
+
+def token_source(file: str) -> Callable[[], list[str]]:
+    """Read the tokens whenever they are asked for: a changed secret counts at once, a broken file leaves the old ones.
+
+    Raises ConfigError when there are none to begin with.
+    """
+    last = read_tokens(file)
+
+    def tokens() -> list[str]:
+        nonlocal last
+        with suppress(ConfigError):
+            last = read_tokens(file)
+        return last
+
+    return tokens
+
+
+async def _serve(settings: Settings) -> int:
+    log = Log("kun-controller", as_json=settings.log_format == "json")
+    tokens = token_source(settings.token_file)
+    context = tls_context(settings.certificate, settings.key) if settings.certificate else None
+    client = KubeClient(settings.kubeconfig)
+    controller = Controller(
+        client,
+        cluster=settings.cluster,
+        namespace=settings.namespace,
+        identity=settings.identity,
+        writes=settings.writes,
+        tokens=tokens,
+        log=log,
+    )
+    admin = AdminServer(pages(controller))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        port = await controller.server.start(*settings.listen, context)
+        admin_port = await admin.start(*settings.admin)
+        log.info("listening", port=port, admin_port=admin_port, identity=settings.identity)
+        notify("READY=1")
+        await controller.run(stop)
+    except OSError as error:
+        log.error("cannot-listen", error=str(error))
+        return 1
+    finally:
+        notify("STOPPING=1")
+        await controller.server.close()
+        await admin.close()
+        await client.close()
+    return 0

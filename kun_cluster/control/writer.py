@@ -1,0 +1,164 @@
+"""What only the leader does: allocations, and the statuses of our objects."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from kun_base.journal import Journal as Log
+from kun_cluster.control.gateway_watch import GatewayWatch
+from kun_cluster.control.leadership import Leadership
+from kun_cluster.formats.allocation_object import allocation_object
+from kun_cluster.model.egress import API_VERSION, EgressAllocation, Meta
+from kun_cluster.model.problem import Problem
+from kun_cluster.policy.allocation import AllocationPlan, plan_allocations
+from kun_cluster.policy.classes import class_name, modes
+from kun_cluster.policy.statuses import Status, gateway_status, policy_status, pool_status, timed
+from kun_cluster.state.clock import CautiousClock
+from kun_cluster.state.followers import Follower, Followers
+from kun_cluster.state.journal import Journal
+from kun_cluster.state.world import World
+from kun_cluster.watch.kube_client import PATHS, KubeClient, KubeError
+
+ROUND_S = 1.0
+TELL_EVERY_S = 5.0
+"""Statuses look at every pod: that is not done for each change of one."""
+GONE, CONFLICT = 404, 409
+PER_ROUND = 200
+"""Writes of one kind in one round: the API server has other clients."""
+
+
+class Writer:
+    """Looks once a second at what is and what shall be; writes what is missing while this replica leads."""
+
+    def __init__(
+        self,
+        world: World,
+        journal: Journal,
+        followers: Followers,
+        client: KubeClient,
+        leadership: Leadership,
+        gateways: GatewayWatch,
+        log: Log,
+    ) -> None:
+        self._world, self._journal, self._followers = world, journal, followers
+        self._client, self._leadership, self._gateways, self._log = client, leadership, gateways, log
+        self._clock = CautiousClock(time.time(), time.monotonic())
+        self._written: dict[tuple[str, str], dict[str, Any]] = {}
+        self._unmet: tuple[Problem, ...] = ()
+        self.errors: Counter[str] = Counter()
+
+    async def run(self, is_synced: Callable[[], bool]) -> None:
+        """Write until cancelled. Nothing is written before all kinds are known: what is not seen would look gone."""
+        told_at, told_of = 0.0, None
+        while True:
+            if self._leadership.leads and is_synced():
+                await self.allocate()
+                now, rules = time.monotonic(), self._world.live.rules
+                if rules is not told_of or now >= told_at + TELL_EVERY_S:
+                    await self.tell()
+                    told_at, told_of = now, rules
+            else:
+                self._written.clear()
+            await asyncio.sleep(ROUND_S)
+
+    async def allocate(self) -> None:
+        """One plan of allocations, carried out as far as it goes."""
+        world = self._world
+        world_rules = world.live.rules
+        now = self._clock.now(time.time(), time.monotonic())
+        plan = plan_allocations(world_rules, world.objects["EgressAllocation"], now)
+        self._unmet = plan.unmet
+        for write, one in self._writes(plan):
+            if not self._leadership.leads:
+                return
+            try:
+                await write(one)
+            except KubeError as error:
+                # Somebody else was first, or it is gone: the watch tells what is so now, and the next plan goes on.
+                self.errors[str(error.code)] += 1
+                if error.code not in (CONFLICT, GONE):
+                    self._log.warning("allocation-not-written", name=one.meta.name, error=str(error))
+                    return
+
+    def _writes(
+        self, plan: AllocationPlan
+    ) -> Iterator[tuple[Callable[[EgressAllocation], Awaitable[None]], EgressAllocation]]:
+        steps = [
+            *((self._replace, one) for one in (*plan.release, *plan.give_back)),
+            *((self._create, one) for one in plan.create),
+            *((self._delete, one) for one in plan.delete),
+        ]
+        yield from steps[:PER_ROUND]
+
+    async def _create(self, one: EgressAllocation) -> None:
+        await self._client.ask("POST", PATHS["EgressAllocation"], allocation_object(one))
+        self._log.info("allocation-given", name=one.meta.name, owner=str(one.owner), gateway=one.gateway or None)
+
+    async def _replace(self, one: EgressAllocation) -> None:
+        await self._client.ask("PUT", f"{PATHS['EgressAllocation']}/{one.meta.name}", allocation_object(one))
+        event = "allocation-given-back" if one.is_held else "allocation-released"
+        self._log.info(event, name=one.meta.name, owner=str(one.owner))
+
+    async def _delete(self, one: EgressAllocation) -> None:
+        conditions = {"uid": one.meta.uid, "resourceVersion": one.meta.resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
+        await self._client.ask("DELETE", f"{PATHS['EgressAllocation']}/{one.meta.name}", body)
+        self._log.info("allocation-cooled", name=one.meta.name)
+
+    async def tell(self) -> None:
+        """Write the statuses that are not as they should be."""
+        for kind, meta, wanted in list(self._statuses())[:PER_ROUND]:
+            if not self._leadership.leads:
+                return
+            key = (kind, meta.full_name)
+            try:
+                there = self._written.get(key)
+                if there is None:
+                    there = await self._status_there(kind, meta)
+                status = timed(wanted, there, time.time())
+                if status != there:
+                    names = {"name": meta.name} | ({"namespace": meta.namespace} if meta.namespace else {})
+                    body = {"apiVersion": API_VERSION, "kind": kind, "metadata": names, "status": status}
+                    await self._client.apply_status(kind, meta.namespace, meta.name, body)
+                self._written[key] = status
+            except KubeError as error:
+                self._written.pop(key, None)
+                self.errors[str(error.code)] += 1
+                if error.code not in (CONFLICT, GONE):
+                    self._log.warning("status-not-written", object=f"{kind} {meta.full_name}", error=str(error))
+                    return
+
+    async def _status_there(self, kind: str, meta: Meta) -> dict[str, Any]:
+        base, plural = PATHS[kind].rsplit("/", 1)
+        where = f"{base}/namespaces/{meta.namespace}/{plural}" if meta.namespace else PATHS[kind]
+        found: dict[str, Any] = (await self._client.ask("GET", f"{where}/{meta.name}")).get("status") or {}
+        return found
+
+    def _statuses(self) -> Iterator[tuple[str, Meta, Status]]:
+        world, live = self._world, self._world.live
+        rules, problems = live.rules, [*live.problems(), *self._unmet]
+        reports = self._gateways.reports
+        allocations = list(world.objects["EgressAllocation"].values())
+        for pool in world.objects["EgressPool"].values():
+            yield "EgressPool", pool.meta, pool_status(pool, rules, problems, allocations, reports)
+        for gateway in world.objects["EgressGateway"].values():
+            report = reports.get(gateway.meta.name)
+            yield "EgressGateway", gateway.meta, gateway_status(gateway, problems, report, time.time())
+        pods = Counter(
+            decision.policy.meta.full_name
+            for decision in map(live.decision, live.pods.values())
+            if decision.policy is not None
+        )
+        for policy in world.objects["EgressPolicy"].values():
+            version = self._journal.class_version(class_name(policy, ipv4) for ipv4 in modes(policy))
+            programmed = {role: self._programmed(role, version) for role in ("resolver", "gateway")}
+            name = policy.meta.full_name
+            yield "EgressPolicy", policy.meta, policy_status(policy, rules, problems, pods[name], programmed, version)
+
+    def _programmed(self, role: str, version: str) -> tuple[int, int]:
+        def is_as_new(follower: Follower) -> bool:
+            return self._journal.is_as_new(follower.applied, version)
+
+        return self._followers.programmed(role, is_as_new)

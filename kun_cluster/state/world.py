@@ -1,0 +1,110 @@
+"""What the watches have told: objects by kind, and the table that follows from them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from kun_cluster.formats.egress_objects import EgressObject
+from kun_cluster.formats.workload_objects import Workload
+from kun_cluster.model.egress import EgressAllocation, EgressGateway, EgressPolicy, EgressPool
+from kun_cluster.model.objects import Rules
+from kun_cluster.model.problem import Problem
+from kun_cluster.model.workload import Namespace, Node, Pod
+from kun_cluster.policy.ruleset import compile_rules
+from kun_cluster.state.live_table import LiveTable, Touched
+
+RULE_KINDS = ("EgressPool", "EgressGateway", "EgressPolicy", "EgressAllocation", "Namespace", "Node")
+KINDS = (*RULE_KINDS, "Pod")
+Object = Workload | EgressObject
+
+
+class World:
+    """Takes objects as they come; `settle` brings the table up to date and gives what has changed."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[Any, Any]] = {kind: {} for kind in RULE_KINDS}
+        self.versions: dict[str, int] = {}
+        self.live = LiveTable(compile_rules(Rules()))
+        self._rules_changed = True
+
+    @property
+    def revision(self) -> int:
+        """The newest resource version seen."""
+        return max(self.versions.values(), default=0)
+
+    def rules(self) -> Rules:
+        """The few objects as they are now."""
+        found = {kind: dict(objects) for kind, objects in self.objects.items()}
+        return Rules(
+            found["EgressPool"],
+            found["EgressGateway"],
+            found["EgressPolicy"],
+            found["EgressAllocation"],
+            found["Namespace"],
+            found["Node"],
+        )
+
+    def list_all(self, kind: str, objects: Iterable[Object]) -> None:
+        """Take all objects of a kind: what is not among them is gone."""
+        if kind == "Pod":
+            self.live.replace_pods(one for one in objects if isinstance(one, Pod))
+            return
+        self.objects[kind] = {key_of(one): one for one in objects}
+        self._rules_changed = True
+
+    def put(self, kind: str, one: Object) -> None:
+        """Take one object that is new or has changed."""
+        if isinstance(one, Pod):
+            self.live.put_pod(one)
+        elif self.objects[kind].get(key_of(one)) != one:
+            before = self.objects[kind].get(key_of(one))
+            self.objects[kind][key_of(one)] = one
+            self._rules_changed |= not _same_but_for_version(before, one)
+
+    def drop(self, kind: str, one: Object) -> None:
+        """Forget one object."""
+        if isinstance(one, Pod):
+            self.live.drop_pod(one.key)
+        elif self.objects[kind].pop(key_of(one), None) is not None:
+            self._rules_changed = True
+
+    def see(self, kind: str, version: str) -> None:
+        """Note how far a watch has come."""
+        if version.isdigit():
+            self.versions[kind] = int(version)
+
+    def settle(self) -> list[Touched]:
+        """Compile the rules anew if one of them changed, and give every record that changed."""
+        if self._rules_changed:
+            self._rules_changed = False
+            self.live.put_rules(compile_rules(self.rules()))
+        return self.live.take_changes()
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with objects that the API server accepted."""
+        return self.live.problems()
+
+
+def key_of(one: Object) -> Any:
+    """The key of an object within its kind."""
+    match one:
+        case EgressPolicy():
+            return one.meta.namespace, one.meta.name
+        case EgressPool() | EgressGateway() | EgressAllocation():
+            return one.meta.name
+        case Pod():
+            return one.key
+        case Namespace() | Node():
+            return one.name
+
+
+def _same_but_for_version(before: Object | None, now: Object) -> bool:
+    """A status that was written changes nothing but the version."""
+    if before is None or isinstance(before, Pod | Namespace | Node) or isinstance(now, Pod | Namespace | Node):
+        return before == now
+    if type(before) is not type(now):
+        return False
+    return replace(before, meta=now.meta) == now and (before.meta.uid, before.meta.deleting) == (
+        now.meta.uid,
+        now.meta.deleting,
+    )

@@ -1,0 +1,128 @@
+"""The API server by lightkube: its kubeconfig, its credentials, its typed errors. A watch is a stream of lines here.
+
+lightkube's own `watch` asks for no bookmarks and has no deadline on silence, so requests are built with its parts.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+from lightkube.config.client_adapter import ConnectionParams
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ApiError
+from lightkube.core.exceptions import ConfigError as LightkubeConfigError
+from lightkube.core.generic_client import BasicRequest, GenericAsyncClient
+
+from kun_base.errors import ConfigError, Fault
+from kun_cluster.model.egress import GROUP, VERSION
+
+PATHS = {
+    "Pod": "api/v1/pods",
+    "Namespace": "api/v1/namespaces",
+    "Node": "api/v1/nodes",
+    "EgressPool": f"apis/{GROUP}/{VERSION}/egresspools",
+    "EgressGateway": f"apis/{GROUP}/{VERSION}/egressgateways",
+    "EgressPolicy": f"apis/{GROUP}/{VERSION}/egresspolicies",
+    "EgressAllocation": f"apis/{GROUP}/{VERSION}/egressallocations",
+}
+MAX_LINE = 8 * 1024 * 1024
+CONNECT_S = 10.0
+
+
+class KubeError(Exception):
+    """The API server did not do what was asked: HTTP status (0: no answer) and its words."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        super().__init__(f"{code}: {message}" if code else message)
+
+
+class KubeClient:
+    """One connection pool to one API server."""
+
+    def __init__(self, kubeconfig: str) -> None:
+        """Read the kubeconfig; "": the pod's own service account. Raises ConfigError."""
+        try:
+            config = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_service_account()
+            parameters = ConnectionParams(timeout=httpx2.Timeout(CONNECT_S), trust_env=False)
+            self._client = GenericAsyncClient(parameters, config, field_manager="kun-controller")
+        except (
+            LightkubeConfigError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            AssertionError,
+            OSError,
+            ValueError,
+        ) as error:
+            where = kubeconfig or "service account"
+            wanted = "wants a kubeconfig with a current context, its cluster and its user"
+            raise ConfigError("--kubeconfig", [Fault(where, "", f"{wanted}: {error}")]) from None
+
+    async def lines(self, kind: str, parameters: dict[str, str], silence_s: float) -> AsyncIterator[bytes]:
+        """Give the lines of a watch, until the server ends it. Raises KubeError, also after `silence_s` of silence."""
+        # Compressed, an event could wait in the compressor for the next one.
+        headers = {"Accept-Encoding": "identity"}
+        request = BasicRequest("GET", PATHS[kind], params={"watch": "true", **parameters}, headers=headers)
+        request.timeout = httpx2.Timeout(CONNECT_S, read=silence_s)
+        try:
+            response = await self._client.send(self._client.build_adapter_request(request), stream=True)
+            try:
+                if response.is_error:
+                    await response.aread()
+                self._client.raise_for_status(response)
+                async for line in split(response.aiter_bytes()):
+                    yield line
+            finally:
+                await response.aclose()
+        except httpx2.HTTPError as error:
+            raise translated(error) from None
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, parameters: dict[str, str] | None = None, content_type: str = ""
+    ) -> dict[str, Any]:
+        """Send one request and give its JSON. Raises KubeError."""
+        headers = {"Content-Type": content_type} if content_type else None
+        request = BasicRequest(method, path, params=parameters or {}, data=body, headers=headers)
+        try:
+            response = await self._client.send(self._client.build_adapter_request(request))
+            self._client.raise_for_status(response)
+            found: dict[str, Any] = response.json()
+            return found
+        except httpx2.HTTPError as error:
+            raise translated(error) from None
+        except json.JSONDecodeError as error:
+            raise KubeError(0, f"an answer that is no JSON: {error}") from None
+
+    async def apply_status(self, kind: str, namespace: str, name: str, body: dict[str, Any]) -> None:
+        """Server-side apply of a status, which is ours alone. Raises KubeError."""
+        base, plural = PATHS[kind].rsplit("/", 1)
+        where = f"{base}/namespaces/{namespace}/{plural}" if namespace else PATHS[kind]
+        parameters = {"fieldManager": "kun-controller", "force": "true"}
+        await self.ask("PATCH", f"{where}/{name}/status", body, parameters, "application/apply-patch+yaml")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+
+async def split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Lines of a stream of bytes; a pod may be longer than a reader's usual limit. Raises KubeError beyond 8 MiB."""
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+        if len(rest) > MAX_LINE:
+            raise KubeError(0, f"a line of more than {MAX_LINE} bytes")
+
+
+def translated(error: httpx2.HTTPError) -> KubeError:
+    """Our own error for lightkube's and httpx2's."""
+    if isinstance(error, ApiError):
+        return KubeError(error.status.code or error.response.status_code, error.status.message or "")
+    if isinstance(error, httpx2.HTTPStatusError):
+        return KubeError(error.response.status_code, error.response.text[:300])
+    return KubeError(0, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

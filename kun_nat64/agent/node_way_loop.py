@@ -1,0 +1,49 @@
+"""Looks now and then at the way back to the nodes that have sessions here: probes prove it for one address only."""
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from kun_nat64.agent.timing import pause
+from kun_nat64.model.errors import DriverError
+from kun_nat64.model.nodeways import NodeWay
+from kun_nat64.policy.nodeways import cut_off
+from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import note_diagnosis
+
+LOOK_S = 5.0
+
+
+class Routed(Protocol):
+    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+        """Raises DriverError."""
+
+
+class NodeKeeping:
+    def __init__(self, state: State, host: Routed) -> None:
+        self._state, self.host = state, host
+        self._before: tuple[str, ...] = ()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self.look()
+            await pause(LOOK_S, stop)
+
+    async def look(self) -> None:
+        """Only what two looks say counts: between them the agent has put right what is its own."""
+        state = self._state
+        gateway = state.spec.gateway
+        try:
+            ways = await self.host.ways_to(state.flow.nodes, gateway.vip) if state.flow.nodes else ()
+        except DriverError:
+            return
+        found = cut_off(ways, gateway, gateway.uplink)
+        lasting = tuple(one for one in found if one in self._before)
+        self._before = found
+        if lasting != state.cut_off:
+            write = state.journal.warning if lasting else state.journal.info
+            write("nodes", cut_off="; ".join(lasting) or "none")
+            state.cut_off = lasting
+            state.evaluate(now=state.clock())
+            note_diagnosis(state)

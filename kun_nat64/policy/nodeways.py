@@ -1,0 +1,52 @@
+"""Which of the nodes that have sessions here are cut off from their answers. Probes prove the way to one address only.
+
+A sit device keeps one route for each processor, whatever the destination (net/ipv6/sit.c, dst_cache): so nodes that are
+answered directly and nodes behind a router cannot both be.
+"""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address
+
+from kun_base.prefix import sixtofour_network
+from kun_nat64.model.nodeways import NodeWay
+from kun_nat64.model.spec import GatewaySpec
+from kun_nat64.model.traffic import Session
+
+# So many sessions are looked through, and so many nodes asked about, at each count.
+MOST_SESSIONS, MOST_NODES = 1000, 32
+
+
+def nodes_of(sessions: Sequence[Session]) -> tuple[IPv4Address, ...]:
+    """Nodes of some of the sessions, spread over all of them; pods outside of 6to4 have none."""
+    step = max(1, len(sessions) // MOST_SESSIONS)
+    found = {one.inside.address.sixtofour for one in sessions[::step]}
+    nodes = sorted(node for node in found if node is not None)
+    return tuple(nodes[:: max(1, len(nodes) // MOST_NODES)][:MOST_NODES])
+
+
+def cut_off(ways: Iterable[NodeWay], gateway: GatewaySpec, uplink: str) -> tuple[str, ...]:
+    """Each with its reason, for people. `uplink`: interface towards the nodes, "": not known."""
+    ways = tuple(ways)
+    found = [f"{way.node}: {why}" for way in ways if (why := _amiss(way, gateway, uplink))]
+    return (*found, *_mixed(ways))
+
+
+def _amiss(way: NodeWay, gateway: GatewaySpec, uplink: str) -> str:
+    if way.error:
+        return way.error
+    if way.link == gateway.outside != uplink:
+        return f"routed by {way.link}, the interface outside"
+    routed = any(sixtofour_network(way.node).subnet_of(route) for route in gateway.routes)
+    if routed and way.pods_link != gateway.tunnel:
+        return f"its pods are routed by {way.pods_link}, not by {gateway.tunnel}"
+    return ""
+
+
+def _mixed(ways: Iterable[NodeWay]) -> tuple[str, ...]:
+    known = [way for way in ways if not way.error]
+    near = [way.node for way in known if way.router is None]
+    far = [way.node for way in known if way.router is not None]
+    if not (near and far):
+        return ()
+    words = f"{near[0]} is answered directly and {far[0]} by a router: the tunnel has one way for both"
+    return (f"{words}; [gateway] near_by_router = true, or a route to the former by the router",)
