@@ -192,16 +192,26 @@ class TwoLeaders(RuleBasedStateMachine):
         self.store, self.now = Store(), 0.0
         self.pools: dict[str, EgressPool] = {"standard": STANDARD}
         self.gateways: dict[str, EgressGateway] = {"a": gateway("a")}
-        self.policies: dict[str, EgressPolicy] = {}
+        self.policies: dict[str, EgressPolicy] = {"a": dedicated("a")}
         self.seen: list[Mapping[str, EgressAllocation]] = [{}, {}]
         self.last_held: dict[str, tuple[Any, float]] = {}
         self.serial = 0
+        self.work(0, 4)
 
     @rule(name=NAMES, shares=st.integers(1, 3), again=st.booleans(), to=st.sampled_from(("", "standby")))
     def put_policy(self, name: str, shares: int, again: bool, to: str) -> None:
         self.serial += not again
         uid = f"uid-{name}" if again else f"uid-{name}-{self.serial}"
         self.policies[name] = dedicated(name, uid=uid, shares=shares, pool=to)
+
+    @rule(name=NAMES)
+    def one_policy_follows_another(self, name: str) -> None:
+        """All policies go, and a new one wants their share while that cools."""
+        self.policies = {}
+        self.work(0, 4)
+        self.serial += 1
+        self.policies = {name: dedicated(name, uid=f"uid-{name}-{self.serial}")}
+        self.work(1, 4)
 
     @rule(name=NAMES)
     def drop_policy(self, name: str) -> None:
@@ -231,6 +241,14 @@ class TwoLeaders(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1))
     def look(self, who: int) -> None:
         self.seen[who] = dict(self.store.objects)
+
+    @rule(who=st.integers(0, 1), rounds=st.sampled_from((4, 2)))
+    def work(self, who: int, rounds: int) -> None:
+        """Look and write, as a leader does that nothing disturbs."""
+        for _ in range(rounds):
+            self.look(who)
+            self.lead(who, 1000)
+            self.no_share_comes_to_another_before_it_has_cooled()
 
     @rule(who=st.integers(0, 1), most=st.sampled_from((1, 2, 1000)))
     def lead(self, who: int, most: int) -> None:
