@@ -208,7 +208,9 @@ def _bgp(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
             )
         elif peer.restart_s:
             words = f"graceful restart keeps paths of a dead gateway for {peer.restart_s} s"
-            remedy = "[neighbors.graceful-restart.config] enabled = false in gobgpd.conf, `systemctl restart kun-gobgpd`"
+            remedy = (
+                "[neighbors.graceful-restart.config] enabled = false in gobgpd.conf, `systemctl restart kun-gobgpd`"
+            )
             yield Finding(Level.BAD, f"BGP {wanted.address}", words, remedy)
         else:
             yield Finding(Level.GOOD, f"BGP {wanted.address}", f"established, hold time {peer.hold_s} s")
