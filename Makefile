@@ -44,6 +44,9 @@ NOT_THERE := --ignore=tests/dns64/conformance --ignore=tests/dns64/differential 
 unit-other: venv  ## unit tests under the Python of the other Debian (3.13 or 3.11), in its tree; root
 	$(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN=$(OTHER) $(PY) -m lab unit -- -q -m "not lab and not soak" $(NOT_THERE) $(UNITS)
 
+fuzz: venv       ## the compiled parts under ASan and UBSan, after a planted overflow was found (SECONDS=600)
+	$(PY) -m tests.fuzz $(if $(SECONDS),$(SECONDS),600)
+
 unit: venv       ## tests that need neither the lab nor long runs
 	$(PY) -m pytest -m "not lab and not soak" --ignore=tests/dns64/conformance
 	$(PY) -m pytest -m "not soak" tests/dns64/conformance
@@ -100,4 +103,4 @@ clean-all:       ## removes .venv, builds and every cache of lab, tests and pack
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
 
-.PHONY: help demo run test unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 packages image release host venv lock clean-all
+.PHONY: help demo run test fuzz unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 packages image release host venv lock clean-all

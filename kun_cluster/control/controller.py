@@ -16,7 +16,7 @@ from kun_cluster.control.writer import Writer
 from kun_cluster.model.egress import EgressGateway
 from kun_cluster.serving.table_server import TableServer
 from kun_cluster.state.followers import Followers
-from kun_cluster.state.journal import Journal, everything, exceptions
+from kun_cluster.state.table_view import TableView, everything, exceptions
 from kun_cluster.state.world import KINDS, Object, World
 from kun_cluster.watch.informer import Informer, Sink
 from kun_cluster.watch.kube_client import KubeClient
@@ -42,8 +42,8 @@ class Controller:
         self.log, self.client, self.identity, self.writes = log, client, identity, writes
         self.world, self.followers = World(), Followers()
         self.journals = {
-            "all": Journal("all", everything, cluster),
-            "exceptions": Journal("exceptions", exceptions, cluster),
+            "all": TableView("all", everything, cluster),
+            "exceptions": TableView("exceptions", exceptions, cluster),
         }
         sink = Sink(self._listed, self._changed, self._deleted, self._seen, self._failed, self._unreadable)
         self.informers = {kind: Informer(kind, client, sink) for kind in KINDS}

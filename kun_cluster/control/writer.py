@@ -17,7 +17,7 @@ from kun_cluster.policy.classes import class_name, modes
 from kun_cluster.policy.statuses import Status, gateway_status, policy_status, pool_status, timed
 from kun_cluster.state.clock import CautiousClock
 from kun_cluster.state.followers import Follower, Followers
-from kun_cluster.state.journal import Journal
+from kun_cluster.state.table_view import TableView
 from kun_cluster.state.world import World
 from kun_cluster.watch.kube_client import PATHS, KubeClient, KubeError
 
@@ -35,7 +35,7 @@ class Writer:
     def __init__(
         self,
         world: World,
-        journal: Journal,
+        journal: TableView,
         followers: Followers,
         client: KubeClient,
         leadership: Leadership,

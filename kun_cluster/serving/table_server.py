@@ -17,7 +17,7 @@ from aiohttp import web
 
 from kun_base.errors import ConfigError, Fault
 from kun_cluster.state.followers import Follower, Followers
-from kun_cluster.state.journal import Journal
+from kun_cluster.state.table_view import TableView
 
 HEARTBEAT_S = 5.0
 SLOW_S = 30.0
@@ -31,7 +31,7 @@ class TableServer:
 
     def __init__(
         self,
-        journals: Mapping[str, Journal],
+        journals: Mapping[str, TableView],
         followers: Followers,
         tokens: Callable[[], list[str]],
         is_ready: Callable[[], bool],
@@ -112,7 +112,7 @@ class TableServer:
             self._followers.left(follower, time.monotonic())
 
     async def _stream(
-        self, request: web.Request, journal: Journal, follower: Follower, have: str
+        self, request: web.Request, journal: TableView, follower: Follower, have: str
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/jsonl", "Cache-Control": "no-store"})
         press = None

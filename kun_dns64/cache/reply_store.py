@@ -96,6 +96,10 @@ class ReplyCaches:
             self._by_subnet[key] = self._named(data, transport)
         return self._by_subnet[key]
 
+    def forget_members(self) -> None:
+        """Other clients are in the classes. What is kept for a class stays."""
+        self._by_subnet.clear()
+
     def _named(self, data: bytes, transport: Transport) -> ReplyCache | None:
         try:
             subnet = read_subnet(data)

@@ -8,6 +8,7 @@ import asyncio
 import os
 import pickle
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,16 @@ class Source:
 
 
 async def load_aside(source: Source) -> Settings:
-    """Raises ConfigError, also when the child ends without a result or takes too long; OSError when there is none."""
+    """As `run_aside`."""
+    loaded: Settings = await run_aside(str(source.path), source.settings)
+    return loaded
+
+
+async def run_aside(name: str, work: Callable[[], object]) -> Any:
+    """What `work` gives, done in a child. `name`: of what is read, for errors.
+
+    Raises ConfigError, also when the child ends without a result or takes too long; OSError when there is none.
+    """
     reading, writing = os.pipe()
     try:
         child = os.fork()
@@ -46,26 +56,26 @@ async def load_aside(source: Source) -> Settings:
         raise
     if child == 0:
         os.close(reading)
-        _child(source, os.fdopen(writing, "wb"))
+        _child(work, os.fdopen(writing, "wb"))
     OWN.add(child)
     os.close(writing)
     try:
         async with asyncio.timeout(LOAD_S):
             result = await _read_all(reading)
     except TimeoutError:
-        raise ConfigError(str(source.path), [Fault("file", "", f"takes longer than {LOAD_S:g} s to load")]) from None
+        raise ConfigError(name, [Fault("file", "", f"takes longer than {LOAD_S:g} s to load")]) from None
     finally:
         _end(child)
     loaded = handed_over(result)
     if loaded is None:
-        raise ConfigError(str(source.path), [Fault("file", "", "loading ended without a result (out of memory?)")])
-    if isinstance(loaded, Settings):
-        return loaded
-    raise ConfigError(*loaded)
+        raise ConfigError(name, [Fault("file", "", "loading ended without a result (out of memory?)")])
+    if isinstance(loaded, tuple):
+        raise ConfigError(*loaded)
+    return loaded
 
 
 def handed_over(octets: bytes) -> Any:
-    """What the child wrote, settings or what ConfigError takes; None where it ended before it had written all of it."""
+    """What the child wrote: a result, or a tuple for ConfigError; None where it ended before it had written all."""
     try:
         return pickle.loads(octets)
     except (EOFError, pickle.UnpicklingError):
@@ -80,12 +90,12 @@ def _end(child: int) -> None:
     OWN.discard(child)
 
 
-def _child(source: Source, out: BinaryIO) -> None:
+def _child(work: Callable[[], object], out: BinaryIO) -> None:
     """Never returns: what the parent's loop left on the stack must not run here."""
     code = 1
     try:
         try:
-            result: object = source.settings()
+            result = work()
         except ConfigError as error:
             result = (error.source, list(error.faults))
         pickle.dump(result, out, pickle.HIGHEST_PROTOCOL)

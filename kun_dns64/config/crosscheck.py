@@ -19,7 +19,7 @@ Section = Dns64Section | PoolSection
 def faults_of(config: ConfigFile, folder: Path) -> list[Fault]:
     """Every fault of what is readable (kun_base/partial.py); relative paths are below `folder`. Empty: all is right."""
     checks = [_exits, _maps, _listening, _admin, _tls, _loops, _names, _suffixes, _owners, _references, _fallbacks]
-    checks += [_stagger, _connections]
+    checks += [_clients, _stagger, _connections]
     found = [fault for check in checks for fault in as_far_as_readable(check(config))]
     return found + list(file_faults(config, folder))
 
@@ -154,6 +154,16 @@ def _references(config: ConfigFile) -> Iterator[Fault]:
     for index, name in entries(_each("pool", config.client)):
         if name and name not in pools:
             yield Fault(f"client[{index}].pool", repr(name), _unknown_pool(name, pools))
+
+
+def _clients(config: ConfigFile) -> Iterator[Fault]:
+    for index, client in entries(config.client):
+        if not getattr(client, "networks", True) and not getattr(client, "network_files", True):
+            yield Fault(f"client[{index}].networks", "[]", "names nobody: wants networks, or network_files")
+        if getattr(client, "domains", ()) and not getattr(client, "pool", "?"):
+            yield Fault(f"client[{index}].domains", "", "wants the pool by which they leave: client.pool")
+        for place, domain in entries(getattr(client, "domains", ())):
+            yield from suffix_faults(f"client[{index}].domains[{place}]", domain)
 
 
 def _fallbacks(config: ConfigFile) -> Iterator[Fault]:

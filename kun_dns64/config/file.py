@@ -161,10 +161,12 @@ class PoolSection(Section):
 
 class ClientSection(Section):
     name: Name
-    networks: list[Network] = Field(min_length=1)
+    networks: list[Network] = []
+    network_files: list[Place] = []
     dns64: bool = True
     filter_a: bool = False
     pool: str = ""
+    domains: list[Text] = []
 
 
 class ConfigFile(Section):

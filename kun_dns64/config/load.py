@@ -14,6 +14,7 @@ from kun_dns64.config.domain_lists import Domains, read_domains
 from kun_dns64.config.file import ConfigFile
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.flags import Flags, blame, overlay
+from kun_dns64.config.network_files import NO_MEMBERS, ClientMembers, client_sources, read_clients
 from kun_dns64.config.resolvconf import Borrowed, borrow
 
 
@@ -21,13 +22,15 @@ from kun_dns64.config.resolvconf import Borrowed, borrow
 class Loaded:
     """A checked configuration, the folder its relative paths are below, and its file before it was read.
 
-    None: flags alone. `domains`: those of all pools. `borrowed`: the upstreams of resolv.conf, where none are named.
+    None: flags alone. `domains`: those of all pools. `members`: the networks of all clients. `borrowed`: the upstreams
+    of resolv.conf, where none are named.
     """
 
     file: ConfigFile
     folder: Path
     own: FileStamp | None
     domains: Domains
+    members: ClientMembers
     borrowed: Borrowed | None = None
     # What the file says, flags laid over it, as TOML has it.
     written: Mapping[str, Any] = field(default_factory=dict)
@@ -42,12 +45,13 @@ def load(path: Path | None, flags: Flags = NO_FLAGS) -> Loaded:
     source = str(path or "command line")
     own = stamp_of(path) if path else None
     data = overlay(read(path) if path else {}, flags)
-    domains = Domains()
+    domains, members = Domains(), NO_MEMBERS
 
     def cross(config: ConfigFile) -> list[Fault]:
-        nonlocal domains
-        domains = read_domains(config, folder)
-        return [*faults_of(config, folder), *domains.faults, *as_far_as_readable(_no_upstream(config))]
+        nonlocal domains, members
+        domains, members = read_domains(config, folder), read_clients(client_sources(config, folder))
+        found = [*faults_of(config, folder), *domains.faults, *members.faults]
+        return [*found, *as_far_as_readable(_no_upstream(config))]
 
     try:
         file = check(data, ConfigFile, source, cross)
@@ -56,7 +60,7 @@ def load(path: Path | None, flags: Flags = NO_FLAGS) -> Loaded:
     upstream, borrowed = file.upstream, None
     if not upstream.servers:
         borrowed = borrow(folder / upstream.resolv_conf, file.server.listen)
-    return Loaded(file, folder, own, domains, borrowed, data)
+    return Loaded(file, folder, own, domains, members, borrowed, data)
 
 
 def _no_upstream(config: ConfigFile) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from kun_dns64.config.endpoint import TLS_PORT, Endpoint, UpstreamAddress
 from kun_dns64.config.file import (
     LISTEN,
     CacheSection,
+    ClientSection,
     ConfigFile,
     Dns64Section,
     MapEntry,
@@ -22,6 +23,7 @@ from kun_dns64.config.file import (
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.load import Loaded
 from kun_dns64.config.memory_limit import memory_limit
+from kun_dns64.config.network_files import client_sources
 from kun_dns64.config.resolvconf import is_local
 from kun_dns64.config.settings import (
     Asking,
@@ -37,7 +39,7 @@ from kun_dns64.config.suffixes import wire_suffix
 from kun_dns64.config.values import MAX_CHARACTER_STRING, mail_name, parse_cookie_secret
 from kun_dns64.formats.names import from_text
 from kun_dns64.model.host_address import SixToFourHost
-from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, SuffixTable, Zone, ZoneMode
+from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, Zone, ZoneMode
 from kun_dns64.policy.memory_share import default_octets
 
 
@@ -49,7 +51,7 @@ def resolve(loaded: Loaded) -> Settings:
     if loaded.borrowed is not None:
         notices += loaded.borrowed.notices
     return Settings(
-        rules=_rules(file, loaded.domains.table),
+        rules=_rules(file, loaded),
         groups=_groups(loaded),
         listen=listen,
         tls=_tls(server, folder),
@@ -64,6 +66,8 @@ def resolve(loaded: Loaded) -> Settings:
         dnstap=_dnstap(file, folder),
         log_format=server.log_format,
         log_level=server.log_level,
+        client_sources=client_sources(file, folder),
+        watched_networks=loaded.members.stamps,
         freebind=server.freebind,
         notices=notices,
         written=loaded.written,
@@ -157,7 +161,7 @@ def _pool_group(pool: PoolSection) -> str:
     return f"pool {pool.name}"
 
 
-def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
+def _rules(file: ConfigFile, loaded: Loaded) -> Rules:
     dns64 = file.dns64
     return Rules(
         generation=0,
@@ -173,11 +177,9 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
             Pool(pool.name, _prefixes(pool), _pool_group(pool) if pool.servers else "", pool.fallback)
             for pool in file.pool
         ),
-        pool_of=table,
-        clients=tuple(
-            ClientPolicy(client.name, tuple(client.networks), client.dns64, client.filter_a, client.pool)
-            for client in file.client
-        ),
+        pool_of=loaded.domains.table,
+        clients=tuple(_client(client) for client in file.client),
+        client_networks=loaded.members.networks,
         allow_clients=allowed_clients(file.server),
         trust_ecs_from=tuple(file.server.trust_ecs_from),
         forwarders=tuple(file.server.forwarders),
@@ -196,6 +198,13 @@ def _rules(file: ConfigFile, table: SuffixTable | None) -> Rules:
         identity=_told(file.server.identity),
         version=_told(file.server.version),
     )
+
+
+def _client(client: ClientSection) -> ClientPolicy:
+    """With domains of its own the pool is that of those names alone."""
+    domains = {wire_suffix(domain): client.pool for domain in client.domains}
+    pool = "" if domains else client.pool
+    return ClientPolicy(client.name, tuple(client.networks), client.dns64, client.filter_a, pool, domains)
 
 
 def _mapping(entry: MapEntry) -> Mapping:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kun_dns64.config.client_source import ClientSource
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.file_stamp import FileStamp
 from kun_dns64.model.rules import Rules
@@ -108,6 +109,8 @@ class Settings:
     dnstap: Dnstap | None = None
     log_format: str = "text"
     log_level: str = "info"
+    client_sources: tuple[ClientSource, ...] = ()
+    watched_networks: tuple[FileStamp, ...] = ()
     freebind: bool = False
     notices: tuple[str, ...] = ()
     control: ControlSocket = ControlSocket(None)

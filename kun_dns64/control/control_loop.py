@@ -16,8 +16,9 @@ from kun_base.children import reap_strangers
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
-from kun_dns64.config.background_load import Source, load_aside
+from kun_dns64.config.background_load import Source, load_aside, run_aside
 from kun_dns64.config.endpoint import Endpoint
+from kun_dns64.config.network_files import ClientMembers, members_or_faults
 from kun_dns64.config.settings import GatewayWatch, Settings
 from kun_dns64.control.control_socket import open_control_socket
 from kun_dns64.control.file_watch import FileWatch
@@ -40,6 +41,7 @@ class Control:
         self.reloads = {"ok": 0, "failed": 0}
         self.pools_down: frozenset[str] = frozenset()
         self._watch = FileWatch(settings.watched)
+        self._network_watch = FileWatch(settings.watched_networks)
         self._gateways_changed = asyncio.Event()
         self._changing = asyncio.Lock()
         self._retry_s = FIRST_RETRY_S
@@ -155,6 +157,7 @@ class Control:
         self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         self.settings, self.pools_down = settings, down
         self._watch = FileWatch(settings.watched)
+        self._network_watch = FileWatch(settings.watched_networks)
         self.tell_notices(settings)
         if settings.gateways != gateways_before:
             self._gateways_changed.set()
@@ -186,6 +189,30 @@ class Control:
             await asyncio.sleep(LOOK_S)
             if self._watch.changed():
                 self.reload_wanted.set()
+            if self._network_watch.changed():
+                await self._use_clients()
+
+    async def _use_clients(self) -> None:
+        """The files of clients' networks anew, and nothing else: other clients notice nothing."""
+        async with self._changing:
+            sources = self.settings.client_sources
+            try:
+                members: ClientMembers = await run_aside("network files", partial(members_or_faults, sources))
+                await self.fleet.use_clients(members.networks)
+            except ConfigError as error:
+                self.problems = tuple(str(fault) for fault in error.faults)
+            except (OSError, ValueError) as error:
+                self.problems = (str(error),)
+            else:
+                self.problems = ()
+                rules = replace(self.settings.rules, client_networks=members.networks)
+                self.settings = replace(self.settings, rules=rules, watched_networks=members.stamps)
+                self._network_watch = FileWatch(members.stamps)
+        self.reloads["failed" if self.problems else "ok"] += 1
+        if self.problems:
+            self._journal.error("networks-refused", errors=len(self.problems), first=self.problems[0])
+        else:
+            self._journal.info("networks", entries=sum(len(index) for index in members.networks))
             if os.getpid() == 1:
                 reap_strangers()
 

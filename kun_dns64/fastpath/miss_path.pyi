@@ -21,6 +21,7 @@ class MissPath:
         settled: Callable[[], None],
         held_back: Callable[[bytes, Source, Send, bytes], None],
     ) -> None: ...
+    def forget_members(self) -> None: ...
     def renew(
         self,
         prepared: Prepared,

@@ -98,6 +98,10 @@ cdef class MissPath:
         for i in range(256):
             self._replies[i] = 0
 
+    def forget_members(self):
+        """Other clients are in the classes: which one a source is in is looked up again."""
+        self._clients = {}
+
     def renew(
         self, prepared, plain_for, int payload_max, unsigned int max_ttl, double patience_s, double stagger_s, share_of
     ):

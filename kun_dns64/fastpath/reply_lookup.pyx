@@ -9,6 +9,7 @@ from libc.string cimport memchr, memcpy
 from libc.time cimport time_t
 
 from kun_dns64.formats import reply_key
+from kun_dns64.fastpath.client_lookup cimport ClientLookup
 from kun_dns64.fastpath.stores cimport Generations, limit_of, write_key
 
 cdef extern from "<time.h>" nogil:
@@ -204,17 +205,24 @@ cdef class CompiledReplyLookup:
     """One per worker. `memo_of(source)`: its memo for UDP, the same for many. `renew` when those are others."""
 
     cdef object _memo_of
-    cdef dict _of_source, _of_memo
+    cdef dict _of_source, _of_memo, _of_class
+    cdef ClientLookup _classes
     cdef Second _second
 
     def __init__(self, memo_of):
         self._memo_of = memo_of
         self.renew()
 
-    def renew(self):
-        self._of_source, self._of_memo = {}, {}
+    def renew(self, ClientLookup classes=None):
+        """`classes` tells which sources have the same memo; without it each is looked up."""
+        self._of_memo = {}
+        self.forget_members(classes)
         self._second = Second.__new__(Second)
         self._second.tick, self._second.filled = -1, []
+
+    def forget_members(self, ClientLookup classes):
+        """Other clients are in the classes: which one a source is in is looked up again. All replies stay."""
+        self._of_source, self._of_class, self._classes = {}, {}, classes
 
     def udp(self, bytes wire, source):
         """The finished reply to a datagram, if there is one."""
@@ -230,9 +238,16 @@ cdef class CompiledReplyLookup:
 
     cdef ReplyReader opened(self, source):
         cdef ReplyReader drawer
-        memo = self._memo_of(source)
-        found = self._of_memo.get(memo)
-        drawer = found if found is not None else self.made(memo)
+        key = self._classes.key(source) if self._classes is not None and type(source) is bytes else None
+        known = self._of_class.get(key) if key is not None else None
+        if known is not None:
+            drawer = known
+        else:
+            memo = self._memo_of(source)
+            found = self._of_memo.get(memo)
+            drawer = found if found is not None else self.made(memo)
+            if key is not None:
+                self._of_class[key] = drawer
         if len(self._of_source) >= MOST_SOURCES:
             self._of_source = {}
         self._of_source[source] = drawer

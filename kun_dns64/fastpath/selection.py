@@ -4,6 +4,7 @@
 |---|---|---|
 | udp_batch.pyx | transport/udp_server.py | tests/dns64/transport/test_listeners.py |
 | port_pool.pyx | transport/portpool.py, transport/randomness.py | tests/dns64/transport/test_ports.py |
+| client_lookup.pyx | policy/network_index.py | tests/dns64/policy/test_client_table.py |
 | stores.pyx | cache/generations.py | tests/dns64/cache/test_stores.py |
 | reply_lookup.pyx | serving/reply_lookup.py, cache/reply_cache.py | tests/dns64/cache/test_memo.py |
 | miss_path.pyx, wire.pyx | serving/resolution.py, formats/ | tests/dns64/cache/test_misspath.py |
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kun_dns64.fastpath.udp_batch import Batch
 
 MODULES = (
+    "kun_dns64.fastpath.client_lookup",
     "kun_dns64.fastpath.miss_path",
     "kun_dns64.fastpath.port_pool",
     "kun_dns64.fastpath.reply_lookup",

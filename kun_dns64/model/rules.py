@@ -1,6 +1,7 @@
 """What the operator decided, checked and resolved: the program's own form of the configuration."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping as Mapping_
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
@@ -59,11 +60,26 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class ClientPolicy:
+    """`domains`: suffix (wire format, lower-case) to pool; goes before `pool`, which is that of all other names."""
+
     name: str
     networks: tuple[IPNetwork, ...]
     dns64: bool = True
     filter_a: bool = False
     pool: str = ""
+    domains: Mapping_[bytes, str] = field(default_factory=dict)
+
+
+class ClassLookup(Protocol):
+    """Class of the first client policy one of whose networks holds all of a network, `length` bits long; or -1."""
+
+    def find(self, address: bytes, length: int) -> int: ...
+
+    def __len__(self) -> int: ...
+
+
+# For IPv4 and for IPv6.
+ClientNetworks = tuple[ClassLookup, ClassLookup]
 
 
 class SuffixTable(Protocol):
@@ -82,7 +98,8 @@ class Rules:
     A pool's `fallback` names the pool to use then; "default": the default prefixes. `local_mname` and `local_rname`
     (wire format) stand in the SOA of the zones answered here. `client_subnet`: pass EDNS client subnet on.
     `special_names` are answered here. `designated`: SVCB data of the encrypted resolver that clients are told of (RFC
-    9462). `identity` and `version` answer questions of class CHAOS; "": REFUSED.
+    9462). `identity` and `version` answer questions of class CHAOS; "": REFUSED. `client_networks`: whose members may
+    change without new rules; None: the networks of `clients`.
     """
 
     generation: int
@@ -112,3 +129,4 @@ class Rules:
     designated: tuple[bytes, ...] = ()
     identity: str = ""
     version: str = ""
+    client_networks: ClientNetworks | None = None

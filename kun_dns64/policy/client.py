@@ -18,9 +18,7 @@ def client_of(query: Query, prepared: Prepared) -> ClientPolicy | None:
 
 def client_index(source: IPAddress, subnet: IPNetwork | None, prepared: Prepared) -> int:
     """Index into the rules' clients, or MISS. A subnet counts only where one network holds all of it."""
-    clients = prepared.clients
-    found = clients.first(source) if subnet is None else clients.first_covering(subnet)
-    return MISS if found == MISS else prepared.client_of[found]
+    return prepared.clients.of(source) if subnet is None else prepared.clients.of_subnet(subnet)
 
 
 def named_subnet(query: Query, prepared: Prepared) -> IPNetwork | None:

@@ -54,6 +54,7 @@ def _who(case: QueryContext) -> Iterator[Note]:
     effects = [] if client.dns64 else ["real answers only"]
     effects += ["no A"] if client.filter_a else []
     effects += [f"pool {client.pool}"] if client.pool else []
+    effects += [f"{len(client.domains)} domains of its own"] if client.domains else []
     yield Note(f"client policy {client.name!r}: {', '.join(effects) or 'nothing special'}", "[[client]], first match")
 
 

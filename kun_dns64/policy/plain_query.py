@@ -44,7 +44,8 @@ class Plain:
         # AD may be due then.
         self.with_do = not rules.trust_ad
         self._by_pool = {name: _plain_exit(found) for name, found in prepared.exits.items()}
-        alike = not rules.zones and (rules.pool_of is None or (client is not None and bool(client.pool)))
+        own = client is not None and bool(client.domains)
+        alike = not rules.zones and not own and (rules.pool_of is None or (client is not None and bool(client.pool)))
         self.one = self._by_pool[exit_for(b"\x00", client, prepared).pool] if alike else None
 
     def exit(self, name: bytes) -> PlainExit | None:

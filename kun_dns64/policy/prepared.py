@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from kun_base.prefix import WELL_KNOWN, Prefix
 from kun_dns64.model.rules import Rules
+from kun_dns64.policy.client_table import ClientTable, client_networks
 from kun_dns64.policy.exclusion import ExclusionSet
 from kun_dns64.policy.gateway import Exit, exits
 from kun_dns64.policy.mapping import EmbeddingTable
@@ -19,8 +20,7 @@ class Prepared:
     allowed: NetworkTable
     trusted: NetworkTable
     forwarders: NetworkTable
-    clients: NetworkTable
-    client_of: tuple[int, ...]
+    clients: ClientTable
     zones: ZoneTable
     exits: dict[str, Exit]
     embedding: EmbeddingTable
@@ -31,15 +31,13 @@ class Prepared:
 @lru_cache(maxsize=4)
 def prepare(rules: Rules) -> Prepared:
     """Rules hash by identity, so this is a look-up for all but the first query under new rules."""
-    networks = [(network, index) for index, client in enumerate(rules.clients) for network in client.networks]
     own = own_prefixes(rules)
     return Prepared(
         rules,
         NetworkTable(rules.allow_clients),
         NetworkTable(rules.trust_ecs_from),
         NetworkTable((*rules.trust_ecs_from, *rules.forwarders)),
-        NetworkTable(network for network, _ in networks),
-        tuple(index for _, index in networks),
+        ClientTable(rules.client_networks or client_networks(rules.clients)),
         ZoneTable(rules.zones),
         exits(rules),
         EmbeddingTable(rules, own),

@@ -8,6 +8,7 @@ from kun_base.journal import Journal
 from kun_dns64.config.settings import Address, Settings
 from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.model.message import Query
+from kun_dns64.model.rules import ClientNetworks
 from kun_dns64.serving.server import Server
 from kun_dns64.serving.worker_control import perform
 from kun_dns64.serving.worker_group import Explanation, WorkerStatus
@@ -52,6 +53,9 @@ class Single:
 
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
         self._server.use_gateways(pools_down, generation)
+
+    async def use_clients(self, networks: ClientNetworks) -> None:
+        self._server.use_clients(networks)
 
     async def change(self, settings: Settings) -> None:
         if settings.workers != 1:

@@ -15,6 +15,7 @@ from kun_base.children import OWN
 from kun_base.journal import Journal
 from kun_dns64.config.settings import Settings
 from kun_dns64.model.message import Query
+from kun_dns64.model.rules import ClientNetworks
 from kun_dns64.processes.worker import Post, run_worker
 from kun_dns64.processes.worker_rpc import Link, LinkClosed
 from kun_dns64.serving.worker_group import Explanation, WorkerStatus
@@ -234,6 +235,11 @@ class Crew:
         rules = replace(self.settings.rules, pools_down=pools_down, generation=generation)
         self.settings = replace(self.settings, rules=rules)
 
+    def use_clients(self, networks: ClientNetworks) -> None:
+        """For workers yet to be born."""
+        rules = replace(self.settings.rules, client_networks=networks)
+        self.settings = replace(self.settings, rules=rules)
+
 
 class Supervisor:
     """The fleet of several. Other listening addresses mean another crew beside the first, which then ends."""
@@ -278,6 +284,10 @@ class Supervisor:
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
         self._crew.use_gateways(pools_down, generation)
         await self._crew.ask_all("gateways", pools_down, generation)
+
+    async def use_clients(self, networks: ClientNetworks) -> None:
+        self._crew.use_clients(networks)
+        await self._crew.ask_all("clients", networks)
 
     async def change(self, settings: Settings) -> None:
         before = self._crew.settings

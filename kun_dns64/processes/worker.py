@@ -103,6 +103,8 @@ async def _handled(server: Server, stop: asyncio.Event, name: str, arguments: Se
             return await perform(server, arguments[0], arguments[1:])
         case "gateways":
             server.use_gateways(*arguments)
+        case "clients":
+            server.use_clients(*arguments)
         case "change":
             return await server.change(*arguments)
         case "stop":

@@ -113,6 +113,11 @@ class Front:
         self.shortcut.renew(self._resolver.rules, self._cookie_secrets, self._limits.udp_payload_max)
         self._misses.renew(self._limits.udp_payload_max)
 
+    def forget_members(self) -> None:
+        """Other clients are in the classes of the same rules."""
+        self.shortcut.forget_members()
+        self._misses.forget_members()
+
     def count_shortcuts(self) -> None:
         """What `quick` answered: it counts nothing but hits by rule, and a hit there is a query by UDP."""
         hits = self.shortcut.hits()
@@ -194,6 +199,7 @@ class Front:
         """The query is pending now; this is to be called, once, with the decision about it."""
         self._pending += 1
         share.waiting += 1
+        members = self.shortcut.members
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
             self._pending -= 1
@@ -206,7 +212,7 @@ class Front:
                 send(None)
                 return
             packet = self._reply(query, step, source, self.admission.leaving(query, share, send, waited_s))
-            self._remember(wire, query, packet, step, heard, source, rules)
+            self._remember(wire, query, packet, step, heard, source, rules, members)
 
         return decided
 
@@ -219,6 +225,7 @@ class Front:
         heard: tuple[Heard, ...],
         source: Source,
         rules: Rules,
+        members: int,
     ) -> None:
         """Keeps the reply; one that is truncated as it is at the largest limit, so that others can be cut from it."""
         at_most = False
@@ -227,7 +234,7 @@ class Front:
             whole = self._rendered(largest, reply, source)
             at_most = whole[2] & TC_BIT > 0
             packet = whole if at_most else packet
-        self.shortcut.remember(wire, packet, reply, heard, source, query.transport, rules, at_most)
+        self.shortcut.remember(wire, packet, reply, heard, source, query.transport, rules, at_most, members)
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         if reply.rule is Rule.COOKIE_ONLY and self._cookie_is_bad(query):

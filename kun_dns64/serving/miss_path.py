@@ -62,6 +62,11 @@ class Misses:
         """Answers a datagram here, now or later, or gives it to `otherwise`."""
         return otherwise if self._path is None else self._path.way(otherwise)
 
+    def forget_members(self) -> None:
+        """Other clients are in the classes of the same rules."""
+        if self._path is not None:
+            self._path.forget_members()
+
     def renew(self, payload_max: int) -> None:
         """The rules, the limits or what upstreams are asked are others; queries under way keep theirs."""
         if self._path is None:

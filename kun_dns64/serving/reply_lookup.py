@@ -14,9 +14,12 @@ from kun_dns64.formats.wire import OWN_PAYLOAD
 from kun_dns64.model.message import IPAddress, Source, Transport
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Heard, Reply
+from kun_dns64.policy.client_table import index_networks
 from kun_dns64.policy.memory_share import WHOLE, MemoryShare
+from kun_dns64.policy.prepared import prepare
 
 if TYPE_CHECKING:
+    from kun_dns64.fastpath.client_lookup import ClientLookup
     from kun_dns64.fastpath.reply_lookup import CompiledReplyLookup
 
 Quick = Callable[[bytes, Source], bytes | None]
@@ -67,7 +70,22 @@ class ReplyLookup:
         self._udp: dict[Source, ReplyCache] = {}
         self._cookies.clear()
         if self._compiled is not None:
-            self._compiled.renew()
+            self._compiled.renew(self._classes())
+
+    def forget_members(self) -> None:
+        """Other clients are in the classes: which one a source is in is looked up again. All replies stay."""
+        self._memos.forget_members()
+        self._by_source, self._udp = {}, {}
+        if self._compiled is not None:
+            self._compiled.forget_members(self._classes())
+
+    def _classes(self) -> "ClientLookup":
+        """Tells the class of a source from its bytes."""
+        from kun_dns64.fastpath.client_lookup import ClientLookup
+
+        prepared = prepare(self._rules)
+        pairs = (index_networks([self._rules.allow_clients]), index_networks([self._rules.trust_ecs_from]))
+        return ClientLookup(*pairs, prepared.clients.networks)
 
     def udp(self, wire: bytes, source: Source) -> bytes | None:
         """The finished reply to a datagram, if there is one."""
@@ -89,13 +107,20 @@ class ReplyLookup:
         transport: Transport,
         rules: Rules,
         at_most: bool = False,
+        members: int = 0,
     ) -> None:
         """Keep `packet`, which answered `wire` under `rules`, for as long as nothing else would be said.
 
-        `at_most`: it was made for the largest limit, whatever `wire` offers.
+        `at_most`: it was made for the largest limit, whatever `wire` offers. `members`: `members` when `wire` came; a
+        client that is in another class since then must not leave its reply to that.
         """
-        if rules is self._rules:
+        if rules is self._rules and members == self.members:
             self._memo(source, transport).remember(wire, packet, reply, heard, int(time.monotonic()), at_most)
+
+    @property
+    def members(self) -> int:
+        """Counts the changes of who is in which class."""
+        return prepare(self._rules).clients.version
 
     def place(self, source: Source) -> tuple[Generations[bytes], bytes]:
         """Where the miss path keeps its replies by UDP to this address, until the next `renew`."""

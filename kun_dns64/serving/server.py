@@ -11,8 +11,10 @@ from kun_base.journal import Journal
 from kun_dns64.config.settings import Dnstap, Limits, Settings
 from kun_dns64.fastpath.selection import Parts
 from kun_dns64.model.message import Query
+from kun_dns64.model.rules import ClientNetworks
 from kun_dns64.model.step import Drop, Heard, Reply
 from kun_dns64.policy.explain import explain
+from kun_dns64.policy.prepared import prepare
 from kun_dns64.serving.dns64_check import check_upstreams
 from kun_dns64.serving.dnstap import DnstapTap
 from kun_dns64.serving.front import Front
@@ -112,6 +114,13 @@ class Server:
         self.settings = replace(self.settings, rules=rules)
         self.resolver.rules = rules
         self.front.renew()
+
+    def use_clients(self, networks: ClientNetworks) -> None:
+        """Other clients in the classes of the same rules: nothing that is kept for others is forgotten."""
+        prepare(self.resolver.rules).clients.change(networks)
+        # For the rules to come; those in force stay the same object.
+        self.settings = replace(self.settings, rules=replace(self.settings.rules, client_networks=networks))
+        self.front.forget_members()
 
     async def explain(self, query: Query) -> Explanation:
         """The query answered as for its client, with everything heard on the way."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from kun_dns64.config.settings import Settings
 from kun_dns64.model.message import Query
+from kun_dns64.model.rules import ClientNetworks
 from kun_dns64.model.step import Drop, Heard, Note, Reply
 from kun_dns64.state.metrics import Metrics
 from kun_dns64.transport.sockets import Listening
@@ -52,6 +53,10 @@ class WorkerGroup(Protocol):
 
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
         """The same rules, with these pools known to have no living gateway ("" is the default)."""
+        ...
+
+    async def use_clients(self, networks: ClientNetworks) -> None:
+        """The same rules, with these networks in their client classes."""
         ...
 
     async def change(self, settings: Settings) -> None:

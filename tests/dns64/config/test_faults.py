@@ -6,6 +6,7 @@ import pytest
 
 from kun_base.errors import ConfigError
 from kun_dns64.config.flags import Flags
+from kun_dns64.config.load import load
 
 from .reading import UPSTREAM, faults_of, settings_of
 
@@ -144,3 +145,22 @@ def test_a_domain_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
     longest = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 61))
     text = f'[[pool]]\nname = "a"\nvip = "203.0.113.2"\ndomains = ["{longest}"]\n[[zone]]\nsuffix = "{longest}"\n'
     assert settings_of(tmp_path, f"{text}{UPSTREAM}").rules.pools
+
+
+def test_what_is_wrong_in_files_of_networks_is_told_by_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_text("10.0.0.0/8 # good\n\n10.0.0.1/8\nnonsense\n2001:db8::/129\n")
+    config = tmp_path / "c.toml"
+    clients = (
+        'name = "a"\nnetwork_files = ["bad.txt", "gone.txt"]',
+        'name = "b"',
+        'name = "c"\nnetworks = ["10.0.0.0/8"]\ndomains = ["x.example"]',
+    )
+    config.write_text(
+        '[upstream]\nservers = ["udp://127.0.0.1:5300"]\n' + "".join(f"[[client]]\n{c}\n" for c in clients)
+    )
+    with pytest.raises(ConfigError) as error:
+        load(config)
+    told = "\n".join(str(fault) for fault in error.value.faults)
+    lines = ("line 3: '10.0.0.1/8'", "line 4: 'nonsense'", "line 5: '2001:db8::/129'", "gone.txt")
+    for words in (*lines, "client[1].networks", "client[2].domains"):
+        assert words in told, told

@@ -146,6 +146,11 @@ CASES = [
     Case("c333", "interface-client", "forced-pool", BOTH_HALVES, synth(".33", prefix=OVERSEAS), _at(TRAVELLER), "clients", V4),
     Case("c333a", "interface-client", "forced-pool-does-not-leak", BOTH_HALVES, synth(".33", prefix=OVERSEAS), _at(TRAVELLER), "clients", V4, then=(Step(synth(".33")), Step(synth(".33", prefix=OVERSEAS), _at(TRAVELLER)))),
     Case("c333b", "rfc7050-3", "forced-pool-is-discovered", {}, Expect(None, aa=True, check=addresses(OVERSEAS + "c000:aa", OVERSEAS + "c000:ab")), _at(TRAVELLER, name="ipv4only.arpa."), "clients", V4),
+    *(
+        Case("c333c", "interface-client", f"own-domains-{title}", {f"{owner} A": a(".33", owner=owner)}, synth(".33", owner=owner, prefix=prefix), _at("127.0.0.6", name=owner), "clients", V4)
+        for title, owner, prefix in (("leave-by-its-pool", "{label}.own.example.", OVERSEAS), ("no-other-name-does", "{label}.else.example.", "P::"), ("hide-no-list-of-a-pool", "{label}.over.example.", OVERSEAS), ("no-look-alike", "{label}.xown.example.", "P::"))
+    ),
+    Case("c333d", "interface-client", "own-domains-are-its-own", {"{label}.own.example. A": a(".33", owner="{label}.own.example.")}, synth(".33", owner="{label}.own.example."), Query("{label}.own.example."), "clients", V4),
     Case("c336", "rfc7871-7.1", "trusted-ecs-names-a-dual-stack-client", BOTH_HALVES, NO_SYNTHESIS.but(check=_subnet_is(ECS_V4_DUAL[1])), _at(FORWARDER, "AAAA", ECS_V4_DUAL), "clients", V4),
     Case("c336a", "rfc7871-7.1", "trusted-ecs-names-an-ipv6-only-client", BOTH_HALVES, FILTERED_A.but(check=_subnet_is(ECS_V6_ONLY[1])), _at(FORWARDER, "A", ECS_V6_ONLY), "clients", V4),
     Case("c336b", "rfc7871-7.1", "trusted-ecs-of-an-unknown-client", BOTH_HALVES, synth(".33").but(check=_subnet_is(ECS_V4_OTHER[1])), _at(FORWARDER, "AAAA", ECS_V4_OTHER), "clients", V4),

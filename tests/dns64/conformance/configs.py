@@ -135,6 +135,7 @@ CONFIGS: dict[str, Config] = {
             {"name": "ipv6 only", "networks": ["127.0.0.3/32", "2002:a01:2::/48"], "filter_a": True},
             {"name": "travellers", "networks": ["127.0.0.4/32"], "pool": "overseas"},
             {"name": "shadowed by the first", "networks": ["127.0.0.2/31"], "filter_a": True},
+            {"name": "own domains", "networks": ["127.0.0.6/32"], "pool": "overseas", "domains": ["own.example"]},
         ],
     ),
 }

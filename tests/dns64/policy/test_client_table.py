@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kun_dns64.policy.client_table import ClientTable, index_networks
 from kun_dns64.policy.network_index import MISS, NetworkIndex
 

@@ -27,7 +27,7 @@ def exceptions(kind: str, _: str, record: Record) -> bool:
 
 
 @dataclass(slots=True)
-class Journal:
+class TableView:
     """`view` and `shows`: its name, and which records are in it. `records`: the view itself, by kind and key."""
 
     view: str

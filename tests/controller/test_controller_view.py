@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from kun_cluster.formats.record_text import MODULUS, record_hash, version_text
 from kun_cluster.model.table import Client
-from kun_cluster.state import journal as journal_module
-from kun_cluster.state.journal import Journal, everything, exceptions
+from kun_cluster.state import table_view as view_module
 from kun_cluster.state.live_table import Touched
+from kun_cluster.state.table_view import TableView, everything, exceptions
 
 Records = dict[str, Client]
 keys = st.sampled_from(("2002::1", "2002::2", "2002::3"))
@@ -25,7 +25,7 @@ def version_of(records: Records) -> str:
     return version_text(sum(record_hash("client", key, one) for key, one in records.items()) % MODULUS)
 
 
-def take(journal: Journal, records: Records, step: dict[str, Client | None], now: float) -> None:
+def take(journal: TableView, records: Records, step: dict[str, Client | None], now: float) -> None:
     changes = [Touched("client", key, records.get(key), new) for key, new in step.items()]
     journal.take(changes, int(now), now)
     for key, new in step.items():
@@ -50,7 +50,7 @@ def follow(records: Records, lines: list[str]) -> tuple[Records, dict[str, Any]]
 @settings(max_examples=150)
 @given(steps, st.integers(0, 8))
 def test_from_every_version_there_is_a_way_to_the_newest(found: list[dict[str, Client | None]], at: int) -> None:
-    journal, records, held, have = Journal("all", everything), {}, {}, "0" * 32
+    journal, records, held, have = TableView("all", everything), {}, {}, "0" * 32
     for number, step in enumerate(found):
         take(journal, records, step, float(number + 1))
         if number == at:
@@ -64,7 +64,7 @@ def test_from_every_version_there_is_a_way_to_the_newest(found: list[dict[str, C
 @settings(max_examples=100)
 @given(steps)
 def test_the_exceptions_view_is_the_whole_without_default_pods(found: list[dict[str, Client | None]]) -> None:
-    journal, records = Journal("exceptions", exceptions), {}
+    journal, records = TableView("exceptions", exceptions), {}
     for number, step in enumerate(found):
         take(journal, records, step, float(number + 1))
     shown = {key: one for key, one in records.items() if one.class_name != "default"}
@@ -73,8 +73,8 @@ def test_the_exceptions_view_is_the_whole_without_default_pods(found: list[dict[
 
 
 def test_a_version_too_old_for_the_memory_gets_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "MAX_CHANGES", 3)
-    journal, records = Journal("all", everything), {}
+    monkeypatch.setattr(view_module, "MAX_CHANGES", 3)
+    journal, records = TableView("all", everything), {}
     versions = []
     for number in range(1, 7):
         take(journal, records, {f"2002::{number}": Client("default", "team-00", "a")}, float(number))
@@ -85,7 +85,7 @@ def test_a_version_too_old_for_the_memory_gets_a_snapshot(monkeypatch: pytest.Mo
 def test_a_class_is_programmed_by_the_version_it_changed_with_or_a_later_one() -> None:
     from kun_cluster.model.table import ClassRecord
 
-    journal = Journal("all", everything)
+    journal = TableView("all", everything)
     before = journal.version
     journal.take([Touched("class", "a", None, ClassRecord("translate", True))], 1, 1.0)
     changed = journal.version

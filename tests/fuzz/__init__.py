@@ -1,0 +1,1 @@
+"""Fuzzing of the compiled parts under ASan and UBSan."""
