@@ -146,16 +146,16 @@ class Writer:
         for gateway in world.objects["EgressGateway"].values():
             report = reports.get(gateway.meta.name)
             yield "EgressGateway", gateway.meta, gateway_status(gateway, problems, report, time.time())
-        pods = Counter(
-            decision.policy.meta.full_name
-            for decision in map(live.decision, live.pods.values())
-            if decision.policy is not None
-        )
+        pods = live.survey().pods
         for policy in world.objects["EgressPolicy"].values():
             version = self._journal.class_version(class_name(policy, ipv4) for ipv4 in modes(policy))
             programmed = {role: self._programmed(role, version) for role in ("resolver", "gateway")}
             name = policy.meta.full_name
-            yield "EgressPolicy", policy.meta, policy_status(policy, rules, problems, pods[name], programmed, version)
+            yield (
+                "EgressPolicy",
+                policy.meta,
+                policy_status(policy, rules, problems, pods.get(name, 0), programmed, version),
+            )
 
     def _programmed(self, role: str, version: str) -> tuple[int, int]:
         def is_as_new(follower: Follower) -> bool:

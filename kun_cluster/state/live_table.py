@@ -1,5 +1,6 @@
 """The table kept up to date pod by pod: what compiling from scratch would give, at the price of what has changed."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,14 @@ class Touched:
     new: Record | None
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What takes a look at every pod. `pods`: how many each policy is in force for, by NAMESPACE/NAME."""
+
+    problems: tuple[Problem, ...]
+    pods: Mapping[str, int]
+
+
 class LiveTable:
     """Pods, who claims which address, and the clients that follow. Changes are collected until `take_changes`."""
 
@@ -34,6 +43,7 @@ class LiveTable:
         self._claims: dict[str, tuple[PodKey, ...]] = {}
         self._clients: dict[str, Client] = {}
         self._old: dict[tuple[str, str], Record | None] = {}
+        self._survey: Survey | None = None
         self._put_rules(None, rules)
 
     @property
@@ -51,12 +61,14 @@ class LiveTable:
 
     def put_pod(self, pod: Pod) -> None:
         """Take a pod that is new or has changed."""
+        self._survey = None
         old = self._pods.get(pod.key)
         self._pods[pod.key] = pod
         self._claim(pod.key, old, pod)
 
     def drop_pod(self, key: PodKey) -> None:
         """Forget a pod that is gone."""
+        self._survey = None
         old = self._pods.pop(key, None)
         if old is not None:
             self._claim(key, old, None)
@@ -72,6 +84,7 @@ class LiveTable:
 
     def put_rules(self, rules: RuleSet) -> None:
         """Take new rules, and decide every pod anew."""
+        self._survey = None
         before, self._rules = self._rules, rules
         self._put_rules(before, rules)
         for address in self._claims:
@@ -98,13 +111,26 @@ class LiveTable:
 
     def problems(self) -> list[Problem]:
         """Everything wrong with objects that the API server accepted, sorted."""
+        return list(self.survey().problems)
+
+    def survey(self) -> Survey:
+        """Look at every pod; the same survey is given until something changes."""
+        if self._survey is None:
+            self._survey = self._surveyed()
+        return self._survey
+
+    def _surveyed(self) -> Survey:
         found = list(self._rules.problems)
+        pods: Counter[str] = Counter()
         for pod in self._pods.values():
-            found += [*decide(pod, self._rules).problems, *unusable_addresses(pod)]
+            decision = decide(pod, self._rules)
+            found += [*decision.problems, *unusable_addresses(pod)]
+            if decision.policy is not None:
+                pods[decision.policy.meta.full_name] += 1
         for address, keys in self._claims.items():
             if len(keys) > 1:
                 found += claim_problems(address, [self._pods[key] for key in keys])
-        return sorted(set(found))
+        return Survey(tuple(sorted(set(found))), pods)
 
     def _now(self, kind: str, key: str) -> Record | None:
         table = self.table()

@@ -92,6 +92,7 @@ def test_changes_one_by_one_give_what_compiling_anew_gives(before: list[Any], af
     found = compile_objects(gathering, compile_rules(gathering.rules))
     records = {(kind, key): record for kind, key, record in records_of(found.table())}
     found.take_changes()
+    found.survey()
     apply(found, old, new)
     assert found.table() == table_of(new)
     for touched in found.take_changes():
@@ -100,6 +101,8 @@ def test_changes_one_by_one_give_what_compiling_anew_gives(before: list[Any], af
             records[touched.kind, touched.key] = touched.new
     assert records == {(kind, key): record for kind, key, record in records_of(table_of(new))}
     assert found.take_changes() == []
+    anew = gathered(*new)
+    assert found.survey() == compile_objects(anew, compile_rules(anew.rules)).survey()
 
 
 def apply(found: LiveTable, old: list[Any], new: list[Any]) -> None:
