@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
+# Of `make run`: what runs and nothing that tests.
+RUN_VENV := .venv-run
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 # The Debian of the lab's guest: 13, 12 or sid.
 export DEBIAN ?= 13
@@ -14,9 +16,10 @@ demo:            ## the whole path in a virtual machine, then gateways die (DEBI
 	@$(MAKE) --no-print-directory $(VENV)/.ready
 	@$(PY) -m lab demo $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)
 
-run:             ## kun-dns64 on this machine with defaults, no root
-	@$(MAKE) --no-print-directory $(VENV)/.ready
-	@exec $(VENV)/bin/kun-dns64 serve
+run:             ## kun-dns64 on this machine with defaults, no root (installs python3-venv and a compiler where missing)
+	@python3 lab/host_setup.py python
+	@$(MAKE) --no-print-directory $(RUN_VENV)/.ready
+	@exec $(RUN_VENV)/bin/kun-dns64 serve
 
 test: host lint  ## everything: lint, types, unit tests, lab tests
 	@$(MAKE) --no-print-directory -j2 image-13 image-12
@@ -82,13 +85,20 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml $(wildcard kun_dns64/*.p[yx
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(RUN_VENV)/.ready: requirements.lock pyproject.toml $(wildcard kun_dns64/*/*.p[yx][xid])
+	@echo "make: an environment for the server in $(RUN_VENV), once: a minute or so"
+	@python3 -m venv $(RUN_VENV)
+	@$(RUN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(RUN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . >$(RUN_VENV)/build.log 2>&1 || { cat $(RUN_VENV)/build.log >&2; exit 1; }
+	@touch $@
+
 lock: venv       ## renew the pinned, hashed lock files
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --no-emit-find-links --no-emit-index-url --output-file=requirements.lock pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-controller.lock pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --extra dev --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-dev.lock pyproject.toml
 
 clean-all:       ## removes .venv, builds and every cache of lab, tests and packages (not the Debian packages)
-	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(RUN_VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find kun_base kun_dns64 kun_nat64 kun_cluster -name '*.so' -delete -o -name '*.c' -delete -o -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,4 +61,7 @@ def read_recipe(debian: Debian, repository: Path = REPOSITORY) -> Recipe:
     packages = tuple(sorted({KERNEL, *TOOLS, *listing.stdout.split()}))
     files = (repository / "packaging" / "files.list").read_bytes()
     lock = (repository / "requirements.lock").read_bytes()
-    return Recipe(debian, packages, lock, installer.read_bytes() + files)
+    # The programs' commands are installed in the image; the code behind them is on the code disk.
+    scripts = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["scripts"]
+    commands = repr(sorted(scripts.items())).encode()
+    return Recipe(debian, packages, lock, installer.read_bytes() + files + commands)
