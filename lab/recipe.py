@@ -21,6 +21,9 @@ FORMAT = 3
 # What the lab itself needs in the guest; everything the product needs is the install script's business.
 TOOLS = ("bind9-dnsutils", "curl", "initramfs-tools", "iputils-ping", "libpython3-dev", "nsd", "tcpdump")
 
+SYSROOT = "2"
+"""Raised when lab/sysroot.py copies other files."""
+
 FIRST_PROGRAM = """#!/bin/sh
 # First program of the guest; everything else is on the code disk, which is made anew for each run.
 mount /dev/vdb /opt/lab
@@ -44,7 +47,7 @@ class Recipe:
 
     @property
     def image_key(self) -> str:
-        return _digest(self.tree_key.encode(), self.lock, self.installer, FIRST_PROGRAM.encode())
+        return _digest(self.tree_key.encode(), self.lock, self.installer, FIRST_PROGRAM.encode(), SYSROOT.encode())
 
 
 def _digest(*parts: bytes) -> str:

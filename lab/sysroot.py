@@ -40,8 +40,11 @@ def copy(tree: Path, debian: Debian, sysroot: Path) -> None:
             shutil.copy(path, libraries)
     (sysroot / "usr/bin").mkdir()
     shutil.copy(tree / "usr/bin" / debian.python_command, sysroot / "usr/bin")
-    # Links followed: some lead out of this folder (asm, on Debian 13).
     shutil.copytree(tree / "usr/include", sysroot / "usr/include", ignore_dangling_symlinks=True)
+    # On Debian 13 the kernel's headers lie elsewhere; asm is a link there, or an empty folder.
+    kernel = tree / "usr/lib/linux/uapi/x86/asm"
+    if kernel.is_dir():
+        shutil.copytree(kernel, sysroot / "usr/include" / TRIPLET / "asm", dirs_exist_ok=True)
     python, left_out = f"usr/lib/{debian.python_command}", shutil.ignore_patterns(*_LEFT_OUT)
     shutil.copytree(tree / python, sysroot / python, symlinks=True, ignore_dangling_symlinks=True, ignore=left_out)
     for name, target in (("lib", "usr/lib"), ("usr/lib64", f"lib/{TRIPLET}"), ("lib64", "usr/lib64")):
