@@ -10,7 +10,7 @@ HEAD_S, ANSWER_S = 10.0, 30.0
 MOST_CONNECTIONS = 128
 
 
-class Connections:
+class AdminConnections:
     """All that are open, by transport, the oldest first. `idle_s`: between requests, the next one's head included."""
 
     def __init__(self, idle_s: float) -> None:
@@ -34,7 +34,7 @@ class Connections:
 class Deadlined(asyncio.Protocol):
     """Passes everything on to `inner`, and ends the connection when nothing whole comes of it in time."""
 
-    def __init__(self, inner: asyncio.Protocol, all_: Connections) -> None:
+    def __init__(self, inner: asyncio.Protocol, all_: AdminConnections) -> None:
         self._inner, self._all = inner, all_
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kun_base.admin_deadlines import Connections
+from kun_base.admin_deadlines import AdminConnections
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -49,7 +49,7 @@ class AdminServer:
     ) -> None:
         self._gets, self._posts, self._minimal = dict(gets), dict(posts or {}), dict(minimal or {})
         self._idle_s, self._may_post = idle_s, may_post
-        self._connections = Connections(idle_s)
+        self._connections = AdminConnections(idle_s)
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -109,7 +109,7 @@ class AdminServer:
             self._runner = None
 
 
-def _runner_type(connections: Connections) -> "type[web.AppRunner]":
+def _runner_type(connections: AdminConnections) -> "type[web.AppRunner]":
     """aiohttp's runner, whose connections have deadlines."""
     from aiohttp import web
 

@@ -52,7 +52,7 @@ SEEDS_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedTable:
     """`resets`: answers given since the table was made."""
 
     fact: OrphanReset
@@ -231,7 +231,7 @@ def _numbered(lines: Iterable[str], chain: str, watch: FlowWatch) -> list[str]:
     return [f'{line} comment "{MARK} {chain} {place} {watch}"' for place, line in enumerate(lines)]
 
 
-def parse(text: str, watch: FlowWatch | None) -> Listed:
+def parse(text: str, watch: FlowWatch | None) -> ListedTable:
     """What the table is, by the comments of its rules. Raises FormatError for what is not nft's JSON."""
     try:
         objects = json.loads(text)["nftables"]
@@ -245,7 +245,7 @@ def parse(text: str, watch: FlowWatch | None) -> Listed:
     expected = [] if watch is None else sorted(_comments(watch))
     whole = standing == [each for each in expected if each[0] != ARMING] and set(arming) <= set(expected)
     is_ours = watch if watch is not None and whole else _other(found, watch)
-    return Listed(OrphanReset(is_ours, armed=bool(arming)), resets)
+    return ListedTable(OrphanReset(is_ours, armed=bool(arming)), resets)
 
 
 def _comments(watch: FlowWatch) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ FILTER_PREFERENCE = "41"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedProbeWay:
     """What `nft` printed of our table. `amiss` "": it is as it should be."""
 
     amiss: str
@@ -67,7 +67,7 @@ def removal() -> str:
     return f"delete table {TABLE}\n"
 
 
-def parse_table(text: str, way: ProbeWay, uplink: str) -> Listed:
+def parse_table(text: str, way: ProbeWay, uplink: str) -> ListedProbeWay:
     """`nft -j list table`. Raises FormatError."""
     try:
         objects = json.loads(text)["nftables"]
@@ -82,7 +82,7 @@ def parse_table(text: str, way: ProbeWay, uplink: str) -> Listed:
     counts = {chain: packets for (chain, _), packets in found.items()}
     amiss = "" if whole else f"nftables table {TABLE} is not the one for {uplink}"
     left = counts.get(OUT, 0)
-    return Listed(amiss, Passed(left, counts.get(BACK, 0) if way.by_router else left))
+    return ListedProbeWay(amiss, Passed(left, counts.get(BACK, 0) if way.by_router else left))
 
 
 def _packets(rule: dict[str, Any]) -> int:

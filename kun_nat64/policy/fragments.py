@@ -1,7 +1,7 @@
 """Fragments that Jool would send on with a wrong checksum: dropped and counted (RFC 7915 section 4.5).
 
 A UDP datagram without a checksum (0) gets one when it becomes IPv6. Jool computes it from the first fragment alone
-(seen with 4.1.9 and 4.1.13), so the pod drops the datagram after all of it has arrived. The RFC wants such a fragment
+(seen with 4.1.9), so the pod drops the datagram after all of it has arrived. The RFC wants such a fragment
 dropped where the checksum cannot be computed. Here the first one is, before the kernel puts fragments together.
 """
 
