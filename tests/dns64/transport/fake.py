@@ -53,6 +53,8 @@ class FakeUpstream:
     # At once.
     open_connections: int = 0
     most_connections: int = 0
+    # Seconds until a datagram is answered.
+    delay_s: Callable[[dns.message.Message], float] | None = None
     # Closes a TCP connection after so many answers; 0: never.
     close_after: int = 0
 
@@ -75,8 +77,12 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        delay_s = self._fake.delay_s(dns.message.from_wire(data)) if self._fake.delay_s is not None else 0.0
         for wire in self._fake.answers(data, "udp", addr[1]):
-            self._transport.sendto(wire, addr)
+            if delay_s:
+                asyncio.get_running_loop().call_later(delay_s, self._transport.sendto, wire, addr)
+            else:
+                self._transport.sendto(wire, addr)
 
 
 async def _stream(fake: FakeUpstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
