@@ -191,6 +191,8 @@ class Control:
                 self.reload_wanted.set()
             if self._network_watch.changed():
                 await self._use_clients()
+            if os.getpid() == 1:
+                reap_strangers()
 
     async def _use_clients(self) -> None:
         """The files of clients' networks anew, and nothing else: other clients notice nothing."""
@@ -213,8 +215,6 @@ class Control:
             self._journal.error("networks-refused", errors=len(self.problems), first=self.problems[0])
         else:
             self._journal.info("networks", entries=sum(len(index) for index in members.networks))
-            if os.getpid() == 1:
-                reap_strangers()
 
     async def _gateways(self) -> None:
         """The watch of the present configuration; a new configuration gets a new watch."""

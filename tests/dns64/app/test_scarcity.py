@@ -6,32 +6,15 @@ import resource
 import signal
 import socket
 import struct
-import subprocess
 from pathlib import Path
 
 import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
-import pytest
 
-from tests.dns64.app.running import PATIENT_S, PROGRAM, running
+from tests.dns64.app.running import running
 from tests.dns64.transport.fake import fake_upstream, reply_to
-from tests.ports import free_port
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_admin_address_in_use_ends_the_start_with_2_before_it_is_ready(workers: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        admin = f"127.0.0.1:{taken.getsockname()[1]}"
-        listen = f"127.0.0.1:{free_port()}"
-        flags = ["--listen", listen, "--upstream", "udp://127.0.0.9:5300", "--admin", admin, "--workers", workers]
-        ended = subprocess.run(
-            [PROGRAM, "serve", *flags], capture_output=True, text=True, timeout=PATIENT_S, check=False
-        )
-        assert ended.returncode == 2
-        assert f"admin.listen = {admin!r}" in ended.stderr
-        assert "info ready" not in ended.stderr
 
 
 async def test_connections_leave_files_for_the_questions_to_upstreams(tmp_path: Path) -> None:

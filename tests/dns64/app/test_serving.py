@@ -16,7 +16,7 @@ import pytest
 from kun_dns64.control.metrics_text import exposition
 from kun_dns64.fastpath.selection import COMPILED
 from kun_dns64.state.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, summed
-from tests.dns64.app.running import PATIENT_S, PREFIX, PROGRAM, eventually, running
+from tests.dns64.app.running import PREFIX, PROGRAM, eventually, running
 from tests.dns64.transport.fake import FakeUpstream, fake_upstream, good, reply_to
 from tests.dns64.transport.test_upstreams import lowered_then_right
 from tests.ports import free_port
@@ -382,14 +382,3 @@ async def test_an_answer_after_the_reply_is_kept_for_the_next(tmp_path: Path) ->
         assert await one.addresses("www.t.example.") == ANSWER
         await one.until("late_aaaa_total", 1)
         assert await one.addresses("www.t.example.") == ["2001:db8::5"]
-
-
-def test_an_address_in_use_ends_the_start_with_2_and_says_which(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        arguments = [PROGRAM, "serve", "--listen", listen, "--upstream", "udp://127.0.0.9:5300", "--admin", ""]
-        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENT_S, check=False)
-        assert ended.returncode == 2
-        assert listen in ended.stderr
-        assert "Traceback" not in ended.stderr
