@@ -98,7 +98,7 @@ def clear(lab: Lab) -> None:
 
 
 def inject(lab: Lab, action: str, *attributes: str) -> None:
-    argv = ("gobgp", "global", "rib", action, "-a", "ipv6", "2002:cb00:7101::/48", *attributes)
+    argv = (*GOBGP.split(), "global", "rib", action, "-a", "ipv6", "2002:cb00:7101::/48", *attributes)
     # The command gives up after a second, which is too short for a busy emulated processor now and then.
     lab.wait_for(lambda: lab.run(GATEWAY, *argv, check=False).code == 0, 60.0, f"{' '.join(argv)} on {GATEWAY}")
 

@@ -4,6 +4,7 @@ import json
 import platform
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kun_base.bundle import output_of, write_bundle
 from kun_base.version import build, version
 from kun_nat64.cli.agent_client import NoAgent, ask
 
+DEFAULT_API = "unix:///run/gobgpd/api.sock"
 DEFAULT_FILE = Path("/etc/kun/kun-nat64.toml")
 # File in the bundle, and the command that prints it. Sessions are left out: they name clients.
 COMMANDS = {
@@ -26,8 +28,8 @@ COMMANDS = {
     "ip6tables.txt": ("ip6tables-save", "-c"),
     "nft.txt": ("nft", "-t", "list", "ruleset"),
     "jool-instances.txt": ("jool", "instance", "display"),
-    "bgp-neighbours.txt": ("gobgp", "neighbor"),
-    "bgp-rib.txt": ("gobgp", "global", "rib"),
+    "bgp-neighbours.txt": ("gobgp", "API", "neighbor"),
+    "bgp-rib.txt": ("gobgp", "API", "global", "rib"),
     "journal.txt": ("journalctl", "-u", "kun-nat64", "-u", "gobgpd", "-n", "2000", "--no-pager"),
     "units.txt": ("systemctl", "status", "kun-nat64", "gobgpd", "--no-pager"),
     "kernel.txt": ("dmesg", "--ctime", "--level", "err,warn"),
@@ -45,12 +47,32 @@ def make_bundle(config: Path | None, run_dir: Path, output: Path | None, *, sess
         "status.json": lambda: _status(run_dir),
     }
     for name, argv in COMMANDS.items():
-        parts[name] = _printed(tuple(str(file) if word == "CONFIG" else word for word in argv))
+        parts[name] = _printed(_filled(argv, file))
     if sessions:
         parts["sessions.csv"] = _printed(tuple(sessions if word == "INSTANCE" else word for word in SESSIONS))
     names = write_bundle(path, parts)
     print(json.dumps({"file": str(path), "parts": names}) if as_json else f"{path}: {len(names)} parts")
     return 0
+
+
+def _filled(argv: tuple[str, ...], file: Path) -> tuple[str, ...]:
+    """Put the file, and the options that lead to the speaker's API, in place of their words."""
+    words: list[str] = []
+    for word in argv:
+        words += [str(file)] if word == "CONFIG" else _api_options(file) if word == "API" else [word]
+    return tuple(words)
+
+
+def _api_options(file: Path) -> list[str]:
+    """For the `gobgp` command: where the file says that the speaker's API is, else where the units put it."""
+    try:
+        api = str(tomllib.loads(file.read_text()).get("bgp", {}).get("api", DEFAULT_API))
+    except (OSError, ValueError, AttributeError):
+        api = DEFAULT_API
+    if api.startswith("unix:"):
+        return ["--target", api]
+    host, _, port = api.rpartition(":")
+    return ["--host", host, "--port", port]
 
 
 def _printed(argv: tuple[str, ...]) -> Callable[[], str]:
