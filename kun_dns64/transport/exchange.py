@@ -112,7 +112,9 @@ class Exchange:
         if self._next < len(self._upstreams):
             self._ask_next()
             return
-        self._resends += 1
+        # What this machine has lost itself was not sent: it does not count (RFC 9520 counts what servers get).
+        if all(attempt.left_here for _, attempt, _ in self._open.values()):
+            self._resends += 1
         if self._resends < MAX_SENDS:
             for _, attempt, _ in list(self._open.values()):
                 attempt.again()

@@ -84,11 +84,15 @@ def everything(book: Book, folder: Path) -> Iterator[dict[str, int]]:
         assert ours.new_trouble() == ""
 
 
+NEVER_EMBED = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"]
+
+
 def _config(plain: int, odd: int) -> dict[str, object]:
     return {
         "upstream": {"servers": [f"udp://{daemons.HOST}:{plain}"]},
         "cache": {"max_ttl_s": 604800},
-        "dns64": {"vip": VIP},
+        # The peers know no private networks: the zone is full of them.
+        "dns64": {"vip": VIP, "never_embed": NEVER_EMBED},
         "zone": [{"suffix": ODD.rstrip("."), "servers": [f"udp://{daemons.HOST}:{odd}"]}],
     }
 
