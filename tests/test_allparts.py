@@ -38,5 +38,5 @@ def test_make_test_loads_it_in_every_process() -> None:
     text = (ROOT / "Makefile").read_text()
     recipe = text.split("\ntest:", 1)[1].split("\n\n", 1)[0]
     processes = [line for line in recipe.splitlines() if "-m pytest" in line]
-    assert len(processes) == 3
+    assert len(processes) == 4
     assert all("-p tests.allparts" in line for line in processes)
