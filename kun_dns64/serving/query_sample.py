@@ -50,10 +50,10 @@ class Sample:
 
 
 class _Collector:
-    """Stands where a DnstapTap stands; tells `inner`, the tap that was there before, as well."""
+    """Stands where a DnstapTap stands; tells `inner`, the tap that it stands before, as well."""
 
-    def __init__(self, inner: QueryTap | None) -> None:
-        self.inner = inner
+    def __init__(self) -> None:
+        self.inner: QueryTap | None = None
         self.queries: list[SampledQuery] = []
         self.seen = 0
 
@@ -85,18 +85,32 @@ async def sample(front: Front, seconds: float) -> Sample:
     """Look for `seconds` (at most MAX_SECONDS) and return what passed. Another look under way is not disturbed."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + min(seconds, MAX_SECONDS)
-    collector, looked_s = _Collector(front.tap), 0.0
+    collector, looked_s = _Collector(), 0.0
     while (left := ends - loop.time()) > 0:
         before, began = collector.seen, loop.time()
+        collector.inner = front.tap
         front.tell(collector)
         try:
             await asyncio.sleep(min(WINDOW_S, left))
         finally:
-            front.tell(collector.inner)
+            _take_out(front, collector)
         looked_s += loop.time() - began
         if collector.seen - before > BUSY:
             await asyncio.sleep(min(PERIOD_S - WINDOW_S, max(0.0, ends - loop.time())))
     return Sample(tuple(collector.queries), looked_s, collector.seen - len(collector.queries))
+
+
+def _take_out(front: Front, collector: _Collector) -> None:
+    """Remove one collector, whoever else looks at the same time; a tap that was exchanged meanwhile stays."""
+    at = front.tap
+    if at is collector:
+        front.tell(collector.inner)
+        return
+    while isinstance(at, _Collector):
+        if at.inner is collector:
+            at.inner = collector.inner
+            return
+        at = at.inner
 
 
 def _read(passed: Passed) -> SampledQuery | None:
