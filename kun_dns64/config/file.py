@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kun_base.admin_access import ALLOW
 from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.values import (
@@ -79,7 +80,14 @@ class ServerSection(Section):
 
 
 class AdminSection(Section):
+    """Who may use the admin pages; with `token_file` they take what the control socket takes."""
+
     listen: OptionalListen = Endpoint.parse("127.0.0.1:9464")
+    allow: list[Network] = Field(default=[parse_network(text) for text in ALLOW], min_length=1)
+    names: list[DomainName] = []
+    token_file: Place = ""
+    certificate: Place = ""
+    key: Place = ""
 
 
 class ControlSection(Section):
@@ -130,6 +138,7 @@ class Dns64Section(Section):
     map: list[MapEntry] = []
     gateway_status: list[StatusUrl] = []
     gateway_poll_s: float = Field(default=2, ge=0.1, le=3600)
+    gateway_ca_file: Place = ""
     on_gateway_down: Literal["keep", "clamp-ttl", "stop"] = "clamp-ttl"
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
+from kun_base.admin_access import ALLOW
 from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_nat64.config.sessionplace import LOG
 from kun_nat64.config.values import (
@@ -14,6 +15,7 @@ from kun_nat64.config.values import (
     AnyNetwork,
     Community,
     GlobalValue,
+    HostName,
     Interface,
     Ipv4,
     Ipv6,
@@ -29,6 +31,7 @@ from kun_nat64.config.values import (
     ProbeTarget,
     SpeakerApi,
     SysctlValue,
+    parse_network,
     parse_network4,
     parse_network6,
 )
@@ -152,7 +155,11 @@ class HealthSection(Section):
 
 
 class FleetSection(Section):
+    """`listen`: a second admin listener, for the other gateways, Prometheus and the DNS servers; "": none."""
+
     members: tuple[Member, ...] = ()
+    listen: ListenAt | Literal[""] = ""
+    ca_file: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
     poll_s: Annotated[Seconds, Field(ge=0.1, le=60)] = 1.0
     timeout_s: Annotated[Seconds, Field(ge=0.05, le=60)] = 0.8
 
@@ -169,7 +176,14 @@ class DrainSection(Section):
 
 
 class AdminSection(Section):
+    """All but `listen` is true of `[fleet] listen`, too."""
+
     listen: ListenAt = Listen("127.0.0.1", 9465)
+    allow: Annotated[tuple[AnyNetwork, ...], NOT_EMPTY] = tuple(map(parse_network, ALLOW))
+    names: tuple[HostName, ...] = ()
+    token_file: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    certificate: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    key: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
 
 
 class AuditSection(Section):
