@@ -18,22 +18,39 @@ from kun_base.table_intake import RemovalBounds
 
 CONSUMER = r"^[\x21-\x7e]{0,80}$"
 PATH = "/v1/table"
-WANTED_URL = "wants the controller, for example https://controller.kun.svc:9466, or a file, for example file:///etc/kun/table.jsonl"
+WANTED_URL = "must be the controller, for example https://controller.kun.svc:9466, or a file, for example file:///etc/kun/table.jsonl"
 
 
 class FollowSection(BaseModel):
-    """The controller's table. `url` "": the file STATE_DIR/table.jsonl alone."""
+    """The table of a kun-controller, which this program follows (docs/kubernetes.md). Without this section it follows
+    none.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
-    url: str = ""
+    url: str = Field(default="", examples=["https://kun-controller.kun.svc:9466"])
+    """The controller; "http" for an address of this host only. A table without a controller is a file:
+    "file:///etc/kun/table.jsonl", or "" for table.jsonl in `state_dir`. The program reads such a file again when it is
+    replaced.
+    """
     token_file: str = ""
+    """File with the token that the controller knows. The program reads it again for every connection."""
     ca_file: str = ""
+    """PEM file with the authority of the controller's certificate. "" means those that the system trusts."""
     state_dir: str = ""
+    """Directory where the table is kept as table.jsonl: the program starts with it. "" means systemd's StateDirectory;
+    where there is none, the table is not kept.
+    """
     clients: Literal["all", "exceptions"] = "all"
+    """Which clients to follow: "exceptions" leaves out the pods of the class "default"."""
     consumer: str = Field(default="", pattern=CONSUMER)
+    """Name of this program in the controller's status. "" means the host name."""
     max_removed_clients: int = Field(default=100, ge=0, le=2_000_000)
+    """A change that removes more clients than this, and more than `max_removed_percent` of them, waits until somebody
+    accepts it.
+    """
     max_removed_percent: int = Field(default=20, ge=0, le=100)
+    """See `max_removed_clients`. A change that removes every gateway or every pool waits as well."""
 
 
 def follow_faults(section: FollowSection, folder: Path) -> Iterator[Fault]:
@@ -71,7 +88,7 @@ def _url_problem(text: str, url: SplitResult) -> str:
     if url.scheme not in ("http", "https") or not url.hostname or url.port == 0 or "@" in url.netloc:
         return WANTED_URL
     if url.scheme == "http" and not _is_loopback(url.hostname):
-        return "wants https: without TLS only an address of this host may be asked"
+        return "must be https: without TLS only an address of this host may be asked"
     return ""
 
 
