@@ -39,7 +39,7 @@ class AdminServer:
 
     `minimal`: GET handlers for those who prefer a short answer (RFC 7240 section 4.2, return=minimal). A connection
     without a whole request for `idle_s` is closed, a new one after 10 s: each holds a file. `may_post`: by the user id
-    of who connects to the unix socket, as the kernel tells it. `access`: who may ask by the network, looked up for each request;
+    of who connects to the unix socket, as the kernel tells it. `access`: who may ask by the network, asked each time;
     then nothing changes by the network without its token. None: whoever reaches the listener may ask.
     """
 
