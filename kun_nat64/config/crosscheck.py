@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Any, TypeVar
@@ -19,7 +20,9 @@ from kun_nat64.config.file import (
     HealthSection,
     Nat64Section,
     PoolEntry,
+    TenantEntry,
 )
+from kun_nat64.config.tenantcheck import overlap, tenant_faults
 from kun_nat64.model.joolglobals import MANAGED_BY_KEY, problem_of
 from kun_nat64.policy.ruleset import NEVER
 
@@ -40,6 +43,7 @@ class Parts:
     fleet: FleetSection | None = None
     drain: DrainSection | None = None
     audit: AuditSection | None = None
+    tenants: tuple[TenantEntry | None, ...] = ()
 
 
 def faults_of(parts: Parts) -> list[Fault]:
@@ -48,6 +52,7 @@ def faults_of(parts: Parts) -> list[Fault]:
         _clients,
         _mss,
         _pool4,
+        _tenants,
         _pool6,
         _globals,
         _sysctls,
@@ -128,18 +133,30 @@ def _pool4(parts: Parts) -> Iterator[Fault]:
         if _unusable(entry.address):
             yield Fault(f"{where}.address", _quoted(entry.address), "is not an address that packets can come back to")
         for other, before in earlier[entry.address]:
-            if _overlap(entry, before):
+            if overlap(entry, before):
                 yield Fault(f"{where}.ports", _quoted(entry.ports), f"overlaps nat64.pool4[{other}]")
         earlier[entry.address].append((index, entry))
 
 
+def _tenants(parts: Parts) -> Iterator[Fault]:
+    yield from tenant_faults(parts.tenants, parts.gateway, parts.nat64)
+    for where, entry in _tenant_entries(parts):
+        if parts.gateway and entry.address == parts.gateway.vip:
+            yield Fault(f"{where}.address", _quoted(entry.address), "is the VIP: replies would reach any gateway")
+        if _unusable(entry.address):
+            yield Fault(f"{where}.address", _quoted(entry.address), "is not an address that packets can come back to")
+        if len(set(entry.protocols)) < len(entry.protocols):
+            yield Fault(f"{where}.protocols", _quoted(", ".join(entry.protocols)), "names a protocol twice")
+
+
+def _tenant_entries(parts: Parts) -> Iterator[tuple[str, PoolEntry]]:
+    for place, tenant in _entries(parts.tenants):
+        with suppress(AttributeError):
+            yield from ((f"tenant[{place}].pool4[{at}]", entry) for at, entry in _entries(tenant.pool4))
+
+
 def _unusable(address: IPv4Address) -> bool:
     return address.is_multicast or address.is_loopback or address.is_reserved or address.packed[0] == 0
-
-
-def _overlap(one: PoolEntry, other: PoolEntry) -> bool:
-    shared = set(one.protocols) & set(other.protocols)
-    return bool(shared) and one.ports.first <= other.ports.last and other.ports.first <= one.ports.last
 
 
 def _pool6(parts: Parts) -> Iterator[Fault]:
@@ -233,6 +250,7 @@ def _targets(parts: Parts) -> Iterator[Fault]:
 def _own(parts: Parts) -> set[IPv4Address]:
     """As policy/ruleset.py, of what could be read: packets to these are dropped, too."""
     pool4 = {entry.address for _, entry in _entries(parts.nat64.pool4)} if parts.nat64 else set()
+    pool4 |= {entry.address for _, entry in _tenant_entries(parts)}
     bgp = parts.bgp
     return pool4 | ({bgp.router_id, *({bgp.next_hop} if bgp.next_hop else ())} if bgp else set())
 
@@ -263,6 +281,7 @@ def _named_addresses(parts: Parts) -> Iterator[tuple[str, IPv4Address | IPv6Addr
         yield "gateway.vip", parts.gateway.vip
     for place, entry in _entries(parts.nat64.pool4) if parts.nat64 else ():
         yield f"nat64.pool4[{place}].address", entry.address
+    yield from ((f"{where}.address", entry.address) for where, entry in _tenant_entries(parts))
     for place, target in _entries(parts.health.targets) if parts.health else ():
         yield f"health.targets[{place}]", target.address
     if bgp := parts.bgp:

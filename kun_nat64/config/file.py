@@ -34,6 +34,8 @@ from kun_nat64.config.values import (
 )
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$"
+# A class of the controller's table is named NAMESPACE/NAME.
+TENANT_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$"
 ABSOLUTE_OR_NONE = r"^(/.+)?$"
 AsNumber = Annotated[StrictInt, Field(ge=1, le=4294967295)]
 Mss = Annotated[StrictInt, Field(ge=536, le=65475)]
@@ -184,6 +186,18 @@ class LogSection(Section):
     format: Literal["text", "json"] = "text"
 
 
+class TenantEntry(Section):
+    """Clients with public ports of their own, a limit of their own, or none at all."""
+
+    name: Annotated[StrictStr, Field(pattern=TENANT_NAME)]
+    networks: Annotated[tuple[Network6, ...], NOT_EMPTY]
+    pool4: tuple[PoolEntry, ...] = ()
+    max_sessions: Annotated[StrictInt, Field(ge=0)] = 0
+    deny: StrictBool = False
+    # Lower ones are Kubernetes' (docs/kubernetes.md), higher ones those of its classes without addresses.
+    mark: Annotated[StrictInt, Field(ge=4194305, le=8388607)] | Literal[0] = 0
+
+
 class ConfigFile(Section):
     """kun-nat64's configuration. Times are seconds."""
 
@@ -197,6 +211,7 @@ class ConfigFile(Section):
     admin: AdminSection = AdminSection()
     audit: AuditSection = AuditSection()
     log: LogSection = LogSection()
+    tenant: tuple[TenantEntry, ...] = ()
 
 
 SECTIONS: dict[str, type[Section]] = {

@@ -11,7 +11,7 @@ from kun_base.errors import ConfigError
 from kun_base.tomlfile import check
 from kun_base.tomltext import read
 from kun_nat64.config.crosscheck import Parts, faults_of
-from kun_nat64.config.file import SECTIONS, ConfigFile
+from kun_nat64.config.file import SECTIONS, ConfigFile, TenantEntry
 from kun_nat64.config.partial import readable_part
 from kun_nat64.config.resolve import resolve
 from kun_nat64.model.spec import AgentSpec
@@ -47,5 +47,7 @@ def schema() -> str:
 
 
 def _readable_parts(data: dict[str, Any]) -> Parts:
-    names = [field.name for field in fields(Parts)]
-    return Parts(**{name: readable_part(data.get(name, {}), SECTIONS[name]) for name in names})
+    names = [field.name for field in fields(Parts) if field.name in SECTIONS]
+    listed = data.get("tenant", [])
+    tenants = tuple(readable_part(one, TenantEntry) for one in listed) if isinstance(listed, list) else ()
+    return Parts(**{name: readable_part(data.get(name, {}), SECTIONS[name]) for name in names}, tenants=tenants)
