@@ -17,8 +17,11 @@ OwnedPorts = dict[tuple[str, str, str], tuple[int, int]]
 
 def port_use(traffic: Traffic, spec: AgentSpec) -> Ports:
     """Of everything in pool4 that has no mark."""
-    every = owned_ports(traffic, spec)
-    return {(address, protocol): use for (owner, address, protocol), use in every.items() if owner == EVERYBODY}
+    return ports_of(EVERYBODY, owned_ports(traffic, spec))
+
+
+def ports_of(owner: str, every: OwnedPorts) -> Ports:
+    return {(address, protocol): use for (one, address, protocol), use in every.items() if one == owner}
 
 
 def tenant_port_use(traffic: Traffic, spec: AgentSpec) -> OwnedPorts:
