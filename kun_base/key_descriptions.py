@@ -16,11 +16,20 @@ Descriptions = dict[str, dict[str, str]]
 
 
 def descriptions_of(model: type[BaseModel]) -> Descriptions:
-    """Key descriptions by class name and field name, for every class in the module of `model`."""
-    module = inspect.getmodule(model)
-    assert module is not None
-    classes = (node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef))
-    return {one.name: dict(_described(one)) for one in classes}
+    """Key descriptions by class name and field name, for every class in the modules of `model` and its sections."""
+    found: Descriptions = {}
+    for module in {one.__module__: inspect.getmodule(one) for one in _models(model)}.values():
+        assert module is not None
+        classes = (node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef))
+        found |= {one.name: dict(_described(one)) for one in classes}
+    return found
+
+
+def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield model
+    for field in model.model_fields.values():
+        if (inner := model_in(field.annotation)) is not None:
+            yield from _models(inner)
 
 
 def _described(node: ast.ClassDef) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """[[tenant]] in the file: what it becomes, and every contradiction with its clear error."""
 
+import re
+import tomllib
 from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Any
@@ -7,9 +9,11 @@ from typing import Any
 import pytest
 
 from kun_base.errors import ConfigError
+from kun_nat64.config.file import TenantEntry
 from kun_nat64.config.load import from_data
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.tenantnumbers import FILE_FIRST, FILE_LAST, free_number, number_of_name
+from tests.nat64.conftest import SHIPPED
 
 WEB: dict[str, Any] = {"name": "web", "networks": ["2002:a01:2:1::/64"], "pool4": [{"address": "192.0.2.99"}]}
 Faults = Callable[..., list[str]]
@@ -121,3 +125,12 @@ def test_one_run_tells_all_faults_of_all_tenants(faults: Faults) -> None:
     said = faults({"networks": ["2002:a01::/32"]}, {**WEB, "mark": 1}, {**WEB, "name": "web", "networks": ["x"]})
     places = ("tenant[0].name", "tenant[1].mark", "tenant[2].name", "tenant[2].networks[0]", "tenant[2].pool4[0]")
     assert all(any(where in one for one in said) for where in places), said
+
+
+def test_the_shipped_file_shows_every_key_of_a_tenant(loaded: Callable[..., AgentSpec]) -> None:
+    """Behind a #: without it the file has no tenant. As it stands it is a right one."""
+    shown = SHIPPED.read_text().partition("#[[tenant]]")[2].partition("\n#[")[0]
+    keys = [line[1:] for line in shown.splitlines() if re.match(r"#[a-z0-9_]+ = ", line)]
+    tenant = tomllib.loads("\n".join(keys))
+    assert tenant.keys() == TenantEntry.model_fields.keys()
+    assert loaded(tenant).tenants[0].name == "team-00"
