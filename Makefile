@@ -57,6 +57,9 @@ lint: venv       ## ruff and mypy --strict
 	$(VENV)/bin/codespell
 	$(VENV)/bin/mypy
 
+reference: venv  ## gateway-config/kun-*.toml and docs/reference.md, from the code
+	$(PY) -m reference
+
 bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (20 minutes; root, to install peers)
 	$(PY) -m bench dns64 --install
 
@@ -106,4 +109,4 @@ clean-all:       ## removes .venv, builds and every cache of lab, tests and pack
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
 
-.PHONY: help demo run test fuzz unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all
+.PHONY: help demo run test fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all

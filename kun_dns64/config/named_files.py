@@ -24,7 +24,7 @@ def reading_faults(where: str, name: str, folder: Path) -> Iterator[Fault]:
     try:
         if stat.S_ISFIFO((folder / name).stat().st_mode):
             # To open it would wait for whoever writes, and a reload has others behind it.
-            yield Fault(where, repr(name), "is a pipe; wants a file that can be read again at every reload")
+            yield Fault(where, repr(name), "is a pipe; must be a file that can be read again at a reload")
             return
         with (folder / name).open("rb") as stream:
             stream.read(1)
@@ -91,6 +91,6 @@ def _dnstap(config: ConfigFile, folder: Path) -> Iterator[Fault]:
         if name and not (folder / name).parent.is_dir():
             yield Fault(f"dnstap.{key}", repr(name), f"its folder does not exist: {(folder / name).parent}")
     if section.file and (folder / section.file).is_dir():
-        yield Fault("dnstap.file", repr(section.file), "is a folder; wants the name of a file")
+        yield Fault("dnstap.file", repr(section.file), "is a folder; must be a file")
     if len(os.fsencode(folder / section.socket)) > MAX_SOCKET_PATH:
         yield Fault("dnstap.socket", repr(section.socket), f"is longer than {MAX_SOCKET_PATH} octets, see unix(7)")

@@ -97,7 +97,7 @@ class Pages:
         from kun_dns64.control.explanation import as_dict, query_for
 
         if not asked.get("name"):
-            return json_page({"error": "wants ?name=, for example /explain?name=www.example.org&type=AAAA"}, 400)
+            return json_page({"error": "needs ?name=, for example /explain?name=www.example.org&type=AAAA"}, 400)
         try:
             query = query_for(asked["name"], asked.get("type") or "AAAA", asked.get("client", ""))
         except ValueError as error:

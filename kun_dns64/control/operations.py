@@ -203,7 +203,7 @@ def _row(row: CacheRow) -> dict[str, Any]:
 def _name(asked: Mapping[str, str]) -> bytes | Page:
     text = asked.get("name", "")
     try:
-        return from_text(text).lower() if text else _refused("wants a name, for example www.example.org")
+        return from_text(text).lower() if text else _refused("must be a name, for example www.example.org")
     except ValueError as error:
         return _refused(str(error))
 

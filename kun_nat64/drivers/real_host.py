@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
@@ -197,7 +197,8 @@ class RealHost:
 
     async def _bgp(self, scope: Scope) -> tuple[Facts, tuple[Neighbour, ...]]:
         paths = await self._speaker.observe_paths(scope.prefixes)
-        return paths, await self._speaker.observe_neighbours()
+        versions = {ip_network(prefix).version for prefix in scope.prefixes}
+        return paths, await self._speaker.observe_neighbours(versions)
 
     async def _look_at_jool(self, scope: Scope) -> Facts:
         return await self._jool.observe(scope.instance, scope.globals)

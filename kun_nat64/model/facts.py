@@ -5,7 +5,7 @@ states of the same object), `inside` (the key of the object it disappears with),
 """
 
 from kun_nat64.model.area import Area, Key
-from kun_nat64.model.bgpfacts import BgpPath, Neighbour
+from kun_nat64.model.bgpfacts import BgpPath, Neighbour, any_path
 from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, NodeRouter, Route, Sysctl, Tunnel, Veth
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.probefacts import ProbeWay
@@ -64,4 +64,5 @@ __all__ = [
     "Sysctl",
     "Tunnel",
     "Veth",
+    "any_path",
 ]

@@ -45,7 +45,7 @@ def test_the_program_accepts_the_shipped_file(program: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_misspelt_key_is_found_there(program: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
-    bad.write_text((CONFIG / f"{program}.toml").read_text().replace("[admin]\nlisten", "[admin]\nlisen", 1))
+    bad.write_text((CONFIG / f"{program}.toml").read_text().replace('\nlisten = "127', '\nlisen = "127', 1))
     done = check_config(program, bad)
     assert done.returncode == 2
     assert "admin.lisen" in done.stderr
