@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kun_base.admin_access import ALLOW
 from kun_base.config_values import parse_ipv6_network, parse_network
 from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
@@ -123,6 +124,19 @@ class AdminSection(Section):
 
     listen: OptionalListen = Endpoint.parse("127.0.0.1:9464")
     """Address and port of /healthz, /readyz, /metrics, /status and /explain?name=&type=&client=. "" disables them."""
+    allow: list[Network] = Field(default=[parse_network(text) for text in ALLOW], min_length=1)
+    """Networks that may read these pages. The default is loopback and private networks. The last three are private
+    IPv4 networks in 6to4 form."""
+    names: list[DomainName] = []
+    """Host names by which the pages may be asked. Addresses, localhost and this host's own name always work."""
+    token_file: Place = ""
+    """File with a secret word of 16 characters or more. Who sends it may reload, flush and set the log level by the
+    port. "" takes these by the control socket only."""
+    certificate: Place = ""
+    """PEM file with the certificate and its chain. With it the pages are https://. It is read again when it
+    changes."""
+    key: Place = ""
+    """PEM file with the private key of `certificate`."""
 
 
 class ControlSection(Section):
@@ -219,6 +233,8 @@ class Dns64Section(Section):
     are. [] means always up."""
     gateway_poll_s: float = Field(default=2, ge=0.1, le=3600)
     """Ask each URL of `gateway_status` this often, in seconds."""
+    gateway_ca_file: Place = ""
+    """PEM file with the certificate authorities of https:// URLs in `gateway_status`. "" uses the system's."""
     on_gateway_down: Literal["keep", "clamp-ttl", "stop"] = "clamp-ttl"
     """When all gateways are down: "keep" changes nothing, "clamp-ttl" limits the TTL to 30 s, "stop" ends synthesis."""
 

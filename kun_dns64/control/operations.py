@@ -25,7 +25,7 @@ from kun_dns64.state.metrics import rcode_name
 
 MAX_TOP = 100
 # Keys that a reload cannot put in force.
-NEEDS_RESTART = frozenset({"control.socket", "control.group"})
+NEEDS_RESTART = frozenset({"control.socket", "control.group", "admin.certificate", "admin.key"})
 
 
 class Operations:
@@ -46,7 +46,10 @@ class Operations:
             "/top": self.top,
             "/tail": self.tail,
         }
-        return AdminServer(gets, {"/reload": self.reload, "/flush": self.flush, "/log-level": self.log_level})
+        return AdminServer(gets, self.changes())
+
+    def changes(self) -> dict[str, Handler]:
+        return {"/reload": self.reload, "/flush": self.flush, "/log-level": self.log_level}
 
     async def upstreams(self, _: Mapping[str, str]) -> Page:
         """Each upstream once: up in how many workers, the mean smoothed time, answers of all."""

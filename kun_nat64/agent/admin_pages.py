@@ -1,5 +1,6 @@
-"""The admin port: health, metrics, status, the page. What changes things is taken by the unix socket only, from root.
+"""The admin ports: health, metrics, status, the page.
 
+What changes things is taken by the unix socket, from root, and by the ports with the token of [admin] token_file.
 A port on the loopback is open to every program of this machine, and to the pages in its browsers.
 """
 
@@ -39,7 +40,8 @@ class Admin:
 
     async def start_public(self, host: str, port: int) -> int:
         """Listens on `host` and `port`; returns the port."""
-        server = AdminServer(self._gets(), minimal={"/status": self._brief})
+        access = lambda: self._state.spec.admin.access  # noqa: E731 - a reload makes another one
+        server = AdminServer(self._gets(), self._posts(), minimal={"/status": self._brief}, access=access)
         return await self._kept(server, server.start(host, port))
 
     async def start_local(self, control: str) -> None:

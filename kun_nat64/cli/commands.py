@@ -68,9 +68,12 @@ def _common(_show: Version = False) -> None:
 @app.command("check-config", epilog="Example: kun-nat64 check-config /etc/kun/kun-nat64.toml")
 def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", readable=False)]) -> None:
     """Checks a file: exit 0, or 2 with every error."""
+    from kun_nat64.config.listeners import notes
     from kun_nat64.config.load import load
 
     spec = load(file)
+    for note in notes(spec):
+        typer.echo(f"{file}: note: {note}", err=True)
     typer.echo(f"{file}: good; VIP {spec.gateway.vip} makes the prefix {spec.gateway.pool6}")
 
 

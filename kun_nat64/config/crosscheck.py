@@ -10,8 +10,9 @@ from typing import Any
 from kun_base.errors import Fault
 from kun_base.partial import as_far_as_readable, attributes, entries
 from kun_base.prefix import sixtofour_network, vip_problem
-from kun_nat64.config import misuse
+from kun_nat64.config import listeners, misuse
 from kun_nat64.config.file import (
+    AdminSection,
     AuditSection,
     BgpSection,
     DrainSection,
@@ -40,6 +41,7 @@ class Parts:
     fleet: FleetSection | None = None
     drain: DrainSection | None = None
     audit: AuditSection | None = None
+    admin: AdminSection | None = None
 
 
 def faults_of(parts: Parts) -> list[Fault]:
@@ -59,6 +61,7 @@ def faults_of(parts: Parts) -> list[Fault]:
         _links,
         _fleet,
         _logs,
+        _listeners,
     )
     return [fault for check in checks for fault in as_far_as_readable(check(parts))]
 
@@ -288,6 +291,13 @@ def _fleet(parts: Parts) -> Iterator[Fault]:
     for index, member in entries(members):
         if member in members[:index]:
             yield Fault(f"fleet.members[{index}]", _quoted(member), "is there twice")
+
+
+def _listeners(parts: Parts) -> Iterator[Fault]:
+    if parts.admin is not None:
+        yield from as_far_as_readable(listeners.pair(parts.admin))
+    if parts.admin is not None and parts.fleet is not None:
+        yield from listeners.addresses(parts.admin, parts.fleet)
 
 
 def _logs(parts: Parts) -> Iterator[Fault]:

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
+from kun_base.admin_access import ALLOW
 from kun_base.config_marks import COMMENTED_OUT
-from kun_base.config_values import parse_ipv4_network, parse_ipv6_network
+from kun_base.config_values import parse_ipv4_network, parse_ipv6_network, parse_network
 from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_nat64.config.sessionplace import LOG
 from kun_nat64.config.values import (
@@ -18,6 +19,7 @@ from kun_nat64.config.values import (
     AnyNetwork,
     Community,
     GlobalValue,
+    HostName,
     Interface,
     Ipv4,
     Ipv6,
@@ -247,9 +249,14 @@ class HealthSection(Section):
 class FleetSection(Section):
     """The other gateways of the same VIP."""
 
-    members: Annotated[tuple[Member, ...], Field(examples=[["http://10.2.2.2:9465"]])] = ()
+    members: Annotated[tuple[Member, ...], Field(examples=[["http://10.2.2.2:9465", "http://10.2.3.2:9465"]])] = ()
     """Admin addresses of the other gateways. The agent asks them before it withdraws, and only one gateway comes
     back at a time."""
+    listen: Annotated[ListenAt | Literal[""], Field(examples=["10.2.1.2:9465"])] = ""
+    """Address and port of the admin pages for the other gateways, Prometheus and the DNS servers. "" leaves [admin]
+    listen alone. [admin] allow and the other keys there hold here too."""
+    ca_file: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    """PEM file with the certificate authorities of https:// members. "" uses the system's."""
     poll_s: Annotated[Seconds, Field(ge=0.1, le=60)] = 1.0
     """Ask each member every so many seconds."""
     timeout_s: Annotated[Seconds, Field(ge=0.05, le=60)] = 0.8
@@ -281,6 +288,19 @@ class AdminSection(Section):
 
     listen: ListenAt = Listen("127.0.0.1", 9465)
     """Address and port of /healthz, /readyz (200 only while announced), /metrics, /status and the status page."""
+    allow: Annotated[tuple[AnyNetwork, ...], NOT_EMPTY] = tuple(map(parse_network, ALLOW))
+    """Networks that may read these pages. The default is loopback and private networks. The last three are private
+    IPv4 networks in 6to4 form."""
+    names: tuple[HostName, ...] = ()
+    """Host names by which the pages may be asked. Addresses, localhost and this host's own name always work."""
+    token_file: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    """File with a secret word of 16 characters or more. Who sends it may drain, undrain and reload by the port. ""
+    takes these by the unix socket only."""
+    certificate: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    """PEM file with the certificate and its chain. With it the pages are https://. It is read again when it
+    changes."""
+    key: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    """PEM file with the private key of `certificate`."""
 
 
 class AuditSection(Section):

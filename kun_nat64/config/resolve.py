@@ -2,17 +2,21 @@
 
 from ipaddress import IPv4Address, IPv4Network
 
+from kun_base.admin_access import Access
 from kun_base.prefix import sixtofour_prefix
 from kun_nat64.config.file import (
+    AdminSection,
     AuditSection,
     BgpSection,
     ConfigFile,
+    FleetSection,
     GatewaySection,
     HealthSection,
     Nat64Section,
     PeerEntry,
 )
 from kun_nat64.config.sessionplace import beside
+from kun_nat64.config.values import Listen
 from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.joolglobals import SETTINGS, canonical, class_settings, time_text
@@ -51,10 +55,10 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
         nat64=_nat64(file.nat64, kernel),
         bgp=_bgp(file.bgp, file.gateway),
         health=_health(file.health, file.gateway),
-        fleet=FleetSpec(file.fleet.members, file.fleet.poll_s, file.fleet.timeout_s),
+        fleet=_fleet(file.fleet),
         guard=GuardSpec(file.guard.max_removals, file.guard.never_withdraw_last),
         drain=DrainSpec(file.drain.grace_s, file.drain.tcp_sessions_left, file.drain.med),
-        admin=AdminSpec(file.admin.listen.host, file.admin.listen.port),
+        admin=_admin(file.admin),
         audit=_audit(file.audit, file.nat64),
         log=LogSpec(file.log.level, file.log.format == "json"),
         source=source,
@@ -99,6 +103,16 @@ def _nat64(section: Nat64Section, kernel: tuple[int, ...]) -> Nat64Spec:
         reset_orphans_flows=section.reset_orphans_flows,
         new_flows_s=section.new_flows_per_client_s,
     )
+
+
+def _fleet(section: FleetSection) -> FleetSpec:
+    listen = (section.listen.host, section.listen.port) if isinstance(section.listen, Listen) else None
+    return FleetSpec(section.members, section.poll_s, section.timeout_s, listen, section.ca_file)
+
+
+def _admin(section: AdminSection) -> AdminSpec:
+    access = Access(section.allow, section.names, section.token_file, section.certificate, section.key)
+    return AdminSpec(section.listen.host, section.listen.port, access)
 
 
 def _audit(section: AuditSection, nat64: Nat64Section) -> AuditSpec:

@@ -159,6 +159,13 @@ def parse_member(value: Any) -> str:
     return url.geturl().rstrip("/")
 
 
+def parse_host_name(value: Any) -> str:
+    text: str = text_of(value)
+    if not HOST.fullmatch(text) or len(text) > 253:
+        raise ValueError('must be a host name without a port, for example "gw1.example.net"')
+    return text
+
+
 def parse_api(value: Any) -> str:
     """Where the speaker listens: ADDRESS:PORT, or the path of a unix socket."""
     text = text_of(value)
@@ -196,6 +203,7 @@ Community = Annotated[str, *_kind(parse_community, "64512:100")]
 ListenAt = Annotated[Listen, *_kind(parse_listen, "127.0.0.1:9465")]
 ProbeTarget = Annotated[Target, *_kind(parse_target, "tcp://198.51.100.80:80")]
 Member = Annotated[str, *_kind(parse_member, "http://10.2.2.2:9465")]
+HostName = Annotated[str, *_kind(parse_host_name, "gw1.example.net")]
 SpeakerApi = Annotated[str, *_kind(parse_api, "unix:///run/gobgpd/api.sock")]
 Place = Annotated[str, *_kind(_of(parse_path), "/var/log/kun-nat64/sessions.jsonl")]
 SysctlValue = Annotated[str, *_kind(parse_sysctl, "1")]

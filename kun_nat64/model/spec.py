@@ -5,6 +5,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
+from kun_base.admin_access import Access
 from kun_base.prefix import Prefix
 from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.joolfacts import Protocol
@@ -151,9 +152,16 @@ class HealthSpec:
 
 @dataclass(frozen=True, slots=True)
 class FleetSpec:
+    """`listen` as (address, port): the admin pages for the fleet; None: there only where [admin] says.
+
+    `ca_file`: authorities for members with https://; "": the system's.
+    """
+
     members: tuple[str, ...]
     poll_s: float
     timeout_s: float
+    listen: tuple[str, int] | None = None
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +183,7 @@ class AdminSpec:
 
     host: str
     port: int
+    access: Access
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,7 @@ def _fleet(state: State, now: float) -> JSON:
             for member in state.fleet.members
         ],
         "silent": dict(state.fleet.silent),
+        "ca_file": state.spec.fleet.ca_file,
     }
 
 

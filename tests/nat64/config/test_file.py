@@ -51,7 +51,7 @@ def test_the_shipped_file_loads() -> None:
 
 
 # Keys whose place in the shipped file holds an example, because a default would show nothing.
-EXAMPLES = {("gateway", "name"), ("bgp", "next_hop"), ("fleet", "members")}
+EXAMPLES = {("gateway", "name"), ("bgp", "next_hop"), ("fleet", "members"), ("fleet", "listen")}
 SECTIONS = {name: model_in(field.annotation) for name, field in ConfigFile.model_fields.items()}
 KEYS = [
     (section, name)
