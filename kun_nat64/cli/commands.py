@@ -97,7 +97,7 @@ def doctor(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show what is wrong on this machine, and the command that repairs it."""
+    """Show what is wrong on this machine, and its repair."""
     from kun_nat64.cli.doctor import examine
 
     raise typer.Exit(examine(config, run_dir, as_json=as_json))
@@ -108,7 +108,7 @@ def doctor(
     exits={0: "nothing to change", 10: "changes", 11: "changes that the guard refuses"},
 )
 def plan(config: Config, run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
-    """Show what `apply` would change, and what the guard would refuse."""
+    """Show what would change, and what the guard refuses."""
     from kun_nat64.cli.plan_apply import show_plan
 
     raise typer.Exit(show_plan(config, run_dir, as_json=as_json))
@@ -188,7 +188,9 @@ def rollback(
 
 @app.command(epilog="Example: kun-nat64 run --config /etc/kun/kun-nat64.toml")
 def run(config: Config, run_dir: RunDir = RUN_DIR) -> None:
-    """Run the agent: keep the gateway as its file says, and announce it.
+    """Run the agent on this gateway.
+
+    It keeps the machine as its file says.
 
     The VIP is announced while probes pass through the translator and return.
     """
@@ -307,7 +309,7 @@ def drain(
     force: Annotated[bool, typer.Option("--force", help="Even when no other gateway is known to carry.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Move new flows to other gateways, wait for live ones, then withdraw.
+    """Move new flows away, wait for live ones, then withdraw.
 
     `undrain` ends the drain.
     """
@@ -343,7 +345,9 @@ def teardown(config: Config, run_dir: RunDir = RUN_DIR, as_json: AsJson = False)
     exits={0: "withdrawn", 1: "a path could not be withdrawn"},
 )
 def withdraw(config: Config, run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
-    """Withdraw the VIP at once, for a host whose agent hangs or cannot start.
+    """Withdraw the VIP at once, without the agent.
+
+    For a host whose agent hangs or cannot start.
 
     If the file has errors, the paths that the agent announced are withdrawn.
     """
