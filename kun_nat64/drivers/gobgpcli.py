@@ -1,7 +1,7 @@
 """GoBGP through its command: slower than its API, and the same in versions whose API is not known here."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
 
@@ -36,20 +36,22 @@ class GobgpCommand:
             found.update(one.path for one in paths if one.local and one.path.prefix in wanted)
         return frozenset(found)
 
-    async def observe_neighbours(self) -> tuple[Neighbour, ...]:
-        """Every neighbour, and for those with a session what of ours was sent to it. Raises DriverError."""
+    async def observe_neighbours(self, versions: Collection[int] = (4,)) -> tuple[Neighbour, ...]:
+        """Every neighbour; for those with a session what it was sent of these families. Raises DriverError."""
         argv = (*self._command, "-j", "neighbor")
         with understanding(*argv):
             neighbours = gobgpjson.parse_neighbours(await self._say(*argv))
-        return tuple([await self._with_adj_out(one) for one in neighbours])
+        return tuple([await self._with_adj_out(one, versions) for one in neighbours])
 
-    async def _with_adj_out(self, neighbour: Neighbour) -> Neighbour:
+    async def _with_adj_out(self, neighbour: Neighbour, versions: Collection[int]) -> Neighbour:
         if not neighbour.established:
             return neighbour
-        argv = (*self._command, "-j", "neighbor", neighbour.address, "adj-out", "-a", "ipv4")
-        with understanding(*argv):
-            sent = tuple(gobgpjson.prefixes(await self._say(*argv)))
-        return replace(neighbour, advertised=sent)
+        sent: list[str] = []
+        for version in sorted(versions):
+            argv = (*self._command, "-j", "neighbor", neighbour.address, "adj-out", "-a", f"ipv{version}")
+            with understanding(*argv):
+                sent += gobgpjson.prefixes(await self._say(*argv))
+        return replace(neighbour, advertised=tuple(sent))
 
     async def apply(self, change: Change) -> None:
         """Adding a path replaces the one that is there; removing one that is not there does nothing."""

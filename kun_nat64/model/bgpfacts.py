@@ -1,7 +1,7 @@
 """Facts about BGP: the paths we inject, and what the speaker says about its neighbours."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from kun_nat64.model.area import Area, Key
 
@@ -35,9 +35,15 @@ class BgpPath:
         return f"BGP path {self.prefix} next hop {self.next_hop}{med}{communities}{origin}"
 
 
+def any_path(prefix: str) -> BgpPath:
+    """For a removal, of which only the prefix counts."""
+    network = ip_network(prefix)
+    return BgpPath(network, ip_address("0.0.0.0" if network.version == 4 else "::"), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A BGP peer as the speaker sees it. `advertised`: prefixes of ours in its adj-RIB-out (None: not asked).
+    """A BGP peer as the speaker sees it. `advertised`: prefixes of both families that it was sent (None: not asked).
 
     `restart_s`: graceful restart is on, and the router keeps our paths for so long without us; 0: it is off.
     """
