@@ -1,7 +1,8 @@
 """A resolver some way off: it answers after a fixed time, loses a share of what comes, and counts it.
 
-`python -m bench.delayed_upstream PORT DELAY_MS LOSS`. By UDP: one address for A, a denial for all else. Two names tell what has been counted so far, as an IPv4 address: `packets.count.` all packets, `questions.count.` different names
-and types.
+`python -m bench.delayed_upstream PORT DELAY_MS LOSS`. By UDP: one address for A, a denial for all else. Two names tell
+what has been counted so far, as an IPv4 address: `packets.count.` all packets, `questions.count.` different names and
+types.
 """
 
 import heapq
