@@ -23,6 +23,8 @@ from kun_dns64.config.settings import GatewayWatch, Settings
 from kun_dns64.control.control_socket import open_control_socket
 from kun_dns64.control.file_watch import FileWatch
 from kun_dns64.control.self_check import SelfCheck
+from kun_dns64.control.table_feed import TableFeed, feed_for, joined
+from kun_dns64.model.table_update import FollowedRulesUpdate, TableUpdate
 from kun_dns64.serving.worker_group import WorkerGroup
 from kun_dns64.transport.sockets import sockaddr
 
@@ -34,7 +36,15 @@ FIRST_RETRY_S, MAX_RETRY_S, MAX_ADMIN_PAUSE_S = 1.0, 60.0, 5.0
 class Control:
     """Runs beside a fleet until `stop` is set. `settings` are those in force."""
 
-    def __init__(self, source: Source, settings: Settings, fleet: WorkerGroup, journal: Journal) -> None:
+    def __init__(
+        self,
+        source: Source,
+        settings: Settings,
+        fleet: WorkerGroup,
+        journal: Journal,
+        feed: TableFeed | None = None,
+    ) -> None:
+        """`feed`: of the table that `settings` have in them already."""
         self.source, self.settings, self.fleet, self._journal = source, settings, fleet, journal
         self.reload_wanted = asyncio.Event()
         self.problems: tuple[str, ...] = ()
@@ -43,6 +53,8 @@ class Control:
         self._watch = FileWatch(settings.watched)
         self._network_watch = FileWatch(settings.watched_networks)
         self._gateways_changed = asyncio.Event()
+        self.feed = feed
+        self._feed_changed = asyncio.Event()
         self._changing = asyncio.Lock()
         self._retry_s = FIRST_RETRY_S
         self.self_check = SelfCheck(journal)
@@ -63,7 +75,7 @@ class Control:
         self._make_admin = make_admin
         self._admin = await self._open_admin(listening)
         operations = await self._open_control(make_operations)
-        works = [self._reloading(), self._looking(), self._gateways(), _watchdog()]
+        works = [self._reloading(), self._looking(), self._gateways(), self._following(), _watchdog()]
         if listening is None and self.settings.admin is not None:
             works.append(self._admin_later())
         background = [asyncio.create_task(work) for work in works]
@@ -147,15 +159,23 @@ class Control:
         if not settings.groups[""] and self.settings.groups[""]:
             # resolv.conf is rewritten: nobody to ask is worse than the servers of a moment ago.
             settings = replace(settings, groups={**settings.groups, "": self.settings.groups[""]})
+        await self._use_parts()
+        feed = feed_for(settings.follow, self.feed, self._journal)
+        settings = joined(settings, feed)
         gateways_before = self.settings.gateways
         generation = self.settings.rules.generation + 1
-        down = self.pools_down if settings.gateways == gateways_before else frozenset()
+        down = still_down(self.pools_down, gateways_before, settings.gateways)
         rules = replace(settings.rules, generation=generation, pools_down=down)
         secret = settings.cookie_secret or self.settings.cookie_secret
         settings = replace(settings, rules=rules, cookie_secret=secret)
         await self._change_fleet_and_admin(settings)
         self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         self.settings, self.pools_down = settings, down
+        if feed is not None and settings.follow is not None:
+            feed.bound(settings.follow)
+        if feed is not self.feed:
+            self.feed = feed
+            self._feed_changed.set()
         self._watch = FileWatch(settings.watched)
         self._network_watch = FileWatch(settings.watched_networks)
         self.tell_notices(settings)
@@ -216,6 +236,44 @@ class Control:
         else:
             self._journal.info("networks", entries=sum(len(index) for index in members.networks))
 
+    async def _following(self) -> None:
+        """The table of the present configuration; a new configuration may follow another."""
+        while True:
+            self._feed_changed.clear()
+            stop, feed = asyncio.Event(), self.feed
+            changed = asyncio.create_task(self._feed_changed.wait())
+            running = changed if feed is None else asyncio.create_task(feed.run(stop, self._use_table))
+            try:
+                await asyncio.wait([changed, running], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+                stop.set()
+                if running is not changed:
+                    # It writes what is not in its file yet.
+                    await running
+
+    async def _use_table(self) -> None:
+        async with self._changing:
+            await self._use_parts()
+
+    async def _use_parts(self) -> None:
+        """Tell the workers what has changed in the followed table."""
+        if self.feed is None:
+            return
+        for members, policies in self.feed.parts():
+            if policies is None:
+                await self.fleet.use_table(TableUpdate(members))
+                continue
+            before, settings = self.settings.gateways, self.feed.joined(self.settings)
+            self.pools_down = still_down(self.pools_down, before, settings.gateways)
+            generation = settings.rules.generation + 1
+            rules = replace(settings.rules, generation=generation, pools_down=self.pools_down)
+            self.settings = replace(settings, rules=rules)
+            said = FollowedRulesUpdate(policies.pools, policies.clients, generation, self.pools_down)
+            await self.fleet.use_table(TableUpdate(members, said))
+            if settings.gateways != before:
+                self._gateways_changed.set()
+
     async def _gateways(self) -> None:
         """The watch of the present configuration; a new configuration gets a new watch."""
         while True:
@@ -236,7 +294,7 @@ class Control:
             await asyncio.Event().wait()
         from kun_dns64.control.gateway_watch import watch
 
-        await watch(gateways, partial(self._use_gateways, gateways))
+        await watch(gateways, partial(self._use_gateways, gateways), self.pools_down)
 
     async def _use_gateways(self, watched: GatewayWatch, down: frozenset[str]) -> None:
         async with self._changing:
@@ -249,6 +307,11 @@ class Control:
             self.settings = replace(self.settings, rules=rules)
             await self.fleet.use_gateways(down, generation)
         self._journal.warning("gateways", pools_down=" ".join(name or "default" for name in sorted(down)) or "none")
+
+
+def still_down(down: frozenset[str], before: GatewayWatch, after: GatewayWatch) -> frozenset[str]:
+    """Of the pools known to be down, those whose gateways are asked as before."""
+    return frozenset(name for name in down if name in after.urls and after.urls[name] == before.urls.get(name))
 
 
 def listen_for_admin(where: Endpoint | None) -> socket.socket | None:

@@ -19,8 +19,8 @@ MAX_WAIT_S = 2.0
 class PoolHealth:
     """Down when no gateway of the pool was up in `FALL` polls running; up again with the first that is."""
 
-    def __init__(self) -> None:
-        self.failed_polls = 0
+    def __init__(self, *, down: bool = False) -> None:
+        self.failed_polls = FALL if down else 0
 
     def polled(self, any_up: bool) -> None:
         self.failed_polls = 0 if any_up else self.failed_polls + 1
@@ -30,14 +30,18 @@ class PoolHealth:
         return self.failed_polls >= FALL
 
 
-async def watch(gateways: GatewayWatch, changed: Callable[[frozenset[str]], Awaitable[None]]) -> None:
+async def watch(
+    gateways: GatewayWatch,
+    changed: Callable[[frozenset[str]], Awaitable[None]],
+    down_before: frozenset[str] = frozenset(),
+) -> None:
     """Polls for ever, and tells the names of the pools that are down, first and whenever they are others.
 
-    "" is the default pool.
+    "" is the default pool. `down_before`: those that are known to be down, and stay so until a gateway answers.
     """
     import aiohttp
 
-    pools = {name: PoolHealth() for name in gateways.urls}
+    pools = {name: PoolHealth(down=name in down_before) for name in gateways.urls}
     told: frozenset[str] | None = None
     timeout = aiohttp.ClientTimeout(total=min(gateways.poll_s, MAX_WAIT_S))
     # A kept connection would outlive what it is to prove.
