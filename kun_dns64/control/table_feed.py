@@ -125,6 +125,36 @@ class TableFeed:
         self._dirty.set()
 
 
+class FeedLoop:
+    """Runs the feed of the present configuration; a new configuration may follow another table."""
+
+    def __init__(self, feed: TableFeed | None) -> None:
+        self.feed = feed
+        self._changed = asyncio.Event()
+
+    def follow(self, feed: TableFeed | None) -> None:
+        """Go on with this feed."""
+        if feed is not self.feed:
+            self.feed = feed
+            self._changed.set()
+
+    async def run(self, use: Callable[[], Awaitable[None]]) -> None:
+        """Until it is cancelled. `use` is called when there is something to tell."""
+        while True:
+            self._changed.clear()
+            stop, feed = asyncio.Event(), self.feed
+            changed = asyncio.create_task(self._changed.wait())
+            running = changed if feed is None else asyncio.create_task(feed.run(stop, use))
+            try:
+                await asyncio.wait([changed, running], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+                stop.set()
+                if running is not changed:
+                    # It writes what is not in its file yet.
+                    await running
+
+
 def feed_for(plan: FollowPlan | None, before: TableFeed | None, journal: Journal) -> TableFeed | None:
     """The feed of this plan: `before`, where it follows the same table, or a new one, which has read its file."""
     if plan is None:

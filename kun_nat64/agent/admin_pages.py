@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import TypeVar
 
 from kun_base.adminhttp import AdminServer, Handler, Page
@@ -70,6 +71,7 @@ class Admin:
             "/readyz": self._readyz,
             "/metrics": self._metrics,
             "/status": self._status,
+            "/client": self._client,
         }
 
     def _posts(self) -> Mapping[str, Handler]:
@@ -92,6 +94,16 @@ class Admin:
 
     async def _status(self, _query: Mapping[str, str]) -> Page:
         return Page(json.dumps(self._snapshot(), indent=1) + "\n", content_type="application/json")
+
+    async def _client(self, query: Mapping[str, str]) -> Page:
+        """`address=`: an inside address."""
+        from kun_nat64.views.tenants import client_data
+
+        try:
+            address = IPv6Address(query.get("address", ""))
+        except ValueError:
+            return Page("address= wants an IPv6 address\n", status=400)
+        return Page(json.dumps(client_data(self._state, address)) + "\n", content_type="application/json")
 
     async def _brief(self, _query: Mapping[str, str]) -> Page:
         return Page(json.dumps(brief(self._state, now=self._state.clock())), content_type="application/json")

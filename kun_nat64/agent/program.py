@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError
 from kun_base.journal import Journal
+from kun_base.library_log import send_library_logs_to
 from kun_base.notify import notify, watchdog_interval_s
 from kun_base.version import version
 from kun_nat64.agent.admin_loop import AdminLoop
@@ -103,7 +104,9 @@ class Agent:
         self.state = State(spec, journal, clock=monotonic, wall=time, identity=os.urandom(8).hex())
         self.announcer = Announcer(self.state, self.host, self._keep_told)
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
-        self.sessions = TrafficLoop(self.state, self.host, SessionLog(spec, self.state.audit, journal))
+        self.sessions = TrafficLoop(
+            self.state, self.host, SessionLog(spec, self.state.audit, journal, self.state.names.who_was)
+        )
         self.counting = CounterLoop(self.state, self.host)
         self.glancing = LinkWatch(self.state, self.host)
         self.sweeping = PmtuLoop(self.state)
@@ -245,7 +248,7 @@ class Agent:
         if (spec.health, spec.gateway.pool6) != (old.health, old.gateway.pool6):
             self.probing.replace(self._prober())
         if (spec.audit, spec.gateway) != (old.audit, old.gateway):
-            self.sessions.replace_log(SessionLog(spec, self.state.audit, self.journal))
+            self.sessions.replace_log(SessionLog(spec, self.state.audit, self.journal, self.state.names.who_was))
         if (spec.fleet, spec.gateway.vip) != (old.fleet, old.gateway.vip):
             self.fleet.take(spec)
         self.state.swept = None
@@ -408,6 +411,7 @@ def main(options: Options) -> int:
     """The exit code of `kun-nat64 run`. Raises ConfigError."""
     spec = load(options.config)
     journal = Journal("kun-nat64", as_json=spec.log.as_json, level=spec.log.level)
+    send_library_logs_to(journal)
     lock, warnings = runfiles.Lock(options.run_dir), dict[str, str]()
     try:
         lock.take()

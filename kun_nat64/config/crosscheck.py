@@ -21,7 +21,9 @@ from kun_nat64.config.file import (
     HealthSection,
     Nat64Section,
     PoolEntry,
+    TenantEntry,
 )
+from kun_nat64.config.tenantcheck import tenant_faults, tenant_pool4
 from kun_nat64.model.joolglobals import MANAGED_BY_KEY, problem_of
 from kun_nat64.policy.ruleset import NEVER
 
@@ -42,6 +44,7 @@ class Parts:
     drain: DrainSection | None = None
     audit: AuditSection | None = None
     admin: AdminSection | None = None
+    tenant: tuple[TenantEntry | None, ...] | None = None
 
 
 def faults_of(parts: Parts) -> list[Fault]:
@@ -50,6 +53,7 @@ def faults_of(parts: Parts) -> list[Fault]:
         _clients,
         _mss,
         _pool4,
+        _tenants,
         _pool6,
         _globals,
         _sysctls,
@@ -124,6 +128,12 @@ def _pool_entry(gateway: GatewaySection | None, where: str, entry: PoolEntry) ->
     if gateway and entry.address == gateway.vip:
         wanted = "is the VIP: replies would reach any gateway; each gateway needs a public address of its own"
         yield Fault(f"{where}.address", _quoted(entry.address), wanted)
+
+
+def _tenants(parts: Parts) -> Iterator[Fault]:
+    yield from tenant_faults(parts.tenant, parts.gateway, parts.nat64)
+    for where, entry in tenant_pool4(parts.tenant):
+        yield from as_far_as_readable(_pool_entry(parts.gateway, where, entry))
 
 
 def _unusable(address: IPv4Address) -> bool:
@@ -227,6 +237,7 @@ def _targets(parts: Parts) -> Iterator[Fault]:
 def _own(parts: Parts) -> set[IPv4Address]:
     """As policy/ruleset.py, of what could be read: packets to these are dropped, too."""
     pool4 = {address for _, address in attributes(parts.nat64.pool4, "address")} if parts.nat64 else set()
+    pool4 |= {entry.address for _, entry in tenant_pool4(parts.tenant) if hasattr(entry, "address")}
     bgp = parts.bgp
     return pool4 | ({bgp.router_id, *({bgp.next_hop} if bgp.next_hop else ())} if bgp else set())
 
@@ -257,6 +268,8 @@ def _named_addresses(parts: Parts) -> Iterator[tuple[str, IPv4Address | IPv6Addr
         yield "gateway.vip", parts.gateway.vip
     for place, address in attributes(parts.nat64.pool4, "address") if parts.nat64 else ():
         yield f"nat64.pool4[{place}].address", address
+    tenants = ((where, entry) for where, entry in tenant_pool4(parts.tenant) if hasattr(entry, "address"))
+    yield from ((f"{where}.address", entry.address) for where, entry in tenants)
     for place, target in entries(parts.health.targets) if parts.health else ():
         yield f"health.targets[{place}]", target.address
     if bgp := parts.bgp:

@@ -38,6 +38,8 @@ from kun_nat64.config.values import (
 )
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$"
+# A class of the controller's table is named NAMESPACE/NAME.
+TENANT_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$"
 ABSOLUTE_OR_NONE = r"^(/.+)?$"
 AsNumber = Annotated[StrictInt, Field(ge=1, le=4294967295)]
 Mss = Annotated[StrictInt, Field(ge=536, le=65475)]
@@ -325,6 +327,24 @@ class LogSection(Section):
     """Format of the log lines."""
 
 
+class TenantEntry(Section):
+    """Clients with public ports of their own, with a limit of their own, or refused. Optional; as many as needed."""
+
+    name: Annotated[StrictStr, Field(pattern=TENANT_NAME, examples=["team-00"])]
+    """Name of the tenant in the session log, metrics, `who` and `explain`."""
+    networks: Annotated[tuple[Network6, ...], NOT_EMPTY] = Field(examples=[["2002:a01:2:1::/64"]])
+    """IPv6 networks of its clients. A client has one tenant."""
+    pool4: tuple[PoolEntry, ...] = Field(default=(), examples=[[{"address": "192.0.2.99", "ports": "20000-60000"}]])
+    """Public addresses and ports of this tenant alone. [] means that it uses those of nat64.pool4."""
+    max_sessions: Annotated[StrictInt, Field(ge=0)] = 0
+    """Sessions that all its clients may hold together on this gateway. Beyond it they get no new ports. 0 means any
+    number."""
+    deny: StrictBool = False
+    """Refuse its packets with an ICMPv6 error (administratively prohibited)."""
+    mark: Annotated[StrictInt, Field(ge=4194305, le=8388607)] | Literal[0] = 0
+    """Number in the packet mark of this tenant (0x4b000000 + number). 0 means that it is made from the name."""
+
+
 class ConfigFile(Section):
     """Configuration of kun-nat64, the agent on a NAT64 gateway, with every key and its default.
 
@@ -341,3 +361,4 @@ class ConfigFile(Section):
     admin: AdminSection = AdminSection()
     audit: AuditSection = AuditSection()
     log: LogSection = LogSection()
+    tenant: tuple[TenantEntry, ...] = ()

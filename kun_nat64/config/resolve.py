@@ -14,10 +14,13 @@ from kun_nat64.config.file import (
     HealthSection,
     Nat64Section,
     PeerEntry,
+    PoolEntry,
+    TenantEntry,
 )
 from kun_nat64.config.sessionplace import beside
 from kun_nat64.config.values import Listen
 from kun_nat64.model.audit import Timeouts
+from kun_nat64.model.clients import NO_CLIENTS, Client, Clients
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.joolglobals import SETTINGS, canonical, class_settings, time_text
 from kun_nat64.model.spec import (
@@ -35,7 +38,9 @@ from kun_nat64.model.spec import (
     Nat64Spec,
     Peer,
     PoolRange,
+    Tenant,
 )
+from kun_nat64.policy.tenantnumbers import number_of_name
 
 # Jool itself needs none of them (it translates before routing): they are for ICMP errors and packets it hands back.
 # rp_filter 2 is loose: the larger of `all` and the interface's counts, and strict drops asymmetric outer sources.
@@ -61,6 +66,8 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
         admin=_admin(file.admin),
         audit=_audit(file.audit, file.nat64),
         log=LogSpec(file.log.level, file.log.format == "json"),
+        tenants=tuple(map(_tenant, file.tenant)),
+        clients=_clients(file.tenant),
         source=source,
     )
 
@@ -92,10 +99,7 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
 def _nat64(section: Nat64Section, kernel: tuple[int, ...]) -> Nat64Spec:
     return Nat64Spec(
         instance=section.instance,
-        pool4=tuple(
-            PoolRange(entry.address, entry.ports.first, entry.ports.last, tuple(map(Protocol, entry.protocols)))
-            for entry in section.pool4
-        ),
+        pool4=tuple(map(_range, section.pool4)),
         globals=_globals(section, kernel),
         session_poll_s=section.session_poll_s,
         limit=Limit(section.sessions_per_client, section.client_length),
@@ -103,6 +107,28 @@ def _nat64(section: Nat64Section, kernel: tuple[int, ...]) -> Nat64Spec:
         reset_orphans_flows=section.reset_orphans_flows,
         new_flows_s=section.new_flows_per_client_s,
     )
+
+
+def _range(entry: PoolEntry) -> PoolRange:
+    return PoolRange(entry.address, entry.ports.first, entry.ports.last, tuple(map(Protocol, entry.protocols)))
+
+
+def _tenant(entry: TenantEntry) -> Tenant:
+    return Tenant(
+        name=entry.name,
+        number=entry.mark or number_of_name(entry.name),
+        pool4=tuple(map(_range, entry.pool4)),
+        max_sessions=entry.max_sessions,
+        deny=entry.deny,
+    )
+
+
+def _clients(tenants: tuple[TenantEntry, ...]) -> Clients:
+    networks: dict[int, dict[int, Client]] = {}
+    for tenant in tenants:
+        for network in tenant.networks:
+            networks.setdefault(network.prefixlen, {})[int(network.network_address)] = Client(tenant.name)
+    return Clients(networks) if networks else NO_CLIENTS
 
 
 def _fleet(section: FleetSection) -> FleetSpec:

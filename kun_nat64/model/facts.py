@@ -12,6 +12,7 @@ from kun_nat64.model.probefacts import ProbeWay
 from kun_nat64.model.resetfacts import OrphanReset
 from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
 from kun_nat64.model.tablefacts import OwnChain, OwnTable
+from kun_nat64.model.tenantfacts import TenantTable
 
 Fact = (
     Module
@@ -31,6 +32,7 @@ Fact = (
     | OrphanReset
     | ProbeWay
     | OwnTable
+    | TenantTable
     | BgpPath
 )
 Facts = frozenset[Fact]
@@ -62,6 +64,7 @@ __all__ = [
     "Rule",
     "RuleCounter",
     "Sysctl",
+    "TenantTable",
     "Tunnel",
     "Veth",
     "any_path",

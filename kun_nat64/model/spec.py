@@ -8,6 +8,7 @@ from typing import Any
 from kun_base.admin_access import Access
 from kun_base.prefix import Prefix
 from kun_nat64.model.audit import Timeouts
+from kun_nat64.model.clients import NO_CLIENTS, Clients
 from kun_nat64.model.joolfacts import Protocol
 
 
@@ -47,6 +48,26 @@ class PoolRange:
     first_port: int
     last_port: int
     protocols: tuple[Protocol, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Clients with public ports of their own. `number` tells its packets apart (model/tenantfacts.py).
+
+    Without `pool4` they share that of everybody. `max_sessions`: all its clients together, 0: any number. `deny`: its
+    packets are refused.
+    """
+
+    name: str
+    number: int
+    pool4: tuple[PoolRange, ...] = ()
+    max_sessions: int = 0
+    deny: bool = False
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether its packets are told apart from those of clients without a tenant."""
+        return bool(self.deny or self.pool4 or self.max_sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +230,10 @@ class LogSpec:
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """The whole file. `source` names it for messages; `written`: as the TOML parser read it, None for none."""
+    """The whole file. `source` names it for messages; `written`: as the TOML parser read it, None for none.
+
+    `clients`: networks of `tenants`, and whose they are.
+    """
 
     gateway: GatewaySpec
     nat64: Nat64Spec
@@ -221,6 +245,8 @@ class AgentSpec:
     admin: AdminSpec
     log: LogSpec
     audit: AuditSpec
+    tenants: tuple[Tenant, ...] = ()
+    clients: Clients = NO_CLIENTS
     source: str = field(default="", compare=False)
     written: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 

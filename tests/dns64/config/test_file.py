@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kun_dns64.config.endpoint import UpstreamAddress
 from kun_base.follow_section import FollowSection
+from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ClientSection, ConfigFile, PoolSection, TlsSection, ZoneSection
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.schema import json_schema
