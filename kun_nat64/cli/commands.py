@@ -71,7 +71,9 @@ def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", rea
     from kun_nat64.config.load import load
 
     spec = load(file)
-    typer.echo(f"{file}: good; VIP {spec.gateway.vip} makes the prefix {spec.gateway.pool6}")
+    gateway = spec.gateway
+    of_vip = f"VIP {gateway.vip} makes the prefix {gateway.pool6}"
+    typer.echo(f"{file}: good; {f'pods reach {gateway.pool6} by {gateway.uplink}' if gateway.is_native else of_vip}")
 
 
 @app.command("config-schema", epilog="Example: kun-nat64 config-schema > kun-nat64.schema.json")

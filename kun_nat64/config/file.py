@@ -22,6 +22,7 @@ from kun_nat64.config.values import (
     Member,
     Network4,
     Network6,
+    Node,
     Place,
     Pool6,
     PortRange,
@@ -63,7 +64,8 @@ class Section(BaseModel):
 
 class GatewaySection(Section):
     name: Annotated[StrictStr, Field(pattern=NAME)] = "gateway"
-    vip: Ipv4
+    inside: Literal["6to4", "native"] = "6to4"
+    vip: Ipv4 | None = None
     allow_nonglobal_vip: StrictBool = False
     outside: Interface
     uplink: Interface | Literal[""] = ""
@@ -73,7 +75,7 @@ class GatewaySection(Section):
     inside_mtu: Annotated[StrictInt, Field(ge=1280, le=65515)] = 8800
     outside_mtu: Annotated[StrictInt, Field(ge=576, le=65535)] = 1500
     mss: Mss | Literal["auto"] = 1420
-    clients: Annotated[tuple[Network4, ...], NOT_EMPTY] = (parse_network4("10.0.0.0/8"),)
+    clients: Annotated[tuple[AnyNetwork, ...], NOT_EMPTY] = (parse_network4("10.0.0.0/8"),)
     check_source: StrictBool = True
     never_reach: tuple[Network4, ...] = NEVER_TRANSLATED
     routes: tuple[Network6, ...] = (parse_network6("2002::/16"),)
@@ -147,7 +149,7 @@ class HealthSection(Section):
     probe_netns: Annotated[StrictStr, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
     probe_link: Annotated[Interface, Field(max_length=13)] = "kunprobe"
     probe_network: Network4 = parse_network4("169.254.64.0/30")
-    probe_node: Ipv4 | Literal[""] = ""
+    probe_node: Node = ""
     way_back: Literal["router", "uplink"] = "router"
 
 

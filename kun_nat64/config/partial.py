@@ -36,6 +36,9 @@ def readable_part(data: object, model: type[Section]) -> Any:
     for name in model.model_fields:
         part.__dict__.pop(name, None)
     part.__dict__.update(values)
+    # What the file says, right or wrong, beside what follows from defaults.
+    given = {name for name, field in model.model_fields.items() if (field.alias or name) in data}
+    object.__setattr__(part, "__pydantic_fields_set__", given)
     return part
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -119,6 +119,11 @@ def parse_network(value: Any) -> IPv4Network | IPv6Network:
     if isinstance(value, IPv4Network | IPv6Network):
         return value
     return parse_network6(value) if ":" in _text(value) else parse_network4(value)
+
+
+def parse_node(value: Any) -> IPv4Address | IPv6Address | str:
+    """ "": the program chooses."""
+    return "" if value == "" else parse_address(value)
 
 
 def parse_prefix(value: Any) -> Prefix:
@@ -242,6 +247,7 @@ def _kind(parse: Callable[[Any], object], example: str) -> tuple[object, ...]:
 Ipv4 = Annotated[IPv4Address, *_kind(parse_ipv4, "203.0.113.1")]
 Ipv6 = Annotated[IPv6Address, *_kind(parse_ipv6, "fd00:11::2")]
 AnyAddress = Annotated[IPv4Address | IPv6Address, *_kind(parse_address, "10.2.1.1")]
+Node = Annotated[IPv4Address | IPv6Address | Literal[""], *_kind(parse_node, "10.1.0.2")]
 Network4 = Annotated[IPv4Network, *_kind(parse_network4, "10.0.0.0/8")]
 Network6 = Annotated[IPv6Network, *_kind(parse_network6, "2002::/16")]
 AnyNetwork = Annotated[IPv4Network | IPv6Network, *_kind(parse_network, "2002:cb00:7101::/48")]

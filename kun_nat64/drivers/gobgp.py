@@ -10,6 +10,7 @@ from kun_nat64.drivers.grpc import GrpcClient, Unimplemented
 from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import gobgpapi
 from kun_nat64.formats.gobgpapi import V3, V4, Dialect
+from kun_nat64.model.bgpfacts import path_to_remove
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import BgpPath, Facts, Neighbour
 from kun_nat64.model.plan import Action, Change
@@ -26,12 +27,15 @@ class GobgpSpeaker:
     def __init__(self, api: str, next_hop: IPv4Address) -> None:
         self._api, self._next_hop = api, next_hop
         self._looks, self._changes = _Api(api), _Api(api)
+        # Of what was looked for last: what is sent to neighbours is listed by family.
+        self._versions = [4]
 
     async def observe_paths(self, prefixes: Iterable[str]) -> Facts:
         """Paths for these prefixes that were injected here. Raises DriverError."""
         wanted = {ip_network(prefix) for prefix in prefixes}
         found: set[BgpPath] = set()
-        for version in sorted({prefix.version for prefix in wanted}):
+        self._versions = sorted({prefix.version for prefix in wanted}) or [4]
+        for version in self._versions:
             found.update(one.path for one in await self._table(version) if one.local and one.path.prefix in wanted)
         return frozenset(found)
 
@@ -51,11 +55,13 @@ class GobgpSpeaker:
     async def _with_adj_out(self, neighbour: Neighbour) -> Neighbour:
         if not neighbour.established:
             return neighbour
-        answers, _ = await self._looks.ask(
-            "ListPath", lambda dialect: gobgpapi.list_paths(dialect, 4, neighbour.address)
-        )
+        sent = [prefix for version in self._versions for prefix in await self._sent(neighbour.address, version)]
+        return replace(neighbour, advertised=tuple(sent))
+
+    async def _sent(self, address: str, version: int) -> list[str]:
+        answers, _ = await self._looks.ask("ListPath", lambda dialect: gobgpapi.list_paths(dialect, version, address))
         with understanding("grpc", self._api, "ListPath"):
-            return replace(neighbour, advertised=tuple(map(gobgpapi.read_prefix, answers)))
+            return list(map(gobgpapi.read_prefix, answers))
 
     async def apply(self, change: Change) -> None:
         """Adding a path replaces the one that is there; removing one that is not there does nothing."""
@@ -79,7 +85,7 @@ async def _withdraw(speaker: GobgpSpeaker, prefixes: tuple[str, ...], next_hop: 
     failed = None
     for prefix in prefixes:
         try:
-            await speaker.apply(Change(Action.REMOVE, BgpPath(ip_network(prefix), next_hop, None)))
+            await speaker.apply(Change(Action.REMOVE, path_to_remove(ip_network(prefix), next_hop)))
         except DriverError as error:
             failed = error
     speaker.close()

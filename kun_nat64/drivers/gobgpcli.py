@@ -23,12 +23,15 @@ class GobgpCommand:
     def __init__(self, runner: Runner, api: str, next_hop: IPv4Address) -> None:
         self._runner, self._next_hop = runner, str(next_hop)
         self._command = ("gobgp", *_where(api))
+        # Of what was looked for last: what is sent to neighbours is listed by family.
+        self._families = ["ipv4"]
 
     async def observe_paths(self, prefixes: Iterable[str]) -> Facts:
         """Paths for these prefixes that were injected here. Raises DriverError."""
         wanted = {ip_network(prefix) for prefix in prefixes}
         found: set[BgpPath] = set()
-        for family in sorted({f"ipv{prefix.version}" for prefix in wanted}):
+        self._families = sorted({f"ipv{prefix.version}" for prefix in wanted}) or ["ipv4"]
+        for family in self._families:
             argv = (*self._command, "-j", "global", "rib", "-a", family)
             text = await self._say(*argv)
             with understanding(*argv):
@@ -46,10 +49,12 @@ class GobgpCommand:
     async def _with_adj_out(self, neighbour: Neighbour) -> Neighbour:
         if not neighbour.established:
             return neighbour
-        argv = (*self._command, "-j", "neighbor", neighbour.address, "adj-out", "-a", "ipv4")
-        with understanding(*argv):
-            sent = tuple(gobgpjson.prefixes(await self._say(*argv)))
-        return replace(neighbour, advertised=sent)
+        sent: list[str] = []
+        for family in self._families:
+            argv = (*self._command, "-j", "neighbor", neighbour.address, "adj-out", "-a", family)
+            with understanding(*argv):
+                sent += gobgpjson.prefixes(await self._say(*argv))
+        return replace(neighbour, advertised=tuple(sent))
 
     async def apply(self, change: Change) -> None:
         """Adding a path replaces the one that is there; removing one that is not there does nothing."""

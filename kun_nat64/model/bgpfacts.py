@@ -35,6 +35,11 @@ class BgpPath:
         return f"BGP path {self.prefix} next hop {self.next_hop}{med}{communities}{origin}"
 
 
+def path_to_remove(prefix: IPv4Network | IPv6Network, next_hop: IPv4Address) -> BgpPath:
+    """A speaker takes a path back by its prefix; its next hop has to be of the same family."""
+    return BgpPath(prefix, next_hop if prefix.version == 4 else IPv6Address("::"), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbour:
     """A BGP peer as the speaker sees it. `advertised`: prefixes of ours in its adj-RIB-out (None: not asked).

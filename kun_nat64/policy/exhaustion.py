@@ -33,7 +33,7 @@ def is_full(ports: Ports, before: bool) -> bool:
 def refusals(spec: AgentSpec) -> OwnTable:
     gateway = spec.gateway
     flow = "ip6 saddr . tcp sport . ip6 daddr . tcp dport"
-    syn = f'iifname "{gateway.tunnel}" ip6 daddr {gateway.pool6} tcp flags & (syn | ack | rst) == syn'
+    syn = f'iifname "{gateway.inside_link}" ip6 daddr {gateway.pool6} tcp flags & (syn | ack | rst) == syn'
     key = "type ipv6_addr . inet_service . ipv6_addr . inet_service; flags dynamic,timeout"
     again = f"{syn} {flow} @asked {RATE} counter reject with icmpv6 type addr-unreachable"
     return OwnTable(

@@ -50,7 +50,7 @@ def test_the_shipped_file_loads() -> None:
 
 
 # Keys whose place in the shipped file holds an example, because a default would show nothing.
-EXAMPLES = {("gateway", "name"), ("bgp", "next_hop"), ("fleet", "members")}
+EXAMPLES = {("gateway", "name"), ("gateway", "vip"), ("bgp", "next_hop"), ("fleet", "members")}
 KEYS = [
     (section, name)
     for section, model in {**SECTIONS, "log": LogSection}.items()
