@@ -57,6 +57,9 @@ lint: venv       ## ruff and mypy --strict
 	$(VENV)/bin/codespell
 	$(VENV)/bin/mypy
 
+reference: venv  ## gateway-config/kun-*.toml and docs/reference.md, from the code
+	$(PY) -m reference
+
 bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (20 minutes; root, to install peers)
 	$(PY) -m bench dns64 --install
 
@@ -69,6 +72,9 @@ packages: venv   ## .deb packages for Debian 12 and 13 in out/packages (root; RE
 
 image: packages  ## the image of kun-dns64 in out/kun-dns64-image.tar, from the package for Debian 13 (root)
 	$(PY) packaging/build_image.py --deb "$$(ls -t out/packages/kun-dns64_*~deb13_amd64.deb | head -n 1)"
+
+manifests: venv  ## gateway-config/kubernetes/*.yaml from the Helm chart (HELM=helm: the program)
+	$(PY) packaging/kubernetes_manifests.py --helm $(or $(HELM),helm)
 
 release: venv    ## VERSION=0.2.0: wheels, sdist, packages, image, list of parts, sums and notes in dist/VERSION (root)
 	@python3 lab/host_setup.py packages
@@ -103,4 +109,4 @@ clean-all:       ## removes .venv, builds and every cache of lab, tests and pack
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
 
-.PHONY: help demo run test fuzz unit unit-other lab-sid image-12 image-13 lint bench bench-nat64 packages image release host venv lock clean-all
+.PHONY: help demo run test fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all

@@ -1,4 +1,4 @@
-"""`python -m bench dns64 | soak | nat64`."""
+"""`python -m bench dns64 | soak | nat64 | sessions | fleet`."""
 
 import shlex
 import signal
@@ -98,6 +98,17 @@ def soak(
     from bench.soak.run import tell
 
     raise typer.Exit(tell(run_soak(minutes * 60, workers, share, out)))
+
+
+@app.command()
+def fleet(
+    out: Annotated[Path, typer.Option(help="Folder for fleet.md and fleet.svg.")] = Path("out"),
+    short: Annotated[bool, typer.Option("--quick", help="The smallest platform only.")] = False,
+) -> None:
+    """Simulate ECMP over 2 to 64 gateways: imbalance, flows that move, addresses needed. No traffic is sent."""
+    from bench.fleet.run import bench_fleet
+
+    print(bench_fleet(out, quick=short, command=command_line()), end="")
 
 
 def command_line() -> str:

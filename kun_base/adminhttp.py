@@ -7,9 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kun_base.admin_access import Access, Refused, changing_refused, reading_refused
 from kun_base.admin_deadlines import AdminConnections
+from kun_base.admin_files import AdminCertificate, read_token
 
 if TYPE_CHECKING:
+    import ssl
+
     from aiohttp import web
 
 MAX_BODY = 64 * 1024
@@ -35,8 +39,8 @@ class AdminServer:
 
     `minimal`: GET handlers for those who prefer a short answer (RFC 7240 section 4.2, return=minimal). A connection
     without a whole request for `idle_s` is closed, a new one after 10 s: each holds a file. `may_post`: by the user id
-    of who connects to the unix socket, as the kernel tells it; others than these, and who comes by another way, change
-    nothing.
+    of who connects to the unix socket, as the kernel tells it. `access`: who may ask by the network, asked each time;
+    then nothing changes by the network without its token. None: whoever reaches the listener may ask.
     """
 
     def __init__(
@@ -46,18 +50,23 @@ class AdminServer:
         idle_s: float = 30.0,
         minimal: Mapping[str, Handler] | None = None,
         may_post: Callable[[int], bool] | None = None,
+        access: Callable[[], Access] | None = None,
     ) -> None:
         self._gets, self._posts, self._minimal = dict(gets), dict(posts or {}), dict(minimal or {})
-        self._idle_s, self._may_post = idle_s, may_post
+        self._idle_s, self._may_post, self._access = idle_s, may_post, access
+        self._certificate: AdminCertificate | None = None
         self._connections = AdminConnections(idle_s)
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listens, and returns the port (0 asks the kernel for one). Raises OSError when the address is taken."""
+        """Listens, and returns the port (0 asks the kernel for one).
+
+        Raises OSError when the address is taken or the certificate cannot be used.
+        """
         from aiohttp import web
 
         runner = await self._set_up()
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=self._encryption()).start()
         bound: int = runner.addresses[0][1]
         return bound
 
@@ -66,7 +75,7 @@ class AdminServer:
         from aiohttp import web
 
         runner = await self._set_up()
-        await web.SockSite(runner, sock).start()
+        await web.SockSite(runner, sock, ssl_context=self._encryption()).start()
 
     async def start_unix(self, path: str) -> None:
         """Listens on a unix socket; who may open it is said by the directory it lies in. Raises OSError."""
@@ -80,14 +89,56 @@ class AdminServer:
 
         app = web.Application(client_max_size=MAX_BODY)
         for path, handler in self._gets.items():
-            app.router.add_get(path, self._timed(_adapted(handler, self._minimal.get(path, handler))))
+            answer = self._read_checked(_adapted(handler, self._minimal.get(path, handler)))
+            app.router.add_get(path, self._timed(answer))
         for path, handler in self._posts.items():
-            app.router.add_post(path, self._timed(_guarded(_adapted(handler, handler), self._may_post)))
+            answer = self._change_checked(self._read_checked(_adapted(handler, handler)))
+            app.router.add_post(path, self._timed(answer))
         self._runner = _runner_type(self._connections)(
             app, access_log=None, logger=_logger(), shutdown_timeout=1.0, keepalive_timeout=self._idle_s
         )
         await self._runner.setup()
         return self._runner
+
+    def _encryption(self) -> "ssl.SSLContext | None":
+        access = self._access() if self._access is not None else Access()
+        if not access.certificate:
+            return None
+        self._certificate = AdminCertificate(access.certificate, access.key)
+        return self._certificate.context
+
+    def _read_checked(self, handle: Answering) -> Answering:
+        async def checked(request: "web.Request") -> "web.Response":
+            if self._access is not None and not _by_unix_socket(request):
+                peer = request.transport.get_extra_info("peername") if request.transport else None
+                host = peer[0] if isinstance(peer, tuple) else ""
+                if refused := reading_refused(self._access(), host, request.headers, socket.gethostname()):
+                    return _refusal(refused)
+            return await handle(request)
+
+        return checked
+
+    def _change_checked(self, handle: Answering) -> Answering:
+        async def checked(request: "web.Request") -> "web.Response":
+            refused = self._local_refused(request) if _by_unix_socket(request) else self._remote_refused(request)
+            return _refusal(refused) if refused else await handle(request)
+
+        return checked
+
+    def _local_refused(self, request: "web.Request") -> Refused | None:
+        user = peer_user(_socket_of(request))
+        if self._may_post is None or (user is not None and self._may_post(user)):
+            return None
+        return Refused(403, "this is for root and for the user that the program runs as")
+
+    def _remote_refused(self, request: "web.Request") -> Refused | None:
+        if self._access is None:
+            return None
+        access = self._access()
+        if not access.token_file:
+            # Without one there is nothing here that could be asked for.
+            return Refused(404, "changes are taken by the unix socket: [admin] token_file is not set")
+        return changing_refused(request.headers, read_token(access.token_file), encrypted=request.secure)
 
     def _timed(self, handle: Answering) -> Answering:
         """Tells the connection when its request has come, and when its answer is made."""
@@ -107,6 +158,9 @@ class AdminServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._certificate is not None:
+            self._certificate.close()
+            self._certificate = None
 
 
 def _runner_type(connections: AdminConnections) -> "type[web.AppRunner]":
@@ -135,19 +189,20 @@ def _logger() -> logging.Logger:
     return logger
 
 
-def _guarded(handle: Answering, may_post: Callable[[int], bool] | None) -> Answering:
+def _socket_of(request: "web.Request") -> Any:
+    return request.transport.get_extra_info("socket") if request.transport else None
+
+
+def _by_unix_socket(request: "web.Request") -> bool:
+    sock = _socket_of(request)
+    return sock is not None and sock.family == socket.AF_UNIX
+
+
+def _refusal(refused: Refused) -> "web.Response":
     from aiohttp import web
 
-    if may_post is None:
-        return handle
-
-    async def checked(request: web.Request) -> web.Response:
-        user = peer_user(request.transport.get_extra_info("socket") if request.transport else None)
-        if user is None or not may_post(user):
-            return web.Response(text="this is for root and for the user that the program runs as\n", status=403)
-        return await handle(request)
-
-    return checked
+    headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+    return web.Response(text=f"{refused.words}\n", status=refused.status, headers=headers)
 
 
 def peer_user(sock: Any) -> int | None:

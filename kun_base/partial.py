@@ -19,11 +19,14 @@ _UNREADABLE = object()
 def readable(data: object, model: type[BaseModel]) -> Any:
     """What stands for a `model`, with the right values of `data` and of all tables in it; None where it is no table.
 
-    Reading a key that was wrong or missing raises AttributeError. A wrong element of a list is None in its place.
+    Reading a key that was wrong or missing raises AttributeError. A wrong element of a list is None in its place, and
+    one of a free table is not there.
     """
     if not isinstance(data, dict):
         return None
-    part = SimpleNamespace()
+    # What the file says, right or wrong, beside what follows from defaults: as of a whole model.
+    written = {name for name, field in model.model_fields.items() if (field.alias or name) in data}
+    part = SimpleNamespace(model_fields_set=written)
     for name, field in model.model_fields.items():
         key = field.alias or name
         if key in data:
@@ -48,6 +51,11 @@ def entries(values: Iterable[Value | None]) -> Iterator[tuple[int, Value]]:
     return ((place, value) for place, value in enumerate(values) if value is not None)
 
 
+def attributes(values: Iterable[Any], name: str) -> Iterator[tuple[int, Any]]:
+    """One key of each element, with the element's place, where it could be read."""
+    return ((place, getattr(value, name)) for place, value in entries(values) if hasattr(value, name))
+
+
 def model_in(annotation: Any) -> Any:
     """The model inside `list[M]`, `tuple[M, ...]`, `M | None`; None where there is none."""
     if get_origin(annotation) in (list, tuple, Union, UnionType):
@@ -59,7 +67,7 @@ def _read(value: Any, field: FieldInfo, *, strict: bool) -> Any:
     section = model_in(field.annotation)
     if section is None:
         return _read_value(value, field, strict)
-    if get_origin(field.annotation) is list:
+    if get_origin(field.annotation) in (list, tuple):
         return [readable(one, section) for one in value] if isinstance(value, list) else _UNREADABLE
     return readable(value, section) or _UNREADABLE
 
@@ -69,12 +77,15 @@ def _read_value(value: Any, field: FieldInfo, strict: bool) -> Any:
     from pydantic import TypeAdapter
 
     kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    adapter = TypeAdapter[Any](kind, config=ConfigDict(strict=strict))
+    adapter = TypeAdapter[Any](kind, config=ConfigDict(strict=True) if strict else None)
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
         if isinstance(value, list) and all(problem["loc"] for problem in error.errors()):
             return _with_holes(value, adapter, error)
+        if isinstance(value, dict):
+            wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
+            return {key: one for key, one in value.items() if key not in wrong}
         return _UNREADABLE
 
 

@@ -35,7 +35,7 @@ TESTS = (
         "nftables",
         "procps",
     ),
-    *("shellcheck", "systemd", "prometheus", "gobgpd", "bird2", "vagrant", "golang-go"),
+    *("shellcheck", "systemd", "prometheus", "gobgpd", "bird2", "frr", "vagrant", "golang-go"),
     *("nsd", "bind9", "bind9-utils", "unbound"),
     *("dnstap-ldns", "fstrm-bin", "chromium", "lintian", "buildah"),
 )

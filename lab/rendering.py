@@ -80,7 +80,8 @@ def nat64_configuration(topology: Topology, gateway: Gateway, shipped: str) -> s
     for key, shipped_value, calm in (("interval_s", "0.2", "0.5"), ("timeout_s", "0.3", "0.9")):
         text = put(text, rf"(?<=^{key} = ){re.escape(shipped_value)}$", calm)
     text = put(text, r"(?<=^observe_s = )2\.0", "4.0")
-    # The other gateways and the DNS server look at it, so not on loopback.
+    # The other gateways and the DNS server look at it. Commands of tests do, too, so that both are the same address.
+    text = put(text, r'(?<=^listen = )"10\.2\.1\.2:9465"', f'"{gateway.inside}:9465"')
     return put(text, r'(?<=^listen = )"127\.0\.0\.1:9465"', f'"{gateway.inside}:9465"')
 
 

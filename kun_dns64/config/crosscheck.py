@@ -50,7 +50,7 @@ def _one_of_both(where: str, section: Section, _allow: bool) -> Iterator[Fault]:
     if vip is not None and prefixes:
         yield Fault(f"{where}.vip", repr(str(vip)), f"stands beside {where}.prefixes: give one of the two")
     if vip is None and not prefixes and where != "dns64":
-        yield Fault(where, "", "wants a vip, or prefixes")
+        yield Fault(where, "", "needs vip or prefixes")
 
 
 def _maps(config: ConfigFile) -> Iterator[Fault]:
@@ -78,7 +78,7 @@ def _admin(config: ConfigFile) -> Iterator[Fault]:
     admin = config.admin.listen
     dns = [*config.server.listen, *(config.server.tls.listen if config.server.tls else [])]
     if admin is not None and admin.port and any(one.takes_from(admin) for _, one in entries(dns)):
-        yield Fault("admin.listen", repr(str(admin)), "is taken by DNS over TCP or TLS: wants another port")
+        yield Fault("admin.listen", repr(str(admin)), "is taken by DNS over TCP or TLS: use another port")
 
 
 def _tls(config: ConfigFile) -> Iterator[Fault]:
@@ -159,9 +159,9 @@ def _references(config: ConfigFile) -> Iterator[Fault]:
 def _clients(config: ConfigFile) -> Iterator[Fault]:
     for index, client in entries(config.client):
         if not getattr(client, "networks", True) and not getattr(client, "network_files", True):
-            yield Fault(f"client[{index}].networks", "[]", "names nobody: wants networks, or network_files")
+            yield Fault(f"client[{index}].networks", "[]", "has no clients: needs networks or network_files")
         if getattr(client, "domains", ()) and not getattr(client, "pool", "?"):
-            yield Fault(f"client[{index}].domains", "", "wants the pool by which they leave: client.pool")
+            yield Fault(f"client[{index}].domains", "", "needs client.pool: the pool that these names use")
         for place, domain in entries(getattr(client, "domains", ())):
             yield from suffix_faults(f"client[{index}].domains[{place}]", domain)
 

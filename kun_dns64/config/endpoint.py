@@ -26,13 +26,13 @@ class Endpoint:
         try:
             address = ip_address(host)
         except ValueError:
-            raise NotAnAddress("wants ADDRESS:PORT, for example 127.0.0.1:5353 or [::1]:5353") from None
+            raise NotAnAddress("must be ADDRESS:PORT, for example 127.0.0.1:5353 or [::1]:5353") from None
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         if mapped is not None:
             raise ValueError(f"is an IPv4 address in another form: write {mapped}")
         if isinstance(address, IPv6Address) and address.is_link_local and not address.scope_id:
             # RFC 4007 section 11: without it nobody knows on which link.
-            raise ValueError("a link-local address wants its interface, for example fe80::1%eth0")
+            raise ValueError("a link-local address needs its interface, for example fe80::1%eth0")
         if not port_text and default_port is None:
             shown = f"[{host}]" if address.version == 6 else host
             raise ValueError(f"has no port, for example {shown}:5353")
@@ -82,7 +82,7 @@ def _split(text: str) -> tuple[str, str]:
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):
-            raise ValueError("wants brackets around the address alone, for example [::1]:5353")
+            raise ValueError("must have brackets around the address alone, for example [::1]:5353")
         return host, rest[1:]
     if text.count(":") > 1:
         return text, ""
@@ -117,7 +117,7 @@ class UpstreamAddress:
     def parse(cls, text: str) -> "UpstreamAddress":
         scheme_text, separator, rest = text.partition("://")
         if not separator or scheme_text not in set(Scheme):
-            raise ValueError(f"wants a URL: {EXAMPLE}")
+            raise ValueError(f"must be a URL: {EXAMPLE}")
         scheme = Scheme(scheme_text)
         rest, at, name = rest.partition("@")
         # Neither certificates nor TLS have the last dot (RFC 6066 section 3).
@@ -126,15 +126,15 @@ class UpstreamAddress:
         if name and scheme in (Scheme.UDP, Scheme.TCP):
             raise ValueError(f"a name to verify needs tls:// or https://, not {scheme}://")
         if at and not _HOST_NAME.fullmatch(name):
-            raise ValueError("wants the certificate's name behind the @, for example tls://192.0.2.53@dns.example")
+            raise ValueError("must have the certificate's name after the @, for example tls://192.0.2.53@dns.example")
         if slash and scheme is not Scheme.HTTPS:
             raise ValueError(f"{scheme}:// takes no path")
         if scheme is Scheme.HTTPS and not slash:
-            raise ValueError("wants the path too, for example https://192.0.2.53/dns-query@dns.example")
+            raise ValueError("must have the path too, for example https://192.0.2.53/dns-query@dns.example")
         try:
             endpoint = Endpoint.parse(authority, DEFAULT_PORTS[scheme])
         except NotAnAddress:
-            raise ValueError(f"wants an address, not a name; for example {EXAMPLE}") from None
+            raise ValueError(f"must have an address, not a name; for example {EXAMPLE}") from None
         if endpoint.port == 0 or endpoint.is_wildcard or endpoint.address.is_multicast:
             raise ValueError("is not an address that can be asked")
         return cls(scheme, endpoint, name, "/" + path if scheme is Scheme.HTTPS else "")

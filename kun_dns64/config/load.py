@@ -65,5 +65,5 @@ def load(path: Path | None, flags: Flags = NO_FLAGS) -> Loaded:
 
 def _no_upstream(config: ConfigFile) -> Iterator[Fault]:
     if not config.upstream.servers and not config.upstream.resolv_conf:
-        wanted = "names no upstream, and upstream.resolv_conf no file with some; for example udp://192.0.2.53"
+        wanted = "is empty, and so is upstream.resolv_conf: name an upstream, for example udp://192.0.2.53"
         yield Fault("upstream.servers", "[]", wanted)

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from kun_base.admin_files import file_problem, pair_problem
 from kun_base.errors import Fault
 from kun_base.partial import as_far_as_readable
 from kun_dns64.config.file import ConfigFile
@@ -15,7 +16,7 @@ MAX_SOCKET_PATH = 107
 
 def file_faults(config: ConfigFile, folder: Path) -> Iterator[Fault]:
     """Every named file that cannot be used; relative names are below `folder`. Domain files: domain_lists.py."""
-    for check in (_cookie_secret, _certificate, _authority, _dnstap):
+    for check in (_cookie_secret, _certificate, _authority, _dnstap, _admin, _gateway_authority):
         yield from as_far_as_readable(check(config, folder))
 
 
@@ -24,7 +25,7 @@ def reading_faults(where: str, name: str, folder: Path) -> Iterator[Fault]:
     try:
         if stat.S_ISFIFO((folder / name).stat().st_mode):
             # To open it would wait for whoever writes, and a reload has others behind it.
-            yield Fault(where, repr(name), "is a pipe; wants a file that can be read again at every reload")
+            yield Fault(where, repr(name), "is a pipe; must be a file that can be read again at a reload")
             return
         with (folder / name).open("rb") as stream:
             stream.read(1)
@@ -71,8 +72,26 @@ def _no_password() -> str:
     raise ValueError("the key is protected by a password")
 
 
+def _admin(config: ConfigFile, folder: Path) -> Iterator[Fault]:
+    admin = config.admin
+    if bool(admin.certificate) != bool(admin.key):
+        given, missing = ("certificate", "key") if admin.certificate else ("key", "certificate")
+        yield Fault(f"admin.{given}", repr(getattr(admin, given)), f"wants admin.{missing} beside it")
+    elif admin.certificate and (problem := pair_problem(str(folder / admin.certificate), str(folder / admin.key))):
+        yield Fault("admin.certificate", repr(admin.certificate), problem)
+    if admin.token_file and (problem := file_problem(str(folder / admin.token_file))):
+        yield Fault("admin.token_file", repr(admin.token_file), problem)
+
+
 def _authority(config: ConfigFile, folder: Path) -> Iterator[Fault]:
-    name = config.upstream.ca_file
+    yield from _authorities("upstream.ca_file", config.upstream.ca_file, folder)
+
+
+def _gateway_authority(config: ConfigFile, folder: Path) -> Iterator[Fault]:
+    yield from _authorities("dns64.gateway_ca_file", config.dns64.gateway_ca_file, folder)
+
+
+def _authorities(where: str, name: str, folder: Path) -> Iterator[Fault]:
     if not name:
         return
     import ssl
@@ -80,7 +99,7 @@ def _authority(config: ConfigFile, folder: Path) -> Iterator[Fault]:
     try:
         ssl.create_default_context(cafile=str(folder / name))
     except (ssl.SSLError, OSError) as error:
-        yield Fault("upstream.ca_file", repr(name), f"holds no certificates that can be read: {error}")
+        yield Fault(where, repr(name), f"holds no certificates that can be read: {error}")
 
 
 def _dnstap(config: ConfigFile, folder: Path) -> Iterator[Fault]:
@@ -91,6 +110,6 @@ def _dnstap(config: ConfigFile, folder: Path) -> Iterator[Fault]:
         if name and not (folder / name).parent.is_dir():
             yield Fault(f"dnstap.{key}", repr(name), f"its folder does not exist: {(folder / name).parent}")
     if section.file and (folder / section.file).is_dir():
-        yield Fault("dnstap.file", repr(section.file), "is a folder; wants the name of a file")
+        yield Fault("dnstap.file", repr(section.file), "is a folder; must be a file")
     if len(os.fsencode(folder / section.socket)) > MAX_SOCKET_PATH:
         yield Fault("dnstap.socket", repr(section.socket), f"is longer than {MAX_SOCKET_PATH} octets, see unix(7)")

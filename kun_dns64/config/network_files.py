@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kun_base.config_values import parse_network
 from kun_base.errors import ConfigError, Fault
 from kun_base.partial import entries
 from kun_dns64.config.client_source import ClientSource
 from kun_dns64.config.file import ConfigFile
 from kun_dns64.config.file_stamp import FileStamp, stamp_of
 from kun_dns64.config.named_files import reading_faults
-from kun_dns64.config.values import parse_network
 from kun_dns64.model.rules import ClientNetworks
 from kun_dns64.policy.network_index import Entry, NetworkIndex
 

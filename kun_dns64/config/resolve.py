@@ -5,6 +5,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+from kun_base.admin_access import Access
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_base.version import version
 from kun_dns64.config.allowed_clients import allowed_clients
@@ -56,11 +57,12 @@ def resolve(loaded: Loaded) -> Settings:
         listen=listen,
         tls=_tls(server, folder),
         admin=file.admin.listen,
+        access=_access(file, folder),
         workers=server.workers or len(os.sched_getaffinity(0)),
         limits=_limits(server),
         asking=_asking(file, folder),
         cache=_cache(file.cache),
-        gateways=_gateways(file),
+        gateways=_gateways(file, folder),
         cookie_secret=parse_cookie_secret((folder / secret).read_text()) if secret else None,
         watched=_watched(loaded),
         dnstap=_dnstap(file, folder),
@@ -141,9 +143,16 @@ def _tls(server: ServerSection, folder: Path) -> TlsListen | None:
     return TlsListen(tuple(tls.listen), folder / tls.certificate, folder / tls.key) if tls and tls.listen else None
 
 
-def _gateways(file: ConfigFile) -> GatewayWatch:
+def _access(file: ConfigFile, folder: Path) -> Access:
+    admin = file.admin
+    files = (str(folder / name) if name else "" for name in (admin.token_file, admin.certificate, admin.key))
+    return Access(tuple(admin.allow), tuple(admin.names), *files)
+
+
+def _gateways(file: ConfigFile, folder: Path) -> GatewayWatch:
     urls = {"": tuple(file.dns64.gateway_status), **{pool.name: tuple(pool.gateway_status) for pool in file.pool}}
-    return GatewayWatch({name: found for name, found in urls.items() if found}, file.dns64.gateway_poll_s)
+    ca_file = folder / file.dns64.gateway_ca_file if file.dns64.gateway_ca_file else None
+    return GatewayWatch({name: found for name, found in urls.items() if found}, file.dns64.gateway_poll_s, ca_file)
 
 
 def _groups(loaded: Loaded) -> dict[str, tuple[UpstreamAddress, ...]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from kun_base.key_descriptions import with_descriptions
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.file import ConfigFile
 
@@ -20,7 +21,7 @@ class _AsWritten(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12."""
-    schema = ConfigFile.model_json_schema(schema_generator=_AsWritten)
+    schema = with_descriptions(ConfigFile.model_json_schema(schema_generator=_AsWritten), ConfigFile)
     for section in schema["$defs"].values():
         for key in section["properties"].values():
             # TOML has no null: what may be left out has no default to show.

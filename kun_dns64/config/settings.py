@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kun_base.admin_access import Access
 from kun_dns64.config.client_source import ClientSource
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.file_stamp import FileStamp
@@ -60,10 +61,14 @@ class CacheLimits:
 
 @dataclass(frozen=True, slots=True)
 class GatewayWatch:
-    """Whose /readyz tells that a pool has a way out; "" is the default pool. Pools without URLs are always up."""
+    """Whose /readyz tells that a pool has a way out; "" is the default pool. Pools without URLs are always up.
+
+    `ca_file`: authorities for https:// ones; None: the system's.
+    """
 
     urls: Mapping[str, tuple[str, ...]]
     poll_s: float
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ class Settings:
     listen: tuple[Endpoint, ...]
     tls: TlsListen | None
     admin: Endpoint | None
+    access: Access
     workers: int
     limits: Limits
     asking: Asking

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from kun_base.adminhttp import AdminServer, Page
+from kun_base.adminhttp import AdminServer, Handler, Page
 from kun_base.version import build, version
 from kun_dns64.control.control_loop import Control
 from kun_dns64.fastpath.selection import COMPILED
@@ -14,6 +14,8 @@ from kun_dns64.serving.worker_group import WorkerGroup, WorkerStatus
 
 JSON = "application/json"
 EXPOSITION = "text/plain"
+# What may be changed by the control socket, or with a token.
+CHANGES = ("/reload", "/flush", "/log-level")
 
 
 class Pages:
@@ -23,7 +25,8 @@ class Pages:
         self._control, self._fleet = control, fleet
         self._began = time.time()
 
-    def server(self) -> AdminServer:
+    def server(self, changes: Mapping[str, Handler] | None = None) -> AdminServer:
+        """`changes`: what the token of [admin] token_file lets others do."""
         return AdminServer(
             {
                 "/healthz": self.healthz,
@@ -31,7 +34,9 @@ class Pages:
                 "/metrics": self.metrics,
                 "/status": self.status,
                 "/explain": self.explain,
-            }
+            },
+            changes,
+            access=lambda: self._control.settings.access,
         )
 
     async def healthz(self, _: Mapping[str, str]) -> Page:
@@ -97,7 +102,7 @@ class Pages:
         from kun_dns64.control.explanation import as_dict, query_for
 
         if not asked.get("name"):
-            return json_page({"error": "wants ?name=, for example /explain?name=www.example.org&type=AAAA"}, 400)
+            return json_page({"error": "needs ?name=, for example /explain?name=www.example.org&type=AAAA"}, 400)
         try:
             query = query_for(asked["name"], asked.get("type") or "AAAA", asked.get("client", ""))
         except ValueError as error:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from kun_dns64.config.settings import GatewayWatch
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiohttp
 
 # One lost poll is not a lost gateway.
@@ -39,7 +41,7 @@ async def watch(gateways: GatewayWatch, changed: Callable[[frozenset[str]], Awai
     told: frozenset[str] | None = None
     timeout = aiohttp.ClientTimeout(total=min(gateways.poll_s, MAX_WAIT_S))
     # A kept connection would outlive what it is to prove.
-    connector = aiohttp.TCPConnector(force_close=True)
+    connector = aiohttp.TCPConnector(force_close=True, ssl=await _trusted(gateways))
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         while True:
             async with asyncio.TaskGroup() as polls:
@@ -53,6 +55,19 @@ async def watch(gateways: GatewayWatch, changed: Callable[[frozenset[str]], Awai
             if down != told:
                 told = down
                 await changed(down)
+            await asyncio.sleep(gateways.poll_s)
+
+
+async def _trusted(gateways: GatewayWatch) -> "ssl.SSLContext | bool":
+    """The authorities for https://. A file that cannot be read yet is waited for."""
+    if gateways.ca_file is None:
+        return True
+    import ssl
+
+    while True:
+        try:
+            return ssl.create_default_context(cafile=str(gateways.ca_file))
+        except OSError:
             await asyncio.sleep(gateways.poll_s)
 
 

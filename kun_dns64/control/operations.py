@@ -25,7 +25,7 @@ from kun_dns64.state.metrics import rcode_name
 
 MAX_TOP = 100
 # Keys that a reload cannot put in force.
-NEEDS_RESTART = frozenset({"control.socket", "control.group"})
+NEEDS_RESTART = frozenset({"control.socket", "control.group", "admin.certificate", "admin.key"})
 
 
 class Operations:
@@ -46,7 +46,10 @@ class Operations:
             "/top": self.top,
             "/tail": self.tail,
         }
-        return AdminServer(gets, {"/reload": self.reload, "/flush": self.flush, "/log-level": self.log_level})
+        return AdminServer(gets, self.changes())
+
+    def changes(self) -> dict[str, Handler]:
+        return {"/reload": self.reload, "/flush": self.flush, "/log-level": self.log_level}
 
     async def upstreams(self, _: Mapping[str, str]) -> Page:
         """Each upstream once: up in how many workers, the mean smoothed time, answers of all."""
@@ -203,7 +206,7 @@ def _row(row: CacheRow) -> dict[str, Any]:
 def _name(asked: Mapping[str, str]) -> bytes | Page:
     text = asked.get("name", "")
     try:
-        return from_text(text).lower() if text else _refused("wants a name, for example www.example.org")
+        return from_text(text).lower() if text else _refused("must be a name, for example www.example.org")
     except ValueError as error:
         return _refused(str(error))
 

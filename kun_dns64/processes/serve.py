@@ -5,19 +5,20 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import uvloop
 
-from kun_base.adminhttp import AdminServer
+from kun_base.adminhttp import AdminServer, Page
 from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError
 from kun_base.journal import Journal
 from kun_base.notify import notify
 from kun_dns64.config.background_load import Source
 from kun_dns64.config.settings import Settings
-from kun_dns64.control.admin_pages import Pages
+from kun_dns64.control.admin_pages import CHANGES, Pages
 from kun_dns64.control.control_loop import Control, listen_for_admin
 from kun_dns64.fastpath.selection import COMPILED
 from kun_dns64.processes.listen import open_sockets
@@ -127,6 +128,12 @@ async def _until_stopped(
 
             return Operations(control, control.fleet, pages).server()
 
-        await control.run(stop, pages.server, admin, operations)
+        async def change(path: str, asked: Mapping[str, str]) -> Page:
+            from kun_dns64.control.operations import Operations
+
+            return await Operations(control, control.fleet, pages).changes()[path](asked)
+
+        changes = {path: partial(change, path) for path in CHANGES}
+        await control.run(stop, lambda: pages.server(changes), admin, operations)
     finally:
         notify("STOPPING=1")

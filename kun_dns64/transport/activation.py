@@ -73,6 +73,6 @@ def _sorted(handed: Sequence[tuple[socket.socket, str]]) -> tuple[_ByEndpoint, _
 def endpoint_of(sock: socket.socket) -> Endpoint:
     """Raises ListenError for a socket of another family."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        raise ListenError(f"a socket of family {sock.family.name} was handed over; DNS wants IPv4 or IPv6")
+        raise ListenError(f"a socket of family {sock.family.name} was handed over; DNS needs IPv4 or IPv6")
     host, port = sock.getsockname()[:2]
     return Endpoint(ip_address(host), port)

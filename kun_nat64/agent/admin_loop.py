@@ -11,6 +11,7 @@ from kun_nat64.state.agent_state import State
 
 # Somebody else has the port, or the disk is full: that may end.
 RETRY_S = 2.0
+SOCKET = "socket"
 WARNING = "admin"
 
 
@@ -19,7 +20,7 @@ class AdminLoop:
 
     def __init__(self, state: State, admin: Admin, control: Path) -> None:
         self._state, self._admin, self._control = state, admin, control
-        self._open = {"port": False, "socket": False}
+        self._open: dict[str, bool] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: what could not be opened is tried again. `open` has been called before."""
@@ -28,6 +29,7 @@ class AdminLoop:
             await self.open()
 
     async def open(self) -> None:
+        self._open = self._open or dict.fromkeys((*_ports(self._state), SOCKET), False)
         problems = [
             problem
             for what, opened in self._open.items()
@@ -40,26 +42,18 @@ class AdminLoop:
             state.warnings[WARNING] = "; ".join(problems)
         if state.warnings.get(WARNING) != before:
             (state.journal.error if problems else state.journal.info)(
-                "admin", listen=self._listen, failed="; ".join(problems) or None
+                "admin", listen=", ".join(_ports(state)), failed="; ".join(problems) or None
             )
-
-    @property
-    def _listen(self) -> str:
-        return f"{self._state.spec.admin.host}:{self._state.spec.admin.port}"
 
     async def _tried(self, what: str) -> str | None:
         try:
-            await (self._listen_public() if what == "port" else self._listen_local())
+            await (self._listen_local() if what == SOCKET else self._admin.start_public(*_ports(self._state)[what]))
         except OSError as error:
-            where = self._listen if what == "port" else self._control
-            lost = "metrics, probes of balancers, the fleet" if what == "port" else "`status` and `drain`"
-            return f"the admin {what} {where} does not work ({lost}), tried again: {error}"
+            where = f"socket {self._control}" if what == SOCKET else f"port {what}"
+            lost = "`status` and `drain`" if what == SOCKET else "metrics, probes of balancers, the fleet"
+            return f"the admin {where} does not work ({lost}), tried again: {error}"
         self._open[what] = True
         return None
-
-    async def _listen_public(self) -> None:
-        spec = self._state.spec.admin
-        await self._admin.start_public(spec.host, spec.port)
 
     async def _listen_local(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -70,3 +64,10 @@ class AdminLoop:
             await self._admin.start_local(str(self._control))
         finally:
             os.umask(before)
+
+
+def _ports(state: State) -> dict[str, tuple[str, int]]:
+    """Each address once: that of [admin] and that of [fleet]. Those of the start: another file's need a restart."""
+    spec = state.spec
+    wanted = [(spec.admin.host, spec.admin.port), *([spec.fleet.listen] if spec.fleet.listen else [])]
+    return {f"{host}:{port}": (host, port) for host, port in wanted}

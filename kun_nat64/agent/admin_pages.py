@@ -1,5 +1,6 @@
-"""The admin port: health, metrics, status, the page. What changes things is taken by the unix socket only, from root.
+"""The admin ports: health, metrics, status, the page.
 
+What changes things is taken by the unix socket, from root, and by the ports with the token of [admin] token_file.
 A port on the loopback is open to every program of this machine, and to the pages in its browsers.
 """
 
@@ -8,6 +9,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import TypeVar
 
 from kun_base.adminhttp import AdminServer, Handler, Page
@@ -39,7 +41,8 @@ class Admin:
 
     async def start_public(self, host: str, port: int) -> int:
         """Listens on `host` and `port`; returns the port."""
-        server = AdminServer(self._gets(), minimal={"/status": self._brief})
+        access = lambda: self._state.spec.admin.access  # noqa: E731 - a reload makes another one
+        server = AdminServer(self._gets(), self._posts(), minimal={"/status": self._brief}, access=access)
         return await self._kept(server, server.start(host, port))
 
     async def start_local(self, control: str) -> None:
@@ -68,6 +71,7 @@ class Admin:
             "/readyz": self._readyz,
             "/metrics": self._metrics,
             "/status": self._status,
+            "/client": self._client,
         }
 
     def _posts(self) -> Mapping[str, Handler]:
@@ -90,6 +94,16 @@ class Admin:
 
     async def _status(self, _query: Mapping[str, str]) -> Page:
         return Page(json.dumps(self._snapshot(), indent=1) + "\n", content_type="application/json")
+
+    async def _client(self, query: Mapping[str, str]) -> Page:
+        """`address=`: an inside address."""
+        from kun_nat64.views.tenants import client_data
+
+        try:
+            address = IPv6Address(query.get("address", ""))
+        except ValueError:
+            return Page("address= wants an IPv6 address\n", status=400)
+        return Page(json.dumps(client_data(self._state, address)) + "\n", content_type="application/json")
 
     async def _brief(self, _query: Mapping[str, str]) -> Page:
         return Page(json.dumps(brief(self._state, now=self._state.clock())), content_type="application/json")

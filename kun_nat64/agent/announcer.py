@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
-from ipaddress import ip_network
 
 from kun_nat64.agent.timing import woken
 from kun_nat64.model.announcement import Announcement, Told
 from kun_nat64.model.area import Area, Key
-from kun_nat64.model.bgpfacts import path_to_remove
 from kun_nat64.model.errors import DriverError
+from kun_nat64.model.facts import any_path
 from kun_nat64.model.host import Host
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.spec import AgentSpec, BgpSpec
@@ -83,13 +82,12 @@ class Announcer:
 
 
 def told_to(bgp: BgpSpec, wanted: Announcement) -> Told:
-    return Told(bgp.speaker, bgp.api, bgp.next_hop, tuple(map(str, bgp.prefixes)) if wanted.wanted else ())
+    return Told(bgp.speaker, bgp.api, tuple(map(str, bgp.prefixes)) if wanted.wanted else ())
 
 
 def removals(told: Told, kept: Collection[object]) -> tuple[Change, ...]:
     """Of what was told and is not among `kept`, prefixes as text."""
-    gone = [ip_network(prefix) for prefix in told.prefixes if prefix not in kept]
-    return tuple(Change(Action.REMOVE, path_to_remove(prefix, told.next_hop)) for prefix in gone)
+    return tuple(Change(Action.REMOVE, any_path(prefix)) for prefix in told.prefixes if prefix not in kept)
 
 
 def changes_for(spec: AgentSpec, wanted: Announcement) -> tuple[Change, ...]:

@@ -15,7 +15,10 @@ class FleetLoop:
     def __init__(self, state: State) -> None:
         self._state = state
         self._woken = asyncio.Event()
-        self._watch = FleetWatch(state.spec.fleet.members, state.spec.fleet.timeout_s, self._own(state.spec))
+        self._watch = self._made(state.spec)
+
+    def _made(self, spec: AgentSpec) -> FleetWatch:
+        return FleetWatch(spec.fleet.members, spec.fleet.timeout_s, self._own(spec), spec.fleet.ca_file)
 
     def _own(self, spec: AgentSpec) -> Own:
         return Own(self._state.identity, str(spec.gateway.vip or ""), str(spec.gateway.pool6))

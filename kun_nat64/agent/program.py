@@ -105,7 +105,9 @@ class Agent:
         self.state = State(spec, journal, clock=monotonic, wall=time, identity=os.urandom(8).hex())
         self.announcer = Announcer(self.state, self.host, self._keep_told)
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
-        self.sessions = TrafficLoop(self.state, self.host, SessionLog(spec, self.state.audit, journal))
+        self.sessions = TrafficLoop(
+            self.state, self.host, SessionLog(spec, self.state.audit, journal, self.state.names.who_was)
+        )
         self.counting = CounterLoop(self.state, self.host)
         self.glancing = LinkWatch(self.state, self.host)
         self.sweeping = PmtuLoop(self.state)
@@ -247,7 +249,7 @@ class Agent:
         if (spec.health, spec.gateway.pool6) != (old.health, old.gateway.pool6):
             self.probing.replace(self._prober())
         if (spec.audit, spec.gateway) != (old.audit, old.gateway):
-            self.sessions.replace_log(SessionLog(spec, self.state.audit, self.journal))
+            self.sessions.replace_log(SessionLog(spec, self.state.audit, self.journal, self.state.names.who_was))
         if (spec.fleet, spec.gateway.served) != (old.fleet, old.gateway.served):
             self.fleet.take(spec)
         self.state.swept = None

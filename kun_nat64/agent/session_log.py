@@ -16,7 +16,7 @@ from kun_nat64.formats.elastic_common_schema import EcsLines
 from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Session
-from kun_nat64.policy.session_tracking import Ledger, Look, News
+from kun_nat64.policy.session_tracking import Ledger, Look, News, WhoWas, nobody
 from kun_nat64.state.session_log_state import SessionLogState, Sink
 
 # What could not be written waits for the disk, up to so many records for each sink.
@@ -111,8 +111,10 @@ class SessionLog:
     will be in the next one.
     """
 
-    def __init__(self, spec: AgentSpec, report: SessionLogState, journal: Journal) -> None:
-        self._spec, self._report, self._journal = spec, report, journal
+    def __init__(
+        self, spec: AgentSpec, report: SessionLogState, journal: Journal, who_was: WhoWas | None = None
+    ) -> None:
+        self._spec, self._report, self._journal, self._who_was = spec, report, journal, who_was or nobody
         self._thread = ThreadPoolExecutor(1, "session-log")
         self._busy: asyncio.Future[None] | None = None
         self._ledger: Ledger | None = None
@@ -158,7 +160,9 @@ class SessionLog:
     def _take(self, look: Look) -> None:
         if self._ledger is None:
             self._ledger = self._begin(look.begun)
-        news = self._ledger.take(look, self._spec.audit.timeouts, self._book.current if self._book else 0)
+        news = self._ledger.take(
+            look, self._spec.audit.timeouts, self._book.current if self._book else 0, self._who_was
+        )
         for outlet in self._outlets:
             outlet.take(news, look.done)
             self._note_jump(outlet.store.jump)

@@ -1,8 +1,6 @@
 """Counts what flows through the translator: for the metrics, for the pool's use, and for the end of a drain."""
 
 import asyncio
-from collections import Counter
-from ipaddress import IPv4Address
 from time import time
 
 from kun_nat64.agent.session_log import SessionLog
@@ -11,7 +9,6 @@ from kun_nat64.formats.sessionlisting import MOST_OF_A_CLIENT
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.host import Host
-from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
@@ -19,7 +16,9 @@ from kun_nat64.policy.exhaustion import is_full
 from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.limits import limited
 from kun_nat64.policy.nodeways import nodes_of, pods_of
+from kun_nat64.policy.port_use import port_use, tenant_port_use
 from kun_nat64.policy.probepath import probe_address
+from kun_nat64.policy.tenants import at_their_limit, sessions_of
 from kun_nat64.state.agent_state import Clock, State
 
 DRAIN_S = 1.0
@@ -66,8 +65,10 @@ class TrafficLoop:
         self._note_full(is_full(flow.ports, flow.full))
         flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
         flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
+        flow.tenant_ports = tenant_port_use(traffic, state.spec)
         traffic = without_probes(traffic, probe_address(state.spec))
         self._limit(traffic)
+        self._limit_tenants(traffic)
         live = drain.live_tcp(traffic)
         self._ages = drain.first_seen(self._ages, live, now=now)
         flow.counted_at, flow.failed = now, None
@@ -119,6 +120,16 @@ class TrafficLoop:
             state.journal.info("client-limit", limited=len(flow.limited), new=named, released=released)
             state.wake_cycle()
 
+    def _limit_tenants(self, traffic: Traffic) -> None:
+        state, flow = self._state, self._state.flow
+        flow.tenants = sessions_of(traffic.sessions, state.spec.clients, traffic.left_out)
+        before, now = flow.limited_tenants, at_their_limit(state.spec.tenants, flow.tenants, flow.limited_tenants)
+        if now != before:
+            flow.limited_tenants = now
+            named = " ".join(sorted(now - before)[:5]) or None
+            state.journal.info("tenant-limit", limited=len(now), new=named, released=len(before - now))
+            state.wake_cycle()
+
     def replace_log(self, log: SessionLog) -> None:
         """The new one takes over when the old one has let go."""
         before, self.log = self.log, log
@@ -138,17 +149,3 @@ class TrafficLoop:
         if not draining:
             pause = max(pause, cost_s * LEAST_SHARE)
         await woken(self._woken, pause)
-
-
-def port_use(traffic: Traffic, spec: AgentSpec) -> dict[tuple[str, str], tuple[int, int]]:
-    """(address, protocol) to (used, total) for everything in pool4."""
-    used: Counter[tuple[IPv4Address, str]] = Counter()
-    if traffic.ports is None:
-        used.update((one.outside.address, str(one.protocol)) for one in traffic.bindings)
-    else:
-        used.update(traffic.ports)
-    total: Counter[tuple[IPv4Address, str]] = Counter()
-    for part in spec.nat64.pool4:
-        for protocol in part.protocols:
-            total[part.address, str(protocol)] += part.last_port - part.first_port + 1
-    return {(str(address), protocol): (used[address, protocol], count) for (address, protocol), count in total.items()}

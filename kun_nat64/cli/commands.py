@@ -68,9 +68,12 @@ def _common(_show: Version = False) -> None:
 @app.command("check-config", epilog="Example: kun-nat64 check-config /etc/kun/kun-nat64.toml")
 def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", readable=False)]) -> None:
     """Checks a file: exit 0, or 2 with every error."""
+    from kun_nat64.config.listeners import notes
     from kun_nat64.config.load import load
 
     spec = load(file)
+    for note in notes(spec):
+        typer.echo(f"{file}: note: {note}", err=True)
     gateway = spec.gateway
     of_vip = f"VIP {gateway.vip} makes the prefix {gateway.pool6}"
     typer.echo(f"{file}: good; {f'pods reach {gateway.pool6} by {gateway.uplink}' if gateway.is_native else of_vip}")
@@ -213,7 +216,7 @@ def path_test(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
     raise typer.Exit(run_path_test(run_dir, as_json=as_json))
 
 
-@app.command(epilog="Example: kun-nat64 size --pods 18000 --flows 60 --gateways 4")
+@app.command(epilog="Example: kun-nat64 size --pods 18659 --flows 30 --gateways 4 --nodes 300")
 def size(
     pods: Annotated[int, typer.Option("--pods", min=1, help="Pods without IPv4.")],
     flows: Annotated[float, typer.Option("--flows", min=0.0, help="Flows a pod has at once, busiest protocol.")],
@@ -221,7 +224,11 @@ def size(
     gateways: Annotated[int, typer.Option("--gateways", min=1, help="Gateways in the ECMP set.")] = 3,
     spare: Annotated[int, typer.Option("--spare", min=0, help="How many of them may be gone.")] = 1,
     ports: Annotated[int, typer.Option("--ports", min=1, max=65536, help="Ports of one public address.")] = 40_001,
-    imbalance: Annotated[float, typer.Option("--imbalance", min=1.0, help="Fullest gateway over the mean.")] = 1.2,
+    nodes: Annotated[int, typer.Option("--nodes", min=0, help="Nodes, if routers hash outer addresses only.")] = 0,
+    buckets: Annotated[int, typer.Option("--buckets", min=0, help="Buckets of a resilient ECMP group.")] = 0,
+    imbalance: Annotated[
+        float, typer.Option("--imbalance", min=0.0, help="Fullest gateway over the mean; 0: computed.")
+    ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Compute the public addresses that so many pods need.
@@ -229,10 +236,12 @@ def size(
     Ports suffice also while --spare gateways are gone.
     """
     from kun_nat64.cli.size import show_size
-    from kun_nat64.policy.capacity import Fabric, Load
+    from kun_nat64.policy.capacity import Load
+    from kun_nat64.policy.spread import fabric
 
     try:
-        code = show_size(Load(pods, flows, new_per_s), Fabric(gateways, spare, ports, imbalance), as_json=as_json)
+        spread = fabric(Load(pods, flows, new_per_s), gateways, spare, ports, nodes, buckets, imbalance)
+        code = show_size(Load(pods, flows, new_per_s), spread, as_json=as_json)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(code)

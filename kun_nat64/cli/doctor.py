@@ -8,6 +8,7 @@ from time import localtime, strftime
 from typing import Any
 
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
+from kun_nat64.cli.fleet_check import fleet_findings
 from kun_nat64.cli.plan_apply import planned
 from kun_nat64.config.load import load
 from kun_nat64.drivers.command import ProcessRunner
@@ -26,7 +27,7 @@ SIGNS = {Level.GOOD: "ok  ", Level.NOTE: "note", Level.BAD: "BAD ", Level.UNKNOW
 def examine(config: Path | None, run_dir: Path, *, as_json: bool) -> int:
     """Exit code 1 when something is bad, 2 (by ConfigError) when the file is."""
     spec = load(config) if config else None
-    findings = [*judge(asyncio.run(_look(spec)), spec), *_agent(run_dir)]
+    findings = [*judge(asyncio.run(_look(spec)), spec), *(fleet_findings(spec) if spec else ()), *_agent(run_dir)]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

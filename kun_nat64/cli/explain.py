@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from kun_base.errors import ConfigError, Fault
-from kun_nat64.agent.traffic_loop import port_use
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.config.load import load
 from kun_nat64.drivers.real_host import RealHost
@@ -17,6 +16,7 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.explain import explain
+from kun_nat64.policy.port_use import owned_ports, ports_of
 from kun_nat64.views.explanation import JSON, as_data, as_text
 
 CONFIG = Path("/etc/kun/kun-nat64.toml")
@@ -29,7 +29,7 @@ def explain_destination(text: str, config: Path | None, run_dir: Path, client: s
     spec = load(config or CONFIG)
     traffic, own = asyncio.run(_looked(spec))
     said = explain(destination, spec, traffic or Traffic(), sender, own)
-    ports = None if traffic is None else port_use(traffic, spec)
+    ports = None if traffic is None else ports_of(said.owner, owned_ports(traffic, spec))
 
     def told(status: JSON | None) -> str:
         return (

@@ -1,6 +1,5 @@
 """The `fleet` command: all gateways in one table, as the local agent and the members' admin ports report them."""
 
-import http.client
 import json
 import time
 from collections.abc import Iterator
@@ -12,9 +11,10 @@ from urllib.parse import urlsplit
 from kun_nat64.cli.agent_client import NoAgent, ask
 from kun_nat64.cli.errors import complain
 from kun_nat64.config.load import load
+from kun_nat64.drivers.member_client import MemberSilent, ask_member
 from kun_nat64.views.fleet import HEADER, FleetRow, cells, row_of, summary
 
-TIMEOUT_S, LARGEST, PERIOD_S = 3.0, 1 << 20, 2.0
+PERIOD_S = 2.0
 
 
 def show_fleet(run_dir: Path, config: Path | None, *, watch: bool, as_json: bool) -> int:
@@ -39,35 +39,23 @@ def _rows(run_dir: Path, config: Path | None) -> Iterator[FleetRow]:
         status = ask(run_dir, "/status")
         yield row_of(status, "")
         urls = [*(member["url"] for member in status["fleet"]["members"]), *status["fleet"]["silent"]]
+        ca_file = str(status["fleet"].get("ca_file", ""))
     except NoAgent:
         if config is None:
             raise
-        urls = list(load(config).fleet.members)
+        fleet = load(config).fleet
+        urls, ca_file = list(fleet.members), fleet.ca_file
     except (ValueError, KeyError) as error:
         raise NoAgent(f"the agent in {run_dir} is of another version than this command: {error!r}") from error
     with ThreadPoolExecutor(max(1, len(urls))) as pool:
-        yield from pool.map(_member, sorted(urls))
+        yield from pool.map(lambda url: _member(url, ca_file), sorted(urls))
 
 
-def _member(url: str) -> FleetRow:
+def _member(url: str, ca_file: str) -> FleetRow:
     try:
-        return row_of(json.loads(_fetched(url)), url)
-    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
-        return FleetRow(urlsplit(url).netloc or url, url, problem=str(error) or type(error).__name__)
-
-
-def _fetched(url: str) -> bytes:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", f"{parts.path.rstrip('/')}/status")
-        answer = connection.getresponse()
-        body = answer.read(LARGEST + 1)
-    finally:
-        connection.close()
-    if answer.status != 200 or len(body) > LARGEST:
-        raise ValueError(f"HTTP status {answer.status}, {len(body)} bytes")
-    return body
+        return row_of(ask_member(url, "/status", ca_file=ca_file), url)
+    except (MemberSilent, ValueError) as error:
+        return FleetRow(urlsplit(url).netloc or url, url, problem=str(error))
 
 
 def _print(rows: list[FleetRow], *, redraw: bool) -> None:

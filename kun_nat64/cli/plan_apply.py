@@ -34,6 +34,7 @@ from kun_nat64.policy.limits import in_force
 from kun_nat64.policy.order import batches, holds_up_nothing
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.policy.ruleset import mss_in_force
+from kun_nat64.policy.tenants import limits_in_force
 
 DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
 
@@ -136,7 +137,8 @@ async def planned(spec: AgentSpec, host: Host) -> tuple[Plan, tuple[Refusal, ...
     seen = await host.observe(scope(spec))
     limited, mss = in_force(seen.facts, spec.nat64.limit), mss_in_force(seen.facts, spec.gateway)
     full = refusals(spec) in seen.facts
-    wanted = desired(spec, WITHDRAWN, limited, seen.own, seen.near, mss, full) | _own_paths(seen.facts, spec)
+    held = limits_in_force(seen.facts, spec)
+    wanted = desired(spec, WITHDRAWN, limited, seen.own, seen.near, mss, full, held) | _own_paths(seen.facts, spec)
     todo = plan(wanted, seen)
     if may_cut(todo.changes):
         # Where they cannot be counted, the plan says that their number is not known.

@@ -14,7 +14,7 @@ def show_size(load: Load, fabric: Fabric, *, as_json: bool) -> int:
         return 0
     left = fabric.gateways - fabric.spare
     print(f"{load.pods:,} pods x {load.flows:g} flows = {found.flows:,} flows at once, of the busiest protocol")
-    print(f"fullest of {fabric.gateways} gateways: {found.flows_each:,} flows (imbalance {fabric.imbalance:g})")
+    print(f"fullest of {fabric.gateways} gateways: {found.flows_each:,} flows (imbalance {fabric.imbalance:.2f})")
     print(f"fullest of {left} with {fabric.spare} gone: {found.flows_each_short:,} flows")
     if load.new_per_s:
         print(

@@ -18,8 +18,9 @@ from kun_nat64.cli.who_flags import Asked
 from kun_nat64.config.sessionplace import LOG, beside, session_database
 from kun_nat64.drivers.session_database import parts_of, reader
 from kun_nat64.formats.elastic_common_schema import iso
-from kun_nat64.formats.sessionrow import WHO, outside_key, record_of
+from kun_nat64.formats.sessionrow import outside_key, record_of, who_query
 from kun_nat64.model.audit import UNKNOWN, Record
+from kun_nat64.model.clients import Client
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.policy.port_holders import Holder, holders
 
@@ -142,7 +143,8 @@ def ask(folder: Path, question: Question) -> Answer:
     for place, path in reversed(parts_of(folder)):
         try:
             with closing(reader(path)) as db:
-                found = [row for key in keys for row in db.execute(WHO, (key, moment))]
+                query = who_query(db.execute("PRAGMA user_version").fetchone()[0])
+                found = [row for key in keys for row in db.execute(query, (key, moment))]
             records += [record_of(row, place) for row in found]
         except (sqlite3.Error, ValueError, IndexError, TypeError) as error:
             unread.append(f"part {place}: {error}")
@@ -159,12 +161,18 @@ def _as_data(question: Question, answer: Answer) -> dict[str, Any]:
                 "inside": str(one.inside),
                 "port": one.port,
                 "certain": one.certain,
+                **_names(one.client),
                 "sessions": [_session(record) for record in one.sessions],
             }
             for one in answer.holders
         ],
         "unread": list(answer.unread),
     }
+
+
+def _names(client: Client) -> dict[str, str | None]:
+    """None: nobody told the gateway."""
+    return {"tenant": client.tenant or None, "namespace": client.namespace or None, "pod": client.pod or None}
 
 
 def _session(record: Record) -> dict[str, Any]:
@@ -183,9 +191,16 @@ def _as_text(question: Question, answer: Answer) -> str:
     return "\n".join(line for one in answer.holders for line in _lines(asked, one))
 
 
+def _named(client: Client) -> str:
+    pod = f"pod {client.namespace}/{client.pod}" if client.pod else ""
+    tenant = f"tenant {client.tenant}" if client.tenant else ""
+    words = ", ".join(filter(None, (pod, tenant)))
+    return f", {words}" if words else ""
+
+
 def _lines(asked: str, one: Holder) -> list[str]:
     sure = "" if one.certain else " (possibly: it was seen first at a later look)"
-    lines = [f"{asked} {one.protocol}: [{one.inside}]:{one.port}{sure}"]
+    lines = [f"{asked} {one.protocol}: [{one.inside}]:{one.port}{_named(one.client)}{sure}"]
     for record in one.sessions[:LISTED]:
         ended = "lives" if record.ended is None else f"to {iso(record.ended)}"
         since = "or earlier" if record.after == UNKNOWN else f"or up to {record.began - record.after:.0f} s earlier"

@@ -5,12 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
-from typing import Any, TypeVar
+from typing import Any
 
 from kun_base.errors import Fault
+from kun_base.partial import as_far_as_readable, attributes, entries
 from kun_base.prefix import vip_problem
-from kun_nat64.config import insidecheck, misuse
+from kun_nat64.config import insidecheck, listeners, misuse
 from kun_nat64.config.file import (
+    AdminSection,
     AuditSection,
     BgpSection,
     DrainSection,
@@ -19,11 +21,12 @@ from kun_nat64.config.file import (
     HealthSection,
     Nat64Section,
     PoolEntry,
+    TenantEntry,
 )
+from kun_nat64.config.tenantcheck import tenant_faults, tenant_pool4
 from kun_nat64.model.joolglobals import MANAGED_BY_KEY, problem_of
 from kun_nat64.policy.ruleset import NEVER
 
-Entry = TypeVar("Entry")
 IPV6_HEADER, IPV4_HEADER, TCP_HEADER = 40, 20, 20
 # A dot inside the name of an interface is a slash here, as in sysctl(8).
 SYSCTL = re.compile(r"net(\.[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)+")
@@ -40,6 +43,8 @@ class Parts:
     fleet: FleetSection | None = None
     drain: DrainSection | None = None
     audit: AuditSection | None = None
+    admin: AdminSection | None = None
+    tenant: tuple[TenantEntry | None, ...] | None = None
 
 
 def faults_of(parts: Parts) -> list[Fault]:
@@ -50,6 +55,7 @@ def faults_of(parts: Parts) -> list[Fault]:
         _clients,
         _mss,
         _pool4,
+        _tenants,
         _pool6,
         _globals,
         _sysctls,
@@ -61,21 +67,9 @@ def faults_of(parts: Parts) -> list[Fault]:
         _links,
         _fleet,
         _logs,
+        _listeners,
     )
-    return [fault for check in checks for fault in _as_far_as_readable(check(parts))]
-
-
-def _as_far_as_readable(faults: Iterator[Fault]) -> Iterator[Fault]:
-    """A key that is wrong or missing has its own fault already; what hangs on it cannot be said."""
-    try:
-        yield from faults
-    except AttributeError:
-        return
-
-
-def _entries(values: tuple[Entry | None, ...]) -> Iterator[tuple[int, Entry]]:
-    """Elements with their places, without those that could not be read."""
-    return ((place, value) for place, value in enumerate(values) if value is not None)
+    return [fault for check in checks for fault in as_far_as_readable(check(parts))]
 
 
 def _inside(parts: Parts) -> Iterator[Fault]:
@@ -108,7 +102,7 @@ def _clients(parts: Parts) -> Iterator[Fault]:
     """Everybody is an open relay; and iptables prints no source for it, so that it would never be as desired."""
     if parts.gateway is None:
         return
-    nodes = [(index, one) for index, one in _entries(parts.gateway.clients) if isinstance(one, IPv4Network)]
+    nodes = [(index, one) for index, one in entries(parts.gateway.clients) if isinstance(one, IPv4Network)]
     for index, network in nodes:
         if network.prefixlen == 0:
             wanted = "is everybody, an open relay: name the networks of the nodes"
@@ -135,29 +129,39 @@ def _mss(parts: Parts) -> Iterator[Fault]:
 def _pool4(parts: Parts) -> Iterator[Fault]:
     if parts.nat64 is None:
         return
-    earlier: defaultdict[IPv4Address, list[tuple[int, PoolEntry]]] = defaultdict(list)
-    for index, entry in _entries(parts.nat64.pool4):
-        where = f"nat64.pool4[{index}]"
-        if parts.gateway and entry.address == parts.gateway.vip:
-            wanted = "is the VIP: replies would reach any gateway; each gateway needs a public address of its own"
-            yield Fault(f"{where}.address", _quoted(entry.address), wanted)
-        if len(set(entry.protocols)) < len(entry.protocols):
-            yield Fault(f"{where}.protocols", _quoted(", ".join(entry.protocols)), "names a protocol twice")
-        if _unusable(entry.address):
-            yield Fault(f"{where}.address", _quoted(entry.address), "is not an address that packets can come back to")
-        for other, before in earlier[entry.address]:
-            if _overlap(entry, before):
-                yield Fault(f"{where}.ports", _quoted(entry.ports), f"overlaps nat64.pool4[{other}]")
-        earlier[entry.address].append((index, entry))
+    earlier: defaultdict[IPv4Address | None, list[tuple[int, PoolEntry]]] = defaultdict(list)
+    for index, entry in entries(parts.nat64.pool4):
+        yield from as_far_as_readable(_pool_entry(parts.gateway, f"nat64.pool4[{index}]", entry))
+        for other, before in earlier[getattr(entry, "address", None)]:
+            yield from as_far_as_readable(_overlap(f"nat64.pool4[{index}].ports", entry, other, before))
+        earlier[getattr(entry, "address", None)].append((index, entry))
+
+
+def _pool_entry(gateway: GatewaySection | None, where: str, entry: PoolEntry) -> Iterator[Fault]:
+    if _unusable(entry.address):
+        yield Fault(f"{where}.address", _quoted(entry.address), "is not an address that packets can come back to")
+    protocols = [name for _, name in entries(entry.protocols)]
+    if len(set(protocols)) < len(protocols):
+        yield Fault(f"{where}.protocols", _quoted(", ".join(protocols)), "names a protocol twice")
+    if gateway and entry.address == gateway.vip:
+        wanted = "is the VIP: replies would reach any gateway; each gateway needs a public address of its own"
+        yield Fault(f"{where}.address", _quoted(entry.address), wanted)
+
+
+def _tenants(parts: Parts) -> Iterator[Fault]:
+    yield from tenant_faults(parts.tenant, parts.gateway, parts.nat64)
+    for where, entry in tenant_pool4(parts.tenant):
+        yield from as_far_as_readable(_pool_entry(parts.gateway, where, entry))
 
 
 def _unusable(address: IPv4Address) -> bool:
     return address.is_multicast or address.is_loopback or address.is_reserved or address.packed[0] == 0
 
 
-def _overlap(one: PoolEntry, other: PoolEntry) -> bool:
+def _overlap(where: str, one: PoolEntry, place: int, other: PoolEntry) -> Iterator[Fault]:
     shared = set(one.protocols) & set(other.protocols)
-    return bool(shared) and one.ports.first <= other.ports.last and other.ports.first <= one.ports.last
+    if shared and one.ports.first <= other.ports.last and other.ports.first <= one.ports.last:
+        yield Fault(where, _quoted(one.ports), f"overlaps nat64.pool4[{place}]")
 
 
 def _pool6(parts: Parts) -> Iterator[Fault]:
@@ -193,8 +197,8 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
         return
     yield from misuse.speakers(bgp)
     yield from misuse.prefixes(bgp)
-    peers = [str(peer.address) if peer else None for peer in bgp.peers]
-    for index, address in _entries(tuple(peers)):
+    peers = [str(address) if (address := getattr(peer, "address", None)) else None for peer in bgp.peers]
+    for index, address in entries(peers):
         where = f"bgp.peers[{index}].address"
         if (first := peers.index(address)) < index:
             yield Fault(where, _quoted(address), f"is the same as bgp.peers[{first}].address")
@@ -202,10 +206,10 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(address), "is this gateway's own address")
         elif parts.gateway and address == str(parts.gateway.vip):
             yield Fault(where, _quoted(address), "is the VIP: a peer is the router, by an address of its own")
-    for index, peer in _entries(bgp.peers):
-        if peer.password_file and not bgp.manage_daemon:
+    for index, file in attributes(bgp.peers, "password_file"):
+        if file and not bgp.manage_daemon:
             wanted = "does nothing without bgp.manage_daemon: the password is in the gobgpd.conf that you write"
-            yield Fault(f"bgp.peers[{index}].password_file", _quoted(peer.password_file), wanted)
+            yield Fault(f"bgp.peers[{index}].password_file", _quoted(file), wanted)
     if parts.gateway and parts.gateway.vip and IPv4Network(parts.gateway.vip) in bgp.prefixes:
         place = bgp.prefixes.index(IPv4Network(parts.gateway.vip))
         yield Fault(f"bgp.prefixes[{place}]", _quoted(parts.gateway.vip), "the VIP is always announced: leave it out")
@@ -228,7 +232,7 @@ def _targets(parts: Parts) -> Iterator[Fault]:
     if health.quorum > len(health.targets):
         wanted = f"must be at most the number of targets, {len(health.targets)}"
         yield Fault("health.quorum", str(health.quorum), wanted)
-    for index, target in _entries(health.targets):
+    for index, target in entries(health.targets):
         where = f"health.targets[{index}]"
         if target in health.targets[:index]:
             yield Fault(where, _quoted(target), "is there twice")
@@ -238,7 +242,7 @@ def _targets(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(target), "is the VIP: a target must be outside of the gateway")
         elif target.address in _own(parts):
             yield Fault(where, _quoted(target), "is an address of this gateway: a target must be outside of it")
-        listed = next((n for _, n in _entries(parts.gateway.never_reach) if target.address in n), None)
+        listed = next((n for _, n in entries(parts.gateway.never_reach) if target.address in n), None)
         if any(target.address in network for network in NEVER):
             yield Fault(where, _quoted(target), "is no address of a host outside: the probe would be dropped")
         elif listed is not None:
@@ -248,7 +252,8 @@ def _targets(parts: Parts) -> Iterator[Fault]:
 
 def _own(parts: Parts) -> set[IPv4Address]:
     """As policy/ruleset.py, of what could be read: packets to these are dropped, too."""
-    pool4 = {entry.address for _, entry in _entries(parts.nat64.pool4)} if parts.nat64 else set()
+    pool4 = {address for _, address in attributes(parts.nat64.pool4, "address")} if parts.nat64 else set()
+    pool4 |= {entry.address for _, entry in tenant_pool4(parts.tenant) if hasattr(entry, "address")}
     bgp = parts.bgp
     return pool4 | ({bgp.router_id, *({bgp.next_hop} if bgp.next_hop else ())} if bgp else set())
 
@@ -277,14 +282,16 @@ def _named_addresses(parts: Parts) -> Iterator[tuple[str, IPv4Address | IPv6Addr
     """Every address that the file names, by its key."""
     if parts.gateway:
         yield "gateway.vip", parts.gateway.vip
-    for place, entry in _entries(parts.nat64.pool4) if parts.nat64 else ():
-        yield f"nat64.pool4[{place}].address", entry.address
-    for place, target in _entries(parts.health.targets) if parts.health else ():
+    for place, address in attributes(parts.nat64.pool4, "address") if parts.nat64 else ():
+        yield f"nat64.pool4[{place}].address", address
+    tenants = ((where, entry) for where, entry in tenant_pool4(parts.tenant) if hasattr(entry, "address"))
+    yield from ((f"{where}.address", entry.address) for where, entry in tenants)
+    for place, target in entries(parts.health.targets) if parts.health else ():
         yield f"health.targets[{place}]", target.address
     if bgp := parts.bgp:
         yield "bgp.router_id", bgp.router_id
         yield "bgp.next_hop", bgp.next_hop
-        yield from ((f"bgp.peers[{place}].address", peer.address) for place, peer in _entries(bgp.peers))
+        yield from ((f"bgp.peers[{place}].address", address) for place, address in attributes(bgp.peers, "address"))
 
 
 def _probe_node(parts: Parts) -> Iterator[Fault]:
@@ -314,9 +321,16 @@ def _links(parts: Parts) -> Iterator[Fault]:
 
 def _fleet(parts: Parts) -> Iterator[Fault]:
     members = parts.fleet.members if parts.fleet else ()
-    for index, member in _entries(members):
+    for index, member in entries(members):
         if member in members[:index]:
             yield Fault(f"fleet.members[{index}]", _quoted(member), "is there twice")
+
+
+def _listeners(parts: Parts) -> Iterator[Fault]:
+    if parts.admin is not None:
+        yield from as_far_as_readable(listeners.pair(parts.admin))
+    if parts.admin is not None and parts.fleet is not None:
+        yield from listeners.addresses(parts.admin, parts.fleet)
 
 
 def _logs(parts: Parts) -> Iterator[Fault]:

@@ -7,12 +7,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from kun_base.errors import ConfigError
+from kun_base.errors import Fault
 from kun_base.tomlfile import check
 from kun_base.tomltext import read
 from kun_nat64.config.crosscheck import Parts, faults_of
-from kun_nat64.config.file import SECTIONS, ConfigFile
-from kun_nat64.config.partial import readable_part
+from kun_nat64.config.file import ConfigFile
 from kun_nat64.config.resolve import resolve
 from kun_nat64.model.spec import AgentSpec
 
@@ -30,22 +29,18 @@ def running_kernel() -> tuple[int, ...]:
 
 def from_data(data: dict[str, Any], source: str, kernel: tuple[int, ...] = ()) -> AgentSpec:
     """As `load`, from what the TOML parser made of the file."""
-    faults = []
-    try:
-        file: ConfigFile | None = check(data, ConfigFile, source)
-    except ConfigError as error:
-        file, faults = None, list(error.faults)
-    faults += faults_of(_readable_parts(data))
-    if file is None or faults:
-        raise ConfigError(source, faults)
+    file = check(data, ConfigFile, source, cross)
     return replace(resolve(file, source, kernel), written=data)
+
+
+def cross(file: Any) -> list[Fault]:
+    """What several keys say together, of a file or of what is readable of it."""
+    return faults_of(Parts(**{one.name: getattr(file, one.name, None) for one in fields(Parts)}))
 
 
 def schema() -> str:
     """JSON schema of the file, for editors."""
-    return json.dumps(ConfigFile.model_json_schema(by_alias=True), indent=2)
+    # The agent itself starts without what reads source text.
+    from kun_base.key_descriptions import with_descriptions
 
-
-def _readable_parts(data: dict[str, Any]) -> Parts:
-    names = [field.name for field in fields(Parts)]
-    return Parts(**{name: readable_part(data.get(name, {}), SECTIONS[name]) for name in names})
+    return json.dumps(with_descriptions(ConfigFile.model_json_schema(by_alias=True), ConfigFile), indent=2)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses
 
 from kun_base.errors import Fault
+from kun_base.partial import attributes
 from kun_base.prefix import sixtofour_network
 from kun_nat64.config.file import BgpSection, GatewaySection
 
@@ -45,7 +46,7 @@ def not_a_host(address: IPv4Address | IPv6Address) -> str:
 def speakers(bgp: BgpSection) -> Iterator[Fault]:
     """Addresses of this gateway and of its routers."""
     named = [("bgp.router_id", bgp.router_id), ("bgp.next_hop", bgp.next_hop), ("bgp.next_hop6", bgp.next_hop6)]
-    named += [(f"bgp.peers[{place}].address", peer.address) for place, peer in enumerate(bgp.peers) if peer]
+    named += [(f"bgp.peers[{place}].address", address) for place, address in attributes(bgp.peers, "address")]
     for where, address in named:
         if address is not None and (why := not_a_host(address)):
             yield Fault(where, repr(str(address)), f'{why}; an address of this machine or router, "10.2.1.2"')

@@ -2,19 +2,26 @@
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
+from kun_base.admin_access import Access
 from kun_base.prefix import sixtofour_prefix
 from kun_nat64.config.file import (
+    AdminSection,
     AuditSection,
     BgpSection,
     ConfigFile,
+    FleetSection,
     GatewaySection,
     HealthSection,
     Nat64Section,
     PeerEntry,
+    PoolEntry,
+    TenantEntry,
 )
 from kun_nat64.config.insidecheck import LONGEST_FOR_PROBES
 from kun_nat64.config.sessionplace import beside
+from kun_nat64.config.values import Listen
 from kun_nat64.model.audit import Timeouts
+from kun_nat64.model.clients import NO_CLIENTS, Client, Clients
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.joolglobals import SETTINGS, canonical, class_settings, time_text
 from kun_nat64.model.spec import (
@@ -33,7 +40,9 @@ from kun_nat64.model.spec import (
     Nat64Spec,
     Peer,
     PoolRange,
+    Tenant,
 )
+from kun_nat64.policy.tenantnumbers import number_of_name
 
 # Jool itself needs none of them (it translates before routing): they are for ICMP errors and packets it hands back.
 # rp_filter 2 is loose: the larger of `all` and the interface's counts, and strict drops asymmetric outer sources.
@@ -53,12 +62,14 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
         nat64=_nat64(file.nat64, kernel),
         bgp=_bgp(file.bgp, file.gateway, file.nat64),
         health=_health(file.health, file.gateway),
-        fleet=FleetSpec(file.fleet.members, file.fleet.poll_s, file.fleet.timeout_s),
+        fleet=_fleet(file.fleet),
         guard=GuardSpec(file.guard.max_removals, file.guard.never_withdraw_last),
         drain=DrainSpec(file.drain.grace_s, file.drain.tcp_sessions_left, file.drain.med),
-        admin=AdminSpec(file.admin.listen.host, file.admin.listen.port),
+        admin=_admin(file.admin),
         audit=_audit(file.audit, file.nat64),
         log=LogSpec(file.log.level, file.log.format == "json"),
+        tenants=tuple(map(_tenant, file.tenant)),
+        clients=_clients(file.tenant),
         source=source,
     )
 
@@ -95,10 +106,7 @@ def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
 def _nat64(section: Nat64Section, kernel: tuple[int, ...]) -> Nat64Spec:
     return Nat64Spec(
         instance=section.instance,
-        pool4=tuple(
-            PoolRange(entry.address, entry.ports.first, entry.ports.last, tuple(map(Protocol, entry.protocols)))
-            for entry in section.pool4
-        ),
+        pool4=tuple(map(_range, section.pool4)),
         globals=_globals(section, kernel),
         session_poll_s=section.session_poll_s,
         limit=Limit(section.sessions_per_client, section.client_length),
@@ -106,6 +114,38 @@ def _nat64(section: Nat64Section, kernel: tuple[int, ...]) -> Nat64Spec:
         reset_orphans_flows=section.reset_orphans_flows,
         new_flows_s=section.new_flows_per_client_s,
     )
+
+
+def _range(entry: PoolEntry) -> PoolRange:
+    return PoolRange(entry.address, entry.ports.first, entry.ports.last, tuple(map(Protocol, entry.protocols)))
+
+
+def _tenant(entry: TenantEntry) -> Tenant:
+    return Tenant(
+        name=entry.name,
+        number=entry.mark or number_of_name(entry.name),
+        pool4=tuple(map(_range, entry.pool4)),
+        max_sessions=entry.max_sessions,
+        deny=entry.deny,
+    )
+
+
+def _clients(tenants: tuple[TenantEntry, ...]) -> Clients:
+    networks: dict[int, dict[int, Client]] = {}
+    for tenant in tenants:
+        for network in tenant.networks:
+            networks.setdefault(network.prefixlen, {})[int(network.network_address)] = Client(tenant.name)
+    return Clients(networks) if networks else NO_CLIENTS
+
+
+def _fleet(section: FleetSection) -> FleetSpec:
+    listen = (section.listen.host, section.listen.port) if isinstance(section.listen, Listen) else None
+    return FleetSpec(section.members, section.poll_s, section.timeout_s, listen, section.ca_file)
+
+
+def _admin(section: AdminSection) -> AdminSpec:
+    access = Access(section.allow, section.names, section.token_file, section.certificate, section.key)
+    return AdminSpec(section.listen.host, section.listen.port, access)
 
 
 def _audit(section: AuditSection, nat64: Nat64Section) -> AuditSpec:

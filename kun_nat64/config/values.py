@@ -9,6 +9,17 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from kun_base.config_values import (
+    parse_address,
+    parse_http_url,
+    parse_ipv4,
+    parse_ipv4_network,
+    parse_ipv6,
+    parse_ipv6_network,
+    parse_network,
+    parse_path,
+    text_of,
+)
 from kun_base.prefix import Prefix
 from kun_nat64.formats.dnsprobe import question
 from kun_nat64.model.spec import Target, TargetKind
@@ -18,6 +29,7 @@ INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 IP_KEYWORDS = ("dev", "via", "up", "down", "name", "type", "link", "address", "dynamic", "master", "group", "all")
 PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
+PARSED = (IPv4Address, IPv6Address, IPv4Network, IPv6Network)
 COMMUNITY = re.compile(r"(\d{1,5}):(\d{1,5})")
 
 
@@ -39,23 +51,9 @@ class Listen:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a text in quotes")
-    return value.strip()
-
-
-def parse_place(value: Any) -> str:
-    """A path, or "". No system call takes a NUL, and a line of a log is one line."""
-    text = _text(value)
-    if not text.isprintable():
-        raise ValueError("must not have control characters in it")
-    return text
-
-
 def parse_sysctl(value: Any) -> str:
     """As the kernel prints it: numbers with one space between them."""
-    text = " ".join(_text(value).split())
+    text = " ".join(text_of(value).split())
     if not (text and text.isascii() and text.isprintable()):
         raise ValueError('must be what `sysctl` prints, for example "1" or "4096 87380 16777216"')
     return text
@@ -63,66 +61,12 @@ def parse_sysctl(value: Any) -> str:
 
 def parse_global(value: Any) -> str | bool | int:
     if not isinstance(value, str | bool | int):
-        raise ValueError("must be a text in quotes, a whole number, true or false")
+        raise ValueError("must be text in quotes, an integer, true or false")
     return value
 
 
-def parse_ipv4(value: Any) -> IPv4Address:
-    if isinstance(value, IPv4Address):
-        return value
-    try:
-        return IPv4Address(_text(value))
-    except ValueError:
-        raise ValueError('must be an IPv4 address, for example "203.0.113.1"') from None
-
-
-def parse_ipv6(value: Any) -> IPv6Address:
-    if isinstance(value, IPv6Address):
-        return value
-    try:
-        return IPv6Address(_text(value))
-    except ValueError:
-        raise ValueError('must be an IPv6 address, for example "fd00:11::2"') from None
-
-
-def parse_address(value: Any) -> IPv4Address | IPv6Address:
-    if isinstance(value, IPv4Address | IPv6Address):
-        return value
-    try:
-        return ip_address(_text(value))
-    except ValueError:
-        raise ValueError('must be an IP address, for example "10.2.1.1"') from None
-
-
-def _network(value: str, version: type[IPv4Network] | type[IPv6Network], example: str) -> IPv4Network | IPv6Network:
-    try:
-        return version(value)
-    except ValueError as error:
-        if "host bits" in str(error):
-            raise ValueError(f"has host bits set, did you mean {version(value, strict=False)}?") from None
-        raise ValueError(f'must be a network with its length, for example "{example}"') from None
-
-
-def parse_network4(value: Any) -> IPv4Network:
-    found = value if isinstance(value, IPv4Network) else _network(_text(value), IPv4Network, "10.0.0.0/8")
-    assert isinstance(found, IPv4Network)
-    return found
-
-
-def parse_network6(value: Any) -> IPv6Network:
-    found = value if isinstance(value, IPv6Network) else _network(_text(value), IPv6Network, "2002::/16")
-    assert isinstance(found, IPv6Network)
-    return found
-
-
-def parse_network(value: Any) -> IPv4Network | IPv6Network:
-    if isinstance(value, IPv4Network | IPv6Network):
-        return value
-    return parse_network6(value) if ":" in _text(value) else parse_network4(value)
-
-
 def parse_node(value: Any) -> IPv4Address | IPv6Address | str:
-    """ "": the program chooses."""
+    """An address, or "": the program chooses."""
     return "" if value == "" else parse_address(value)
 
 
@@ -130,14 +74,14 @@ def parse_prefix(value: Any) -> Prefix:
     """pool6 of Jool: any RFC 6052 length would do for it, but the VIP's /48 has room for the /96 that we use."""
     if isinstance(value, Prefix):
         return value
-    found = Prefix.parse(_text(value))
+    found = Prefix.parse(text_of(value))
     if found.network.prefixlen != 96:
         raise ValueError(f"must be a /96, for example {found.network.network_address}/96")
     return found
 
 
 def parse_interface(value: Any) -> str:
-    name = _text(value)
+    name = text_of(value)
     if not INTERFACE_NAME.fullmatch(name):
         raise ValueError("must be an interface name: 1 to 15 letters, digits, '.', '_' or '-'")
     if name == "lo":
@@ -150,7 +94,7 @@ def parse_interface(value: Any) -> str:
 def parse_ports(value: Any) -> Ports:
     if isinstance(value, Ports):
         return value
-    found = PORTS.fullmatch(_text(value))
+    found = PORTS.fullmatch(text_of(value))
     if not found:
         raise ValueError('must be a range of ports, for example "20000-60000"')
     first, last = int(found[1]), int(found[2] or found[1])
@@ -159,12 +103,12 @@ def parse_ports(value: Any) -> Ports:
     if first > last:
         raise ValueError(f'the lower end comes first, did you mean "{last}-{first}"?')
     if first == 0:
-        raise ValueError("port 0 is nobody's: start at 1 or above")
+        raise ValueError("port 0 is reserved; use 1-65535")
     return Ports(first, last)
 
 
 def parse_community(value: Any) -> str:
-    found = COMMUNITY.fullmatch(_text(value))
+    found = COMMUNITY.fullmatch(text_of(value))
     if not found or int(found[1]) > 65535 or int(found[2]) > 65535:
         raise ValueError('must be a community, two numbers up to 65535, for example "64512:100"')
     return f"{int(found[1])}:{int(found[2])}"
@@ -173,7 +117,7 @@ def parse_community(value: Any) -> str:
 def parse_listen(value: Any) -> Listen:
     if isinstance(value, Listen):
         return value
-    host, colon, port = _text(value).rpartition(":")
+    host, colon, port = text_of(value).rpartition(":")
     try:
         address = ip_address(host.strip("[]"))
         number = int(port)
@@ -193,7 +137,7 @@ def parse_target(value: Any) -> Target:
         return value
     wrong = ValueError(f"must be a probe target, for example {TARGET_EXAMPLES}")
     try:
-        url = urlsplit(_text(value))
+        url = urlsplit(text_of(value))
         address, port = IPv4Address(url.hostname or ""), url.port
         name = url.path.strip("/")
         question(0, name)
@@ -213,27 +157,34 @@ def parse_target(value: Any) -> Target:
 
 
 def parse_member(value: Any) -> str:
-    wrong = ValueError('must be the URL of a gateway\'s admin port, for example "http://10.2.2.2:9465"')
-    try:
-        url = urlsplit(_text(value))
-        host, port = url.hostname, url.port
-    except ValueError:
-        raise wrong from None
-    odd = url.query or url.fragment or "@" in url.netloc or not HOST.fullmatch(host or "")
-    if url.scheme not in ("http", "https") or odd or port == 0:
-        raise wrong
+    expected = 'must be the URL of a gateway\'s admin port, for example "http://10.2.2.2:9465"'
+    url = parse_http_url(text_of(value), expected)
+    if url.query or url.fragment or "@" in url.netloc or not HOST.fullmatch(url.hostname or ""):
+        raise ValueError(expected)
     return url.geturl().rstrip("/")
+
+
+def parse_host_name(value: Any) -> str:
+    text: str = text_of(value)
+    if not HOST.fullmatch(text) or len(text) > 253:
+        raise ValueError('must be a host name without a port, for example "gw1.example.net"')
+    return text
 
 
 def parse_api(value: Any) -> str:
     """Where the speaker listens: ADDRESS:PORT, or the path of a unix socket."""
-    text = _text(value)
+    text = text_of(value)
     if text.startswith(("unix://", "/")):
-        return "unix://" + parse_place(text.removeprefix("unix://"))
+        return "unix://" + parse_path(text.removeprefix("unix://"))
     where = parse_listen(text)
     if where.port == 0:
-        raise ValueError("port 0 is nobody's: gobgpd listens on 50051")
+        raise ValueError("port 0 is reserved; gobgpd listens on 50051")
     return str(where)
+
+
+def _of(parse: Callable[[str], object]) -> Callable[[Any], object]:
+    """For text; a value that is parsed already, such as a default, stays."""
+    return lambda value: value if isinstance(value, PARSED) else parse(text_of(value))
 
 
 def _kind(parse: Callable[[Any], object], example: str) -> tuple[object, ...]:
@@ -244,13 +195,13 @@ def _kind(parse: Callable[[Any], object], example: str) -> tuple[object, ...]:
     )
 
 
-Ipv4 = Annotated[IPv4Address, *_kind(parse_ipv4, "203.0.113.1")]
-Ipv6 = Annotated[IPv6Address, *_kind(parse_ipv6, "fd00:11::2")]
-AnyAddress = Annotated[IPv4Address | IPv6Address, *_kind(parse_address, "10.2.1.1")]
-Node = Annotated[IPv4Address | IPv6Address | Literal[""], *_kind(parse_node, "10.1.0.2")]
-Network4 = Annotated[IPv4Network, *_kind(parse_network4, "10.0.0.0/8")]
-Network6 = Annotated[IPv6Network, *_kind(parse_network6, "2002::/16")]
-AnyNetwork = Annotated[IPv4Network | IPv6Network, *_kind(parse_network, "2002:cb00:7101::/48")]
+Ipv4 = Annotated[IPv4Address, *_kind(_of(parse_ipv4), "203.0.113.1")]
+Ipv6 = Annotated[IPv6Address, *_kind(_of(parse_ipv6), "fd00:11::2")]
+AnyAddress = Annotated[IPv4Address | IPv6Address, *_kind(_of(parse_address), "10.2.1.1")]
+Network4 = Annotated[IPv4Network, *_kind(_of(parse_ipv4_network), "10.0.0.0/8")]
+Network6 = Annotated[IPv6Network, *_kind(_of(parse_ipv6_network), "2002::/16")]
+Node = Annotated[IPv4Address | IPv6Address | Literal[""], *_kind(_of(parse_node), "10.1.0.2")]
+AnyNetwork = Annotated[IPv4Network | IPv6Network, *_kind(_of(parse_network), "2002:cb00:7101::/48")]
 Pool6 = Annotated[Prefix, *_kind(parse_prefix, "2002:cb00:7101::/96")]
 Interface = Annotated[str, *_kind(parse_interface, "eth1")]
 PortRange = Annotated[Ports, *_kind(parse_ports, "20000-60000")]
@@ -258,7 +209,8 @@ Community = Annotated[str, *_kind(parse_community, "64512:100")]
 ListenAt = Annotated[Listen, *_kind(parse_listen, "127.0.0.1:9465")]
 ProbeTarget = Annotated[Target, *_kind(parse_target, "tcp://198.51.100.80:80")]
 Member = Annotated[str, *_kind(parse_member, "http://10.2.2.2:9465")]
+HostName = Annotated[str, *_kind(parse_host_name, "gw1.example.net")]
 SpeakerApi = Annotated[str, *_kind(parse_api, "unix:///run/gobgpd/api.sock")]
-Place = Annotated[str, *_kind(parse_place, "/var/log/kun-nat64/sessions.jsonl")]
+Place = Annotated[str, *_kind(_of(parse_path), "/var/log/kun-nat64/sessions.jsonl")]
 SysctlValue = Annotated[str, *_kind(parse_sysctl, "1")]
 GlobalValue = Annotated[str | bool | int, BeforeValidator(parse_global)]

@@ -9,6 +9,8 @@ from kun_nat64.formats import memberstatus
 from kun_nat64.model.fleet import Fleet, Member
 
 if TYPE_CHECKING:
+    import ssl
+
     from aiohttp import ClientResponse, ClientSession
 
 LARGEST_STATUS = 1 << 20
@@ -31,9 +33,10 @@ class FleetWatch:
     Nor is one that cannot take our place, see `misnamed`: with it, the last gateway would not know that it is.
     """
 
-    def __init__(self, members: tuple[str, ...], timeout_s: float, own: Own = Own()) -> None:
-        self.take(members, timeout_s, own)
+    def __init__(self, members: tuple[str, ...], timeout_s: float, own: Own = Own(), ca_file: str = "") -> None:
         self._session: ClientSession | None = None
+        self._ca_file = ca_file
+        self.take(members, timeout_s, own)
 
     def take(self, members: tuple[str, ...], timeout_s: float, own: Own = Own()) -> None:
         self._members, self._timeout_s, self._own = members, timeout_s, own
@@ -73,7 +76,7 @@ class FleetWatch:
         from aiohttp import ClientSession, TCPConnector
 
         if self._session is None:
-            self._session = ClientSession(connector=TCPConnector(limit_per_host=1))
+            self._session = ClientSession(connector=TCPConnector(limit_per_host=1, ssl=_trusted(self._ca_file)))
         # The answer is about now or earlier: the time of asking never makes it look fresher than it is.
         asked_at = time.monotonic()
         async with self._session.get(f"{url.rstrip('/')}/status", headers=BRIEFLY, allow_redirects=False) as answer:
@@ -85,6 +88,15 @@ class FleetWatch:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _trusted(ca_file: str) -> "ssl.SSLContext | bool":
+    """The authorities for https://. Raises OSError when they cannot be read: then no member can be asked."""
+    if not ca_file:
+        return True
+    import ssl
+
+    return ssl.create_default_context(cafile=ca_file)
 
 
 async def _bounded(answer: "ClientResponse") -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
 
@@ -10,12 +10,12 @@ from kun_nat64.drivers.grpc import GrpcClient, Unimplemented
 from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import gobgpapi
 from kun_nat64.formats.gobgpapi import V3, V4, Dialect
-from kun_nat64.model.bgpfacts import path_to_remove
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import BgpPath, Facts, Neighbour
+from kun_nat64.model.facts import BgpPath, Facts, Neighbour, any_path
 from kun_nat64.model.plan import Action, Change
 
 DEADLINE_S = 3.0
+NOBODY = IPv4Address(0)
 
 
 class GobgpSpeaker:
@@ -24,44 +24,41 @@ class GobgpSpeaker:
     Looks and changes have a connection each: a withdrawal never waits for a look.
     """
 
-    def __init__(self, api: str, next_hop: IPv4Address) -> None:
-        self._api, self._next_hop = api, next_hop
+    def __init__(self, api: str, next_hop: IPv4Address = NOBODY) -> None:
+        self._api, self._next_hop = api, str(next_hop)
         self._looks, self._changes = _Api(api), _Api(api)
-        # Of what was looked for last: what is sent to neighbours is listed by family.
-        self._versions = [4]
 
     async def observe_paths(self, prefixes: Iterable[str]) -> Facts:
         """Paths for these prefixes that were injected here. Raises DriverError."""
         wanted = {ip_network(prefix) for prefix in prefixes}
         found: set[BgpPath] = set()
-        self._versions = sorted({prefix.version for prefix in wanted}) or [4]
-        for version in self._versions:
+        for version in sorted({prefix.version for prefix in wanted}):
             found.update(one.path for one in await self._table(version) if one.local and one.path.prefix in wanted)
         return frozenset(found)
 
     async def _table(self, version: int) -> list[gobgpapi.FoundPath]:
         answers, dialect = await self._looks.ask("ListPath", lambda dialect: gobgpapi.list_paths(dialect, version))
         with understanding("grpc", self._api, "ListPath"):
-            own = str(self._next_hop)
-            return [path for answer in answers for path in gobgpapi.read_paths(dialect, answer, own)]
+            return [path for answer in answers for path in gobgpapi.read_paths(dialect, answer, self._next_hop)]
 
-    async def observe_neighbours(self) -> tuple[Neighbour, ...]:
-        """Every neighbour, and for those with a session what of ours was sent to it. Raises DriverError."""
+    async def observe_neighbours(self, versions: Collection[int] = (4,)) -> tuple[Neighbour, ...]:
+        """Every neighbour; for those with a session what it was sent of these families. Raises DriverError."""
         answers, _ = await self._looks.ask("ListPeer", lambda dialect: gobgpapi.list_peers())
         with understanding("grpc", self._api, "ListPeer"):
             neighbours = [gobgpapi.read_peer(answer) for answer in answers]
-        return tuple([await self._with_adj_out(one) for one in neighbours])
+        return tuple([await self._with_adj_out(one, versions) for one in neighbours])
 
-    async def _with_adj_out(self, neighbour: Neighbour) -> Neighbour:
+    async def _with_adj_out(self, neighbour: Neighbour, versions: Collection[int]) -> Neighbour:
         if not neighbour.established:
             return neighbour
-        sent = [prefix for version in self._versions for prefix in await self._sent(neighbour.address, version)]
+        sent = [prefix for version in sorted(versions) for prefix in await self._sent(neighbour.address, version)]
         return replace(neighbour, advertised=tuple(sent))
 
     async def _sent(self, address: str, version: int) -> list[str]:
+        """Nothing of a family that the session does not carry."""
         answers, _ = await self._looks.ask("ListPath", lambda dialect: gobgpapi.list_paths(dialect, version, address))
         with understanding("grpc", self._api, "ListPath"):
-            return list(map(gobgpapi.read_prefix, answers))
+            return [gobgpapi.read_prefix(answer) for answer in answers]
 
     async def apply(self, change: Change) -> None:
         """Adding a path replaces the one that is there; removing one that is not there does nothing."""
@@ -74,18 +71,18 @@ class GobgpSpeaker:
 
     def withdraw_blocking(self, prefixes: Iterable[str]) -> None:
         """For a thread, when the event loop hangs. Raises DriverError after having tried them all."""
-        asyncio.run(_withdraw(GobgpSpeaker(self._api, self._next_hop), tuple(prefixes), self._next_hop))
+        asyncio.run(_withdraw(GobgpSpeaker(self._api), tuple(prefixes)))
 
     def close(self) -> None:
         self._looks.close()
         self._changes.close()
 
 
-async def _withdraw(speaker: GobgpSpeaker, prefixes: tuple[str, ...], next_hop: IPv4Address) -> None:
+async def _withdraw(speaker: GobgpSpeaker, prefixes: tuple[str, ...]) -> None:
     failed = None
     for prefix in prefixes:
         try:
-            await speaker.apply(Change(Action.REMOVE, path_to_remove(ip_network(prefix), next_hop)))
+            await speaker.apply(Change(Action.REMOVE, any_path(prefix)))
         except DriverError as error:
             failed = error
     speaker.close()

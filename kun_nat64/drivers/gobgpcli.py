@@ -1,7 +1,7 @@
 """GoBGP through its command: slower than its API, and the same in versions whose API is not known here."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
 
@@ -23,15 +23,12 @@ class GobgpCommand:
     def __init__(self, runner: Runner, api: str, next_hop: IPv4Address) -> None:
         self._runner, self._next_hop = runner, str(next_hop)
         self._command = ("gobgp", *_where(api))
-        # Of what was looked for last: what is sent to neighbours is listed by family.
-        self._families = ["ipv4"]
 
     async def observe_paths(self, prefixes: Iterable[str]) -> Facts:
         """Paths for these prefixes that were injected here. Raises DriverError."""
         wanted = {ip_network(prefix) for prefix in prefixes}
         found: set[BgpPath] = set()
-        self._families = sorted({f"ipv{prefix.version}" for prefix in wanted}) or ["ipv4"]
-        for family in self._families:
+        for family in sorted({f"ipv{prefix.version}" for prefix in wanted}):
             argv = (*self._command, "-j", "global", "rib", "-a", family)
             text = await self._say(*argv)
             with understanding(*argv):
@@ -39,19 +36,19 @@ class GobgpCommand:
             found.update(one.path for one in paths if one.local and one.path.prefix in wanted)
         return frozenset(found)
 
-    async def observe_neighbours(self) -> tuple[Neighbour, ...]:
-        """Every neighbour, and for those with a session what of ours was sent to it. Raises DriverError."""
+    async def observe_neighbours(self, versions: Collection[int] = (4,)) -> tuple[Neighbour, ...]:
+        """Every neighbour; for those with a session what it was sent of these families. Raises DriverError."""
         argv = (*self._command, "-j", "neighbor")
         with understanding(*argv):
             neighbours = gobgpjson.parse_neighbours(await self._say(*argv))
-        return tuple([await self._with_adj_out(one) for one in neighbours])
+        return tuple([await self._with_adj_out(one, versions) for one in neighbours])
 
-    async def _with_adj_out(self, neighbour: Neighbour) -> Neighbour:
+    async def _with_adj_out(self, neighbour: Neighbour, versions: Collection[int]) -> Neighbour:
         if not neighbour.established:
             return neighbour
         sent: list[str] = []
-        for family in self._families:
-            argv = (*self._command, "-j", "neighbor", neighbour.address, "adj-out", "-a", family)
+        for version in sorted(versions):
+            argv = (*self._command, "-j", "neighbor", neighbour.address, "adj-out", "-a", f"ipv{version}")
             with understanding(*argv):
                 sent += gobgpjson.prefixes(await self._say(*argv))
         return replace(neighbour, advertised=tuple(sent))

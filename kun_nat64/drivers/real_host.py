@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
@@ -20,6 +20,7 @@ from kun_nat64.drivers.probeway import ProbeWayDriver
 from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
 from kun_nat64.drivers.speaker_liveness import Pulse, SpeakerPulse, established
+from kun_nat64.drivers.tenant_table import TenantTableDriver
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Facts, Neighbour
@@ -30,6 +31,7 @@ from kun_nat64.model.plan import Change
 from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.tenantfacts import TenantRules
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
 from kun_nat64.policy.flow_loss import ends_sessions
@@ -63,6 +65,7 @@ class RealHost:
         self._resets = ResetsDriver(runner, self._jool)
         self._probe_way = ProbeWayDriver(runner)
         self._tables = OwnTablesDriver(runner)
+        self._tenants = TenantTableDriver(runner)
         self._speaker = speaker_of(spec.bgp, runner)
         self._notices, self._notice = Notices(self._noticed), notice
         self._links_memo = Memo[LinksSeen](WHOLE_LOOK_S)
@@ -70,6 +73,7 @@ class RealHost:
         self._resets_memo = Memo[Facts](WHOLE_LOOK_S)
         self._way_memo = Memo[Facts](WHOLE_LOOK_S)
         self._tables_memo = Memo[Facts](WHOLE_LOOK_S)
+        self._tenants_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_memo = Memo[Facts](WHOLE_LOOK_S)
         self._jool_watch = ExecWatch("jool", processes.children, self._jool_runs)
         self._paths_memo = Memo[tuple[Facts, tuple[Neighbour, ...]]](spec.bgp.observe_s)
@@ -79,11 +83,13 @@ class RealHost:
             Area.RESETS: self._resets_memo,
             Area.PROBES: self._way_memo,
             Area.TABLES: self._tables_memo,
+            Area.TENANTS: self._tenants_memo,
             Area.JOOL: self._jool_memo,
             Area.BGP: self._paths_memo,
         }
         self._pulse: Pulse = frozenset()
         self._watch: FlowWatch | None = None
+        self._asked_tenants: TenantRules | None = None
         self._modules: Facts = frozenset()
         self._last: tuple[tuple[object, ...], Observation] = (), Observation()
         self._link_changes = 0
@@ -129,13 +135,16 @@ class RealHost:
         tables = asyncio.create_task(
             _try(failures, Area.TABLES, self._tables_memo.get(now, lambda: self._tables.observe(scope.tables)))
         )
+        tenants = asyncio.create_task(
+            _try(failures, Area.TENANTS, self._tenants_memo.get(now, lambda: self._tenants.observe(scope.tenants)))
+        )
         links = await _try(failures, Area.LINKS, self._links_memo.get(now, lambda: self._look_at_links(scope)))
         links = links or NOTHING
         wider = widened(scope, links.facts)
         bgp = await _try(failures, Area.BGP, self._paths_memo.get(now, lambda: self._bgp(wider)))
         facts = links.facts | modules | sysctls | (bgp[0] if bgp else frozenset())
         facts |= (await jool or frozenset()) | (await rules or frozenset()) | (await resets or frozenset())
-        facts |= (await way or frozenset()) | (await tables or frozenset())
+        facts |= (await way or frozenset()) | (await tables or frozenset()) | (await tenants or frozenset())
         neighbours, counters, given = bgp[1] if bgp else (), self._rules.counters, self._resets.given
         connections = established(self._pulse)
         seen = Observation(
@@ -150,6 +159,7 @@ class RealHost:
             links.own,
             links.near,
             tuple((name, chain, n) for name, by in self._tables.counted.items() for chain, n in by.items()),
+            self._tenants.refused,
         )
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen
@@ -189,7 +199,9 @@ class RealHost:
             self._way_memo.forget()
         if fresh or not self._notices.covers(Area.RULES):
             self._tables_memo.forget()
-        self._pulse, self._watch = beat, scope.watch
+        if fresh or scope.tenants != self._asked_tenants or not self._notices.covers(Area.RULES):
+            self._tenants_memo.forget()
+        self._pulse, self._watch, self._asked_tenants = beat, scope.watch, scope.tenants
 
     async def _look_at_links(self, scope: Scope) -> LinksSeen:
         self._notices.follow(scope.netns)  # first: what changes from here on is heard of
@@ -197,7 +209,8 @@ class RealHost:
 
     async def _bgp(self, scope: Scope) -> tuple[Facts, tuple[Neighbour, ...]]:
         paths = await self._speaker.observe_paths(scope.prefixes)
-        return paths, await self._speaker.observe_neighbours()
+        versions = {ip_network(prefix).version for prefix in scope.prefixes}
+        return paths, await self._speaker.observe_neighbours(versions)
 
     async def _look_at_jool(self, scope: Scope) -> Facts:
         return await self._jool.observe(scope.instance, scope.globals)
@@ -241,6 +254,7 @@ class RealHost:
                 Area.RESETS: self._resets.apply,
                 Area.PROBES: self._probe_way.apply,
                 Area.TABLES: self._tables.apply,
+                Area.TENANTS: self._tenants.apply,
             }
             one = appliers.get(area, self._kernel.apply)
             for change in changes:
@@ -252,6 +266,7 @@ class RealHost:
         if area is Area.RULES:
             self._resets_memo.forget()  # the kernel's notices of nftables do not tell them apart
             self._tables_memo.forget()
+            self._tenants_memo.forget()
         if area in (Area.RULES, Area.LINKS):
             self._way_memo.forget()
 

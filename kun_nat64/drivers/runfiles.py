@@ -7,7 +7,7 @@ import json
 import math
 import os
 from dataclasses import asdict
-from ipaddress import IPv4Address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def load_told(run_dir: Path) -> Told | None:
     try:
         data: Any = json.loads((run_dir / TOLD).read_text())
         prefixes = tuple(str(ip_network(prefix)) for prefix in data["prefixes"])
-        return Told(str(data["speaker"]), str(data["api"]), IPv4Address(data["next_hop"]), prefixes)
+        return Told(str(data["speaker"]), str(data["api"]), prefixes)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -148,7 +148,7 @@ def load_told(run_dir: Path) -> Told | None:
 def save_told(run_dir: Path, told: Told) -> None:
     """Whole or not at all. Raises OSError."""
     if told.prefixes:
-        _write_whole(run_dir / TOLD, {**asdict(told), "next_hop": str(told.next_hop)})
+        _write_whole(run_dir / TOLD, asdict(told))
     else:
         (run_dir / TOLD).unlink(missing_ok=True)
 

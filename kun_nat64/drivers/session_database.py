@@ -13,11 +13,13 @@ from pathlib import Path
 from time import monotonic
 
 from kun_nat64.formats.sessionrow import (
+    ADD_NAMES,
     END,
     INSERT,
     LIVING,
     SCHEMA,
     SCHEMA_VERSION,
+    WITHOUT_NAMES,
     end_row,
     insert_row,
     record_of,
@@ -210,7 +212,9 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA journal_size_limit = 67108864")
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, SCHEMA_VERSION):
+    if version == WITHOUT_NAMES:
+        db.executescript(f"BEGIN;{';'.join(ADD_NAMES)};PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+    elif version not in (0, SCHEMA_VERSION):
         raise sqlite3.DatabaseError(f"schema version {version}, this program knows {SCHEMA_VERSION}")
 
 

@@ -1,10 +1,10 @@
 """The port to whatever speaks BGP. GoBGP has two drivers; FRR or BIRD would have another."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
-from kun_nat64.drivers.gobgp import GobgpSpeaker
+from kun_nat64.drivers.gobgp import NOBODY, GobgpSpeaker
 from kun_nat64.drivers.gobgpcli import GobgpCommand
 from kun_nat64.model.announcement import Told
 from kun_nat64.model.facts import Facts, Neighbour
@@ -18,8 +18,8 @@ class Speaker(Protocol):
     async def observe_paths(self, prefixes: Iterable[str]) -> Facts:
         """Paths for these prefixes that were injected here, by us or by another hand."""
 
-    async def observe_neighbours(self) -> tuple[Neighbour, ...]:
-        """Every neighbour, and for those with a session what of ours was sent to it."""
+    async def observe_neighbours(self, versions: Collection[int]) -> tuple[Neighbour, ...]:
+        """Every neighbour; for those with a session what it was sent of IPv4, of IPv6, or of both (`versions`)."""
 
     async def apply(self, change: Change) -> None:
         """Adding a path replaces the one that is there; removing one that is not there does nothing."""
@@ -30,10 +30,12 @@ class Speaker(Protocol):
     def close(self) -> None: ...
 
 
-def speaker_of(spec: BgpSpec | Told, runner: Runner) -> Speaker:
-    if spec.speaker == "gobgp-cli":
-        return GobgpCommand(runner, spec.api, spec.next_hop)
-    return GobgpSpeaker(spec.api, spec.next_hop)
+def speaker_of(where: BgpSpec | Told, runner: Runner) -> Speaker:
+    """A path has a prefix of either family and a next hop; all that a speaker knows beside it is where it listens."""
+    own = where.next_hop if isinstance(where, BgpSpec) else NOBODY
+    if where.speaker == "gobgp-cli":
+        return GobgpCommand(runner, where.api, own)
+    return GobgpSpeaker(where.api, own)
 
 
 def take_back(told: Told) -> None:

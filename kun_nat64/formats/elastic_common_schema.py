@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from kun_base.prefix import Prefix
 from kun_nat64.model.audit import UNKNOWN, Record, SessionEvent
+from kun_nat64.model.clients import Client
 
 ECS_VERSION = "8.17.0"
 
@@ -46,7 +47,7 @@ class EcsLines:
             f'"source":{{"ip":"{_text6(inside.address)}","port":{inside.port},'
             f'"nat":{{"ip":"{public}","port":{outside.port}}}}},'
             f'"destination":{{"ip":"{_embedded(self._pool6, remote.address)}","port":{remote.port},'
-            f'"nat":{{"ip":"{server}","port":{remote.port}}}}}{_earliest(record)}{self._tail}'
+            f'"nat":{{"ip":"{server}","port":{remote.port}}}}}{_pod(record.client)}{_own(record)}{self._tail}'
         )
 
     def lines(self, started: tuple[Record, ...], ended: tuple[Record, ...]) -> Iterator[str]:
@@ -54,9 +55,21 @@ class EcsLines:
         yield from map(self.ended, ended)
 
 
-def _earliest(record: Record) -> str:
-    """The session was not there yet at that moment; not said where nobody had looked before. No name of ECS fits."""
-    return "" if record.after == UNKNOWN else f',"kun_nat64":{{"earliest_start":"{iso(record.after)}"}}'
+@lru_cache(maxsize=65536)
+def _pod(client: Client) -> str:
+    """As it was named when the session began."""
+    if not client.pod:
+        return ""
+    resource = json.dumps({"name": client.pod, "type": "pod"}, separators=(",", ":"))
+    return f',"orchestrator":{{"type":"kubernetes","namespace":{json.dumps(client.namespace)},"resource":{resource}}}'
+
+
+def _own(record: Record) -> str:
+    """What no name of ECS fits. The session was not there yet at `earliest_start`, if anybody had looked before."""
+    told = {} if record.after == UNKNOWN else {"earliest_start": iso(record.after)}
+    if record.client.tenant:
+        told["tenant"] = record.client.tenant
+    return f',"kun_nat64":{json.dumps(told, separators=(",", ":"))}' if told else ""
 
 
 def iso(at: float) -> str:

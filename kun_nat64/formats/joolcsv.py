@@ -13,6 +13,7 @@ from kun_base.prefix import Prefix
 from kun_nat64.formats.table import FormatError, rows, whole
 from kun_nat64.model.joolfacts import LIMIT_MARK, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.joolglobals import canonical
+from kun_nat64.model.tenantfacts import is_tenant_mark
 from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session
 
 # Gauges of a statistics table that was reset while entries were alive count below zero (an unsigned 64-bit number).
@@ -76,7 +77,7 @@ def parse_pool4(text: str, instance: str) -> list[Pool4]:
                 raise ValueError("ports the wrong way round")
         except ValueError:
             raise FormatError("an entry of pool4", f"{protocol},{address},{first},{last}") from None
-        if entry.mark in (0, LIMIT_MARK):
+        if entry.mark in (0, LIMIT_MARK) or is_tenant_mark(entry.mark):
             found.append(entry)
     return found
 

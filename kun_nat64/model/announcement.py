@@ -1,7 +1,6 @@
 """What we tell the network: whether the VIP is reachable through this gateway, and how much we like that."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +14,13 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a speaker was told to announce, so that somebody else can take it back. `speaker`, `api`: as in [bgp]."""
+    """What a speaker was told to announce, so that somebody else can take it back: prefixes of either family.
+
+    `speaker`, `api`: as in [bgp].
+    """
 
     speaker: str
     api: str
-    next_hop: IPv4Address
     prefixes: tuple[str, ...]
 
 

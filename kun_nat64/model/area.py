@@ -15,5 +15,6 @@ class Area(StrEnum):
     RESETS = "resets"
     PROBES = "probes"
     TABLES = "tables"
+    TENANTS = "tenants"
     JOOL = "jool"
     BGP = "bgp"

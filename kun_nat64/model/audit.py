@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
+from kun_nat64.model.clients import NOBODY, Client
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.traffic import Endpoint4, Endpoint6
 
@@ -26,7 +27,8 @@ class SessionKey:
 class Record:
     """The session began after `after` and not later than `began`; `ended` None while it lives.
 
-    `place` is the part of the store that holds it (a number that the store gives).
+    `place` is the part of the store that holds it (a number that the store gives). `client`: whose it was when
+    it began.
     """
 
     flow: SessionKey
@@ -34,6 +36,7 @@ class Record:
     began: float
     ended: float | None = None
     place: int = 0
+    client: Client = NOBODY
 
 
 class SessionEvent(StrEnum):

@@ -1,7 +1,7 @@
 """Facts about BGP: the paths we inject, and what the speaker says about its neighbours."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from kun_nat64.model.area import Area, Key
 
@@ -35,14 +35,15 @@ class BgpPath:
         return f"BGP path {self.prefix} next hop {self.next_hop}{med}{communities}{origin}"
 
 
-def path_to_remove(prefix: IPv4Network | IPv6Network, next_hop: IPv4Address) -> BgpPath:
-    """A speaker takes a path back by its prefix; its next hop has to be of the same family."""
-    return BgpPath(prefix, next_hop if prefix.version == 4 else IPv6Address("::"), None)
+def any_path(prefix: str) -> BgpPath:
+    """For a removal, of which only the prefix counts."""
+    network = ip_network(prefix)
+    return BgpPath(network, ip_address("0.0.0.0" if network.version == 4 else "::"), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A BGP peer as the speaker sees it. `advertised`: prefixes of ours in its adj-RIB-out (None: not asked).
+    """A BGP peer as the speaker sees it. `advertised`: prefixes of both families that it was sent (None: not asked).
 
     `restart_s`: graceful restart is on, and the router keeps our paths for so long without us; 0: it is off.
     """

@@ -5,13 +5,14 @@ states of the same object), `inside` (the key of the object it disappears with),
 """
 
 from kun_nat64.model.area import Area, Key
-from kun_nat64.model.bgpfacts import BgpPath, Neighbour
+from kun_nat64.model.bgpfacts import BgpPath, Neighbour, any_path
 from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, NodeRouter, Route, Sysctl, Tunnel, Veth
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.probefacts import AnyProbeWay, NativeProbeWay, ProbeWay
 from kun_nat64.model.resetfacts import OrphanReset
 from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
 from kun_nat64.model.tablefacts import OwnChain, OwnTable
+from kun_nat64.model.tenantfacts import TenantTable
 
 Fact = (
     Module
@@ -32,6 +33,7 @@ Fact = (
     | ProbeWay
     | NativeProbeWay
     | OwnTable
+    | TenantTable
     | BgpPath
 )
 Facts = frozenset[Fact]
@@ -65,6 +67,8 @@ __all__ = [
     "Rule",
     "RuleCounter",
     "Sysctl",
+    "TenantTable",
     "Tunnel",
     "Veth",
+    "any_path",
 ]

@@ -9,6 +9,7 @@ from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
 from kun_nat64.model.probefacts import AnyProbeWay
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.tablefacts import OwnTable
+from kun_nat64.model.tenantfacts import TenantRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Scope:
 
     `sysctls`, `modules`, `link_states`: by name. `instance`: Jool's. `links`: those to report on.
     `watch`: over orphaned flows, if wanted. `way`: of the probes. `tables`: of nftables. `clients`: networks of nodes,
-    of which those that are near shall be answered by the router; (): none.
+    of which those that are near shall be answered by the router; (): none. `tenants`: what the rules of their table
+    are made from.
     """
 
     instance: str
@@ -58,6 +60,7 @@ class Scope:
     way: AnyProbeWay | None = None
     tables: frozenset[OwnTable] = frozenset()
     clients: tuple[IPv4Network, ...] = ()
+    tenants: TenantRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Observation:
     `near`: what should be there for nodes on the uplink's own network (NodeRouter).
     `counters` of our rules, `resets` of orphaned flows (None: not counted): since their rules were made.
     `bgp_connections`: established ones of this host, as the kernel has them: they go on without the speaker's API.
-    `own`: IPv4 addresses of every interface of this machine.
+    `own`: IPv4 addresses of every interface of this machine. `refused`: packets of denied tenants; None: not counted.
     """
 
     facts: Facts = frozenset()
@@ -82,6 +85,7 @@ class Observation:
     own: frozenset[IPv4Address] = frozenset()
     near: Facts = frozenset()
     counted: tuple[tuple[str, str, int], ...] = ()
+    refused: int | None = None
 
     def link(self, name: str) -> LinkReport:
         return next((link for link in self.links if link.name == name), LinkReport(name, present=False))

@@ -5,8 +5,10 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
+from kun_base.admin_access import Access
 from kun_base.prefix import Prefix
 from kun_nat64.model.audit import Timeouts
+from kun_nat64.model.clients import NO_CLIENTS, Clients
 from kun_nat64.model.joolfacts import Protocol
 
 
@@ -53,6 +55,26 @@ class Inside(StrEnum):
 
     SIXTOFOUR = "6to4"
     NATIVE = "native"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Clients with public ports of their own. `number` tells its packets apart (model/tenantfacts.py).
+
+    Without `pool4` they share that of everybody. `max_sessions`: all its clients together, 0: any number. `deny`: its
+    packets are refused.
+    """
+
+    name: str
+    number: int
+    pool4: tuple[PoolRange, ...] = ()
+    max_sessions: int = 0
+    deny: bool = False
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether its packets are told apart from those of clients without a tenant."""
+        return bool(self.deny or self.pool4 or self.max_sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +217,16 @@ class HealthSpec:
 
 @dataclass(frozen=True, slots=True)
 class FleetSpec:
+    """`listen` as (address, port): the admin pages for the fleet; None: there only where [admin] says.
+
+    `ca_file`: authorities for members with https://; "": the system's.
+    """
+
     members: tuple[str, ...]
     poll_s: float
     timeout_s: float
+    listen: tuple[str, int] | None = None
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +248,7 @@ class AdminSpec:
 
     host: str
     port: int
+    access: Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +274,10 @@ class LogSpec:
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """The whole file. `source` names it for messages; `written`: as the TOML parser read it, None for none."""
+    """The whole file. `source` names it for messages; `written`: as the TOML parser read it, None for none.
+
+    `clients`: networks of `tenants`, and whose they are.
+    """
 
     gateway: GatewaySpec
     nat64: Nat64Spec
@@ -256,6 +289,8 @@ class AgentSpec:
     admin: AdminSpec
     log: LogSpec
     audit: AuditSpec
+    tenants: tuple[Tenant, ...] = ()
+    clients: Clients = NO_CLIENTS
     source: str = field(default="", compare=False)
     written: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 

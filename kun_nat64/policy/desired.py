@@ -18,7 +18,6 @@ from kun_nat64.model.facts import (
     Module,
     OrphanReset,
     OwnTable,
-    Pool4,
     Route,
     Sysctl,
     Tunnel,
@@ -33,6 +32,7 @@ from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.portranges import merged
 from kun_nat64.policy.probepath import probe_path, probe_way
 from kun_nat64.policy.ruleset import rules
+from kun_nat64.policy.tenants import pool4_of, tenant_facts, tenant_rules
 
 MODULES = ("jool", "sit")
 NATIVE_MODULES = ("jool",)
@@ -50,16 +50,19 @@ def desired(
     near: Facts = frozenset(),
     mss: int | None = None,
     full: bool = False,
+    held: frozenset[str] = frozenset(),
 ) -> Facts:
     """Everything that should be there; the paths only if the announcement wants them.
 
     `limited`: policy/limits.py. `own`: IPv4 addresses of this machine, none of which a pod may reach. `near`: what a
     look has found to be needed for nodes on the uplink's own network. `mss`: what the path carries, where that is less
-    than the file says. `full`: TCP has no public ports left.
+    than the file says. `full`: TCP has no public ports left. `held`: tenants
+    that hold too many sessions.
     """
     standing = _standing(spec if mss is None else with_mss(spec, mss), own)
     refused = (refusals(spec),) if full else ()
-    return standing.union(refused, _paths(spec.bgp, announcement), limit_facts(spec, limited), near)
+    tenants = tenant_facts(spec, held)
+    return standing.union(refused, _paths(spec.bgp, announcement), limit_facts(spec, limited), near, tenants)
 
 
 def with_mss(spec: AgentSpec, mss: int) -> AgentSpec:
@@ -117,12 +120,7 @@ def error_source(vip: IPv4Address) -> IPv6Address:
 def _jool(nat64: Nat64Spec, gateway: GatewaySpec) -> Iterator[Fact]:
     yield JoolInstance(nat64.instance, gateway.pool6)
     yield from (JoolGlobal(nat64.instance, name, value) for name, value in nat64.globals)
-    entries = (
-        Pool4(nat64.instance, protocol, entry.address, entry.first_port, entry.last_port)
-        for entry in nat64.pool4
-        for protocol in entry.protocols
-    )
-    yield from merged(entries)
+    yield from merged(pool4_of(nat64.instance, nat64.pool4))
 
 
 def _resets(spec: AgentSpec) -> Iterator[Fact]:
@@ -185,6 +183,7 @@ def scope(spec: AgentSpec) -> Scope:
         way=probe_way(spec),
         tables=frozenset((*own_tables(spec), refusals(spec))),
         clients=spec.gateway.clients if spec.gateway.near_by_router else (),
+        tenants=tenant_rules(spec),
     )
 
 

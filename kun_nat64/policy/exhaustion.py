@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from kun_nat64.model.facts import MARK, OwnChain, OwnTable
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.tenantfacts import MARK_NUMBERS, TENANT_MARKS
 
 # Of all ports for TCP. A port that a flow left is free again after minutes, so the end is not far from the beginning.
 FULL, ROOM_AGAIN = 0.98, 0.95
@@ -33,7 +34,9 @@ def is_full(ports: Ports, before: bool) -> bool:
 def refusals(spec: AgentSpec) -> OwnTable:
     gateway = spec.gateway
     flow = "ip6 saddr . tcp sport . ip6 daddr . tcp dport"
-    syn = f'iifname "{gateway.inside_link}" ip6 daddr {gateway.pool6} tcp flags & (syn | ack | rst) == syn'
+    # Tenants have ports of their own.
+    others = f"meta mark & {~MARK_NUMBERS & 0xFFFFFFFF:#x} != {TENANT_MARKS:#x}"
+    syn = f'iifname "{gateway.inside_link}" ip6 daddr {gateway.pool6} {others} tcp flags & (syn | ack | rst) == syn'
     key = "type ipv6_addr . inet_service . ipv6_addr . inet_service; flags dynamic,timeout"
     again = f"{syn} {flow} @asked {RATE} counter reject with icmpv6 type addr-unreachable"
     return OwnTable(

@@ -7,10 +7,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from kun_base.prefix import WELL_KNOWN, sixtofour_network
 from kun_base.special_ipv4 import without_global
+from kun_nat64.model.clients import NOBODY, Client
 from kun_nat64.model.joolglobals import SETTINGS
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Binding, Session, Traffic
+from kun_nat64.policy.port_use import EVERYBODY
 from kun_nat64.policy.ruleset import NEVER, own_addresses
+from kun_nat64.policy.tenants import tenant_of
 
 SIXTOFOUR = IPv6Network("2002::/16")
 LOCAL_USE = IPv6Network("64:ff9b:1::/48")
@@ -41,7 +44,7 @@ class Sender:
     """A pod. `node` is the outer IPv4 source that its 6to4 address names, None for other addresses.
 
     `dropped`: why its packets are, "" if they are not. `sessions`: it holds so many, counted as `client`, and may hold
-    `most` of them (0: any number).
+    `most` of them (0: any number). `owner`: of the public ports that it gets, "" for everybody's. `who`: whose it is.
     """
 
     address: IPv6Address
@@ -51,6 +54,8 @@ class Sender:
     sessions: int
     most: int
     bindings: tuple[Binding, ...]
+    owner: str = ""
+    who: Client = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,11 @@ class Explanation:
     sender: Sender | None = None
     sessions: tuple[Session, ...] = ()
     bindings: tuple[Binding, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """Of the public ports that a new flow gets."""
+        return self.sender.owner if self.sender else EVERYBODY
 
     @property
     def reachable(self) -> bool:
@@ -118,15 +128,18 @@ def outsider(address: IPv6Address, spec: AgentSpec) -> Outsider:
 
 def explain_sender(address: IPv6Address, spec: AgentSpec, traffic: Traffic) -> Sender:
     limit = spec.nat64.limit
+    who, tenant = tenant_of(spec, address)
     client = IPv6Network((address, limit.length), strict=False)
     return Sender(
         address=address,
         node=None if spec.gateway.is_native else address.sixtofour,
-        dropped=_dropped(address, spec),
+        dropped=_dropped(address, spec) or (f"tenant {tenant.name} is denied" if tenant and tenant.deny else ""),
         client=client,
         sessions=sum(one.inside.address in client for one in traffic.sessions),
         most=limit.sessions,
         bindings=tuple(one for one in traffic.bindings if one.inside.address == address),
+        owner=tenant.name if tenant and tenant.pool4 else EVERYBODY,
+        who=who or NOBODY,
     )
 
 

@@ -4,7 +4,7 @@ A file is taken as a whole or not at all: while it is refused, the old one stays
 is announced. The change of the file is judged by itself, whatever else on the machine differs from either file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.area import Area
@@ -63,11 +63,24 @@ def _restarts(old: AgentSpec, new: AgentSpec) -> Iterator[Refusal]:
         yield _restart(f"nat64.instance is {was}, the new file says {is_}: {anew}")
     if old.gateway.inside is not new.gateway.inside:
         yield _restart(f"gateway.inside is {old.gateway.inside}, the new file says {new.gateway.inside}: {anew}")
-    if old.admin != new.admin:
-        listen = f"{new.admin.host}:{new.admin.port}"
-        yield _restart(f"admin.listen is {old.admin.host}:{old.admin.port}, the new file says {listen}: {RESTART}")
+    for key, before, after in _listeners(old, new):
+        if before != after:
+            yield _restart(f"{key} is {before or 'not set'}, the new file says {after or 'nothing'}: {RESTART}")
 
 
+def _listeners(old: AgentSpec, new: AgentSpec) -> Iterator[tuple[str, str, str]]:
+    """What the open listeners hang on: by key, as it was and as it is to be."""
+    for key, read in LISTENERS.items():
+        yield key, read(old), read(new)
+
+
+LISTENERS: dict[str, Callable[[AgentSpec], str]] = {
+    "admin.listen": lambda spec: f"{spec.admin.host}:{spec.admin.port}",
+    "admin.certificate": lambda spec: spec.admin.access.certificate,
+    "admin.key": lambda spec: spec.admin.access.key,
+    "fleet.ca_file": lambda spec: spec.fleet.ca_file,
+    "fleet.listen": lambda spec: "{}:{}".format(*spec.fleet.listen) if spec.fleet.listen else "",
+}
 RESTART = "`systemctl restart kun-nat64` takes it, and disturbs no flow"
 
 

@@ -7,13 +7,14 @@ dropped where the checksum cannot be computed. Here the first one is, before the
 
 from kun_nat64.model.facts import MARK, OwnChain, OwnTable
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.ruleset import public_addresses
 
 # The kernel puts fragments together at -400.
 BEFORE = -410
 
 
 def broken_fragments(spec: AgentSpec) -> OwnTable:
-    addresses = ", ".join(sorted({str(entry.address) for entry in spec.nat64.pool4}))
+    addresses = ", ".join(sorted(map(str, public_addresses(spec))))
     # More fragments follow, offset 0: the first one, which has the UDP header.
     first = f"ip daddr {{ {addresses} }} ip frag-off & 0x3fff == 0x2000"
     return OwnTable(

@@ -7,11 +7,12 @@ removal that is refused (`passed`). A command that changes things once makes all
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from kun_nat64.model.facts import BgpPath, Fact, JoolInstance, Pool4, Tunnel
+from kun_nat64.model.facts import BgpPath, Fact, JoolInstance, Pool4, TenantTable, Tunnel
 from kun_nat64.model.joolfacts import LIMIT_MARK
 from kun_nat64.model.observation import Foreign
 from kun_nat64.model.plan import Action, Change, Plan, Refusal, RefusalKind
 from kun_nat64.model.spec import GuardSpec
+from kun_nat64.model.tenantfacts import is_tenant_mark
 from kun_nat64.policy.flow_loss import stops_everything
 
 
@@ -80,10 +81,29 @@ def _place(fact: Fact) -> object:
 
 
 def _too_many_removals(changes: Iterable[Change], spec: GuardSpec) -> Iterator[Refusal]:
+    """A tenant counts once, whether it loses its networks, its addresses or both."""
     removals = [one for one in changes if one.action is Action.REMOVE and not _lifts_a_limit(one.fact)]
-    if len(removals) > spec.max_removals:
-        reason = f"the plan removes {len(removals)} objects, guard.max_removals = {spec.max_removals}"
-        yield Refusal(RefusalKind.TOO_MANY_REMOVALS, reason, held=frozenset(removals))
+    objects = [one for one in removals if not _is_of_a_tenant(one.fact)]
+    emptied = [one for one in changes if _tenants_without_networks(one)]
+    tenants = {one.fact.mark for one in removals if isinstance(one.fact, Pool4) and is_tenant_mark(one.fact.mark)}
+    count = len(objects) + len(tenants.union(*map(_tenants_without_networks, emptied)))
+    if count > spec.max_removals:
+        reason = f"the plan removes {count} objects, guard.max_removals = {spec.max_removals}"
+        yield Refusal(RefusalKind.TOO_MANY_REMOVALS, reason, held=frozenset((*removals, *emptied)))
+
+
+def _is_of_a_tenant(fact: Fact) -> bool:
+    return isinstance(fact, TenantTable) or (isinstance(fact, Pool4) and is_tenant_mark(fact.mark))
+
+
+def _tenants_without_networks(change: Change) -> frozenset[int]:
+    """Their packets would be everybody's: denied ones let through, others seen under another address."""
+    if not isinstance(change.fact, TenantTable):
+        return frozenset()
+    if change.action is Action.REMOVE:
+        return change.fact.marks
+    before = change.before.marks if isinstance(change.before, TenantTable) else frozenset()
+    return before - change.fact.marks
 
 
 def _lifts_a_limit(fact: Fact) -> bool:

@@ -67,4 +67,9 @@ def limit_facts(spec: AgentSpec, clients: Iterable[IPv6Network]) -> Iterator[Fac
     marks = (f"-s {one} -j MARK --set-xmark {LIMIT_MARK:#x}/0xffffffff" for one in clients)
     yield Chain(Family.IPV6, "mangle", CHAIN, tuple(marks))
     if clients:
-        yield from (Pool4(spec.nat64.instance, protocol, DUMMY, 1, 1, LIMIT_MARK) for protocol in Protocol)
+        yield from dead_end(spec.nat64.instance)
+
+
+def dead_end(instance: str) -> Iterator[Pool4]:
+    """The one port that packets with LIMIT_MARK may have."""
+    return (Pool4(instance, protocol, DUMMY, 1, 1, LIMIT_MARK) for protocol in Protocol)

@@ -30,6 +30,7 @@ from kun_nat64.model.facts import (
     Route,
     Rule,
     Sysctl,
+    TenantTable,
     Tunnel,
     Veth,
 )
@@ -53,6 +54,8 @@ MAKING: tuple[type[Fact], ...] = (
     # Its account of flows begins with the sessions that Jool has.
     OrphanReset,
     OwnTable,
+    # A mark whose pool4 entries are not there yet would have its packets dropped.
+    TenantTable,
     # Nothing rests on it: a kernel that lacks a part of it holds up nothing else.
     ProbeWay,
     NativeProbeWay,

@@ -110,9 +110,14 @@ def denied_networks(spec: AgentSpec, own: Collection[IPv4Address] = ()) -> tuple
 
 def own_addresses(spec: AgentSpec) -> frozenset[IPv4Address]:
     """Those that the file names. What else this machine has is looked at (Observation.own)."""
-    pool4 = (entry.address for entry in spec.nat64.pool4)
     vip = () if spec.gateway.vip is None else (spec.gateway.vip,)
-    return frozenset((*vip, spec.bgp.router_id, spec.bgp.next_hop, *pool4))
+    return frozenset((*vip, spec.bgp.router_id, spec.bgp.next_hop, *public_addresses(spec)))
+
+
+def public_addresses(spec: AgentSpec) -> frozenset[IPv4Address]:
+    """What pods are seen as: those of everybody, and those of tenants."""
+    tenants = (entry.address for tenant in spec.tenants for entry in tenant.pool4)
+    return frozenset((*(entry.address for entry in spec.nat64.pool4), *tenants))
 
 
 def embedded(spec: AgentSpec, network: IPv4Network) -> str:

@@ -8,10 +8,12 @@ is over (RFC 6146 section 3.5), also one that was closed or reset. And the times
 - one that is gone ended when its time was over, as the last look saw it: any later packet would have kept it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from kun_nat64.model.audit import PROTOCOLS, UNKNOWN, Record, Timeouts, flow_of, number_of
+from kun_nat64.model.clients import NOBODY, Client
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.traffic import Session
 
@@ -36,8 +38,14 @@ class News:
     ended: tuple[Record, ...] = ()
 
 
-# after, began, when its time is over, place in the store
-Life = tuple[float, float, float, int]
+# after, began, when its time is over, place in the store, whose it was when it began
+Life = tuple[float, float, float, int, Client]
+# Whose an inside address was at a moment.
+WhoWas = Callable[[IPv6Address, float], Client]
+
+
+def nobody(_address: IPv6Address, _at: float) -> Client:
+    return NOBODY
 
 
 class Ledger:
@@ -46,14 +54,15 @@ class Ledger:
     def __init__(self, known: Iterable[Record] = (), looked_at: float = UNKNOWN) -> None:
         # What nobody has seen since then may have ended at any later moment: its time is over when it is missed.
         self._live: dict[int, Life] = {
-            number_of(one.flow): (one.after, one.began, max(one.began, looked_at), one.place) for one in known
+            number_of(one.flow): (one.after, one.began, max(one.began, looked_at), one.place, one.client)
+            for one in known
         }
         self._looked_at = looked_at
 
     def __len__(self) -> int:
         return len(self._live)
 
-    def take(self, look: Look, timeouts: Timeouts, place: int) -> News:
+    def take(self, look: Look, timeouts: Timeouts, place: int, who_was: WhoWas = nobody) -> News:
         """What has begun and ended since the last look. New records are to be kept at `place`."""
         last, before = self._looked_at, self._live
         live: dict[int, Life] = {}
@@ -63,13 +72,14 @@ class Ledger:
             life = before.pop(number, None)
             over = look.done + session.expires_s
             if life is not None:
-                live[number] = (life[0], life[1], over, life[3])
+                live[number] = (life[0], life[1], over, life[3], life[4])
                 continue
             began = max(last, look.done - _idle_s(session, timeouts))
             if number in live:
                 continue  # it was listed twice: the table moved while it was read
-            live[number] = (last, began, over, place)
-            started.append(Record(flow_of(number), last, began, None, place))
+            client = who_was(session.inside.address, began)
+            live[number] = (last, began, over, place, client)
+            started.append(Record(flow_of(number), last, began, None, place, client))
         if not look.whole:
             # Not listed is not ended: it lives until the time that it had left at the last look is over.
             live |= {number: life for number, life in before.items() if life[2] > look.done}
@@ -80,8 +90,8 @@ class Ledger:
 
 
 def _ended(number: int, life: Life, now: float) -> Record:
-    after, began, over, place = life
-    return Record(flow_of(number), after, began, max(began, min(over, now)), place)
+    after, began, over, place, client = life
+    return Record(flow_of(number), after, began, max(began, min(over, now)), place, client)
 
 
 def _number(session: Session) -> int:

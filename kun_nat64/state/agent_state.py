@@ -23,6 +23,7 @@ from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.health import Health, HealthRules
 from kun_nat64.policy.holddown import FallRecord, HoldDownRules, recalled, recorded
 from kun_nat64.policy.pathmtu import Swept
+from kun_nat64.state.client_history import ClientHistory
 from kun_nat64.state.parts import (
     LATENCY_BOUNDS,
     BgpState,
@@ -59,6 +60,7 @@ class State:
         self.around = UNSEEN
         self.ailments: deque[PastDiagnosis] = deque(maxlen=REMEMBERED_CHANGES)
         self.audit = SessionLogState()
+        self.names = ClientHistory(spec.clients)
         self.falls_total = 0
         self.swept: Swept | None = None
         self.swept_at = float("-inf")
@@ -93,6 +95,7 @@ class State:
         self.narrow_looks, self.mss = 0, None
         self.quiet_until = float("-inf")
         self.spec, self.scope = spec, scope(spec)
+        self.names.take(spec.clients, now=self.wall())
         self.health_rules, self.announce_rules = health_rules(spec), announce_rules(spec)
         self.drain_rules = DrainRules(spec.drain.grace_s, spec.drain.tcp_sessions_left)
         known = {one.target: one for one in self.health.targets}
@@ -185,7 +188,8 @@ class State:
     def desired(self) -> Facts:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
         near = self.machine.seen.near if self.machine.seen else frozenset()
-        found = frozenset(self.flow.limited), self.own, near, self.mss, self.flow.full
+        flow = self.flow
+        found = frozenset(flow.limited), self.own, near, self.mss, flow.full, flow.limited_tenants
         made_of = self.spec, self.announcement, *found
         # A spec is compared by identity: it may have thousands of addresses.
         if not self._desired_of or made_of[0] is not self._desired_of[0] or made_of[1:] != self._desired_of[1:]:

@@ -63,7 +63,11 @@ class BgpState:
 
 @dataclass
 class TrafficState:
-    """What flows through the translator at the last count; the canary's own sessions are not in it."""
+    """What flows through the translator at the last count; the canary's own sessions are not in it.
+
+    `tenants`: sessions by tenant. `tenant_ports`: (used, total) by tenant, address and protocol; `ports` are those of
+    everybody.
+    """
 
     counted_at: float | None = None
     tcp: int = 0
@@ -77,6 +81,9 @@ class TrafficState:
     exhausted_in_s: dict[tuple[str, str], float] = field(default_factory=dict)
     limited: dict[IPv6Network, int] = field(default_factory=dict)
     limited_total: int = 0
+    tenants: dict[str, int] = field(default_factory=dict)
+    limited_tenants: frozenset[str] = frozenset()
+    tenant_ports: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
     failed: DriverError | None = None
 
     @property

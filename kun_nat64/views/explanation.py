@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kun_base.prefix import WELL_KNOWN
+from kun_nat64.model.clients import Client
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Standing
-from kun_nat64.model.traffic import Binding, Session
+from kun_nat64.model.traffic import Binding, Session, Traffic
 from kun_nat64.policy.explain import Explanation, Sender, chosen_by
+from kun_nat64.policy.port_use import EVERYBODY, Ports, owned_ports, ports_of
 from kun_nat64.views.page import duration
 
 JSON = dict[str, Any]
-# (address, protocol) to (used, total).
-Ports = dict[tuple[str, str], tuple[int, int]]
 # More are counted, not listed.
 LISTED = 10
 # Who gets the packets: the first of these that any gateway has.
@@ -33,7 +33,7 @@ def as_data(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSO
         "gateways": standings(status),
         "public": [
             {"address": address, "protocol": protocol, "used": None if ports is None else used, "total": total}
-            for (address, protocol), (used, total) in (ports or totals(spec)).items()
+            for (address, protocol), (used, total) in (ports or totals(spec, said.owner)).items()
         ],
         "public_chosen_by": list(chosen_by(spec)),
         "sessions_per_client": spec.nat64.limit.sessions or None,
@@ -67,17 +67,16 @@ def _sender_data(one: Sender, status: JSON | None) -> JSON:
         "counted_as": str(one.client),
         "sessions": one.sessions,
         "limited": _is_limited(one, status),
+        "tenant": one.who.tenant or None,
+        "namespace": one.who.namespace or None,
+        "pod": one.who.pod or None,
         "bindings": [_binding_data(binding) for binding in one.bindings],
     }
 
 
-def totals(spec: AgentSpec) -> Ports:
-    found: Ports = {}
-    for entry in spec.nat64.pool4:
-        for protocol in entry.protocols:
-            _, total = found.get((str(entry.address), protocol), (0, 0))
-            found[str(entry.address), protocol] = 0, total + entry.last_port - entry.first_port + 1
-    return found
+def totals(spec: AgentSpec, owner: str = EVERYBODY) -> Ports:
+    """None of the owner's ports in use."""
+    return ports_of(owner, owned_ports(Traffic(), spec))
 
 
 def standings(status: JSON | None) -> JSON:
@@ -105,9 +104,10 @@ def _lines(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON
         yield "rules", _rules(said)
     if said.sender is not None:
         yield "pod", _pod(said.sender, spec)
+        yield from _whose(said.sender.who)
     if said.reachable:
         yield "gateway", _gateway(spec, status)
-        yield "outside", _outside(spec, ports)
+        yield "outside", _outside(spec, said.owner, ports)
         yield "limit", _limit(spec, said.sender, status)
     if said.ipv4 is not None:
         yield from _traffic(said, known=ports is not None)
@@ -158,14 +158,21 @@ def _named(name: str, status: JSON) -> str:
     return f"{name} (this one)" if name == status["name"] else name
 
 
-def _outside(spec: AgentSpec, ports: Ports | None) -> str:
+def _whose(who: Client) -> Iterator[tuple[str, str]]:
+    if who.pod:
+        yield "named", f"{who.namespace}/{who.pod} in Kubernetes"
+    if who.tenant:
+        yield "tenant", who.tenant
+
+
+def _outside(spec: AgentSpec, owner: str, ports: Ports | None) -> str:
     shown = [
         f"{protocol} {address} ({f'{total} ports' if ports is None else f'{used} of {total} ports in use'})"
-        for (address, protocol), (used, total) in (ports or totals(spec)).items()
+        for (address, protocol), (used, total) in (ports or totals(spec, owner)).items()
     ]
     more = f" and {len(shown) - LISTED} more" if len(shown) > LISTED else ""
     words = f"{', '.join(shown[:LISTED])}{more}"
-    if len({entry.address for entry in spec.nat64.pool4}) == 1:
+    if len({address for address, _ in totals(spec, owner)}) == 1:
         return words
     by = ", ".join(chosen_by(spec))
     return f"{words}; a new binding's address follows from: {by or 'nothing, the first that has ports'} (f-args)"

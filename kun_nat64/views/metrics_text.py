@@ -26,6 +26,7 @@ from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.state.parts import Histogram
 from kun_nat64.views.status import announced
+from kun_nat64.views.tenants import tenant_metrics
 
 
 def exposition(state: State) -> str:
@@ -40,7 +41,18 @@ class _Agent(Collector):
 
     def collect(self) -> Iterable[Metric]:
         state = self._state
-        for part in (_identity, _announcement, _health, _machine, _bgp, _packets, _fleet, _traffic, _session_log):
+        for part in (
+            _identity,
+            _announcement,
+            _health,
+            _machine,
+            _bgp,
+            _packets,
+            _fleet,
+            _traffic,
+            tenant_metrics,
+            _session_log,
+        ):
             yield from part(state)
 
 

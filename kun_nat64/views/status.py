@@ -12,6 +12,7 @@ from kun_nat64.policy.fleet_view import public_networks
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
+from kun_nat64.views.tenants import tenants_data
 
 JSON = dict[str, Any]
 
@@ -42,6 +43,7 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "fleet": _fleet(state, now),
         "drain": _drain(state, now),
         "traffic": _traffic(state, now),
+        "tenants": tenants_data(state),
         "session_log": _session_log(state, wall),
         "warnings": _warnings(state),
         "history": [{"at": turn.at, "standing": turn.standing, "reason": turn.reason} for turn in state.turns],
@@ -228,6 +230,7 @@ def _fleet(state: State, now: float) -> JSON:
             for member in state.fleet.members
         ],
         "silent": dict(state.fleet.silent),
+        "ca_file": state.spec.fleet.ca_file,
     }
 
 

@@ -77,10 +77,10 @@ def test_a_good_file_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where", "wanted"),
     [
-        ("server = 5", "server", "wants a table"),
-        ("[server]\npeers = 5", "server.peers", "wants a list"),
-        ("[server]\nport = 1.5", "server.port", "wants an integer"),
-        ("[server]\npeers = [{ address = 5 }]", "server.peers[0].address", "wants text in quotes"),
+        ("server = 5", "server", "must be a table"),
+        ("[server]\npeers = 5", "server.peers", "must be a list"),
+        ("[server]\nport = 1.5", "server.port", "must be an integer"),
+        ("[server]\npeers = [{ address = 5 }]", "server.peers[0].address", "must be text in quotes"),
     ],
 )
 def test_a_wrong_kind_of_value_is_told_in_words_of_the_file(text: str, where: str, wanted: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ from kun_cluster.model.egress import API_VERSION
 from kun_cluster.model.workload import IPV4_ENABLED
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
-CHART = Path(__file__).resolve().parent.parent.parent / "gateway-config" / "helm" / "kun"
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHART = ROOT / "gateway-config" / "helm" / "kun"
 Run = Any
 
 
@@ -60,7 +62,10 @@ def test_the_crds_are_those_the_program_prints() -> None:
 
 def test_every_object_is_strictly_valid(cluster: Cluster, helm: Run) -> None:
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kun"}})
-    options = ("--set", "consumers.gatewayNetworks={2001:db8::/32}", "--set", "controller.cluster=west")
+    options = (
+        "--set",
+        "consumers.gatewayNetworks={2001:db8::/32},controller.cluster=west,coredns.configMap=true,node.enabled=true",
+    )
     done = helm("template", "kun", str(CHART), "--namespace", "kun", "--kube-version", "1.37.2", *options)
     assert done.returncode == 0, done.stderr
     kinds = set()
@@ -70,7 +75,69 @@ def test_every_object_is_strictly_valid(cluster: Cluster, helm: Run) -> None:
         )
         assert stored.returncode == 0, stored.stderr
         kinds.add(obj["kind"])
-    assert {"Deployment", "ClusterRole", "NetworkPolicy", "PodDisruptionBudget", "MutatingAdmissionPolicy"} <= kinds
+    assert {
+        "Deployment",
+        "DaemonSet",
+        "ClusterRole",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "MutatingAdmissionPolicy",
+    } <= kinds
+
+
+def test_plain_manifests_are_what_the_chart_renders(helm: Run) -> None:
+    program = built("helm")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "packaging/kubernetes_manifests.py"), "--check", "--helm", str(program)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}: make manifests"
+
+
+def dns64_objects(helm: Run, values: str) -> dict[tuple[str, str], Any]:
+    """Render what the chart holds of kun-dns64, by kind and name."""
+    options = ("--namespace", "kun", "--kube-version", "1.37.2", "--set", values, "-s", "templates/dns64.yaml")
+    done = helm("template", "kun", str(CHART), *options)
+    assert done.returncode == 0, done.stderr
+    return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+
+
+@pytest.mark.parametrize("values", ["dns64.follow=false", "dns64.extraConfig=[cache]\nmax_stale_s = 60"])
+def test_kun_dns64_accepts_the_configuration(helm: Run, tmp_path: Path, values: str) -> None:
+    objects = dns64_objects(helm, values)
+    file = tmp_path / "kun-dns64.toml"
+    file.write_text(objects["ConfigMap", "kun-dns64"]["data"]["kun-dns64.toml"])
+    program = Path(sys.executable).parent / "kun-dns64"
+    checked = subprocess.run([program, "check-config", file], capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, checked.stderr
+    template = objects["Deployment", "kun-dns64"]["spec"]["template"]
+    mounted = {one["mountPath"] for one in template["spec"]["containers"][0]["volumeMounts"]}
+    assert ("/etc/kun-follow" in mounted) == ("[follow]" in file.read_text())
+
+
+def test_the_nodes_tunnel_is_the_script_of_the_package_with_one_capability(helm: Run) -> None:
+    options = ("--kube-version", "1.37.2", "--set", "node.enabled=true", "-s", "templates/node.yaml")
+    done = helm("template", "kun", str(CHART), *options)
+    assert done.returncode == 0, done.stderr
+    objects = {one["kind"]: one for one in yaml.safe_load_all(done.stdout)}
+    assert (
+        objects["ConfigMap"]["data"]["kun-6to4"].rstrip()
+        == (ROOT / "gateway-config/node/kun-6to4").read_text().rstrip()
+    )
+    (container,) = objects["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+    assert "privileged" not in container["securityContext"]
+
+
+def test_another_configuration_starts_other_pods(helm: Run) -> None:
+    """A pod reads its configuration at start, so a change of it must change the pod's template."""
+    sums = {
+        dns64_objects(helm, f"dns64.vip={vip}")["Deployment", "kun-dns64"]["spec"]["template"]["metadata"][
+            "annotations"
+        ]["kun/configuration"]
+        for vip in ("203.0.113.1", "203.0.113.2")
+    }
+    assert len(sums) == 2
 
 
 def test_install_upgrade_rollback(installed: Cluster, helm: Run) -> None:

@@ -23,6 +23,7 @@ LOOKED_AT_BY = {
     "kun-dns64.toml": "tests/gateway_config/test_programs_configuration.py",
     "kun-nat64.toml": "tests/gateway_config/test_programs_configuration.py",
     "kun-nat64-native.toml": "tests/nat64/native/test_keys.py",
+    "kernel": "tests/gateway_config/test_kernel_hook.py",
     "helm": "tests/cluster/test_chart.py",
     "modules-load.d": "tests/gateway_config/test_kernel_settings.py",
     "node": "tests/gateway_config/test_six_to_four.py",
@@ -46,7 +47,7 @@ def test_the_program_accepts_the_shipped_file(program: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_misspelt_key_is_found_there(program: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
-    bad.write_text((CONFIG / f"{program}.toml").read_text().replace("[admin]\nlisten", "[admin]\nlisen", 1))
+    bad.write_text((CONFIG / f"{program}.toml").read_text().replace('\nlisten = "127', '\nlisen = "127', 1))
     done = check_config(program, bad)
     assert done.returncode == 2
     assert "admin.lisen" in done.stderr

@@ -15,7 +15,7 @@ pytestmark = on_request
 GATEWAY = "gw3"
 WORDS = {
     "the next router is dead": ("192.0.2.1, the next router towards the targets, does not answer ARP", "ip neigh show"),
-    "raw PREROUTING drops protocol 41": ("-t raw -A PREROUTING -p ipv6 -j DROP", "above that rule"),
+    "raw PREROUTING drops protocol 41": ("-t raw -A PREROUTING -p 41 -j DROP", "above that rule"),
 }
 # Emulated on a busy machine it took 74 s: it starts a dozen programs.
 DOCTOR_S = 240.0
@@ -47,7 +47,8 @@ def test_doctor_names_the_broken_part_and_what_mends_it(lab: Lab, fault: Fault) 
     assert said.code == 1
     assert f"({fault.cause})" in said.stdout, said.stdout
     found, remedy = WORDS[fault.name]
-    assert found in said.stdout, said.stdout
+    # iptables-save of Debian 12 has protocol 41 by its name.
+    assert found in said.stdout.replace("-p ipv6", "-p 41"), said.stdout
     assert remedy in said.stdout, said.stdout
 
 

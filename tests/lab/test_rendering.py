@@ -46,7 +46,8 @@ def test_a_gateway_differs_from_the_shipped_file_in_its_addresses_only() -> None
     changed = {f"{part}.{key}" for part in shipped for key in shipped[part] if shipped[part][key] != own[part][key]}
     assert changed == {
         "gateway.observe_s", "health.interval_s", "health.timeout_s",
-        "gateway.name", "nat64.pool4", "bgp.router_id", "bgp.next_hop", "bgp.peers", "fleet.members", "admin.listen",
+        "gateway.name", "nat64.pool4", "bgp.router_id", "bgp.next_hop", "bgp.peers", "fleet.members",
+        "fleet.listen", "admin.listen",
     }  # fmt: skip
 
 

@@ -29,8 +29,6 @@ targets = ["tcp://198.51.100.80:80", "icmp://198.51.100.81"]
 
 [fleet]
 members = ["http://10.2.$other.2:9465"]
-
-[admin]
 listen = "10.2.$number.2:9465"
 TOML
 }

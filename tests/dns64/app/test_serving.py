@@ -9,6 +9,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+import aiohttp
 import dns.message
 import dns.rcode
 import pytest
@@ -382,3 +383,22 @@ async def test_an_answer_after_the_reply_is_kept_for_the_next(tmp_path: Path) ->
         assert await one.addresses("www.t.example.") == ANSWER
         await one.until("late_aaaa_total", 1)
         assert await one.addresses("www.t.example.") == ["2001:db8::5"]
+
+
+async def test_a_token_changes_by_the_admin_port_what_the_control_socket_does(tmp_path: Path) -> None:
+    word = "0123456789abcdef0123456789abcdef"
+    (tmp_path / "token").write_text(word)
+    (tmp_path / "token").chmod(0o600)
+    more = {"[admin]": f'token_file = "{tmp_path}/token"'}
+    async with fake_upstream() as fake, running(tmp_path, fake.port, more=more) as server:
+        url = f"http://127.0.0.1:{server.admin}/flush?all=1"
+        async with aiohttp.ClientSession() as http:
+            for headers, expected in (
+                (dict[str, str](), 401),
+                ({"Authorization": f"Bearer {word}", "Origin": "http://evil.example"}, 403),
+                ({"Authorization": f"Bearer {word}"}, 200),
+            ):
+                async with http.post(url, headers=headers) as answer:
+                    assert answer.status == expected
+            async with http.get(f"http://127.0.0.1:{server.admin}/status", headers={"Host": "evil.example"}) as answer:
+                assert answer.status == 421

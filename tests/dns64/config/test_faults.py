@@ -108,15 +108,15 @@ def test_a_fault_in_a_flag_names_the_flag(tmp_path: Path) -> None:
     flags = Flags(listen=("nowhere",), upstream=("udp://192.0.2.53", "x"), vip="10.0.0.1", workers="abc")
     faults = faults_of(tmp_path, "", flags)
     assert [fault.split(" ")[0] for fault in faults] == ["--listen", "--workers", "--upstream", "--vip"]
-    assert faults[1] == "--workers = 'abc': wants an integer"
+    assert faults[1] == "--workers = 'abc': must be an integer"
 
 
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
         (Flags(vip="203.0.113.1", prefix=("2001:db8::/96",)), "--vip = '203.0.113.1': stands beside --prefix: "),
-        (Flags(workers="-1"), "--workers = -1: wants 0 or more"),
-        (Flags(workers="1.5"), "--workers = '1.5': wants an integer"),
+        (Flags(workers="-1"), "--workers = -1: must be 0 or more"),
+        (Flags(workers="1.5"), "--workers = '1.5': must be an integer"),
         (Flags(admin="127.0.0.1:5353"), "--admin = '127.0.0.1:5353': is taken by DNS"),
     ],
     ids=["vip-and-prefix", "negative", "no-integer", "admin"],

@@ -317,7 +317,7 @@ def test_a_machine_that_names_nobody_yet_is_no_error_of_the_file(tmp_path: Path,
 
 def test_neither_servers_nor_a_file_with_some_is_one(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path, '[upstream]\nresolv_conf = ""')
-    assert "names no upstream" in fault
+    assert "name an upstream" in fault
     assert "udp://192.0.2.53" in fault
 
 

@@ -1,8 +1,9 @@
 """The shipped Deployment fits its memory limit: every bound added up, with a margin."""
 
-import re
 import tomllib
 from pathlib import Path
+
+import yaml
 
 from kun_dns64.config.file import ConfigFile
 from kun_dns64.policy.memory_share import MIB, default_octets
@@ -20,12 +21,10 @@ LARGEST_ANSWER = 64 * 1024
 
 
 def test_the_pods_limit_holds_all_bounds_and_a_margin() -> None:
-    text = MANIFEST.read_text()
-    number, unit = re.search(r"limits: \{ memory: (\d+)(Mi|Gi) \}", text).groups()  # type: ignore[union-attr]
-    limit = int(number) * UNITS[unit]
-    block = re.search(r"kun-dns64\.toml: \|\n((?:    .*\n|\n)+)", text)
-    assert block is not None
-    file = ConfigFile.model_validate(tomllib.loads(re.sub(r"^    ", "", block[1], flags=re.MULTILINE)))
+    objects = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(MANIFEST.read_text())}
+    container = objects["Deployment", "kun-dns64"]["spec"]["template"]["spec"]["containers"][0]
+    limit = bytes_of(container["resources"]["limits"]["memory"])
+    file = ConfigFile.model_validate(tomllib.loads(objects["ConfigMap", "kun-dns64"]["data"]["kun-dns64.toml"]))
     workers = file.server.workers
     assert workers > 0
     stores = (file.cache.max_bytes or default_octets(limit)) * GROWTH
@@ -33,3 +32,8 @@ def test_the_pods_limit_holds_all_bounds_and_a_margin() -> None:
     unsent = MOST_CLOGGED * (MAX_UNSENT + LARGEST_ANSWER + 2 * SEND_BUFFER)
     processes = (workers + 1) * PROCESS + workers * (OF_A_WORKER + unsent)
     assert stores + processes < (1 - MARGIN) * limit
+
+
+def bytes_of(quantity: str) -> int:
+    """Read a quantity of Kubernetes."""
+    return int(quantity[:-2]) * UNITS[quantity[-2:]]

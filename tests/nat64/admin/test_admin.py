@@ -188,6 +188,38 @@ async def test_a_port_changes_nothing_wherever_it_listens(spec_with: Specs, tmp_
     await agent.admin.close()
 
 
+async def test_the_token_drains_by_the_port_and_nothing_else_does(spec_with: Specs, tmp_path: Path) -> None:
+    word = "0123456789abcdef0123456789abcdef"
+    (tmp_path / "token").write_text(word)
+    spec = spec_with(admin={"token_file": str(tmp_path / "token")}, fleet={"members": []})
+    agent = Agent(spec, Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
+    url = f"http://127.0.0.1:{await agent.admin.start_public('127.0.0.1', 0)}/drain"
+    async with aiohttp.ClientSession() as http:
+        for headers, expected in (
+            ({}, 401),
+            ({"Authorization": f"Bearer {word[:-1]}"}, 401),
+            ({"Authorization": f"Bearer {word}", "Origin": "http://evil.example"}, 403),
+            ({"Authorization": f"Bearer {word}", "Host": "evil.example"}, 421),
+        ):
+            async with http.post(url, headers=headers) as answer:
+                assert answer.status == expected
+            assert agent.state.drain.phase is Phase.SERVING
+        async with http.post(url, headers={"Authorization": f"Bearer {word}"}) as answer:
+            assert answer.status == 200
+    assert agent.state.drain.phase is not Phase.SERVING
+    await agent.admin.close()
+
+
+async def test_both_listeners_are_opened_and_one_that_cannot_be_is_named(spec_with: Specs, tmp_path: Path) -> None:
+    """192.0.2.7 is no address of this machine."""
+    spec = spec_with(admin={"listen": "127.0.0.1:0"}, fleet={"members": [], "listen": "192.0.2.7:9465"})
+    agent = Agent(spec, Options(Path("x"), tmp_path), Journal("test", stream=io.StringIO()), Host())
+    await AdminLoop(agent.state, agent.admin, tmp_path / runfiles.CONTROL).open()
+    assert "the admin port 192.0.2.7:9465 does not work" in agent.state.warnings["admin"]
+    assert "127.0.0.1:0 does not work" not in agent.state.warnings["admin"]
+    await agent.admin.close()
+
+
 async def test_the_socket_takes_orders_from_root_and_its_own_user_only(
     spec_with: Specs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,6 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.agent.traffic_loop import port_use
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Protocol
 from kun_nat64.model.spec import AgentSpec
@@ -13,6 +12,7 @@ from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session, Traf
 from kun_nat64.policy import drain
 from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.flow_loss import without_probes
+from kun_nat64.policy.port_use import port_use
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 

@@ -3,7 +3,6 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -91,7 +90,7 @@ def test_a_drain_file_that_makes_no_sense_is_no_drain(tmp_path: Path, text: str)
     assert runfiles.load_drain(tmp_path, now=0.0, wall=0.0) == SERVING
 
 
-TOLD = Told("gobgp", "127.0.0.1:50051", IPv4Address("10.2.1.2"), ("203.0.113.1/32", "2001:db8::/32"))
+TOLD = Told("gobgp", "127.0.0.1:50051", ("203.0.113.1/32", "2001:db8::/32"))
 
 
 def test_what_bgp_was_told_outlives_the_agent_until_it_is_taken_back(tmp_path: Path) -> None:

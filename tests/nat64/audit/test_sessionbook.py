@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun_nat64.drivers.session_database import SessionBook, parts_of, reader
-from kun_nat64.formats.sessionrow import WHO, insert_row, outside_key, record_of
+from kun_nat64.formats.sessionrow import SCHEMA_VERSION, insert_row, outside_key, record_of, who_query
 from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.joolfacts import Protocol
 from tests.nat64.audit.flows import PUBLIC, flow, session
@@ -35,7 +35,7 @@ def rows(folder: Path, port: int, at: float) -> list[Record]:
     found = []
     for place, path in reversed(parts_of(folder)):
         with closing(reader(path)) as db:
-            found += [record_of(row, place) for row in db.execute(WHO, (key, round(at * 1000)))]
+            found += [record_of(row, place) for row in db.execute(who_query(SCHEMA_VERSION), (key, round(at * 1000)))]
     return found
 
 

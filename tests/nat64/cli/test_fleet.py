@@ -73,7 +73,7 @@ def member(state: State) -> Iterator[str]:
 @pytest.fixture
 def shipped_with_members(tmp_path: Path) -> Path:
     file = tmp_path / "gw.toml"
-    file.write_text(SHIPPED.read_text().replace('["http://10.2.2.2:9465"]', "MEMBERS"))
+    file.write_text(SHIPPED.read_text().replace('["http://10.2.2.2:9465", "http://10.2.3.2:9465"]', "MEMBERS"))
     return file
 
 

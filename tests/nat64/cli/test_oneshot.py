@@ -197,7 +197,7 @@ async def test_a_teardown_that_fails_remembers_what_it_has_to_put_back(
     assert (tmp_path / runfiles.BEFORE).exists()
 
 
-NOTED = Told("gobgp", "unix:///run/gobgpd/api.sock", IPv4Address("10.2.1.2"), ("198.51.100.200/32",))
+NOTED = Told("gobgp", "unix:///run/gobgpd/api.sock", ("198.51.100.200/32",))
 
 
 @pytest.mark.parametrize("text", ["nonsense", SHIPPED.read_text()], ids=["a broken file", "a good file"])

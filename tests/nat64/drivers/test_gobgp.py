@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -169,3 +169,55 @@ async def test_a_speaker_that_hangs_is_given_up_in_time(monkeypatch: pytest.Monk
 async def test_graceful_restart_is_told_of_each_neighbour(speaker: Speaker) -> None:
     (neighbour,) = await speaker.observe_neighbours()
     assert neighbour.restart_s == 20
+
+
+def gobgpd(config: str, folder: Path, name: str, api: str = "") -> subprocess.Popen[bytes]:
+    (folder / name).write_text(config)
+    argv = ["gobgpd", "-f", str(folder / name), "--api-hosts", api or f"127.0.0.1:{free_port()}", "--pprof-disable"]
+    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+FAMILIES = "".join(
+    f'[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = "{name}"\n'
+    for name in ("ipv4-unicast", "ipv6-unicast")
+)
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["both families", "IPv4 alone"])
+async def test_what_a_neighbour_was_sent_is_read_back_of_both_families(
+    both: bool, tool: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    tool("gobgpd", "gobgpd")
+    families, port, api = FAMILIES if both else "", free_port(), f"127.0.0.1:{free_port()}"
+    router = f'[global.config]\nas = 65000\nrouter-id = "10.2.1.1"\nport = {port}\nlocal-address-list = ["127.0.0.8"]\n'
+    router += f'[[neighbors]]\n[neighbors.config]\nneighbor-address = "127.0.0.1"\npeer-as = 65001\n{families}'
+    own = '[global.config]\nas = 65001\nrouter-id = "10.2.1.2"\nport = -1\n[[neighbors]]\n[neighbors.config]\n'
+    own += 'neighbor-address = "127.0.0.8"\npeer-as = 65000\n[neighbors.transport.config]\n'
+    own += (
+        f'local-address = "127.0.0.1"\nremote-port = {port}\n[neighbors.timers.config]\nconnect-retry = 1\n{families}'
+    )
+    daemons = [gobgpd(router, tmp_path, "router.conf"), gobgpd(own, tmp_path, "own.conf", api)]
+    speaker = GobgpSpeaker(api, HOP)
+    six = BgpPath(ip_network("2002:cb00:7101::/48"), ip_address("fd00:11::2"), 10)
+    try:
+        await until_it_answers(speaker)
+        for path in (PATH, six):
+            await speaker.apply(Change(Action.ADD, path))
+        sent: tuple[str, ...] = ()
+        for _ in range(200):
+            (neighbour,) = await speaker.observe_neighbours((4, 6))
+            sent = neighbour.advertised or ()
+            if sent:
+                break
+            await asyncio.sleep(0.1)
+        assert sent == ((VIP, str(six.prefix)) if both else (VIP,))
+        (neighbour,) = await speaker.observe_neighbours((4,))
+        assert neighbour.advertised == (VIP,)
+        await asyncio.to_thread(speaker.withdraw_blocking, [VIP, str(six.prefix)])
+        (neighbour,) = await speaker.observe_neighbours((4, 6))
+        assert neighbour.advertised == ()
+    finally:
+        speaker.close()
+        for daemon in daemons:
+            daemon.terminate()
+            daemon.wait(10)

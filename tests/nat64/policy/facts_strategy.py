@@ -1,6 +1,6 @@
 """Sets of facts that a machine can be in: what is inside something has that something around it."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from hypothesis import strategies as st
 
@@ -23,14 +23,17 @@ from kun_nat64.model.facts import (
     Route,
     Rule,
     Sysctl,
+    TenantTable,
     Tunnel,
     Veth,
 )
+from kun_nat64.model.tenantfacts import TenantRules
 from kun_nat64.policy.portranges import merged
 
 VIPS = tuple(IPv4Address(f"203.0.113.{n}") for n in (1, 2))
 PUBLIC = tuple(IPv4Address(f"192.0.2.{n}") for n in (11, 12))
 PREFIXES: tuple[Prefix, ...] = tuple(map(sixtofour_prefix, VIPS))
+TENANT_RULES = TenantRules("kun64", PREFIXES[0], IPv6Address("2002:a01::1"))
 
 
 def subset(facts: list[Fact]) -> st.SearchStrategy[set[Fact]]:
@@ -86,6 +89,7 @@ def _others(draw: st.DrawFn) -> set[Fact]:
     return {
         Sysctl("net.ipv4.ip_forward", draw(st.sampled_from("01"))),
         *draw(subset([OrphanReset(draw(st.sampled_from(("old", "new"))), draw(st.booleans()))])),
+        *draw(subset([TenantTable(TENANT_RULES, (64,), frozenset({(64, draw(st.integers(0, 3)) << 64, 5)}))])),
         *draw(subset([Module("jool"), Module("sit")])),
         *draw(subset([Rule(Family.IPV6, "mangle", "PREROUTING", f"-j TCPMSS --set-mss {mss}", draw(st.booleans()))])),
         *draw(subset([Chain(Family.IPV4, "filter", "KUN-NAT64-CLIENTS", (f"-s {draw(st.sampled_from(PUBLIC))}",))])),

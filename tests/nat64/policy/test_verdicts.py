@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun_base.journal import Journal
-from kun_nat64.agent.traffic_loop import port_use
 from kun_nat64.config.load import load
 from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import Verdict
@@ -21,6 +20,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Standing
 from kun_nat64.model.traffic import Binding, Endpoint4, Endpoint6, Session, Traffic
 from kun_nat64.policy.explain import Denied, Explanation, Outsider, chosen_by, explain
+from kun_nat64.policy.port_use import port_use
 from kun_nat64.policy.ruleset import denied_networks
 from kun_nat64.state.agent_state import State
 from kun_nat64.views.explanation import as_data, as_text

@@ -1,0 +1,72 @@
+"""Whether the admin listeners can be opened, and whether the gateways of a fleet can reach each other by them."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from kun_base.admin_files import file_problem, pair_problem
+from kun_base.errors import Fault
+from kun_nat64.config.file import AdminSection, FleetSection
+from kun_nat64.config.values import Listen
+from kun_nat64.model.spec import AgentSpec
+
+
+def pair(admin: AdminSection) -> Iterator[Fault]:
+    if admin.key and not admin.certificate:
+        yield Fault("admin.key", repr(admin.key), "wants admin.certificate beside it")
+    if admin.certificate and not admin.key:
+        yield Fault("admin.certificate", repr(admin.certificate), "wants admin.key beside it")
+
+
+def addresses(admin: AdminSection, fleet: FleetSection) -> Iterator[Fault]:
+    one, other = admin.listen, fleet.listen
+    if not isinstance(other, Listen) or one == other or one.port != other.port or one.port == 0:
+        return
+    first, second = ip_address(one.host), ip_address(other.host)
+    if first.version == second.version and (first.is_unspecified or second.is_unspecified):
+        yield Fault(
+            "fleet.listen", repr(str(other)), f"takes the port of admin.listen = {str(one)!r}: give one of them"
+        )
+
+
+def notes(spec: AgentSpec) -> Iterator[str]:
+    """What is no fault of the file, and will not work as it is meant: from the file and this machine's files alone."""
+    yield from _unreachable(spec)
+    yield from _not_admitted(spec)
+    yield from _unreadable(spec)
+
+
+def _unreachable(spec: AgentSpec) -> Iterator[str]:
+    """The others ask us as we ask them; who is not answered counts this gateway as gone."""
+    hosts = [spec.admin.host, *([spec.fleet.listen[0]] if spec.fleet.listen else [])]
+    if spec.fleet.members and all(ip_address(host).is_loopback for host in hosts):
+        own = spec.bgp.next_hop
+        yield (
+            f"fleet.members names other gateways, and they cannot ask this one: it listens on {hosts[0]} only; "
+            f'[fleet] listen = "{own}:{spec.admin.port}" lets them'
+        )
+
+
+def _not_admitted(spec: AgentSpec) -> Iterator[str]:
+    encrypted = bool(spec.admin.access.certificate)
+    for place, url in enumerate(spec.fleet.members):
+        parts = urlsplit(url)
+        if (parts.scheme == "https") != encrypted:
+            scheme = "https" if encrypted else "http"
+            yield f"fleet.members[{place}] is {url}, and this gateway itself speaks {scheme}: is it the same there?"
+        try:
+            address = ip_address((parts.hostname or "").partition("%")[0])
+        except ValueError:
+            continue
+        if address.is_loopback:
+            yield f"fleet.members[{place}] is {url}, an address of this machine itself"
+        elif not any(address in network for network in spec.admin.access.allow):
+            yield f"fleet.members[{place}] is {url}, which no network of admin.allow has: it cannot ask this gateway"
+
+
+def _unreadable(spec: AgentSpec) -> Iterator[str]:
+    access = spec.admin.access
+    if access.token_file and (problem := file_problem(access.token_file)):
+        yield f"admin.token_file {access.token_file} {problem}"
+    if access.certificate and (problem := pair_problem(access.certificate, access.key)):
+        yield f"admin.certificate {access.certificate} {problem}"

@@ -1,0 +1,43 @@
+"""Asks another gateway over its admin port, for the commands: one request, one JSON answer."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT_S, LARGEST = 3.0, 1 << 20
+
+
+class MemberSilent(Exception):
+    """No answer, or not one of a gateway; the message says why."""
+
+
+def ask_member(url: str, path: str, *, method: str = "GET", ca_file: str = "", token: str = "") -> Any:
+    """`url` as in [fleet] members; `ca_file` "": the system's authorities. Raises MemberSilent."""
+    parts = urlsplit(url)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        connection = _connection(parts.scheme, parts.hostname or "", parts.port, ca_file)
+        try:
+            connection.request(method, f"{parts.path.rstrip('/')}{path}", headers=headers)
+            answer = connection.getresponse()
+            body = answer.read(LARGEST + 1)
+        finally:
+            connection.close()
+        if answer.status != 200 or len(body) > LARGEST:
+            words = body[:300].decode(errors="replace").strip()
+            raise MemberSilent(
+                f"HTTP status {answer.status}: {words}" if len(body) <= LARGEST else "too large an answer"
+            )
+        return json.loads(body)
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+        raise MemberSilent(str(error) or type(error).__name__) from error
+
+
+def _connection(scheme: str, host: str, port: int | None, ca_file: str) -> http.client.HTTPConnection:
+    if scheme != "https":
+        return http.client.HTTPConnection(host, port or 80, timeout=TIMEOUT_S)
+    import ssl
+
+    context = ssl.create_default_context(cafile=ca_file or None)
+    return http.client.HTTPSConnection(host, port or 443, timeout=TIMEOUT_S, context=context)

@@ -1,0 +1,124 @@
+"""Tenants: which packets get whose mark, and the pool4 entries of each mark.
+
+Jool takes the ports of a new flow from the pool4 entries that have the packet's mark; a flow that has its port keeps
+it. Answers need no mark: their public address and port say whose they are. A packet whose mark has no entry is dropped
+without a word, so a tenant without addresses of its own has its mark taken off again.
+
+Probes are nobody's: whatever tenants are made of, the gateway's own health is judged by packets of the shared pool.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
+from ipaddress import IPv6Address
+from types import MappingProxyType
+
+from kun_nat64.model.clients import Client, Clients, mask
+from kun_nat64.model.facts import Fact, Facts, Pool4, TenantTable
+from kun_nat64.model.spec import AgentSpec, PoolRange, Tenant
+from kun_nat64.model.tenantfacts import Entry, TenantRules, mark_of_tenant
+from kun_nat64.model.traffic import Session
+from kun_nat64.policy.limits import RELEASED_BELOW, dead_end
+from kun_nat64.policy.portranges import merged
+from kun_nat64.policy.probepath import probe_address
+
+
+def tenant_facts(spec: AgentSpec, limited: frozenset[str] = frozenset()) -> Iterator[Fact]:
+    """`limited`: tenants that hold too many sessions. There is no table where there are no tenants."""
+    if not spec.tenants:
+        return
+    yield tenant_table(spec, limited)
+    yield from tenant_ports(spec)
+    if any(one.name in limited for one in spec.tenants):
+        yield from dead_end(spec.nat64.instance)
+
+
+def tenant_rules(spec: AgentSpec) -> TenantRules:
+    return TenantRules(spec.gateway.inside_link, spec.gateway.pool6, probe_address(spec))
+
+
+@lru_cache(maxsize=4)
+def tenant_table(spec: AgentSpec, limited: frozenset[str] = frozenset()) -> TenantTable:
+    marked = {one.name: mark_of_tenant(one.number) for one in spec.tenants if one.is_marked}
+    entries = frozenset(_entries(spec.clients, marked))
+    return TenantTable(
+        rules=tenant_rules(spec),
+        lengths=tuple(sorted({length for length, _, _ in entries}, reverse=True)),
+        entries=entries,
+        denied=frozenset(marked[one.name] for one in spec.tenants if one.deny),
+        limited=frozenset(marked[one.name] for one in spec.tenants if one.name in limited and one.name in marked),
+        shared=frozenset(marked[one.name] for one in spec.tenants if one.name in marked and not one.pool4),
+    )
+
+
+def _entries(clients: Clients, marked: Mapping[str, int]) -> Iterator[Entry]:
+    """Clients without a mark need an entry only inside of a network that has one."""
+    above: list[tuple[int, set[int]]] = []
+    for length in reversed(clients.lengths):
+        having = set()
+        for number, client in clients.networks[length].items():
+            mark = marked.get(client.tenant, 0)
+            if mark:
+                having.add(number)
+                yield length, number, mark
+            elif any(number & mask(shorter) in networks for shorter, networks in above):
+                yield length, number, 0
+        if having:
+            above.append((length, having))
+
+
+def tenant_ports(spec: AgentSpec) -> Iterator[Pool4]:
+    for tenant in spec.tenants:
+        if not tenant.deny:
+            yield from merged(pool4_of(spec.nat64.instance, tenant.pool4, mark_of_tenant(tenant.number)))
+
+
+def pool4_of(instance: str, ranges: Iterable[PoolRange], mark: int = 0) -> Iterator[Pool4]:
+    return (
+        Pool4(instance, protocol, one.address, one.first_port, one.last_port, mark)
+        for one in ranges
+        for protocol in one.protocols
+    )
+
+
+def sessions_of(
+    sessions: Iterable[Session], clients: Clients, left_out: Mapping[IPv6Address, int] = MappingProxyType({})
+) -> dict[str, int]:
+    """How many sessions each tenant holds. `left_out`: those that are not listed, by address."""
+    if not clients:
+        return {}
+    by_address = Counter(int(one.inside.address) for one in sessions)
+    for address, count in left_out.items():
+        by_address[int(address)] += count
+    held: Counter[str] = Counter()
+    for number, count in by_address.items():
+        client = clients.of(number)
+        if client is not None and client.tenant:
+            held[client.tenant] += count
+    return dict(held)
+
+
+def at_their_limit(tenants: Iterable[Tenant], held: Mapping[str, int], before: Collection[str]) -> frozenset[str]:
+    """Tenants whose clients get no new ports. One that was limited is so until it holds clearly fewer (limits.py)."""
+    return frozenset(
+        one.name
+        for one in tenants
+        if one.max_sessions
+        and (
+            held.get(one.name, 0) >= one.max_sessions
+            or (one.name in before and held.get(one.name, 0) > int(one.max_sessions * RELEASED_BELOW))
+        )
+    )
+
+
+def limits_in_force(observed: Facts, spec: AgentSpec) -> frozenset[str]:
+    """The tenants that the table limits now: who is limited is the running agent's to say."""
+    limited = next((fact.limited for fact in observed if isinstance(fact, TenantTable)), frozenset())
+    return frozenset(one.name for one in spec.tenants if one.max_sessions and mark_of_tenant(one.number) in limited)
+
+
+def tenant_of(spec: AgentSpec, address: IPv6Address) -> tuple[Client | None, Tenant | None]:
+    """Whose an inside address is; None for nobody's."""
+    client = spec.clients.of(address)
+    tenant = next((one for one in spec.tenants if client is not None and one.name == client.tenant), None)
+    return client, tenant
