@@ -104,7 +104,7 @@ WRONG = {
         {"bgp": {"prefixes": ["2001:db8:64::/96"]}},
         "bgp.prefixes[0] = '2001:db8:64::/96': pool6 is always announced",
     ),
-    "an unknown way inside": ({"gateway": {"inside": "6in4"}}, "gateway.inside = '6in4': wants"),
+    "an unknown way inside": ({"gateway": {"inside": "6in4"}}, "gateway.inside = '6in4': must be '6to4' or 'native'"),
 }
 
 
