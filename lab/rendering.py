@@ -71,7 +71,7 @@ def put(text: str, pattern: str, value: str) -> str:
 def nat64_configuration(topology: Topology, gateway: Gateway, shipped: str) -> str:
     others = [f'"http://{other.inside}:9465"' for other in topology.gateways if other != gateway]
     text = put(shipped, r'(?<=^name = )"\w+"', f'"{gateway.name}"')
-    text = put(text, r'(?<=pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
+    text = put(text, r'(?<=^pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
     text = put(text, r'(?<=^router_id = )"[\d.]+"', f'"{gateway.inside}"')
     text = put(text, r'(?<=^next_hop = )"[\d.]+"', f'"{gateway.inside}"')
     text = put(text, r'(?<=^peers = \[\{ address = )"[\d.]+"', f'"{gateway.tor}"')
@@ -96,11 +96,12 @@ CALM = {
 def native_configuration(topology: Topology, gateway: Gateway, shipped: str) -> str:
     others = [f'"http://{other.inside}:9465"' for other in topology.gateways if other != gateway]
     text = put(shipped, r'(?<=^name = )"\w+"', f'"{gateway.name}"')
-    text = put(text, r'(?<=pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
+    text = put(text, r'(?<=^pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
     text = put(text, r'(?<=^router_id = )"[\d.]+"', f'"{gateway.inside}"')
     text = put(text, r'(?<=^next_hop6 = )"[0-9a-f:]+"', f'"{inside6(gateway)}"')
     text = put(text, r'(?<=^peers = \[\{ address = )"[0-9a-f:]+"', f'"{tor6(gateway)}"')
     text = put(text, r"(?<=^members = )\[[^]]*\][^]\n]*\]", f"[{', '.join(others)}]")
+    text = put(text, r'(?<=^listen = )"\[2001:db8:2:1::2\]:9465"', f'"{gateway.inside}:9465"')
     for section, keys in CALM.items():
         text = put(text, rf"^\[{section}\]$", f"[{section}]\n{keys}")
     return put(text, r'(?<=^listen = )"127\.0\.0\.1:9465"', f'"{gateway.inside}:9465"')
