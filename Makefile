@@ -11,10 +11,10 @@ export DEBIAN ?= 13
 help:            ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
-demo:            ## the whole path in a virtual machine, then gateways die (DEBIAN=12|13, JSON=FILE: write it, KEEP=1: leave it up)
+demo:            ## the whole path in a virtual machine, then gateways die (DEBIAN=12|13, INSIDE=6to4|native, JSON=FILE: write it, KEEP=1: leave it up)
 	@python3 lab/host_setup.py lab
 	@$(MAKE) --no-print-directory $(VENV)/.ready
-	@$(PY) -m lab demo $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)
+	@$(PY) -m lab demo $(if $(INSIDE),--inside $(INSIDE)) $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)
 
 run:             ## kun-dns64 on this machine with defaults, no root (installs python3-venv and a compiler where missing)
 	@python3 lab/host_setup.py python
@@ -85,13 +85,16 @@ host:
 
 venv: $(VENV)/.ready   ## the development environment in .venv
 
-$(VENV)/.ready: requirements-dev.lock pyproject.toml $(wildcard kun_dns64/*.p[yx][xid] kun_dns64/*/*.p[yx][xid])
+# Sources of compiled modules, those in Python beside their .pxd too.
+COMPILED := $(wildcard kun_dns64/*/*.p[yx][xid]) $(wildcard $(patsubst %.pxd,%.py,$(wildcard kun_dns64/*/*.pxd)))
+
+$(VENV)/.ready: requirements-dev.lock pyproject.toml $(COMPILED)
 	python3 -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(RUN_VENV)/.ready: requirements.lock pyproject.toml $(wildcard kun_dns64/*/*.p[yx][xid])
+$(RUN_VENV)/.ready: requirements.lock pyproject.toml $(COMPILED)
 	@echo "make: an environment for the server in $(RUN_VENV), once: a minute or so"
 	@python3 -m venv $(RUN_VENV)
 	@$(RUN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
