@@ -51,7 +51,7 @@ def test_the_shipped_file_loads() -> None:
 
 
 # Keys whose place in the shipped file holds an example, because a default would show nothing.
-EXAMPLES = {("gateway", "name"), ("bgp", "next_hop"), ("fleet", "members"), ("fleet", "listen")}
+EXAMPLES = {("gateway", "name"), ("gateway", "vip"), ("bgp", "next_hop"), ("fleet", "members"), ("fleet", "listen")}
 # Lists of tables have a test of their own (config/test_tenants.py).
 SECTIONS = {
     name: model_in(field.annotation) for name, field in ConfigFile.model_fields.items() if name not in ("tenant",)
