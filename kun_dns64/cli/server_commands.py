@@ -102,6 +102,22 @@ def log_level(
     )
 
 
+def table(
+    accept: Annotated[bool, typer.Option("--accept", help="Bring the held change into force.")] = False,
+    version: Annotated[str, typer.Option("--version", help="With --accept: only if this version is held.")] = "",
+    socket: Socket = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the followed table: its version and age, and what is held. Exit 1 where nothing is followed."""
+    target = Target(socket, config)
+    if accept:
+        fields = {"version": version} if version else None
+        show(target, "/table/accept", fields, tables.followed_text, as_json=as_json, method="POST")
+    else:
+        show(target, "/table", None, tables.followed_text, as_json=as_json)
+
+
 def top(
     names: Annotated[bool, typer.Option("--names", help="By name (the default).")] = False,
     clients: Annotated[bool, typer.Option("--clients", help="By client address.")] = False,
@@ -191,6 +207,7 @@ COMMANDS = (
     ("pools", pools, "pools"),
     ("clients", clients, "clients 2001:db8::7"),
     ("log-level", log_level, "log-level debug"),
+    ("table", table, "table --accept"),
     ("top", top, "top --clients"),
     ("tail", tail, "tail --filter NXDOMAIN"),
     ("test", path_test, "test --server 127.0.0.1:5353 --target 192.0.2.80:80"),
