@@ -55,7 +55,7 @@ def _unreachable(spec: AgentSpec) -> Iterator[str]:
     """The others ask us as we ask them; who is not answered counts this gateway as gone."""
     hosts = [spec.admin.host, *([spec.fleet.listen[0]] if spec.fleet.listen else [])]
     if spec.fleet.members and all(ip_address(host).is_loopback for host in hosts):
-        own = spec.bgp.next_hop
+        own = spec.bgp.next_hop or f"[{spec.bgp.next_hop6}]"
         yield (
             f"fleet.members names other gateways, and they cannot ask this one: it listens on {hosts[0]} only; "
             f'[fleet] listen = "{own}:{spec.admin.port}" lets them'
