@@ -62,6 +62,8 @@ class State:
         self.audit = SessionLogState()
         self.names = ClientHistory(spec.clients)
         self.falls_total = 0
+        # When the certificate of the admin pages ends, seconds since 1970.
+        self.certificate_end: float | None = None
         self.swept: Swept | None = None
         self.swept_at = float("-inf")
         self.cut_off: tuple[str, ...] = ()
