@@ -63,7 +63,7 @@ reference: venv  ## gateway-config/kun-*.toml and docs/reference.md, from the co
 	$(PY) -m reference
 
 docs: $(DOCS_VENV)/.ready  ## the handbook as a site in out/docs
-	$(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
 	@echo "out/docs/index.html"
 
 bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (20 minutes; root, to install peers)
