@@ -293,6 +293,23 @@ def undrain(run_dir: RunDir = RUN_DIR) -> None:
     raise typer.Exit(end_drain(run_dir))
 
 
+@app.command(epilog="Example: kun-nat64 table --accept 3f9c0a52b1d84e6793c1a0e5d2f4b687")
+def table(
+    accept: Annotated[
+        str | None, typer.Option("--accept", metavar="VERSION", help="Bring the held table of this version into force.")
+    ] = None,
+    run_dir: RunDir = RUN_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show the controller's table that the agent follows: version, age, what is held and why.
+
+    Exit 0: all is well, 1: it is not.
+    """
+    from kun_nat64.cli.followed import show_table
+
+    raise typer.Exit(show_table(run_dir, accept=accept, as_json=as_json))
+
+
 @app.command(epilog="Example: kun-nat64 teardown --config /etc/kun/kun-nat64.toml")
 def teardown(config: Config, run_dir: RunDir = RUN_DIR) -> None:
     """Withdraws the path; removes only what is ours."""

@@ -54,10 +54,10 @@ def _drain(run_dir: Path, *, wait: bool, why: str, until_start: bool, force: boo
 
 def end_drain(run_dir: Path) -> int:
     try:
-        ask(run_dir, "/undrain", "POST")
+        answer = ask(run_dir, "/undrain", "POST")
     except NoAgent as error:
         return complain(str(error))
-    return 0
+    return 0 if answer["phase"] == "serving" else complain(answer["warning"])
 
 
 def _is_last(status: JSON) -> bool:

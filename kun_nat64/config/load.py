@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kun_base.errors import Fault
+from kun_base.follow_section import follow_faults
+from kun_base.partial import as_far_as_readable
 from kun_base.tomlfile import check
 from kun_base.tomltext import read
 from kun_nat64.config.crosscheck import Parts, faults_of
@@ -29,13 +31,19 @@ def running_kernel() -> tuple[int, ...]:
 
 def from_data(data: dict[str, Any], source: str, kernel: tuple[int, ...] = ()) -> AgentSpec:
     """As `load`, from what the TOML parser made of the file."""
-    file = check(data, ConfigFile, source, cross)
+    file = check(data, ConfigFile, source, lambda part: [*cross(part), *_followed(part, source)])
     return replace(resolve(file, source, kernel), written=data)
 
 
 def cross(file: Any) -> list[Fault]:
     """What several keys say together, of a file or of what is readable of it."""
     return faults_of(Parts(**{one.name: getattr(file, one.name, None) for one in fields(Parts)}))
+
+
+def _followed(file: Any, source: str) -> list[Fault]:
+    """Relative paths are below the file's folder."""
+    section = getattr(file, "follow", None)
+    return list(as_far_as_readable(follow_faults(section, Path(source).parent))) if section is not None else []
 
 
 def schema() -> str:

@@ -51,6 +51,7 @@ class _Agent(Collector):
             _fleet,
             _traffic,
             tenant_metrics,
+            table_metrics,
             _session_log,
         ):
             yield from part(state)
