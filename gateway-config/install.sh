@@ -263,6 +263,7 @@ folder_of() {
         modules) echo "$etc/modules-load.d" ;;
         unit) echo "$etc/systemd/system" ;;
         program) echo "$bin" ;;
+        kernel-hook) echo "$etc/kernel/postinst.d" ;;
     esac
 }
 
@@ -272,7 +273,7 @@ install_files() {
     # Not `< <(...)`: a bare chroot has no /dev/fd.
     while read -r kind mode source; do
         place "$source" "$(folder_of "$kind")/$(basename "$source")" "$mode"
-    done <<<"$(listed config bird sysctl modules unit program)"
+    done <<<"$(listed config bird sysctl modules unit program kernel-hook)"
 }
 
 # The shipped configuration carries documentation addresses: nothing runs, now or at boot, before someone has edited it.

@@ -23,7 +23,8 @@ from build_debs import commit, source_date  # noqa: E402
 from chroots import ROOT, SUITES, ChrootError, archive, run_checked  # noqa: E402
 
 RELEASE = "13"
-BASE_PACKAGES = ("ca-certificates", "python3")
+# iproute2: for the tunnel of nodes, which the same image may run.
+BASE_PACKAGES = ("ca-certificates", "iproute2", "python3")
 CONTAINERFILE = ROOT / "gateway-config/kubernetes/Containerfile"
 NAME = "localhost/kun-dns64"
 

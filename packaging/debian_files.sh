@@ -12,6 +12,7 @@ folder_of() {
         modules) echo usr/lib/modules-load.d ;;
         unit) echo "$units" ;;
         program) echo usr/bin ;;
+        kernel-hook) echo etc/kernel/postinst.d ;;
     esac
 }
 

@@ -62,7 +62,10 @@ def test_the_crds_are_those_the_program_prints() -> None:
 
 def test_every_object_is_strictly_valid(cluster: Cluster, helm: Run) -> None:
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kun"}})
-    options = ("--set", "consumers.gatewayNetworks={2001:db8::/32},controller.cluster=west,coredns.configMap=true")
+    options = (
+        "--set",
+        "consumers.gatewayNetworks={2001:db8::/32},controller.cluster=west,coredns.configMap=true,node.enabled=true",
+    )
     done = helm("template", "kun", str(CHART), "--namespace", "kun", "--kube-version", "1.37.2", *options)
     assert done.returncode == 0, done.stderr
     kinds = set()
@@ -72,7 +75,14 @@ def test_every_object_is_strictly_valid(cluster: Cluster, helm: Run) -> None:
         )
         assert stored.returncode == 0, stored.stderr
         kinds.add(obj["kind"])
-    assert {"Deployment", "ClusterRole", "NetworkPolicy", "PodDisruptionBudget", "MutatingAdmissionPolicy"} <= kinds
+    assert {
+        "Deployment",
+        "DaemonSet",
+        "ClusterRole",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "MutatingAdmissionPolicy",
+    } <= kinds
 
 
 def test_plain_manifests_are_what_the_chart_renders(helm: Run) -> None:
@@ -103,6 +113,20 @@ def test_kun_dns64_accepts_the_configuration(helm: Run, tmp_path: Path, values: 
     template = objects["Deployment", "kun-dns64"]["spec"]["template"]
     mounted = {one["mountPath"] for one in template["spec"]["containers"][0]["volumeMounts"]}
     assert ("/etc/kun-follow" in mounted) == ("[follow]" in file.read_text())
+
+
+def test_the_nodes_tunnel_is_the_script_of_the_package_with_one_capability(helm: Run) -> None:
+    options = ("--kube-version", "1.37.2", "--set", "node.enabled=true", "-s", "templates/node.yaml")
+    done = helm("template", "kun", str(CHART), *options)
+    assert done.returncode == 0, done.stderr
+    objects = {one["kind"]: one for one in yaml.safe_load_all(done.stdout)}
+    assert (
+        objects["ConfigMap"]["data"]["kun-6to4"].rstrip()
+        == (ROOT / "gateway-config/node/kun-6to4").read_text().rstrip()
+    )
+    (container,) = objects["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+    assert "privileged" not in container["securityContext"]
 
 
 def test_another_configuration_starts_other_pods(helm: Run) -> None:

@@ -20,6 +20,7 @@ GATEWAY_FILES = {
     "etc/kun/gobgpd.conf",
     "etc/sysctl.d/60-kun-nat64.conf",
     "etc/modules-load.d/kun-nat64.conf",
+    "etc/kernel/postinst.d/zz-kun-nat64",
     "etc/systemd/system/kun-nat64.service",
     "etc/systemd/system/kun-nat64-lapse.service",
     "etc/systemd/system/kun-nat64-lapse.timer",

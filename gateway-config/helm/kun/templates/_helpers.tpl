@@ -22,3 +22,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "kun.dns64.sum" -}}
 {{ list .Values.dns64 .Values.clusterDomain .Release.Namespace | toJson | sha256sum | trunc 16 }}
 {{- end }}
+{{- define "kun.node.labels" -}}
+app.kubernetes.io/name: kun-6to4
+{{ include "kun.chart" . }}
+{{- end }}
+{{- define "kun.node.selector" -}}
+app.kubernetes.io/name: kun-6to4
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
