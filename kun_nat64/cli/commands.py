@@ -301,9 +301,9 @@ def table(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show the controller's table that the agent follows: version, age, what is held and why.
+    """Show the controller's table that is followed.
 
-    Exit 0: all is well, 1: it is not.
+    Its version, its age, what is held and why. Exit 0: all is well, 1: it is not.
     """
     from kun_nat64.cli.followed import show_table
 
