@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kun_base.admin_access import token_of
+from kun_base.certificate_end import certificate_end
 
 LOOK_S = 10.0
 
@@ -53,6 +54,7 @@ class AdminCertificate:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.load_cert_chain(certificate, key)
         self._stamp = self._stamped()
+        self.end = self._end()
         self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _stamped(self) -> tuple[tuple[int, int, int], ...]:
@@ -68,7 +70,13 @@ class AdminCertificate:
         # A pair that is written right now does not match yet: it is tried again at the next look.
         with suppress(OSError):
             self.context.load_cert_chain(*self._pair)
-            self._stamp = stamp
+            self._stamp, self.end = stamp, self._end()
+
+    def _end(self) -> float | None:
+        """When it ends, seconds since 1970."""
+        with suppress(OSError, ValueError):
+            return certificate_end(Path(self._pair[0]).read_bytes())
+        return None
 
     def close(self) -> None:
         self._timer.cancel()

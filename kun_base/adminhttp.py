@@ -84,6 +84,11 @@ class AdminServer:
         runner = await self._set_up()
         await web.UnixSite(runner, path).start()
 
+    @property
+    def certificate_end(self) -> float | None:
+        """When the certificate served ends, seconds since 1970; None without one."""
+        return self._certificate.end if self._certificate else None
+
     async def _set_up(self) -> "web.AppRunner":
         from aiohttp import web
 

@@ -5,15 +5,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with the operator's input: where (key path or flag), what stands there, what would be right."""
+    """One thing wrong with the operator's input: where (key path or flag), what stands there, what would be right.
+
+    `line`: in the file; 0: not known. `shown`: the key path with names instead of numbers; "": as `where`.
+    """
 
     where: str
     value: str
     wanted: str
+    line: int = 0
+    shown: str = ""
 
     def __str__(self) -> str:
-        shown = f" = {self.value}" if self.value else ""
-        return f"{self.where}{shown}: {self.wanted}"
+        return self._text(self.where)
+
+    def in_file(self, source: str) -> str:
+        """With file and line, for people."""
+        text = self._text(self.shown or self.where)
+        return f"{source}:{self.line}: {text.removeprefix('file: ')}" if self.line else text
+
+    def _text(self, where: str) -> str:
+        value = f" = {self.value}" if self.value else ""
+        return f"{where}{value}: {self.wanted}" if where else self.wanted
 
 
 class ConfigError(Exception):
@@ -22,4 +35,4 @@ class ConfigError(Exception):
     def __init__(self, source: str, faults: list[Fault]) -> None:
         self.source, self.faults = source, tuple(faults)
         count = f"{len(faults)} error" + ("s" if len(faults) != 1 else "")
-        super().__init__("\n".join([f"{source}: {count}", *(f"  {fault}" for fault in faults)]))
+        super().__init__("\n".join([f"{source}: {count}", *(f"  {fault.in_file(source)}" for fault in faults)]))

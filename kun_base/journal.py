@@ -2,7 +2,10 @@
 
 import json
 import logging
+import math
+import os
 import sys
+from datetime import datetime
 from typing import IO
 
 LEVEL_OF = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -16,6 +19,8 @@ class Journal:
     ) -> None:
         self._program = program
         self._stream = stream or sys.stderr
+        # systemd's journal has a time for each line. So has a test that passes a stream.
+        self._timed = stream is None and not _is_systemds(self._stream)
         self.change(as_json=as_json, level=level)
 
     def change(self, *, as_json: bool, level: str) -> None:
@@ -47,13 +52,36 @@ class Journal:
         self.write("debug", event, **fields)
 
     def _as_json(self, level: str, event: str, fields: dict[str, object]) -> str:
-        return json.dumps({"program": self._program, "level": level, "event": event, **fields}, default=str)
+        plain = {key: _plain(value) for key, value in fields.items()}
+        time = {"time": _now()} if self._timed else {}
+        return json.dumps({**time, "program": self._program, "level": level, "event": event, **plain}, default=str)
 
     def _as_text(self, level: str, event: str, fields: dict[str, object]) -> str:
         words = [self._program, level, event, *(f"{key}={_quoted(value)}" for key, value in fields.items())]
-        return " ".join(words)
+        return " ".join([_now(), *words] if self._timed else words)
+
+
+def _now() -> str:
+    """ISO 8601, local time with its distance from UTC."""
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def _is_systemds(stream: IO[str]) -> bool:
+    """Whether it is the stream that systemd gave the unit: $JOURNAL_STREAM has its device and inode (systemd.exec)."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return (device, inode) == (str(found.st_dev), str(found.st_ino))
 
 
 def _quoted(value: object) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return json.dumps(text) if not text or any(c in text for c in ' "=\n\t') else text
+    plain = text and text.isprintable() and not any(c in text for c in ' "=')
+    return text if plain else json.dumps(text)
+
+
+def _plain(value: object) -> object:
+    """JSON has no word for NaN and the infinities (RFC 8259 section 6)."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

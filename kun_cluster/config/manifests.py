@@ -9,11 +9,13 @@ import msgspec
 import yaml
 
 from kun_base.errors import ConfigError, Fault
+from kun_base.textfile import UnreadableText, read_standard_input, read_text
 from kun_cluster.formats.egress_objects import SPECS, EgressObject, ObjectError, read_egress_object
 from kun_cluster.formats.workload_objects import READERS, LabelSets, Workload, read_workload
 from kun_cluster.model.egress import API_VERSION, GROUP
 
 MAX_BYTES = 256 * 1024 * 1024
+STANDARD_INPUT = Path("-")
 ENDINGS = (".yaml", ".yml", ".json")
 Path_ = tuple[str | int, ...]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -86,12 +88,9 @@ def _files(places: list[Path], faults: list[Fault]) -> Iterator[Path]:
 
 def _documents(file: Path, faults: list[Fault]) -> Iterator[Manifest]:
     try:
-        if file.is_file() and file.stat().st_size > MAX_BYTES:
-            faults.append(Fault(str(file), "", f"is larger than {MAX_BYTES} bytes; split it"))
-            return
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        faults.append(Fault(str(file), "", f"cannot be read: {_words(error)}"))
+        text = read_standard_input(MAX_BYTES) if file == STANDARD_INPUT else read_text(file, MAX_BYTES)
+    except UnreadableText as error:
+        faults.append(Fault(f"{file}:{error.line}" if error.line else str(file), "", str(error)))
         return
     number = 0
     try:
@@ -103,8 +102,9 @@ def _documents(file: Path, faults: list[Fault]) -> Iterator[Manifest]:
                 yield _manifest(file, number, part, faults)
     except (yaml.YAMLError, _NotJson) as error:
         mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        faults.append(Fault(f"{file}{line}", "", f"is no YAML: {getattr(error, 'problem', None) or error}"))
+        line = mark.line if mark is not None else text.count("\n", 0, getattr(error, "position", 0))
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        faults.append(Fault(f"{file}:{line + 1}", "", f"not YAML: {problem}"))
     except RecursionError:
         faults.append(Fault(str(file), "", "is nested too deeply"))
 
@@ -113,10 +113,6 @@ class _NotJson(yaml.YAMLError):
     def __init__(self, problem: str, mark: yaml.Mark) -> None:
         super().__init__(problem)
         self.problem, self.problem_mark = problem, mark
-
-
-def _words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _items(node: yaml.Node) -> Iterator[yaml.Node]:
@@ -135,7 +131,7 @@ def _manifest(file: Path, number: int, node: yaml.Node, faults: list[Fault]) -> 
     content = _plain(node, (), lines, yaml.constructor.SafeConstructor())
     line = node.start_mark.line + 1
     if not isinstance(content, dict):
-        faults.append(Fault(f"{file}:{line}", "", "wants an object with apiVersion, kind and metadata"))
+        faults.append(Fault(f"{file}:{line}", "", "must be an object with apiVersion, kind and metadata"))
         content = {}
     return Manifest(str(file), line, number, content, lines)
 
@@ -203,14 +199,14 @@ def _is_ours(version: object, kind: str) -> bool:
 
 def _wrong_type(version: object, kind: str) -> str | None:
     if not isinstance(version, str) or not version or not kind:
-        return "wants apiVersion and kind"
+        return "needs apiVersion and kind"
     group = version.partition("/")[0]
     if group == GROUP and version != API_VERSION:
         return f"apiVersion is {version}; known is {API_VERSION}"
     if group == GROUP and kind not in SPECS:
         return f"kind {kind} is not known; kinds of {GROUP}: {', '.join(SPECS)}"
     if kind in SPECS and group != GROUP and group.endswith(".kun"):
-        return f"apiVersion is {version}; wants {API_VERSION}"
+        return f"apiVersion is {version}; must be {API_VERSION}"
     return None
 
 

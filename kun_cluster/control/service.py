@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kun_base.adminhttp import AdminServer
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal as Log
+from kun_base.library_log import send_library_logs_to
 from kun_base.notify import notify
 from kun_cluster.control.admin_pages import pages
 from kun_cluster.control.controller import Controller
@@ -70,6 +71,7 @@ def token_source(file: str) -> Callable[[], list[str]]:
 
 async def _serve(settings: Settings) -> int:
     log = Log("kun-controller", as_json=settings.log_format == "json")
+    send_library_logs_to(log)
     tokens = token_source(settings.token_file)
     context = tls_context(settings.certificate, settings.key) if settings.certificate else None
     client = KubeClient(settings.kubeconfig)

@@ -83,16 +83,17 @@ def serve(
 
 
 @app.command("check-config", epilog="Example: kun-dns64 check-config /etc/kun/kun-dns64.toml")
-def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", readable=False)]) -> None:
-    """Checks a file and what it names: exit 0, or 2 with every error."""
-    from kun_dns64.config.background_load import Source
+def check_config(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="TOML files; - is standard input.", readable=False)
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Check files and the files they name. Exit 0: all are good, 2: errors."""
+    from kun_base.config_check import check_files
+    from kun_dns64.cli.check_config import meaning_of
 
-    settings = Source(file, Flags()).settings()
-    prefixes = ", ".join(str(prefix) for prefix in settings.rules.prefixes)
-    servers = ", ".join(str(server) for server in settings.groups[""]) or "nobody yet"
-    for notice in settings.notices:
-        typer.echo(notice, err=True)
-    typer.echo(f"{file}: good; answers with {prefixes}, asks {servers}")
+    raise typer.Exit(check_files(files, meaning_of, as_json=as_json))
 
 
 @app.command(epilog="Example: kun-dns64 explain www.example.org AAAA --client 2001:db8::7")

@@ -19,7 +19,7 @@ Section = Dns64Section | PoolSection
 def faults_of(config: ConfigFile, folder: Path) -> list[Fault]:
     """Every fault of what is readable (kun_base/partial.py); relative paths are below `folder`. Empty: all is right."""
     checks = [_exits, _maps, _listening, _admin, _tls, _loops, _names, _suffixes, _owners, _references, _fallbacks]
-    checks += [_clients, _stagger, _connections]
+    checks += [_fallback_circles, _clients, _stagger, _connections]
     found = [fault for check in checks for fault in as_far_as_readable(check(config))]
     return found + list(file_faults(config, folder))
 
@@ -175,6 +175,21 @@ def _fallbacks(config: ConfigFile) -> Iterator[Fault]:
             yield Fault(f"pool[{index}].fallback", repr(fallback), "is the pool itself")
         elif fallback and fallback not in ways:
             yield Fault(f"pool[{index}].fallback", repr(fallback), _unknown_pool(fallback, ways))
+
+
+def _fallback_circles(config: ConfigFile) -> Iterator[Fault]:
+    """When all gateways of a circle are down, its names have no pool."""
+    pools = [(index, getattr(pool, "name", ""), getattr(pool, "fallback", "")) for index, pool in entries(config.pool)]
+    found = [(index, name, fallback) for index, name, fallback in pools if name and fallback != name]
+    ways = {name: fallback for _, name, fallback in found}
+    reported: set[str] = set()
+    for index, name, fallback in found:
+        chain = [name]
+        while (after := ways.get(chain[-1])) and after not in chain:
+            chain.append(after)
+        if after == name and name not in reported:
+            reported |= set(chain)
+            yield Fault(f"pool[{index}].fallback", repr(fallback), f"is a circle: {' -> '.join([*chain, name])}")
 
 
 def _unknown_pool(name: str, pools: list[str]) -> str:

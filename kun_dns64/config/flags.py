@@ -55,6 +55,6 @@ def blame(fault: Fault, flags: Flags) -> Fault:
     for section, key, flag, _ in flags.given():
         path = f"{section}.{key}"
         if fault.where == path or fault.where.startswith(f"{path}["):
-            fault = replace(fault, where=flag)
+            fault = replace(fault, where=flag, line=0, shown="")
         fault = replace(fault, wanted=fault.wanted.replace(path, flag))
     return fault

@@ -1,14 +1,14 @@
 """From a file and flags to a checked configuration: all faults at once, or none."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kun_base.errors import ConfigError, Fault
 from kun_base.partial import as_far_as_readable
 from kun_base.tomlfile import check
-from kun_base.tomltext import read
+from kun_base.tomltext import Document, read_document
 from kun_dns64.config.crosscheck import faults_of
 from kun_dns64.config.domain_lists import Domains, read_domains
 from kun_dns64.config.file import ConfigFile
@@ -42,9 +42,9 @@ NO_FLAGS = Flags()
 def load(path: Path | None, flags: Flags = NO_FLAGS) -> Loaded:
     """Raises ConfigError with every fault. Without a file, the flags and the defaults are the configuration."""
     folder = path.parent if path else Path.cwd()
-    source = str(path or "command line")
     own = stamp_of(path) if path else None
-    data = overlay(read(path) if path else {}, flags)
+    document = read_document(path) if path else Document("command line", "", {})
+    data = overlay(document.data, flags)
     domains, members = Domains(), NO_MEMBERS
 
     def cross(config: ConfigFile) -> list[Fault]:
@@ -54,9 +54,9 @@ def load(path: Path | None, flags: Flags = NO_FLAGS) -> Loaded:
         return [*found, *as_far_as_readable(_no_upstream(config))]
 
     try:
-        file = check(data, ConfigFile, source, cross)
+        file = check(replace(document, data=data), ConfigFile, cross)
     except ConfigError as error:
-        raise ConfigError(source, [blame(fault, flags) for fault in error.faults]) from None
+        raise ConfigError(document.source, [blame(fault, flags) for fault in error.faults]) from None
     upstream, borrowed = file.upstream, None
     if not upstream.servers:
         borrowed = borrow(folder / upstream.resolv_conf, file.server.listen)

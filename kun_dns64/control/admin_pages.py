@@ -67,6 +67,8 @@ class Pages:
         numbers.gauge("build_info", 1.0, version(), build().commit, build().kind)
         numbers.gauge("config_valid", float(not control.problems))
         numbers.gauge("config_generation", control.settings.rules.generation)
+        for file, end in control.events.certificate_ends.items():
+            numbers.gauge("certificate_expiry_timestamp_seconds", end, file)
         table = control.settings.rules.pool_of
         numbers.gauge("pool_suffixes", len(table) if isinstance(table, SuffixSet) else 0)
         for pool in control.settings.gateways.urls:

@@ -1,32 +1,36 @@
 """The side that does not answer queries: reloads, watches files and gateways, serves the admin pages."""
 
 import asyncio
-import importlib
 import os
 import socket
-import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from kun_base.adminhttp import AdminServer
 from kun_base.children import reap_strangers
-from kun_base.errors import ConfigError, Fault
+from kun_base.errors import ConfigError
 from kun_base.journal import Journal
 from kun_base.notify import notify, watchdog_interval_s
 from kun_dns64.config.background_load import Source, load_aside, run_aside
-from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.config.network_files import ClientMembers, members_or_faults
 from kun_dns64.config.settings import GatewayWatch, Settings
+from kun_dns64.control.admin_socket import import_aside, listen_for_admin
 from kun_dns64.control.control_socket import open_control_socket
+from kun_dns64.control.event_log import EventLog
 from kun_dns64.control.file_watch import FileWatch
+from kun_dns64.control.gateway_watch import Seen
 from kun_dns64.control.self_check import SelfCheck
+from kun_dns64.policy.config_difference import changed_keys, differences
+from kun_dns64.policy.gateway import effect_of
 from kun_dns64.serving.worker_group import WorkerGroup
-from kun_dns64.transport.sockets import sockaddr
 
 LOOK_S = 1.0
+MOST_CHANGES = 20
+# Keys that a reload cannot put in force.
+NEEDS_RESTART = frozenset({"control.socket", "control.group", "admin.certificate", "admin.key"})
 # A reload that the world is not ready for is tried again; so is the admin address that is taken at the start.
 FIRST_RETRY_S, MAX_RETRY_S, MAX_ADMIN_PAUSE_S = 1.0, 60.0, 5.0
 
@@ -40,6 +44,8 @@ class Control:
         self.problems: tuple[str, ...] = ()
         self.reloads = {"ok": 0, "failed": 0}
         self.pools_down: frozenset[str] = frozenset()
+        self.gateways_seen: Seen = {}
+        self.events = EventLog(journal, fleet)
         self._watch = FileWatch(settings.watched)
         self._network_watch = FileWatch(settings.watched_networks)
         self._gateways_changed = asyncio.Event()
@@ -86,7 +92,7 @@ class Control:
     async def _open_control(self, make_operations: Callable[[], AdminServer] | None) -> AdminServer | None:
         if make_operations is None or self.settings.control.path is None:
             return None
-        await _import_aside("aiohttp.web", "kun_dns64.control.operations")
+        await import_aside("aiohttp.web", "kun_dns64.control.operations")
         operations = make_operations()
         await open_control_socket(self.settings.control, operations, self._journal)
         return operations
@@ -95,7 +101,7 @@ class Control:
         if listening is None:
             return None
         # What pages need is loaded now: later there may be no file left to open it with.
-        await _import_aside("aiohttp.web", "kun_dns64.control.metrics_text", "kun_dns64.control.explanation")
+        await import_aside("aiohttp.web", "kun_dns64.control.metrics_text", "kun_dns64.control.explanation")
         admin = self._make_admin()
         await admin.start_on(listening)
         host, port = listening.getsockname()[:2]
@@ -116,6 +122,7 @@ class Control:
     async def reload(self) -> bool:
         """The whole configuration anew, checked as one; a bad one leaves the old in force. True: it is in force."""
         notify("RELOADING=1")
+        before = self.settings.written
         async with self._changing:
             try:
                 await self._put_in_force(await load_aside(self.source))
@@ -128,11 +135,26 @@ class Control:
                 self._try_again_later()
         self.reloads["failed" if self.problems else "ok"] += 1
         if self.problems:
-            self._journal.error("reload-refused", errors=len(self.problems), first=self.problems[0])
+            self.events.write("error", "reload-refused", errors=len(self.problems), first=self.problems[0])
         else:
-            self._journal.info("reloaded", generation=self.settings.rules.generation)
+            self.events.write("info", "reloaded", generation=self.settings.rules.generation, **self._difference(before))
         notify("READY=1")
         return not self.problems
+
+    def _difference(self, before: Mapping[str, Any]) -> dict[str, object]:
+        """What a reload changed, and what of it waits for a restart."""
+        after = self.settings.written
+        lines, waiting = differences(before, after), self.waiting_for_restart(before)
+        more = [f"and {len(lines) - MOST_CHANGES} more"] if len(lines) > MOST_CHANGES else []
+        return {
+            "changed": "; ".join([*lines[:MOST_CHANGES], *more]) or "nothing in the file",
+            "needs_restart": " ".join(waiting) or None,
+        }
+
+    def waiting_for_restart(self, before: Mapping[str, Any]) -> list[str]:
+        """Keys that changed since `before` and that a reload cannot put in force."""
+        keys = changed_keys(before, self.settings.written)
+        return sorted(keys & (NEEDS_RESTART | self.fleet.fixed_keys))
 
     def _try_again_later(self) -> None:
         """The file is right, and the world is not ready for it: an address is missing, say."""
@@ -187,6 +209,7 @@ class Control:
     async def _looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
+            await self.events.look(self.settings)
             if self._watch.changed():
                 self.reload_wanted.set()
             if self._network_watch.changed():
@@ -212,7 +235,7 @@ class Control:
                 self._network_watch = FileWatch(members.stamps)
         self.reloads["failed" if self.problems else "ok"] += 1
         if self.problems:
-            self._journal.error("networks-refused", errors=len(self.problems), first=self.problems[0])
+            self.events.write("error", "networks-refused", errors=len(self.problems), first=self.problems[0])
         else:
             self._journal.info("networks", entries=sum(len(index) for index in members.networks))
 
@@ -233,10 +256,15 @@ class Control:
 
     async def _watch_gateways(self, gateways: GatewayWatch) -> None:
         if not gateways.urls:
+            self.gateways_seen = {}
             await asyncio.Event().wait()
         from kun_dns64.control.gateway_watch import watch
 
-        await watch(gateways, partial(self._use_gateways, gateways))
+        await watch(gateways, partial(self._use_gateways, gateways), self._polled)
+
+    def _polled(self, seen: Seen) -> None:
+        self.gateways_seen = seen
+        self.events.gateways(seen)
 
     async def _use_gateways(self, watched: GatewayWatch, down: frozenset[str]) -> None:
         async with self._changing:
@@ -248,31 +276,9 @@ class Control:
             rules = replace(self.settings.rules, pools_down=down, generation=generation)
             self.settings = replace(self.settings, rules=rules)
             await self.fleet.use_gateways(down, generation)
-        self._journal.warning("gateways", pools_down=" ".join(name or "default" for name in sorted(down)) or "none")
-
-
-def listen_for_admin(where: Endpoint | None) -> socket.socket | None:
-    """Before the program is ready: an address that is taken must not end one that serves. Raises ConfigError."""
-    if where is None:
-        return None
-    family = socket.AF_INET6 if where.address.version == 6 else socket.AF_INET
-    try:
-        return socket.create_server(sockaddr(where), family=family)
-    except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (while")[0]
-        raise ConfigError("listen", [Fault("admin.listen", repr(str(where)), f"cannot listen: {reason}")]) from error
-
-
-async def _import_aside(*names: str) -> None:
-    """Import in a thread: that takes a quarter of a second, while queries are answered already.
-
-    The thread ends with it: the supervisor forks, and must have no other.
-    """
-    missing = [name for name in names if name not in sys.modules]
-    if missing:
-        with ThreadPoolExecutor(1) as pool:
-            for name in missing:
-                await asyncio.get_running_loop().run_in_executor(pool, importlib.import_module, name)
+        words = " ".join(name or "default" for name in sorted(down)) or "none"
+        effects = "; ".join(f"{name or 'default'}: {effect_of(rules, name)}" for name in sorted(down)) or None
+        self.events.write("warning" if down else "info", "gateways", pools_down=words, effect=effects)
 
 
 async def _watchdog() -> None:

@@ -16,7 +16,7 @@ from kun_dns64.control.control_loop import Control
 from kun_dns64.control.explanation import failure_dict, response_dict
 from kun_dns64.formats.names import from_text, to_text
 from kun_dns64.model.message import Response
-from kun_dns64.policy.config_difference import changed_keys, differences
+from kun_dns64.policy.config_difference import differences
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.policy.suffix import SuffixSet
 from kun_dns64.serving.query_sample import MAX_SECONDS, Sample
@@ -24,8 +24,6 @@ from kun_dns64.serving.worker_group import WorkerGroup
 from kun_dns64.state.metrics import rcode_name
 
 MAX_TOP = 100
-# Keys that a reload cannot put in force.
-NEEDS_RESTART = frozenset({"control.socket", "control.group", "admin.certificate", "admin.key"})
 
 
 class Operations:
@@ -129,14 +127,12 @@ class Operations:
         if not await self._control.reload():
             return json_page({"reloaded": False, "errors": list(self._control.problems)}, 409)
         after = self._control.settings.written
-        keys = changed_keys(before, after)
-        waiting = sorted(keys & (NEEDS_RESTART | self._workers.fixed_keys))
         return json_page(
             {
                 "reloaded": True,
                 "generation": self._control.settings.rules.generation,
                 "changed": list(differences(before, after)),
-                "needs_restart": waiting,
+                "needs_restart": self._control.waiting_for_restart(before),
             }
         )
 

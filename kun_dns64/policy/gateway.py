@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kun_dns64.model.rules import GatewayDown, Pool, Rules
+from kun_dns64.policy.lifetime import CLAMP_S
 from kun_dns64.policy.mapping import Ways, ways
 
 DEFAULT = "default"
@@ -41,3 +42,20 @@ def _exit(pool: Pool, pools: dict[str, Pool], rules: Rules) -> Exit:
         clamp=how is GatewayDown.CLAMP_TTL,
         stop=how is GatewayDown.STOP,
     )
+
+
+def effect_of(rules: Rules, pool: str) -> str:
+    """What the answers are like while a pool ("" is the default) has no gateway, in words."""
+    way = exits(rules).get(pool)
+    if way is None:
+        return "none"
+    own = next((one.fallback for one in rules.pools if one.name == pool), "")
+    if own and not way.stop and way.ways != _own_ways(rules, pool):
+        return f"synthesis goes on with pool {own}, TTL at most {CLAMP_S} s"
+    if way.stop:
+        return "no synthesis"
+    return f"TTL at most {CLAMP_S} s" if way.clamp else "none, as on_gateway_down says"
+
+
+def _own_ways(rules: Rules, pool: str) -> Ways:
+    return ways(next((one.prefixes for one in rules.pools if one.name == pool), rules.prefixes))

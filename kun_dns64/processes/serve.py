@@ -15,11 +15,13 @@ from kun_base.adminhttp import AdminServer, Page
 from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError
 from kun_base.journal import Journal
+from kun_base.library_log import send_library_logs_to
 from kun_base.notify import notify
 from kun_dns64.config.background_load import Source
 from kun_dns64.config.settings import Settings
 from kun_dns64.control.admin_pages import CHANGES, Pages
-from kun_dns64.control.control_loop import Control, listen_for_admin
+from kun_dns64.control.admin_socket import listen_for_admin
+from kun_dns64.control.control_loop import Control
 from kun_dns64.fastpath.selection import COMPILED
 from kun_dns64.processes.listen import open_sockets
 from kun_dns64.processes.single import Single
@@ -36,6 +38,7 @@ def serve(source: Source) -> int:
     if settings.cookie_secret is None:
         settings = replace(settings, cookie_secret=os.urandom(16))
     journal = Journal("kun-dns64", as_json=settings.log_format == "json", level=settings.log_level)
+    send_library_logs_to(journal)
     sockets = open_sockets(settings, journal)
     admin = _admin_socket(settings, journal)
     check_sockets(settings, sockets, journal)
@@ -111,6 +114,16 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
+def _served(control: Control) -> dict[str, str]:
+    """What an operator looks for first: where questions go, what answers look like, and which file says so."""
+    settings = control.settings
+    return {
+        "upstreams": " ".join(map(str, settings.groups[""])) or "none yet",
+        "prefixes": " ".join(str(prefix) for prefix in settings.rules.prefixes),
+        "file": str(control.source.path or "none"),
+    }
+
+
 async def _until_stopped(
     stop: asyncio.Event, control: Control, admin: socket.socket | None, journal: Journal, sockets: Sequence[Listening]
 ) -> None:
@@ -118,7 +131,7 @@ async def _until_stopped(
     hand_over(asyncio.get_running_loop(), control.reload_wanted.set)
     control.tell_notices(control.settings)
     where = " ".join(str(listening.endpoint) for listening in sockets)
-    journal.info("ready", listen=where, workers=control.settings.workers, compiled=COMPILED)
+    journal.info("ready", listen=where, workers=control.settings.workers, compiled=COMPILED, **_served(control))
     notify("READY=1")
     try:
         pages = Pages(control, control.fleet)

@@ -20,7 +20,7 @@ from kun_dns64.policy.client_share import ClientShare
 from kun_dns64.policy.memory_share import MemoryShare, share
 from kun_dns64.serving.resolution import Decided, Resolution
 from kun_dns64.state.metrics import Metrics, rcode_name
-from kun_dns64.transport.attempt import UpstreamTap
+from kun_dns64.transport.attempt import Result, UpstreamTap
 from kun_dns64.transport.exchange import LIFE_S
 from kun_dns64.transport.upstreams import Outcome, Upstreams
 
@@ -50,7 +50,9 @@ class Resolver:
         self._refreshes_left, self._refreshes_at = REFRESHES_AT_ONCE, 0.0
 
     def _make_upstreams(self, settings: Settings) -> Upstreams:
-        return Upstreams(settings.groups, settings.asking, self._heard, self._parts.ports, self._upstream_changed)
+        return Upstreams(
+            settings.groups, settings.asking, self._heard, self._parts.ports, self._upstream_changed, self._tried
+        )
 
     @property
     def budget_s(self) -> float:
@@ -181,10 +183,9 @@ class Resolver:
         self.cache.store(question, flags, group, failed, monotonic(), outage)
 
     def _upstream_changed(self, upstream: UpstreamAddress, up: bool) -> None:
+        """The line in the log is the control side's (control/event_log.py): one for all workers."""
         if not up:
-            self._journal.warning("upstream-down", upstream=str(upstream))
             return
-        self._journal.info("upstream-up", upstream=str(upstream))
         for group in self.upstreams.groups_of(upstream):
             self.cache.recovered(group, monotonic())
 
@@ -192,14 +193,15 @@ class Resolver:
         for upstreams in (self.upstreams, *self._retired):
             await upstreams.close()
 
+    def _tried(self, upstream: str, result: Result) -> None:
+        self.metrics.count("upstream_results", upstream, _result_label(result.outcome))
+
     def _heard(self, outcome: Outcome) -> None:
         result = outcome.result.outcome
         # A failure that queries have given up on is in the cache already.
         if not (outcome.given_up and is_failure(result)):
             outage = is_failure(result) and not self.upstreams.usable(outcome.group)
             self.cache.store(outcome.question, outcome.flags, outcome.group, result, monotonic(), outage)
-        said = _result_label(result)
-        self.metrics.count("upstream_results", outcome.upstream, said)
         self.metrics.observe("upstream_seconds", outcome.rtt_s, outcome.upstream)
         if not outcome.awaited and isinstance(result, Response):
             self.metrics.count("late_answers")

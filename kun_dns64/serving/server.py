@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,14 @@ from kun_dns64.config.settings import Dnstap, Limits, Settings
 from kun_dns64.fastpath.selection import Parts
 from kun_dns64.model.message import Query
 from kun_dns64.model.rules import ClientNetworks
-from kun_dns64.model.step import Drop, Heard, Reply
+from kun_dns64.model.step import Drop, Heard, Reply, Rule
 from kun_dns64.policy.explain import explain
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.serving.dns64_check import check_upstreams
 from kun_dns64.serving.dnstap import DnstapTap
 from kun_dns64.serving.front import Front
 from kun_dns64.serving.resolver import Resolver
-from kun_dns64.serving.worker_group import Explanation, WorkerStatus
+from kun_dns64.serving.worker_group import Explanation, UpstreamPulse, WorkerPulse, WorkerStatus
 from kun_dns64.state.metrics import Metrics
 from kun_dns64.transport.connections import Connections, StreamLimits
 from kun_dns64.transport.file_limit import allowed_connections
@@ -211,6 +211,21 @@ class Server:
         }
         return WorkerStatus(upstreams.usable(), (worker,))
 
+    def pulse(self) -> WorkerPulse:
+        upstreams, cache, own = self.resolver.upstreams, self.resolver.cache, self.resolver.memory
+        counted = self.metrics.counters
+        limited = {
+            "queries": _limited(counted["replies"]) + _limited(counted["dropped"]),
+            "connections": self._connections.closed_for_limit,
+            "upstream questions": upstreams.overflows + upstreams.displaced,
+        }
+        shares = (len(cache) / max(1, own.answer_entries), cache.octets / max(1, own.answer_octets))
+        return WorkerPulse(
+            tuple(UpstreamPulse(str(at), not one.health.down, one.health.why) for at, one in upstreams.all.items()),
+            limited,
+            max(shares) if own.answer_entries else 0.0,
+        )
+
     def snapshot(self) -> Metrics:
         """The numbers of now."""
         metrics, upstreams = self.metrics, self.resolver.upstreams
@@ -271,3 +286,8 @@ class Server:
         connections = min(limits.tcp_max_connections, allowed_connections())
         is_forwarder = self.front.admission.is_forwarder
         return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client, limits.budget_s, is_forwarder)
+
+
+def _limited(numbers: Mapping[tuple[str, ...], float]) -> int:
+    """Those of a counter whose first label is the rule of limits."""
+    return int(sum(count for labels, count in numbers.items() if labels[0] == Rule.RATE_LIMITED.value))

@@ -24,6 +24,8 @@ async def perform(server: Server, command: str, arguments: Sequence[Any]) -> Any
             return cached(server, *arguments)
         case "sample":
             return await sample(server.front, *arguments)
+        case "pulse":
+            return server.pulse()
         case "log-level":
             return server.set_log_level(*arguments)
     raise ValueError(f"unknown command {command!r}")

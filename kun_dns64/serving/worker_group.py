@@ -21,6 +21,28 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamPulse:
+    """One upstream as one worker knows it. `why`: what the last failed health check met."""
+
+    upstream: str
+    up: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPulse:
+    """What the log's events come from, without asking anybody anything.
+
+    `limited`: how often clients met a limit since the start, by limit. `full`: how much of what the cache may hold it
+    does hold, 0 to 1.
+    """
+
+    upstreams: tuple[UpstreamPulse, ...]
+    limited: dict[str, int]
+    full: float
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """What became of a query, what was heard on the way, and each decision in words."""
 

@@ -27,6 +27,12 @@ DNSSEC_EDE = frozenset((1, 2, *range(5, 13), 27))
 NOT_ASKED = frozenset((FailureKind.UNREACHABLE, FailureKind.CLOSED, FailureKind.LOCAL))
 
 Finished = Callable[[Result, str, float], None]
+# An upstream, and what came of one attempt at it.
+Tried = Callable[[str, Result], None]
+
+
+def nobody_counts(_upstream: str, _result: Result) -> None:
+    return None
 
 
 def is_final(result: Result) -> bool:
@@ -40,16 +46,19 @@ def is_final(result: Result) -> bool:
 class Exchange:
     """Asks `upstreams` in order. Calls `finished(result, upstream, rtt_s)` once, at the latest after `LIFE_S`.
 
-    An upstream that stays silent keeps its attempt open while the next is asked; the first good answer wins.
+    An upstream that stays silent keeps its attempt open while the next is asked; the first good answer wins. `tried`
+    hears of every attempt: also of one that failed or stayed silent before another answered.
     """
 
     __slots__ = (
         "_best", "_finished", "_loop", "_next", "_open", "_pause_s", "_request", "_resends", "_started", "_timer",
-        "_upstreams",
+        "_tried", "_upstreams",
     )  # fmt: skip
 
-    def __init__(self, request: Request, upstreams: Sequence[Upstream], finished: Finished) -> None:
-        self._request, self._upstreams = request, upstreams
+    def __init__(
+        self, request: Request, upstreams: Sequence[Upstream], finished: Finished, tried: Tried = nobody_counts
+    ) -> None:
+        self._request, self._upstreams, self._tried = request, upstreams, tried
         self._finished: Finished | None = finished
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, tuple[Upstream, Attempt, float]] = {}
@@ -132,6 +141,7 @@ class Exchange:
         now = monotonic()
         self._note(upstream, result, now - sent_at, now)
         name = str(upstream.address)
+        self._tried(name, result)
         if is_final(result):
             self._finish(result, name, now - sent_at)
             return
@@ -170,6 +180,8 @@ class Exchange:
 
     def _finish(self, result: Result, name: str, rtt_s: float) -> None:
         finished, self._finished = self._finished, None
+        for upstream, _, _ in self._open.values():
+            self._tried(str(upstream.address), failure(FailureKind.TIMEOUT, "silent until the question ended"))
         self._stop()
         if finished is not None:
             finished(result, name, rtt_s)

@@ -27,8 +27,8 @@ def _nobody_listens() -> None:
 class Health:
     """Smoothed like TCP's round trip (RFC 6298 section 2). Times in seconds of the caller's clock.
 
-    `heard_at`: when it last said anything. `on_doubt` and `on_return` are called when it should be checked, and when
-    it answers after it was down.
+    `heard_at`: when it last said anything; `why`: what the last failed check met. `on_doubt` and `on_return` are called
+    when it should be checked, and when it answers after it was down.
     """
 
     srtt_s: float = 0.0
@@ -38,6 +38,7 @@ class Health:
     silences: int = 0
     down: bool = False
     down_since: float = 0.0
+    why: str = ""
     on_doubt: Callable[[], None] = field(default=_nobody_listens, compare=False, repr=False)
     on_return: Callable[[], None] = field(default=_nobody_listens, compare=False, repr=False)
 
@@ -70,8 +71,9 @@ class Health:
         """It could not be reached by UDP and TCP, or by its only transport."""
         self.on_doubt()
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, why: str = "") -> None:
         """A health check was not answered."""
+        self.why = why
         if not self.down:
             self.down, self.down_since = True, now
 

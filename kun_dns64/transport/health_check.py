@@ -63,6 +63,7 @@ class HealthCheck:
         health = self._upstream.health
         health.srtt_s, health.rttvar_s, health.answers = known.srtt_s, known.rttvar_s, known.answers
         health.heard_at, health.down, health.down_since = known.heard_at, known.down, known.down_since
+        health.why = known.why
         if health.down:
             self._ask()
 
@@ -91,14 +92,14 @@ class HealthCheck:
         if getattr(result.outcome, "kind", None) is FailureKind.LOCAL:
             self._not_asked()
         else:
-            self._bad(grows=sent)
+            self._bad(_reason(result), grows=sent)
 
     def _expired(self) -> None:
         sent = self._stop()
         if self._upstream.health.heard_at >= self._began:
             self._good()
         elif sent:
-            self._bad(grows=True)
+            self._bad(f"no answer to . NS within {ANSWER_S:g} s", grows=True)
         else:
             self._not_asked()
 
@@ -106,7 +107,7 @@ class HealthCheck:
         self._good_at, self._backoff_s = monotonic(), FIRST_BACKOFF_S
         self.passed += 1
 
-    def _bad(self, *, grows: bool) -> None:
+    def _bad(self, why: str, *, grows: bool) -> None:
         """Down. Where there is no route, so that nothing is sent, it is tried again every second."""
         health = self._upstream.health
         self.failed += 1
@@ -114,7 +115,7 @@ class HealthCheck:
         if grows:
             self._backoff_s = min(2 * self._backoff_s, MAX_BACKOFF_S)
         if not health.down:
-            health.failed(monotonic())
+            health.failed(monotonic(), why)
             self._changed(False)
 
     def _not_asked(self) -> None:
@@ -137,6 +138,13 @@ class HealthCheck:
             return True
         attempt.cancel()
         return attempt.left_here
+
+
+def _reason(result: Result) -> str:
+    outcome = result.outcome
+    if isinstance(outcome, Response):
+        return ""
+    return f"{outcome.kind.value}: {outcome.detail}" if outcome.detail else outcome.kind.value
 
 
 def _ignore() -> None:

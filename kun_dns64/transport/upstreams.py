@@ -15,7 +15,7 @@ from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind
 from kun_dns64.policy.client_share import MOST_ALIKE, ClientShare
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
-from kun_dns64.transport.exchange import Exchange
+from kun_dns64.transport.exchange import Exchange, Tried, nobody_counts
 from kun_dns64.transport.health_check import HealthCheck
 from kun_dns64.transport.portpool import PLAIN_PORTS, Port, PortTypes
 from kun_dns64.transport.room import Room
@@ -95,8 +95,10 @@ class Upstreams:
         heard: Callable[[Outcome], None],
         ports: PortTypes = PLAIN_PORTS,
         changed: Changed | None = None,
+        tried: Tried = nobody_counts,
     ) -> None:
         self._asking, self._heard, self._ports, self._changed = asking, heard, ports, changed
+        self._tried = tried
         self._checks: dict[UpstreamAddress, HealthCheck] = {}
         self.most = asking.max_outstanding
         self.observed = Observed()
@@ -177,8 +179,11 @@ class Upstreams:
         flight = self.in_flight[key] = InFlight(question, flags, group, background=waiter is None)
         flight.joins(waiter, client)
         self._room.add(key, question.name, now, waited=waiter is not None)
-        flight.exchange = Exchange(Request(question, flags), upstreams, partial(self._finished, key, flight))
+        flight.exchange = self._exchange(Request(question, flags), upstreams, key, flight)
         flight.exchange.start()
+
+    def _exchange(self, request: Request, upstreams: Sequence[Upstream], key: bytes, flight: InFlight) -> Exchange:
+        return Exchange(request, upstreams, partial(self._finished, key, flight), self._tried)
 
     @staticmethod
     def _refuse(
@@ -249,7 +254,7 @@ class Upstreams:
         self._room.add(key, question.name, sent_at, waited=False)
         others: list[Upstream] = [first, *(other for other in self._order(group) if other is not first)]
         request = Request(question, flags)
-        exchange = flight.exchange = Exchange(request, others, partial(self._finished, key, flight))
+        exchange = flight.exchange = self._exchange(request, others, key, flight)
         attempt = UdpAttempt.out_already(first, request, exchange.adopted(), port, ident, wire, randomised, left_here)
         exchange.adopt(first, attempt, sent_at)
         return flight, attempt

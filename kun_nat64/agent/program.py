@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from kun_base.earlysignals import hand_over
 from kun_base.errors import ConfigError
 from kun_base.journal import Journal
+from kun_base.library_log import send_library_logs_to
 from kun_base.notify import notify, watchdog_interval_s
 from kun_base.table_file import FILE_NAME
 from kun_base.table_follower import FollowPlan
@@ -437,6 +438,7 @@ def main(options: Options) -> int:
     """The exit code of `kun-nat64 run`. Raises ConfigError."""
     spec = load(options.config)
     journal = Journal("kun-nat64", as_json=spec.log.as_json, level=spec.log.level)
+    send_library_logs_to(journal)
     lock, warnings = runfiles.Lock(options.run_dir), dict[str, str]()
     try:
         lock.take()

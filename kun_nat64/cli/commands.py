@@ -66,15 +66,23 @@ def _common(_show: Version = False) -> None:
 
 
 @app.command("check-config", epilog="Example: kun-nat64 check-config /etc/kun/kun-nat64.toml")
-def check_config(file: Annotated[Path, typer.Argument(help="The TOML file.", readable=False)]) -> None:
-    """Checks a file: exit 0, or 2 with every error."""
+def check_config(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="TOML files; - is standard input.", readable=False)
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Check files. Exit 0: all are good, 2: errors."""
+    from kun_base.config_check import FileSummary, check_files
     from kun_nat64.config.listeners import notes
     from kun_nat64.config.load import load
 
-    spec = load(file)
-    for note in notes(spec):
-        typer.echo(f"{file}: note: {note}", err=True)
-    typer.echo(f"{file}: good; VIP {spec.gateway.vip} makes the prefix {spec.gateway.pool6}")
+    def meaning_of(file: Path) -> FileSummary:
+        spec = load(file)
+        summary = f"VIP {spec.gateway.vip} makes the prefix {spec.gateway.pool6}"
+        return FileSummary(summary, tuple(notes(spec)))
+
+    raise typer.Exit(check_files(files, meaning_of, as_json=as_json))
 
 
 @app.command("config-schema", epilog="Example: kun-nat64 config-schema > kun-nat64.schema.json")

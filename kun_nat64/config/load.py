@@ -11,7 +11,7 @@ from kun_base.errors import Fault
 from kun_base.follow_section import follow_faults
 from kun_base.partial import as_far_as_readable
 from kun_base.tomlfile import check
-from kun_base.tomltext import read
+from kun_base.tomltext import Document, read_document
 from kun_nat64.config.crosscheck import Parts, faults_of
 from kun_nat64.config.file import ConfigFile
 from kun_nat64.config.resolve import resolve
@@ -20,7 +20,7 @@ from kun_nat64.model.spec import AgentSpec
 
 def load(path: Path) -> AgentSpec:
     """Raises ConfigError with every fault of the file."""
-    return from_data(read(path), str(path), running_kernel())
+    return from_document(read_document(path), running_kernel())
 
 
 def running_kernel() -> tuple[int, ...]:
@@ -29,10 +29,15 @@ def running_kernel() -> tuple[int, ...]:
     return tuple(map(int, numbers.groups())) if numbers else ()
 
 
+def from_document(document: Document, kernel: tuple[int, ...] = ()) -> AgentSpec:
+    """As `load`, of a file that was read already."""
+    file = check(document, ConfigFile, lambda part: [*cross(part), *_followed(part, document.source)])
+    return replace(resolve(file, document.source, kernel), written=document.data)
+
+
 def from_data(data: dict[str, Any], source: str, kernel: tuple[int, ...] = ()) -> AgentSpec:
-    """As `load`, from what the TOML parser made of the file."""
-    file = check(data, ConfigFile, source, lambda part: [*cross(part), *_followed(part, source)])
-    return replace(resolve(file, source, kernel), written=data)
+    """As `load`, of what the TOML parser made of a file; faults are without lines."""
+    return from_document(Document(source, "", data), kernel)
 
 
 def cross(file: Any) -> list[Fault]:

@@ -36,6 +36,8 @@ POLL_S = 0.4
 class NotingFleet:
     """`trouble` is raised by changes; they wait for `may_change`, and `changing` tells that one does."""
 
+    fixed_keys: frozenset[str] = frozenset()
+
     def __init__(self) -> None:
         self.settings: list[Settings] = []
         self.pools_down: list[frozenset[str]] = []
@@ -43,6 +45,9 @@ class NotingFleet:
         self.may_change = asyncio.Event()
         self.may_change.set()
         self.changing = False
+
+    async def ask_workers(self, command: str, *arguments: Any) -> list[Any]:
+        return []
 
     async def numbers(self) -> Metrics:
         return Metrics()
