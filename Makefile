@@ -11,10 +11,10 @@ export DEBIAN ?= 13
 help:            ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
-demo:            ## the whole path in a virtual machine, then gateways die (DEBIAN=12|13, JSON=FILE: write it, KEEP=1: leave it up)
+demo:            ## the whole path in a virtual machine, then gateways die (DEBIAN=12|13, INSIDE=6to4|native, JSON=FILE: write it, KEEP=1: leave it up)
 	@python3 lab/host_setup.py lab
 	@$(MAKE) --no-print-directory $(VENV)/.ready
-	@$(PY) -m lab demo $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)
+	@$(PY) -m lab demo $(if $(INSIDE),--inside $(INSIDE)) $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)
 
 run:             ## kun-dns64 on this machine with defaults, no root (installs python3-venv and a compiler where missing)
 	@python3 lab/host_setup.py python

@@ -24,7 +24,9 @@ def readable(data: object, model: type[BaseModel]) -> Any:
     """
     if not isinstance(data, dict):
         return None
-    part = SimpleNamespace()
+    # What the file says, right or wrong, beside what follows from defaults: as of a whole model.
+    written = {name for name, field in model.model_fields.items() if (field.alias or name) in data}
+    part = SimpleNamespace(model_fields_set=written)
     for name, field in model.model_fields.items():
         key = field.alias or name
         if key in data:

@@ -13,6 +13,7 @@ from lab.capture import Capture
 from lab.debian import Debian, chosen_debian
 from lab.errors import LabError
 from lab.guest import Completed, Guest
+from lab.nativeplan import inside6, natively
 from lab.network import address_batches, link_batches, silence_batch, unplug_batch
 from lab.progress import Reporter, Silent
 from lab.services import Service, preparations, services_of
@@ -43,14 +44,15 @@ class Lab:
         detached: bool = False,
         reporter: Reporter | None = None,
         debian: Debian | None = None,
+        native: bool = False,
     ) -> "Lab":
         """Boot the machine, build the network, start every service. Does not wait for the gateways to be ready.
 
-        Without `debian` the variable DEBIAN chooses it.
+        Without `debian` the variable DEBIAN chooses it. `native`: gateways with inside = "native".
         """
         reporter = reporter or Silent()
         reporter.expect(WEIGHTS)
-        plan = topology(gateways)
+        plan = natively(topology(gateways)) if native else topology(gateways)
         lab = cls(guest.boot(name, debian or chosen_debian(), plan, detached, reporter), plan)
         try:
             reporter.step(STEP_NETWORK)
@@ -66,7 +68,8 @@ class Lab:
     def attach(cls, name: str) -> "Lab":
         """A lab that somebody started with `python -m lab up`."""
         machine, state = guest.attach(name)
-        return cls(machine, topology(int(state["gateways"])))
+        plan = topology(int(state["gateways"]))
+        return cls(machine, natively(plan) if state.get("native") else plan)
 
     def stop(self) -> None:
         self.guest.stop()
@@ -189,9 +192,18 @@ class Lab:
 
     def next_hops(self) -> tuple[str, ...]:
         """The gateways' inside addresses that the TOR uses for the VIP now, sorted."""
-        text = self.output("tor", "ip", "-4", "route", "show", "203.0.113.1")
-        words = text.split()
-        return tuple(sorted(words[i + 1] for i, word in enumerate(words) if word == "via"))
+        words = self.route().split()
+        hops = [words[i + 1] for i, word in enumerate(words) if word == "via"]
+        if self.topology.native:
+            names = {inside6(gateway): gateway.inside for gateway in self.topology.gateways}
+            hops = [names.get(hop, hop) for hop in hops]
+        return tuple(sorted(hops))
+
+    def route(self) -> str:
+        """The TOR's route to the gateways, in the words of `ip`."""
+        plan = self.topology
+        family, where = ("-6", str(plan.pool6)) if plan.native else ("-4", "203.0.113.1")
+        return self.output("tor", "ip", family, "route", "show", where)
 
     @staticmethod
     def wait_for(probe: Callable[[], T], limit_s: float, what: str, every_s: float = 0.2) -> T:

@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 Name = Annotated[str, typer.Option(help="Which lab: several can run side by side.")]
 HostName = Annotated[str, typer.Argument(help="pod, node, dns, tor, gw1, gw2, gw3 or internet.")]
+Inside = Annotated[str, typer.Option(help="How pods' packets reach the gateways: 6to4 or native.")]
 _COMMAND = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -49,11 +50,12 @@ def unit(context: typer.Context) -> None:
 def up(
     name: Name = "lab",
     gateways: Annotated[int, typer.Option(min=1, max=9)] = 3,
+    inside: Inside = "6to4",
     wait: Annotated[bool, typer.Option(help="Return only when every gateway has announced itself.")] = True,
 ) -> None:
     """Start a lab that stays until `down`."""
     with reporting("lab") as reporter:
-        lab = Lab.start(name, gateways, detached=True, reporter=reporter)
+        lab = Lab.start(name, gateways, detached=True, reporter=reporter, native=_is_native(inside))
         if wait:
             reporter.step("waiting for the gateways to announce themselves")
             lab.wait_until_ready()
@@ -183,10 +185,11 @@ def logs(
 def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found to this file too.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave the lab up afterwards.")] = False,
+    inside: Inside = "6to4",
     name: Name = "demo",
 ) -> None:
     """Walk the seven steps of the picture with evidence, then let gateways die under continuous requests."""
-    if not perform_demo(name, keep, json_file):
+    if not perform_demo(name, keep, json_file, _is_native(inside)):
         raise typer.Exit(1)
 
 
@@ -195,6 +198,12 @@ def list_labs() -> None:
     """Names of the labs that run."""
     for running in guest.running():
         print(running)
+
+
+def _is_native(inside: str) -> bool:
+    if inside not in ("6to4", "native"):
+        raise LabError(f"{inside}: 6to4 or native")
+    return inside == "native"
 
 
 def _command(context: typer.Context) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.api import STEP_READY, Lab
-from lab.evidence import Observations, Step, embedded, prove
+from lab.evidence import Observations, Step, prove
 from lab.failover import Death, Figures, figures, parse_fetches, spread
 from lab.progress import Reporter
 
@@ -72,7 +72,7 @@ def watch_one_fetch(lab: Lab) -> Observations:
     with ExitStack() as stack:
         at_pod = stack.enter_context(lab.capture("pod", "eth0"))
         at_dns = stack.enter_context(lab.capture("dns", "eth1", "port 53"))
-        at_tor = stack.enter_context(lab.capture("tor", "node0", "ip proto 41"))
+        at_tor = stack.enter_context(lab.capture("tor", "node0", "ip6" if plan.native else "ip proto 41"))
         outside = stack.enter_context(lab.capture("internet", "lan0", "tcp port 80"))
         done = lab.run("pod", "curl", "--silent", "--show-error", "--max-time", "10", f"http://{name}/", check=False)
     page = parse_page(done.stdout, done.stderr)
@@ -84,7 +84,7 @@ def watch_one_fetch(lab: Lab) -> Observations:
         at_dns=at_dns.packets,
         at_tor=at_tor.packets,
         outside=outside.packets,
-        route=lab.output("tor", "ip", "-4", "route", "show", "203.0.113.1"),
+        route=lab.route(),
         sessions={gateway: lab.output(gateway, "jool", "-i", "kun", "session", "display", "--numeric", "--csv")},
         rules={gateway: lab.output(gateway, "ip6tables-save", "-t", "mangle")},
     )
@@ -100,7 +100,7 @@ def parse_page(text: str, complaint: str) -> dict[str, Any]:
 
 def deaths_under_load(lab: Lab, reporter: Reporter) -> tuple[dict[str, int], list[Figures], bool]:
     """One gateway loses its power, then another falls silent while its link stays up; the rest carries on."""
-    target = embedded(lab.topology.web_server)
+    target = lab.topology.embed(lab.topology.web_server)
     arguments = (target, str(PER_SECOND), str(REQUESTS_S), str(TIMEOUT_S))
     lab.spawn("pod", "requests", "/usr/bin/python3", "-IS", "/opt/lab/requests.py", *arguments)
     lab.wait_for(lambda: parse_fetches(lab.log("pod", "requests")), 60.0, "the first request")

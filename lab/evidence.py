@@ -6,7 +6,6 @@ Pure: observations in, steps out. A step without its evidence raises `Missing`, 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import dns.exception
@@ -15,9 +14,9 @@ import dns.message
 import dns.rdatatype
 
 from lab.capture import Packet
-from lab.topology import VIP, Gateway, Topology, sixto4
-
-MSS = 1420
+from lab.nativeplan import MSS as NATIVE_MSS
+from lab.nativeplan import inside6
+from lab.topology import VIP, Gateway, Topology, topology
 
 
 class Missing(Exception):
@@ -50,7 +49,7 @@ class Step:
 
 def embedded(address: str) -> str:
     """An IPv4 address in the VIP's /96 (RFC 6052 section 2.2)."""
-    return str(IPv6Address(int(sixto4(VIP).network_address) | int(IPv4Address(address))))
+    return topology().embed(address)
 
 
 def prove(topology: Topology, seen: Observations) -> list[Step]:
@@ -60,7 +59,7 @@ def prove(topology: Topology, seen: Observations) -> list[Step]:
         asked_upstream,
         answered_upstream,
         synthesised,
-        tunnelled,
+        routed if topology.native else tunnelled,
         translated,
         fetched,
     ]
@@ -69,7 +68,7 @@ def prove(topology: Topology, seen: Observations) -> list[Step]:
         try:
             steps.append(check(topology, seen))
         except Missing as missing:
-            steps.append(Step(number, TITLES[number], (f"missing: {missing}",), ok=False))
+            steps.append(Step(number, title(number, topology), (f"missing: {missing}",), ok=False))
     return steps
 
 
@@ -82,6 +81,18 @@ TITLES = {
     6: "a gateway sets MSS 1420 both ways and translates with Jool",
     7: "the page arrives, fetched from the gateway's public IPv4 address",
 }
+
+
+# Where there is no tunnel.
+NATIVE_TITLES = {
+    4: "kun-dns64 answers with the gateways' prefix and that address",
+    5: "the node routes the pod's packet as it is; the TOR has every gateway as next hop of pool6",
+    6: f"a gateway sets MSS {NATIVE_MSS} both ways and translates with Jool",
+}
+
+
+def title(number: int, topology: Topology) -> str:
+    return (NATIVE_TITLES if topology.native else TITLES).get(number) or TITLES[number]
 
 
 def first(what: str, found: Iterable[Any]) -> Any:
@@ -141,16 +152,16 @@ def answered_upstream(topology: Topology, seen: Observations) -> Step:
 
 def synthesised(topology: Topology, seen: Observations) -> Step:
     _, message = first(f"an answer to AAAA? {seen.name} at the pod", messages(seen.at_pod, "AAAA", seen.name, True))
-    expected = embedded(topology.web_server)
+    expected = topology.embed(topology.web_server)
     if addresses(message) != [expected]:
         raise Missing(f"AAAA {expected} in the answer, which has {addresses(message)}")
-    prefix = sixto4(VIP).network_address
-    line = f"{seen.name} AAAA {expected}  =  {prefix}/96 (VIP {VIP}) + {topology.web_server}"
-    return Step(4, TITLES[4], (line,), facts={"aaaa": expected, "ttl_s": message.answer[-1].ttl})
+    of_vip = "" if topology.native else f" (VIP {VIP})"
+    line = f"{seen.name} AAAA {expected}  =  {topology.pool6}{of_vip} + {topology.web_server}"
+    return Step(4, title(4, topology), (line,), facts={"aaaa": expected, "ttl_s": message.answer[-1].ttl})
 
 
 def tunnelled(topology: Topology, seen: Observations) -> Step:
-    target = embedded(topology.web_server)
+    target = topology.embed(topology.web_server)
     outer = first(
         f"protocol 41 from {topology.node_ipv4} to {VIP} with a packet of the pod inside",
         (p for p in seen.at_tor if p.inner and p.inner.destination == target and p.destination == str(VIP)),
@@ -171,6 +182,23 @@ def tunnelled(topology: Topology, seen: Observations) -> Step:
     )
 
 
+def routed(topology: Topology, seen: Observations) -> Step:
+    target = topology.embed(topology.web_server)
+    packet = first(
+        f"a packet of {topology.pod_address} to {target} at the TOR",
+        (p for p in seen.at_tor if p.source == topology.pod_address and p.destination == target),
+    )
+    hops = re.findall(r"via ([0-9a-f:]+)", seen.route)
+    if sorted(hops) != sorted(map(inside6, topology.gateways)):
+        raise Missing(f"all {len(topology.gateways)} gateways as next hops of {topology.pool6}: {hops}")
+    return Step(
+        5,
+        title(5, topology),
+        (f"{packet.source} → {packet.destination}", f"TOR: {topology.pool6} nexthops {', '.join(sorted(hops))}"),
+        facts={"next_hops": sorted(hops)},
+    )
+
+
 def handshake(packets: list[Packet], server: str, port: int, what: str) -> tuple[Packet, Packet]:
     """SYN and SYN-ACK between the client's port and a server's port 80."""
     syns = (p for p in packets if p.is_syn and p.destination == server and port in (0, p.source_port))
@@ -181,22 +209,22 @@ def handshake(packets: list[Packet], server: str, port: int, what: str) -> tuple
 
 def translated(topology: Topology, seen: Observations) -> Step:
     gateway = serving_gateway(topology, seen)
-    syn, syn_ack = handshake(seen.at_pod, embedded(topology.web_server), 0, "at the pod")
+    syn, syn_ack = handshake(seen.at_pod, topology.embed(topology.web_server), 0, "at the pod")
     syn_out, syn_ack_out = handshake(seen.outside, topology.web_server, seen.page["port"], "outside")
     sizes = {"syn": [syn.mss, syn_out.mss], "syn_ack": [syn_ack_out.mss, syn_ack.mss]}
-    if syn_out.mss != MSS or syn_ack.mss != MSS:
-        raise Missing(f"MSS {MSS} on SYN outside and SYN-ACK at the pod: {sizes}")
+    if syn_out.mss != topology.mss or syn_ack.mss != topology.mss:
+        raise Missing(f"MSS {topology.mss} on SYN outside and SYN-ACK at the pod: {sizes}")
     start = f"TCP,{syn.source},{syn.source_port},"
     session = first(
         f"a session of {gateway.name}'s Jool for {syn.source} port {syn.source_port}",
         (row for row in seen.sessions[gateway.name].splitlines() if row.startswith(start)),
     )
-    rules = [line for line in seen.rules[gateway.name].splitlines() if f"--set-mss {MSS}" in line]
+    rules = [line for line in seen.rules[gateway.name].splitlines() if f"--set-mss {topology.mss}" in line]
     if len(rules) < 2:
         raise Missing(f"two TCPMSS rules on {gateway.name}: {rules}")
     return Step(
         6,
-        TITLES[6],
+        title(6, topology),
         (
             f"SYN      MSS {syn.mss} at the pod → {syn_out.mss} outside",
             f"SYN-ACK  MSS {syn_ack_out.mss} outside → {syn_ack.mss} at the pod",

@@ -145,7 +145,8 @@ def boot(name: str, release: Debian, topology: Topology, detached: bool, reporte
         guest = Guest(directory, image, process.pid, Address(port, token), process)
         state = {"pid": process.pid, "port": port, "token": token, "accelerator": accelerator}
         state |= {"debian": release.version, "image": str(image.directory)}
-        _write_private(directory / "state.json", json.dumps(state | {"gateways": len(topology.gateways)}))
+        state |= {"gateways": len(topology.gateways), "native": topology.native}
+        _write_private(directory / "state.json", json.dumps(state))
         _wait_for_agent(guest, process, reporter)
     except BaseException:
         if guest:

@@ -15,12 +15,12 @@ from lab.progress import reporting
 from lab.show import show_step, show_summary
 
 
-def perform_demo(name: str, keep: bool, json_file: Path | None) -> bool:
+def perform_demo(name: str, keep: bool, json_file: Path | None, native: bool = False) -> bool:
     """True if every step had its evidence and the traffic went on."""
     console = Console()
     with reporting("demo") as reporter:
         reporter.expect(WEIGHTS)
-        lab = Lab.start(name, detached=keep, reporter=reporter)
+        lab = Lab.start(name, detached=keep, reporter=reporter, native=native)
         with _stopped_if_it_fails(lab):
             accelerator = str(attach(name)[1]["accelerator"])
             report = demonstrate(lab, accelerator, reporter, lambda step: show_step(console, step))

@@ -7,11 +7,15 @@ gateways differ by a handful of values, which are replaced where they stand.
 import re
 
 from lab.errors import LabError
+from lab.nativeplan import PODS, inside6, tor6
 from lab.topology import Gateway, Host, Topology
 from lab.zones import nsd_configuration, zone_file
 
 SHIPPED = (
     "kun-nat64.toml",
+    "kun-nat64-native.toml",
+    "gobgp/gobgpd-native.conf",
+    "bird/kun-tor-native.conf",
     "gobgp/gobgpd.conf",
     "bird/kun-tor.conf",
     "node/kun-6to4.conf",
@@ -29,7 +33,8 @@ def host_files(topology: Topology, host: Host, shipped: Files) -> Files:
     if host.sixto4:
         files["/etc/kun/kun-6to4.conf"] = put(shipped["node/kun-6to4.conf"], r"(?<=^LOCAL=).*$", host.sixto4)
     if host.name == "tor":
-        files["/etc/bird/kun-tor.conf"] = tor_configuration(topology, shipped["bird/kun-tor.conf"])
+        name = "bird/kun-tor-native.conf" if topology.native else "bird/kun-tor.conf"
+        files["/etc/bird/kun-tor.conf"] = tor_configuration(topology, shipped[name])
         files["/etc/sysctl.d/60-kun-tor.conf"] = shipped["sysctl.d/60-kun-tor.conf"]
     if host.name == "dns":
         files["/etc/kun/kun-dns64.toml"] = dns64_configuration(topology)
@@ -42,6 +47,12 @@ def host_files(topology: Topology, host: Host, shipped: Files) -> Files:
 
 
 def gateway_files(topology: Topology, gateway: Gateway, shipped: Files) -> Files:
+    if topology.native:
+        return {
+            "/etc/kun/kun-nat64.toml": native_configuration(topology, gateway, shipped["kun-nat64-native.toml"]),
+            "/etc/kun/gobgpd.conf": native_gobgpd_configuration(gateway, shipped["gobgp/gobgpd-native.conf"]),
+            "/etc/sysctl.d/60-kun-nat64.conf": shipped["sysctl.d/60-kun-nat64.conf"],
+        }
     return {
         "/etc/kun/kun-nat64.toml": nat64_configuration(topology, gateway, shipped["kun-nat64.toml"]),
         "/etc/kun/gobgpd.conf": gobgpd_configuration(gateway, shipped["gobgp/gobgpd.conf"]),
@@ -60,7 +71,7 @@ def put(text: str, pattern: str, value: str) -> str:
 def nat64_configuration(topology: Topology, gateway: Gateway, shipped: str) -> str:
     others = [f'"http://{other.inside}:9465"' for other in topology.gateways if other != gateway]
     text = put(shipped, r'(?<=^name = )"\w+"', f'"{gateway.name}"')
-    text = put(text, r'(?<=pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
+    text = put(text, r'(?<=^pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
     text = put(text, r'(?<=^router_id = )"[\d.]+"', f'"{gateway.inside}"')
     text = put(text, r'(?<=^next_hop = )"[\d.]+"', f'"{gateway.inside}"')
     text = put(text, r'(?<=^peers = \[\{ address = )"[\d.]+"', f'"{gateway.tor}"')
@@ -74,6 +85,34 @@ def nat64_configuration(topology: Topology, gateway: Gateway, shipped: str) -> s
     return put(text, r'(?<=^listen = )"127\.0\.0\.1:9465"', f'"{gateway.inside}:9465"')
 
 
+# Keys that the shipped native file leaves at their defaults, each with its section and with what is right here.
+CALM = {
+    "gateway": "observe_s = 4.0",
+    "health": "interval_s = 0.5\ntimeout_s = 0.9\nrise = 10\nhold_down_s = 5.0\nhold_down_max_s = 300.0",
+    "fleet": "poll_s = 1.0\ntimeout_s = 0.8",
+}
+
+
+def native_configuration(topology: Topology, gateway: Gateway, shipped: str) -> str:
+    others = [f'"http://{other.inside}:9465"' for other in topology.gateways if other != gateway]
+    text = put(shipped, r'(?<=^name = )"\w+"', f'"{gateway.name}"')
+    text = put(text, r'(?<=^pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
+    text = put(text, r'(?<=^router_id = )"[\d.]+"', f'"{gateway.inside}"')
+    text = put(text, r'(?<=^next_hop6 = )"[0-9a-f:]+"', f'"{inside6(gateway)}"')
+    text = put(text, r'(?<=^peers = \[\{ address = )"[0-9a-f:]+"', f'"{tor6(gateway)}"')
+    text = put(text, r"(?<=^members = )\[[^]]*\][^]\n]*\]", f"[{', '.join(others)}]")
+    text = put(text, r'(?<=^listen = )"\[2001:db8:2:1::2\]:9465"', f'"{gateway.inside}:9465"')
+    for section, keys in CALM.items():
+        text = put(text, rf"^\[{section}\]$", f"[{section}]\n{keys}")
+    return put(text, r'(?<=^listen = )"127\.0\.0\.1:9465"', f'"{gateway.inside}:9465"')
+
+
+def native_gobgpd_configuration(gateway: Gateway, shipped: str) -> str:
+    text = put(shipped, r'(?<=^  router-id = )"[\d.]+"', f'"{gateway.inside}"')
+    text = put(text, r'(?<=^    neighbor-address = )"[0-9a-f:]+"', f'"{tor6(gateway)}"')
+    return put(text, r'(?<=^    local-address = )"[0-9a-f:]+"', f'"{inside6(gateway)}"')
+
+
 def gobgpd_configuration(gateway: Gateway, shipped: str) -> str:
     text = put(shipped, r'(?<=^  router-id = )"[\d.]+"', f'"{gateway.inside}"')
     text = put(text, r'(?<=^    neighbor-address = )"[\d.]+"', f'"{gateway.tor}"')
@@ -84,21 +123,25 @@ def tor_configuration(topology: Topology, shipped: str) -> str:
     """The shipped file knows gw1 to gw3; a lab with more or fewer gateways has as many protocols."""
     lines = [line for line in shipped.splitlines() if not re.match(r"protocol bgp gw\d+ ", line)]
     lines += [
-        f"protocol bgp {g.name} from kun_gateway {{ neighbor {g.inside} as gateway_as; }}" for g in topology.gateways
+        f"protocol bgp {g.name} from kun_gateway {{"
+        f" neighbor {inside6(g) if topology.native else g.inside} as gateway_as; }}"
+        for g in topology.gateways
     ]
     return "\n".join(lines) + "\n"
 
 
 def dns64_configuration(topology: Topology) -> str:
     status = ", ".join(f'"http://{gateway.inside}:9465/readyz"' for gateway in topology.gateways)
+    served = f'prefixes = ["{topology.pool6}"]' if topology.native else 'vip = "203.0.113.1"'
+    clients = f'allow_clients = ["127.0.0.0/8", "::1/128", "{PODS}"]\n' if topology.native else ""
     return f"""[server]
-listen = ["[{topology.dns64_address}]:53", "127.0.0.1:53"]
+{clients}listen = ["[{topology.dns64_address}]:53", "127.0.0.1:53"]
 workers = 1
 
 [upstream]
 servers = ["udp://{topology.dns_server}:53"]
 
 [dns64]
-vip = "203.0.113.1"
+{served}
 gateway_status = [{status}]
 """

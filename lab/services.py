@@ -59,6 +59,8 @@ def preparations(topology: Topology, host: Host) -> str:
     if settings:
         # -e: some settings exist once per machine only, and not in a network namespace.
         commands.append(f"sysctl -qe -p /etc/sysctl.d/{settings}")
+    if topology.native and host.name == "node":
+        commands.append("sysctl -qw net.ipv6.conf.all.forwarding=1")
     if host.name == "internet":
         commands.append("sysctl -qw net.ipv4.ip_forward=1")
     return " && ".join(commands)

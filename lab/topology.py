@@ -5,7 +5,7 @@ from the value that `topology()` returns. Addresses are from the documentation n
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 INSIDE_MTU = 8800
 """MTU the pods and the 6to4 tunnels see; the cables between the inside hosts carry 20 octets of outer header more."""
@@ -20,6 +20,10 @@ TOR_AS = 65000
 def sixto4(address: IPv4Address) -> IPv6Network:
     """The /48 that belongs to an IPv4 address (RFC 3056 section 2)."""
     return IPv6Network(((0x2002 << 112) | (int(address) << 80), 48))
+
+
+POOL6 = IPv6Network((int(sixto4(VIP).network_address), 96))
+"""The NAT64 prefix of the VIP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,13 @@ class Topology:
     ping_server: str = "198.51.100.81"
     echo_port: int = 7
     zone: str = "example.net"
+    pool6: IPv6Network = POOL6
+    native: bool = False
+    mss: int = 1420
+
+    def embed(self, address: str) -> str:
+        """An IPv4 address in the gateways' prefix (RFC 6052 section 2.2)."""
+        return str(IPv6Address(int(self.pool6.network_address) | int(IPv4Address(address))))
 
     def host(self, name: str) -> Host:
         """Raises KeyError with the known names."""

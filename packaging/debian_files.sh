@@ -38,3 +38,4 @@ for name in dns64 nat64; do
 done
 cp -r gateway-config/coredns gateway-config/kubernetes debian/kun-dns64/usr/share/kun-dns64/
 cp -r gateway-config/bird gateway-config/sysctl.d/60-kun-tor.conf debian/kun-nat64/usr/share/kun-nat64/
+cp gateway-config/kun-nat64-native.toml gateway-config/gobgp/gobgpd-native.conf debian/kun-nat64/usr/share/kun-nat64/

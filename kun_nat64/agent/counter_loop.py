@@ -9,6 +9,7 @@ from kun_nat64.drivers.linkcount import link_counts
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.health import Verdict
+from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.health import TargetState
@@ -72,10 +73,14 @@ class CounterLoop:
 
     async def _ways(self, failing: bool) -> dict[str, int]:
         """How many packets passed each place of the way back, while something fails."""
-        tunnel = self._state.evidence.links.get(self._state.spec.gateway.tunnel)
+        tunnel = self._tunnel()
         passed = await self.host.passed(self._state.spec) if failing else None
         ways = {"tunnel errors": tunnel.send_errors} if tunnel else {}
         return ways | ({"left": passed.left, "back": passed.back} if passed else {})
+
+    def _tunnel(self) -> LinkCounts | None:
+        gateway = self._state.spec.gateway
+        return None if gateway.is_native else self._state.evidence.links.get(gateway.tunnel)
 
     async def sample(self) -> None:
         """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
@@ -83,7 +88,7 @@ class CounterLoop:
         state.evidence.telling, self._failed_before = failing and self._failed_before, failing
         state.jool_version = module_version("jool")
         gateway = state.spec.gateway
-        counted = {name: link_counts(name) for name in (gateway.tunnel, gateway.outside)}
+        counted = {name: link_counts(name) for name in (gateway.inside_link, gateway.outside)}
         state.evidence.links = {name: counts for name, counts in counted.items() if counts is not None}
         await self._look_around()
         state.evidence.take_ways(await self._ways(failing))
@@ -97,7 +102,7 @@ class CounterLoop:
             # Its sessions may be gone with it: `jool file handle` keeps them, another instance does not.
             self.host.doubt_flows()
             state.wake_cycle()
-        tunnel = state.evidence.links.get(gateway.tunnel)
+        tunnel = self._tunnel()
         state.evidence.take(counters, tunnel.received if tunnel else None)
 
 

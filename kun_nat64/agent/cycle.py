@@ -99,7 +99,7 @@ class Cycle:
             state.journal.warning("hard", faults=", ".join(hard) or "none")
         machine.hard = hard
         if not state.knows_bgp and Area.BGP not in seen.failures:
-            state.adopt(found_announcement(seen, state.spec.gateway.vip), now=now)
+            state.adopt(found_announcement(seen, state.spec.gateway.announced), now=now)
         state.evaluate(now=now)
         note_diagnosis(state)
         return seen
@@ -180,8 +180,8 @@ class Cycle:
         if speaker.told is None or not speaker.told.wanted or speaker.told != self._state.announcement:
             speaker.made = NOTHING_ODD
         else:
-            vip = f"{spec.gateway.vip}/32"
-            speaker.made = read_back(speaker.made, spec.bgp, seen, vip=vip, told_at=speaker.told_at, begun=begun)
+            main = str(spec.gateway.announced)
+            speaker.made = read_back(speaker.made, spec.bgp, seen, main=main, told_at=speaker.told_at, begun=begun)
 
     def _note_restart(self, seen: Observation) -> None:
         """gobgpd.conf may be the operator's: with graceful restart a router keeps the path of a dead machine."""
@@ -232,9 +232,9 @@ def _prefix(change: Change) -> object:
     return change.fact.prefix if isinstance(change.fact, BgpPath) else None
 
 
-def found_announcement(seen: Observation, vip: object) -> Announcement | None:
-    """What BGP says of the VIP, in the words of a decision."""
+def found_announcement(seen: Observation, main: object) -> Announcement | None:
+    """What BGP says of the VIP, or of pool6 where there is no tunnel, in the words of a decision."""
     for fact in seen.facts:
-        if isinstance(fact, BgpPath) and str(fact.prefix) == f"{vip}/32":
+        if isinstance(fact, BgpPath) and fact.prefix == main:
             return Announcement(True, fact.med or 0, fact.communities)
     return None

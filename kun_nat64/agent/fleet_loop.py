@@ -21,7 +21,7 @@ class FleetLoop:
         return FleetWatch(spec.fleet.members, spec.fleet.timeout_s, self._own(spec), spec.fleet.ca_file)
 
     def _own(self, spec: AgentSpec) -> Own:
-        return Own(self._state.identity, str(spec.gateway.vip))
+        return Own(self._state.identity, str(spec.gateway.vip or ""), str(spec.gateway.pool6))
 
     def take(self, spec: AgentSpec) -> None:
         self._watch.take(spec.fleet.members, spec.fleet.timeout_s, self._own(spec))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 from kun_nat64.agent.timing import pause
@@ -16,7 +16,7 @@ LOOK_S = 5.0
 
 
 class Routed(Protocol):
-    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+    async def ways_to(self, nodes: Sequence[IPv4Address | IPv6Address], vip: IPv4Address | None) -> tuple[NodeWay, ...]:
         """Raises DriverError."""
 
 

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from time import monotonic, time
 from typing import Any, Protocol
@@ -77,7 +77,9 @@ class RunningHost(Host, Protocol):
     async def stats(self, instance: str) -> dict[str, int]: ...
     async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
     async def passed(self, spec: AgentSpec) -> Passed | None: ...
-    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]: ...
+    async def ways_to(
+        self, nodes: Sequence[IPv4Address | IPv6Address], vip: IPv4Address | None
+    ) -> tuple[NodeWay, ...]: ...
     def doubt_flows(self) -> None: ...
     async def glimpse(self, scope: Scope) -> Observation | None: ...
     def withdraw_blocking(self) -> None: ...
@@ -275,7 +277,7 @@ class Agent:
             self.probing.replace(self._prober())
         if (spec.audit, spec.gateway) != (old.audit, old.gateway):
             self.sessions.replace_log(SessionLog(spec, self.state.audit, self.journal, self.state.names.who_was))
-        if (spec.fleet, spec.gateway.vip) != (old.fleet, old.gateway.vip):
+        if (spec.fleet, spec.gateway.served) != (old.fleet, old.gateway.served):
             self.fleet.take(spec)
         self.state.swept = None
         self.cycle.wake()
@@ -368,7 +370,7 @@ async def _say_ready(agent: Agent) -> None:
     while agent.state.machine.turns == 0 and not agent.stop.is_set():
         await pause(0.05, agent.stop)
     agent.journal.info("ready", name=agent.state.spec.gateway.name, version=version(), pid=os.getpid())
-    notify("READY=1", f"STATUS=VIP {agent.state.spec.gateway.vip}")
+    notify("READY=1", f"STATUS={agent.state.spec.gateway.served}")
 
 
 async def _leave(agent: Agent, noted: Told | None) -> None:

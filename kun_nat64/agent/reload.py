@@ -101,7 +101,7 @@ class Reload:
         if may_cut(change.changes):
             change = filechange.change_of(old, new, state.announcement, await self._traffic(old))
         gateways = (old.gateway, new.gateway)
-        same = len({(one.tunnel, one.vip, one.outside) for one in gateways}) == 1
+        same = len({(one.tunnel, one.vip, one.outside, one.uplink) for one in gateways}) == 1
         seen = Observation() if same else await self._means.look(new)
         carried = witness.others_carry(state.fleet, after=float("-inf"))
         return change, filechange.refusals(old, new, change, seen, other_exit=carried)

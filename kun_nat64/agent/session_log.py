@@ -180,7 +180,9 @@ class SessionLog:
         looked_at = UNKNOWN
         book = SessionBook(Path(audit.database), audit.database_limit, audit.keep_s)
         known, looked_at = book.start(now)
-        lines = EcsLines(gateway.name, gateway.vip, gateway.pool6, version())
+        lines = EcsLines(
+            gateway.name, gateway.vip or self._spec.bgp.next_hop6 or self._spec.bgp.router_id, gateway.pool6, version()
+        )
         file = SessionFile(Path(audit.log), audit.log_limit, audit.keep_s)
         self._book = book
         self._outlets = [

@@ -15,7 +15,7 @@ from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.exhaustion import is_full
 from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.limits import limited
-from kun_nat64.policy.nodeways import nodes_of
+from kun_nat64.policy.nodeways import nodes_of, pods_of
 from kun_nat64.policy.port_use import port_use, tenant_port_use
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.policy.tenants import at_their_limit, sessions_of
@@ -74,7 +74,7 @@ class TrafficLoop:
         flow.counted_at, flow.failed = now, None
         more = sum(traffic.left_out.values())
         flow.tcp, flow.sessions, flow.bindings = len(live), len(traffic.sessions) + more, len(traffic.bindings)
-        flow.nodes = nodes_of(traffic.sessions)
+        flow.nodes = (pods_of if state.spec.gateway.is_native else nodes_of)(traffic.sessions)
         self._note_what_is_not_listed(traffic, more)
         flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
         if state.drain.phase is Phase.DRAINING:

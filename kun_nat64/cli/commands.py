@@ -79,7 +79,9 @@ def check_config(
 
     def meaning_of(file: Path) -> FileSummary:
         spec = load(file)
-        summary = f"VIP {spec.gateway.vip} makes the prefix {spec.gateway.pool6}"
+        gateway = spec.gateway
+        of_vip = f"VIP {gateway.vip} makes the prefix {gateway.pool6}"
+        summary = f"pods reach {gateway.pool6} by {gateway.uplink}" if gateway.is_native else of_vip
         return FileSummary(summary, tuple(notes(spec)))
 
     raise typer.Exit(check_files(files, meaning_of, as_json=as_json))

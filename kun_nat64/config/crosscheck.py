@@ -9,8 +9,8 @@ from typing import Any
 
 from kun_base.errors import Fault
 from kun_base.partial import as_far_as_readable, attributes, entries
-from kun_base.prefix import sixtofour_network, vip_problem
-from kun_nat64.config import listeners, misuse
+from kun_base.prefix import vip_problem
+from kun_nat64.config import insidecheck, listeners, misuse
 from kun_nat64.config.file import (
     AdminSection,
     AuditSection,
@@ -49,6 +49,8 @@ class Parts:
 
 def faults_of(parts: Parts) -> list[Fault]:
     checks = (
+        _inside,
+        _inside_of_health,
         _vip,
         _clients,
         _mss,
@@ -70,11 +72,25 @@ def faults_of(parts: Parts) -> list[Fault]:
     return [fault for check in checks for fault in as_far_as_readable(check(parts))]
 
 
+def _inside(parts: Parts) -> Iterator[Fault]:
+    if (gateway := parts.gateway) is None:
+        return
+    for key in insidecheck.OF_THE_TUNNEL:
+        yield from insidecheck.tunnel_keys(gateway, getattr(parts, key), key)
+    yield from insidecheck.gateway_keys(gateway)
+
+
+def _inside_of_health(parts: Parts) -> Iterator[Fault]:
+    if parts.gateway and parts.health:
+        yield from insidecheck.probe_node(parts.gateway, parts.bgp, parts.health)
+
+
 def _vip(parts: Parts) -> Iterator[Fault]:
     gateway = parts.gateway
-    if gateway is None:
+    if gateway is None or gateway.vip is None:
         return
-    if problem := vip_problem(gateway.vip, allow_nonglobal=gateway.allow_nonglobal_vip):
+    allowed = gateway.allow_nonglobal_vip or insidecheck.is_native(gateway)
+    if problem := vip_problem(gateway.vip, allow_nonglobal=allowed):
         yield Fault("gateway.vip", _quoted(gateway.vip), f"{problem}; allow_nonglobal_vip = true admits it")
     if parts.bgp and gateway.vip == parts.bgp.next_hop:
         yield Fault("bgp.next_hop", _quoted(gateway.vip), "is the VIP itself: give this gateway's own address")
@@ -86,11 +102,13 @@ def _clients(parts: Parts) -> Iterator[Fault]:
     """Everybody is an open relay; and iptables prints no source for it, so that it would never be as desired."""
     if parts.gateway is None:
         return
-    for index, network in entries(parts.gateway.clients):
+    nodes = [(index, one) for index, one in entries(parts.gateway.clients) if isinstance(one, IPv4Network)]
+    for index, network in nodes:
         if network.prefixlen == 0:
             wanted = "is everybody, an open relay: name the networks of the nodes"
             yield Fault(f"gateway.clients[{index}]", _quoted(network), wanted)
-    yield from misuse.clients(entries(parts.gateway.clients))
+    yield from misuse.clients(nodes)
+    yield from insidecheck.clients(parts.gateway)
     yield from misuse.routes(parts.gateway)
 
 
@@ -147,12 +165,10 @@ def _overlap(where: str, one: PoolEntry, place: int, other: PoolEntry) -> Iterat
 
 
 def _pool6(parts: Parts) -> Iterator[Fault]:
-    """sit drops a packet whose inner 6to4 destination does not embed the outer one: pool6 must be of the VIP."""
-    if parts.gateway is None or parts.nat64 is None or parts.nat64.pool6 is None:
-        return
-    own = sixtofour_network(parts.gateway.vip)
-    if not parts.nat64.pool6.network.subnet_of(own):
-        yield Fault("nat64.pool6", _quoted(parts.nat64.pool6), f"must be inside {own}, the 6to4 prefix of gateway.vip")
+    if parts.gateway and parts.nat64:
+        yield from insidecheck.pool6(parts.gateway, parts.nat64)
+        if parts.bgp:
+            yield from insidecheck.next_hop6(parts.gateway, parts.nat64, parts.bgp)
 
 
 def _globals(parts: Parts) -> Iterator[Fault]:
@@ -186,7 +202,7 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
         where = f"bgp.peers[{index}].address"
         if (first := peers.index(address)) < index:
             yield Fault(where, _quoted(address), f"is the same as bgp.peers[{first}].address")
-        if address in (str(bgp.next_hop), str(bgp.router_id)):
+        if address in (str(bgp.next_hop), str(bgp.next_hop6), str(bgp.router_id)):
             yield Fault(where, _quoted(address), "is this gateway's own address")
         elif parts.gateway and address == str(parts.gateway.vip):
             yield Fault(where, _quoted(address), "is the VIP: a peer is the router, by an address of its own")
@@ -194,7 +210,7 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
         if file and not bgp.manage_daemon:
             wanted = "does nothing without bgp.manage_daemon: the password is in the gobgpd.conf that you write"
             yield Fault(f"bgp.peers[{index}].password_file", _quoted(file), wanted)
-    if parts.gateway and IPv4Network(parts.gateway.vip) in bgp.prefixes:
+    if parts.gateway and parts.gateway.vip and IPv4Network(parts.gateway.vip) in bgp.prefixes:
         place = bgp.prefixes.index(IPv4Network(parts.gateway.vip))
         yield Fault(f"bgp.prefixes[{place}]", _quoted(parts.gateway.vip), "the VIP is always announced: leave it out")
 
@@ -280,11 +296,15 @@ def _named_addresses(parts: Parts) -> Iterator[tuple[str, IPv4Address | IPv6Addr
 
 def _probe_node(parts: Parts) -> Iterator[Fault]:
     """The rules let in nobody but clients; and an answer to one of our own addresses would never leave."""
-    if not (parts.health and parts.gateway and (node := parts.health.probe_node)):
+    if not (parts.health and parts.gateway) or insidecheck.is_native(parts.gateway):
         return
-    if not any(node in network for _, network in entries(parts.gateway.clients)):
+    node = parts.health.probe_node
+    if not isinstance(node, IPv4Address):
+        return
+    nodes = [one for one in parts.gateway.clients if isinstance(one, IPv4Network)]
+    if not any(node in network for network in nodes):
         yield Fault("health.probe_node", _quoted(node), "must be in gateway.clients: it is routed as the nodes are")
-    if node in (parts.gateway.vip, *_own(parts)):
+    if node == parts.gateway.vip or node in _own(parts):
         yield Fault("health.probe_node", _quoted(node), "is an address of this gateway: give one behind the router")
 
 

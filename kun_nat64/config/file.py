@@ -29,6 +29,7 @@ from kun_nat64.config.values import (
     Member,
     Network4,
     Network6,
+    Node,
     Place,
     Pool6,
     PortRange,
@@ -73,14 +74,18 @@ class GatewaySection(Section):
 
     name: Annotated[StrictStr, Field(pattern=NAME, examples=["gw1"])] = "gateway"
     """Name of this gateway in metrics and in the fleet: letters, digits and "-". Each gateway needs its own."""
-    vip: Ipv4 = Field(examples=["203.0.113.1"])
-    """IPv4 address that every gateway announces. 203.0.113.1 makes pool6 2002:cb00:7101::/96."""
+    inside: Literal["6to4", "native"] = "6to4"
+    """How the packets of pods arrive. "6to4": in protocol 41 to the VIP, by a tunnel. "native": routed to pool6, which
+    is announced over IPv6, without a tunnel (kun-nat64-native.toml)."""
+    vip: Ipv4 | None = Field(default=None, examples=["203.0.113.1"])
+    """IPv4 address that every gateway announces. 203.0.113.1 makes pool6 2002:cb00:7101::/96. Required with
+    inside = "6to4"."""
     allow_nonglobal_vip: StrictBool = False
     """Allow a VIP from a private network. 6to4 needs a global address (RFC 3056)."""
     outside: Interface = Field(examples=["eth1"])
     """Interface towards the IPv4 Internet."""
     uplink: Interface | Literal[""] = ""
-    """Interface towards the nodes. "" means the one with the address bgp.next_hop."""
+    """Interface towards the nodes. "" means the one with the address bgp.next_hop. Required with inside = "native"."""
     near_by_router: StrictBool = True
     """Send replies to nodes on the uplink's own network by the router, like replies to all other nodes."""
     one_armed: StrictBool = False
@@ -94,8 +99,9 @@ class GatewaySection(Section):
     mss: Mss | Literal["auto"] = 1420
     """TCP MSS that the gateway sets. 1420 = 1500 - 20 (outer IPv4) - 40 (IPv6) - 20 (TCP) fits every 1500-byte link.
     "auto" means 1420, or less when path MTU measurements require it."""
-    clients: Annotated[tuple[Network4, ...], NOT_EMPTY] = (parse_ipv4_network("10.0.0.0/8"),)
-    """Outer IPv4 sources that may send protocol 41. Packets of all others are dropped."""
+    clients: Annotated[tuple[AnyNetwork, ...], NOT_EMPTY] = (parse_ipv4_network("10.0.0.0/8"),)
+    """Outer IPv4 sources that may send protocol 41. Packets of all others are dropped. With inside = "native": IPv6
+    networks of the pods."""
     check_source: StrictBool = True
     """Drop tunnelled packets whose inner source is not a 6to4 address."""
     never_reach: tuple[Network4, ...] = NEVER_TRANSLATED
@@ -242,8 +248,9 @@ class HealthSection(Section):
     """Name of the virtual link between that namespace and the gateway."""
     probe_network: Network4 = parse_ipv4_network("169.254.64.0/30")
     """Addresses of the virtual link: a /30 or /29 that nobody else uses."""
-    probe_node: Ipv4 | Literal[""] = ""
-    """Node address that probes come from. It is routed as nodes are. "" means the last address of clients[0]."""
+    probe_node: Node = ""
+    """Node address that probes come from. It is routed as nodes are. "" means the last address of clients[0]. With
+    inside = "native": an IPv6 address of clients. Probes come from its /64."""
     way_back: Literal["router", "uplink"] = "router"
     """Path of the replies to probes. "router" sends them to the router, which returns them to bgp.next_hop. "uplink"
     returns them at the uplink."""

@@ -73,12 +73,12 @@ def clients(networks: Iterable[tuple[int, IPv4Network]]) -> Iterator[Fault]:
 
 
 def routes(gateway: GatewaySection) -> Iterator[Fault]:
-    own = sixtofour_network(gateway.vip)
+    own = sixtofour_network(gateway.vip) if gateway.vip else None
     for place, route in enumerate(gateway.routes):
         if route is None:
             continue
         where, shown = f"gateway.routes[{place}]", repr(str(route))
-        if route.subnet_of(own):
+        if own and route.subnet_of(own):
             same = "is" if route == own else "is inside"
             yield Fault(where, shown, f"{same} the VIP's own network, which no pod is in: {WAYS_BACK}")
         elif why := next((why for network, why in NO_PODS.items() if route.subnet_of(network)), ""):

@@ -1,7 +1,7 @@
 """From the file as written to the values the program works with."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
 
 from kun_base.admin_access import Access
@@ -21,6 +21,7 @@ from kun_nat64.config.file import (
     PoolEntry,
     TenantEntry,
 )
+from kun_nat64.config.insidecheck import LONGEST_FOR_PROBES
 from kun_nat64.config.sessionplace import beside
 from kun_nat64.config.values import Listen
 from kun_nat64.model.audit import Timeouts
@@ -37,6 +38,7 @@ from kun_nat64.model.spec import (
     GatewaySpec,
     GuardSpec,
     HealthSpec,
+    Inside,
     Limit,
     LogSpec,
     Nat64Spec,
@@ -63,7 +65,7 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
     return AgentSpec(
         gateway=_gateway(file.gateway, file.nat64),
         nat64=_nat64(file.nat64, kernel),
-        bgp=_bgp(file.bgp, file.gateway),
+        bgp=_bgp(file.bgp, file.gateway, file.nat64),
         health=_health(file.health, file.gateway),
         fleet=_fleet(file.fleet),
         guard=GuardSpec(file.guard.max_removals, file.guard.never_withdraw_last),
@@ -79,26 +81,31 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
 
 
 def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:
+    pool6 = nat64.pool6 or (sixtofour_prefix(section.vip) if section.vip else None)
+    assert pool6 is not None, "the checks ask for one of them"
+    native = section.inside == "native"
     return GatewaySpec(
         name=section.name,
         vip=section.vip,
-        pool6=nat64.pool6 or sixtofour_prefix(section.vip),
+        pool6=pool6,
         outside=section.outside,
         one_armed=section.one_armed,
         tunnel=section.tunnel,
         inside_mtu=section.inside_mtu,
         outside_mtu=section.outside_mtu,
-        mss=most_that_fits(section.outside_mtu, section.inside_mtu) if section.mss == "auto" else section.mss,
+        mss=_most_that_fits(section) if section.mss == "auto" else section.mss,
         mss_auto=section.mss == "auto",
-        clients=section.clients,
+        clients=tuple(one for one in section.clients if isinstance(one, IPv4Network)),
+        pods=tuple(one for one in section.clients if isinstance(one, IPv6Network)),
+        inside=Inside(section.inside),
         never_reach=section.never_reach,
-        routes=section.routes,
+        routes=() if native else section.routes,
         sysctls=tuple(sorted({**SYSCTLS, **section.sysctls}.items())),
         manage_modules=section.manage_modules,
         check_source=section.check_source,
         observe_s=section.observe_s,
         uplink=section.uplink,
-        near_by_router=section.near_by_router,
+        near_by_router=section.near_by_router and not native,
     )
 
 
@@ -182,7 +189,7 @@ def _globals(section: Nat64Section, kernel: tuple[int, ...]) -> tuple[tuple[str,
     return tuple(sorted(wanted.items()))
 
 
-def _bgp(section: BgpSection, gateway: GatewaySection) -> BgpSpec:
+def _bgp(section: BgpSection, gateway: GatewaySection, nat64: Nat64Section) -> BgpSpec:
     return BgpSpec(
         speaker=section.speaker,
         api=section.api,
@@ -194,11 +201,19 @@ def _bgp(section: BgpSection, gateway: GatewaySection) -> BgpSpec:
         med=section.med,
         soft_fail_med=section.soft_fail_med,
         communities=tuple(sorted(set(section.communities))),
-        prefixes=(IPv4Network(gateway.vip), *section.prefixes),
+        prefixes=_announced(section, gateway, nat64),
         observe_s=section.observe_s,
         manage_daemon=section.manage_daemon,
         daemon_file=section.daemon_file,
     )
+
+
+def _announced(
+    section: BgpSection, gateway: GatewaySection, nat64: Nat64Section
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    pool6 = (nat64.pool6.network,) if nat64.pool6 and gateway.inside == "native" else ()
+    vip = (IPv4Network(gateway.vip),) if gateway.vip else ()
+    return (*pool6, *vip, *section.prefixes)
 
 
 def _peer(entry: PeerEntry) -> Peer:
@@ -222,14 +237,33 @@ def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:
         probe_netns=section.probe_netns or f"kun-probe-{gateway.name}",
         probe_link=section.probe_link,
         probe_network=section.probe_network,
-        probe_node=section.probe_node or last_host(gateway.clients[0]),
+        probe_node=_probe_node(section, gateway),
+        probe_pods=_probe_pods(section, gateway),
         by_router=section.way_back == "router",
     )
 
 
-def most_that_fits(outside_mtu: int, inside_mtu: int) -> int:
+def _most_that_fits(section: GatewaySection) -> int:
     """The MSS that fits any link of these sizes, also one that carries the tunnel: less 20, 40 and 20 bytes."""
-    return min(outside_mtu, inside_mtu) - 80
+    headers = 60 if section.inside == "native" else 80
+    return min(section.outside_mtu, section.inside_mtu) - headers
+
+
+def _probe_node(section: HealthSection, gateway: GatewaySection) -> IPv4Address | None:
+    if isinstance(section.probe_node, IPv4Address):
+        return section.probe_node
+    nodes = [one for one in gateway.clients if isinstance(one, IPv4Network)]
+    return last_host(nodes[0]) if nodes else None
+
+
+def _probe_pods(section: HealthSection, gateway: GatewaySection) -> IPv6Network | None:
+    """A /64 that probes come from: that of the node that is named, or the last one of `clients`; or a smaller one."""
+    if gateway.inside != "native":
+        return None
+    networks = [one for one in gateway.clients if isinstance(one, IPv6Network) and one.prefixlen <= LONGEST_FOR_PROBES]
+    node = section.probe_node or networks[0].broadcast_address
+    length = max(64, min(one.prefixlen for one in networks if node in one))
+    return IPv6Network((int(node), length), strict=False)
 
 
 def last_host(network: IPv4Network) -> IPv4Address:

@@ -8,6 +8,7 @@ from kun_base.errors import Fault
 from kun_base.partial import as_far_as_readable, attributes, entries
 from kun_base.prefix import sixtofour_network
 from kun_nat64.config.file import GatewaySection, Nat64Section, PoolEntry, TenantEntry
+from kun_nat64.config.insidecheck import is_native, pod_networks
 from kun_nat64.policy.explain import SIXTOFOUR
 from kun_nat64.policy.tenantnumbers import number_of_name
 
@@ -95,10 +96,13 @@ def _contradictions(place: int, one: TenantEntry) -> Iterator[Fault]:
 
 
 def _beside_gateway(place: int, one: TenantEntry, gateway: GatewaySection) -> Iterator[Fault]:
-    own = sixtofour_network(gateway.vip)
+    own = sixtofour_network(gateway.vip) if gateway.vip else None
     for at, network in entries(one.networks):
         where, shown = f"tenant[{place}].networks[{at}]", repr(str(network))
-        if network.subnet_of(own):
+        if is_native(gateway):
+            if not any(network.overlaps(pods) for pods in pod_networks(gateway)):
+                yield Fault(where, shown, "holds no address of gateway.clients: no packet of it is let in")
+        elif own and network.subnet_of(own):
             yield Fault(where, shown, f"is inside {own}, the VIP's own network: no client is in it")
         elif gateway.check_source and not network.overlaps(SIXTOFOUR):
             yield Fault(where, shown, "holds no 6to4 address, and gateway.check_source drops all others")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -63,6 +63,11 @@ def parse_global(value: Any) -> str | bool | int:
     if not isinstance(value, str | bool | int):
         raise ValueError("must be text in quotes, an integer, true or false")
     return value
+
+
+def parse_node(value: Any) -> IPv4Address | IPv6Address | str:
+    """An address, or "": the program chooses."""
+    return "" if value == "" else parse_address(value)
 
 
 def parse_prefix(value: Any) -> Prefix:
@@ -195,6 +200,7 @@ Ipv6 = Annotated[IPv6Address, *_kind(_of(parse_ipv6), "fd00:11::2")]
 AnyAddress = Annotated[IPv4Address | IPv6Address, *_kind(_of(parse_address), "10.2.1.1")]
 Network4 = Annotated[IPv4Network, *_kind(_of(parse_ipv4_network), "10.0.0.0/8")]
 Network6 = Annotated[IPv6Network, *_kind(_of(parse_ipv6_network), "2002::/16")]
+Node = Annotated[IPv4Address | IPv6Address | Literal[""], *_kind(_of(parse_node), "10.1.0.2")]
 AnyNetwork = Annotated[IPv4Network | IPv6Network, *_kind(_of(parse_network), "2002:cb00:7101::/48")]
 Pool6 = Annotated[Prefix, *_kind(parse_prefix, "2002:cb00:7101::/96")]
 Interface = Annotated[str, *_kind(parse_interface, "eth1")]

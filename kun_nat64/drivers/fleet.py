@@ -24,6 +24,7 @@ class Own:
 
     identity: str = ""
     vip: str = ""
+    prefix: str = ""
 
 
 class FleetWatch:
@@ -55,6 +56,8 @@ class FleetWatch:
             return "is this gateway itself"
         if member.vip and self._own.vip not in ("", member.vip):
             return f"announces another VIP, {member.vip}"
+        if member.prefix and self._own.prefix not in ("", member.prefix):
+            return f"translates another prefix, {member.prefix}"
         return ""
 
     async def _ask(self, url: str) -> Member | None:

@@ -28,7 +28,7 @@ async def look_around(runner: Runner, spec: AgentSpec, settings: Path = SETTINGS
     uplink = spec.gateway.uplink or _holder(addresses, str(spec.bgp.next_hop))
     return Surroundings(
         default_route=_leads_out(ways, spec.gateway.outside),
-        input_drops=tunnel_obstructions(saved, spec.gateway.vip, uplink, spec.health.probe_node),
+        input_drops=_in_the_tunnels_way(saved, spec, uplink),
         answer_drops=answer_obstructions(saved),
         absent=_absent(addresses, spec),
         silent=await silent_hops(runner, spec.gateway.outside, ways),
@@ -37,6 +37,12 @@ async def look_around(runner: Runner, spec: AgentSpec, settings: Path = SETTINGS
         back=await look_back(runner, spec, uplink, saved),
         uplink=uplink,
     )
+
+
+def _in_the_tunnels_way(saved: str, spec: AgentSpec, uplink: str) -> tuple[str, ...]:
+    if spec.gateway.is_native:
+        return ()
+    return tunnel_obstructions(saved, spec.gateway.tunnel_end, uplink, spec.health.node)
 
 
 def _targets(spec: AgentSpec) -> tuple[IPv4Address, ...]:

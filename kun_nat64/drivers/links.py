@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from socket import AF_INET, AF_INET6
 
 from kun_base.prefix import sixtofour_network
@@ -66,7 +66,7 @@ class LinksDriver:
         foreign, links = tuple(obstacles(here, scope)), tuple(reports(here, scope.links))
         return LinksSeen(frozenset(found), foreign, links, own, ways.wanted)
 
-    async def ways_to(self, nodes: Iterable[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+    async def ways_to(self, nodes: Iterable[IPv4Address | IPv6Address], vip: IPv4Address | None) -> tuple[NodeWay, ...]:
         """Raises DriverError."""
         return await self._own.call(lambda ip: nearnodes.ways_to(ip, nodes, vip), "route", "get")
 

@@ -8,7 +8,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from socket import AF_INET
 from typing import Any
 
@@ -36,7 +36,7 @@ class Near:
 
 def observe(ip: Session, scope: Scope) -> Near:
     way = scope.way
-    if way is None:
+    if not isinstance(way, ProbeWay):
         return Near(frozenset(), frozenset())
     return Near(_wanted(ip, way, scope.clients), _there(ip, way.vip))
 
@@ -121,13 +121,27 @@ def _already() -> Any:
             raise
 
 
-def ways_to(ip: Session, nodes: Iterable[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
-    """The routes of both families to each node, as the tunnel and Jool would ask for them."""
+def ways_to(ip: Session, nodes: Iterable[IPv4Address | IPv6Address], vip: IPv4Address | None) -> tuple[NodeWay, ...]:
+    """The routes of both families to each node, as the tunnel and Jool would ask for them; of IPv6 alone to a pod."""
     names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in ip.get_links()}
-    return tuple(_way_to(ip, node, vip, names) for node in nodes)
+    return tuple(
+        _way_to_pod(ip, node, names) if isinstance(node, IPv6Address) else _way_to(ip, node, vip, names)
+        for node in nodes
+    )
 
 
-def _way_to(ip: Session, node: IPv4Address, vip: IPv4Address, names: dict[int, str]) -> NodeWay:
+def _way_to_pod(ip: Session, pod: IPv6Address, names: dict[int, str]) -> NodeWay:
+    from pyroute2 import NetlinkError
+
+    try:
+        found = ip.route("get", dst=str(pod))[0]
+    except NetlinkError as error:
+        return NodeWay(pod, error=f"no route: {os.strerror(error.code)}")
+    link = names.get(found.get_attr("RTA_OIF") or 0, "")
+    return NodeWay(pod, link=link, pods_link=link)
+
+
+def _way_to(ip: Session, node: IPv4Address, vip: IPv4Address | None, names: dict[int, str]) -> NodeWay:
     from pyroute2 import NetlinkError
 
     pods = sixtofour_network(node).network_address + 1

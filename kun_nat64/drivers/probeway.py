@@ -9,7 +9,7 @@ from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import probeway
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import Facts, ProbeWay
+from kun_nat64.model.facts import AnyProbeWay, Facts, NativeProbeWay, ProbeWay
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.probefacts import Passed
 
@@ -23,7 +23,7 @@ class ProbeWayDriver:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
-    async def observe(self, wanted: ProbeWay | None) -> Facts:
+    async def observe(self, wanted: AnyProbeWay | None) -> Facts:
         """The wanted one where it is whole, else one that says what is amiss. Raises DriverError."""
         if wanted is None:
             return frozenset()
@@ -38,7 +38,7 @@ class ProbeWayDriver:
         amiss = amiss or await self._filters_amiss(wanted, uplink)
         return frozenset({replace(wanted, amiss=amiss)})
 
-    async def _filters_amiss(self, wanted: ProbeWay, uplink: str) -> str:
+    async def _filters_amiss(self, wanted: AnyProbeWay, uplink: str) -> str:
         argv = ("tc", "-j", "filter", "show", "dev", wanted.link, "ingress")
         shown = await self._runner.run(*argv)
         if shown.exit_code != 0:
@@ -46,7 +46,7 @@ class ProbeWayDriver:
         with understanding(*argv):
             return probeway.parse_filters(shown.stdout, wanted, uplink)
 
-    async def passed(self, way: ProbeWay) -> Passed | None:
+    async def passed(self, way: AnyProbeWay) -> Passed | None:
         """Counters; None where they cannot be read. Never raises."""
         listed = await tried(self._runner, *LIST)
         if listed is None or listed.exit_code != 0:
@@ -57,7 +57,7 @@ class ProbeWayDriver:
         except DriverError:
             return None
 
-    async def uplink(self, way: ProbeWay) -> str:
+    async def uplink(self, way: AnyProbeWay) -> str:
         """The interface named in the file, or the one that has `home`. Raises DriverError where none has."""
         if way.uplink:
             return way.uplink
@@ -72,7 +72,7 @@ class ProbeWayDriver:
 
     async def apply(self, change: Change) -> None:
         """Makes all of it anew: it costs the probes in flight, and nobody else. Raises DriverError."""
-        assert isinstance(change.fact, ProbeWay)
+        assert isinstance(change.fact, ProbeWay | NativeProbeWay)
         way = change.fact
         if change.action is Action.REMOVE:
             await self._load(probeway.removal())

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any, TypeVar
 
 from kun_nat64.drivers.command import ProcessRunner, Runner
@@ -291,7 +291,7 @@ class RealHost:
     async def surroundings(self, spec: AgentSpec) -> Surroundings:
         return await look_around(self._runner, spec)
 
-    async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
+    async def ways_to(self, nodes: Sequence[IPv4Address | IPv6Address], vip: IPv4Address | None) -> tuple[NodeWay, ...]:
         """Raises DriverError."""
         return await self._links.ways_to(nodes, vip)
 

@@ -29,11 +29,13 @@ LOSING_QUEUES = ("netem", "blackhole")
 
 async def look_back(runner: Runner, spec: AgentSpec, uplink: str, saved: str) -> WayBack:
     """`saved`: what `iptables-save` printed."""
-    node, gateway = spec.health.probe_node, spec.gateway
+    if spec.gateway.is_native:
+        return await _look_back_to_pods(runner, spec)
+    node, gateway = spec.health.node, spec.gateway
     # A pod's answer has an address of pool6 as its source; which one makes no difference to a route.
     source = IPv6Address(int(gateway.pool6.network.network_address) | 1)
     to_node, to_pod, *rules = await asyncio.gather(
-        tried(runner, "ip", "-o", "-4", "route", "get", str(node), "from", str(gateway.vip)),
+        tried(runner, "ip", "-o", "-4", "route", "get", str(node), "from", str(gateway.tunnel_end)),
         tried(runner, "ip", "-o", "-6", "route", "get", str(probe_address(spec)), "from", str(source)),
         tried(runner, "ip", "-4", "rule", "show"),
         tried(runner, "ip", "-6", "rule", "show"),
@@ -46,8 +48,26 @@ async def look_back(runner: Runner, spec: AgentSpec, uplink: str, saved: str) ->
         pods=_ipv6_amiss(to_pod, gateway.tunnel) if returns_by_tunnel(spec) else "",
         rules=(*_strange(rules[0], "4"), *_strange(rules[1], "6")),
         queues=queues[0] + queues[1],
-        drops=way_out_obstructions(saved, gateway.vip, node, uplink),
+        drops=way_out_obstructions(saved, gateway.tunnel_end, node, uplink),
         silent=await silent_hops(runner, uplink, [to_node]) if uplink else (),
+    )
+
+
+async def _look_back_to_pods(runner: Runner, spec: AgentSpec) -> WayBack:
+    """Without a tunnel: one route, of IPv6, by the uplink."""
+    uplink = spec.gateway.uplink
+    source = IPv6Address(int(spec.gateway.pool6.network.network_address) | 1)
+    asked = ("ip", "-o", "-6", "route", "get", str(probe_address(spec)), "from", str(source))
+    to_pod, rules, queues = await asyncio.gather(
+        tried(runner, *asked),
+        tried(runner, "ip", "-6", "rule", "show"),
+        _queues(runner, uplink, every=False),
+    )
+    return WayBack(
+        pods=_ipv6_amiss(to_pod, uplink),
+        rules=_strange(rules, "6"),
+        queues=queues,
+        silent=await silent_hops(runner, uplink, [to_pod], version=6),
     )
 
 

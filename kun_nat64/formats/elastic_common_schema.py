@@ -20,7 +20,7 @@ ECS_VERSION = "8.17.0"
 class EcsLines:
     """Makes lines for one gateway; `name` is its name and `vip` its address on the pods' side."""
 
-    def __init__(self, name: str, vip: IPv4Address, pool6: Prefix, version: str) -> None:
+    def __init__(self, name: str, vip: IPv4Address | IPv6Address, pool6: Prefix, version: str) -> None:
         self._pool6 = pool6
         observer = {"name": name, "type": "nat64", "product": "kun-nat64", "version": version, "ip": [str(vip)]}
         told = json.dumps(observer, separators=(",", ":"))

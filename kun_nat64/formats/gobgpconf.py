@@ -11,7 +11,7 @@ Prefix = IPv4Network | IPv6Network
 
 def document(bgp: BgpSpec, passwords: Mapping[str, str]) -> str:
     """`passwords`: TCP MD5 (RFC 2385), by the peer's address."""
-    families = sorted({"ipv4-unicast", *(f"ipv{one.version}-unicast" for one in bgp.prefixes)})
+    families = sorted({f"ipv{one.version}-unicast" for one in bgp.prefixes})
     neighbours = (_neighbour(one, bgp, families, passwords.get(str(one.address), "")) for one in bgp.peers)
     return "\n".join((HEAD + global_section(bgp), *neighbours, *_prefix_sets(bgp.prefixes), _policies(bgp.prefixes)))
 
@@ -36,9 +36,8 @@ def global_section(bgp: BgpSpec) -> str:
 def _neighbour(peer: Peer, bgp: BgpSpec, families: list[str], password: str) -> str:
     """No graceful restart: a gateway that dies together with its speaker would stay in the ECMP set for its time."""
     secret = f"    auth-password = {_text(password)}\n" if password else ""
-    local = (
-        f'  [neighbors.transport.config]\n    local-address = "{bgp.next_hop}"\n' if peer.address.version == 4 else ""
-    )
+    own = bgp.next_hop if peer.address.version == 4 else bgp.next_hop6
+    local = f'  [neighbors.transport.config]\n    local-address = "{own}"\n' if own else ""
     afi_safis = "".join(
         f'  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "{family}"\n'
         for family in families

@@ -8,7 +8,7 @@ from kun_nat64.model.area import Area, Key
 from kun_nat64.model.bgpfacts import BgpPath, Neighbour, any_path
 from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, NodeRouter, Route, Sysctl, Tunnel, Veth
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
-from kun_nat64.model.probefacts import ProbeWay
+from kun_nat64.model.probefacts import AnyProbeWay, NativeProbeWay, ProbeWay
 from kun_nat64.model.resetfacts import OrphanReset
 from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
 from kun_nat64.model.tablefacts import OwnChain, OwnTable
@@ -31,6 +31,7 @@ Fact = (
     | Pool4
     | OrphanReset
     | ProbeWay
+    | NativeProbeWay
     | OwnTable
     | TenantTable
     | BgpPath
@@ -40,6 +41,7 @@ Facts = frozenset[Fact]
 __all__ = [
     "MARK",
     "Address",
+    "AnyProbeWay",
     "Area",
     "BgpPath",
     "Chain",
@@ -51,6 +53,7 @@ __all__ = [
     "Key",
     "LinkState",
     "Module",
+    "NativeProbeWay",
     "Neighbour",
     "Netns",
     "NodeRouter",

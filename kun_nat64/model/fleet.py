@@ -28,6 +28,7 @@ class Member:
     wants_back: bool = False
     sessions: int | None = None
     vip: str = ""
+    prefix: str = ""
     identity: str = ""
     file_change: str = ""
     router_id: str = ""

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 from kun_nat64.model.area import Area, Key
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
-from kun_nat64.model.probefacts import ProbeWay
+from kun_nat64.model.probefacts import AnyProbeWay
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.tablefacts import OwnTable
 from kun_nat64.model.tenantfacts import TenantRules
@@ -57,7 +57,7 @@ class Scope:
     netns: str = ""
     links: frozenset[str] = frozenset()
     watch: FlowWatch | None = None
-    way: ProbeWay | None = None
+    way: AnyProbeWay | None = None
     tables: frozenset[OwnTable] = frozenset()
     clients: tuple[IPv4Network, ...] = ()
     tenants: TenantRules | None = None

@@ -1,7 +1,7 @@
-"""The fact about the way of the probes: in by the uplink, and their answers back from it."""
+"""The way of the probes: in by the uplink, and their answers back from it. A machine has one of the two facts."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from kun_nat64.model.area import Area, Key
 
@@ -41,6 +41,43 @@ class ProbeWay:
         amiss = f", amiss: {self.amiss}" if self.amiss else ""
         uplink = f" {self.uplink}" if self.uplink else ""
         return f"way of the probes: in by the uplink{uplink} as node {self.node}, back by {turn}{amiss}"
+
+
+@dataclass(frozen=True, slots=True)
+class NativeProbeWay:
+    """As ProbeWay, of a gateway without a tunnel: probes come in as a pod's own packets do.
+
+    `pool6`: where they go to. `answer_to`: their source. `home` has the same checksum (policy/neutral.py): it takes the
+    place of `answer_to` on the way to the router and back.
+    """
+
+    link: str
+    pool6: IPv6Network
+    answer_to: IPv6Address
+    home: IPv6Address
+    uplink: str
+    by_router: bool = True
+    amiss: str = ""
+
+    @property
+    def area(self) -> Area:
+        return Area.PROBES
+
+    @property
+    def key(self) -> Key:
+        return ("probe-way",)
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+    def __str__(self) -> str:
+        turn = f"the router, to {self.home}" if self.by_router else "the uplink"
+        amiss = f", amiss: {self.amiss}" if self.amiss else ""
+        return f"way of the probes: in by the uplink {self.uplink} as pod {self.answer_to}, back by {turn}{amiss}"
+
+
+AnyProbeWay = ProbeWay | NativeProbeWay
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,13 @@ class PoolRange:
     protocols: tuple[Protocol, ...]
 
 
+class Inside(StrEnum):
+    """How packets of pods come to the gateway: in protocol 41 to the VIP, or as they are, routed to pool6."""
+
+    SIXTOFOUR = "6to4"
+    NATIVE = "native"
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """Clients with public ports of their own. `number` tells its packets apart (model/tenantfacts.py).
@@ -77,10 +84,12 @@ class GatewaySpec:
 
     `uplink`: interface towards the nodes; "": the one that has bgp.next_hop. `near_by_router`: nodes on its own network
     are answered by the router, as all others are. `mss_auto`: `mss` is the most, and less where the path carries less.
+    `clients`: outer sources; `pods`: sources of native packets. With Inside.NATIVE there is neither a tunnel nor
+    `clients`, `uplink` has a name, and there may be no `vip`.
     """
 
     name: str
-    vip: IPv4Address
+    vip: IPv4Address | None
     pool6: Prefix
     outside: str
     tunnel: str
@@ -98,6 +107,33 @@ class GatewaySpec:
     uplink: str = ""
     near_by_router: bool = True
     mss_auto: bool = False
+    inside: Inside = Inside.SIXTOFOUR
+    pods: tuple[IPv6Network, ...] = ()
+
+    @property
+    def is_native(self) -> bool:
+        return self.inside is Inside.NATIVE
+
+    @property
+    def inside_link(self) -> str:
+        """The interface that pods' packets come out of."""
+        return self.uplink if self.is_native else self.tunnel
+
+    @property
+    def tunnel_end(self) -> IPv4Address:
+        """The VIP, for what is there with a tunnel alone."""
+        assert self.vip is not None
+        return self.vip
+
+    @property
+    def announced(self) -> IPv4Network | IPv6Network:
+        """What brings the pods' packets here: the path whose MED and withdrawal count."""
+        return self.pool6.network if self.is_native else IPv4Network(self.tunnel_end)
+
+    @property
+    def served(self) -> str:
+        """`announced`, for people."""
+        return f"prefix {self.pool6}" if self.is_native else f"VIP {self.vip}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +187,8 @@ class HealthSpec:
     """`probe_network` joins the probe's namespace to the gateway: first host the gateway, second the probe.
 
     `probe_node`: the node that probes come from, as the gateway sees it. `by_router`: answers to it go to the router
-    and come back from there; False: they are turned round at the uplink.
+    and come back from there; False: they are turned round at the uplink. `probe_pods`: where there is no tunnel, the
+    network that the probe's address is of.
     """
 
     interval_s: float
@@ -168,8 +205,15 @@ class HealthSpec:
     probe_netns: str
     probe_link: str
     probe_network: IPv4Network
-    probe_node: IPv4Address
+    probe_node: IPv4Address | None
     by_router: bool = True
+    probe_pods: IPv6Network | None = None
+
+    @property
+    def node(self) -> IPv4Address:
+        """`probe_node`, for what is there with a tunnel alone."""
+        assert self.probe_node is not None
+        return self.probe_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,4 +298,4 @@ class AgentSpec:
 
     def __hash__(self) -> int:
         """Cheap, because what follows from a spec is remembered by it, and a spec may have thousands of addresses."""
-        return hash((self.gateway.name, self.gateway.vip, len(self.nat64.pool4)))
+        return hash((self.gateway.name, self.gateway.pool6, len(self.nat64.pool4)))

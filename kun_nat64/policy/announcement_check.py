@@ -29,18 +29,21 @@ NOTHING_ODD = ReadBack()
 
 
 def read_back(
-    before: ReadBack, wanted: BgpSpec, seen: Observation, *, vip: str, told_at: float, begun: float
+    before: ReadBack, wanted: BgpSpec, seen: Observation, *, main: str, told_at: float, begun: float
 ) -> ReadBack:
-    """After a look that began at `begun`, while the speaker is to announce since `told_at`. `vip`: as ADDRESS/32."""
+    """After a look that began at `begun`, while the speaker is to announce since `told_at`.
+
+    `main`: the prefix that brings the pods' packets here.
+    """
     if Area.BGP in seen.failures or told_at >= begun:
         return before
     if not {*wanted.prefixes} <= {fact.prefix for fact in seen.facts if isinstance(fact, BgpPath)}:
         since = begun if before.missing_since is None else before.missing_since
         return ReadBack(since, refused=told_at >= since)
     peers = [str(peer.address) for peer in wanted.peers]
-    return ReadBack(unsent=tuple(one.address for one in seen.neighbours if _is_not_sent(one, peers, vip)))
+    return ReadBack(unsent=tuple(one.address for one in seen.neighbours if _is_not_sent(one, peers, main)))
 
 
-def _is_not_sent(neighbour: Neighbour, peers: Collection[str], vip: str) -> bool:
+def _is_not_sent(neighbour: Neighbour, peers: Collection[str], main: str) -> bool:
     asked = neighbour.established and neighbour.advertised is not None
-    return asked and neighbour.address in peers and vip not in (neighbour.advertised or ())
+    return asked and neighbour.address in peers and main not in (neighbour.advertised or ())

@@ -16,7 +16,7 @@ FIELDS = (("ect1", "1:1"), ("ect0", "1:2"), ("ce", "1:3"))
 
 def carried_ecn(gateway: GatewaySpec) -> OwnTable:
     """Not-ECT needs no rule: it is what the translator sends."""
-    pods = f'iifname "{gateway.tunnel}" ip6 daddr {gateway.pool6} ip6 ecn'
+    pods = f'iifname "{gateway.inside_link}" ip6 daddr {gateway.pool6} ip6 ecn'
     note = tuple(f"{pods} {field} meta priority set {noted}" for field, noted in FIELDS)
     # The priority is put back, or a classful queue would take it for the name of a class.
     write = tuple(

@@ -35,6 +35,7 @@ from kun_nat64.policy.ruleset import rules
 from kun_nat64.policy.tenants import pool4_of, tenant_facts, tenant_rules
 
 MODULES = ("jool", "sit")
+NATIVE_MODULES = ("jool",)
 # The kernel's fallback tunnel takes what no other one matches: up, it would hide that ours is missing.
 FALLBACK_TUNNEL = "sit0"
 # A flow that Jool still knows must never be taken for an orphan: it is remembered a little longer than Jool does.
@@ -74,7 +75,7 @@ def _standing(spec: AgentSpec, own: frozenset[IPv4Address] = frozenset()) -> Fac
     return frozenset(
         (
             *_host(spec.gateway),
-            *_tunnel(spec.gateway),
+            *_inside(spec.gateway),
             *rules(spec, own),
             *_jool(spec.nat64, spec.gateway),
             *_resets(spec),
@@ -86,21 +87,28 @@ def _standing(spec: AgentSpec, own: frozenset[IPv4Address] = frozenset()) -> Fac
 
 def _host(gateway: GatewaySpec) -> Iterator[Fact]:
     if gateway.manage_modules:
-        yield from map(Module, MODULES)
+        yield from map(Module, NATIVE_MODULES if gateway.is_native else MODULES)
     yield from (Sysctl(name, value) for name, value in gateway.sysctls)
 
 
-def _tunnel(gateway: GatewaySpec) -> Iterator[Fact]:
+def _inside(gateway: GatewaySpec) -> Iterator[Fact]:
+    """Native packets need nothing but rules; the ways back to the pods are this host's own."""
+    if gateway.vip is not None:
+        yield Address("lo", gateway.vip, 32)
+    if not gateway.is_native:
+        yield from _tunnel(gateway, gateway.tunnel_end)
+
+
+def _tunnel(gateway: GatewaySpec, vip: IPv4Address) -> Iterator[Fact]:
     """The local address is the VIP: a node's sit checks that a 6to4 source matches the outer one (RFC 3056, 9)."""
-    yield Address("lo", gateway.vip, 32)
-    yield Tunnel(gateway.tunnel, local=gateway.vip, mtu=gateway.inside_mtu)
+    yield Tunnel(gateway.tunnel, local=vip, mtu=gateway.inside_mtu)
     # Without it ICMPv6 errors of this host have the device's own IPv4-compatible address (::VIP) as their source, which
     # a strict node drops (RFC 4291 section 2.5.5.1). Outside of pool6, and no pod's rules let it in.
-    yield Address(gateway.tunnel, error_source(gateway.vip), 128)
+    yield Address(gateway.tunnel, error_source(vip), 128)
     yield LinkState(FALLBACK_TUNNEL, up=False)
     # sit keeps one route for each processor, whatever the destination (net/ipv6/sit.c, dst_cache). A packet to our own
     # 6to4 network, which it would send to ourselves, makes it send the pods' packets there as well: so none may.
-    yield Route(sixtofour_network(gateway.vip), "lo")
+    yield Route(sixtofour_network(vip), "lo")
     yield from (Route(network, gateway.tunnel) for network in gateway.routes)
 
 
@@ -166,11 +174,11 @@ def scope(spec: AgentSpec) -> Scope:
         sysctls=frozenset(fact.name for fact in wanted if isinstance(fact, Sysctl)),
         modules=frozenset(fact.name for fact in wanted if isinstance(fact, Module)),
         link_states=frozenset(fact.name for fact in wanted if isinstance(fact, LinkState)),
-        tunnels=frozenset({spec.gateway.tunnel}),
-        vip=str(spec.gateway.vip),
+        tunnels=frozenset() if spec.gateway.is_native else frozenset({spec.gateway.tunnel}),
+        vip=str(spec.gateway.vip or ""),
         prefixes=frozenset(map(str, spec.bgp.prefixes)),
         netns=spec.health.probe_netns,
-        links=frozenset({spec.gateway.outside, spec.gateway.tunnel}),
+        links=frozenset({spec.gateway.outside, spec.gateway.inside_link}),
         watch=flow_watch(spec),
         way=probe_way(spec),
         tables=frozenset((*own_tables(spec), refusals(spec))),
@@ -202,11 +210,17 @@ def _loaded_by_us(before: Facts, observed: Facts) -> Facts:
 
 
 def own_prefixes(observed: Facts) -> frozenset[str]:
-    """/32 of every VIP that we put on the loopback: a path for one of them is ours, even after the VIP has changed."""
+    """/32 of every VIP that we put on the loopback, and what our instance translates.
+
+    A path for one of them is ours, even after VIP or pool6 have changed.
+    """
+    vips = (fact for fact in observed if isinstance(fact, Address) and fact.ifname == "lo")
+    instances = (fact for fact in observed if isinstance(fact, JoolInstance))
     return frozenset(
-        str(IPv4Network(f"{fact.address}/{fact.prefixlen}"))
-        for fact in observed
-        if isinstance(fact, Address) and fact.ifname == "lo" and fact.address.version == 4
+        (
+            *(str(IPv4Network(f"{one.address}/{one.prefixlen}")) for one in vips if one.address.version == 4),
+            *(str(one.pool6) for one in instances),
+        )
     )
 
 

@@ -11,6 +11,7 @@ from kun_nat64.model.health import Symptom
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.model.standing import Reason
 from kun_nat64.policy.diagnosis_input import WELL, DiagnosisInput
+from kun_nat64.policy.native_words import WITHOUT_A_TUNNEL
 from kun_nat64.policy.wayback import BY_COUNTERS, BY_FACTS, LIMITS
 
 FQ_IS_SAFE_FROM = (4, 1, 10)
@@ -34,6 +35,12 @@ def _no_way_out(signs: DiagnosisInput) -> bool:
     """Where a look has found a way, what is left of a lost one are the counters of a moment ago."""
     lost = signs.rises("FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in signs.all_symptoms
     return signs.any_fails and lost and signs.around.default_route is not True
+
+
+def _kept_from_jool(signs: DiagnosisInput) -> bool:
+    if signs.native:
+        return signs.all_fail and bool(signs.counters) and signs.requests <= 0
+    return signs.all_fail and bool(signs.tunnel_rx) and not signs.rises("RECEIVED6")
 
 
 TABLE: tuple[Row, ...] = (
@@ -123,7 +130,8 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
-        lambda s: s.any_fails and s.rises("POOL6_MISMATCH") and not s.rises("SUCCESS"),
+        # Without a tunnel the host has IPv6 packets of its own, which are for no pool6.
+        lambda s: s.any_fails and not s.native and s.rises("POOL6_MISMATCH") and not s.rises("SUCCESS"),
         Diagnosis(
             Cause.POOL6_WRONG, "packets arrive for another prefix than Jool's", "compare [gateway] vip and pool6"
         ),
@@ -182,7 +190,7 @@ TABLE: tuple[Row, ...] = (
         ),
     ),
     (
-        lambda s: s.all_fail and bool(s.tunnel_rx) and not s.rises("RECEIVED6"),
+        _kept_from_jool,
         Diagnosis(
             Cause.DROPPED_BEFORE_TRANSLATOR,
             "packets come out of the tunnel and do not reach Jool",
@@ -266,4 +274,5 @@ HEALTHY = Diagnosis(Cause.NONE, "probes come back")
 
 def diagnose(signs: DiagnosisInput) -> Diagnosis:
     """The first row that fits; HEALTHY where none does."""
-    return next((diagnosis for holds, diagnosis in TABLE if holds(signs)), HEALTHY)
+    found = next((diagnosis for holds, diagnosis in TABLE if holds(signs)), HEALTHY)
+    return WITHOUT_A_TUNNEL.get(found.cause, found) if signs.native else found

@@ -19,8 +19,8 @@ class DiagnosisInput:
     `tunnel_rx`: packets that came out of the tunnel meanwhile, None where nobody counted. `pool4`: protocols in it,
     None where nobody looked; `pool4_wanted`: those that should be. `pods_route`: whether our way back to the pods is
     there. `pool_limit`: the share of used ports that is too much. `around`: what others have put in the way.
-    `ways`: packets that passed places of the way back meanwhile, None or absent where nobody counted. `cut_off`: nodes
-    without a way back. `too_narrow`: full TCP segments are lost outside.
+    `native`: pods' packets come without a tunnel. `ways`: packets that passed places of the way back meanwhile, None or
+    absent where nobody counted. `cut_off`: nodes without a way back. `too_narrow`: full TCP segments are lost outside.
     `speaker_error`, `sessions_down`: of BGP; `path_refused`, `path_unsent`: what the speaker made of our path.
     """
 
@@ -45,6 +45,7 @@ class DiagnosisInput:
     cut_off: tuple[str, ...] = ()
     too_narrow: bool = False
     jool_version: tuple[int, ...] = ()
+    native: bool = False
 
     def rises(self, *names: str) -> bool:
         return any(self.counters.get(name, 0) > 0 for name in names)
@@ -59,6 +60,12 @@ class DiagnosisInput:
         """IPv4 packets for the translator: without the outer packets of the tunnel, and without the host's own."""
         of_others = ("UNKNOWN_L4_PROTO", "POOL4_MISMATCH")
         return self.counters.get("RECEIVED4", 0) - sum(self.counters.get(name, 0) for name in of_others)
+
+    @property
+    def requests(self) -> int:
+        """IPv6 packets for pool6: without the host's own, neighbour discovery and BGP among them."""
+        of_others = ("UNKNOWN_ICMP6_TYPE", "POOL6_MISMATCH")
+        return self.counters.get("RECEIVED6", 0) - sum(self.counters.get(name, 0) for name in of_others)
 
     @property
     def all_symptoms(self) -> frozenset[Symptom]:

@@ -18,7 +18,8 @@ LOCAL_PORTS = "net.ipv4.ip_local_port_range"
 
 def examine(found: Inspection, spec: AgentSpec | None) -> tuple[Finding, ...]:
     """Checks that need the configuration are left out where there is none."""
-    checks = (*_host(found), *(_gateway(found, spec) if spec else ()))
+    fallback = () if spec and spec.gateway.is_native else _fallback(found)
+    checks = (*_host(found), *fallback, *(_gateway(found, spec) if spec else ()))
     return tuple(checks)
 
 
@@ -29,7 +30,6 @@ def _host(found: Inspection) -> Iterator[Finding]:
     yield _module(found)
     yield _dkms(found)
     yield from _next_kernel(found)
-    yield from _fallback(found)
     yield from _untested(found)
 
 
@@ -39,7 +39,7 @@ def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     yield mss(found.links, spec)
     yield _traffic_class(found)
     yield from _local_ports(found, spec)
-    yield from _firewall(found, spec)
+    yield from _native_links(found, spec) if spec.gateway.is_native else _firewall(found, spec)
     yield from surroundings_judged(found.around, spec)
     yield from _bgp(found, spec)
     for foreign in found.foreign:
@@ -129,17 +129,36 @@ def _links(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
         yield Finding(Level.BAD, f"interface {outside}", words, f"`tc qdisc replace dev {outside} root fq_codel`")
 
 
+def _native_links(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
+    """Pods' packets come by an interface that is not ours to make."""
+    uplink = spec.gateway.uplink
+    link = next((link for link in found.links if link.name == uplink), None)
+    check = f"interface {uplink}"
+    if link is None or not link.present:
+        yield Finding(Level.BAD, check, "does not exist", "`ip link`; then [gateway] uplink")
+    elif not (link.up and link.carrier):
+        state = "is down" if not link.up else "has no carrier"
+        yield Finding(Level.BAD, check, state, f"`ip link set {uplink} up`; the cable")
+    elif link.mtu < spec.gateway.inside_mtu:
+        words = f"its MTU of {link.mtu} is below inside_mtu = {spec.gateway.inside_mtu}"
+        yield Finding(Level.BAD, check, words, f"`ip link set {uplink} mtu {spec.gateway.inside_mtu}`, or inside_mtu")
+    else:
+        yield Finding(Level.GOOD, check, f"up, MTU {link.mtu}")
+
+
 def mss(links: Iterable[LinkReport], spec: AgentSpec) -> Finding:
     """The configured MSS against the MTU that the outside interface has now, and the one the pods are said to have."""
     gateway = spec.gateway
     outside = next((link.mtu for link in links if link.name == gateway.outside and link.mtu), gateway.outside_mtu)
     narrow = min(outside, gateway.inside_mtu)
-    safe = narrow - IPV4_HEADER - IPV6_HEADER - TCP_HEADER
-    sums = f"{narrow} - {IPV4_HEADER} (outer IPv4) - {IPV6_HEADER} (IPv6) - {TCP_HEADER} (TCP) = {safe}"
+    safe = narrow - IPV6_HEADER - TCP_HEADER - (0 if gateway.is_native else IPV4_HEADER)
+    outer = "" if gateway.is_native else f" - {IPV4_HEADER} (outer IPv4)"
+    sums = f"{narrow}{outer} - {IPV6_HEADER} (IPv6) - {TCP_HEADER} (TCP) = {safe}"
     if gateway.mss <= safe:
         return Finding(Level.GOOD, "MSS", f"{gateway.mss} fits everywhere: {sums}")
     if gateway.mss <= outside - IPV4_HEADER - TCP_HEADER:
-        words = f"{gateway.mss} fits outside, but not in a tunnel over a link of {outside}: {sums}"
+        what = "as IPv6" if gateway.is_native else "in a tunnel"
+        words = f"{gateway.mss} fits outside, but not {what} over a link of {outside}: {sums}"
         return Finding(Level.NOTE, "MSS", words, f"[gateway] mss = {safe}")
     return Finding(Level.BAD, "MSS", f"{gateway.mss} does not fit outside: {sums}", f"[gateway] mss = {safe}")
 
@@ -177,9 +196,10 @@ def _firewall(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     if found.input_rules is None:
         yield Finding(Level.UNKNOWN, "firewall", "INPUT could not be read", "`iptables-save -t filter`")
         return
-    dropping = drops_protocol_41(found.input_rules, spec.gateway.vip, found.around.uplink, spec.health.probe_node)
+    vip = spec.gateway.tunnel_end
+    dropping = drops_protocol_41(found.input_rules, vip, found.around.uplink, spec.health.node)
     if dropping:
-        remedy = f"`iptables -I INPUT -p 41 -d {spec.gateway.vip} -j ACCEPT`"
+        remedy = f"`iptables -I INPUT -p 41 -d {vip} -j ACCEPT`"
         yield Finding(Level.BAD, "firewall", f"drops protocol 41: {dropping[0]}", remedy)
     else:
         yield Finding(Level.GOOD, "firewall", "lets protocol 41 to the VIP through")

@@ -36,7 +36,7 @@ def refusals(spec: AgentSpec) -> OwnTable:
     flow = "ip6 saddr . tcp sport . ip6 daddr . tcp dport"
     # Tenants have ports of their own.
     others = f"meta mark & {~MARK_NUMBERS & 0xFFFFFFFF:#x} != {TENANT_MARKS:#x}"
-    syn = f'iifname "{gateway.tunnel}" ip6 daddr {gateway.pool6} {others} tcp flags & (syn | ack | rst) == syn'
+    syn = f'iifname "{gateway.inside_link}" ip6 daddr {gateway.pool6} {others} tcp flags & (syn | ack | rst) == syn'
     key = "type ipv6_addr . inet_service . ipv6_addr . inet_service; flags dynamic,timeout"
     again = f"{syn} {flow} @asked {RATE} counter reject with icmpv6 type addr-unreachable"
     return OwnTable(

@@ -114,7 +114,10 @@ def _denials(ipv4: IPv4Address, spec: AgentSpec, own: Collection[IPv4Address]) -
 
 
 def outsider(address: IPv6Address, spec: AgentSpec) -> Outsider:
-    if address in sixtofour_network(spec.gateway.vip):
+    if spec.gateway.is_native:
+        known = {WELL_KNOWN.network: Outsider.WELL_KNOWN, LOCAL_USE: Outsider.LOCAL_USE}
+        return next((one for network, one in known.items() if address in network), Outsider.OTHER)
+    if address in sixtofour_network(spec.gateway.tunnel_end):
         return Outsider.SIXTOFOUR_OF_VIP
     if address in SIXTOFOUR:
         return Outsider.SIXTOFOUR
@@ -129,7 +132,7 @@ def explain_sender(address: IPv6Address, spec: AgentSpec, traffic: Traffic) -> S
     client = IPv6Network((address, limit.length), strict=False)
     return Sender(
         address=address,
-        node=address.sixtofour,
+        node=None if spec.gateway.is_native else address.sixtofour,
         dropped=_dropped(address, spec) or (f"tenant {tenant.name} is denied" if tenant and tenant.deny else ""),
         client=client,
         sessions=sum(one.inside.address in client for one in traffic.sessions),
@@ -142,6 +145,9 @@ def explain_sender(address: IPv6Address, spec: AgentSpec, traffic: Traffic) -> S
 
 def _dropped(address: IPv6Address, spec: AgentSpec) -> str:
     """The kernel checks that the outer source is the one that a 6to4 source names (RFC 3964 section 5.1)."""
+    if spec.gateway.is_native:
+        known = any(address in network for network in spec.gateway.pods)
+        return "" if known else f"{address} is in none of gateway.clients"
     node = address.sixtofour
     if node is None:
         return f"{address} is no 6to4 address (gateway.check_source)" if spec.gateway.check_source else ""

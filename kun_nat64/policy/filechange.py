@@ -40,12 +40,10 @@ def refusals(
     old: AgentSpec, new: AgentSpec, change: Plan, seen: Observation, *, other_exit: bool
 ) -> tuple[Refusal, ...]:
     """Every reason against the new file, by the guard of the old one. `seen`: a look with the new file's scope."""
-    vip = f"{old.gateway.vip}/32"
-    # Prefixes beside the VIP are the operator's to take back.
+    main = old.gateway.announced
+    # Other prefixes are the operator's to take back.
     extra = {
-        (one.action, one.fact)
-        for one in change.changes
-        if isinstance(one.fact, BgpPath) and str(one.fact.prefix) != vip
+        (one.action, one.fact) for one in change.changes if isinstance(one.fact, BgpPath) and one.fact.prefix != main
     }
     circumstances = Circumstances(other_exit=other_exit, foreign=seen.foreign, approved=frozenset(extra))
     return (*_restarts(old, new), *_missing(old, new, seen), *guard(change, old.guard, circumstances))
@@ -59,10 +57,12 @@ def at_start(old: AgentSpec, new: AgentSpec, traffic: Traffic | None) -> tuple[R
 
 
 def _restarts(old: AgentSpec, new: AgentSpec) -> Iterator[Refusal]:
+    anew = "`systemctl stop kun-nat64` and `kun-nat64 teardown` with the old file, then start"
     was, is_ = old.nat64.instance, new.nat64.instance
     if was != is_:
-        remedy = "`systemctl stop kun-nat64` and `kun-nat64 teardown` with the old file, then start"
-        yield _restart(f"nat64.instance is {was}, the new file says {is_}: {remedy}")
+        yield _restart(f"nat64.instance is {was}, the new file says {is_}: {anew}")
+    if old.gateway.inside is not new.gateway.inside:
+        yield _restart(f"gateway.inside is {old.gateway.inside}, the new file says {new.gateway.inside}: {anew}")
     for key, before, after in _listeners(old, new):
         if before != after:
             yield _restart(f"{key} is {before or 'not set'}, the new file says {after or 'nothing'}: {RESTART}")

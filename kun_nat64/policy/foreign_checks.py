@@ -50,6 +50,7 @@ def _way_back(around: Surroundings) -> Iterator[Finding]:
     for rule in back.drops:
         yield Finding(Level.BAD, check, f"keeps protocol 41 in: {rule}", "let protocol 41 from the VIP pass above it")
     for address in back.silent:
-        yield Finding(Level.BAD, check, f"{address}, the router towards the nodes, does not answer ARP", "`ip neigh`")
+        words = f"{address}, the router towards the nodes, tells no link-layer address"
+        yield Finding(Level.BAD, check, words, "`ip neigh`")
     if around.uplink and not back.evidence:
         yield Finding(Level.GOOD, check, "routes and rules of both families, queues and firewall lead to the nodes")

@@ -24,6 +24,8 @@ def hard_faults(desired: Facts, observed: Observation, outside: str) -> tuple[Re
     """Each reason once, the one that explains the others first."""
     missing = desired - observed.facts
     found = {_when_missing(fact, observed.facts) for fact in missing if fact.area not in observed.failures}
+    if not any(isinstance(fact, Tunnel) for fact in desired):
+        found.discard(Reason.VIP_MISSING)  # nothing ends at it
     if _carrier_lost(observed, outside):
         found.add(Reason.CARRIER_DOWN)
     return tuple(reason for reason in ORDER if reason in found)

@@ -63,7 +63,7 @@ def limit_facts(spec: AgentSpec, clients: Iterable[IPv6Network]) -> Iterator[Fac
     if not spec.nat64.limit.sessions:
         return
     comment = f"-m comment --comment {MARK}"
-    yield Rule(Family.IPV6, "mangle", "PREROUTING", f"-i {spec.gateway.tunnel} {comment} -j {CHAIN}")
+    yield Rule(Family.IPV6, "mangle", "PREROUTING", f"-i {spec.gateway.inside_link} {comment} -j {CHAIN}")
     marks = (f"-s {one} -j MARK --set-xmark {LIMIT_MARK:#x}/0xffffffff" for one in clients)
     yield Chain(Family.IPV6, "mangle", CHAIN, tuple(marks))
     if clients:

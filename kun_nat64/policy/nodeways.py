@@ -5,7 +5,7 @@ answered directly and nodes behind a router cannot both be.
 """
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from kun_base.prefix import sixtofour_network
 from kun_nat64.model.nodeways import NodeWay
@@ -24,11 +24,18 @@ def nodes_of(sessions: Sequence[Session]) -> tuple[IPv4Address, ...]:
     return tuple(nodes[:: max(1, len(nodes) // MOST_NODES)][:MOST_NODES])
 
 
+def pods_of(sessions: Sequence[Session]) -> tuple[IPv6Address, ...]:
+    """As `nodes_of`, of a gateway without a tunnel: some of the pods themselves."""
+    step = max(1, len(sessions) // MOST_SESSIONS)
+    pods = sorted({one.inside.address for one in sessions[::step]})
+    return tuple(pods[:: max(1, len(pods) // MOST_NODES)][:MOST_NODES])
+
+
 def cut_off(ways: Iterable[NodeWay], gateway: GatewaySpec, uplink: str) -> tuple[str, ...]:
     """Each with its reason, for people. `uplink`: interface towards the nodes, "": not known."""
     ways = tuple(ways)
     found = [f"{way.node}: {why}" for way in ways if (why := _amiss(way, gateway, uplink))]
-    return (*found, *_mixed(ways))
+    return tuple(found) if gateway.is_native else (*found, *_mixed(ways))
 
 
 def _amiss(way: NodeWay, gateway: GatewaySpec, uplink: str) -> str:
@@ -36,7 +43,10 @@ def _amiss(way: NodeWay, gateway: GatewaySpec, uplink: str) -> str:
         return way.error
     if way.link == gateway.outside != uplink:
         return f"routed by {way.link}, the interface outside"
-    routed = any(sixtofour_network(way.node).subnet_of(route) for route in gateway.routes)
+    if isinstance(way.node, IPv6Address):
+        return "" if way.link == uplink else f"routed by {way.link}, not by {uplink}"
+    node = way.node
+    routed = any(sixtofour_network(node).subnet_of(route) for route in gateway.routes)
     if routed and way.pods_link != gateway.tunnel:
         return f"its pods are routed by {way.pods_link}, not by {gateway.tunnel}"
     return ""

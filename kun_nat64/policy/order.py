@@ -20,6 +20,7 @@ from kun_nat64.model.facts import (
     JoolInstance,
     LinkState,
     Module,
+    NativeProbeWay,
     Netns,
     NodeRouter,
     OrphanReset,
@@ -57,6 +58,7 @@ MAKING: tuple[type[Fact], ...] = (
     TenantTable,
     # Nothing rests on it: a kernel that lacks a part of it holds up nothing else.
     ProbeWay,
+    NativeProbeWay,
 )
 RANK = {kind: rank for rank, kind in enumerate(MAKING)}
 POOL4_RANK = RANK[Pool4]

@@ -6,7 +6,8 @@ Jool takes packets in PREROUTING and sends them in POSTROUTING: translated traff
 from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from kun_base.special_ipv4 import without_global
+from kun_base.prefix import WELL_KNOWN
+from kun_base.special_ipv4 import NEVER_TRANSLATED, without_global
 from kun_nat64.model.facts import MARK, Chain, Fact, Facts, Family, Rule
 from kun_nat64.model.spec import AgentSpec, GatewaySpec
 
@@ -21,9 +22,12 @@ NEVER = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.
 def rules(spec: AgentSpec, own: Collection[IPv4Address] = ()) -> Iterator[Fact]:
     """`own`: the addresses that this machine has now."""
     yield from _mss(spec.gateway)
-    yield from _clients(spec)
-    yield from _pods(spec, own)
     yield from _pool6(spec)
+    if spec.gateway.is_native:
+        yield from _native_pods(spec, own)
+    else:
+        yield from _clients(spec)
+        yield from _pods(spec, own)
 
 
 def _mss(gateway: GatewaySpec) -> Iterator[Fact]:
@@ -45,7 +49,7 @@ def mss_in_force(observed: Facts, gateway: GatewaySpec) -> int | None:
 
 def _clients(spec: AgentSpec) -> Iterator[Fact]:
     """Who may send us protocol 41; a probe is one of them. RETURN, not ACCEPT: the host's firewall has its say."""
-    vip = spec.gateway.vip
+    vip = spec.gateway.tunnel_end
     yield Rule(Family.IPV4, "filter", "INPUT", f"-d {vip}/32 -p 41 {COMMENT} -j {CLIENTS_CHAIN}")
     if not spec.gateway.one_armed:
         # A source is what its sender wrote: from outside, it may be that of a node.
@@ -56,10 +60,10 @@ def _clients(spec: AgentSpec) -> Iterator[Fact]:
 
 
 def _pool6(spec: AgentSpec) -> Iterator[Fact]:
-    """Jool translates what comes in for pool6 by any interface: by others than the tunnel, no rule would look at it."""
+    """Jool translates what comes in for pool6 by any interface: by others than the inside, no rule would look at it."""
     gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-d {gateway.pool6} {COMMENT} -j {POOL6_CHAIN}")
-    yield Chain(Family.IPV6, "raw", POOL6_CHAIN, (f"-i {gateway.tunnel} -j RETURN", "-j DROP"))
+    yield Chain(Family.IPV6, "raw", POOL6_CHAIN, (f"-i {gateway.inside_link} -j RETURN", "-j DROP"))
 
 
 def _pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact]:
@@ -76,9 +80,26 @@ def _pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact]:
     yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {gateway.tunnel} {COMMENT} -j DROP")
 
 
+def _native_pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact]:
+    """What may come to pool6 by the inside interface: from `clients`, and not to what shall never be reached.
+
+    A source in pool6 would be translated into an IPv4 address that a sender has made up (RFC 6146 section 3.5).
+    """
+    gateway = spec.gateway
+    yield Rule(Family.IPV6, "raw", "PREROUTING", f"-d {gateway.pool6} -i {gateway.uplink} {COMMENT} -j {PODS_CHAIN}")
+    denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in denied_networks(spec, own))
+    allowed = tuple(f"-s {network} -j RETURN" for network in gateway.pods)
+    yield Chain(Family.IPV6, "raw", PODS_CHAIN, (*denied, f"-s {gateway.pool6} -j DROP", *allowed, "-j DROP"))
+    # Without Jool the kernel would route pool6 packets back to the router that sent them.
+    yield Rule(Family.IPV6, "filter", "FORWARD", f"-d {gateway.pool6} {COMMENT} -j DROP")
+
+
 def denied_networks(spec: AgentSpec, own: Collection[IPv4Address] = ()) -> tuple[IPv4Network, ...]:
     """The gateway's own addresses are always among them. Without networks that another one covers."""
-    listed = without_global(spec.gateway.never_reach)
+    listed = tuple(without_global(spec.gateway.never_reach))
+    if spec.gateway.pool6 == WELL_KNOWN:
+        # RFC 6052 section 3.1: never for addresses that are not global.
+        listed = (*listed, *NEVER_TRANSLATED)
     wanted = {*listed, *NEVER, *map(IPv4Network, own_addresses(spec)), *map(IPv4Network, own)}
     kept: list[IPv4Network] = []
     for network in sorted(wanted):  # a network sorts just before all that it covers
@@ -89,7 +110,8 @@ def denied_networks(spec: AgentSpec, own: Collection[IPv4Address] = ()) -> tuple
 
 def own_addresses(spec: AgentSpec) -> frozenset[IPv4Address]:
     """Those that the file names. What else this machine has is looked at (Observation.own)."""
-    return frozenset((spec.gateway.vip, spec.bgp.router_id, spec.bgp.next_hop, *public_addresses(spec)))
+    vip = () if spec.gateway.vip is None else (spec.gateway.vip,)
+    return frozenset((*vip, spec.bgp.router_id, spec.bgp.next_hop, *public_addresses(spec)))
 
 
 def public_addresses(spec: AgentSpec) -> frozenset[IPv4Address]:

@@ -36,7 +36,7 @@ def merged(spec: AgentSpec, said: Said, networks: Networks) -> AgentSpec:
     own = said.gateways.get(spec.gateway.name)
     pool = own.pool if own else ""
     if own:
-        _check_vip(spec, pool, said.pools[pool])
+        _check_pool(spec, pool, said.pools[pool])
     shared = tuple(map(_range, _held(own.addresses, spec.gateway.name))) if own else ()
     nat64 = replace(spec.nat64, pool4=shared) if shared else spec.nat64
     tenants = (*spec.tenants, *_tenants(spec, said.classes, pool))
@@ -51,10 +51,14 @@ def ordered(spec: AgentSpec, said: Said) -> str:
     return own.desired if own else ""
 
 
-def _check_vip(spec: AgentSpec, name: str, pool: FollowedPool) -> None:
-    if pool.vip != spec.gateway.vip:
-        gateway = spec.gateway
+def _check_pool(spec: AgentSpec, name: str, pool: FollowedPool) -> None:
+    """A gateway without a tunnel may have no VIP: then the prefix says which pool it serves."""
+    gateway = spec.gateway
+    if gateway.vip is not None and pool.vip != gateway.vip:
         raise TableFault(f"{gateway.name} is of pool {name} with VIP {pool.vip}, gateway.vip is {gateway.vip}")
+    if gateway.vip is None and gateway.pool6 not in pool.prefixes:
+        prefixes = ", ".join(map(str, pool.prefixes))
+        raise TableFault(f"{gateway.name} is of pool {name} with {prefixes}, nat64.pool6 is {gateway.pool6}")
 
 
 def _tenants(spec: AgentSpec, classes: Mapping[str, FollowedClass], pool: str) -> Iterator[Tenant]:

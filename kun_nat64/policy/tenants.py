@@ -34,7 +34,7 @@ def tenant_facts(spec: AgentSpec, limited: frozenset[str] = frozenset()) -> Iter
 
 
 def tenant_rules(spec: AgentSpec) -> TenantRules:
-    return TenantRules(spec.gateway.tunnel, spec.gateway.pool6, probe_address(spec))
+    return TenantRules(spec.gateway.inside_link, spec.gateway.pool6, probe_address(spec))
 
 
 @lru_cache(maxsize=4)

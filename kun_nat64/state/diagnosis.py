@@ -62,6 +62,7 @@ def signs(state: State) -> DiagnosisInput:
         path_unsent=state.speaker.made.unsent,
         qdisc=outside.qdisc if outside else "",
         jool_version=version_in(state.jool_version),
+        native=state.spec.gateway.is_native,
         cut_off=state.cut_off,
         too_narrow=state.too_narrow,
         ways=state.evidence.ways_risen if state.evidence.telling else {},

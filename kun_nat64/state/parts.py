@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError
@@ -74,7 +74,7 @@ class TrafficState:
     sessions: int = 0
     bindings: int = 0
     oldest_tcp_s: float | None = None
-    nodes: tuple[IPv4Address, ...] = ()
+    nodes: tuple[IPv4Address | IPv6Address, ...] = ()
     full: bool = False
     ports: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     courses: Courses = field(default_factory=dict)

@@ -23,7 +23,8 @@ def as_data(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSO
     return {
         "destination": str(said.destination),
         "serves": [str(spec.gateway.pool6)],
-        "vip": str(spec.gateway.vip),
+        "vip": None if spec.gateway.vip is None else str(spec.gateway.vip),
+        "inside": spec.gateway.inside,
         "ipv4": None if said.ipv4 is None else str(said.ipv4),
         "outside_prefix": said.outsider,
         "reachable": said.reachable,
@@ -95,10 +96,11 @@ def _lines(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON
     if said.ipv4 is None:
         yield "", f"{said.destination} is outside {gateway.pool6}, the only prefix that this gateway serves"
         yield "what", _outsider(said, spec)
-        yield "rules", "dropped when it comes out of the tunnel"
+        yield "rules", "not ours to translate" if gateway.is_native else "dropped when it comes out of the tunnel"
     else:
         embeds = f"{said.destination} embeds {said.ipv4}"
-        yield "", f"{embeds}: prefix {gateway.pool6} of VIP {gateway.vip} (RFC 6052 section 2.2)"
+        of_vip = "" if gateway.is_native else f" of VIP {gateway.vip}"
+        yield "", f"{embeds}: prefix {gateway.pool6}{of_vip} (RFC 6052 section 2.2)"
         yield "rules", _rules(said)
     if said.sender is not None:
         yield "pod", _pod(said.sender, spec)
@@ -128,6 +130,8 @@ def _rules(said: Explanation) -> str:
 def _pod(one: Sender, spec: AgentSpec) -> str:
     if one.dropped:
         return f"dropped: {one.dropped}"
+    if spec.gateway.is_native:
+        return f"let in: {one.address} is in gateway.clients"
     if one.node is None:
         return f"let in: {one.address} is no 6to4 address, and gateway.check_source is false"
     return f"let in: {one.address} is behind the node {one.node}, one of gateway.clients"
@@ -135,7 +139,8 @@ def _pod(one: Sender, spec: AgentSpec) -> str:
 
 def _gateway(spec: AgentSpec, status: JSON | None) -> str:
     # The shipped router hashes inner headers; another one may hash what it likes.
-    how = f"the router picks one for each flow, by its own hash: any that announces {spec.gateway.vip}"
+    announced = "pool6" if spec.gateway.is_native else spec.gateway.vip
+    how = f"the router picks one for each flow, by its own hash: any that announces {announced}"
     if status is None:
         return f"{how}; no agent runs here"
     known = standings(status)

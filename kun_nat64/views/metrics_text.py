@@ -97,7 +97,7 @@ def _histogram(name: str, text: str, labels: list[str], rows: Iterable[tuple[lis
 
 def _identity(state: State) -> Iterator[Metric]:
     spec = state.spec.gateway
-    told = {"name": spec.name, "vip": str(spec.vip), "prefix": str(spec.pool6), "version": version()}
+    told = {"name": spec.name, "vip": str(spec.vip or ""), "prefix": str(spec.pool6), "version": version()}
     yield InfoMetricFamily("kun_nat64_agent", "Who this gateway is", value=told)
     told = {"version": version(), "commit": build().commit, "kind": build().kind}
     yield InfoMetricFamily("kun_nat64_build", "Always 1; its labels say which build runs", value=told)

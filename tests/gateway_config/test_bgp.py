@@ -24,8 +24,9 @@ def wait_for(what: str, look: Callable[[], bool], deadline_s: float = SESSION_UP
         time.sleep(0.2)
 
 
-def test_gobgpd_accepts_its_file(tool, run) -> None:
-    checked = run(tool("gobgpd", "gobgpd"), "-d", "-f", GOBGPD)
+@pytest.mark.parametrize("name", ["gobgpd.conf", "gobgpd-native.conf"])
+def test_gobgpd_accepts_its_file(tool, run, name: str) -> None:
+    checked = run(tool("gobgpd", "gobgpd"), "-d", "-f", GOBGPD.with_name(name))
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
@@ -35,8 +36,9 @@ def test_gobgpd_refuses_a_misspelt_one(tool, run, tmp_path: Path) -> None:
     assert run(tool("gobgpd", "gobgpd"), "-d", "-f", bad).returncode != 0
 
 
-def test_bird_accepts_its_file(tool, run) -> None:
-    checked = run(tool("bird", "bird2"), "-p", "-c", BIRD)
+@pytest.mark.parametrize("name", ["kun-tor.conf", "kun-tor-native.conf"])
+def test_bird_accepts_its_file(tool, run, name: str) -> None:
+    checked = run(tool("bird", "bird2"), "-p", "-c", BIRD.with_name(name))
     assert checked.returncode == 0, checked.stderr
 
 

@@ -22,6 +22,7 @@ LOOKED_AT_BY = {
     "kubernetes": "tests/coredns/test_kubernetes.py",
     "kun-dns64.toml": "tests/gateway_config/test_programs_configuration.py",
     "kun-nat64.toml": "tests/gateway_config/test_programs_configuration.py",
+    "kun-nat64-native.toml": "tests/nat64/native/test_keys.py",
     "kernel": "tests/gateway_config/test_kernel_hook.py",
     "helm": "tests/cluster/test_chart.py",
     "modules-load.d": "tests/gateway_config/test_kernel_settings.py",

@@ -59,6 +59,6 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever waits for the lab waits for its boot: the limit per test is for what comes after it."""
     for item in items:
-        if "lab" in getattr(item, "fixturenames", ()):
+        if {"lab", "native_lab"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.lab)
             item.add_marker(pytest.mark.timeout(BOOT_LIMIT_S))

@@ -51,7 +51,7 @@ def test_the_shipped_file_loads() -> None:
 
 
 # Keys whose place in the shipped file holds an example, because a default would show nothing.
-EXAMPLES = {("gateway", "name"), ("bgp", "next_hop"), ("fleet", "members"), ("fleet", "listen")}
+EXAMPLES = {("gateway", "name"), ("gateway", "vip"), ("bgp", "next_hop"), ("fleet", "members"), ("fleet", "listen")}
 # What the shipped file has behind a # has tests of its own (config/test_tenants.py, base/test_follow_section.py).
 SECTIONS = {
     name: model_in(field.annotation)
