@@ -28,10 +28,10 @@ class FollowSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
-    url: str = Field(default="", examples=["https://kun-controller.kun.svc:9466"])
-    """The controller; "http" for an address of this host only. A table without a controller is a file:
-    "file:///etc/kun/table.jsonl", or "" for table.jsonl in `state_dir`. The program reads such a file again when it is
-    replaced.
+    url: str = ""
+    """The controller, for example "https://kun-controller.kun.svc:9466"; "http" for an address of this host only. A
+    table without a controller is a file: "file:///etc/kun/table.jsonl", or "" for table.jsonl in `state_dir`. The
+    program reads such a file again when it is replaced.
     """
     token_file: str = ""
     """File with the token that the controller knows. The program reads it again for every connection."""

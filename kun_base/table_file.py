@@ -2,10 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from kun_base.table_fields import TableFault
 from kun_base.table_intake import TableMark
@@ -22,10 +25,17 @@ from kun_base.table_lines import (
 from kun_base.table_records import FollowedClient, canonical
 from kun_base.table_state import FollowedTable
 
+Result = TypeVar("Result")
 FILE_NAME = "table.jsonl"
 MAX_BYTES = 1 << 30
 # Of clients whose lines are made at once.
 AT_ONCE = 2000
+
+
+async def aside(work: Callable[[], Result]) -> Result:
+    """Run `work` in a thread that ends with it: a supervisor forks, and must have no other for long."""
+    with ThreadPoolExecutor(1) as pool:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
 
 def read_table_file(path: Path) -> list[TableLine]:
@@ -65,7 +75,7 @@ async def write_table_file(path: Path, table: FollowedTable, mark: TableMark) ->
                 # Others have their turn between two lines, each of up to 500 clients.
                 await asyncio.sleep(0)
             file.flush()
-            await asyncio.to_thread(os.fsync, file.fileno())
+            await aside(partial(os.fsync, file.fileno()))
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

@@ -8,13 +8,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kun_base.journal import Journal
 from kun_base.table_client import NoTable, Pauses, TableConnection, TableSource
 from kun_base.table_fields import TableFault
-from kun_base.table_file import read_table_file, write_table_file
+from kun_base.table_file import aside, read_table_file, write_table_file
 from kun_base.table_intake import LowerRevision, RemovalBounds, TableIntake
 from kun_base.table_lines import read_line
 from kun_base.table_state import FollowedTable, TableChange
@@ -151,7 +152,7 @@ class TableFollower:
                 continue
             self._stamp = stamp
             try:
-                self._take_lines(await asyncio.to_thread(read_table_file, file))
+                self._take_lines(await aside(partial(read_table_file, file)))
             except (OSError, TableFault) as error:
                 self._fault(f"{file}: {error}")
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import pairwise
 from typing import Any
 
@@ -63,6 +63,7 @@ class FollowedTable:
         self.classes: dict[str, FollowedClass] = {}
         self.clients: dict[str, FollowedClient] = {}
         self.clients_of: Counter[str] = Counter()
+        self._lengths: Counter[tuple[int, int]] = Counter()
         self._shares: dict[IPv4Address, dict[tuple[str, str], Ranges]] = {}
 
     def of(self, kind: str) -> dict[str, Any]:
@@ -78,6 +79,19 @@ class FollowedTable:
     def counts(self) -> dict[str, int]:
         """Count the records of each kind."""
         return {kind: len(self.of(kind)) for kind in LIMITS}
+
+    def client_of(self, address: IPv4Address | IPv6Address) -> tuple[str, FollowedClient] | None:
+        """Give the client with the longest network that holds the address, and that network."""
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        if (found := self.clients.get(str(address))) is not None:
+            return str(address), found
+        for version, length in sorted(self._lengths, reverse=True):
+            if version == address.version:
+                network = str(ip_network((address, length), strict=False))
+                if (found := self.clients.get(network)) is not None:
+                    return network, found
+        return None
 
     def copy(self) -> "FollowedTable":
         """Give a copy to read from, while this one goes on changing."""
@@ -103,6 +117,7 @@ class FollowedTable:
             for key, record in change.of(kind).items():
                 self._index(kind, key, record)
         self._count(self.clients_of, change)
+        self._count_lengths(change)
         for kind in LIMITS:
             records = self.of(kind)
             for key, record in change.of(kind).items():
@@ -119,6 +134,15 @@ class FollowedTable:
                 counts[old.class_name] -= 1
             if client is not None:
                 counts[client.class_name] += 1
+
+    def _count_lengths(self, change: TableChange) -> None:
+        for network, client in change.clients.items():
+            if "/" in network and (client is None) == (network in self.clients):
+                text, _, length = network.partition("/")
+                key = 6 if ":" in text else 4, int(length)
+                self._lengths[key] += -1 if client is None else 1
+                if not self._lengths[key]:
+                    del self._lengths[key]
 
     def _check_classes(self, change: TableChange) -> None:
         moved: Counter[str] = Counter()

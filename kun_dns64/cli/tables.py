@@ -32,6 +32,8 @@ def status_text(value: JSON) -> str:
     ]
     if value["tls_listen"]:
         lines.insert(4, f"TLS          {' '.join(value['tls_listen'])}")
+    if value.get("follow") is not None:
+        lines.append(f"table        {followed_text(value['follow'])}")
     lines += [f"refused file  {problem}" for problem in config["problems"]]
     return "\n".join(lines)
 
@@ -71,12 +73,37 @@ def client_text(value: JSON) -> str:
         (
             f"{value['client']}: {'allowed' if value['allowed'] else 'REFUSED (not in allow_clients)'}",
             f"  class      {value['class'] or 'none'}",
+            *_owner_lines(value.get("followed")),
             f"  DNS64      {_yes(value['dns64'])}",
             f"  filter A   {_yes(value['filter_a'])}",
             f"  pool       {value['pool']}",
             *(["  names its own clients by EDNS client subnet"] if value["may_name_clients"] else []),
         )
     )
+
+
+def _owner_lines(who: JSON | None) -> list[str]:
+    if who is None:
+        return []
+    pod = f"{who['namespace']}/{who['pod']}" if who["namespace"] else who["pod"]
+    policy = [f"  policy     {who['policy']}"] if who["policy"] else []
+    return [f"  pod        {pod} ({who['network']})", *policy]
+
+
+def followed_text(value: JSON) -> str:
+    records, held = value["records"], value["held"]
+    age = "nothing heard yet" if value["age_s"] is None else f"last heard {value['age_s']:.0f} s ago"
+    lines = [
+        f"{value['source']}: {'connected' if value['connected'] else 'NOT connected'}, {age}",
+        f"  version    {value['version']}, revision {value['revision']}",
+        f"  holds      {records['client']} clients, {records['class']} classes, {records['pool']} pools",
+        f"  file       {value['file'] or 'none: not kept over a restart'}",
+    ]
+    if value["error"]:
+        lines.append(f"  error      {value['error']}")
+    if held is not None:
+        lines.append(f"  HELD       {held['version']}: {held['reason']}; in force with: kun-dns64 table --accept")
+    return "\n".join(lines)
 
 
 def cache_text(value: JSON) -> str:
@@ -112,9 +139,16 @@ def top_text(value: JSON) -> str:
 def tail_lines(value: JSON) -> list[str]:
     return [
         f"{datetime.fromtimestamp(one['at'], UTC):%H:%M:%S.%f} {one['client']} {one['transport']} "
-        f"{one['name']} {one['type']} {one['rcode']} {one['ms']:g} ms ({one['rule']})"
+        f"{one['name']} {one['type']} {one['rcode']} {one['ms']:g} ms ({one['rule']}){_owner(one)}"
         for one in value["queries"]
     ]
+
+
+def _owner(one: JSON) -> str:
+    if not one.get("pod"):
+        return ""
+    pod = f"{one['namespace']}/{one['pod']}" if one["namespace"] else one["pod"]
+    return f" {pod}" + (f", policy {one['policy']}" if one["policy"] else "")
 
 
 def _yes(value: bool) -> str:

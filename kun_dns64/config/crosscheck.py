@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kun_base.errors import Fault
+from kun_base.follow_section import follow_faults
 from kun_base.partial import as_far_as_readable, entries
 from kun_base.prefix import Prefix, prefix_problem, vip_problem
 from kun_dns64.config.endpoint import Endpoint, Scheme, UpstreamAddress
@@ -12,6 +13,7 @@ from kun_dns64.config.file import ConfigFile, Dns64Section, PoolSection
 from kun_dns64.config.named_files import file_faults
 from kun_dns64.config.suffixes import suffix_faults, wire_suffix
 from kun_dns64.policy.gateway import DEFAULT
+from kun_dns64.state.followed_rules import OWNER
 
 Section = Dns64Section | PoolSection
 
@@ -19,8 +21,9 @@ Section = Dns64Section | PoolSection
 def faults_of(config: ConfigFile, folder: Path) -> list[Fault]:
     """Every fault of what is readable (kun_base/partial.py); relative paths are below `folder`. Empty: all is right."""
     checks = [_exits, _maps, _listening, _admin, _tls, _loops, _names, _suffixes, _owners, _references, _fallbacks]
-    checks += [_fallback_circles, _clients, _stagger, _connections]
+    checks += [_fallback_circles, _clients, _stagger, _connections, _owned_names]
     found = [fault for check in checks for fault in as_far_as_readable(check(config))]
+    found += as_far_as_readable(_follow(config, folder))
     return found + list(file_faults(config, folder))
 
 
@@ -221,3 +224,15 @@ def _twice(where: str, values: Iterable[object | None], key: str = "") -> Iterat
         if (text := str(value)) in seen:
             yield Fault(f"{where}[{index}]{key}", repr(text), "is there twice")
         seen.add(text)
+
+
+def _follow(config: ConfigFile, folder: Path) -> Iterator[Fault]:
+    if config.follow is not None:
+        yield from follow_faults(config.follow, folder)
+
+
+def _owned_names(config: ConfigFile) -> Iterator[Fault]:
+    """The pools of a followed table have this before their names."""
+    for place, pool in entries(config.pool):
+        if pool.name.startswith(OWNER):
+            yield Fault(f"pool[{place}].name", repr(pool.name), f"must not start with {OWNER!r}: pools of [follow] do")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kun_base.admin_access import ALLOW
 from kun_base.config_values import parse_ipv6_network, parse_network
+from kun_base.follow_section import FollowSection
 from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.values import (
@@ -328,6 +329,7 @@ class ConfigFile(Section):
     zone: list[ZoneSection] = []
     pool: list[PoolSection] = []
     client: list[ClientSection] = []
+    follow: FollowSection | None = None
 
 
 __all__ = ["ConfigFile", "Endpoint", "UpstreamAddress"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kun_base.admin_access import Access
+from kun_base.follow_section import follow_plan
 from kun_base.prefix import WELL_KNOWN, Prefix, sixtofour_prefix
 from kun_base.version import version
 from kun_dns64.config.allowed_clients import allowed_clients
@@ -74,6 +75,7 @@ def resolve(loaded: Loaded) -> Settings:
         notices=notices,
         written=loaded.written,
         control=ControlSocket(control_path(file.control.socket, folder), file.control.group),
+        follow=follow_plan(file.follow, folder, "resolver"),
     )
 
 
@@ -116,6 +118,7 @@ def _asking(file: ConfigFile, folder: Path) -> Asking:
         check_not_dns64=upstream.check_not_dns64,
         max_outstanding=upstream.max_outstanding,
         ca_file=folder / upstream.ca_file if upstream.ca_file else None,
+        budget_s=file.server.budget_s,
     )
 
 

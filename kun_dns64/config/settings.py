@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kun_base.admin_access import Access
+from kun_base.table_follower import FollowPlan
 from kun_dns64.config.client_source import ClientSource
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.file_stamp import FileStamp
@@ -45,6 +46,8 @@ class Asking:
     check_not_dns64: bool
     max_outstanding: int
     ca_file: Path | None
+    # Within which a client is answered, in seconds.
+    budget_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Settings:
 
     `watched`: what the files whose change is a reload were like before they were read. `freebind`: listen on addresses
     that this machine does not have yet. `notices`: what the operator should be told when these settings are in force.
+    `follow`: the table that is followed; None: none.
     """
 
     rules: Rules
@@ -120,6 +124,7 @@ class Settings:
     freebind: bool = False
     notices: tuple[str, ...] = ()
     control: ControlSocket = ControlSocket(None)
+    follow: FollowPlan | None = None
     # What the file and the flags say, for the difference that a reload makes.
     written: Mapping[str, Any] = field(default_factory=dict)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kun_base.adminhttp import AdminServer, Handler, Page
+from kun_base.table_metrics import table_samples
 from kun_base.version import build, version
 from kun_dns64.control.control_loop import Control
 from kun_dns64.fastpath.selection import COMPILED
@@ -15,7 +16,7 @@ from kun_dns64.serving.worker_group import WorkerGroup, WorkerStatus
 JSON = "application/json"
 EXPOSITION = "text/plain"
 # What may be changed by the control socket, or with a token.
-CHANGES = ("/reload", "/flush", "/log-level")
+CHANGES = ("/reload", "/flush", "/log-level", "/table/accept")
 
 
 class Pages:
@@ -73,6 +74,11 @@ class Pages:
         numbers.gauge("pool_suffixes", len(table) if isinstance(table, SuffixSet) else 0)
         for pool in control.settings.gateways.urls:
             numbers.gauge("gateways_up", float(pool not in control.pools_down), pool or "default")
+        for sample in table_samples(control.feed.status()) if control.feed is not None else ():
+            if sample.kind == "counter":
+                numbers.set_count(sample.name.removesuffix("_total"), sample.value)
+            else:
+                numbers.gauge(sample.name, sample.value)
         return Page(exposition(numbers), content_type=EXPOSITION)
 
     async def status(self, _: Mapping[str, str]) -> Page:
@@ -96,12 +102,13 @@ class Pages:
                 "tls_listen": [str(one.endpoint) for one in self._fleet.listening if one.tls],
                 "prefixes": [str(prefix) for prefix in settings.rules.prefixes],
                 "pools": {pool.name: [str(prefix) for prefix in pool.prefixes] for pool in settings.rules.pools},
+                "follow": control.feed.status() if control.feed is not None else None,
                 "workers": list(standing.workers),
             }
         )
 
     async def explain(self, asked: Mapping[str, str]) -> Page:
-        from kun_dns64.control.explanation import as_dict, query_for
+        from kun_dns64.control.explanation import as_dict, query_for, with_owner
 
         if not asked.get("name"):
             return json_page({"error": "needs ?name=, for example /explain?name=www.example.org&type=AAAA"}, 400)
@@ -110,9 +117,11 @@ class Pages:
         except ValueError as error:
             return json_page({"error": str(error)}, 400)
         try:
-            return json_page(as_dict(await self._fleet.explain(query)))
+            told = as_dict(await self._fleet.explain(query))
         except (OSError, TimeoutError) as error:
             return json_page({"error": f"nobody answers: {error}"}, 503)
+        who = self._control.feed.who(query.source) if self._control.feed is not None else None
+        return json_page(with_owner(told, who))
 
     def _readiness(self, standing: WorkerStatus) -> dict[str, Any]:
         control = self._control

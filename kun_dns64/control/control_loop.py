@@ -21,8 +21,10 @@ from kun_dns64.control.admin_socket import import_aside, listen_for_admin
 from kun_dns64.control.control_socket import open_control_socket
 from kun_dns64.control.event_log import EventLog
 from kun_dns64.control.file_watch import FileWatch
-from kun_dns64.control.gateway_watch import Seen
+from kun_dns64.control.gateway_watch import Seen, still_down
 from kun_dns64.control.self_check import SelfCheck
+from kun_dns64.control.table_feed import FeedLoop, TableFeed, feed_for, joined
+from kun_dns64.model.table_update import FollowedRulesUpdate, TableUpdate
 from kun_dns64.policy.config_difference import changed_keys, differences
 from kun_dns64.policy.gateway import effect_of
 from kun_dns64.serving.worker_group import WorkerGroup
@@ -38,7 +40,15 @@ FIRST_RETRY_S, MAX_RETRY_S, MAX_ADMIN_PAUSE_S = 1.0, 60.0, 5.0
 class Control:
     """Runs beside a fleet until `stop` is set. `settings` are those in force."""
 
-    def __init__(self, source: Source, settings: Settings, fleet: WorkerGroup, journal: Journal) -> None:
+    def __init__(
+        self,
+        source: Source,
+        settings: Settings,
+        fleet: WorkerGroup,
+        journal: Journal,
+        feed: TableFeed | None = None,
+    ) -> None:
+        """`feed`: of the table that `settings` have in them already."""
         self.source, self.settings, self.fleet, self._journal = source, settings, fleet, journal
         self.reload_wanted = asyncio.Event()
         self.problems: tuple[str, ...] = ()
@@ -49,6 +59,7 @@ class Control:
         self._watch = FileWatch(settings.watched)
         self._network_watch = FileWatch(settings.watched_networks)
         self._gateways_changed = asyncio.Event()
+        self._feeds = FeedLoop(feed)
         self._changing = asyncio.Lock()
         self._retry_s = FIRST_RETRY_S
         self.self_check = SelfCheck(journal)
@@ -69,7 +80,7 @@ class Control:
         self._make_admin = make_admin
         self._admin = await self._open_admin(listening)
         operations = await self._open_control(make_operations)
-        works = [self._reloading(), self._looking(), self._gateways(), _watchdog()]
+        works = [self._reloading(), self._looking(), self._gateways(), self._feeds.run(self._use_table), _watchdog()]
         if listening is None and self.settings.admin is not None:
             works.append(self._admin_later())
         background = [asyncio.create_task(work) for work in works]
@@ -118,6 +129,11 @@ class Control:
                 if self._admin is None and self.settings.admin is not None:
                     with suppress(ConfigError):
                         self._admin = await self._open_admin(listen_for_admin(self.settings.admin))
+
+    @property
+    def feed(self) -> TableFeed | None:
+        """The table that is followed; None: none is."""
+        return self._feeds.feed
 
     async def reload(self) -> bool:
         """The whole configuration anew, checked as one; a bad one leaves the old in force. True: it is in force."""
@@ -169,15 +185,21 @@ class Control:
         if not settings.groups[""] and self.settings.groups[""]:
             # resolv.conf is rewritten: nobody to ask is worse than the servers of a moment ago.
             settings = replace(settings, groups={**settings.groups, "": self.settings.groups[""]})
+        await self._use_parts()
+        feed = feed_for(settings.follow, self.feed, self._journal)
+        settings = joined(settings, feed)
         gateways_before = self.settings.gateways
         generation = self.settings.rules.generation + 1
-        down = self.pools_down if settings.gateways == gateways_before else frozenset()
+        down = still_down(self.pools_down, gateways_before, settings.gateways)
         rules = replace(settings.rules, generation=generation, pools_down=down)
         secret = settings.cookie_secret or self.settings.cookie_secret
         settings = replace(settings, rules=rules, cookie_secret=secret)
         await self._change_fleet_and_admin(settings)
         self._journal.change(as_json=settings.log_format == "json", level=settings.log_level)
         self.settings, self.pools_down = settings, down
+        if feed is not None and settings.follow is not None:
+            feed.bound(settings.follow)
+        self._feeds.follow(feed)
         self._watch = FileWatch(settings.watched)
         self._network_watch = FileWatch(settings.watched_networks)
         self.tell_notices(settings)
@@ -239,6 +261,28 @@ class Control:
         else:
             self._journal.info("networks", entries=sum(len(index) for index in members.networks))
 
+    async def _use_table(self) -> None:
+        async with self._changing:
+            await self._use_parts()
+
+    async def _use_parts(self) -> None:
+        """Tell the workers what has changed in the followed table."""
+        if self.feed is None:
+            return
+        for members, policies in self.feed.parts():
+            if policies is None:
+                await self.fleet.use_table(TableUpdate(members))
+                continue
+            before, settings = self.settings.gateways, self.feed.joined(self.settings)
+            self.pools_down = still_down(self.pools_down, before, settings.gateways)
+            generation = settings.rules.generation + 1
+            rules = replace(settings.rules, generation=generation, pools_down=self.pools_down)
+            self.settings = replace(settings, rules=rules)
+            said = FollowedRulesUpdate(policies.pools, policies.clients, generation, self.pools_down)
+            await self.fleet.use_table(TableUpdate(members, said))
+            if settings.gateways != before:
+                self._gateways_changed.set()
+
     async def _gateways(self) -> None:
         """The watch of the present configuration; a new configuration gets a new watch."""
         while True:
@@ -260,7 +304,7 @@ class Control:
             await asyncio.Event().wait()
         from kun_dns64.control.gateway_watch import watch
 
-        await watch(gateways, partial(self._use_gateways, gateways), self._polled)
+        await watch(gateways, partial(self._use_gateways, gateways), self._polled, self.pools_down)
 
     def _polled(self, seen: Seen) -> None:
         self.gateways_seen = seen

@@ -58,6 +58,16 @@ def as_dict(story: Explanation) -> dict[str, Any]:
     }
 
 
+def with_owner(told: dict[str, Any], who: dict[str, str] | None) -> dict[str, Any]:
+    """What `as_dict` returned, with whose address the client's is by the followed table."""
+    if who is None:
+        return told
+    owner = f"{who['namespace']}/{who['pod']}" if who["namespace"] else who["pod"]
+    policy = f", policy {who['policy']}" if who["policy"] else ""
+    note = {"text": f"{who['network']} is {owner}: class {who['class']}{policy}", "source": "[follow]"}
+    return {**told, "followed": who, "notes": [note, *told["notes"]]}
+
+
 def as_text(told: dict[str, Any]) -> str:
     """Write what `as_dict` returned for people: what was asked, the decisions in order, the reply."""
     lines = [f"{told['question']} asked by {told['client']}"]

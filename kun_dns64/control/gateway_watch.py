@@ -36,8 +36,8 @@ class GatewayHealth:
 class PoolHealth:
     """Down when no gateway of the pool was up in `FALL` polls running; up again with the first that is."""
 
-    def __init__(self) -> None:
-        self.failed_polls = 0
+    def __init__(self, *, down: bool = False) -> None:
+        self.failed_polls = FALL if down else 0
 
     def polled(self, any_up: bool) -> None:
         self.failed_polls = 0 if any_up else self.failed_polls + 1
@@ -45,6 +45,11 @@ class PoolHealth:
     @property
     def down(self) -> bool:
         return self.failed_polls >= FALL
+
+
+def still_down(down: frozenset[str], before: GatewayWatch, after: GatewayWatch) -> frozenset[str]:
+    """Of the pools known to be down, those whose gateways are asked as before."""
+    return frozenset(name for name in down if name in after.urls and after.urls[name] == before.urls.get(name))
 
 
 def _nobody_looks(_seen: "Seen") -> None:
@@ -55,14 +60,16 @@ async def watch(
     gateways: GatewayWatch,
     changed: Callable[[frozenset[str]], Awaitable[None]],
     polled: Callable[["Seen"], None] = _nobody_looks,
+    down_before: frozenset[str] = frozenset(),
 ) -> None:
     """Polls for ever, and tells the names of the pools that are down, first and whenever they are others.
 
-    "" is the default pool. `polled` hears after every poll why each gateway is down.
+    "" is the default pool. `polled` hears after every poll why each gateway is down. `down_before`: pools that are
+    known to be down, and stay so until a gateway answers.
     """
     import aiohttp
 
-    pools = {name: PoolHealth() for name in gateways.urls}
+    pools = {name: PoolHealth(down=name in down_before) for name in gateways.urls}
     each = {name: {url: GatewayHealth() for url in urls} for name, urls in gateways.urls.items()}
     told: frozenset[str] | None = None
     timeout = aiohttp.ClientTimeout(total=min(gateways.poll_s, MAX_WAIT_S))

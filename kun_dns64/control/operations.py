@@ -24,6 +24,7 @@ from kun_dns64.serving.worker_group import WorkerGroup
 from kun_dns64.state.metrics import rcode_name
 
 MAX_TOP = 100
+NO_TABLE = "there is no [follow] in the file: no table is followed"
 
 
 class Operations:
@@ -43,11 +44,17 @@ class Operations:
             "/cache": self.cache,
             "/top": self.top,
             "/tail": self.tail,
+            "/table": self.table,
         }
         return AdminServer(gets, self.changes())
 
     def changes(self) -> dict[str, Handler]:
-        return {"/reload": self.reload, "/flush": self.flush, "/log-level": self.log_level}
+        return {
+            "/reload": self.reload,
+            "/flush": self.flush,
+            "/log-level": self.log_level,
+            "/table/accept": self.accept,
+        }
 
     async def upstreams(self, _: Mapping[str, str]) -> Page:
         """Each upstream once: up in how many workers, the mean smoothed time, answers of all."""
@@ -95,7 +102,27 @@ class Operations:
             address = ip_address(asked.get("address", ""))
         except ValueError:
             return _refused(f"{asked.get('address', '')!r} is no IP address; for example 2001:db8::7")
-        return json_page(client_view(address, self._control.settings.rules))
+        return json_page(client_view(address, self._control.settings.rules, self._who(str(address))))
+
+    def _who(self, address: str) -> dict[str, str] | None:
+        """Whose address it is, by the followed table."""
+        feed = self._control.feed
+        return feed.who(ip_address(address)) if feed is not None else None
+
+    async def table(self, _: Mapping[str, str]) -> Page:
+        """The followed table: version, age, what is held."""
+        feed = self._control.feed
+        return _refused(NO_TABLE) if feed is None else json_page(feed.status())
+
+    async def accept(self, asked: Mapping[str, str]) -> Page:
+        """Bring the held change into force; `version`: only if it is this one."""
+        feed = self._control.feed
+        if feed is None:
+            return _refused(NO_TABLE)
+        held = feed.status()["held"]
+        if not feed.accept(asked.get("version", "")):
+            return _refused(f"held is {held['version']}" if held else "no change is held")
+        return json_page(feed.status())
 
     async def cache(self, asked: Mapping[str, str]) -> Page:
         name = _name(asked)
@@ -154,12 +181,18 @@ class Operations:
                 "rcode": rcode_name(one.rcode),
                 "rule": one.rule,
                 "ms": round(one.took_s * 1000, 3),
+                **self._owner(one.client),
             }
             for one in queries
         ]
         kept = [row for row in rows if wanted in " ".join(map(str, row.values())).lower()]
         looked = max((part.looked_s for part in samples), default=0.0)
         return json_page({"queries": kept, "seen_share": round(min(1.0, looked / seconds), 3)})
+
+    def _owner(self, client: str) -> dict[str, str]:
+        """Namespace, pod, class and policy of a client, as far as the followed table knows."""
+        who = self._who(client)
+        return {} if who is None else {key: who[key] for key in ("namespace", "pod", "class", "policy")}
 
     async def top(self, asked: Mapping[str, str]) -> Page:
         """The most frequent names, clients or pools of a sample, as queries a second."""

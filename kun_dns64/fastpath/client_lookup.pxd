@@ -1,3 +1,12 @@
+cdef class _Followed:
+    cdef list keys4, values4, keys6, values6
+    cdef object table, policies
+    cdef _Index networks4, networks6
+    cdef int first
+
+    cdef int find(self, const unsigned char *address, int octets)
+
+
 cdef class _Index:
     cdef object index
     cdef bytes starts, lengths, coarse
@@ -11,5 +20,8 @@ cdef class _Index:
 
 cdef class ClientLookup:
     cdef _Index _allowed4, _allowed6, _trusted4, _trusted6, _clients4, _clients6
+    cdef _Followed _followed
+
+    cdef int client(self, const unsigned char *address, int octets)
 
     cpdef long key(self, bytes source)

@@ -1,13 +1,16 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Twin of `find` in policy/network_index.py, and of `ReplyCaches.of`: from a source's bytes to its class, without objects.
+"""Twin of `find` in policy/network_index.py, policy/address_table.py and policy/followed_clients.py, and of
+`ReplyCaches.of`: from a source's bytes to its class, without objects.
 
 It reads the bytes of the index as they are, so a change of members costs nothing here but new pointers.
 """
 
+from cpython cimport array
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
-from kun_dns64.policy import network_index as plain
+from kun_dns64.policy import address_table, network_index as plain
 
 cdef enum:
     V4 = 4
@@ -17,6 +20,8 @@ cdef enum:
 cdef int MISS = plain.MISS
 cdef unsigned int NO_PARENT = plain.NO_PARENT
 cdef long STRANGER = -2
+cdef int PART_SHIFT = 64 - address_table.PART_BITS
+cdef unsigned long long FACTOR = address_table.FACTOR
 cdef const char *MAPPED = b"\0\0\0\0\0\0\0\0\0\0\xff\xff"
 
 
@@ -69,13 +74,72 @@ cdef inline bint holds(const unsigned char *start, int length, const unsigned ch
     return not rest or (start[whole] ^ address[whole]) >> (8 - rest) == 0
 
 
-cdef class ClientLookup:
-    """Who may ask, who may speak for others, and which class each client is in. Each a pair of indexes, IPv4 and IPv6."""
+cdef inline unsigned long long mixed(const unsigned char *address, int octets) noexcept:
+    """As `_mix` of policy/address_table.py."""
+    cdef unsigned long long high = 0, low = 0
+    cdef int place
+    for place in range(octets):
+        if place < octets - 8:
+            high = high << 8 | address[place]
+        else:
+            low = low << 8 | address[place]
+    return (high ^ low) * FACTOR
 
-    def __init__(self, allowed, trusted, clients):
+
+cdef int find_address(list all_keys, list all_values, const unsigned char *address, int octets):
+    cdef unsigned long long mix = mixed(address, octets)
+    cdef Py_ssize_t part = <Py_ssize_t>(mix >> PART_SHIFT)
+    cdef array.array values = all_values[part]
+    cdef const unsigned char *keys = <const unsigned char *>PyByteArray_AS_STRING(all_keys[part])
+    cdef const unsigned short *numbers = values.data.as_ushorts
+    cdef Py_ssize_t mask = len(values) - 1, place = <Py_ssize_t>(mix >> 32) & mask
+    while numbers[place]:
+        if not memcmp(keys + place * octets, address, octets):
+            return numbers[place] - 1
+        place = (place + 1) & mask
+    return MISS
+
+
+cdef class _Followed:
+    """The lists and arrays are those that are changed in place; networks are made anew, and this with them."""
+
+    def __init__(self, table, int first):
+        self.table, self.first, self.policies = table, first, table.policies
+        self.keys4, self.values4 = table.addresses[V4].keys, table.addresses[V4].values
+        self.keys6, self.values6 = table.addresses[V6].keys, table.addresses[V6].values
+        self.networks4, self.networks6 = _Index(table.networks[V4]), _Index(table.networks[V6])
+
+    cdef int find(self, const unsigned char *address, int octets):
+        cdef array.array policies = self.policies
+        cdef int number
+        if octets == V4:
+            number = find_address(self.keys4, self.values4, address, octets)
+        else:
+            number = find_address(self.keys6, self.values6, address, octets)
+        if number == MISS:
+            number = self.networks4.find(address) if octets == V4 else self.networks6.find(address)
+        return self.first + policies.data.as_ushorts[number] if 0 <= number < len(policies) else MISS
+
+
+cdef class ClientLookup:
+    """Who may ask, who may speak for others, and which class each client is in. Each a pair of indexes, IPv4 and IPv6.
+
+    `followed`: see policy/client_table.py.
+    """
+
+    def __init__(self, allowed, trusted, clients, followed=None, int followed_from=0):
+        self._followed = None if followed is None else _Followed(followed, followed_from)
         self._allowed4, self._allowed6 = _Index(allowed[0]), _Index(allowed[1])
         self._trusted4, self._trusted6 = _Index(trusted[0]), _Index(trusted[1])
         self._clients4, self._clients6 = _Index(clients[0]), _Index(clients[1])
+
+    cdef int client(self, const unsigned char *address, int octets):
+        cdef int found
+        if self._followed is not None:
+            found = self._followed.find(address, octets)
+            if found != MISS:
+                return found
+        return self._clients4.find(address) if octets == V4 else self._clients6.find(address)
 
     cpdef long key(self, bytes source):
         """The same number for all sources that get the same answers: twice the class, and 1 more for a trusted one."""
@@ -86,10 +150,10 @@ cdef class ClientLookup:
         if size == V4:
             if self._allowed4.find(address) == MISS:
                 return 2 * STRANGER
-            return 2 * self._clients4.find(address) + (self._trusted4.find(address) != MISS)
+            return 2 * self.client(address, V4) + (self._trusted4.find(address) != MISS)
         if size != V6 or self._allowed6.find(address) == MISS:
             return 2 * STRANGER
-        return 2 * self._clients6.find(address) + (self._trusted6.find(address) != MISS)
+        return 2 * self.client(address, V6) + (self._trusted6.find(address) != MISS)
 
     def of(self, bytes source):
         """The class alone, or MISS."""
@@ -97,4 +161,4 @@ cdef class ClientLookup:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(source)
         if size == V6 and not memcmp(address, MAPPED, 12):
             address, size = address + 12, V4
-        return self._clients4.find(address) if size == V4 else self._clients6.find(address)
+        return self.client(address, V4 if size == V4 else V6)

@@ -216,13 +216,19 @@ cdef class CompiledReplyLookup:
     def renew(self, ClientLookup classes=None):
         """`classes` tells which sources have the same memo; without it each is looked up."""
         self._of_memo = {}
+        self._classes = None
         self.forget_members(classes)
         self._second = Second.__new__(Second)
         self._second.tick, self._second.filled = -1, []
 
     def forget_members(self, ClientLookup classes):
-        """Other clients are in the classes: which one a source is in is looked up again. All replies stay."""
-        self._of_source, self._of_class, self._classes = {}, {}, classes
+        """Other clients are in the classes: which one a source is in is looked up again. All replies stay.
+
+        `classes` None: the same object tells it.
+        """
+        self._of_source, self._of_class = {}, {}
+        if classes is not None:
+            self._classes = classes
 
     def udp(self, bytes wire, source):
         """The finished reply to a datagram, if there is one."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kun_base.prefix import Prefix
 from kun_dns64.model.host_address import SixToFourHost
+from kun_dns64.model.members_update import MembersUpdate
 from kun_dns64.model.special import ALL_SPECIAL_NAMES, SpecialName
 
 IPNetwork = IPv4Network | IPv6Network
@@ -50,17 +51,25 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Names that leave by other gateways: their own prefixes, and upstreams under `group` when they have some."""
+    """Names that leave by other gateways: their own prefixes, and upstreams under `group` when they have some.
+
+    `when_down` None: as all rules say.
+    """
 
     name: str
     prefixes: tuple[Prefix, ...]
     group: str = ""
     fallback: str = ""
+    when_down: GatewayDown | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClientPolicy:
-    """`domains`: suffix (wire format, lower-case) to pool; goes before `pool`, which is that of all other names."""
+    """`domains`: suffix (wire format, lower-case) to pool; goes before `pool`, which is that of all other names.
+
+    `followed`: it comes from the followed table, where `pool_domains` are the pools' own domains for this client, and
+    `default_pool` is that of all other names.
+    """
 
     name: str
     networks: tuple[IPNetwork, ...]
@@ -68,12 +77,27 @@ class ClientPolicy:
     filter_a: bool = False
     pool: str = ""
     domains: Mapping_[bytes, str] = field(default_factory=dict)
+    followed: bool = False
+    pool_domains: Mapping_[bytes, str] = field(default_factory=dict)
+    default_pool: str = ""
 
 
 class ClassLookup(Protocol):
     """Class of the first client policy one of whose networks holds all of a network, `length` bits long; or -1."""
 
     def find(self, address: bytes, length: int) -> int: ...
+
+    def __len__(self) -> int: ...
+
+
+class FollowedLookup(Protocol):
+    """Place of a client among the policies of the followed table; or -1. Its members change in place."""
+
+    def find(self, address: bytes, length: int) -> int: ...
+
+    def apply(self, update: MembersUpdate) -> bool:
+        """Returns whether networks have changed, and not only single addresses."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -99,7 +123,8 @@ class Rules:
     (wire format) stand in the SOA of the zones answered here. `client_subnet`: pass EDNS client subnet on.
     `special_names` are answered here. `designated`: SVCB data of the encrypted resolver that clients are told of (RFC
     9462). `identity` and `version` answer questions of class CHAOS; "": REFUSED. `client_networks`: whose members may
-    change without new rules; None: the networks of `clients`.
+    change without new rules; None: the networks of `clients`. `followed`: the clients of the followed table, which go
+    before those; their policies are those of `clients` from `followed_from` on.
     """
 
     generation: int
@@ -130,3 +155,5 @@ class Rules:
     identity: str = ""
     version: str = ""
     client_networks: ClientNetworks | None = None
+    followed: FollowedLookup | None = None
+    followed_from: int = 0

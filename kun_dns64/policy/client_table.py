@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
 
 from kun_dns64.model.message import IPAddress
-from kun_dns64.model.rules import ClientNetworks, ClientPolicy
+from kun_dns64.model.rules import ClientNetworks, ClientPolicy, FollowedLookup
 from kun_dns64.policy.network_index import MISS, NetworkIndex
 
 IPNetwork = IPv4Network | IPv6Network
@@ -27,15 +27,23 @@ def index_networks(clients: Iterable[Iterable[IPNetwork]]) -> ClientNetworks:
 class ClientTable:
     """`version` counts the changes: what was begun under another is not to be kept for others."""
 
-    __slots__ = ("_v4", "_v6", "version")
+    __slots__ = ("_v4", "_v6", "followed", "followed_from", "version")
 
-    def __init__(self, networks: ClientNetworks) -> None:
+    def __init__(
+        self, networks: ClientNetworks, followed: FollowedLookup | None = None, followed_from: int = 0
+    ) -> None:
+        """`followed` goes before `networks`; its policies are numbered from `followed_from` on."""
         self.version = 0
         self._v4, self._v6 = networks
+        self.followed, self.followed_from = followed, followed_from
 
     def change(self, networks: ClientNetworks) -> None:
         """Other members of the same policies, from now on."""
         self._v4, self._v6 = networks
+        self.version += 1
+
+    def followed_changed(self) -> None:
+        """The followed clients are others, from now on."""
         self.version += 1
 
     @property
@@ -50,15 +58,20 @@ class ClientTable:
         """An IPv4-mapped IPv6 address is the IPv4 address in it: dual-stack sockets show clients that way."""
         if len(address) == 16 and address[:12] == V4_MAPPED:
             address = address[12:]
-        return self._v4.find(address, 32) if len(address) == 4 else self._v6.find(address, 128)
+        return self._find(address, 8 * len(address))
 
     def of_subnet(self, network: IPNetwork) -> int:
         """The same for a network, of which one network of the policy must hold all."""
-        index = self._v4 if network.version == 4 else self._v6
-        return index.find(network.network_address.packed, network.prefixlen)
+        return self._find(network.network_address.packed, network.prefixlen)
+
+    def _find(self, address: bytes, length: int) -> int:
+        if self.followed is not None and (found := self.followed.find(address, length)) != MISS:
+            return self.followed_from + found
+        return (self._v4 if len(address) == 4 else self._v6).find(address, length)
 
     def __bool__(self) -> bool:
-        return bool(len(self._v4) or len(self._v6))
+        """Whether there may be clients that are treated in another way; a followed table may have some any time."""
+        return self.followed is not None or bool(len(self._v4) or len(self._v6))
 
 
 def client_networks(clients: Iterable[ClientPolicy]) -> ClientNetworks:

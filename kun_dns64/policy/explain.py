@@ -55,6 +55,9 @@ def _who(case: QueryContext) -> Iterator[Note]:
     effects += ["no A"] if client.filter_a else []
     effects += [f"pool {client.pool}"] if client.pool else []
     effects += [f"{len(client.domains)} domains of its own"] if client.domains else []
+    if client.followed:
+        yield Note(f"client of the followed table: {', '.join(effects) or 'nothing special'}", "[follow]")
+        return
     yield Note(f"client policy {client.name!r}: {', '.join(effects) or 'nothing special'}", "[[client]], first match")
 
 
@@ -64,12 +67,18 @@ def _where(case: QueryContext) -> Iterator[Note]:
         group = f", upstreams {zone.group}" if zone.group else ""
         yield Note(f"zone {to_text(zone.suffix)}: {zone.mode.value}{group}", "[[zone]], longest suffix")
     prefixes = ", ".join(str(one.prefix) for one in way.ways)
-    yield Note(f"pool {way.pool or 'default'}: {prefixes}", "[[pool]]" if way.pool else "[dns64]")
+    source = "[follow]" if _follows(case) else "[[pool]]"
+    yield Note(f"pool {way.pool or 'default'}: {prefixes}", source if way.pool else "[dns64]")
     if way.pool in case.rules.pools_down:
         how = "synthesis stops" if way.stop else f"TTL at most {CLAMP_S}" if way.clamp else "no change"
         yield Note(
             f"no gateway of the pool is up: {how}", f"on_gateway_down = {GatewayDown(case.rules.on_gateway_down)}"
         )
+
+
+def _follows(case: QueryContext) -> bool:
+    """Whether the client's pools are those of the followed table."""
+    return case.client is not None and case.client.followed
 
 
 def _said(heard: Heard) -> Iterator[Note]:

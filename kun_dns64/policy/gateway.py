@@ -34,7 +34,7 @@ def _exit(pool: Pool, pools: dict[str, Pool], rules: Rules) -> Exit:
     if other is not None and other.name not in rules.pools_down:
         # Clamped: clients come back soon after the pool does.
         return Exit(pool.name, ways(other.prefixes), pool.group, clamp=True)
-    how = rules.on_gateway_down
+    how = pool.when_down or rules.on_gateway_down
     return Exit(
         pool.name,
         ways(pool.prefixes),

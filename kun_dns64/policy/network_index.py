@@ -24,14 +24,14 @@ class NetworkIndex:
 
     __slots__ = ("classes", "lengths", "octets", "parents", "starts")
 
-    def __init__(self, octets: int, entries: Iterable[Entry] = ()) -> None:
-        """Of equal networks the least class counts. No host bits, please."""
+    def __init__(self, octets: int, entries: Iterable[Entry] = (), *, deepest: bool = False) -> None:
+        """Of equal networks the least class counts. No host bits, please. `deepest`: the longest network counts."""
         self.octets = octets
         self.starts, self.lengths = b"", b""
         self.parents, self.classes = array("I"), array("H")
-        self._fill(sorted(entries))
+        self._fill(sorted(entries), deepest=deepest)
 
-    def _fill(self, entries: list[Entry]) -> None:
+    def _fill(self, entries: list[Entry], *, deepest: bool) -> None:
         bits, starts, lengths = 8 * self.octets, bytearray(), bytearray()
         above: list[tuple[int, int, int]] = []  # last address, place and class of each network we are inside
         before = (-1, -1)
@@ -41,7 +41,7 @@ class NetworkIndex:
             before = start, length
             while above and above[-1][0] < start:
                 above.pop()
-            if above:
+            if above and not deepest:
                 number = min(number, above[-1][2])
             self.parents.append(above[-1][1] if above else NO_PARENT)
             self.classes.append(number)

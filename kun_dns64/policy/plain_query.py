@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kun_dns64.formats.options import ede_option
 from kun_dns64.model.message import IPAddress
-from kun_dns64.model.rules import ClientPolicy
+from kun_dns64.model.rules import ClientPolicy, Rules
 from kun_dns64.policy.client import client_index
 from kun_dns64.policy.dns64 import DENIED
 from kun_dns64.policy.gateway import Exit
@@ -44,8 +44,7 @@ class Plain:
         # AD may be due then.
         self.with_do = not rules.trust_ad
         self._by_pool = {name: _plain_exit(found) for name, found in prepared.exits.items()}
-        own = client is not None and bool(client.domains)
-        alike = not rules.zones and not own and (rules.pool_of is None or (client is not None and bool(client.pool)))
+        alike = not rules.zones and _has_one_pool(client, rules)
         self.one = self._by_pool[exit_for(b"\x00", client, prepared).pool] if alike else None
 
     def exit(self, name: bytes) -> PlainExit | None:
@@ -88,6 +87,15 @@ def _plain(index: int, prepared: Prepared) -> Plain | None:
     if max(len(prepared.embedding.never), len(prepared.exclusion.networks)) > MOST_NETWORKS:
         return None
     return Plain(client, prepared)
+
+
+def _has_one_pool(client: ClientPolicy | None, rules: Rules) -> bool:
+    """Whether all names of this client leave by the same pool."""
+    if client is None:
+        return rules.pool_of is None
+    if client.domains:
+        return False
+    return bool(client.pool) or not (client.pool_domains if client.followed else rules.pool_of is not None)
 
 
 def _plain_exit(found: Exit) -> PlainExit | None:

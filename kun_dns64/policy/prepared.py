@@ -37,7 +37,7 @@ def prepare(rules: Rules) -> Prepared:
         NetworkTable(rules.allow_clients),
         NetworkTable(rules.trust_ecs_from),
         NetworkTable((*rules.trust_ecs_from, *rules.forwarders)),
-        ClientTable(rules.client_networks or client_networks(rules.clients)),
+        ClientTable(rules.client_networks or client_networks(rules.clients), rules.followed, rules.followed_from),
         ZoneTable(rules.zones),
         exits(rules),
         EmbeddingTable(rules, own),

@@ -22,6 +22,7 @@ from kun_dns64.config.settings import Settings
 from kun_dns64.control.admin_pages import CHANGES, Pages
 from kun_dns64.control.admin_socket import listen_for_admin
 from kun_dns64.control.control_loop import Control
+from kun_dns64.control.table_feed import TableFeed, feed_for, joined
 from kun_dns64.fastpath.selection import COMPILED
 from kun_dns64.processes.listen import open_sockets
 from kun_dns64.processes.single import Single
@@ -39,15 +40,17 @@ def serve(source: Source) -> int:
         settings = replace(settings, cookie_secret=os.urandom(16))
     journal = Journal("kun-dns64", as_json=settings.log_format == "json", level=settings.log_level)
     send_library_logs_to(journal)
+    feed = feed_for(settings.follow, None, journal)
+    settings = joined(settings, feed)
     sockets = open_sockets(settings, journal)
     admin = _admin_socket(settings, journal)
     check_sockets(settings, sockets, journal)
     _keep_what_is()
     allow_files(settings.limits.tcp_max_connections, journal)
     if settings.workers == 1:
-        return uvloop.run(_serve_alone(source, settings, sockets[0], admin, journal))
+        return uvloop.run(_serve_alone(source, settings, sockets[0], admin, journal, feed))
     # No threads, no uvloop here: the supervisor forks.
-    return asyncio.run(_supervise(source, settings, sockets, admin, journal))
+    return asyncio.run(_supervise(source, settings, sockets, admin, journal, feed))
 
 
 def _keep_what_is() -> None:
@@ -73,12 +76,17 @@ def _admin_socket(settings: Settings, journal: Journal) -> socket.socket | None:
 
 
 async def _serve_alone(
-    source: Source, settings: Settings, sockets: Sequence[Listening], admin: socket.socket | None, journal: Journal
+    source: Source,
+    settings: Settings,
+    sockets: Sequence[Listening],
+    admin: socket.socket | None,
+    journal: Journal,
+    feed: TableFeed | None,
 ) -> int:
     stop = _stop_on_signals()
     single = Single(settings, sockets, journal)
     await single.start()
-    await _until_stopped(stop, Control(source, settings, single, journal), admin, journal, sockets)
+    await _until_stopped(stop, Control(source, settings, single, journal, feed), admin, journal, sockets)
     await single.stop()
     journal.info("stopped")
     return 0
@@ -90,6 +98,7 @@ async def _supervise(
     sockets: Sequence[Sequence[Listening]],
     admin: socket.socket | None,
     journal: Journal,
+    feed: TableFeed | None,
 ) -> int:
     from kun_dns64.processes.supervisor import Supervisor
 
@@ -100,7 +109,7 @@ async def _supervise(
     except OSError as error:
         journal.error("start-failed", reason=str(error))
         return 1
-    await _until_stopped(stop, Control(source, settings, supervisor, journal), admin, journal, sockets[0])
+    await _until_stopped(stop, Control(source, settings, supervisor, journal, feed), admin, journal, sockets[0])
     await supervisor.stop()
     journal.info("stopped")
     return 0

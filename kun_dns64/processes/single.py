@@ -1,5 +1,6 @@
 """One process that does it all: the fleet of one."""
 
+import asyncio
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from kun_dns64.config.settings import Address, Settings
 from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.model.message import Query
 from kun_dns64.model.rules import ClientNetworks
+from kun_dns64.model.table_update import TableUpdate
 from kun_dns64.serving.server import Server
 from kun_dns64.serving.worker_control import perform
 from kun_dns64.serving.worker_group import Explanation, WorkerStatus
@@ -56,6 +58,11 @@ class Single:
 
     async def use_clients(self, networks: ClientNetworks) -> None:
         self._server.use_clients(networks)
+
+    async def use_table(self, update: TableUpdate) -> None:
+        self._server.use_table(update)
+        # Queries have their turn between two parts.
+        await asyncio.sleep(0)
 
     async def change(self, settings: Settings) -> None:
         if settings.workers != 1:

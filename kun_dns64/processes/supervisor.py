@@ -16,9 +16,11 @@ from kun_base.journal import Journal
 from kun_dns64.config.settings import Settings
 from kun_dns64.model.message import Query
 from kun_dns64.model.rules import ClientNetworks
+from kun_dns64.model.table_update import TableUpdate
 from kun_dns64.processes.worker import Post, run_worker
 from kun_dns64.processes.worker_rpc import Link, LinkClosed
 from kun_dns64.serving.worker_group import Explanation, WorkerStatus
+from kun_dns64.state.followed_rules import updated_rules
 from kun_dns64.state.metrics import Metrics, summed
 from kun_dns64.transport.sharding import Sharding
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets, leave_group
@@ -240,6 +242,14 @@ class Crew:
         rules = replace(self.settings.rules, client_networks=networks)
         self.settings = replace(self.settings, rules=rules)
 
+    def use_table(self, update: TableUpdate) -> None:
+        """For workers yet to be born."""
+        rules = self.settings.rules
+        if rules.followed is not None:
+            rules.followed.apply(update.members)
+            if update.rules is not None:
+                self.settings = replace(self.settings, rules=updated_rules(rules, update.rules))
+
 
 class Supervisor:
     """The fleet of several. Other listening addresses mean another crew beside the first, which then ends."""
@@ -288,6 +298,10 @@ class Supervisor:
     async def use_clients(self, networks: ClientNetworks) -> None:
         self._crew.use_clients(networks)
         await self._crew.ask_all("clients", networks)
+
+    async def use_table(self, update: TableUpdate) -> None:
+        self._crew.use_table(update)
+        await self._crew.ask_all("table", update)
 
     async def change(self, settings: Settings) -> None:
         before = self._crew.settings

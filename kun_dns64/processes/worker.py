@@ -105,6 +105,8 @@ async def _handled(server: Server, stop: asyncio.Event, name: str, arguments: Se
             server.use_gateways(*arguments)
         case "clients":
             server.use_clients(*arguments)
+        case "table":
+            server.use_table(*arguments)
         case "change":
             return await server.change(*arguments)
         case "stop":

@@ -113,9 +113,9 @@ class Front:
         self.shortcut.renew(self._resolver.rules, self._cookie_secrets, self._limits.udp_payload_max)
         self._misses.renew(self._limits.udp_payload_max)
 
-    def forget_members(self) -> None:
-        """Other clients are in the classes of the same rules."""
-        self.shortcut.forget_members()
+    def forget_members(self, *, networks: bool = True) -> None:
+        """Other clients are in the classes of the same rules. `networks` False: single followed addresses only."""
+        self.shortcut.forget_members(networks=networks)
         self._misses.forget_members()
 
     def count_shortcuts(self) -> None:

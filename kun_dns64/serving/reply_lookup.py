@@ -72,12 +72,15 @@ class ReplyLookup:
         if self._compiled is not None:
             self._compiled.renew(self._classes())
 
-    def forget_members(self) -> None:
-        """Other clients are in the classes: which one a source is in is looked up again. All replies stay."""
+    def forget_members(self, *, networks: bool = True) -> None:
+        """Other clients are in the classes: which one a source is in is looked up again. All replies stay.
+
+        `networks` False: only single addresses of the followed table are others, which the look-up sees by itself.
+        """
         self._memos.forget_members()
         self._by_source, self._udp = {}, {}
         if self._compiled is not None:
-            self._compiled.forget_members(self._classes())
+            self._compiled.forget_members(self._classes() if networks else None)
 
     def _classes(self) -> "ClientLookup":
         """Tells the class of a source from its bytes."""
@@ -85,7 +88,8 @@ class ReplyLookup:
 
         prepared = prepare(self._rules)
         pairs = (index_networks([self._rules.allow_clients]), index_networks([self._rules.trust_ecs_from]))
-        return ClientLookup(*pairs, prepared.clients.networks)
+        clients = prepared.clients
+        return ClientLookup(*pairs, clients.networks, clients.followed, clients.followed_from)
 
     def udp(self, wire: bytes, source: Source) -> bytes | None:
         """The finished reply to a datagram, if there is one."""

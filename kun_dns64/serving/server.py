@@ -13,6 +13,7 @@ from kun_dns64.fastpath.selection import Parts
 from kun_dns64.model.message import Query
 from kun_dns64.model.rules import ClientNetworks
 from kun_dns64.model.step import Drop, Heard, Reply, Rule
+from kun_dns64.model.table_update import TableUpdate
 from kun_dns64.policy.explain import explain
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.serving.dns64_check import check_upstreams
@@ -20,6 +21,7 @@ from kun_dns64.serving.dnstap import DnstapTap
 from kun_dns64.serving.front import Front
 from kun_dns64.serving.resolver import Resolver
 from kun_dns64.serving.worker_group import Explanation, UpstreamPulse, WorkerPulse, WorkerStatus
+from kun_dns64.state.followed_rules import updated_rules
 from kun_dns64.state.metrics import Metrics
 from kun_dns64.transport.connections import Connections, StreamLimits
 from kun_dns64.transport.file_limit import allowed_connections
@@ -122,6 +124,21 @@ class Server:
         self.settings = replace(self.settings, rules=replace(self.settings.rules, client_networks=networks))
         self.front.forget_members()
 
+    def use_table(self, update: TableUpdate) -> None:
+        """The followed table has changed. Without new rules nothing that is kept for others is forgotten."""
+        followed = self.settings.rules.followed
+        if followed is None:
+            return
+        networks = followed.apply(update.members)
+        if update.rules is not None:
+            rules = updated_rules(self.settings.rules, update.rules)
+            self.settings = replace(self.settings, rules=rules)
+            self.resolver.rules = rules
+            self.front.renew()
+            return
+        prepare(self.resolver.rules).clients.followed_changed()
+        self.front.forget_members(networks=networks)
+
     async def explain(self, query: Query) -> Explanation:
         """The query answered as for its client, with everything heard on the way."""
         future: asyncio.Future[Explanation] = asyncio.get_running_loop().create_future()
@@ -194,7 +211,7 @@ class Server:
             {
                 "upstream": str(address),
                 "up": not upstream.health.down,
-                "srtt_s": round(upstream.health.srtt_s, 6),
+                "srtt_s": round(upstream.health.round_trip.srtt_s, 6),
                 "answers": upstream.health.answers,
             }
             for address, upstream in upstreams.all.items()
@@ -250,7 +267,7 @@ class Server:
             metrics.set_count("upstream_checks", check.passed, str(address), "answered")
             metrics.set_count("upstream_checks", check.failed, str(address), "failed")
         for address, upstream in upstreams.all.items():
-            metrics.gauge("upstream_srtt_seconds", upstream.health.srtt_s, str(address))
+            metrics.gauge("upstream_srtt_seconds", upstream.health.round_trip.srtt_s, str(address))
             metrics.gauge("upstream_up", float(not upstream.health.down), str(address))
         return metrics
 

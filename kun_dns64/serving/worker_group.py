@@ -8,6 +8,7 @@ from kun_dns64.config.settings import Settings
 from kun_dns64.model.message import Query
 from kun_dns64.model.rules import ClientNetworks
 from kun_dns64.model.step import Drop, Heard, Note, Reply
+from kun_dns64.model.table_update import TableUpdate
 from kun_dns64.state.metrics import Metrics
 from kun_dns64.transport.sockets import Listening
 
@@ -79,6 +80,10 @@ class WorkerGroup(Protocol):
 
     async def use_clients(self, networks: ClientNetworks) -> None:
         """The same rules, with these networks in their client classes."""
+        ...
+
+    async def use_table(self, update: TableUpdate) -> None:
+        """The same settings, with this change of the followed table."""
         ...
 
     async def change(self, settings: Settings) -> None:

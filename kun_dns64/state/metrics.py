@@ -39,6 +39,8 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "dnstap_dropped": ("Messages not told by dnstap because its reader or disk is slow or gone.", ("output",)),
     "internal_errors": ("Queries that met a defect of this program; answered SERVFAIL.", ()),
     "config_reloads": ("Reloads of the configuration.", ("result",)),
+    "table_changes": ("Changes of the followed table that came into force.", ()),
+    "table_faults": ("Changes of the followed table, and files with it, that were refused.", ()),
     "worker_restarts": ("Workers that ended by themselves and were started again.", ()),
 }
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -57,6 +59,12 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "certificate_expiry_timestamp_seconds": ("When a certificate of ours ends, seconds since 1970.", ("file",)),
     "config_generation": ("Counts changes of the rules in force.", ()),
     "pool_suffixes": ("Domain suffixes in pools.", ()),
+    "table_connected": ("1: the stream of the followed table is open.", ()),
+    "table_age_seconds": ("Since the last line of the followed table; -1: none has come.", ()),
+    "table_committed_seconds": ("When the followed table in force was committed, Unix time.", ()),
+    "table_revision": ("Newest resourceVersion of the followed table in force.", ()),
+    "table_clients": ("Clients in the followed table in force.", ()),
+    "table_held": ("1: a change of the followed table removes too much, and waits to be accepted.", ()),
     "workers": ("Workers that serve.", ()),
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -99,6 +99,8 @@ class Admin:
     async def _metrics(self, _query: Mapping[str, str]) -> Page:
         from kun_nat64.views.metrics_text import exposition
 
+        ends = [server.certificate_end for server in self._servers if server.certificate_end is not None]
+        self._state.certificate_end = min(ends, default=None)
         return Page(exposition(self._state), content_type=METRICS_TYPE)
 
     async def _status(self, _query: Mapping[str, str]) -> Page:

@@ -122,6 +122,10 @@ def withdraw_now(config: Path, run_dir: Path) -> int:
         except DriverError as error:
             print(f"not withdrawn: {error}", file=sys.stderr)
             code = FAILED
+        else:
+            print(f"withdrawn: this gateway announces {', '.join(map(str, told.prefixes))} no more")
+    if code == DONE and (pid := runfiles.running_pid(run_dir)) is not None:
+        print(f"the agent (pid {pid}) still runs and announces again once healthy: stop it, or `kun-nat64 drain`")
     return code
 
 

@@ -64,6 +64,8 @@ class State:
         # What the follower of the controller's table says of itself; None where nothing is followed.
         self.table: Callable[[], dict[str, Any] | None] = _nothing
         self.falls_total = 0
+        # When the certificate of the admin pages ends, seconds since 1970.
+        self.certificate_end: float | None = None
         self.swept: Swept | None = None
         self.swept_at = float("-inf")
         self.cut_off: tuple[str, ...] = ()

@@ -102,6 +102,9 @@ def _identity(state: State) -> Iterator[Metric]:
     told = {"version": version(), "commit": build().commit, "kind": build().kind}
     yield InfoMetricFamily("kun_nat64_build", "Always 1; its labels say which build runs", value=told)
     yield _gauge("uptime_seconds", "Seconds since the agent started", state.clock() - state.started_at)
+    if state.certificate_end is not None:
+        text = "When the certificate of the admin pages ends, seconds since 1970"
+        yield _gauge("certificate_expiry_timestamp_seconds", text, state.certificate_end)
     rows = (([what], 1.0) for what in state.warnings)
     yield _labelled("warning", "1 for each thing the agent warns about, see /status", ["what"], rows)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kun_base.follow_section import FollowSection
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.file import ClientSection, ConfigFile, PoolSection, TlsSection, ZoneSection
 from kun_dns64.config.flags import Flags
@@ -391,8 +392,9 @@ def test_the_shipped_file_shows_every_key_with_its_default(tmp_path: Path) -> No
     tls = shown["server"].pop("tls")
     assert set(tls) == set(TlsSection.model_fields)
     assert TlsSection.model_validate(tls).listen == TlsSection.model_validate({"certificate": "", "key": ""}).listen
+    assert FollowSection.model_validate(shown.pop("follow")) == FollowSection()
     written = json.loads(ConfigFile().model_dump_json())
-    del written["server"]["tls"]
+    del written["server"]["tls"], written["follow"]
     for key in ("zone", "pool", "client"):
         del written[key]
     # Python 3.13 writes ::ffff:0:0/96 as ::ffff:0.0.0.0/96 (RFC 5952 section 5).
