@@ -73,7 +73,9 @@ def _announced(status: JSON) -> str:
 
 def end_drain(run_dir: Path) -> int:
     try:
-        ask(run_dir, "/undrain", "POST")
+        answer = ask(run_dir, "/undrain", "POST")
+        if answer["phase"] != "serving":
+            return complain(answer["warning"])
         with its_words(run_dir):
             status = ask(run_dir, "/status")
             print(f"the drain is over; now the VIP {status['vip']} is {_announced(status)}")
