@@ -118,9 +118,9 @@ class Agent:
         self.reload = Reload(
             self.state, Means(lambda: load(options.config), self._look, count, self._take, self._keep_file)
         )
-        self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now))
-        self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.fleet = FleetLoop(self.state)
+        self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now, self.fleet.whole))
+        self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.probing = ProbeLoop(self.state, self._prober())
         self.state.wake_announcer = self.announcer.poke
         self.state.wake_cycle = self.cycle.wake
