@@ -26,7 +26,7 @@ from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.state.parts import Histogram
 from kun_nat64.views.status import announced
-from kun_nat64.views.tenants import tenant_metrics
+from kun_nat64.views.tenants import table_metrics, tenant_metrics
 
 
 def exposition(state: State) -> str:
@@ -51,6 +51,7 @@ class _Agent(Collector):
             _fleet,
             _traffic,
             tenant_metrics,
+            table_metrics,
             _session_log,
         ):
             yield from part(state)
