@@ -125,9 +125,9 @@ class Agent:
         self.daemon = GobgpdConfLoop(self.state)
         count = lambda instance: self.host.traffic(instance)  # noqa: E731 - the host may be another one then
         self.reload = Reload(self.state, Means(self._load, self._look, count, self._take, self._keep_file))
-        self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now, self.table.accept))
-        self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.fleet = FleetLoop(self.state)
+        self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now, self.fleet.whole, self.table.accept))
+        self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.probing = ProbeLoop(self.state, self._prober())
         self.state.wake_announcer = self.announcer.poke
         self.state.wake_cycle = self.cycle.wake
