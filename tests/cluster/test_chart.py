@@ -102,7 +102,9 @@ def dns64_objects(helm: Run, values: str) -> dict[tuple[str, str], Any]:
     return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
 
 
-@pytest.mark.parametrize("values", ["dns64.follow=false", "dns64.extraConfig=[cache]\nmax_stale_s = 60"])
+@pytest.mark.parametrize(
+    "values", ["dns64.follow=true", "dns64.follow=false", "dns64.extraConfig=[cache]\nmax_stale_s = 60"]
+)
 def test_kun_dns64_accepts_the_configuration(helm: Run, tmp_path: Path, values: str) -> None:
     objects = dns64_objects(helm, values)
     file = tmp_path / "kun-dns64.toml"
