@@ -89,13 +89,16 @@ host:
 
 venv: $(VENV)/.ready   ## the development environment in .venv
 
-$(VENV)/.ready: requirements-dev.lock pyproject.toml $(wildcard kun_dns64/*.p[yx][xid] kun_dns64/*/*.p[yx][xid])
+# Sources of compiled modules, those in Python beside their .pxd too.
+COMPILED := $(wildcard kun_dns64/*/*.p[yx][xid]) $(wildcard $(patsubst %.pxd,%.py,$(wildcard kun_dns64/*/*.pxd)))
+
+$(VENV)/.ready: requirements-dev.lock pyproject.toml $(COMPILED)
 	python3 -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(RUN_VENV)/.ready: requirements.lock pyproject.toml $(wildcard kun_dns64/*/*.p[yx][xid])
+$(RUN_VENV)/.ready: requirements.lock pyproject.toml $(COMPILED)
 	@echo "make: an environment for the server in $(RUN_VENV), once: a minute or so"
 	@python3 -m venv $(RUN_VENV)
 	@$(RUN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

@@ -8,7 +8,7 @@ from bench.ctools import LoadReport, parse_load
 from bench.dnsperf import Report, command, parse
 from bench.machine import Cores
 from bench.names import names, shuffled
-from bench.plan import Plan
+from bench.plan import FAR_WINDOW, Plan
 from bench.process import BenchError, output_of
 from bench.queries import dnsperf_lines, framed, query
 
@@ -80,6 +80,14 @@ class Bed:
         """Every name once, by dnsperf."""
         path = str(self.cold_text(count))
         argv = command(port, path, clients=COLD_CLIENTS, outstanding=COLD_WINDOW)
+        report = parse(output_of(argv, self.cores.load, count / COLD_FLOOR + GRACE_S))
+        check_share(report.bad_share)
+        return report
+
+    def far(self, port: int, count: int) -> Report:
+        """Names that are not in the zone, each once; those whose packets were lost thrice may fail."""
+        path = self.written(f"far-{count}.txt", lambda: dnsperf_lines(shuffled(count, self.round)).encode())
+        argv = command(port, str(path), clients=COLD_CLIENTS, outstanding=FAR_WINDOW)
         report = parse(output_of(argv, self.cores.load, count / COLD_FLOOR + GRACE_S))
         check_share(report.bad_share)
         return report

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-SESSIONS = ("steady", "mixed", "pair", "big", "pool")
+# An upstream so many milliseconds off, which loses so much of what it is asked.
+FAR_MS = {"far1": 1, "far50": 50, "far300": 300}
+FAR_LOSS = 0.001
+# Queries that are out at once.
+FAR_WINDOW = 500
+SESSIONS = ("steady", "mixed", "pair", "big", "pool", *FAR_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +19,7 @@ class Plan:
     cold_names: int = 30_000
     hot_names: int = 1_000
     fresh_names: int = 12_000
+    far_names: int = 6_000
     big_names: int = 500_000
     big_rounds: int = 1
     suffixes: int = 1_000_000
@@ -46,6 +52,7 @@ def quick(sessions: tuple[str, ...]) -> Plan:
         seconds=1.0,
         cold_names=5_000,
         fresh_names=2_000,
+        far_names=1_000,
         big_names=20_000,
         suffixes=100_000,
         same_rate=20_000,
@@ -56,6 +63,8 @@ def quick(sessions: tuple[str, ...]) -> Plan:
 def seconds_of(session: str, plan: Plan) -> float:
     """A guess for the progress bar: what a middling server needs."""
     cold = plan.cold_names / 7_000
+    if session in FAR_MS:
+        return plan.far_names * max(2 * FAR_MS[session] / 1000 / FAR_WINDOW, 1 / 4_000) + 2
     return {
         "steady": cold + 4 * plan.seconds + 2,
         "mixed": plan.fresh_names / 2_500 + 1,

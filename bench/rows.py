@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from bench.plan import FAR_MS
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -33,6 +35,14 @@ ROWS = (
     Row("rss_small", "RSS per cached name, small cache", "B", more_is_better=False),
     Row("rss_big", "RSS per cached name, big cache", "B", more_is_better=False),
     Row("rss_big_total", "RSS with the big cache", "MiB", more_is_better=False),
+    *(
+        row
+        for session, ms in FAR_MS.items()
+        for row in (
+            Row(f"asked_{session}", f"upstream {ms} ms off, 0.1 % lost: packets per question", "", False, 3),
+            Row(f"far_cpu_{session}", f"upstream {ms} ms off: CPU per answer", "µs", False, 1),
+        )
+    ),
     Row("pool_start", "million-suffix pool: start to first answer", "ms", more_is_better=False),
     Row("pool_rss", "million-suffix pool: RSS it adds", "MiB", more_is_better=False),
     Row("pool_reload", "million-suffix pool: changed list to changed answer", "ms", more_is_better=False),
@@ -61,6 +71,7 @@ TARGETS = (
     Target("p99", "unbound", 1.0, at_least=False),
     Target("pair_gain", "", 1.9),
     Target("tcp", "unbound", 1.0),
+    *(Target(f"asked_{session}", "", 1.02, at_least=False) for session in FAR_MS),
     Target("start", "", 300.0, at_least=False),
     Target("rss_big", "", 1024.0, at_least=False),
 )

@@ -2,13 +2,15 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench import steps
 from bench.authority import free_port
 from bench.bed import Bed
+from bench.delayed_upstream import delayed_upstream
 from bench.names import names, suffix_list
 from bench.peers import Peer, Terms
+from bench.plan import FAR_LOSS, FAR_MS
 from bench.process import BenchError
 from bench.results import Results
 from bench.server import Server, serving
@@ -20,6 +22,7 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
     "pair": (steps.pair,),
     "big": (steps.big,),
     "pool": (steps.pool, steps.pool_reload),
+    **{session: (steps.far,) for session in FAR_MS},
 }
 WITHOUT_NAMES: Mapping[str, tuple[Step, ...]] = {"steady": (steps.hot, steps.half_load, steps.same_load)}
 POOLS_IN = ("kun",)
@@ -48,6 +51,18 @@ def steps_of(session: str, peer: Peer) -> tuple[Step, ...]:
 
 def run_session(session: str, bed: Bed, contender: Contender, results: Results) -> None:
     """Adds figures and failures to `results`."""
+    if session not in FAR_MS:
+        run_with(session, bed, contender, results)
+        return
+    try:
+        with delayed_upstream(bed.folder, bed.cores.load, FAR_MS[session], FAR_LOSS) as port:
+            run_with(session, replace(bed, upstream_port=port), contender, results)
+    except BenchError as wrong:
+        results.fail(contender.peer.key, session, str(wrong))
+
+
+def run_with(session: str, bed: Bed, contender: Contender, results: Results) -> None:
+    """`run_session` with the upstream that `bed` names."""
     folder = bed.folder / f"{session}-{contender.peer.key}"
     terms = Terms(
         folder=folder,
@@ -75,7 +90,10 @@ def run_steps(session: str, bed: Bed, server: Server, contender: Contender, resu
             results.fail(contender.peer.key, step.__name__, str(wrong))
             continue
         contender.known.update(found)
-        results.add(contender.peer.key, {row: value for row, value in found.items() if not row.startswith("_")})
+        rows = {row: value for row, value in found.items() if not row.startswith("_")}
+        if session in FAR_MS:
+            rows = {f"{row}_{session}": value for row, value in rows.items()}
+        results.add(contender.peer.key, rows)
 
 
 def suffixes(bed: Bed) -> bytes:

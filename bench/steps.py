@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 
 from bench.bed import Bed
 from bench.ctools import LoadReport
+from bench.delayed_upstream import counted
 from bench.names import FIRST, name_of, names, shuffled
 from bench.process import BenchError
 from bench.queries import Mix, framed, mixed, query
@@ -112,6 +113,18 @@ def big(bed: Bed, server: Server, _known: Mapping[str, float]) -> Figures:
     bed.cold(server.port, count)
     after = server.look().rss_kb
     return {"rss_big": (after - before) * 1024 / count, "rss_big_total": after / 1024}
+
+
+def far(bed: Bed, server: Server, _known: Mapping[str, float]) -> Figures:
+    """What an upstream some way off is asked for each of its questions, and what that costs here."""
+    before, (packets, questions) = server.look(), counted(bed.upstream_port)
+    report = bed.far(server.port, bed.plan.far_names)
+    cpu_s = server.look().cpu_s_since(before)
+    packets_now, questions_now = counted(bed.upstream_port)
+    return {
+        "asked": (packets_now - packets) / (questions_now - questions),
+        "far_cpu": cpu_s * 1e6 / report.completed,
+    }
 
 
 def pool(bed: Bed, server: Server, known: Mapping[str, float]) -> Figures:

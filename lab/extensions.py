@@ -47,7 +47,7 @@ def _key(image: Image, repository: Path) -> str:
     digest = hashlib.sha256(image.directory.name.encode() + (repository / "pyproject.toml").read_bytes())
     for package in PACKAGES:
         for path in sorted((repository / package).rglob("*")):
-            if path.suffix in _CYTHON_SOURCES:
+            if path.suffix in _CYTHON_SOURCES or path.with_suffix(".pxd").is_file():
                 digest.update(str(path.relative_to(repository)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -1,9 +1,11 @@
 """Ours, with every feature at its default: 0x20, cookies, EDE, prefetch, stale service, metrics, admin port."""
 
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 
-from bench.names import VIP
+from bench.names import NETWORK, VIP
 from bench.peers.peer import Launch, Peer, Terms
+from kun_base.special_ipv4 import NEVER_TRANSLATED
 
 CONFIG = """\
 [server]
@@ -21,7 +23,10 @@ servers = [{servers}]
 
 [dns64]
 vip = "{vip}"
+never_embed = [{never_embed}]
 """
+# All of the default but the network that the names of the benchmark are in.
+NEVER_EMBED = ", ".join(f'"{network}"' for network in NEVER_TRANSLATED if IPv4Address(NETWORK) not in network)
 POOL = """
 [[pool]]
 name = "bench"
@@ -33,7 +38,9 @@ domain_files = ["{path}"]
 def configuration(port: int, workers: int, upstreams: Sequence[int], cache: str, vip: str = VIP) -> str:
     """All else at its default. `upstreams`: ports; `cache`: a line of that section; the admin port is the next one."""
     servers = ", ".join(f'"udp://127.0.0.1:{one}"' for one in upstreams)
-    return CONFIG.format(port=port, admin=port + 1, workers=workers, servers=servers, cache=cache, vip=vip)
+    return CONFIG.format(
+        port=port, admin=port + 1, workers=workers, servers=servers, cache=cache, vip=vip, never_embed=NEVER_EMBED
+    )
 
 
 def setup(program: str, terms: Terms) -> Launch:

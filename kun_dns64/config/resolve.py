@@ -118,6 +118,7 @@ def _asking(file: ConfigFile, folder: Path) -> Asking:
         check_not_dns64=upstream.check_not_dns64,
         max_outstanding=upstream.max_outstanding,
         ca_file=folder / upstream.ca_file if upstream.ca_file else None,
+        budget_s=file.server.budget_s,
     )
 
 

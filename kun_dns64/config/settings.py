@@ -46,6 +46,8 @@ class Asking:
     check_not_dns64: bool
     max_outstanding: int
     ca_file: Path | None
+    # Within which a client is answered, in seconds.
+    budget_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class MissPath:
         plain_for: Callable[[Source], Plain | None],
         payload_max: int,
         max_ttl: int,
-        patience_s: float,
+        longest_s: float,
         stagger_s: float,
         share_of: Callable[[Source], ClientShare],
     ) -> None: ...

@@ -23,6 +23,7 @@ from kun_dns64.cache.reply_cache import PLACES, RULES
 from kun_dns64.policy.plain_query import ANSWERED_HERE, SYNTHESISED_EDE
 from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply, offered
 from kun_dns64.fastpath.port_pool cimport Port, PortPool, Randomness, heard
+from kun_dns64.policy.retransmission cimport RoundTrip
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -70,9 +71,8 @@ cdef class MissPath:
     cdef object _share_of, _held_back
     cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared
     cdef MissStore _shelf
-    cdef object _upstreams, _observed, _fly_timer, _stagger_timer
+    cdef object _upstreams, _observed, _stagger_timer
     # The oldest and the newest of those that are watched.
-    cdef UpstreamQuestion _flown, _flown_last
     cdef MissQuery _staggered, _staggered_last
     cdef set _out
     cdef dict _clients, _lines, _tallies, _flights, _lone
@@ -81,7 +81,9 @@ cdef class MissPath:
     cdef int _payload_max
     cdef Py_ssize_t _most
     cdef unsigned int _max_ttl
-    cdef double _patience_s, _stagger_s
+    cdef double _longest_s, _stagger_s
+    # Questions that are out here, and how many may be.
+    cdef Py_ssize_t _out_here, _most_here
     cdef long _replies[256]
     cdef readonly long pending, queries, late, staggered, refreshed
 
@@ -103,18 +105,19 @@ cdef class MissPath:
         self._clients = {}
 
     def renew(
-        self, prepared, plain_for, int payload_max, unsigned int max_ttl, double patience_s, double stagger_s, share_of
+        self, prepared, plain_for, int payload_max, unsigned int max_ttl, double longest_s, double stagger_s, share_of
     ):
-        """`plain_for(source)`: policy.plain.Plain or None. `patience_s`: then the general path takes over.
+        """`plain_for(source)`: policy.plain.Plain or None. `longest_s`: by then the general path takes over.
 
         `stagger_s`: then the A is asked beside the AAAA; 0: never here. `share_of(source)`: its ClientShare.
         """
         self._share_of = share_of
         self._prepared, self._plain_for, self._clients = prepared, plain_for, {}
-        self._payload_max, self._max_ttl, self._patience_s = payload_max, max_ttl, patience_s
-        self._stagger_s = stagger_s if stagger_s < patience_s else 0
+        self._payload_max, self._max_ttl, self._longest_s = payload_max, max_ttl, longest_s
+        self._stagger_s = stagger_s if stagger_s < longest_s else 0
         self._upstreams, self._lines, self._lone = self._resolver.upstreams, {}, {}
         self._flights, self._most = self._upstreams.in_flight, self._upstreams.most
+        self._most_here = self._most // 4
         self._observed = self._upstreams.observed
         self._out = self._observed.out
         self._shelf = MissStore(self._resolver.cache.stores())
@@ -208,35 +211,19 @@ cdef class MissPath:
         made = self._lines.get(upstream)
         if made is None:
             made = self._lines[upstream] = Line.__new__(Line)
-            made.upstream, made.health = upstream, upstream.health
+            made.path, made.upstream, made.health = self, upstream, upstream.health
+            made.round_trip = upstream.health.round_trip
             made.tally = self._tallies.setdefault(str(upstream.address), LatencyHistogram())
             made.pool, made.random = upstream.pool, upstream.random
         return made
 
-    cdef int watch(self, UpstreamQuestion flight) except -1:
-        if self._flown is None:
-            self._flown = flight
-        else:
-            self._flown_last._next = flight
-        self._flown_last = flight
-        if self._fly_timer is None:
-            self._fly_timer = self._loop.call_later(self._patience_s, self._look)
-        return 0
-
-    def _look(self):
-        """Hands over what has been out too long."""
-        cdef UpstreamQuestion flight
-        cdef double left
-        while self._flown is not None:
-            flight = self._flown
-            if not flight._done:
-                left = flight._sent_at + self._patience_s - monotonic()
-                if left > 0:
-                    self._fly_timer = self._loop.call_later(left, self._look)
-                    return
-                flight.general()
-            self._flown, flight._next = flight._next, None
-        self._flown_last = self._fly_timer = None
+    def _make_room(self):
+        """Too many are out here: the oldest of each upstream go on in the general way, which chooses among them."""
+        cdef Line line
+        for known in list(self._lines.values()):
+            line = known
+            while self._out_here > self._most_here and line.oldest is not None:
+                line.hand_over()
 
     cdef int stagger(self, MissQuery light) except -1:
         if not self._stagger_s:

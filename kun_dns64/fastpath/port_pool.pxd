@@ -1,4 +1,7 @@
-cpdef int heard(object health, double rtt_s, double now) except -1
+from kun_dns64.policy.retransmission cimport RoundTrip
+
+
+cpdef int heard(object health, RoundTrip round_trip, double rtt_s, double now) except -1
 
 
 cdef class Randomness:
@@ -20,6 +23,8 @@ cdef class Port:
 
     cpdef free(self, ident)
     cpdef bint send(self, bytes wire) except -1
+    cdef bint readable(self) except -1
+    cpdef read_waiting(self)
 
 
 cdef class PortPool:

@@ -6,7 +6,6 @@ from os import strerror
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport EINTR, errno
-from libc.math cimport fabs
 
 from kun_dns64.transport import portpool
 from kun_dns64.transport.errnos import LOCAL as LOCAL_ERRNOS
@@ -38,17 +37,13 @@ cdef int GUESSES = portpool.GUESSES
 cdef frozenset LOCAL = LOCAL_ERRNOS
 
 
-cpdef int heard(object health, double rtt_s, double now) except -1:
-    """`Health.heard` for an upstream that has answered the last time, too."""
-    cdef double srtt_s
-    if not health.answers or health.silences or health.down:
-        health.heard(rtt_s, now)
-        return 0
-    srtt_s = health.srtt_s
-    health.rttvar_s += (fabs(rtt_s - srtt_s) - <double>health.rttvar_s) / 4
-    health.srtt_s = srtt_s + (rtt_s - srtt_s) / 8
-    health.answers += 1
-    health.heard_at = now
+cpdef int heard(object health, RoundTrip round_trip, double rtt_s, double now) except -1:
+    """As `Health.heard` (twin: transport/health.py). `round_trip`: the health's own."""
+    round_trip.measured(rtt_s)
+    if health.silences or health.down:
+        health.alive(now)
+    else:
+        health.heard_at = now
     return 0
 
 
@@ -119,6 +114,24 @@ cdef class Port:
     cpdef free(self, ident):
         if self.out.pop(ident, None) is not None and not self.out and self.leaving:
             self._pool.drop(self)
+
+    cdef bint readable(self) except -1:
+        """Read one packet; whether there was one."""
+        cdef ssize_t size = c_recv(self.fileno, ROOM, MAX_DATAGRAM, MSG_DONTWAIT)
+        if size < 0:
+            self.failed(errno)
+            return False
+        attempt = self.out.get(ROOM[0] << 8 | ROOM[1]) if size >= 12 else None
+        if attempt is None or not attempt.received(PyBytes_FromStringAndSize(<char *>ROOM, size)):
+            self.guessed()
+        return True
+
+    cpdef read_waiting(self):
+        """Read what has come to this port."""
+        cdef int i
+        for i in range(BURST):
+            if self.fileno < 0 or not self.readable():
+                return
 
     def guessed(self):
         self.upstream.observed.wrong_replies += 1
@@ -205,19 +218,11 @@ cdef class PortPool:
         """One packet from each port that has some, at most BURST ports."""
         cdef epoll_event events[BURST]
         cdef int i, count = epoll_wait(self._epoll_fd, events, BURST, 0)
-        cdef ssize_t size
         cdef Port port
         for i in range(count):
             port = self.ports.get(events[i].data.fd)
-            if port is None:
-                continue
-            size = c_recv(port.fileno, ROOM, MAX_DATAGRAM, MSG_DONTWAIT)
-            if size < 0:
-                port.failed(errno)
-                continue
-            attempt = port.out.get(ROOM[0] << 8 | ROOM[1]) if size >= 12 else None
-            if attempt is None or not attempt.received(PyBytes_FromStringAndSize(<char *>ROOM, size)):
-                port.guessed()
+            if port is not None:
+                port.readable()
 
     def close(self):
         for port in list(self.ports.values()):

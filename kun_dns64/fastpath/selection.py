@@ -8,11 +8,14 @@
 | stores.pyx | cache/generations.py | tests/dns64/cache/test_stores.py |
 | reply_lookup.pyx | serving/reply_lookup.py, cache/reply_cache.py | tests/dns64/cache/test_memo.py |
 | miss_path.pyx, wire.pyx | serving/resolution.py, formats/ | tests/dns64/cache/test_misspath.py |
+
+Rules are no parts that exist twice: policy/retransmission.py is compiled as it stands, typed by the .pxd beside it.
 """
 
 import importlib.util
 import os
 from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING, Any
 
 from kun_dns64.cache.generations import Generations
@@ -29,9 +32,18 @@ MODULES = (
     "kun_dns64.fastpath.stores",
     "kun_dns64.fastpath.udp_batch",
     "kun_dns64.fastpath.wire",
+    "kun_dns64.policy.retransmission",
 )
-# KUN_PURE_PYTHON=1 asks for the plain parts.
-COMPILED = "KUN_PURE_PYTHON" not in os.environ and all(importlib.util.find_spec(name) for name in MODULES)
+
+
+def _is_compiled(name: str) -> bool:
+    """Whether `import` finds machine code. Of a rule with one source it may find the Python file instead."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES))
+
+
+# KUN_PURE_PYTHON=1 asks for the plain parts. Rules with one source are imported compiled all the same.
+COMPILED = "KUN_PURE_PYTHON" not in os.environ and all(_is_compiled(name) for name in MODULES)
 
 
 @dataclass(frozen=True, slots=True)

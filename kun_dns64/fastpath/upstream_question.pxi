@@ -2,12 +2,55 @@
 
 
 cdef class Line:
-    """One upstream: what its questions need, looked up once."""
+    """One upstream: what its questions need, looked up once; and those that are out, the oldest first."""
 
-    cdef object upstream, health
+    cdef MissPath path
+    cdef object upstream, health, timer
+    cdef RoundTrip round_trip
     cdef PortPool pool
     cdef Randomness random
     cdef LatencyHistogram tally
+    cdef UpstreamQuestion oldest, newest
+
+    cdef double patience_s(self) except -1:
+        """How long a question stays here: until it would be sent again, or is no common one any more."""
+        return min(self.round_trip.rto_s(), self.path._longest_s)
+
+    cdef int watch(self, UpstreamQuestion question) except -1:
+        if self.oldest is None:
+            self.oldest = question
+        else:
+            self.newest._next = question
+        self.newest = question
+        if self.timer is None:
+            self.timer = self.path._loop.call_later(self.patience_s(), self.look)
+        if self.path._out_here == self.path._most_here + 1:
+            self.path._loop.call_soon(self.path._make_room)
+        return 0
+
+    def look(self):
+        """Hands over what has been out too long."""
+        cdef double patience_s = self.patience_s(), left
+        while self.oldest is not None:
+            if not self.oldest._done:
+                left = self.oldest._sent_at + patience_s - monotonic()
+                if left > 0:
+                    self.timer = self.path._loop.call_later(left, self.look)
+                    return
+                # After a pause of this process timers are called before packets are read.
+                self.oldest._port.read_waiting()
+            self.hand_over()
+        self.timer = None
+
+    cdef int hand_over(self) except -1:
+        """The oldest goes on in the general way, unless it is over."""
+        cdef UpstreamQuestion question = self.oldest
+        self.oldest, question._next = question._next, None
+        if self.oldest is None:
+            self.newest = None
+        if not question._done:
+            question.general()
+        return 0
 
 
 # Thousands may hang on one another (`_next`).
@@ -109,7 +152,7 @@ cdef class UpstreamQuestion:
     cdef int leave(self) except -1:
         """Off the port, and out of all books."""
         if not self._done:
-            self._done = True
+            self.done()
             self._out.discard(self._asked)
             self._port.free(self._ident)
             self._flights.pop(self._key, None)
@@ -121,7 +164,7 @@ cdef class UpstreamQuestion:
         self.leave()
         if self._scrambled and self._line.upstream.case_in_doubt:
             self._line.upstream.kept_case(self._asked[12 : self.end()])
-        heard(self._line.health, rtt_s, now)
+        heard(self._line.health, self._line.round_trip, rtt_s, now)
         self._line.tally.add(rtt_s)
         return self._path._shelf.keep(self._key, packed, lifetime, now)
 
@@ -132,7 +175,12 @@ cdef class UpstreamQuestion:
         self.adopted().hinted(reason)
 
     def cancel(self):
-        self._done = True
+        self.done()
+
+    cdef void done(self) noexcept:
+        if not self._done:
+            self._done = True
+            self._path._out_here -= 1
 
     def general(self):
         """The question goes on in the general way, and the queries behind it too."""
@@ -142,7 +190,7 @@ cdef class UpstreamQuestion:
         return self.handed_over()[1]
 
     cdef tuple handed_over(self):
-        self._done = True
+        self.done()
         found = self._upstreams.adopt(
             Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._line.upstream,
             self._port, self._ident, self._asked, self._scrambled, self._left_here, self._sent_at,
@@ -181,6 +229,7 @@ cdef UpstreamQuestion fly(MissPath path, bytes name, int qtype, bint do, group, 
     port.out[ident] = flight
     flight._out.add(asked)
     flight._flights[key] = flight
-    path.watch(flight)
+    path._out_here += 1
+    line.watch(flight)
     flight._left_here = port.send(asked)
     return flight

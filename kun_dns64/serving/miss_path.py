@@ -18,12 +18,14 @@ from kun_dns64.serving.resolution import Decided
 from kun_dns64.serving.resolver import Resolver
 from kun_dns64.state.metrics import Metrics, rcode_name
 from kun_dns64.transport.attempt import Request, Upstream, read
-from kun_dns64.transport.health import MIN_PATIENCE_S
 from kun_dns64.transport.query_handler import Send
 
 Datagram = Callable[[bytes, Source, Send], None]
 # Front.awaited: registers a pending query; what it returns is called once, with the decision.
 Awaited = Callable[[bytes, Query, Source, Send, float, Rules, ClientShare], Decided]
+# Of the budget: a question that is out for longer is no common one. Until then nothing is due but that it is sent again
+# (`RoundTrip.rto_s`), for which it goes to the general path, and the second question beside the first.
+COMMON_SHARE = 0.25
 NOERROR = rcode_name(Rcode.NOERROR)
 
 
@@ -77,14 +79,12 @@ class Misses:
         def plain_for(source: Source) -> Plain | None:
             return clients.of(address_of(source))
 
-        # Before anything else could be due but the second question beside the first: another upstream, the end.
-        patience_s = min(MIN_PATIENCE_S, self._resolver.budget_s / 4)
         self._path.renew(
             prepared,
             plain_for,
             payload_max,
             prepared.rules.max_ttl_s,
-            patience_s,
+            self._resolver.budget_s * COMMON_SHARE,
             self._resolver.stagger_s,
             self._admission.share_of,
         )

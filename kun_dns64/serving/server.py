@@ -211,7 +211,7 @@ class Server:
             {
                 "upstream": str(address),
                 "up": not upstream.health.down,
-                "srtt_s": round(upstream.health.srtt_s, 6),
+                "srtt_s": round(upstream.health.round_trip.srtt_s, 6),
                 "answers": upstream.health.answers,
             }
             for address, upstream in upstreams.all.items()
@@ -267,7 +267,7 @@ class Server:
             metrics.set_count("upstream_checks", check.passed, str(address), "answered")
             metrics.set_count("upstream_checks", check.failed, str(address), "failed")
         for address, upstream in upstreams.all.items():
-            metrics.gauge("upstream_srtt_seconds", upstream.health.srtt_s, str(address))
+            metrics.gauge("upstream_srtt_seconds", upstream.health.round_trip.srtt_s, str(address))
             metrics.gauge("upstream_up", float(not upstream.health.down), str(address))
         return metrics
 

@@ -49,6 +49,10 @@ class Attempt(Protocol):
         """There is no answer yet: the same packet once more, or another connection where this one may be dead."""
         ...
 
+    def read_waiting(self) -> None:
+        """Take what has come already: after a pause of this process timers are called before packets are read."""
+        ...
+
     def cancel(self) -> None: ...
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import FailureKind, UpstreamFailure
+from kun_dns64.policy.retransmission import FIRST_RTO_S
 from kun_dns64.transport.attempt import Attempt, Done, Request, Result, Upstream, failure
 from kun_dns64.transport.health_check import shows_life
 
@@ -43,6 +45,20 @@ def is_final(result: Result) -> bool:
     return outcome.rcode in FINAL or any(ede.code in DNSSEC_EDE for ede in outcome.ede)
 
 
+@dataclass(slots=True)
+class _Open:
+    """An upstream that was asked and has not answered. `again`: more than once."""
+
+    upstream: Upstream
+    attempt: Attempt
+    sent_at: float
+    again: bool = False
+
+    def put_again(self) -> None:
+        self.again = True
+        self.attempt.again()
+
+
 class Exchange:
     """Asks `upstreams` in order. Calls `finished(result, upstream, rtt_s)` once, at the latest after `LIFE_S`.
 
@@ -61,7 +77,7 @@ class Exchange:
         self._request, self._upstreams, self._tried = request, upstreams, tried
         self._finished: Finished | None = finished
         self._loop = asyncio.get_running_loop()
-        self._open: dict[int, tuple[Upstream, Attempt, float]] = {}
+        self._open: dict[int, _Open] = {}
         self._next = self._resends = 0
         self._best: tuple[Result, str] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -77,14 +93,14 @@ class Exchange:
 
     def adopt(self, upstream: Upstream, attempt: Attempt, sent_at: float) -> None:
         """`start` where the first upstream has been asked already, at `sent_at`."""
-        self._open[0] = upstream, attempt, sent_at
+        self._open[0] = _Open(upstream, attempt, sent_at)
         self._next, self._started = 1, sent_at
-        self._arm(max(0.0, sent_at + upstream.health.patience_s() - monotonic()), self._silence)
+        self._arm(max(0.0, sent_at + upstream.health.round_trip.rto_s() - monotonic()), self._silence)
 
     def put_again(self) -> None:
         """One of the upstreams is back: what it has not heard is sent again."""
-        for _, attempt, _ in list(self._open.values()):
-            attempt.again()
+        for one in list(self._open.values()):
+            one.put_again()
 
     def cancel(self) -> None:
         self._finished = None
@@ -95,9 +111,9 @@ class Exchange:
         self._next += 1
         upstream = self._upstreams[index]
         now = monotonic()
-        self._open[index] = upstream, upstream.send(self._request, partial(self._heard, index)), now
+        self._open[index] = _Open(upstream, upstream.send(self._request, partial(self._heard, index)), now)
         if self._finished is not None:
-            self._arm(upstream.health.patience_s(), self._silence)
+            self._arm(upstream.health.round_trip.rto_s(), self._silence)
 
     def _ask_anew(self) -> None:
         """All from the first on, after none of them could be reached."""
@@ -111,10 +127,15 @@ class Exchange:
 
     def _silence(self) -> None:
         """Nobody has answered in time: the next upstream, or the same packets again, or the end."""
+        timer = self._timer
+        for one in list(self._open.values()):
+            one.attempt.read_waiting()
+        if self._finished is None or self._timer is not timer:
+            return
         now = monotonic()
-        for upstream, attempt, sent_at in self._open.values():
-            if attempt.left_here:
-                upstream.health.silent(sent_at)
+        for one in self._open.values():
+            if one.attempt.left_here:
+                one.upstream.health.silent(one.sent_at)
         if now - self._started >= LIFE_S - 0.01:
             self._finish_with_best(failure(FailureKind.TIMEOUT))
             return
@@ -122,14 +143,19 @@ class Exchange:
             self._ask_next()
             return
         # What this machine has lost itself was not sent: it does not count (RFC 9520 counts what servers get).
-        if all(attempt.left_here for _, attempt, _ in self._open.values()):
+        if all(one.attempt.left_here for one in self._open.values()):
             self._resends += 1
         if self._resends < MAX_SENDS:
-            for _, attempt, _ in list(self._open.values()):
-                attempt.again()
-            self._arm(min(0.3 * 2**self._resends, self._left_s(now)), self._silence)
+            for one in list(self._open.values()):
+                one.put_again()
+            self._arm(min(self._next_rto_s(), self._left_s(now)), self._silence)
         else:
             self._arm(self._left_s(now), self._silence)
+
+    def _next_rto_s(self) -> float:
+        """The timeout after a resend, doubled with each (RFC 6298 section 5.5)."""
+        rto_s = max([one.upstream.health.round_trip.rto_s() for one in self._open.values()], default=FIRST_RTO_S)
+        return float(rto_s * (1 << self._resends))
 
     def _left_s(self, now: float) -> float:
         return max(self._started + LIFE_S - now, 0.0)
@@ -137,13 +163,13 @@ class Exchange:
     def _heard(self, index: int, result: Result) -> None:
         if self._finished is None:
             return
-        upstream, _, sent_at = self._open.pop(index)
+        one = self._open.pop(index)
         now = monotonic()
-        self._note(upstream, result, now - sent_at, now)
-        name = str(upstream.address)
+        self._note(one, result, now)
+        name = str(one.upstream.address)
         self._tried(name, result)
         if is_final(result):
-            self._finish(result, name, now - sent_at)
+            self._finish(result, name, now - one.sent_at)
             return
         if self._best is None or isinstance(self._best[0].outcome, UpstreamFailure):
             self._best = result, name
@@ -153,14 +179,17 @@ class Exchange:
             self._none_is_open(result, now)
 
     @staticmethod
-    def _note(upstream: Upstream, result: Result, rtt_s: float, now: float) -> None:
+    def _note(one: _Open, result: Result, now: float) -> None:
         """What the result says about the upstream; an error, as slow as a dead zone, says nothing about its speed."""
-        if is_final(result):
-            upstream.health.heard(rtt_s, now)
+        health = one.upstream.health
+        if is_final(result) and one.again:
+            health.heard_after_resend(now)
+        elif is_final(result):
+            health.heard(now - one.sent_at, now)
         elif shows_life(result):
-            upstream.health.alive(now)
+            health.alive(now)
         elif isinstance(result.outcome, UpstreamFailure) and result.outcome.kind is not FailureKind.LOCAL:
-            upstream.health.unreachable()
+            health.unreachable()
 
     def _none_is_open(self, result: Result, now: float) -> None:
         """All have failed. One that may only restart is asked again for as long as a client waits."""
@@ -180,8 +209,8 @@ class Exchange:
 
     def _finish(self, result: Result, name: str, rtt_s: float) -> None:
         finished, self._finished = self._finished, None
-        for upstream, _, _ in self._open.values():
-            self._tried(str(upstream.address), failure(FailureKind.TIMEOUT, "silent until the question ended"))
+        for one in self._open.values():
+            self._tried(str(one.upstream.address), failure(FailureKind.TIMEOUT, "silent until the question ended"))
         self._stop()
         if finished is not None:
             finished(result, name, rtt_s)
@@ -189,6 +218,6 @@ class Exchange:
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for _, attempt, _ in self._open.values():
-            attempt.cancel()
+        for one in self._open.values():
+            one.attempt.cancel()
         self._open.clear()

@@ -61,7 +61,7 @@ class HealthCheck:
     def take_over(self, known: Health) -> None:
         """What was known of the same upstream before a reload. If it was down, checks go on from here."""
         health = self._upstream.health
-        health.srtt_s, health.rttvar_s, health.answers = known.srtt_s, known.rttvar_s, known.answers
+        health.round_trip.take_over(known.round_trip)
         health.heard_at, health.down, health.down_since = known.heard_at, known.down, known.down_since
         health.why = known.why
         if health.down:

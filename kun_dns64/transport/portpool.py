@@ -94,15 +94,23 @@ class Port:
         if self.out.pop(ident, None) is not None and not self.out and self.leaving:
             self._pool.drop(self)
 
-    def readable(self) -> None:
+    def readable(self) -> bool:
+        """Read one packet; whether there was one."""
         try:
             wire = self._sock.recv(MAX_DATAGRAM)
         except OSError as error:
             self.failed(error.errno or 0)
-            return
+            return False
         attempt = self.out.get(int.from_bytes(wire[:2])) if len(wire) >= 12 else None
         if attempt is None or not attempt.received(wire):
             self.guessed()
+        return True
+
+    def read_waiting(self) -> None:
+        """Read what has come to this port."""
+        for _ in range(BURST):
+            if self.fileno < 0 or not self.readable():
+                return
 
     def guessed(self) -> None:
         self.upstream.observed.wrong_replies += 1

@@ -239,6 +239,9 @@ class HttpsAttempt:
             self._asked_at = asyncio.get_running_loop().time()
             self._tries.add(self._upstream.start(self._ask()))
 
+    def read_waiting(self) -> None:
+        """The loop does it."""
+
     def cancel(self) -> None:
         for task in self._tries:
             task.cancel()

@@ -188,6 +188,9 @@ class StreamAttempt:
         """A stream loses nothing, unless it is dead without a word."""
         self._upstream.leave_mute()
 
+    def read_waiting(self) -> None:
+        """The loop does it."""
+
     def cancel(self) -> None:
         self._done = None
         self._leave()

@@ -157,6 +157,10 @@ class UdpAttempt:
         if self._stream is not None:
             self._stream.again()
 
+    def read_waiting(self) -> None:
+        if self._port is not None:
+            self._port.read_waiting()
+
     def cancel(self) -> None:
         self._done = None
         self._leave_port()

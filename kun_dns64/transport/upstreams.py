@@ -14,6 +14,7 @@ from kun_dns64.config.settings import Asking
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind
 from kun_dns64.policy.client_share import MOST_ALIKE, ClientShare
+from kun_dns64.policy.retransmission import longest_rto_s
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
 from kun_dns64.transport.exchange import Exchange, Tried, nobody_counts
 from kun_dns64.transport.health_check import HealthCheck
@@ -334,6 +335,7 @@ class Upstreams:
     def _upstream(self, address: UpstreamAddress) -> Upstream:
         if address not in self._made:
             made = self._made[address] = self._make(address)
+            made.health.round_trip.ceiling_s = longest_rto_s(self._asking.budget_s)
             self._checks[address] = HealthCheck(made, partial(self._is_other, address))
         return self._made[address]
 

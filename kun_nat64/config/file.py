@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from kun_base.admin_access import ALLOW
 from kun_base.config_marks import COMMENTED_OUT
 from kun_base.config_values import parse_ipv4_network, parse_ipv6_network, parse_network
+from kun_base.follow_section import FollowSection
 from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_nat64.config.sessionplace import LOG
 from kun_nat64.config.values import (
@@ -368,4 +369,5 @@ class ConfigFile(Section):
     admin: AdminSection = AdminSection()
     audit: AuditSection = AuditSection()
     log: LogSection = LogSection()
+    follow: FollowSection | None = None
     tenant: tuple[TenantEntry, ...] = ()

@@ -26,7 +26,7 @@ from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.state.parts import Histogram
 from kun_nat64.views.status import announced
-from kun_nat64.views.tenants import tenant_metrics
+from kun_nat64.views.tenants import table_metrics, tenant_metrics
 
 
 def exposition(state: State) -> str:
@@ -51,6 +51,7 @@ class _Agent(Collector):
             _fleet,
             _traffic,
             tenant_metrics,
+            table_metrics,
             _session_log,
         ):
             yield from part(state)
@@ -101,6 +102,9 @@ def _identity(state: State) -> Iterator[Metric]:
     told = {"version": version(), "commit": build().commit, "kind": build().kind}
     yield InfoMetricFamily("kun_nat64_build", "Always 1; its labels say which build runs", value=told)
     yield _gauge("uptime_seconds", "Seconds since the agent started", state.clock() - state.started_at)
+    if state.certificate_end is not None:
+        text = "When the certificate of the admin pages ends, seconds since 1970"
+        yield _gauge("certificate_expiry_timestamp_seconds", text, state.certificate_end)
     rows = (([what], 1.0) for what in state.warnings)
     yield _labelled("warning", "1 for each thing the agent warns about, see /status", ["what"], rows)
 

@@ -44,6 +44,7 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "drain": _drain(state, now),
         "traffic": _traffic(state, now),
         "tenants": tenants_data(state),
+        "follow": state.table(),
         "session_log": _session_log(state, wall),
         "warnings": _warnings(state),
         "history": [{"at": turn.at, "standing": turn.standing, "reason": turn.reason} for turn in state.turns],
@@ -244,6 +245,7 @@ def _drain(state: State, now: float) -> JSON:
         "left": drain.left,
         "oldest_s": drain.oldest_s,
         "ended": drain.ended,
+        "by_table": drain.by_table,
     }
 
 

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,8 +27,8 @@ def build(*, planted: bool) -> Path:
         text = source.read_text()
         assert text.count(SOUND) == 1
         source.write_text(text.replace(SOUND, PLANTED))
-    for source in sorted((tree / "kun_dns64" / "fastpath").glob("*.pyx")):
-        _compile(tree, source)
+    for module in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["ext-modules"]:
+        _compile(tree, tree.joinpath(*module["sources"]))
     return tree
 
 

@@ -145,7 +145,7 @@ class Quick:
         self.resumed = False
         self.start(SimpleNamespace(call_later=lambda delay, call: None))
 
-    def start(self, loop: Any, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
+    def start(self, loop: Any, longest_s: float = 0.15, stagger_s: float = 0.05) -> None:
         """A new path in this loop."""
         self.shares = ClientShares(1000, str, lambda _: False)
         self.path = misspath.MissPath(
@@ -156,14 +156,14 @@ class Quick:
             self._settled,
             lambda wire, source, send, reply: send(reply),
         )
-        self.renew(patience_s, stagger_s)
+        self.renew(longest_s, stagger_s)
 
-    def renew(self, patience_s: float = 0.15, stagger_s: float = 0.05) -> None:
+    def renew(self, longest_s: float = 0.15, stagger_s: float = 0.05) -> None:
         prepared = prepare(self.under)
         clients = PlainClients(prepared)
         self.path.renew(
             prepared, lambda source: clients.of(ip_address(source)), self.payload_max, self.under.max_ttl_s,
-            patience_s, stagger_s, self.shares.of,
+            longest_s, stagger_s, self.shares.of,
         )  # fmt: skip
 
     def _settled(self) -> None:

@@ -91,7 +91,7 @@ class Out:
         self.quick = self.pair.quick
         self.calls: list[Any] = []
         loop = SimpleNamespace(call_later=lambda delay, call: self.calls.append(call))
-        self.quick.start(loop, patience_s=9.0, stagger_s=1e-9)
+        self.quick.start(loop, longest_s=9.0, stagger_s=1e-9)
         self.wires: list[bytes] = []
         self.said: list[list[bytes]] = []
 

@@ -30,6 +30,9 @@ class Attempt:
     def again(self) -> None:
         self.sent += 1
 
+    def read_waiting(self) -> None:
+        pass
+
     def cancel(self) -> None:
         self.cancelled = True
 

@@ -255,8 +255,9 @@ def test_the_compiled_way_of_hearing_from_an_upstream_is_the_plain_one(events: l
     for number, (kind, rtt_s) in enumerate(events, 1):
         if kind == "heard":
             plain.heard(rtt_s, number)
-            compiled.heard(other, rtt_s, number)
+            compiled.heard(other, other.round_trip, rtt_s, number)
         else:
             getattr(plain, kind)(number)
             getattr(other, kind)(number)
         assert plain == other
+        assert plain.round_trip.srtt_s == other.round_trip.srtt_s

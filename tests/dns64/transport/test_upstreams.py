@@ -31,7 +31,7 @@ from tests.dns64.transport.fake import ADDRESS, FakeUpstream, Script, fake_upstr
 from tests.ports import free_port
 
 PLAIN = AskedFlags()
-ASKING = Asking(0.05, True, False, False, 100, None)
+ASKING = Asking(0.05, True, False, False, 100, None, 1.8)
 NAME = "www.t.example."
 PATIENT_S = 8.0
 
@@ -97,7 +97,7 @@ async def test_every_question_has_random_case_id_and_port() -> None:
 
 
 async def test_case_is_left_alone_where_the_operator_says_so() -> None:
-    asking = Asking(0.05, False, False, False, 100, None)
+    asking = Asking(0.05, False, False, False, 100, None, 1.8)
     async with fake_upstream() as fake, asker(fake, asking=asking) as asks:
         await asks.ask(question("only-lower-case.t.example."))
         assert b"only-lower-case" in fake.seen[0].wire
@@ -180,7 +180,7 @@ async def test_an_upstream_that_changes_case_and_has_no_tcp_is_asked_in_plain_ca
 
 
 async def test_case_changes_nothing_where_it_is_not_drawn() -> None:
-    asking = Asking(0.05, False, False, False, 100, None)
+    asking = Asking(0.05, False, False, False, 100, None, 1.8)
     async with fake_upstream(lowering) as fake, asker(fake, asking=asking) as asks:
         assert a_of(await asks.ask(question(LONG.upper()))) == ADDRESS
         assert (fake.asked("udp"), fake.asked("tcp")) == (1, 0)
@@ -343,7 +343,7 @@ async def test_questions_with_other_flags_are_others() -> None:
 
 
 async def test_beyond_the_bound_questions_fail_at_once() -> None:
-    asking = Asking(0.05, True, False, False, 2, None)
+    asking = Asking(0.05, True, False, False, 2, None, 1.8)
     async with fake_upstream(lambda query, transport: []) as fake, asker(fake, asking=asking) as asks:
         outcomes: list[Outcome] = []
         for number in range(2):
@@ -359,7 +359,7 @@ async def test_beyond_the_bound_questions_fail_at_once() -> None:
 
 
 async def test_a_question_nobody_waits_for_makes_room_at_once() -> None:
-    asking = Asking(0.05, True, False, False, 2, None)
+    asking = Asking(0.05, True, False, False, 2, None, 1.8)
     async with fake_upstream(lambda query, transport: []) as fake, asker(fake, asking=asking) as asks:
         outcomes: list[Outcome] = []
         for number in range(2):
@@ -492,7 +492,7 @@ async def test_what_is_known_of_an_upstream_outlives_a_reload() -> None:
         known.failed(monotonic())
         after.upstreams.inherit(before.upstreams)
         health = after.upstreams.all[fake.address()].health
-        assert (health.down, health.srtt_s) == (True, 0.25)
+        assert (health.down, health.round_trip.srtt_s) == (True, 0.25)
         await asyncio.sleep(0.1)
         assert not health.down, "its checks go on"
 
