@@ -10,9 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kun_base.adminhttp import AdminServer, Handler, Page
+from kun_base.html_page import HEADERS
 from kun_nat64.agent.reload import Outcome
 from kun_nat64.model.drain import Drain
 from kun_nat64.model.standing import WORDS
@@ -28,11 +29,13 @@ Started = TypeVar("Started")
 class Orders:
     """What others may ask of the agent. `set_drain` stores a drain and acts on it; `reload` takes the file anew.
 
-    `accept`: a change of the controller's table that is held, of that version ("": any).
+    `members`: the others' whole status by URL, or why there is none, as a string. `accept`: a change of the
+    controller's table that is held, of that version ("": any).
     """
 
     set_drain: Callable[[Drain, bool], str | None]
     reload: Callable[..., Awaitable[Outcome]]
+    members: Callable[[], Awaitable[dict[str, Any]]]
     accept: Callable[[str], bool] = lambda _version: False
 
 
@@ -71,6 +74,7 @@ class Admin:
     def _gets(self) -> Mapping[str, Handler]:
         return {
             "/": self._page,
+            "/fleet": self._fleet,
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics,
@@ -122,8 +126,15 @@ class Admin:
     async def _page(self, _query: Mapping[str, str]) -> Page:
         from kun_nat64.views.page import render
 
-        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Refresh": "2"}
-        return Page(render(self._snapshot()), content_type="text/html", headers=headers)
+        return Page(render(self._snapshot()), content_type="text/html", headers={**HEADERS, "Refresh": "2"})
+
+    async def _fleet(self, _query: Mapping[str, str]) -> Page:
+        from kun_nat64.views.fleet import rows_of
+        from kun_nat64.views.fleet_page import render_fleet
+
+        rows = rows_of(self._snapshot(), await self._orders.members())
+        body = render_fleet(rows, wall=self._state.wall())
+        return Page(body, content_type="text/html", headers={**HEADERS, "Refresh": "5"})
 
     async def _drain(self, query: Mapping[str, str]) -> Page:
         """`until_start=1`: not stored, so that the next start of the agent serves again."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from kun_base.html_page import duration
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.errors import complain
-from kun_nat64.views.page import duration
 
 JSON = dict[str, Any]
 POLL_S = 0.5

@@ -297,7 +297,8 @@ class AdminSection(Section):
     """The HTTP port for health checks, metrics and status."""
 
     listen: ListenAt = Listen("127.0.0.1", 9465)
-    """Address and port of /healthz, /readyz (200 only while announced), /metrics, /status and the status page."""
+    """Address and port of /healthz, /readyz (200 only while announced), /metrics, /status, and the pages / and
+    /fleet."""
     allow: Annotated[tuple[AnyNetwork, ...], NOT_EMPTY] = tuple(map(parse_network, ALLOW))
     """Networks that may read these pages. The default is loopback and private networks. The last three are private
     IPv4 networks in 6to4 form."""

@@ -240,6 +240,7 @@ def _drain(state: State, now: float) -> JSON:
     return {
         "phase": drain.phase,
         "why": drain.why,
+        "since": None if drain.phase is Phase.SERVING else drain.since,
         "for_s": None if drain.phase is Phase.SERVING else round(now - drain.begun, 3),
         "grace_s": state.spec.drain.grace_s,
         "left": drain.left,
