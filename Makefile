@@ -18,6 +18,10 @@ demo:            ## the whole path in a virtual machine, then gateways die (DEBI
 	@$(MAKE) --no-print-directory $(VENV)/.ready
 	@$(PY) -m lab demo $(if $(INSIDE),--inside $(INSIDE)) $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)
 
+demo-cluster: venv  ## Kubernetes decides, resolvers follow, the deciders die: a real API server on this machine (no virtual machine)
+	@python3 lab/host_setup.py tests
+	@PYTHONPATH=. $(if $(filter 0,$(shell id -u)),unshare --net,unshare --user --map-root-user --net) $(PY) tests/cluster/demo.py
+
 run:             ## kun-dns64 on this machine with defaults, no root (installs python3-venv and a compiler where missing)
 	@python3 lab/host_setup.py python
 	@$(MAKE) --no-print-directory $(RUN_VENV)/.ready
@@ -124,4 +128,4 @@ clean-all:       ## removes .venv, builds and every cache of lab, tests and pack
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
 
-.PHONY: help docs demo run test fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all
+.PHONY: help docs demo demo-cluster run test fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all

@@ -20,6 +20,8 @@ from kun_nat64.policy.tenantnumbers import free_number
 DEFAULT = "default"
 NODE = "node/"
 Networks = dict[int, dict[int, Client]]
+# Length and number of a network.
+Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,17 @@ def _tenants(spec: AgentSpec, classes: Mapping[str, FollowedClass], pool: str) -
     """Classes whose packets are told apart here, by name."""
     known = {one.name for one in spec.tenants}
     found = [_tenant(spec, name, classes[name], pool) for name in sorted(classes)]
-    taken = {one.number for one in found if one.number}
+    taken: dict[int, str] = {}
+    for one in found:
+        if one.number and (other := taken.setdefault(one.number, one.name)) != one.name:
+            raise TableFault(f"the classes {other!r} and {one.name!r} have the mark {one.number} both")
     for one in found:
         if not one.is_marked:
             continue
         if one.name in known:
             raise TableFault(f"class {one.name!r} has the name of a tenant of the file")
-        number = one.number or free_number(one.name, taken)
-        taken.add(number)
+        number = one.number or free_number(one.name, taken.keys())
+        taken[number] = one.name
         yield replace(one, number=number)
 
 
@@ -128,7 +133,7 @@ def _clients(spec: AgentSpec, networks: Networks) -> Clients:
     return Clients(together)
 
 
-def place_of(network: str) -> tuple[int, int] | None:
+def place_of(network: str) -> Place | None:
     """Length and number of a client's key; None for IPv4, which no gateway sees as a source."""
     if ":" not in network:
         return None
