@@ -128,7 +128,7 @@ def _misfit(
 ) -> str:
     size = pools[one.pool].ports_per_share
     if one.first_port % size or one.last_port != one.first_port + size - 1:
-        return f"ports {one.first_port}-{one.last_port} are not a share of {size} ports on the grid of EgressPool {one.pool}"
+        return f"ports {one.first_port}-{one.last_port} are not a share of {size} ports of EgressPool {one.pool}"
     seat = seats.get(one.address)
     if seat is None or seat.use is not Use.DEDICATED_ADDRESS or (seat.pool, seat.gateway) != (one.pool, one.gateway):
         return f"{one.address} is not held for dedicated shares of the same pool and gateway"
