@@ -10,12 +10,13 @@ from kun_dns64.state.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
 from reference.markdown import row, table_head
 
 ROOT = Path(__file__).parent.parent
-METRIC_CALL = re.compile(r"(_?gauge|_?counter|_?histogram|_?info|.*MetricFamily)$")
+METRIC_CALL = re.compile(r"(_gauge|_counts|_labelled|_histogram|_one_of|.*MetricFamily)$")
 LEVELS = {"debug", "info", "warning", "error"}
 
 
 def metric_tables() -> Iterator[str]:
     yield from ("", "## Metrics of kun-dns64", "")
+    yield from ("Prometheus sees counters with `_total` behind the name, and information with `_info`.", "")
     yield from table_head("metric", "type", "labels", "meaning")
     for kind, table in (("counter", COUNTERS), ("gauge", GAUGES), ("histogram", HISTOGRAMS)):
         for name, (text, labels) in table.items():
@@ -28,11 +29,23 @@ def metric_tables() -> Iterator[str]:
 
 def _written_metrics(package: str, prefix: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for call in _calls(package):
-        texts = [one.value for one in call.args[:2] if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-        if len(texts) == 2 and METRIC_CALL.match(_name(call.func)):
-            found[prefix + texts[0].removeprefix(prefix)] = texts[1]
+    for path in sorted((ROOT / package).rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        texts = {node.lineno: _constant(node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign)}
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            if len(call.args) < 2 or not METRIC_CALL.match(_name(call.func)):
+                continue
+            name, text = _constant(call.args[0]), _constant(call.args[1])
+            if not text and isinstance(call.args[1], ast.Name):
+                # A long text stands in a variable just before.
+                text = next((texts[line] for line in sorted(texts, reverse=True) if line < call.lineno), "")
+            if name and text:
+                found[prefix + name.removeprefix(prefix)] = text
     return found
+
+
+def _constant(value: ast.expr) -> str:
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
 
 
 def event_tables() -> Iterator[str]:

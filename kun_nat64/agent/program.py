@@ -33,7 +33,7 @@ from kun_nat64.agent.pmtu_loop import PmtuLoop
 from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.agent.reload import NOT_TAKEN, WARNING, Means, Reload
 from kun_nat64.agent.session_log import SessionLog
-from kun_nat64.agent.table_loop import TableLoop, approved
+from kun_nat64.agent.table_loop import TableLoop
 from kun_nat64.agent.timing import pause, ticking
 from kun_nat64.agent.traffic_loop import TrafficLoop
 from kun_nat64.config.load import from_data, load, running_kernel
@@ -112,7 +112,7 @@ class Agent:
         self.host: RunningHost = host or RealHost(spec, notice=self.noticed)
         self.stop = asyncio.Event()
         self.state = State(spec, journal, clock=monotonic, wall=time, identity=os.urandom(8).hex())
-        self.table = TableLoop(self.state, options.followed(spec), spec, self._take_table)
+        self.table = TableLoop(self.state, options.followed(spec), spec, self._table_moved)
         self.announcer = Announcer(self.state, self.host, self._keep_told)
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
         self.sessions = TrafficLoop(
@@ -255,11 +255,7 @@ class Agent:
         self._loaded = self.table.effective(base), base
         return self._loaded[0]
 
-    def _take_table(self) -> None:
-        """The table in force is another one: it has passed its bounds, and contradicts nothing in the file."""
-        state, old = self.state, self.state.spec
-        state.follow(self.table.effective(self.table.base))
-        approved(old, state.spec, state)
+    def _table_moved(self) -> None:
         self.cycle.wake(fresh=False)
 
     def _take(self, spec: AgentSpec) -> None:

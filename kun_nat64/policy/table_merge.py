@@ -20,6 +20,8 @@ from kun_nat64.policy.tenantnumbers import free_number
 DEFAULT = "default"
 NODE = "node/"
 Networks = dict[int, dict[int, Client]]
+# Length and number of a network.
+Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def _clients(spec: AgentSpec, networks: Networks) -> Clients:
     return Clients(together)
 
 
-def place_of(network: str) -> tuple[int, int] | None:
+def place_of(network: str) -> Place | None:
     """Length and number of a client's key; None for IPv4, which no gateway sees as a source."""
     if ":" not in network:
         return None

@@ -1,7 +1,7 @@
 """What the running agent knows, in one place. Every part writes its own fields; the decision is made here."""
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
@@ -109,10 +109,13 @@ class State:
             # Other targets have proven nothing yet: as after a start, what is announced stays for `adopt_s`.
             self.decision = replace(self.decision, proven=False, failing_since=None)
 
-    def follow(self, spec: AgentSpec) -> None:
-        """Takes what the controller's table has changed: tenants, clients and ports. Health and BGP are the file's."""
+    def follow(self, spec: AgentSpec, changed: Collection[tuple[int, int]]) -> None:
+        """Takes what the controller's table has changed: tenants, clients (of networks that are `changed`) and ports.
+
+        Health and BGP are the file's.
+        """
         self.spec, self.scope = spec, scope(spec)
-        self.names.take(spec.clients, now=self.wall())
+        self.names.take(spec.clients, changed, now=self.wall())
 
     def hear(self, result: ProbeResult, *, now: float) -> bool:
         """True when the target has become another state: time to decide anew."""

@@ -263,3 +263,24 @@ def test_without_a_follow_section_nothing_is_followed(fast: AgentSpec, tmp_path:
     agent = Agent(fast, Options(SHIPPED, tmp_path), Journal("test", stream=io.StringIO()), Host())
     assert agent.table.status() is None
     assert agent.state.spec.nat64 == fast.nat64
+
+
+async def test_many_changes_are_taken_together_and_clients_without_a_tenant_wake_nobody(
+    fast: AgentSpec, tmp_path: Path
+) -> None:
+    stream = Stream({**BASE, **web(dedicated(share(30)))})
+    async with stream.server.running(), Running(follows_stream(fast, stream.server.url, tmp_path), tmp_path) as it:
+        await it.until(lambda: len(tables(it)) == 1, "the snapshot")
+        await it.until(lambda: not it.agent.state.approved, "settled")
+        taken: list[int] = []
+        follow = it.agent.state.follow
+        it.agent.state.follow = lambda spec, places: (taken.append(len(places)), follow(spec, places))
+        for n in range(1, 101):
+            stream.say(pods(1, "default", n))
+            await asyncio.sleep(0.005)
+        await it.until(lambda: len(it.agent.state.spec.clients) == 102, "all of them")
+        assert sum(taken) == 100
+        assert len(taken) < 10
+        assert not it.agent.state.approved, "no fact follows from them"
+        stream.say(pods(1, "team-00/web", 500))
+        await it.until(lambda: len(tables(it)[0].entries) == 2, "a tenant's pod")
