@@ -9,11 +9,11 @@ from kun_base.admin_files import read_token
 from kun_nat64.cli.agent_client import NoAgent, ask
 from kun_nat64.drivers.member_client import MemberSilent, ask_member
 
-# Path and method: the JSON that the gateway answers. Raises NoAgent, Refused.
+# Path and method: the JSON that the gateway answers. Raises NoAgent, OrderRefused.
 Ask = Callable[..., Any]
 
 
-class Refused(Exception):
+class OrderRefused(Exception):
     """The gateway's own guard refuses; the message says why."""
 
 
@@ -53,5 +53,5 @@ def _remote(name: str, url: str, token: str, ca_file: str, path: str, method: st
 
 def _unless_refused(answer: Any) -> Any:
     if isinstance(answer, dict) and answer.get("refused"):
-        raise Refused(str(answer["refused"]))
+        raise OrderRefused(str(answer["refused"]))
     return answer

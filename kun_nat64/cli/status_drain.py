@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from kun_base.html_page import duration
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.errors import complain
-from kun_nat64.cli.gateway_target import Ask, Refused, target
+from kun_nat64.cli.gateway_target import Ask, OrderRefused, target
 
 JSON = dict[str, Any]
 POLL_S = 0.5
@@ -45,7 +45,7 @@ def start_drain(
         with its_words(run_dir):
             asked = target(run_dir, name, token_file)
             return _drain(asked, wait=wait, why=why, until_start=until_start, force=force)
-    except Refused as error:
+    except OrderRefused as error:
         print(f"{error}; `drain --force` does it all the same", file=sys.stderr)
         return 11
     except NoAgent as error:
