@@ -233,6 +233,7 @@ def _fleet(state: State, now: float) -> JSON:
         ],
         "silent": dict(state.fleet.silent),
         "ca_file": state.spec.fleet.ca_file,
+        "token_file": state.spec.admin.access.token_file,
     }
 
 
