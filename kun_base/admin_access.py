@@ -62,7 +62,7 @@ def changing_refused(headers: Mapping[str, str], token: str, *, encrypted: bool)
         return Refused(503, "[admin] token_file cannot be read, or holds no token: see check-config")
     scheme, _, given = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-        return Refused(401, "wants the token of [admin] token_file, as Authorization: Bearer TOKEN")
+        return Refused(401, "needs the token of [admin] token_file, as Authorization: Bearer TOKEN")
     origin = headers.get("Origin")
     own = f"{'https' if encrypted else 'http'}://{headers.get('Host', '')}".lower()
     if (origin is not None and origin.lower() != own) or headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):

@@ -197,5 +197,5 @@ def _authorization(source: TableSource) -> dict[str, str]:
         raise NoTable(f"token_file {source.token_file}: {error}") from None
     token = next((line.strip() for line in lines if line.strip() and not line.startswith("#")), "")
     if not token or not token.isprintable():
-        raise NoTable(f"token_file {source.token_file}: wants a token in its first line")
+        raise NoTable(f"token_file {source.token_file}: must have a token in its first line")
     return {"Authorization": f"Bearer {token}"}

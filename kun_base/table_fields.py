@@ -80,7 +80,7 @@ class RecordFields:
     def get(self, field: str, wanted: str, is_right: Callable[[Any], bool]) -> Any:
         value = self._value.get(field)
         if field not in self._value or not is_right(value):
-            raise TableFault(f"{self._where}: {field} = {shown(value)}, wants {wanted}")
+            raise TableFault(f"{self._where}: {field} = {shown(value)}, must be {wanted}")
         return value
 
     def text(self, field: str) -> str:
@@ -109,7 +109,7 @@ class RecordFields:
         try:
             return make(self._value[field])
         except (KeyError, TypeError, ValueError):
-            raise TableFault(f"{self._where}: {field} = {shown(self._value.get(field))}, wants {wanted}") from None
+            raise TableFault(f"{self._where}: {field} = {shown(self._value.get(field))}, must be {wanted}") from None
 
     def pairs(self, field: str) -> tuple[tuple[str, str], ...]:
         found = self.get(field, "an object of texts", lambda value: isinstance(value, dict))

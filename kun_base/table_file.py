@@ -48,7 +48,7 @@ def read_table_file(path: Path) -> list[TableLine]:
         lines = list(_numbered(file))
     inner = any(isinstance(line, BeginLine | CommitLine | HeartbeatLine) for line in lines[1:-1])
     if len(lines) < 2 or inner or not (isinstance(lines[0], BeginLine) and isinstance(lines[-1], CommitLine)):
-        raise TableFault("wants the lines of one snapshot, from begin to commit")
+        raise TableFault("must have the lines of one snapshot, from begin to commit")
     return lines
 
 

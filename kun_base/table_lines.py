@@ -100,7 +100,7 @@ def _no_number(text: str) -> Any:
 def _field(line: Mapping[str, Any], field: str, wanted: str, is_right: Callable[[Any], bool]) -> Any:
     value = line.get(field)
     if not is_right(value):
-        raise TableFault(f"{line['type']}: {field} = {repr(value)[:80]}, wants {wanted}")
+        raise TableFault(f"{line['type']}: {field} = {repr(value)[:80]}, must be {wanted}")
     return value
 
 
@@ -143,7 +143,7 @@ def _remove(line: Mapping[str, Any]) -> RemoveLine:
             names = _field(line, plural, "a list of keys", lambda value: isinstance(value, list))
             keys += [(kind, name) for name in names]
     if not 1 <= len(keys) <= PER_LINE or not all(is_name(key) for _, key in keys):
-        raise TableFault(f"remove: wants 1 to {PER_LINE} keys")
+        raise TableFault(f"remove: must have 1 to {PER_LINE} keys")
     return RemoveLine(tuple(keys))
 
 
@@ -179,7 +179,7 @@ def _at(line: Mapping[str, Any]) -> float:
             raise ValueError
         return when.timestamp()
     except (ValueError, OverflowError):
-        raise TableFault(f"{line['type']}: at = {text[:40]!r}, wants a time (RFC 3339, UTC)") from None
+        raise TableFault(f"{line['type']}: at = {text[:40]!r}, must be a time (RFC 3339, UTC)") from None
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], TableLine]] = {
