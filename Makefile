@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # Of `make run`: what runs and nothing that tests.
 RUN_VENV := .venv-run
+# Of `make docs`.
+DOCS_VENV := .venv-docs
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 # The Debian of the lab's guest: 13, 12 or sid.
 export DEBIAN ?= 13
@@ -15,6 +17,10 @@ demo:            ## the whole path in a virtual machine, then gateways die (DEBI
 	@python3 lab/host_setup.py lab
 	@$(MAKE) --no-print-directory $(VENV)/.ready
 	@$(PY) -m lab demo $(if $(INSIDE),--inside $(INSIDE)) $(if $(JSON),--json "$(JSON)") $(if $(KEEP),--keep)
+
+demo-cluster: venv  ## Kubernetes decides, resolvers follow, the deciders die: a real API server on this machine (no virtual machine)
+	@python3 lab/host_setup.py tests
+	@PYTHONPATH=. $(if $(filter 0,$(shell id -u)),unshare --net,unshare --user --map-root-user --net) $(PY) tests/cluster/demo.py
 
 run:             ## kun-dns64 on this machine with defaults, no root (installs python3-venv and a compiler where missing)
 	@python3 lab/host_setup.py python
@@ -60,6 +66,10 @@ lint: venv       ## ruff and mypy --strict
 reference: venv  ## gateway-config/kun-*.toml and docs/reference.md, from the code
 	$(PY) -m reference
 
+docs: $(DOCS_VENV)/.ready  ## the handbook as a site in out/docs
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	@echo "out/docs/index.html"
+
 bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (20 minutes; root, to install peers)
 	$(PY) -m bench dns64 --install
 
@@ -101,15 +111,21 @@ $(RUN_VENV)/.ready: requirements.lock pyproject.toml $(COMPILED)
 	@$(RUN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . >$(RUN_VENV)/build.log 2>&1 || { cat $(RUN_VENV)/build.log >&2; exit 1; }
 	@touch $@
 
+$(DOCS_VENV)/.ready: requirements-docs.lock
+	@python3 -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@touch $@
+
 lock: venv       ## renew the pinned, hashed lock files
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --no-emit-find-links --no-emit-index-url --output-file=requirements.lock pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-controller.lock pyproject.toml
+	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --no-emit-find-links --no-emit-index-url --output-file=requirements-docs.lock requirements-docs.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --extra dev --extra controller --no-emit-find-links --no-emit-index-url --output-file=requirements-dev.lock pyproject.toml
 
 clean-all:       ## removes .venv, builds and every cache of lab, tests and packages (not the Debian packages)
-	rm -rf $(VENV) $(RUN_VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(RUN_VENV) $(DOCS_VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find kun_base kun_dns64 kun_nat64 kun_cluster -name '*.so' -delete -o -name '*.c' -delete -o -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
 
-.PHONY: help demo run test fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all
+.PHONY: help docs demo demo-cluster run test fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from kun_base.table_fields import TableFault, check_network, is_count, is_name
-from kun_base.table_records import FollowedClient, NamedRecord, read_client, read_record
+from kun_base.table_records import FollowedClient, NamedRecord, read_client, read_record, same_text
 
 FORMAT = 1
 MAX_LINE = 1 << 20
@@ -123,8 +123,8 @@ def _record(line: Mapping[str, Any]) -> RecordLine:
 
 
 def _clients(line: Mapping[str, Any]) -> ClientsLine:
-    class_name = _field(line, "class", "the name of a class", is_name)
-    namespace = _field(line, "namespace", "a text", _is_text)
+    class_name = same_text(_field(line, "class", "the name of a class", is_name))
+    namespace = same_text(_field(line, "namespace", "a text", _is_text))
     entries = _field(line, "entries", f"1 to {PER_LINE} of [NETWORK, NAME]", _is_entries)
     found = tuple((check_network(network), read_client(class_name, namespace, name)) for network, name in entries)
     return ClientsLine(found)

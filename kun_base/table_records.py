@@ -146,7 +146,8 @@ def _class(fields: RecordFields, text: str) -> FollowedClass:
 
 
 @lru_cache(maxsize=4096)
-def _same_text(text: str) -> str:
+def same_text(text: str) -> str:
+    """Give one object for equal texts: many lines have the same class and namespace."""
     return text
 
 
@@ -154,4 +155,4 @@ def read_client(class_name: str, namespace: str, name: object) -> FollowedClient
     """Check one client; class and namespace are checked for the whole line. Raises TableFault."""
     if not is_text(name):
         raise TableFault(f"{shown(name)} is not the name of a client")
-    return FollowedClient(_same_text(class_name), _same_text(namespace), str(name))
+    return FollowedClient(class_name, namespace, str(name))

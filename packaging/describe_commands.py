@@ -10,6 +10,8 @@ import typer
 
 from kun_base.version import version
 
+CONFIGURED = ("kun-dns64", "kun-nat64")
+
 
 def options_of(command: Any) -> list[Any]:
     return [one for one in command.params if one.param_type_name == "option"]
@@ -19,8 +21,24 @@ def names_of(option: Any) -> list[str]:
     return [name for name in (*option.opts, *option.secondary_opts) if name.startswith("-")]
 
 
-def commands_of(group: Any) -> dict[str, Any]:
-    return {name: one for name, one in sorted(group.commands.items()) if not one.hidden}
+def commands_of(group: Any, before: str = "") -> dict[str, Any]:
+    """Every command by its words: `plan`, and `explain pod` of a group."""
+    found: dict[str, Any] = {}
+    for name, one in sorted(group.commands.items()):
+        if hasattr(one, "commands"):
+            found |= commands_of(one, f"{before}{name} ")
+        elif not one.hidden:
+            found[f"{before}{name}"] = one
+    return found
+
+
+def first_words(group: Any) -> dict[str, list[str]]:
+    """The words that may stand first, each with those that may stand behind it."""
+    found: dict[str, list[str]] = {}
+    for name in commands_of(group):
+        first, _, second = name.partition(" ")
+        found.setdefault(first, []).extend([second] if second else [])
+    return found
 
 
 def quoted(text: str) -> str:
@@ -41,11 +59,14 @@ def manual(program: str, group: Any) -> str:
         lines += [f".SS {quoted(name)} {arguments}".rstrip(), quoted(command.help or "")]
         for option in options_of(command):
             lines += [".TP", r"\fB" + quoted(", ".join(names_of(option))) + r"\fR", quoted(option.help or "")]
+        codes = "; ".join(f"{code}: {words}" for code, words in sorted(command.exits.items()))
+        lines += [".PP", quoted(f"Exit codes: {codes}."), ".PP", quoted(" ".join((command.epilog or "").split()))]
     lines += [
         ".SH EXIT STATUS",
         "0: done. 1: it could not be done. 2: a file or a flag is wrong; every error is on stderr.",
     ]
-    lines += [".SH FILES", f"/etc/kun/{quoted(program)}.toml: every key with its default."]
+    if program in CONFIGURED:
+        lines += [".SH FILES", f"/etc/kun/{quoted(program)}.toml: every key with its default."]
     return "\n".join(line for line in lines if line) + "\n"
 
 
@@ -66,22 +87,27 @@ def arguments_of(command: Any) -> Iterator[Argument]:
 
 def bash(program: str, group: Any) -> str:
     function = program.replace("-", "_")
-    cases = [
-        f"        {name}) words='{' '.join(sorted({n for o in options_of(one) for n in names_of(o)} | {'--help'}))}' ;;"
+    flags = {
+        name: " ".join(sorted({n for o in options_of(one) for n in names_of(o)} | {"--help"}))
         for name, one in commands_of(group).items()
-    ]
-    names = " ".join(commands_of(group))
+    }
+    cases, first = [], first_words(group)
+    for name, behind in first.items():
+        if behind:
+            cases.append(f"        '{name} '*) ((COMP_CWORD == 2)) && offer=1 words='{' '.join(behind)} --help' ;;&")
+        whole = [f"{name} {one}" for one in behind] or [name]
+        cases += [f"        '{words} '*) words='{flags[words]}' ;;" for words in whole]
+    names = " ".join(first)
     return "\n".join(
         [
             f"_{function}() {{",
-            "    local current=${COMP_WORDS[COMP_CWORD]} words",
-            "    case ${COMP_WORDS[1]-} in",
+            "    local current=${COMP_WORDS[COMP_CWORD]} words=",
+            '    case "${COMP_WORDS[*]:1:2} " in',
             *cases,
-            f"        *) words='{names} --help --version' ;;",
             "    esac",
-            f"    if ((COMP_CWORD == 1)); then words='{names} --help --version'; fi",
+            f"    if ((COMP_CWORD == 1)); then offer=1 words='{names} --help --version'; fi",
             "    COMPREPLY=()",
-            "    if [[ $current == -* || $COMP_CWORD == 1 ]]; then",
+            "    if [[ $offer || $current == -* ]]; then",
             '        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")',
             "    fi",
             "}",
@@ -93,15 +119,22 @@ def bash(program: str, group: Any) -> str:
 
 def fish(program: str, group: Any) -> str:
     lines = [f"complete -c {program} -n __fish_use_subcommand -l version -d 'Show the version'"]
+    for name, behind in first_words(group).items():
+        about = f" -d '{_about(group.commands[name])}'"
+        lines.append(f"complete -c {program} -f -n __fish_use_subcommand -a {name}{about}")
+        lines += [f"complete -c {program} -f -n '__fish_seen_subcommand_from {name}' -a {one}" for one in behind]
     for name, command in commands_of(group).items():
-        about = (command.help or "").splitlines()[0].replace("'", "")
-        lines.append(f"complete -c {program} -f -n __fish_use_subcommand -a {name} -d '{about}'")
         for option in options_of(command):
             long = next((one[2:] for one in names_of(option) if one.startswith("--")), "")
             text = (option.help or "").splitlines()[0].replace("'", "") if option.help else ""
             if long:
-                lines.append(f"complete -c {program} -n '__fish_seen_subcommand_from {name}' -l {long} -d '{text}'")
+                seen = f"__fish_seen_subcommand_from {name.split()[-1]}"
+                lines.append(f"complete -c {program} -n '{seen}' -l {long} -d '{text}'")
     return "\n".join(lines) + "\n"
+
+
+def _about(command: Any) -> str:
+    return str((command.help or "").splitlines()[0]).replace("'", "")
 
 
 def zsh(program: str, group: Any) -> str:

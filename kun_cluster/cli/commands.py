@@ -5,11 +5,26 @@ from typing import Annotated
 
 import typer
 
+from kun_base.command_line import CommandLine
 from kun_base.version import version
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-Places = Annotated[list[Path], typer.Argument(metavar="DIR_OR_FILE...", help="manifests, YAML or JSON")]
-AsJson = Annotated[bool, typer.Option("--json", help="as JSON")]
+EXAMPLES = """
+Examples:
+
+kun-controller compile manifests/
+
+kun-controller compile manifests/ --json
+
+kun-controller crds | kubectl apply --server-side -f -
+
+kun-controller explain pod default/web-0 --from manifests/
+"""
+
+app = CommandLine("Compile Kubernetes objects into the table that kun-dns64 and kun-nat64 follow.", EXAMPLES)
+Places = Annotated[
+    list[Path], typer.Argument(metavar="DIR_OR_FILE...", help="Manifests, YAML or JSON; - is standard input.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
 def _version(asked: bool) -> None:
@@ -20,67 +35,81 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def main(
-    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")] = False,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
-    """Compile Kubernetes objects into the table that kun-dns64 and kun-nat64 follow."""
+    return None
 
 
-@app.command("compile")
+@app.command(
+    "compile",
+    epilog="Example: kun-controller compile manifests/ --json",
+    exits={2: "a manifest is wrong; with --strict: an object is not in force"},
+)
 def compile_(
     places: Places,
     as_json: AsJson = False,
-    stream: Annotated[bool, typer.Option("--stream", help="as the file that kun-dns64 and kun-nat64 read")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="exit code 2 when an object is not in force")] = False,
+    stream: Annotated[bool, typer.Option("--stream", help="The format that kun-dns64 and kun-nat64 read.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 if an object is not in force.")] = False,
 ) -> None:
-    """Read manifests and print the table; no cluster needed."""
+    """Compile manifests and print the table, without a cluster."""
     from kun_cluster.cli.compile import show_table
 
     raise typer.Exit(show_table(places, as_json=as_json, stream=stream, strict=strict))
 
 
-@app.command()
-def crds() -> None:
-    """Print the CustomResourceDefinitions, for kubectl apply --server-side -f -."""
+@app.command(epilog="Example: kun-controller crds | kubectl apply --server-side -f -")
+def crds(as_json: AsJson = False) -> None:
+    """Print the CustomResourceDefinitions."""
     from kun_cluster.cli.compile import show_crds
 
-    show_crds()
+    show_crds(as_json=as_json)
 
 
-explain = typer.Typer(no_args_is_help=True, help="Say why something is treated as it is.")
+explain = CommandLine("Explain why an object is treated as it is.")
 app.add_typer(explain, name="explain")
 
 
-@explain.command("pod")
+@explain.command(
+    "pod",
+    epilog="Example: kun-controller explain pod default/web-0 --from manifests/",
+    exits={1: "no such pod, or no controller answers"},
+)
 def explain_pod(
-    pod: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME")],
+    pod: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The pod.")],
     files: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="DIR_OR_FILE", help="manifests instead of the running controller"),
+        typer.Option("--from", metavar="DIR_OR_FILE", help="Manifests, instead of the running controller."),
     ] = None,
-    admin: Annotated[str, typer.Option(help="admin address of the running controller")] = "http://127.0.0.1:9466",
+    admin: Annotated[
+        str, typer.Option(metavar="URL", help="Admin address of the running controller.")
+    ] = "http://127.0.0.1:9466",
     as_json: AsJson = False,
 ) -> None:
-    """Say which class a pod is in, which objects decide that, and by which addresses it leaves."""
+    """Show the class of a pod, the objects that decide it, and its addresses."""
     from kun_cluster.cli.explain import show_pod
 
     raise typer.Exit(show_pod(pod, files or [], admin, as_json=as_json))
 
 
-@app.command()
+@app.command(epilog="Example: kun-controller run --kubeconfig ~/.kube/config --token-file tokens")
 def run(
-    token_file: Annotated[str, typer.Option(help="tokens of consumers, one a line")],
-    kubeconfig: Annotated[str, typer.Option(help='"": the service account of the pod it runs in')] = "",
-    listen: Annotated[str, typer.Option(metavar="ADDR:PORT", help="where consumers connect")] = "[::]:9467",
+    token_file: Annotated[str, typer.Option(metavar="FILE", help="Tokens of the programs that follow, one a line.")],
+    kubeconfig: Annotated[str, typer.Option(metavar="FILE", help='"" uses the service account of its pod.')] = "",
+    listen: Annotated[
+        str, typer.Option(metavar="ADDR:PORT", help="Address for the programs that follow.")
+    ] = "[::]:9467",
     admin: Annotated[
-        str, typer.Option(metavar="ADDR:PORT", help="/healthz /readyz /metrics /status")
+        str, typer.Option(metavar="ADDR:PORT", help="Address of /healthz, /readyz, /metrics and /status.")
     ] = "127.0.0.1:9466",
-    tls_certificate: Annotated[str, typer.Option(help="PEM, with its chain")] = "",
-    tls_key: Annotated[str, typer.Option(help="PEM")] = "",
-    cluster: Annotated[str, typer.Option(help="name of this cluster in the stream")] = "",
-    namespace: Annotated[str, typer.Option(help="namespace of the Lease")] = "kun",
-    identity: Annotated[str, typer.Option(help='name of this replica; "": host name and process number')] = "",
-    writes: Annotated[bool, typer.Option("--write/--no-write", help="statuses and allocations, while it leads")] = True,
-    log_format: Annotated[str, typer.Option(help="text or json")] = "text",
+    tls_certificate: Annotated[str, typer.Option(metavar="FILE", help="Certificate with its chain, PEM.")] = "",
+    tls_key: Annotated[str, typer.Option(metavar="FILE", help="Private key, PEM.")] = "",
+    cluster: Annotated[str, typer.Option(help="Name of this cluster in the stream.")] = "",
+    namespace: Annotated[str, typer.Option(help="Namespace of the Lease.")] = "kun",
+    identity: Annotated[str, typer.Option(help='Name of this replica; "": host name and process number.')] = "",
+    writes: Annotated[
+        bool, typer.Option("--write/--no-write", help="Write statuses and allocations while it is the leader.")
+    ] = True,
+    log_format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
     """Watch, compile and serve the table; write statuses and allocations as the leader."""
     from kun_cluster.cli.run import run_controller

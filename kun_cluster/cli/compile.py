@@ -49,11 +49,14 @@ def snapshot(table: Table, now: float) -> list[str]:
     return [begin_line("snapshot", "", "all", ""), *lines, commit_line(version_of(table), 0, counts, now)]
 
 
-def show_crds() -> None:
-    """Print the CRDs as YAML."""
+def show_crds(*, as_json: bool = False) -> None:
+    """Print the CRDs as YAML, or as a JSON list that kubectl takes too."""
     import yaml
 
     from kun_cluster.formats.crds import crds
 
+    if as_json:
+        print(json.dumps({"apiVersion": "v1", "kind": "List", "items": crds()}, indent=2, ensure_ascii=False))
+        return
     print("# Made by: kun-controller crds", end="\n---\n")
     print(yaml.safe_dump_all(crds(), sort_keys=False, width=120, allow_unicode=True), end="")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kun_base.command_line import CommandLine
 from kun_base.version import build, version
 from kun_dns64.cli.server_commands import add_to
 from kun_dns64.config.flags import Flags
@@ -24,15 +25,7 @@ Examples:
   kun-dns64 explain www.example.org
 """
 
-app = typer.Typer(
-    help="DNS64 server for networks whose way to IPv4 is a 6to4 VIP.",
-    epilog=EXAMPLE,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = CommandLine("DNS64 server that knows its gateways and its clients.", EXAMPLE)
 
 # `readable=False`: whoever reads a file says why it cannot be read, as with every other error of a file.
 ConfigFile = Annotated[
@@ -60,21 +53,26 @@ def _common(_show: Version = False) -> None:
 @app.command(epilog="Example: kun-dns64 serve --vip 203.0.113.1 --upstream tls://192.0.2.53@dns.example")
 def serve(
     config: ConfigFile = None,
-    listen: Annotated[list[str] | None, typer.Option(help="ADDR:PORT for UDP and TCP; may be repeated.")] = None,
+    listen: Annotated[
+        list[str] | None, typer.Option(metavar="ADDR:PORT", help="Listen here by UDP and TCP; may be repeated.")
+    ] = None,
     upstream: Annotated[
         list[str] | None,
-        typer.Option(help="udp://, tcp://, tls://IP@name or https://IP/dns-query@name; may be repeated."),
+        typer.Option(metavar="URL", help="udp://, tcp://, tls:// or https:// upstream; may be repeated."),
     ] = None,
-    vip: Annotated[
-        str | None, typer.Option(help="The gateways' IPv4 address; 203.0.113.1: 2002:cb00:7101::/96.")
-    ] = None,
+    vip: Annotated[str | None, typer.Option(help="IPv4 address that the gateways announce.")] = None,
     prefix: Annotated[
-        list[str] | None, typer.Option(help="NAT64 prefix IPV6/LEN instead of a VIP; repeatable.")
+        list[str] | None, typer.Option(metavar="IPV6/LEN", help="NAT64 prefix, instead of --vip; may be repeated.")
     ] = None,
-    workers: Annotated[str | None, typer.Option(metavar="NUMBER", help="Processes; 0: one per core.")] = None,
-    admin: Annotated[str | None, typer.Option(help="ADDR:PORT for /healthz, /metrics and the like; '': none.")] = None,
+    workers: Annotated[str | None, typer.Option(metavar="NUMBER", help="Worker processes; 0: one per core.")] = None,
+    admin: Annotated[
+        str | None, typer.Option(metavar="ADDR:PORT", help="For /healthz, /metrics and /status; '': none.")
+    ] = None,
 ) -> None:
-    """Serves DNS. Flags win over the file; with neither, the defaults of gateway-config/kun-dns64.toml."""
+    """Serve DNS.
+
+    A flag overrides the key of the file. With neither, the defaults of the configuration file apply.
+    """
     from kun_dns64.config.background_load import Source
     from kun_dns64.processes.serve import serve as serve_until_stopped
 
@@ -89,7 +87,7 @@ def check_config(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Check files and the files they name. Exit 0: all are good, 2: errors."""
+    """Check files and the files they name: every error, each with its line."""
     from kun_base.config_check import check_files
     from kun_dns64.cli.check_config import meaning_of
 
@@ -108,7 +106,7 @@ def explain(
     socket: Annotated[Path | None, typer.Option("--socket", help="Control socket of the running server.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the running server, and print each decision with its rule and RFC section.
+    """Ask the running server; show each decision with its rule and RFC.
 
     --offline answers from --config FILE with an empty cache: it knows neither gateway states nor upstream health.
     """
@@ -121,11 +119,12 @@ def explain(
         explain_running(Target(socket, config), name, rtype, client, as_json=as_json)
 
 
-@app.command(epilog="Example: kun-dns64 discover 127.0.0.1:5353")
+@app.command(epilog="Example: kun-dns64 discover 127.0.0.1:5353", exits={0: "prefixes found", 1: "none, or no answer"})
 def discover(
     server: Annotated[str, typer.Argument(help="ADDR or ADDR:PORT of a DNS server.")] = "127.0.0.1:5353",
+    as_json: AsJson = False,
 ) -> None:
-    """Prints the NAT64 prefixes a DNS server gives out, one a line (RFC 7050); exit 1 when there are none."""
+    """Print the NAT64 prefixes that a DNS server uses, one a line (RFC 7050)."""
     from kun_dns64.cli.discover import ask_prefixes
     from kun_dns64.config.endpoint import DNS_PORT, Endpoint
 
@@ -136,16 +135,18 @@ def discover(
     except OSError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    for prefix in found:
+    if as_json:
+        typer.echo(json.dumps({"server": server, "prefixes": [str(prefix) for prefix in found]}))
+    for prefix in found if not as_json else ():
         typer.echo(str(prefix))
     if not found:
-        typer.echo(f"{server} synthesises no AAAA of ipv4only.arpa: it is no DNS64", err=True)
+        typer.echo(f"{server} does not synthesise AAAA of ipv4only.arpa: it is not a DNS64", err=True)
         raise typer.Exit(1)
 
 
 @app.command("config-schema", epilog="Example: kun-dns64 config-schema > kun-dns64.schema.json")
 def config_schema() -> None:
-    """Prints the JSON schema of the file, for editors."""
+    """Print the JSON schema of the file, for editors."""
     from kun_dns64.config.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))

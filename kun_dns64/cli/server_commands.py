@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kun_base.command_line import CommandLine, ExitCodes
 from kun_base.control_client import NoServer
 from kun_dns64.cli import tables
 from kun_dns64.cli.running_server import Target, fail, show
@@ -17,36 +18,45 @@ Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The server's file (default /etc/kun/kun-dns64.toml).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-Seconds = Annotated[float, typer.Option(min=0.1, max=4.0, help="How long one look takes.")]
+Seconds = Annotated[float, typer.Option(min=0.1, max=4.0, help="Length of the sample.")]
 
 
-def add_to(app: typer.Typer) -> None:
+NO_SERVER = {1: "no server answers, or it refuses"}
+EXITS: dict[str, ExitCodes] = {
+    "status": {0: "ready", 1: "not ready, or no server answers"},
+    "reload": {0: "the new configuration is in force", 1: "the file is refused, or no server answers"},
+    "upstreams": {0: "an upstream is up", 1: "all are down, or no server answers"},
+    "test": {0: "no step failed", 1: "a step failed"},
+}
+
+
+def add_to(app: CommandLine) -> None:
     """Register the commands of this file."""
     for name, function, example in COMMANDS:
-        app.command(name, epilog=f"Example: kun-dns64 {example}")(function)
+        app.command(name, epilog=f"Example: kun-dns64 {example}", exits=EXITS.get(name, NO_SERVER))(function)
 
 
 def status(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Show the running server: ready or not, prefixes, workers, cache. Exit 1 where it is not ready."""
+    """Show the running server: readiness, prefixes, workers, cache."""
     value = show(Target(socket, config), "/status", None, tables.status_text, as_json=as_json)
     if not value["ready"]["forward"]:
         raise typer.Exit(1)
 
 
 def reload(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Reload the file; show what changed and what needs a restart. Exit 1 where the file is refused."""
+    """Reload the file; show what changed and what needs a restart."""
     show(Target(socket, config), "/reload", None, tables.reload_text, as_json=as_json, method="POST")
 
 
 def flush(
-    name: Annotated[str | None, typer.Argument(help="The name to forget.")] = None,
-    tree: Annotated[bool, typer.Option("--tree", help="Names below it too.")] = False,
+    name: Annotated[str | None, typer.Argument(help="The name to remove.")] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Also the names below it.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="The whole cache.")] = False,
     socket: Socket = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget cached answers: of one name, of a tree of names, or all."""
+    """Remove cached answers: of one name, of a subtree, or all."""
     if (name is None) != everything or (everything and tree):
         raise typer.BadParameter("give a NAME (with --tree or without), or --all")
     fields = {"all": "1"} if name is None else {"name": name, **({"tree": "1"} if tree else {})}
@@ -64,14 +74,14 @@ def cache(
 
 
 def upstreams(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Show each upstream: up or down, how fast it answers. Exit 1 where all are down."""
+    """Show each upstream: up or down, and its latency."""
     value = show(Target(socket, config), "/upstreams", None, tables.upstreams_text, as_json=as_json)
     if not any(one["up"] for one in value["upstreams"]):
         raise typer.Exit(1)
 
 
 def pools(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Show the egress pools, their prefixes and whether their gateways are up."""
+    """Show the egress pools, their prefixes and gateways."""
     show(Target(socket, config), "/pools", None, tables.pools_text, as_json=as_json)
 
 
@@ -81,7 +91,7 @@ def clients(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how queries of one client are treated: allowed, class, pool."""
+    """Show the rules for one client: allowed, class, pool."""
     show(Target(socket, config), "/clients", {"address": address}, tables.client_text, as_json=as_json)
 
 
@@ -91,7 +101,7 @@ def log_level(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set the log level of the running server until the next reload."""
+    """Set the log level until the next reload."""
     show(
         Target(socket, config),
         "/log-level",
@@ -127,7 +137,7 @@ def top(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sample queries for a moment and show the most frequent names, clients or pools."""
+    """Show the most frequent names, clients or pools."""
     if names + clients + pools > 1:
         raise typer.BadParameter("give one of --names, --clients, --pools")
     by = "clients" if clients else "pools" if pools else "names"
@@ -142,7 +152,7 @@ def tail(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print queries as they pass, sampled under load, until Ctrl-C."""
+    """Print queries as they arrive, sampled under load."""
     target, ends = Target(socket, config), time.monotonic() + seconds
     while not seconds or time.monotonic() < ends:
         look_s = min(1.0, max(0.1, ends - time.monotonic())) if seconds else 1.0
@@ -164,7 +174,7 @@ def path_test(
     target: Annotated[str, typer.Option("--target", help="IPV4:PORT to connect to through the gateways.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Test DNS, prefix, route and connection from here, each with its remedy. Exit 1 where a step failed."""
+    """Test DNS, prefix, route and connection from here."""
     from kun_base.path_test import parse_target
     from kun_dns64.cli.path_test import run_path_test
     from kun_dns64.config.endpoint import DNS_PORT, Endpoint
@@ -182,7 +192,10 @@ def support_bundle(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write configuration (secrets masked), status, log and versions into one tar."""
+    """Write what support needs into one tar file.
+
+    Configuration (secrets masked), status, log and versions.
+    """
     from kun_dns64.cli.support_bundle import make_bundle
 
     try:

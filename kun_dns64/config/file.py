@@ -124,7 +124,8 @@ class AdminSection(Section):
     """The HTTP port for health checks, metrics and status."""
 
     listen: OptionalListen = Endpoint.parse("127.0.0.1:9464")
-    """Address and port of /healthz, /readyz, /metrics, /status and /explain?name=&type=&client=. "" disables them."""
+    """Address and port of /healthz, /readyz, /metrics, /status, /explain?name=&type=&client= and the page /. ""
+    disables them."""
     allow: list[Network] = Field(default=[parse_network(text) for text in ALLOW], min_length=1)
     """Networks that may read these pages. The default is loopback and private networks. The last three are private
     IPv4 networks in 6to4 form."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kun_base.adminhttp import AdminServer, Handler, Page
+from kun_base.html_page import HEADERS
 from kun_base.table_metrics import table_samples
 from kun_base.version import build, version
 from kun_dns64.control.control_loop import Control
@@ -30,6 +31,7 @@ class Pages:
         """`changes`: what the token of [admin] token_file lets others do."""
         return AdminServer(
             {
+                "/": self.page,
                 "/healthz": self.healthz,
                 "/readyz": self.readyz,
                 "/metrics": self.metrics,
@@ -82,30 +84,39 @@ class Pages:
         return Page(exposition(numbers), content_type=EXPOSITION)
 
     async def status(self, _: Mapping[str, str]) -> Page:
-        control, standing = self._control, await self._fleet.standing()
+        return json_page(self._status(await self._fleet.standing()))
+
+    def _status(self, standing: WorkerStatus) -> dict[str, Any]:
+        control = self._control
         settings = control.settings
-        return json_page(
-            {
-                "program": "kun-dns64",
-                "version": version(),
-                "commit": build().commit,
-                "build": build().kind,
-                "compiled": COMPILED,
-                "uptime_s": round(time.time() - self._began, 1),
-                "ready": self._readiness(standing),
-                "config": {
-                    "file": str(control.source.path or ""),
-                    "generation": settings.rules.generation,
-                    "problems": list(control.problems),
-                },
-                "listen": [str(one.endpoint) for one in self._fleet.listening if not one.tls],
-                "tls_listen": [str(one.endpoint) for one in self._fleet.listening if one.tls],
-                "prefixes": [str(prefix) for prefix in settings.rules.prefixes],
-                "pools": {pool.name: [str(prefix) for prefix in pool.prefixes] for pool in settings.rules.pools},
-                "follow": control.feed.status() if control.feed is not None else None,
-                "workers": list(standing.workers),
-            }
-        )
+        return {
+            "program": "kun-dns64",
+            "version": version(),
+            "commit": build().commit,
+            "build": build().kind,
+            "compiled": COMPILED,
+            "uptime_s": round(time.time() - self._began, 1),
+            "ready": self._readiness(standing),
+            "config": {
+                "file": str(control.source.path or ""),
+                "generation": settings.rules.generation,
+                "problems": list(control.problems),
+            },
+            "listen": [str(one.endpoint) for one in self._fleet.listening if not one.tls],
+            "tls_listen": [str(one.endpoint) for one in self._fleet.listening if one.tls],
+            "prefixes": [str(prefix) for prefix in settings.rules.prefixes],
+            "pools": {pool.name: [str(prefix) for prefix in pool.prefixes] for pool in settings.rules.pools},
+            "follow": control.feed.status() if control.feed is not None else None,
+            "workers": list(standing.workers),
+        }
+
+    async def page(self, _: Mapping[str, str]) -> Page:
+        from kun_dns64.control.page_data import page_data
+        from kun_dns64.views.page import render
+
+        standing = await self._fleet.standing()
+        body = render({**self._status(standing), **page_data(self._control, standing)})
+        return Page(body, content_type="text/html", headers={**HEADERS, "Refresh": "5"})
 
     async def explain(self, asked: Mapping[str, str]) -> Page:
         from kun_dns64.control.explanation import as_dict, query_for, with_owner

@@ -13,6 +13,8 @@ from kun_dns64.serving.worker_group import WorkerGroup, WorkerPulse
 from kun_dns64.state.server_events import Event, ServerEvents
 
 MOST_KEPT = 50
+# Of ten minutes.
+POINTS, POINT_S = 120, 5.0
 CERTIFICATES_EVERY = 60
 
 
@@ -24,11 +26,39 @@ class PastEvent:
     event: Event
 
 
+class Course:
+    """How queries and the upstreams' times went: a point every few seconds."""
+
+    def __init__(self) -> None:
+        self.queries_per_s: deque[float] = deque(maxlen=POINTS)
+        self.latencies_ms: dict[str, deque[float]] = {}
+        self._at, self._queries = float("-inf"), 0
+
+    def note(self, found: Iterable[WorkerPulse], now: float) -> None:
+        if now - self._at < POINT_S:
+            return
+        pulses = list(found)
+        queries = sum(pulse.queries for pulse in pulses)
+        if self._at != float("-inf"):
+            # A worker that was replaced begins at 0.
+            self.queries_per_s.append(max(0, queries - self._queries) / (now - self._at))
+        self._at, self._queries = now, queries
+        times: dict[str, list[float]] = {}
+        for pulse in pulses:
+            for one in pulse.upstreams:
+                times.setdefault(one.upstream, []).append(1000 * one.srtt_s)
+        kept = {name: self.latencies_ms.get(name, deque(maxlen=POINTS)) for name in times}
+        for name, values in times.items():
+            kept[name].append(sum(values) / len(values))
+        self.latencies_ms = kept
+
+
 class EventLog:
     def __init__(self, journal: Journal, workers: WorkerGroup) -> None:
         self._journal, self._workers = journal, workers
         self._changes = ServerEvents()
         self._looks = 0
+        self.course = Course()
         self.recent: deque[PastEvent] = deque(maxlen=MOST_KEPT)
         # When the certificate of each file ends, seconds since 1970.
         self.certificate_ends: dict[str, float] = {}
@@ -48,6 +78,7 @@ class EventLog:
         except (OSError, ValueError):
             found = []
         if found:
+            self.course.note(found, now)
             self._tell(self._changes.upstreams(_by_upstream(found), _groups(settings), now))
             self._tell(self._changes.limits([pulse.limited for pulse in found], now))
             self._tell(self._changes.cache([pulse.full for pulse in found], now))

@@ -14,6 +14,7 @@ from kun_dns64.control.admin_pages import Pages, json_page
 from kun_dns64.control.client_view import client_view
 from kun_dns64.control.control_loop import Control
 from kun_dns64.control.explanation import failure_dict, response_dict
+from kun_dns64.control.page_data import upstream_rows
 from kun_dns64.formats.names import from_text, to_text
 from kun_dns64.model.message import Response
 from kun_dns64.policy.config_difference import differences
@@ -58,25 +59,7 @@ class Operations:
 
     async def upstreams(self, _: Mapping[str, str]) -> Page:
         """Each upstream once: up in how many workers, the mean smoothed time, answers of all."""
-        status = await self._workers.standing()
-        rows: dict[str, list[dict[str, Any]]] = {}
-        for worker in status.workers:
-            for one in worker["upstreams"]:
-                rows.setdefault(one["upstream"], []).append(one)
-        groups = self._control.settings.groups
-        found = [
-            {
-                "upstream": name,
-                "groups": [group or "default" for group, servers in groups.items() if name in map(str, servers)],
-                "up": any(one["up"] for one in seen),
-                "up_in_workers": sum(one["up"] for one in seen),
-                "workers": len(seen),
-                "srtt_ms": round(1000 * sum(one["srtt_s"] for one in seen) / len(seen), 3),
-                "answers": sum(one["answers"] for one in seen),
-            }
-            for name, seen in rows.items()
-        ]
-        return json_page({"upstreams": found})
+        return json_page({"upstreams": upstream_rows(self._control, await self._workers.standing())})
 
     async def pools(self, _: Mapping[str, str]) -> Page:
         control = self._control

@@ -238,9 +238,13 @@ class Server:
         }
         shares = (len(cache) / max(1, own.answer_entries), cache.octets / max(1, own.answer_octets))
         return WorkerPulse(
-            tuple(UpstreamPulse(str(at), not one.health.down, one.health.why) for at, one in upstreams.all.items()),
+            tuple(
+                UpstreamPulse(str(at), not one.health.down, one.health.why, one.health.round_trip.srtt_s)
+                for at, one in upstreams.all.items()
+            ),
             limited,
             max(shares) if own.answer_entries else 0.0,
+            self.front.taken,
         )
 
     def snapshot(self) -> Metrics:

@@ -23,11 +23,12 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPulse:
-    """One upstream as one worker knows it. `why`: what the last failed health check met."""
+    """One upstream as one worker knows it. `why`: what the last failed health check met; `srtt_s`: smoothed time."""
 
     upstream: str
     up: bool
     why: str
+    srtt_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ class WorkerPulse:
     """What the log's events come from, without asking anybody anything.
 
     `limited`: how often clients met a limit since the start, by limit. `full`: how much of what the cache may hold it
-    does hold, 0 to 1.
+    does hold, 0 to 1. `queries`: taken since the start.
     """
 
     upstreams: tuple[UpstreamPulse, ...]
     limited: dict[str, int]
     full: float
+    queries: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kun_base.adminhttp import AdminServer, Handler, Page
+from kun_base.html_page import HEADERS
 from kun_nat64.agent.reload import Outcome
 from kun_nat64.model.drain import Drain
 from kun_nat64.model.standing import WORDS
@@ -26,10 +27,16 @@ Started = TypeVar("Started")
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What others may ask of the agent. `set_drain` stores a drain and acts on it; `reload` takes the file anew."""
+    """What others may ask of the agent. `set_drain` stores a drain and acts on it; `reload` takes the file anew.
+
+    `members`: the others' whole status by URL, or why there is none, as a string. `accept`: a change of the
+    controller's table that is held, of that version ("": any).
+    """
 
     set_drain: Callable[[Drain, bool], str | None]
     reload: Callable[..., Awaitable[Outcome]]
+    members: Callable[[], Awaitable[dict[str, Any]]]
+    accept: Callable[[str], bool] = lambda _version: False
 
 
 class Admin:
@@ -67,6 +74,7 @@ class Admin:
     def _gets(self) -> Mapping[str, Handler]:
         return {
             "/": self._page,
+            "/fleet": self._fleet,
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._metrics,
@@ -75,7 +83,12 @@ class Admin:
         }
 
     def _posts(self) -> Mapping[str, Handler]:
-        return {"/drain": self._drain, "/undrain": self._undrain, "/reload": self._reload}
+        return {
+            "/drain": self._drain,
+            "/undrain": self._undrain,
+            "/reload": self._reload,
+            "/table/accept": self._accept,
+        }
 
     async def _healthz(self, _query: Mapping[str, str]) -> Page:
         return Page("alive\n")
@@ -90,6 +103,8 @@ class Admin:
     async def _metrics(self, _query: Mapping[str, str]) -> Page:
         from kun_nat64.views.metrics_text import exposition
 
+        ends = [server.certificate_end for server in self._servers if server.certificate_end is not None]
+        self._state.certificate_end = min(ends, default=None)
         return Page(exposition(self._state), content_type=METRICS_TYPE)
 
     async def _status(self, _query: Mapping[str, str]) -> Page:
@@ -111,8 +126,15 @@ class Admin:
     async def _page(self, _query: Mapping[str, str]) -> Page:
         from kun_nat64.views.page import render
 
-        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Refresh": "2"}
-        return Page(render(self._snapshot()), content_type="text/html", headers=headers)
+        return Page(render(self._snapshot()), content_type="text/html", headers={**HEADERS, "Refresh": "2"})
+
+    async def _fleet(self, _query: Mapping[str, str]) -> Page:
+        from kun_nat64.views.fleet import rows_of
+        from kun_nat64.views.fleet_page import render_fleet
+
+        rows = rows_of(self._snapshot(), await self._orders.members())
+        body = render_fleet(rows, wall=self._state.wall())
+        return Page(body, content_type="text/html", headers={**HEADERS, "Refresh": "5"})
 
     async def _drain(self, query: Mapping[str, str]) -> Page:
         """`until_start=1`: not stored, so that the next start of the agent serves again."""
@@ -121,12 +143,20 @@ class Admin:
         return self._change(drain, keep="until_start" not in query)
 
     async def _undrain(self, _query: Mapping[str, str]) -> Page:
+        if self._state.drain.by_table:
+            words = "the controller's table drains this gateway: set desired: Serve in its EgressGateway"
+            body = {"phase": self._state.drain.phase, "warning": words}
+            return Page(json.dumps(body) + "\n", content_type="application/json")
         return self._change(drain_policy.revoked(self._state.drain), keep=True)
 
     async def _reload(self, query: Mapping[str, str]) -> Page:
         outcome = await self._orders.reload(force=query.get("force") == "1")
         body = {"taken": outcome.taken, "refused": outcome.refused, "file": self._state.spec.source}
         return Page(json.dumps(body) + "\n", content_type="application/json")
+
+    async def _accept(self, query: Mapping[str, str]) -> Page:
+        taken = self._orders.accept(query.get("version", ""))
+        return Page(json.dumps({"accepted": taken}) + "\n", content_type="application/json")
 
     def _change(self, drain: Drain, *, keep: bool) -> Page:
         problem = self._orders.set_drain(drain, keep)

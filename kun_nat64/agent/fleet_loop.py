@@ -1,6 +1,7 @@
 """Asks the other gateways in turn, and says which of those that the operator named cannot be one."""
 
 import asyncio
+from typing import Any
 
 from kun_nat64.agent.timing import pause
 from kun_nat64.drivers.fleet import FleetWatch, Own
@@ -52,6 +53,10 @@ class FleetLoop:
             state.warnings[WARNING] = words
         else:
             state.warnings.pop(WARNING, None)
+
+    async def whole(self) -> dict[str, Any]:
+        """Each member's whole status by URL, or why there is none, as a string."""
+        return await self._watch.whole()
 
     async def close(self) -> None:
         await self._watch.close()

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -17,6 +17,8 @@ from kun_base.errors import ConfigError
 from kun_base.journal import Journal
 from kun_base.library_log import send_library_logs_to
 from kun_base.notify import notify, watchdog_interval_s
+from kun_base.table_file import FILE_NAME
+from kun_base.table_follower import FollowPlan
 from kun_base.version import version
 from kun_nat64.agent.admin_loop import AdminLoop
 from kun_nat64.agent.admin_pages import Admin, Orders
@@ -31,6 +33,7 @@ from kun_nat64.agent.pmtu_loop import PmtuLoop
 from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.agent.reload import NOT_TAKEN, WARNING, Means, Reload
 from kun_nat64.agent.session_log import SessionLog
+from kun_nat64.agent.table_loop import TableLoop
 from kun_nat64.agent.timing import pause, ticking
 from kun_nat64.agent.traffic_loop import TrafficLoop
 from kun_nat64.config.load import from_data, load, running_kernel
@@ -95,6 +98,11 @@ class Options:
     def lasting(self) -> Path:
         return self.state_dir or self.run_dir
 
+    def followed(self, spec: AgentSpec) -> FollowPlan | None:
+        """The table is always kept: commands look at the machine with it, too."""
+        plan = spec.follow
+        return replace(plan, file=plan.file or self.lasting / FILE_NAME) if plan is not None else None
+
 
 class Agent:
     """The parts and how they wake each other. `host` and `prober` are what the tests replace."""
@@ -104,6 +112,7 @@ class Agent:
         self.host: RunningHost = host or RealHost(spec, notice=self.noticed)
         self.stop = asyncio.Event()
         self.state = State(spec, journal, clock=monotonic, wall=time, identity=os.urandom(8).hex())
+        self.table = TableLoop(self.state, options.followed(spec), spec, self._table_moved)
         self.announcer = Announcer(self.state, self.host, self._keep_told)
         self.cycle = Cycle(self.state, self.host, self.announcer.poke, self._remember)
         self.sessions = TrafficLoop(
@@ -115,18 +124,19 @@ class Agent:
         self.nodes = NodeKeeping(self.state, self.host)
         self.daemon = GobgpdConfLoop(self.state)
         count = lambda instance: self.host.traffic(instance)  # noqa: E731 - the host may be another one then
-        self.reload = Reload(
-            self.state, Means(lambda: load(options.config), self._look, count, self._take, self._keep_file)
-        )
-        self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now))
-        self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
+        self.reload = Reload(self.state, Means(self._load, self._look, count, self._take, self._keep_file))
         self.fleet = FleetLoop(self.state)
+        self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now, self.fleet.whole, self.table.accept))
+        self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.probing = ProbeLoop(self.state, self._prober())
         self.state.wake_announcer = self.announcer.poke
         self.state.wake_cycle = self.cycle.wake
         self.state.wake_counting = self.counting.wake
         self.state.keep_falls = self._keep_falls
         self.state.recall_falls(runfiles.load_falls(options.lasting))
+        self._loaded: tuple[AgentSpec, AgentSpec] | None = None
+        self.table.set_drain = self.set_drain
+        self.table.start()
 
     def _prober(self) -> Prober:
         spec = self.state.spec
@@ -239,8 +249,20 @@ class Agent:
         finally:
             host.close()
 
+    def _load(self) -> AgentSpec:
+        """The file with the table in force. Raises ConfigError."""
+        base = load(self.options.config)
+        self._loaded = self.table.effective(base), base
+        return self._loaded[0]
+
+    def _table_moved(self) -> None:
+        self.cycle.wake(fresh=False)
+
     def _take(self, spec: AgentSpec) -> None:
         """Lets a file take force that was not refused."""
+        if self._loaded is not None and self._loaded[0] is spec:
+            # The table may have gone on while the file was judged.
+            spec = self.table.take_base(self._loaded[1])
         old = self.state.spec
         self.state.take(spec)
         self.journal.change(as_json=spec.log.as_json, level=spec.log.level)
@@ -297,6 +319,7 @@ def _loops(agent: Agent) -> dict[str, Loop]:
         "admin": agent.serving.run,
         "fleet": agent.fleet.run,
         "reload": agent.reload.run,
+        "table": agent.table.run,
     }
     return {"probes": agent.probe} | {name: partial(run, agent.stop) for name, run in parts.items()}
 

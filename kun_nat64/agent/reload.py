@@ -88,7 +88,7 @@ class Reload:
             against = tuple(one for one in against if not one.forcible)
         elif not against and filechange.is_dangerous(change):
             against = await self._turn(stop or asyncio.Event())
-            if self._asked or self._state.spec is not old:
+            if self._asked or self._state.spec.written is not old.written:
                 return Outcome(False)  # there is a newer file, which decides
         if against:
             return self._refused([str(one) for one in against])
@@ -155,13 +155,17 @@ class Reload:
 
     def _note_end(self) -> None:
         state = self._state
-        if state.machine.settled and not state.approved and state.spec is not self._kept:
+        if state.machine.settled and not state.approved and self._is_another_file(state.spec):
             self._kept = state.spec
             self._means.keep(state.spec)
         if state.file_change == filechange.RUNS:
             done = state.decision.standing is Standing.FULL and not state.approved
             if done or state.clock() - self._since > LONGEST_TURN_S:
                 state.file_change = ""
+
+    def _is_another_file(self, spec: AgentSpec) -> bool:
+        """The controller's table makes another spec of the same file."""
+        return self._kept is None or (spec is not self._kept and spec.written is not self._kept.written)
 
     def _refused(self, reasons: list[str]) -> Outcome:
         words = "; ".join(reasons)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kun_base.command_line import CommandLine, report
 from kun_base.version import build, version
 
 RUN_DIR = Path("/run/kun-nat64")
@@ -21,21 +22,13 @@ Examples:
   kun-nat64 drain --wait
 """
 
-app = typer.Typer(
-    help="Agent of one anycast NAT64 gateway: looks, says what it will change, changes it, proves that it works.",
-    epilog=EXAMPLE,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = CommandLine("Agent on a NAT64 gateway: plans, applies, proves and announces.", EXAMPLE)
 
 # Not `readable`: what cannot be read is said in our own words.
 Config = Annotated[
     Path, typer.Option("--config", "-c", help="The gateway's TOML file.", show_default=False, readable=False)
 ]
-RunDir = Annotated[Path, typer.Option("--run-dir", help="Lock and control socket of the agent, and what it told BGP.")]
+RunDir = Annotated[Path, typer.Option("--run-dir", help="Folder of the agent's lock and control socket.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -72,7 +65,7 @@ def check_config(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Check files. Exit 0: all are good, 2: errors."""
+    """Check files: every error of every file, each with its line."""
     from kun_base.config_check import FileSummary, check_files
     from kun_nat64.config.listeners import notes
     from kun_nat64.config.load import load
@@ -89,13 +82,16 @@ def check_config(
 
 @app.command("config-schema", epilog="Example: kun-nat64 config-schema > kun-nat64.schema.json")
 def config_schema() -> None:
-    """Prints the JSON schema of the file, for editors."""
+    """Print the JSON schema of the file, for editors."""
     from kun_nat64.config.load import schema
 
     typer.echo(schema())
 
 
-@app.command(epilog="Example: kun-nat64 doctor --config /etc/kun/kun-nat64.toml --json")
+@app.command(
+    epilog="Example: kun-nat64 doctor --config /etc/kun/kun-nat64.toml --json",
+    exits={0: "nothing is wrong", 1: "something is wrong"},
+)
 def doctor(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="The gateway's TOML file; without it, only the machine.")
@@ -103,21 +99,31 @@ def doctor(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Says what is wrong on this machine, and what mends it. Exit 0: nothing, 1: something."""
+    """Show what is wrong on this machine, and its repair."""
     from kun_nat64.cli.doctor import examine
 
     raise typer.Exit(examine(config, run_dir, as_json=as_json))
 
 
-@app.command(epilog="Example: kun-nat64 plan --config /etc/kun/kun-nat64.toml")
+@app.command(
+    epilog="Example: kun-nat64 plan --config /etc/kun/kun-nat64.toml",
+    exits={0: "nothing to change", 10: "changes", 11: "changes that the guard refuses"},
+)
 def plan(config: Config, run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
-    """Shows what would change. Exit 0: nothing, 10: changes, 11: the guard would refuse them."""
+    """Show what would change, and what the guard refuses."""
     from kun_nat64.cli.plan_apply import show_plan
 
     raise typer.Exit(show_plan(config, run_dir, as_json=as_json))
 
 
-@app.command(epilog="Example: kun-nat64 apply --config /etc/kun/kun-nat64.toml --force")
+@app.command(
+    epilog="Example: kun-nat64 apply --config /etc/kun/kun-nat64.toml --force",
+    exits={
+        0: "the machine is as the file says",
+        1: "a change failed, or was undone",
+        11: "the guard refuses the changes",
+    },
+)
 def apply(
     config: Config,
     run_dir: RunDir = RUN_DIR,
@@ -126,35 +132,39 @@ def apply(
         float | None,
         typer.Option("--confirm-within", metavar="SECONDS", min=1.0, help="Undo it unless confirmed by then."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make the changes once; announce nothing.
 
-    Only `run` announces, with the proof that translation works.
+    Only `run` announces the VIP, after probes have proved the translation.
 
     With --confirm-within the changes are undone unless you press Enter or run `kun-nat64 confirm` in time, also when
     they cut your connection.
     """
     from kun_nat64.cli.plan_apply import apply_once
 
-    if confirm_within:
-        from kun_nat64.cli.confirmed_apply import apply_until_confirmed
+    def work() -> int:
+        if confirm_within:
+            from kun_nat64.cli.confirmed_apply import apply_until_confirmed
 
-        raise typer.Exit(apply_until_confirmed(config, run_dir, _history(run_dir), confirm_within, force=force))
-    code = apply_once(config, run_dir, force=force)
-    if code == 0:
-        from kun_nat64.cli.errors import complain
-        from kun_nat64.cli.rollback import with_record
+            return apply_until_confirmed(config, run_dir, _history(run_dir), confirm_within, force=force)
+        code = apply_once(config, run_dir, force=force)
+        if code == 0:
+            from kun_nat64.cli.errors import complain
+            from kun_nat64.cli.rollback import with_record
 
-        with_record(_history(run_dir), config, "apply", complain)
-    raise typer.Exit(code)
+            with_record(_history(run_dir), config, "apply", complain)
+        return code
+
+    raise typer.Exit(report(work, as_json=as_json))
 
 
-@app.command(epilog="Example: kun-nat64 confirm")
-def confirm(run_dir: RunDir = RUN_DIR) -> None:
+@app.command(epilog="Example: kun-nat64 confirm", exits={0: "confirmed", 1: "no change waits for a confirmation"})
+def confirm(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
     """Confirm the change that `apply --confirm-within` has made."""
     from kun_nat64.cli.confirmed_apply import confirm as confirm_change
 
-    raise typer.Exit(confirm_change(run_dir))
+    raise typer.Exit(report(lambda: confirm_change(run_dir), as_json=as_json))
 
 
 @app.command(epilog="Example: kun-nat64 rollback --config /etc/kun/kun-nat64.toml")
@@ -173,29 +183,36 @@ def rollback(
     from kun_nat64.cli.rollback import roll_back, show_history
 
     folder = _history(run_dir)
-    raise typer.Exit(show_history(folder, as_json=as_json) if history else roll_back(config, run_dir, folder))
+    if history:
+        raise typer.Exit(show_history(folder, as_json=as_json))
+    raise typer.Exit(report(lambda: roll_back(config, run_dir, folder), as_json=as_json))
 
 
 @app.command(epilog="Example: kun-nat64 run --config /etc/kun/kun-nat64.toml")
 def run(config: Config, run_dir: RunDir = RUN_DIR) -> None:
-    """Runs the agent: keeps the gateway right, announces it.
+    """Run the agent on this gateway.
 
-    It is announced while probes cross the own translator and come back.
+    It keeps the machine as its file says.
+
+    The VIP is announced while probes pass through the translator and return.
     """
     from kun_nat64.agent.program import Options, main
 
     raise typer.Exit(main(Options(config, run_dir, _state_dir())))
 
 
-@app.command(epilog="Example: kun-nat64 status --json")
+@app.command(epilog="Example: kun-nat64 status --json", exits={0: "announced", 1: "not announced, or no agent runs"})
 def status(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
-    """Shows how the running agent stands. Exit 0: announced, 1: not, or no agent."""
+    """Show the state of the running agent."""
     from kun_nat64.cli.status_drain import show_status
 
     raise typer.Exit(show_status(run_dir, as_json=as_json))
 
 
-@app.command(epilog="Example: kun-nat64 fleet --watch")
+@app.command(
+    epilog="Example: kun-nat64 fleet --watch",
+    exits={0: "all gateways are announced", 1: "one is not, or does not answer"},
+)
 def fleet(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Without an agent here: the file that names the members.")
@@ -204,20 +221,17 @@ def fleet(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show every gateway of the fleet in one table.
-
-    Exit 0: all are announced, 1: one is not, or is silent.
-    """
+    """Show every gateway of the fleet in one table."""
     from kun_nat64.cli.fleet import show_fleet
 
     raise typer.Exit(show_fleet(run_dir, config, watch=watch, as_json=as_json))
 
 
-@app.command("test", epilog="Example: kun-nat64 test --json")
+@app.command("test", epilog="Example: kun-nat64 test --json", exits={0: "no step failed", 1: "a step failed"})
 def path_test(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
-    """Test a packet's way as this gateway sees it.
+    """Test the path of a packet as this gateway sees it.
 
-    Each failed step comes with its remedy. Exit 1: a step failed.
+    Each failed step comes with its remedy.
     """
     from kun_nat64.cli.path_test import run_path_test
 
@@ -227,10 +241,10 @@ def path_test(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
 @app.command(epilog="Example: kun-nat64 size --pods 18659 --flows 30 --gateways 4 --nodes 300")
 def size(
     pods: Annotated[int, typer.Option("--pods", min=1, help="Pods without IPv4.")],
-    flows: Annotated[float, typer.Option("--flows", min=0.0, help="Flows a pod has at once, busiest protocol.")],
-    new_per_s: Annotated[float, typer.Option("--new-per-s", min=0.0, help="New flows a second and pod.")] = 0.0,
+    flows: Annotated[float, typer.Option("--flows", min=0.0, help="Flows of a pod at once, in its busiest protocol.")],
+    new_per_s: Annotated[float, typer.Option("--new-per-s", min=0.0, help="New flows per second and pod.")] = 0.0,
     gateways: Annotated[int, typer.Option("--gateways", min=1, help="Gateways in the ECMP set.")] = 3,
-    spare: Annotated[int, typer.Option("--spare", min=0, help="How many of them may be gone.")] = 1,
+    spare: Annotated[int, typer.Option("--spare", min=0, help="How many of them may be down.")] = 1,
     ports: Annotated[int, typer.Option("--ports", min=1, max=65536, help="Ports of one public address.")] = 40_001,
     nodes: Annotated[int, typer.Option("--nodes", min=0, help="Nodes, if routers hash outer addresses only.")] = 0,
     buckets: Annotated[int, typer.Option("--buckets", min=0, help="Buckets of a resilient ECMP group.")] = 0,
@@ -239,9 +253,9 @@ def size(
     ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Compute the public addresses that so many pods need.
+    """Compute the public addresses that pods need.
 
-    Ports suffice also while --spare gateways are gone.
+    The ports suffice even when --spare gateways are down.
     """
     from kun_nat64.cli.size import show_size
     from kun_nat64.policy.capacity import Load
@@ -265,7 +279,7 @@ def support_bundle(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Write what support needs to know into one tar.
+    """Write what support needs into one tar file.
 
     Configuration (secrets masked), status, plan, rules, routes, BGP and log.
     """
@@ -279,7 +293,14 @@ def support_bundle(
     raise typer.Exit(code)
 
 
-@app.command(epilog='Example: kun-nat64 drain --wait --why "new kernel"')
+@app.command(
+    epilog='Example: kun-nat64 drain --wait --why "new kernel"',
+    exits={
+        0: "draining; with --wait: withdrawn",
+        1: "no agent runs, or the drain was ended",
+        11: "this is the last gateway",
+    },
+)
 def drain(
     run_dir: RunDir = RUN_DIR,
     wait: Annotated[bool, typer.Option("--wait", help="Until the path is withdrawn, with progress.")] = False,
@@ -288,43 +309,79 @@ def drain(
         bool, typer.Option("--until-start", help="The next start of the agent ends the drain; for stops and reboots.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Even when no other gateway is known to carry.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Sends new flows elsewhere, waits for live ones, withdraws. `undrain` takes it back."""
+    """Move new flows away, wait for live ones, then withdraw.
+
+    `undrain` ends the drain.
+    """
     from kun_nat64.cli.status_drain import start_drain
 
-    raise typer.Exit(start_drain(run_dir, wait=wait, why=why, until_start=until_start, force=force))
+    def work() -> int:
+        return start_drain(run_dir, wait=wait, why=why, until_start=until_start, force=force)
+
+    raise typer.Exit(report(work, as_json=as_json))
 
 
-@app.command(epilog="Example: kun-nat64 undrain")
-def undrain(run_dir: RunDir = RUN_DIR) -> None:
-    """Ends a drain; the path comes back once healthy."""
+@app.command(epilog="Example: kun-nat64 undrain", exits={0: "the drain is over", 1: "no agent runs"})
+def undrain(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
+    """End a drain; the VIP is announced again once healthy."""
     from kun_nat64.cli.status_drain import end_drain
 
-    raise typer.Exit(end_drain(run_dir))
-
-
-@app.command(epilog="Example: kun-nat64 teardown --config /etc/kun/kun-nat64.toml")
-def teardown(config: Config, run_dir: RunDir = RUN_DIR) -> None:
-    """Withdraws the path; removes only what is ours."""
-    from kun_nat64.cli.plan_apply import tear_down
-
-    raise typer.Exit(tear_down(config, run_dir))
-
-
-@app.command(epilog="Example: kun-nat64 withdraw --config /etc/kun/kun-nat64.toml")
-def withdraw(config: Config, run_dir: RunDir = RUN_DIR) -> None:
-    """Withdraws the paths at once, whatever the agent thinks. For a host whose agent hangs, or cannot start.
-
-    With a file that has errors: those that the agent is known to have announced.
-    """
-    from kun_nat64.cli.plan_apply import withdraw_now
-
-    raise typer.Exit(withdraw_now(config, run_dir))
+    raise typer.Exit(report(lambda: end_drain(run_dir), as_json=as_json))
 
 
 @app.command(
+    epilog="Example: kun-nat64 table --accept 3f9c0a52b1d84e6793c1a0e5d2f4b687",
+    exits={0: "a table is in force, and nothing is held", 1: "something is wrong or held, or nothing is followed"},
+)
+def table(
+    accept: Annotated[
+        str | None, typer.Option("--accept", metavar="VERSION", help="Bring the held table of this version into force.")
+    ] = None,
+    run_dir: RunDir = RUN_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show the controller's table that is followed.
+
+    Its version, its age, what is held and why.
+    """
+    from kun_nat64.cli.followed import show_table
+
+    raise typer.Exit(show_table(run_dir, accept=accept, as_json=as_json))
+
+
+@app.command(
+    epilog="Example: kun-nat64 teardown --config /etc/kun/kun-nat64.toml",
+    exits={0: "nothing of ours is left", 1: "something is left, or the agent runs"},
+)
+def teardown(config: Config, run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
+    """Withdraw the VIP and remove everything that the agent made."""
+    from kun_nat64.cli.plan_apply import tear_down
+
+    raise typer.Exit(report(lambda: tear_down(config, run_dir), as_json=as_json))
+
+
+@app.command(
+    epilog="Example: kun-nat64 withdraw --config /etc/kun/kun-nat64.toml",
+    exits={0: "withdrawn", 1: "a path could not be withdrawn"},
+)
+def withdraw(config: Config, run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
+    """Withdraw the VIP at once, without the agent.
+
+    For a host whose agent hangs or cannot start.
+
+    If the file has errors, the paths that the agent announced are withdrawn.
+    """
+    from kun_nat64.cli.plan_apply import withdraw_now
+
+    raise typer.Exit(report(lambda: withdraw_now(config, run_dir), as_json=as_json))
+
+
+@app.command(
+    exits={0: "packets get through", 1: "packets are dropped"},
     epilog="Example: kun-nat64 explain 2002:cb00:7101::c633:6450\n\n"
-    "kun-nat64 explain 2002:cb00:7101::c633:6450 --client 2002:a01:2:1::10 --json"
+    "kun-nat64 explain 2002:cb00:7101::c633:6450 --client 2002:a01:2:1::10 --json",
 )
 def explain(
     destination: Annotated[str, typer.Argument(help="The IPv6 address that a pod sends to.", metavar="IPV6")],
@@ -335,11 +392,9 @@ def explain(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Says what becomes of packets to an IPv6 address, and why.
+    """Show what happens to packets for an IPv6 address, and why.
 
-    What it embeds, whether a pod's packets reach it, by which gateways and as whom; its sessions now.
-
-    Exit 0: they get through, 1: they are dropped.
+    The IPv4 address in it, whether a pod's packets reach it, by which gateways and from which source; its sessions.
     """
     from kun_nat64.cli.explain import explain_destination
 
@@ -347,8 +402,9 @@ def explain(
 
 
 @app.command(
+    exits={0: "found", 1: "nobody is known", 3: "the sessions could not be read"},
     epilog="Example: kun-nat64 who 192.0.2.11:40283 --at 2026-11-21T06:15:00Z --proto tcp\n\n"
-    'kun-nat64 who 192.0.2.11:40283 --at "90m ago" --json'
+    'kun-nat64 who 192.0.2.11:40283 --at "90m ago" --json',
 )
 def who(
     public: Annotated[str, typer.Argument(help="The public IPv4 address and port.", metavar="IP:PORT")],
@@ -358,7 +414,7 @@ def who(
     database: Annotated[Path | None, typer.Option("--database", help="Folder of the session database.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Says which pod had a public port, and when. Exit 0: somebody, 1: nobody is known, 3: it could not look."""
+    """Show which pod had a public port, and when."""
     from kun_nat64.cli.who import show_who
     from kun_nat64.cli.who_flags import Asked
 

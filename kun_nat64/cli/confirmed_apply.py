@@ -16,8 +16,8 @@ from pathlib import Path
 
 from kun_nat64.cli import plan_apply
 from kun_nat64.cli.errors import complain
+from kun_nat64.cli.followed import load_followed
 from kun_nat64.cli.rollback import take_file, with_record
-from kun_nat64.config.load import load
 from kun_nat64.drivers import filehistory, runfiles
 from kun_nat64.drivers.preflight import missing_for_changes
 from kun_nat64.drivers.real_host import RealHost
@@ -33,7 +33,7 @@ DONE, FAILED = 0, 1
 
 def apply_until_confirmed(config: Path, run_dir: Path, folder: Path, seconds: float, *, force: bool) -> int:
     """Apply, wait for `kun-nat64 confirm` or Enter, else undo. Exit 0: confirmed, 1: undone, 11: refused."""
-    spec = load(config)
+    spec = load_followed(config, run_dir)
     if missing := missing_for_changes(spec):
         return complain("\n".join(map(str, missing)))
     run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from kun_base.errors import ConfigError, Fault
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
-from kun_nat64.config.load import load
+from kun_nat64.cli.followed import load_followed
 from kun_nat64.drivers.real_host import RealHost
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.spec import AgentSpec
@@ -26,7 +26,7 @@ Found = TypeVar("Found")
 def explain_destination(text: str, config: Path | None, run_dir: Path, client: str, *, as_json: bool) -> int:
     """Exit code 0: a pod's packet gets through, 1: it does not. Raises ConfigError."""
     destination, sender = _addresses(text, client)
-    spec = load(config or CONFIG)
+    spec = load_followed(config or CONFIG, run_dir)
     traffic, own = asyncio.run(_looked(spec))
     said = explain(destination, spec, traffic or Traffic(), sender, own)
     ports = None if traffic is None else ports_of(said.owner, owned_ports(traffic, spec))

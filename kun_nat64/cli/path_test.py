@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kun_base.html_page import duration
 from kun_base.path_test import PathStep, StepState
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.errors import complain
-from kun_nat64.views.page import duration
 
 JSON = dict[str, Any]
 

@@ -11,6 +11,7 @@ from kun_base.errors import ConfigError
 from kun_nat64.agent.announcer import told_to
 from kun_nat64.cli.agent_client import NoAgent, ask
 from kun_nat64.cli.errors import complain
+from kun_nat64.cli.followed import load_followed
 from kun_nat64.config.load import load
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.preflight import Missing, missing_for_changes
@@ -40,7 +41,7 @@ DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11
 
 
 def show_plan(config: Path, run_dir: Path, *, as_json: bool) -> int:
-    spec = load(config)
+    spec = load_followed(config, run_dir)
     if missing := missing_for_changes(spec):
         return complain("\n".join(map(str, missing)), as_json=as_json)
     return asyncio.run(_with_machine(spec, lambda host: _show(spec, host, as_json=as_json)))
@@ -60,7 +61,7 @@ async def _show(spec: AgentSpec, host: Host, *, as_json: bool) -> int:
 
 
 def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
-    spec = load(config)
+    spec = load_followed(config, run_dir)
     if _lacking(missing_for_changes(spec)):
         return FAILED
     pid = runfiles.running_pid(run_dir)
@@ -121,6 +122,10 @@ def withdraw_now(config: Path, run_dir: Path) -> int:
         except DriverError as error:
             print(f"not withdrawn: {error}", file=sys.stderr)
             code = FAILED
+        else:
+            print(f"withdrawn: this gateway announces {', '.join(map(str, told.prefixes))} no more")
+    if code == DONE and (pid := runfiles.running_pid(run_dir)) is not None:
+        print(f"the agent (pid {pid}) still runs and announces again once healthy: stop it, or `kun-nat64 drain`")
     return code
 
 

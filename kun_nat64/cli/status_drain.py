@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from kun_base.html_page import duration
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.errors import complain
-from kun_nat64.views.page import duration
 
 JSON = dict[str, Any]
 POLL_S = 0.5
@@ -49,12 +49,36 @@ def _drain(run_dir: Path, *, wait: bool, why: str, until_start: bool, force: boo
     answer = ask(run_dir, f"/drain?{query}", "POST")
     if answer["warning"]:
         print(answer["warning"], file=sys.stderr)
+    print(_drain_words(ask(run_dir, "/status")))
     return _wait_for_drain(run_dir) if wait else 0
+
+
+def _drain_words(status: JSON) -> str:
+    """What is so right after a drain was asked for."""
+    drain, vip = status["drain"], status["vip"]
+    if drain["phase"] != "draining":
+        return f"{drain['phase']}: the VIP {vip} is {_announced(status)}"
+    left_s = max(drain["grace_s"] - (drain["for_s"] or 0), 0)
+    return (
+        f"draining: new flows go to other gateways; the VIP {vip} is withdrawn in {duration(left_s)} at the latest; "
+        f"{_left(drain)}. `kun-nat64 undrain` ends the drain"
+    )
+
+
+def _announced(status: JSON) -> str:
+    told = status["announcement"]
+    med = f", MED {told['med']}" if told["med"] is not None else ""
+    return f"{'announced' if told['announced'] else 'not announced'} ({told['standing']}{med}): {told['words']}"
 
 
 def end_drain(run_dir: Path) -> int:
     try:
-        ask(run_dir, "/undrain", "POST")
+        answer = ask(run_dir, "/undrain", "POST")
+        if answer["phase"] != "serving":
+            return complain(answer["warning"])
+        with its_words(run_dir):
+            status = ask(run_dir, "/status")
+            print(f"the drain is over; now the VIP {status['vip']} is {_announced(status)}")
     except NoAgent as error:
         return complain(str(error))
     return 0

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from kun_base.admin_access import ALLOW
 from kun_base.config_marks import COMMENTED_OUT
 from kun_base.config_values import parse_ipv4_network, parse_ipv6_network, parse_network
+from kun_base.follow_section import FollowSection
 from kun_base.special_ipv4 import NEVER_TRANSLATED
 from kun_nat64.config.sessionplace import LOG
 from kun_nat64.config.values import (
@@ -296,7 +297,8 @@ class AdminSection(Section):
     """The HTTP port for health checks, metrics and status."""
 
     listen: ListenAt = Listen("127.0.0.1", 9465)
-    """Address and port of /healthz, /readyz (200 only while announced), /metrics, /status and the status page."""
+    """Address and port of /healthz, /readyz (200 only while announced), /metrics, /status, and the pages / and
+    /fleet."""
     allow: Annotated[tuple[AnyNetwork, ...], NOT_EMPTY] = tuple(map(parse_network, ALLOW))
     """Networks that may read these pages. The default is loopback and private networks. The last three are private
     IPv4 networks in 6to4 form."""
@@ -368,4 +370,5 @@ class ConfigFile(Section):
     admin: AdminSection = AdminSection()
     audit: AuditSection = AuditSection()
     log: LogSection = LogSection()
+    follow: FollowSection | None = None
     tenant: tuple[TenantEntry, ...] = ()

@@ -31,16 +31,31 @@ def addresses(admin: AdminSection, fleet: FleetSection) -> Iterator[Fault]:
 
 def notes(spec: AgentSpec) -> Iterator[str]:
     """What is no fault of the file, and will not work as it is meant: from the file and this machine's files alone."""
+    yield from _one_armed(spec)
     yield from _unreachable(spec)
     yield from _not_admitted(spec)
     yield from _unreadable(spec)
+
+
+def _one_armed(spec: AgentSpec) -> Iterator[str]:
+    """One interface for both sides is a good design, and has to be meant: protocol 41 is not let in from outside."""
+    gateway, bgp = spec.gateway, spec.bgp
+    if gateway.one_armed or gateway.is_native:
+        return
+    if gateway.uplink == gateway.outside:
+        why = f"gateway.uplink and gateway.outside are both {gateway.outside}"
+    elif any(bgp.next_hop == entry.address for entry in spec.nat64.pool4):
+        why = f"bgp.next_hop {bgp.next_hop} is an address of nat64.pool4, so nodes may come in by {gateway.outside}"
+    else:
+        return
+    yield f"{why}, where protocol 41 is dropped: [gateway] one_armed = true lets pods' packets in there"
 
 
 def _unreachable(spec: AgentSpec) -> Iterator[str]:
     """The others ask us as we ask them; who is not answered counts this gateway as gone."""
     hosts = [spec.admin.host, *([spec.fleet.listen[0]] if spec.fleet.listen else [])]
     if spec.fleet.members and all(ip_address(host).is_loopback for host in hosts):
-        own = spec.bgp.next_hop
+        own = spec.bgp.next_hop or f"[{spec.bgp.next_hop6}]"
         yield (
             f"fleet.members names other gateways, and they cannot ask this one: it listens on {hosts[0]} only; "
             f'[fleet] listen = "{own}:{spec.admin.port}" lets them'

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kun_base.errors import Fault
+from kun_base.follow_section import follow_faults
+from kun_base.partial import as_far_as_readable
 from kun_base.tomlfile import check
 from kun_base.tomltext import Document, read_document
 from kun_nat64.config.crosscheck import Parts, faults_of
@@ -29,7 +31,7 @@ def running_kernel() -> tuple[int, ...]:
 
 def from_document(document: Document, kernel: tuple[int, ...] = ()) -> AgentSpec:
     """As `load`, of a file that was read already."""
-    file = check(document, ConfigFile, cross)
+    file = check(document, ConfigFile, lambda part: [*cross(part), *_followed(part, document.source)])
     return replace(resolve(file, document.source, kernel), written=document.data)
 
 
@@ -41,6 +43,12 @@ def from_data(data: dict[str, Any], source: str, kernel: tuple[int, ...] = ()) -
 def cross(file: Any) -> list[Fault]:
     """What several keys say together, of a file or of what is readable of it."""
     return faults_of(Parts(**{one.name: getattr(file, one.name, None) for one in fields(Parts)}))
+
+
+def _followed(file: Any, source: str) -> list[Fault]:
+    """Relative paths are below the file's folder."""
+    section = getattr(file, "follow", None)
+    return list(as_far_as_readable(follow_faults(section, Path(source).parent))) if section is not None else []
 
 
 def schema() -> str:

@@ -1,9 +1,13 @@
 """From the file as written to the values the program works with."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from pathlib import Path
 
 from kun_base.admin_access import Access
+from kun_base.follow_section import follow_plan
 from kun_base.prefix import sixtofour_prefix
+from kun_base.table_follower import FollowPlan
 from kun_nat64.config.file import (
     AdminSection,
     AuditSection,
@@ -42,6 +46,7 @@ from kun_nat64.model.spec import (
     PoolRange,
     Tenant,
 )
+from kun_nat64.policy.table_guard import GatewayBounds
 from kun_nat64.policy.tenantnumbers import number_of_name
 
 # Jool itself needs none of them (it translates before routing): they are for ICMP errors and packets it hands back.
@@ -70,6 +75,7 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
         log=LogSpec(file.log.level, file.log.format == "json"),
         tenants=tuple(map(_tenant, file.tenant)),
         clients=_clients(file.tenant),
+        follow=_follow(file, Path(source).parent),
         source=source,
     )
 
@@ -114,6 +120,14 @@ def _nat64(section: Nat64Section, kernel: tuple[int, ...]) -> Nat64Spec:
         reset_orphans_flows=section.reset_orphans_flows,
         new_flows_s=section.new_flows_per_client_s,
     )
+
+
+def _follow(file: ConfigFile, folder: Path) -> FollowPlan | None:
+    plan = follow_plan(file.follow, folder, "gateway")
+    if plan is None:
+        return None
+    bounds = GatewayBounds(plan.bounds.clients, plan.bounds.percent, file.gateway.name, file.guard.max_removals)
+    return replace(plan, bounds=bounds)
 
 
 def _range(entry: PoolEntry) -> PoolRange:

@@ -13,6 +13,7 @@ from kun_nat64.drivers.command import CommandResult, Runner, failed
 from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import joolcsv, jooldocument
 from kun_nat64.formats.sessionlisting import SessionListing
+from kun_nat64.formats.versions import refuses_local_ports
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.plan import Action, Change
@@ -200,9 +201,12 @@ class JoolDriver:
         await self._forcing(*argv, *(("--mark", str(entry.mark)) if entry.mark else ()))
 
     async def _forcing(self, *argv: str) -> None:
-        """Jool 4.1.15 refuses ports that the host itself may take: `doctor` warns of them, but service goes first."""
+        """Ports that the host itself may take, as Jool before 4.1.15 takes them; `doctor` warns, service goes first.
+
+        An upgrade of Jool would otherwise end a gateway that has worked.
+        """
         outcome = await self._runner.run(*argv)
-        if outcome.exit_code != 0 and "--force" in outcome.stderr:
+        if outcome.exit_code != 0 and refuses_local_ports(outcome.stderr):
             outcome = await self._runner.run(*argv, "--force")
         _check(argv, outcome)
 

@@ -106,7 +106,8 @@ def load_drain(folder: Path, *, now: float, wall: float) -> Drain:
         data: Any = json.loads((folder / DRAIN).read_text())
         since = float(data["since"])
         begun = now - max(0.0, wall - since)
-        return Drain(Phase(data["phase"]), since, begun, str(data["why"]), ended=str(data["ended"]))
+        phase, by_table = Phase(data["phase"]), data.get("by_table") is True
+        return Drain(phase, since, begun, str(data["why"]), ended=str(data["ended"]), by_table=by_table)
     except (OSError, ValueError, KeyError, TypeError):
         return SERVING
 

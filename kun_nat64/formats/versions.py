@@ -40,6 +40,17 @@ JOOL_GLOBALS_SINCE: dict[str, Version] = {"ss-max-sessions-per-packet": (4, 1, 1
 JOOL_STATS_SINCE: dict[str, Version] = {"JOOLD_": (4, 1, 13)}
 
 
+# From here on Jool refuses ports of pool4 that sockets of the host may take by themselves, unless it is told --force;
+# before, it takes them without a word.
+JOOL_REFUSES_LOCAL_PORTS_SINCE: Version = (4, 1, 15)
+LOCAL_PORTS_REFUSED = re.compile(r"\bintersects with\b.*\bephemeral range\b")
+
+
+def refuses_local_ports(stderr: str) -> bool:
+    """Tell whether Jool says that. Whatever else it lets --force override is not ours to force."""
+    return LOCAL_PORTS_REFUSED.search(" ".join(stderr.split())) is not None
+
+
 def version_in(text: str) -> Version:
     """Return the first dotted number in `text`, for comparing; () when there is none."""
     found = re.search(r"\d+(?:\.\d+)+", text)

@@ -19,6 +19,7 @@ class Cause(StrEnum):
     TUNNEL_MISSING = "tunnel-missing"
     FALLBACK_TUNNEL_MASKS = "fallback-tunnel-masks"
     VIP_MISSING = "vip-missing"
+    ONE_ARMED = "one-armed"
     PROTOCOL_41_DROPPED = "protocol-41-dropped"
     PROTOCOL_41_KEPT_IN = "protocol-41-kept-in"
     DROPPED_BEFORE_TRANSLATOR = "dropped-before-translator"

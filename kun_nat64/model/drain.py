@@ -13,7 +13,8 @@ class Phase(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Drain:
     """`since`: when it was asked for, in wall-clock seconds, for a drain outlives the agent; `begun`: the same by the
-    agent's own clock. `left`: live TCP sessions at the last count, `oldest_s`: how long the oldest of them is seen.
+    agent's own clock. `by_table`: the controller's table wants it, not the operator of this machine.
+    `left`: live TCP sessions at the last count, `oldest_s`: how long the oldest of them is seen.
     """
 
     phase: Phase = Phase.SERVING
@@ -23,6 +24,7 @@ class Drain:
     left: int | None = None
     oldest_s: float | None = None
     ended: str = ""
+    by_table: bool = False
 
 
 SERVING = Drain()

@@ -7,6 +7,7 @@ from typing import Any
 
 from kun_base.admin_access import Access
 from kun_base.prefix import Prefix
+from kun_base.table_follower import FollowPlan
 from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.clients import NO_CLIENTS, Clients
 from kun_nat64.model.joolfacts import Protocol
@@ -276,7 +277,7 @@ class LogSpec:
 class AgentSpec:
     """The whole file. `source` names it for messages; `written`: as the TOML parser read it, None for none.
 
-    `clients`: networks of `tenants`, and whose they are.
+    `clients`: networks of `tenants`, and whose they are. `follow`: where the controller's table comes from, if any.
     """
 
     gateway: GatewaySpec
@@ -291,6 +292,7 @@ class AgentSpec:
     audit: AuditSpec
     tenants: tuple[Tenant, ...] = ()
     clients: Clients = NO_CLIENTS
+    follow: FollowPlan | None = None
     source: str = field(default="", compare=False)
     written: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 

@@ -85,6 +85,14 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(Cause.VIP_MISSING, "the VIP is not on the loopback interface", "the agent adds it"),
     ),
     (
+        lambda s: s.one_armed and s.all_fail,
+        Diagnosis(
+            Cause.ONE_ARMED,
+            "pods' packets come in by the interface outside, where protocol 41 is dropped",
+            "[gateway] one_armed = true, if inside and outside are one interface; else [gateway] outside, uplink",
+        ),
+    ),
+    (
         lambda s: bool(s.around.input_drops) and s.any_fails,
         Diagnosis(
             Cause.PROTOCOL_41_DROPPED,

@@ -19,8 +19,9 @@ class DiagnosisInput:
     `tunnel_rx`: packets that came out of the tunnel meanwhile, None where nobody counted. `pool4`: protocols in it,
     None where nobody looked; `pool4_wanted`: those that should be. `pods_route`: whether our way back to the pods is
     there. `pool_limit`: the share of used ports that is too much. `around`: what others have put in the way.
-    `native`: pods' packets come without a tunnel. `ways`: packets that passed places of the way back meanwhile, None or
-    absent where nobody counted. `cut_off`: nodes without a way back. `too_narrow`: full TCP segments are lost outside.
+    `native`: pods' packets come without a tunnel. `one_armed`: they come in by the interface outside, and no key admits
+    that. `ways`: packets that passed places of the way back meanwhile, None or absent where nobody counted. `cut_off`:
+    nodes without a way back. `too_narrow`: full TCP segments are lost outside.
     `speaker_error`, `sessions_down`: of BGP; `path_refused`, `path_unsent`: what the speaker made of our path.
     """
 
@@ -46,6 +47,7 @@ class DiagnosisInput:
     too_narrow: bool = False
     jool_version: tuple[int, ...] = ()
     native: bool = False
+    one_armed: bool = False
 
     def rises(self, *names: str) -> bool:
         return any(self.counters.get(name, 0) > 0 for name in names)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from kun_nat64.formats.versions import untested, version_in
+from kun_nat64.formats.versions import JOOL_REFUSES_LOCAL_PORTS_SINCE, untested, version_in
 from kun_nat64.model.inspection import Finding, Inspection, Level
 from kun_nat64.model.joolglobals import CLASSES_ARE_SAFE_FROM
 from kun_nat64.model.observation import LinkReport
@@ -184,6 +184,8 @@ def _local_ports(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
                 f"pool4 {entry.address} {entry.first_port}-{entry.last_port} overlaps the host's own ports "
                 f"{span[0]}-{span[1]}: connections of this host from that address may break"
             )
+            if version_in(found.module_version) >= JOOL_REFUSES_LOCAL_PORTS_SINCE:
+                words += f"; Jool {found.module_version} refuses such ports, and the agent overrides that"
             remedy = f'`sysctl -w {LOCAL_PORTS}="{_free_span(entry.first_port, entry.last_port)}"`'
             yield Finding(Level.NOTE, "local ports", words, remedy)
 

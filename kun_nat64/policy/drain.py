@@ -25,6 +25,30 @@ def revoked(_drain: Drain) -> Drain:
     return SERVING
 
 
+BY_TABLE = "the controller's table"
+
+
+def follows(drain: Drain, order: str, *, may_leave: bool, now: float, wall: float) -> Drain:
+    """The drain that the table's `order` leads to: serve, drain, out, or "" for none.
+
+    The operator's own drain is only his to end. `may_leave`: another gateway carries, or the operator has said that
+    the last one may be withdrawn; until then an order to leave waits.
+    """
+    if order not in ("drain", "out"):
+        return SERVING if drain.by_table else drain
+    if not may_leave and drain.phase is Phase.SERVING:
+        return drain
+    if order == "out" and drain.phase is not Phase.DRAINED:
+        return Drain(Phase.DRAINED, wall, now, f"{BY_TABLE}: out", ended="out", by_table=_is_tables(drain))
+    if drain.phase is Phase.SERVING:
+        return Drain(Phase.DRAINING, wall, now, f"{BY_TABLE}: drain", by_table=True)
+    return drain
+
+
+def _is_tables(drain: Drain) -> bool:
+    return drain.by_table or drain.phase is Phase.SERVING
+
+
 def progressed(drain: Drain, rules: DrainRules, *, now: float) -> Drain:
     """The drain at `now`, by the agent's clock: whoever sets the time of day ends no drain."""
     if drain.phase is not Phase.DRAINING:

@@ -66,6 +66,13 @@ def _restarts(old: AgentSpec, new: AgentSpec) -> Iterator[Refusal]:
     for key, before, after in _listeners(old, new):
         if before != after:
             yield _restart(f"{key} is {before or 'not set'}, the new file says {after or 'nothing'}: {RESTART}")
+    if _followed(old) != _followed(new):
+        yield _restart(f"[follow] is another one in the new file: {RESTART}")
+
+
+def _followed(spec: AgentSpec) -> object:
+    """The bounds of a change are taken from any file."""
+    return None if spec.follow is None else (spec.follow.source, spec.follow.file)
 
 
 def _listeners(old: AgentSpec, new: AgentSpec) -> Iterator[tuple[str, str, str]]:
@@ -81,6 +88,8 @@ LISTENERS: dict[str, Callable[[AgentSpec], str]] = {
     "fleet.ca_file": lambda spec: spec.fleet.ca_file,
     "fleet.listen": lambda spec: "{}:{}".format(*spec.fleet.listen) if spec.fleet.listen else "",
 }
+
+
 RESTART = "`systemctl restart kun-nat64` takes it, and disturbs no flow"
 
 

@@ -4,11 +4,19 @@ from collections.abc import Iterator
 
 from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.inspection import Finding, Level
-from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.spec import AgentSpec, GatewaySpec
+
+
+def is_one_armed(gateway: GatewaySpec, around: Surroundings) -> bool:
+    """Whether pods' packets come in by the interface outside, where a rule of ours drops them."""
+    return not gateway.one_armed and not gateway.is_native and around.uplink == gateway.outside
 
 
 def surroundings_judged(around: Surroundings, spec: AgentSpec) -> Iterator[Finding]:
     outside = spec.gateway.outside
+    if is_one_armed(spec.gateway, around):
+        words = f"pods' packets come in by {outside}, the interface outside, and protocol 41 is dropped there"
+        yield Finding(Level.BAD, "one interface", words, "[gateway] one_armed = true; or another outside, or uplink")
     match around.default_route:
         case False:
             words = f"no route to the targets leads out by {outside}"

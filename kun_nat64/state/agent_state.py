@@ -1,7 +1,7 @@
 """What the running agent knows, in one place. Every part writes its own fields; the decision is made here."""
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
@@ -61,7 +61,11 @@ class State:
         self.ailments: deque[PastDiagnosis] = deque(maxlen=REMEMBERED_CHANGES)
         self.audit = SessionLogState()
         self.names = ClientHistory(spec.clients)
+        # What the follower of the controller's table says of itself; None where nothing is followed.
+        self.table: Callable[[], dict[str, Any] | None] = _nothing
         self.falls_total = 0
+        # When the certificate of the admin pages ends, seconds since 1970.
+        self.certificate_end: float | None = None
         self.swept: Swept | None = None
         self.swept_at = float("-inf")
         self.cut_off: tuple[str, ...] = ()
@@ -104,6 +108,14 @@ class State:
         if known.keys() != {one.target for one in fresh.targets}:
             # Other targets have proven nothing yet: as after a start, what is announced stays for `adopt_s`.
             self.decision = replace(self.decision, proven=False, failing_since=None)
+
+    def follow(self, spec: AgentSpec, changed: Collection[tuple[int, int]]) -> None:
+        """Takes what the controller's table has changed: tenants, clients (of networks that are `changed`) and ports.
+
+        Health and BGP are the file's.
+        """
+        self.spec, self.scope = spec, scope(spec)
+        self.names.take(spec.clients, changed, now=self.wall())
 
     def hear(self, result: ProbeResult, *, now: float) -> bool:
         """True when the target has become another state: time to decide anew."""

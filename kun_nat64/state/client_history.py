@@ -5,6 +5,7 @@ have begun under the name before.
 """
 
 from collections import deque
+from collections.abc import Collection, Iterator
 from ipaddress import IPv6Address
 
 from kun_nat64.model.clients import NO_CLIENTS, NOBODY, Client, Clients, mask
@@ -25,13 +26,14 @@ class ClientHistory:
         self._past: dict[Place, tuple[tuple[float, Client | None], ...]] = {}
         self._changes: deque[tuple[float, Place]] = deque()
 
-    def take(self, clients: Clients, *, now: float) -> None:
+    def take(self, clients: Clients, changed: Collection[Place] | None = None, *, now: float) -> None:
+        """`changed`: where the new ones may differ; None: anywhere."""
         before, self.clients = self.clients, clients
         self._lengths = tuple(sorted({*self._lengths, *clients.lengths}, reverse=True))
-        for length in {*before.lengths, *clients.lengths}:
-            old, new = before.networks.get(length, {}), clients.networks.get(length, {})
-            for number in {number for number, _ in old.items() ^ new.items()} if old is not new else ():
-                self._note((length, number), old.get(number), now)
+        for length, number in _differing(before, clients) if changed is None else changed:
+            old, new = (one.networks.get(length, {}).get(number) for one in (before, clients))
+            if old != new:
+                self._note((length, number), old, now)
         while self._changes and (len(self._changes) > MOST or self._changes[0][0] < now - KEEP_S):
             self._forget_oldest()
 
@@ -62,3 +64,10 @@ class ClientHistory:
             if found is not None:
                 return found
         return None
+
+
+def _differing(before: Clients, after: Clients) -> Iterator[Place]:
+    for length in {*before.lengths, *after.lengths}:
+        old, new = before.networks.get(length, {}), after.networks.get(length, {})
+        if old is not new:
+            yield from ((length, number) for number in {number for number, _ in old.items() ^ new.items()})

@@ -9,12 +9,14 @@ from kun_nat64.model.health import Symptom, Verdict
 from kun_nat64.model.spec import TargetKind
 from kun_nat64.policy.diagnosis import Cause, Diagnosis, diagnose
 from kun_nat64.policy.diagnosis_input import DiagnosisInput
+from kun_nat64.policy.foreign_checks import is_one_armed
+from kun_nat64.policy.own_remedies import as_it_is
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.past_diagnosis import PastDiagnosis
 
 
 def diagnosis(state: State) -> Diagnosis:
-    return diagnose(signs(state))
+    return as_it_is(diagnose(signs(state)), state.machine.refusals, state.machine.failed)
 
 
 def note_diagnosis(state: State) -> None:
@@ -63,6 +65,7 @@ def signs(state: State) -> DiagnosisInput:
         qdisc=outside.qdisc if outside else "",
         jool_version=version_in(state.jool_version),
         native=state.spec.gateway.is_native,
+        one_armed=is_one_armed(state.spec.gateway, state.around),
         cut_off=state.cut_off,
         too_narrow=state.too_narrow,
         ways=state.evidence.ways_risen if state.evidence.telling else {},

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kun_base.html_page import duration
 from kun_base.prefix import WELL_KNOWN
 from kun_nat64.model.clients import Client
 from kun_nat64.model.spec import AgentSpec
@@ -10,7 +11,6 @@ from kun_nat64.model.standing import Standing
 from kun_nat64.model.traffic import Binding, Session, Traffic
 from kun_nat64.policy.explain import Explanation, Sender, chosen_by
 from kun_nat64.policy.port_use import EVERYBODY, Ports, owned_ports, ports_of
-from kun_nat64.views.page import duration
 
 JSON = dict[str, Any]
 # More are counted, not listed.

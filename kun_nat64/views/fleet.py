@@ -1,8 +1,9 @@
 """A fleet as one table: each gateway's status, its own or a member's, as one row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 JSON = dict[str, Any]
 UNKNOWN = "-"
@@ -49,6 +50,21 @@ def row_of(status: JSON, url: str) -> FleetRow:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the status of a gateway: {error!r}") from error
+
+
+def rows_of(own: JSON, members: Mapping[str, Any]) -> list[FleetRow]:
+    """This gateway first. `members`: each one's status by URL, or why there is none, as a string."""
+    rows = [row_of(own, "")]
+    for url, status in sorted(members.items()):
+        try:
+            rows.append(FleetRow(_place(url), url, problem=status) if isinstance(status, str) else row_of(status, url))
+        except ValueError as error:
+            rows.append(FleetRow(_place(url), url, problem=str(error)))
+    return rows
+
+
+def _place(url: str) -> str:
+    return urlsplit(url).netloc or url
 
 
 HEADER = ("GATEWAY", "STATE", "MED", "SINCE", "SESSIONS", "PORTS", "DRIFT", "VERSION", "REASON")

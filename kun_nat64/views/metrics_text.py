@@ -26,7 +26,7 @@ from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.state.parts import Histogram
 from kun_nat64.views.status import announced
-from kun_nat64.views.tenants import tenant_metrics
+from kun_nat64.views.tenants import table_metrics, tenant_metrics
 
 
 def exposition(state: State) -> str:
@@ -51,6 +51,7 @@ class _Agent(Collector):
             _fleet,
             _traffic,
             tenant_metrics,
+            table_metrics,
             _session_log,
         ):
             yield from part(state)
@@ -97,10 +98,13 @@ def _histogram(name: str, text: str, labels: list[str], rows: Iterable[tuple[lis
 def _identity(state: State) -> Iterator[Metric]:
     spec = state.spec.gateway
     told = {"name": spec.name, "vip": str(spec.vip or ""), "prefix": str(spec.pool6), "version": version()}
-    yield InfoMetricFamily("kun_nat64_agent", "Who this gateway is", value=told)
+    yield InfoMetricFamily("kun_nat64_agent", "Name and addresses of this gateway", value=told)
     told = {"version": version(), "commit": build().commit, "kind": build().kind}
-    yield InfoMetricFamily("kun_nat64_build", "Always 1; its labels say which build runs", value=told)
+    yield InfoMetricFamily("kun_nat64_build", "Always 1; the labels name the running build", value=told)
     yield _gauge("uptime_seconds", "Seconds since the agent started", state.clock() - state.started_at)
+    if state.certificate_end is not None:
+        text = "Expiry of the admin pages' certificate, Unix time"
+        yield _gauge("certificate_expiry_timestamp_seconds", text, state.certificate_end)
     rows = (([what], 1.0) for what in state.warnings)
     yield _labelled("warning", "1 for each thing the agent warns about, see /status", ["what"], rows)
 
@@ -108,38 +112,38 @@ def _identity(state: State) -> Iterator[Metric]:
 def _announcement(state: State) -> Iterator[Metric]:
     decision, now = state.decision, state.clock()
     yield _gauge("announced", "1 while the VIP is announced by this gateway", float(announced(state)))
-    yield _one_of("standing", "How this gateway stands in BGP", "standing", Standing, decision.standing)
-    yield _labelled("reason", "Why it stands so", ["reason"], [([decision.reason], 1.0)])
+    yield _one_of("standing", "Standing in BGP: full, soft or out", "standing", Standing, decision.standing)
+    yield _labelled("reason", "Reason of the standing", ["reason"], [([decision.reason], 1.0)])
     yield _gauge("standing_age_seconds", "Seconds since the standing changed", now - decision.since)
     med = state.announcement.med if state.announcement.wanted else 0
-    yield _gauge("med", "MED of the announced path, 0 when there is none", med)
-    yield _counts("falls", "Times this gateway left the ECMP set by itself", [], [([], state.falls_total)])
-    yield _one_of("drain_phase", "Whether the operator drains this gateway", "phase", Phase, state.drain.phase)
+    yield _gauge("med", "MED of the announced path; 0 without a path", med)
+    yield _counts("falls", "Times this gateway left the ECMP set because of a failure", [], [([], state.falls_total)])
+    yield _one_of("drain_phase", "Phase of the drain", "phase", Phase, state.drain.phase)
 
 
 def _health(state: State) -> Iterator[Metric]:
-    yield _one_of("health", "What the probes say in all", "verdict", Verdict, state.verdict)
+    yield _one_of("health", "Verdict of the probes", "verdict", Verdict, state.verdict)
     cause = diagnosis(state).cause
-    yield _one_of("diagnosis", "The part that is broken, as far as the signs say", "cause", Cause, cause)
+    yield _one_of("diagnosis", "Diagnosed cause of a failure", "cause", Cause, cause)
     rows = (([str(one.target)], float(one.state is TargetState.UP)) for one in state.health.targets)
     yield _labelled("target_up", "1 while probes to the target come back", ["target"], rows)
     probes = (([target, symptom], count) for (target, symptom), count in state.probes.items())
-    yield _counts("probes", "Probes by how they ended", ["target", "symptom"], probes)
+    yield _counts("probes", "Probes, by result", ["target", "symptom"], probes)
     latencies = (([target], buckets) for target, buckets in state.latencies.items())
     yield _histogram("probe_latency_seconds", "Time from probe to answer", ["target"], latencies)
 
 
 def _machine(state: State) -> Iterator[Metric]:
     machine, now = state.machine, state.clock()
-    yield _gauge("plan_changes", "Changes between the machine and what is desired", len(machine.plan.changes))
+    yield _gauge("plan_changes", "Changes in the current plan", len(machine.plan.changes))
     drift: dict[str, int] = {}
     for change in machine.plan.changes:
         kind = type(change.fact).__name__.lower()
         drift[kind] = drift.get(kind, 0) + 1
     rows = (([kind], float(count)) for kind, count in drift.items())
-    yield _labelled("drift", "Objects that differ from what is desired", ["object"], rows)
+    yield _labelled("drift", "Objects that differ from the desired state", ["object"], rows)
     mended = (([kind], count) for kind, count in machine.mended.items())
-    yield _counts("mended", "Objects that were brought back to what is desired", ["object"], mended)
+    yield _counts("mended", "Objects restored to the desired state", ["object"], mended)
     refused = [refusal.kind for refusal in machine.refusals]
     text = "1 while the guard refuses the plan for this reason"
     yield _flags("plan_refused", text, "kind", {kind: kind in refused for kind in RefusalKind})
@@ -149,9 +153,9 @@ def _machine(state: State) -> Iterator[Metric]:
     parts = {"machine": machine.failed, "bgp": state.speaker.failed, "traffic": state.flow.failed}
     failed = {part: error is not None for part, error in parts.items()}
     yield _flags("part_failed", "1 while the last attempt at this part failed", "part", failed)
-    yield _histogram("turn_duration_seconds", "Time of one turn of the cycle", [], [([], machine.durations)])
+    yield _histogram("turn_duration_seconds", "Duration of one cycle", [], [([], machine.durations)])
     if machine.seen is not None:
-        yield _gauge("look_age_seconds", "Seconds since the machine was looked at", now - machine.seen_at)
+        yield _gauge("look_age_seconds", "Seconds since the machine was observed", now - machine.seen_at)
 
 
 def _bgp(state: State) -> Iterator[Metric]:
@@ -167,10 +171,10 @@ def _packets(state: State) -> Iterator[Metric]:
         for link, counts in state.evidence.links.items()
         for direction, kind, count in counts.trouble()
     )
-    text = "Packets the tunnel or the outside interface could not take or send"
+    text = "Packets that the tunnel or the outside interface dropped"
     yield _counts("link_trouble_packets", text, ["link", "direction", "kind"], trouble)
     if (swept := state.swept) is not None:
-        text = "Largest IPv6 packet that made the whole trip and was not cut into pieces, 0: none"
+        text = "Largest IPv6 packet that passed unfragmented; 0: none"
         yield _gauge("path_mtu_bytes", text, swept.largest or 0)
         text = "1 while full TCP segments of the configured MSS make the whole trip"
         yield _gauge("mss_fits", text, float(swept.mss_fits))
@@ -178,11 +182,11 @@ def _packets(state: State) -> Iterator[Metric]:
         return
     met = [([one.table, one.chain, rule_name(one.spec)], float(one.packets)) for one in seen.counters]
     met += [([table, chain, "counter"], float(packets)) for table, chain, packets in seen.counted]
-    yield _counts("rule_packets", "Packets that met a rule of the agent", ["table", "chain", "rule"], met)
+    yield _counts("rule_packets", "Packets that matched a rule of the agent", ["table", "chain", "rule"], met)
     mss = (([one.chain.lower()], float(one.packets)) for one in seen.counters if "TCPMSS" in one.spec)
-    yield _counts("mss_packets", "SYN packets whose MSS was looked at, before and after Jool", ["chain"], mss)
+    yield _counts("mss_packets", "SYN packets seen by the MSS rules, before and after Jool", ["chain"], mss)
     if seen.resets is not None:
-        text = "TCP packets of flows that no session is known of, answered by RST"
+        text = "TCP packets of unknown flows, answered with RST"
         yield _counts("orphan_resets", text, [], [([], seen.resets)])
 
 
@@ -202,7 +206,7 @@ def _fleet(state: State) -> Iterator[Metric]:
 def _traffic(state: State) -> Iterator[Metric]:
     flow = state.flow
     reasons = (([name.removeprefix("JSTAT_").lower()], float(n)) for name, n in state.evidence.counters.items())
-    yield _counts("jool_packets", "Packets by what Jool made of them (its JSTAT counters)", ["reason"], reasons)
+    yield _counts("jool_packets", "Packets by Jool's counters (JSTAT)", ["reason"], reasons)
     if flow.counted_at is None:
         return
     yield _gauge("sessions", "Sessions in the translator", flow.sessions)
@@ -214,13 +218,15 @@ def _traffic(state: State) -> Iterator[Metric]:
         for name, count in (("used", used), ("total", total))
     ]
     yield _labelled("pool4_ports", "Public ports by use", ["address", "protocol", "state"], rows)
-    yield _gauge("clients_limited", "Clients that hold too many sessions to get new ports", len(flow.limited))
-    yield _counts("clients_limited_events", "Times a client came to the limit", [], [([], flow.limited_total)])
+    yield _gauge("clients_limited", "Clients that reached sessions_per_client and get no new ports", len(flow.limited))
+    yield _counts(
+        "clients_limited_events", "Times a client reached sessions_per_client", [], [([], flow.limited_total)]
+    )
     slopes = (([address, protocol], slope(course)) for (address, protocol), course in flow.courses.items())
-    text = "Public ports taken a second, net, within a quarter of an hour"
+    text = "Net growth of used public ports per second, over 15 minutes"
     yield _labelled("pool4_ports_growth", text, ["address", "protocol"], slopes)
     left = (([address, protocol], seconds) for (address, protocol), seconds in flow.exhausted_in_s.items())
-    text = "Seconds until the ports are used up, if it goes on so; missing while their use does not grow"
+    text = "Forecast seconds until all ports are in use; absent while usage does not grow"
     yield _labelled("pool4_exhaustion_seconds", text, ["address", "protocol"], left)
 
 
@@ -230,18 +236,23 @@ def _session_log(state: State) -> Iterator[Metric]:
         return
     now = state.wall()
     lag = now - (audit.looked_at if audit.looked_at is not None else now - (state.clock() - state.started_at))
-    yield _gauge("session_log_lag_seconds", "Seconds since the sessions that are in the log were looked at", lag)
-    yield _gauge("session_log_living", "Sessions that the log knows to live", audit.living)
-    yield _counts("session_log_looks_skipped", "Looks that came while one was being written", [], [([], audit.skipped)])
+    yield _gauge("session_log_lag_seconds", "Age in seconds of the newest session data in the log", lag)
+    yield _gauge("session_log_living", "Live sessions known to the session log", audit.living)
+    yield _counts(
+        "session_log_looks_skipped",
+        "Session reads skipped because the previous one was still being written",
+        [],
+        [([], audit.skipped)],
+    )
     yield _gauge("session_log_damaged_parts", "Parts of the session database set aside", len(audit.set_aside))
     sinks = audit.sinks.items()
     records = (([name], sink.records) for name, sink in sinks)
-    yield _counts("session_log_records", "Beginnings and ends of sessions written", ["sink"], records)
+    yield _counts("session_log_records", "Session records written", ["sink"], records)
     dropped = (([name], sink.dropped) for name, sink in sinks)
-    yield _counts("session_log_dropped", "Beginnings and ends given up, the disk being full", ["sink"], dropped)
+    yield _counts("session_log_dropped", "Session records dropped because the disk is full", ["sink"], dropped)
     waiting = (([name], float(sink.waiting)) for name, sink in sinks)
-    yield _labelled("session_log_waiting", "Beginnings and ends that wait to be written", ["sink"], waiting)
+    yield _labelled("session_log_waiting", "Session records waiting to be written", ["sink"], waiting)
     octets = (([name], float(sink.octets)) for name, sink in sinks)
-    yield _labelled("session_log_bytes", "Octets on the disk", ["sink"], octets)
+    yield _labelled("session_log_bytes", "Bytes on disk", ["sink"], octets)
     failed = {name: bool(sink.failed or audit.failed) for name, sink in sinks}
     yield _flags("session_log_failed", "1 while the last attempt to write failed", "sink", failed)

@@ -4,22 +4,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-STYLE = """
-:root { color-scheme: light dark; --good: #1a7f37; --warn: #9a6700; --bad: #cf222e; --line: #8884; --dim: #8889; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
-.banner, code, h1 { overflow-wrap: anywhere; }
-h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1rem; margin: 1.6rem 0 .4rem; }
-header { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: baseline; }
-.dim { color: GrayText; } code, td.num { font-family: ui-monospace, monospace; font-size: .92em; }
-.badge { color: #fff; border-radius: 1rem; padding: .1rem .7rem; font-weight: 600; background: var(--bad); }
-.good { background: var(--good); } .warn { background: var(--warn); }
-.banner { border-left: .35rem solid var(--bad); padding: .5rem .9rem; margin: 1rem 0; background: #8881; }
-.banner.good { border-color: var(--good); background: #8881; } .banner.warn { border-color: var(--warn); }
-.banner.good, .banner.warn { background: #8881; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .6rem .25rem 0; }
-th { font-weight: 600; border-bottom: 1px solid var(--line); } td { border-bottom: 1px solid var(--line); }
-meter { width: min(9rem, 20vw); vertical-align: middle; }
-"""
+from kun_base.html_page import badge, clock, document, duration, link, table
+
 COLOUR = {
     "full": "good", "up": "good", "healthy": "good", "established": "good",
     "soft": "warn", "draining": "warn", "unproven": "warn",
@@ -34,6 +20,7 @@ def render(status: JSON) -> str:
         _head(status),
         f'<p class="banner {COLOUR.get(told["standing"], "")}">{escape(_headline(told))}</p>',
         _diagnosis(status["diagnosis"]),
+        _drain(status["drain"]),
         _warnings(status["warnings"]),
         _targets(status["health"]),
         _bgp(status["bgp"]),
@@ -42,21 +29,7 @@ def render(status: JSON) -> str:
         _fleet(status["fleet"]),
         _history(status["history"], status["time"]),
     ]
-    title = escape(f"{status['name']} · {told['standing']}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
-        f"<body>{''.join(parts)}</body></html>\n"
-    )
-
-
-def duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
-    return f"{minutes:.0f} min" if minutes < 120 else f"{hours:.1f} h" if hours < 48 else f"{days:.1f} d"
+    return document(f"{status['name']} · {told['standing']}", parts)
 
 
 def _headline(told: JSON) -> str:
@@ -67,13 +40,7 @@ def _headline(told: JSON) -> str:
 
 
 def _badge(word: object) -> str:
-    return f'<span class="badge {COLOUR.get(str(word), "")}">{escape(str(word))}</span>'
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return badge(word, COLOUR.get(str(word), ""))
 
 
 def _list(items: Iterable[object]) -> str:
@@ -99,6 +66,22 @@ def _warnings(warnings: JSON) -> str:
     return "".join(f'<p class="banner warn">{escape(words)}</p>' for words in warnings.values())
 
 
+def _drain(drain: JSON) -> str:
+    if drain["phase"] == "serving":
+        return ""
+    left = "being counted" if drain["left"] is None else drain["left"]
+    oldest = f", the oldest for at least {duration(drain['oldest_s'])}" if drain["oldest_s"] is not None else ""
+    why = f" Why: {drain['why']}." if drain["why"] else ""
+    since = f" since {clock(drain['since'])}" if drain.get("since") else ""
+    if drain["phase"] == "drained":
+        words = f"Drained{since}, for {duration(drain['for_s'])}: {drain['ended']}.{why}"
+    else:
+        grace = max(0.0, drain["grace_s"] - (drain["for_s"] or 0.0))
+        words = f"Draining{since}, for {duration(drain['for_s'])}. TCP sessions left: {left}{oldest}. "
+        words += f"Withdrawn in {duration(grace)} at the latest.{why}"
+    return f'<p class="banner warn" id="drain">{escape(words)} <code>kun-nat64 undrain</code> takes it back.</p>'
+
+
 def _targets(health: JSON) -> str:
     rows = (
         (
@@ -110,13 +93,13 @@ def _targets(health: JSON) -> str:
         for one in health["targets"]
     )
     title = f"<h2>Probes: {_badge(health['verdict'])} {health['up']} up, quorum {health['quorum']}</h2>"
-    return title + _table(("target", "state", "last", "lost"), rows)
+    return title + table(("target", "state", "last", "lost"), rows)
 
 
 def _bgp(bgp: JSON) -> str:
     rows = ((escape(one["address"]), str(one["as"]), _badge(one["state"])) for one in bgp["neighbours"])
     failed = f'<p class="banner">{escape(bgp["failed"])}</p>' if bgp["failed"] else ""
-    return "<h2>BGP</h2>" + failed + _table(("peer", "AS", "session"), rows)
+    return "<h2>BGP</h2>" + failed + table(("peer", "AS", "session"), rows)
 
 
 def _machine(machine: JSON) -> str:
@@ -144,7 +127,7 @@ def _traffic(traffic: JSON) -> str:
     sessions = "–" if traffic["tcp_sessions"] is None else traffic["tcp_sessions"]
     oldest = duration(traffic["oldest_tcp_s"])
     title = f"<h2>Traffic: {sessions} live TCP sessions, oldest {oldest}; {traffic['bindings']} bindings</h2>"
-    return title + _table(("public address", "protocol", "ports", "", "used up"), rows)
+    return title + table(("public address", "protocol", "ports", "", "used up"), rows)
 
 
 def _fleet(fleet: JSON) -> str:
@@ -152,15 +135,18 @@ def _fleet(fleet: JSON) -> str:
         return ""
     rows = [
         *(
-            (escape(one["name"]), f"<code>{escape(one['url'])}</code>", _badge(one["standing"]), _badge(one["verdict"]))
+            (escape(one["name"]), link(f"{one['url']}/", one["url"]), _badge(one["standing"]), _badge(one["verdict"]))
             for one in fleet["members"]
         ),
-        *(("", f"<code>{escape(url)}</code>", "no answer", escape(why)) for url, why in fleet["silent"].items()),
+        *(("", link(f"{url}/", url), "no answer", escape(why)) for url, why in fleet["silent"].items()),
     ]
-    title = f"<h2>Fleet: {len(fleet['members'])} of {fleet['configured']} others answer</h2>"
-    return title + _table(("name", "address", "standing", "health"), rows)
+    title = f"<h2>{link('/fleet', 'Fleet')}: {len(fleet['members'])} of {fleet['configured']} others answer</h2>"
+    return title + table(("name", "address", "standing", "health"), rows)
 
 
 def _history(turns: list[JSON], now: float) -> str:
-    rows = ((f"{duration(now - one['at'])} ago", _badge(one["standing"]), one["reason"]) for one in reversed(turns))
-    return "<h2>History</h2>" + _table(("when", "standing", "reason"), rows)
+    rows = (
+        (f"{clock(one['at'])}, {duration(now - one['at'])} ago", _badge(one["standing"]), one["reason"])
+        for one in reversed(turns)
+    )
+    return "<h2>History</h2>" + table(("when", "standing", "reason"), rows)

@@ -44,6 +44,7 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "drain": _drain(state, now),
         "traffic": _traffic(state, now),
         "tenants": tenants_data(state),
+        "follow": state.table(),
         "session_log": _session_log(state, wall),
         "warnings": _warnings(state),
         "history": [{"at": turn.at, "standing": turn.standing, "reason": turn.reason} for turn in state.turns],
@@ -239,11 +240,13 @@ def _drain(state: State, now: float) -> JSON:
     return {
         "phase": drain.phase,
         "why": drain.why,
+        "since": None if drain.phase is Phase.SERVING else drain.since,
         "for_s": None if drain.phase is Phase.SERVING else round(now - drain.begun, 3),
         "grace_s": state.spec.drain.grace_s,
         "left": drain.left,
         "oldest_s": drain.oldest_s,
         "ended": drain.ended,
+        "by_table": drain.by_table,
     }
 
 

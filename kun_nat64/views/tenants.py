@@ -6,16 +6,24 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from kun_base.table_metrics import table_samples
 from kun_nat64.model.spec import PoolRange, Tenant
 from kun_nat64.model.tenantfacts import mark_of_tenant
 from kun_nat64.policy.tenants import tenant_of
 from kun_nat64.state.agent_state import State
 
 JSON = dict[str, Any]
+LISTED = 200
 
 
-def tenants_data(state: State) -> list[JSON]:
-    return [_tenant(one, state) for one in state.spec.tenants]
+def tenants_data(state: State) -> JSON:
+    """The first ones by name: /status stays small. A tenant at its limit is always named."""
+    tenants = state.spec.tenants
+    return {
+        "count": len(tenants),
+        "limited": sorted(state.flow.limited_tenants),
+        "listed": [_tenant(one, state) for one in tenants[:LISTED]],
+    }
 
 
 def _tenant(one: Tenant, state: State) -> JSON:
@@ -71,3 +79,10 @@ def tenant_metrics(state: State) -> Iterator[Metric]:
         ports.add_metric([tenant, address, protocol, "used"], float(used))
         ports.add_metric([tenant, address, protocol, "total"], float(total))
     yield from (limited, sessions, ports)
+
+
+def table_metrics(state: State) -> Iterator[Metric]:
+    status = state.table()
+    for one in table_samples(status) if status is not None else ():
+        family = GaugeMetricFamily if one.kind == "gauge" else CounterMetricFamily
+        yield family(f"kun_nat64_{one.name}", one.help, value=one.value)

@@ -102,11 +102,16 @@ def dns64_objects(helm: Run, values: str) -> dict[tuple[str, str], Any]:
     return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
 
 
-@pytest.mark.parametrize("values", ["dns64.follow=false", "dns64.extraConfig=[cache]\nmax_stale_s = 60"])
+@pytest.mark.parametrize(
+    "values", ["dns64.follow=true", "dns64.follow=false", "dns64.extraConfig=[cache]\nmax_stale_s = 60"]
+)
 def test_kun_dns64_accepts_the_configuration(helm: Run, tmp_path: Path, values: str) -> None:
     objects = dns64_objects(helm, values)
     file = tmp_path / "kun-dns64.toml"
-    file.write_text(objects["ConfigMap", "kun-dns64"]["data"]["kun-dns64.toml"])
+    text = objects["ConfigMap", "kun-dns64"]["data"]["kun-dns64.toml"]
+    for secret in ("token", "ca.crt"):
+        (tmp_path / secret).write_text("as mounted")
+    file.write_text(text.replace("/etc/kun-follow/", f"{tmp_path}/"))
     program = Path(sys.executable).parent / "kun-dns64"
     checked = subprocess.run([program, "check-config", file], capture_output=True, text=True, timeout=60, check=False)
     assert checked.returncode == 0, checked.stderr

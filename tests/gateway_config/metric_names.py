@@ -25,7 +25,7 @@ def of_dns64() -> set[str]:
 
 
 def of_nat64() -> set[str]:
-    found = {"kun_nat64_agent_info"}
+    found = {"kun_nat64_agent_info", "kun_nat64_build_info"}
     for node in ast.walk(ast.parse((ROOT / "kun_nat64" / "views" / "metrics_text.py").read_text())):
         match node:
             case ast.Call(func=ast.Name(id=maker), args=[ast.Constant(value=str(name)), *_]):

@@ -43,6 +43,9 @@ def test_the_loopback_and_the_fleets_address_have_one_port() -> None:
 
 
 def test_members_admit_each_other() -> None:
+    native = tomllib.loads((CONFIG / "kun-nat64-native.toml").read_text())
+    others = [urlsplit(url).hostname or "" for url in native["fleet"]["members"]]
+    assert [one for one in others if not admits(native["admin"], one)] == []
     assert [one for one in GATEWAYS if not admits(AGENT["admin"], one.rpartition(":")[0])] == []
 
 
@@ -96,7 +99,12 @@ def test_dashboards_name_no_address() -> None:
 
 def test_no_other_shipped_file_names_another_admin_port() -> None:
     """Every ADDRESS:946x of the folder is one of those above, a wildcard or the loopback."""
-    known = GATEWAYS | {f"{host}:{port}" for host in ("127.0.0.1", "[::]", "[::1]") for port in range(9464, 9468)}
+    native = tomllib.loads((CONFIG / "kun-nat64-native.toml").read_text())
+    known = (
+        GATEWAYS
+        | {native["fleet"]["listen"], *places(native["fleet"]["members"])}
+        | {f"{host}:{port}" for host in ("127.0.0.1", "[::]", "[::1]") for port in range(9464, 9468)}
+    )
     wrong = [
         f"{path.relative_to(ROOT)}: {found}"
         for path in sorted(CONFIG.rglob("*"))

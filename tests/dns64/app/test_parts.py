@@ -247,8 +247,13 @@ def test_a_file_that_may_not_be_read_is_told_as_every_error_of_a_file(
     config.touch()
     # To root every file is open.
     monkeypatch.setattr("os.access", lambda *_, **__: False)
-    monkeypatch.setattr(Path, "read_text", refuse)
-    for command in (["check-config", config], ["serve", "-c", config], ["explain", "a", "--offline", "-c", config]):
+    monkeypatch.setattr(Path, "open", refuse)
+    checked = typer.testing.CliRunner().invoke(app, ["check-config", str(config)])
+    assert (checked.exit_code, checked.stderr) == (
+        2,
+        f"{config}: 1 error\n  file: cannot be read: Permission denied\n",
+    )
+    for command in (["serve", "-c", config], ["explain", "a", "--offline", "-c", config]):
         ended = typer.testing.CliRunner().invoke(app, list(map(str, command)))
         assert isinstance(ended.exception, ConfigError), ended.output
         assert str(ended.exception) == f"{config}: 1 error\n  file: cannot be read: Permission denied"

@@ -67,6 +67,10 @@ class Tab:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
 
+    async def prefer(self, scheme: str) -> None:
+        """`scheme`: light or dark."""
+        await self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
 
 @asynccontextmanager
 async def browser(program: str, profile: Path) -> AsyncIterator[Tab]:

@@ -1,10 +1,13 @@
 """The status page in a real browser: what an operator sees, on a desk and on a phone."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kun_nat64.model.fleet import Fleet
 from kun_nat64.model.standing import Reason
 from tests.nat64.admin.browser import Tab, browser
 from tests.nat64.admin.serving import Served, come_up
@@ -47,6 +50,62 @@ async def test_the_page_fits(served: Served, tab: Tab, width: int) -> None:
     await tab.open(served.url + "/")
     assert await tab.value("document.querySelectorAll('table').length") >= 4
     assert await tab.value("document.documentElement.scrollWidth") <= width
+
+
+WIDTHS_AND_SCHEMES = [(400, "light"), (400, "dark"), (1280, "light"), (1280, "dark")]
+
+
+def a_fleet(own: dict[str, Any]) -> dict[str, Any]:
+    """A member that carries, one that is sick for a long reason, one that is silent."""
+    sick = {"standing": "soft", "announced": True, "med": 1000, "words": "a long reason " * 8, "since_s": 86500.0}
+    return {
+        "http://10.2.2.2:9465": {**own, "name": "gw2"},
+        "http://10.2.3.2:9465": {**own, "name": "gw3", "version": "9.9.9", "announcement": sick},
+        "http://gateway-with-a-long-name.example.net:9465": "Cannot connect to host: " + "refused " * 20,
+    }
+
+
+@pytest.mark.parametrize(("width", "scheme"), WIDTHS_AND_SCHEMES)
+async def test_the_fleet_and_a_drain_fit_and_complain_of_nothing(
+    served: Served, tab: Tab, width: int, scheme: str
+) -> None:
+    await come_up(served.agent)
+    own = json.loads((await served.get("/status"))[1])
+
+    async def members() -> dict[str, Any]:
+        return a_fleet(own)
+
+    object.__setattr__(served.agent.admin._orders, "members", members)
+    await tab.resize(width, 800)
+    await tab.prefer(scheme)
+    served.agent.state.fleet = Fleet(2, (), {"http://10.2.2.2:9465": "refused " * 20, "http://10.2.3.2:9465": "x"})
+    await served.post("/drain?why=" + "new%20kernel%20" * 10)
+    for path, marks in (("/fleet", 4), ("/", 3)):
+        await tab.open(served.url + path)
+        assert await tab.value("document.documentElement.scrollWidth") <= width
+        assert await tab.value("document.querySelectorAll('a[href]').length") >= marks
+    words = str(await tab.value("document.getElementById('drain').innerText"))
+    assert words.startswith("Draining since 20")
+    assert "new kernel" in words
+    light = await tab.value("getComputedStyle(document.documentElement).colorScheme")
+    assert light == "light dark"
+    assert await tab.value(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
+    assert tab.complaints == []
+
+
+async def test_the_fleet_shows_each_gateway_its_reason_and_who_is_silent(served: Served, tab: Tab) -> None:
+    await come_up(served.agent)
+    own = json.loads((await served.get("/status"))[1])
+
+    async def members() -> dict[str, Any]:
+        return a_fleet(own)
+
+    object.__setattr__(served.agent.admin._orders, "members", members)
+    await tab.open(served.url + "/fleet")
+    text = str(await tab.value("document.body.innerText"))
+    for words in ("3 of 4", "gw2", "gw3", "SILENT", "versions differ", "a long reason", "No answer from"):
+        assert words in text, words
+    assert await tab.value("document.querySelectorAll('tbody tr').length") == 4
 
 
 async def test_what_others_wrote_is_text_and_the_page_fetches_nothing(served: Served, tab: Tab) -> None:

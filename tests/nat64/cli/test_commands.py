@@ -18,7 +18,7 @@ from tests.nat64.conftest import SHIPPED
 
 COMMANDS = (
     "check-config", "config-schema", "doctor", "plan", "apply", "run", "status", "drain", "undrain", "teardown",
-    "withdraw", "explain", "who", "fleet", "test", "size", "support-bundle", "confirm", "rollback",
+    "withdraw", "explain", "who", "fleet", "test", "size", "table", "support-bundle", "confirm", "rollback",
 )  # fmt: skip
 
 

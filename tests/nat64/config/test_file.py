@@ -52,9 +52,11 @@ def test_the_shipped_file_loads() -> None:
 
 # Keys whose place in the shipped file holds an example, because a default would show nothing.
 EXAMPLES = {("gateway", "name"), ("gateway", "vip"), ("bgp", "next_hop"), ("fleet", "members"), ("fleet", "listen")}
-# Lists of tables have a test of their own (config/test_tenants.py).
+# What the shipped file has behind a # has tests of its own (config/test_tenants.py, base/test_follow_section.py).
 SECTIONS = {
-    name: model_in(field.annotation) for name, field in ConfigFile.model_fields.items() if name not in ("tenant",)
+    name: model_in(field.annotation)
+    for name, field in ConfigFile.model_fields.items()
+    if name not in ("tenant", "follow")
 }
 KEYS = [
     (section, name)

@@ -88,3 +88,20 @@ def test_what_cannot_be_listened_on_is_a_fault(
 def test_one_address_twice_is_listened_on_once(spec_with: Specs) -> None:
     spec = spec_with(fleet={"listen": "10.2.1.2:9465"}, admin={"listen": "10.2.1.2:9465"})
     assert spec.fleet.listen == (spec.admin.host, spec.admin.port)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "bgp", "noted"),
+    [
+        ({"uplink": "eth1"}, {}, True),
+        ({}, {"next_hop": "192.0.2.11"}, True),
+        ({"uplink": "eth1", "one_armed": True}, {}, False),
+        ({}, {}, False),
+    ],
+    ids=["named", "by an address", "meant", "two interfaces"],
+)
+def test_one_interface_for_both_sides_is_noted(
+    gateway: dict[str, Any], bgp: dict[str, Any], noted: bool, spec_with: Callable[..., AgentSpec]
+) -> None:
+    told = [note for note in notes(spec_with(gateway=gateway, bgp=bgp)) if "one_armed = true" in note]
+    assert bool(told) is noted

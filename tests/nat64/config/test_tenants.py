@@ -73,7 +73,7 @@ ALONE = [
     pytest.param(
         {**WEB, "pool4": [{"address": "192.0.2.99"}, {"address": "192.0.2.99", "ports": "60000-60001"}]},
         "tenant[0].pool4[1].ports",
-        "overlaps tenant[0].pool4[0]",
+        'overlaps tenant "web".pool4[0]',
         id="its own ports twice",
     ),
     pytest.param({**WEB, "deny": True}, "tenant[0].pool4", "does nothing beside deny", id="refused with ports"),
@@ -98,8 +98,10 @@ def test_a_wrong_tenant_is_told(faults: Faults, tenant: dict[str, Any], where: s
 
 
 TOGETHER = [
-    pytest.param({"name": "web"}, "tenant[1].name", "the name of tenant[0]", id="one name"),
-    pytest.param({"networks": ["2002:a01:2:1::/64"]}, "tenant[1].networks[0]", "is tenant[0]", id="one network"),
+    pytest.param({"name": "web"}, "tenant[1].name", 'the name of tenant "web"', id="one name"),
+    pytest.param(
+        {"networks": ["2002:a01:2:1::/64"]}, "tenant[1].networks[0]", 'is tenant "web".networks[0]', id="one network"
+    ),
     pytest.param({"networks": ["2002:a01:2:1::7/128"]}, "tenant[1].networks[0]", "is inside", id="a network inside"),
     pytest.param({"networks": ["2002:a01:2::/48"]}, "tenant[0].networks[0]", "is inside 2002:a01:2::/48", id="around"),
     pytest.param({"pool4": [{"address": "192.0.2.99", "ports": "20000"}]}, "tenant[1].pool4[0]", "overlaps", id="port"),

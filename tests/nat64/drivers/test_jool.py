@@ -127,11 +127,32 @@ async def test_another_pool6_removes_the_instance_first() -> None:
     assert len(runner.asked) == 2
 
 
+# As Jool 4.1.15 prints it.
+LOCAL_PORTS = (
+    "Error: The kernel module returned error 22: Port range 20000-60000 intersects with the namespace's ephemeral "
+    "range (32768-60999). If you know what you are doing, add --force\n"
+)
+
+
 async def test_ports_that_a_newer_jool_finds_risky_are_forced() -> None:
-    refusal = CommandResult(22, "", "Error: Port range intersects with the ephemeral range. … add --force")
+    refusal = CommandResult(22, "", LOCAL_PORTS)
     runner = ScriptedRunner({"--tcp --force": said(""), "bib display": said(""), "--tcp": refusal})
     await JoolDriver(runner).apply([Change(Action.ADD, TCP)])
     assert "jool -i kun pool4 add 192.0.2.11 20000-60000 --tcp --force" in runner.asked
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "Error: The kernel module returned error 22: pool4 holds 192.0.2.11 already; add --force\n",
+        "Error: unknown option --force\n",
+    ],
+)
+async def test_nothing_else_that_jool_refuses_is_forced(stderr: str) -> None:
+    runner = ScriptedRunner({"--tcp": CommandResult(22, "", stderr)})
+    with pytest.raises(DriverError):
+        await JoolDriver(runner).apply([Change(Action.ADD, TCP)])
+    assert not [line for line in runner.asked if "--force" in line]
 
 
 async def test_flows_that_began_while_pool4_was_empty_end_when_it_is_filled() -> None:

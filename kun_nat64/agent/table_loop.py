@@ -1,0 +1,199 @@
+"""Follows the controller's table: tenants, shares and the order to serve, drain or leave come from it.
+
+A change is judged as a whole before it is in force: what contradicts the file is a fault, what takes too much is held.
+The table in force stays whatever becomes of the stream.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from kun_base.errors import ConfigError, Fault
+from kun_base.table_fields import TableFault
+from kun_base.table_follower import FollowPlan, TableFollower
+from kun_base.table_records import FollowedClient
+from kun_base.table_state import TableChange
+from kun_nat64.agent.timing import pause, woken
+from kun_nat64.model.announcement import Announcement
+from kun_nat64.model.drain import Drain, Phase
+from kun_nat64.model.plan import Plan
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy import drain as drain_policy
+from kun_nat64.policy import fleet_view as witness
+from kun_nat64.policy.filechange import change_of
+from kun_nat64.policy.table_merge import Networks, Place, Said, merged, ordered, place_of, with_changes
+from kun_nat64.state.agent_state import State
+
+LOOK_S = 1.0
+# Changes that come meanwhile are taken together: a look at the machine costs a dozen commands, and a table of a hundred
+# thousand clients some tenths of a second, in a thread. Both take a tenth of the time at most.
+PACE_S, SHARE = 0.3, 10
+WARNING, CONTRADICTION = "table", "table-contradiction"
+
+
+class TableLoop:
+    """`base` is the file's own configuration. Nothing is followed where `plan` is None."""
+
+    def __init__(self, state: State, plan: FollowPlan | None, base: AgentSpec, wake: Callable[[], None]) -> None:
+        self._state, self.base, self._wake = state, base, wake
+        self._networks: Networks = {}
+        self._pending: dict[str, FollowedClient | None] = {}
+        self._moved = asyncio.Event()
+        self._follower = TableFollower(plan, state.journal, self._changed, self._check) if plan else None
+        self.set_drain: Callable[[Drain, bool], object] = _ignored
+
+    def start(self) -> None:
+        """Brings the state file's table into force."""
+        if self._follower is not None:
+            self._follower.start()
+            self._state.table = self.status
+            if self._moved.is_set():
+                self._bring_into_force(*self._worked_out(*self._taken()))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        if self._follower is None:
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follower.run(stop))
+            group.create_task(self._obey(stop))
+            group.create_task(self._take_changes(stop))
+
+    def status(self) -> dict[str, Any] | None:
+        """None: nothing is followed."""
+        if self._follower is None:
+            return None
+        return {**self._follower.status(), "desired": ordered(self.base, self._said())}
+
+    def accept(self, version: str) -> bool:
+        """What the bounds hold comes into force; False: nothing is held, or another version."""
+        return self._follower is not None and self._follower.accept(version)
+
+    def take_base(self, base: AgentSpec) -> AgentSpec:
+        """Another file is in force; returns its configuration with the table."""
+        self.base = base
+        if self._follower is not None and base.follow is not None:
+            self._follower.bound(base.follow.bounds)
+        return self.effective(base)
+
+    def effective(self, base: AgentSpec) -> AgentSpec:
+        """A file's configuration with the table in force. Raises ConfigError where the two contradict each other."""
+        if not self._has_table:
+            return base
+        try:
+            return merged(base, self._said(), self._networks)
+        except TableFault as fault:
+            raise ConfigError(base.source, [Fault("follow", "the controller's table", str(fault))]) from fault
+
+    @property
+    def _has_table(self) -> bool:
+        table = self._follower.table if self._follower is not None else None
+        return table is not None and bool(table.pools or table.classes or table.gateways or table.clients)
+
+    def _said(self, change: TableChange | None = None) -> Said:
+        """The table's records; with `change`, as they would be."""
+        assert self._follower is not None
+        table = self._follower.table
+        if change is None:
+            return Said(table.pools, table.gateways, table.classes)
+        return Said(
+            _changed(table.pools, change.pools),
+            _changed(table.gateways, change.gateways),
+            _changed(table.classes, change.classes),
+        )
+
+    def _check(self, change: TableChange) -> None:
+        """Clients alone contradict nothing."""
+        if change.pools or change.gateways or change.classes:
+            merged(self.base, self._said(change), self._networks)
+
+    def _changed(self, change: TableChange) -> None:
+        self._pending |= change.clients
+        self._moved.set()
+
+    async def _take_changes(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await woken(self._moved, LOOK_S)
+            if not self._moved.is_set():
+                continue
+            begun = self._state.clock()
+            self._bring_into_force(*await asyncio.to_thread(self._worked_out, *self._taken()))
+            await pause(max(PACE_S, (self._state.clock() - begun) * SHARE), stop)
+
+    def _taken(self) -> tuple[AgentSpec, AgentSpec, Announcement, Said, dict[str, FollowedClient | None]]:
+        """What the next configuration follows from. The table's own maps change while a thread reads."""
+        self._moved.clear()
+        pending, self._pending = self._pending, {}
+        said = self._said()
+        kept = Said(dict(said.pools), dict(said.gateways), dict(said.classes))
+        return self.base, self._state.spec, self._state.announcement, kept, pending
+
+    def _worked_out(
+        self,
+        base: AgentSpec,
+        old: AgentSpec,
+        announced: Announcement,
+        said: Said,
+        pending: dict[str, FollowedClient | None],
+    ) -> tuple[AgentSpec, AgentSpec | TableFault, Plan, set[Place]]:
+        """In a thread. The change is worked out here as well: what it needs is remembered then."""
+        self._networks = with_changes(self._networks, pending)
+        places = {place for network in pending if (place := place_of(network)) is not None}
+        try:
+            new = merged(base, said, self._networks)
+        except TableFault as fault:
+            return base, fault, Plan(), places
+        return base, new, change_of(old, new, announced), places
+
+    def _bring_into_force(self, base: AgentSpec, new: AgentSpec | TableFault, change: Plan, places: set[Place]) -> None:
+        """What has passed the table's bounds need not pass the guard once more."""
+        state = self._state
+        if isinstance(new, TableFault):  # a held change, accepted after the file had changed
+            state.journal.error("table", not_taken=str(new))
+            state.warnings[CONTRADICTION] = f"the table in force contradicts the file, which stays: {new}"
+            return
+        if base is not self.base:
+            self._moved.set()  # another file has been taken meanwhile
+            return
+        state.warnings.pop(CONTRADICTION, None)
+        state.follow(new, places)
+        if change:
+            state.approved |= {(one.action, one.fact) for one in change.changes}
+            self._wake()
+
+    async def _obey(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self.obey()
+            await pause(LOOK_S, stop)
+
+    def obey(self) -> None:
+        """Does what the table wants of this gateway. The last exit stays, unless the guard is told otherwise."""
+        state = self._state
+        order = ordered(self.base, self._said()) if self._has_table else ""
+        may_leave = not state.spec.guard.never_withdraw_last or witness.others_carry(state.fleet, after=float("-inf"))
+        now, wall = state.clock(), state.wall()
+        drain = drain_policy.follows(state.drain, order, may_leave=may_leave, now=now, wall=wall)
+        if drain is not state.drain:
+            self.set_drain(drain, True)
+        waits = order in ("drain", "out") and drain.phase is Phase.SERVING
+        named = not self._has_table or order
+        words = _words(state.spec.gateway.name, order, waits=waits, named=bool(named))
+        if words and state.warnings.get(WARNING) != words:
+            state.journal.warning("table", waits=words)
+        if words:
+            state.warnings[WARNING] = words
+        else:
+            state.warnings.pop(WARNING, None)
+
+
+def _words(name: str, order: str, *, waits: bool, named: bool) -> str:
+    if waits:
+        return f"the controller's table says {order}, and no other gateway is known to carry: this one goes on serving"
+    return "" if named else f"the controller's table has no gateway {name}: its file alone says which ports it has"
+
+
+def _changed(records: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in {**records, **changes}.items() if one is not None} if changes else records
+
+
+def _ignored(_drain: Drain, _keep: bool) -> None:
+    return None
