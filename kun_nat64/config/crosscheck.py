@@ -197,6 +197,7 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
         return
     yield from misuse.speakers(bgp)
     yield from misuse.prefixes(bgp)
+    yield from as_far_as_readable(misuse.speaker_keys(bgp))
     peers = [str(address) if (address := getattr(peer, "address", None)) else None for peer in bgp.peers]
     for index, address in entries(peers):
         where = f"bgp.peers[{index}].address"
@@ -206,10 +207,6 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(address), "is this gateway's own address")
         elif parts.gateway and address == str(parts.gateway.vip):
             yield Fault(where, _quoted(address), "is the VIP: a peer is the router, by an address of its own")
-    for index, file in attributes(bgp.peers, "password_file"):
-        if file and not bgp.manage_daemon:
-            wanted = "does nothing without bgp.manage_daemon: the password is in the gobgpd.conf that you write"
-            yield Fault(f"bgp.peers[{index}].password_file", _quoted(file), wanted)
     if parts.gateway and parts.gateway.vip and IPv4Network(parts.gateway.vip) in bgp.prefixes:
         place = bgp.prefixes.index(IPv4Network(parts.gateway.vip))
         yield Fault(f"bgp.prefixes[{place}]", _quoted(parts.gateway.vip), "the VIP is always announced: leave it out")

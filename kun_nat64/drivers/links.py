@@ -1,10 +1,12 @@
 """Links, addresses, routes and the probe's namespace: looks and changes, through netlink."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from socket import AF_INET, AF_INET6
 
 from kun_base.prefix import sixtofour_network
@@ -29,6 +31,10 @@ from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Foreign, LinkReport, Scope
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.policy.probepath import INNER_LINK
+
+# Set by kun-nat64.service, in which nothing can be mounted: who finds this file makes the namespace.
+NETNS_REQUEST = "KUN_NAT64_NETNS_REQUEST"
+NETNS_WAIT_S, NETNS_LOOK_S = 5.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,10 @@ class LinksDriver:
         return thread
 
     async def _namespace(self, name: str, action: Action) -> None:
+        request = os.environ.get(NETNS_REQUEST, "")
+        if request and action is not Action.REMOVE:
+            await _ask_for_namespace(Path(request), name)
+            return
         if action is Action.REMOVE:
             known = self._inside.pop(name, None)
             if known:
@@ -192,3 +202,18 @@ def _of_others(fact: Fact, tunnels: set[str], vip: str) -> bool:
     if not (isinstance(fact, Address) and fact.ifname in tunnels and vip):
         return False
     return fact.address not in sixtofour_network(IPv4Address(vip))
+
+
+async def _ask_for_namespace(request: Path, name: str) -> None:
+    """Raises DriverError where nobody makes it."""
+    argv = ("systemctl", "start", "kun-nat64-netns.service")
+    try:
+        await asyncio.to_thread(request.write_text, f"{name}\n")
+        for _ in range(round(NETNS_WAIT_S / NETNS_LOOK_S)):
+            if namespace_identity(name) is not None:
+                return
+            await asyncio.sleep(NETNS_LOOK_S)
+    except OSError as error:
+        raise DriverError(FailureKind.EXIT_CODE, argv, str(error), error.errno) from error
+    words = f"no network namespace {name} was made; kun-nat64-netns.path finds {request}, is it active?"
+    raise DriverError(FailureKind.TIMEOUT, argv, words)

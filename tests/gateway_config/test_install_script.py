@@ -24,6 +24,8 @@ GATEWAY_FILES = {
     "etc/systemd/system/kun-nat64.service",
     "etc/systemd/system/kun-nat64-lapse.service",
     "etc/systemd/system/kun-nat64-lapse.timer",
+    "etc/systemd/system/kun-nat64-netns.path",
+    "etc/systemd/system/kun-nat64-netns.service",
     "etc/systemd/system/kun-gobgpd.service",
     "bin/kun-nat64-unit",
 }

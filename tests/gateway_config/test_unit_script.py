@@ -40,6 +40,8 @@ class Host:
             ("/etc/kun/kun-nat64.toml", self.conf),
             ("/var/lib/kun-nat64", self.state),
             ("/run/netns", root / "netns"),
+            ("/run/xtables.lock", root / "xtables.lock"),
+            ("/run/kun-nat64/", f"{root}/"),
             ("/usr/local/bin", root / "bin"),
         ):
             assert before in text
@@ -139,3 +141,15 @@ def test_a_name_without_a_namespace_is_made_anew(host: Host) -> None:
     (host.root / "netns" / "kun-probe-gw1").touch()
     host.command("mountpoint", "exit 1")
     assert "ip netns add kun-probe-gw1" in host.does("prepare")
+
+
+def test_the_agents_request_for_a_namespace_is_taken_and_its_content_is_not(host: Host) -> None:
+    request = host.root / "netns-wanted"
+    request.write_text("../../etc; ip netns add other\n")
+    assert host.does("namespace") == ["ip netns add kun-probe-gw1"]
+    assert not request.exists()
+
+
+def test_the_lock_of_iptables_is_there_for_an_agent_that_makes_no_file_in_run(host: Host) -> None:
+    host.does("prepare")
+    assert (host.root / "xtables.lock").exists()
