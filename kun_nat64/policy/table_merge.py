@@ -67,14 +67,17 @@ def _tenants(spec: AgentSpec, classes: Mapping[str, FollowedClass], pool: str) -
     """Classes whose packets are told apart here, by name."""
     known = {one.name for one in spec.tenants}
     found = [_tenant(spec, name, classes[name], pool) for name in sorted(classes)]
-    taken = {one.number for one in found if one.number}
+    taken: dict[int, str] = {}
+    for one in found:
+        if one.number and (other := taken.setdefault(one.number, one.name)) != one.name:
+            raise TableFault(f"the classes {other!r} and {one.name!r} have the mark {one.number} both")
     for one in found:
         if not one.is_marked:
             continue
         if one.name in known:
             raise TableFault(f"class {one.name!r} has the name of a tenant of the file")
-        number = one.number or free_number(one.name, taken)
-        taken.add(number)
+        number = one.number or free_number(one.name, taken.keys())
+        taken[number] = one.name
         yield replace(one, number=number)
 
 

@@ -87,7 +87,7 @@ async def test_a_table_may_take_more_tenants_away_than_a_plan_may_remove_objects
     fast: AgentSpec, tmp_path: Path
 ) -> None:
     """It has passed its own bounds: the guard, whose bound is one removal here, does not ask again."""
-    many: Records = {("class", f"c{n}"): dedicated(share(30 + n), max_sessions=n) for n in range(4)}
+    many: Records = {("class", f"c{n}"): dedicated(share(30 + n), mark=n + 1) for n in range(4)}
     spec = replace(fast, guard=replace(fast.guard, max_removals=1))
     write(tmp_path, {**BASE, **many})
     async with Running(follows_file(spec, tmp_path), tmp_path) as it:

@@ -50,6 +50,12 @@ def test_entries_of_pool4_with_a_mark_are_somebody_elses() -> None:
     assert [entry.address for entry in joolcsv.parse_pool4(text, "kun")] == [PUBLIC]
 
 
+def test_entries_with_the_mark_of_a_tenant_are_ours_whatever_the_file_says() -> None:
+    """Else a teardown would leave them, and drift be unseen."""
+    text = golden(f"{V}-pool4-tcp.csv") + f"{0x4B000007},TCP,192.0.2.99,1,9,0,0\n"
+    assert Pool4("kun", Protocol.TCP, IPv4Address("192.0.2.99"), 1, 9, 0x4B000007) in joolcsv.parse_pool4(text, "kun")
+
+
 def test_bindings_are_read() -> None:
     found = joolcsv.parse_bib(golden(f"{V}-bib-udp.csv"))
     assert found == [Binding(Protocol.UDP, Endpoint6(POD, 54401), Endpoint4(PUBLIC, 52612))]

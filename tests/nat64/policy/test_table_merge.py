@@ -32,9 +32,9 @@ BASE: Records = {
 }
 
 
-def dedicated(*shares: Share, pool: str = "standard", required: bool = True, **more: Any) -> ClassRecord:
+def dedicated(*shares: Share, pool: str = "standard", required: bool = True, mark: int = 7, **more: Any) -> ClassRecord:
     return ClassRecord(
-        "translate", synthesise=True, mark=7, addresses=shares, address_pool=pool, address_required=required, **more
+        "translate", synthesise=True, mark=mark, addresses=shares, address_pool=pool, address_required=required, **more
     )
 
 
@@ -128,6 +128,9 @@ def test_marks_of_classes_without_a_number_are_their_own(spec: AgentSpec) -> Non
 
 FILE = {"name": "team-00/web", "networks": ["2002:a09::/32"], "pool4": [{"address": "192.0.2.99"}]}
 CONTRADICTIONS = [
+    pytest.param(
+        {**web(dedicated(share(30))), ("class", "team-01/db"): dedicated(share(31))}, "the mark 7 both", id="one mark"
+    ),
     pytest.param(
         {("pool", "standard"): replace(BASE["pool", "standard"], vip="203.0.113.7")}, "gateway.vip is", id="VIP"
     ),
