@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 from kun_base.adminhttp import AdminServer, Handler, Page
 from kun_base.html_page import HEADERS
 from kun_nat64.agent.reload import Outcome
-from kun_nat64.model.drain import Drain
+from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import drain as drain_policy
+from kun_nat64.policy.fleet_view import drain_refused
 from kun_nat64.state.agent_state import State
 from kun_nat64.views.status import announced, brief, snapshot, unheard
 
@@ -137,7 +138,11 @@ class Admin:
         return Page(body, content_type="text/html", headers={**HEADERS, "Refresh": "5"})
 
     async def _drain(self, query: Mapping[str, str]) -> Page:
-        """`until_start=1`: not stored, so that the next start of the agent serves again."""
+        """`until_start=1`: not stored, so that the next start serves again. `force=1`: whatever the guard says."""
+        refused = "" if query.get("force") == "1" else drain_refused(self._state.fleet, told=announced(self._state))
+        if refused and self._state.drain.phase is Phase.SERVING:
+            body = json.dumps({"phase": self._state.drain.phase, "refused": refused}) + "\n"
+            return Page(body, status=409, content_type="application/json")
         why = query.get("why", "")[:200]
         drain = drain_policy.requested(self._state.drain, why, now=self._state.clock(), wall=time.time())
         return self._change(drain, keep="until_start" not in query)

@@ -27,8 +27,8 @@ def its_words(run_dir: Path) -> Iterator[None]:
         ) from error
 
 
-def ask(run_dir: Path, path: str, method: str = "GET") -> Any:
-    """The JSON that the agent answers. Raises NoAgent."""
+def ask(run_dir: Path, path: str, method: str = "GET", also: tuple[int, ...] = ()) -> Any:
+    """The JSON that the agent answers with HTTP status 200, or one of `also`. Raises NoAgent."""
     try:
         answer = ask_socket(run_dir / CONTROL, path, method=method, timeout_s=TIMEOUT_S)
     except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -40,6 +40,6 @@ def ask(run_dir: Path, path: str, method: str = "GET") -> Any:
         raise NoAgent(f"{run_dir / CONTROL} is for root: run this with sudo") from error
     except NoServer as error:
         raise NoAgent(f"the agent in {run_dir} does not answer properly: {error}") from error
-    if answer.status != 200:
+    if answer.status not in (200, *also):
         raise NoAgent(f"the agent answered {method} {path} with HTTP status {answer.status}")
     return answer.value

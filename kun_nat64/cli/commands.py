@@ -29,6 +29,13 @@ Config = Annotated[
     Path, typer.Option("--config", "-c", help="The gateway's TOML file.", show_default=False, readable=False)
 ]
 RunDir = Annotated[Path, typer.Option("--run-dir", help="Folder of the agent's lock and control socket.")]
+GatewayName = Annotated[
+    str,
+    typer.Argument(metavar="[NAME]", help="Another gateway of the fleet; none: this one.", show_default=False),
+]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", help="For another gateway: its token; by default this one's own.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -68,14 +75,14 @@ def check_config(
     """Check files: every error of every file, each with its line."""
     from kun_base.config_check import FileSummary, check_files
     from kun_nat64.config.listeners import notes
-    from kun_nat64.config.load import load
+    from kun_nat64.config.load import load, old_names
 
     def meaning_of(file: Path) -> FileSummary:
         spec = load(file)
         gateway = spec.gateway
         of_vip = f"VIP {gateway.vip} makes the prefix {gateway.pool6}"
         summary = f"pods reach {gateway.pool6} by {gateway.uplink}" if gateway.is_native else of_vip
-        return FileSummary(summary, tuple(notes(spec)))
+        return FileSummary(summary, (*old_names(spec.written), *notes(spec)))
 
     raise typer.Exit(check_files(files, meaning_of, as_json=as_json))
 
@@ -298,17 +305,21 @@ def support_bundle(
     exits={
         0: "draining; with --wait: withdrawn",
         1: "no agent runs, or the drain was ended",
-        11: "this is the last gateway",
+        11: "it is the last gateway, or another one is draining",
     },
 )
 def drain(
+    name: GatewayName = "",
     run_dir: RunDir = RUN_DIR,
     wait: Annotated[bool, typer.Option("--wait", help="Until the path is withdrawn, with progress.")] = False,
     why: Annotated[str, typer.Option("--why", help="For the log and the status page.")] = "",
     until_start: Annotated[
         bool, typer.Option("--until-start", help="The next start of the agent ends the drain; for stops and reboots.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Even when no other gateway is known to carry.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even when no other gateway is known to carry, or another one is draining.")
+    ] = False,
+    token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Move new flows away, wait for live ones, then withdraw.
@@ -318,17 +329,21 @@ def drain(
     from kun_nat64.cli.status_drain import start_drain
 
     def work() -> int:
-        return start_drain(run_dir, wait=wait, why=why, until_start=until_start, force=force)
+        return start_drain(
+            run_dir, wait=wait, why=why, until_start=until_start, force=force, name=name, token_file=token_file
+        )
 
     raise typer.Exit(report(work, as_json=as_json))
 
 
 @app.command(epilog="Example: kun-nat64 undrain", exits={0: "the drain is over", 1: "no agent runs"})
-def undrain(run_dir: RunDir = RUN_DIR, as_json: AsJson = False) -> None:
+def undrain(
+    name: GatewayName = "", run_dir: RunDir = RUN_DIR, token_file: TokenFile = None, as_json: AsJson = False
+) -> None:
     """End a drain; the VIP is announced again once healthy."""
     from kun_nat64.cli.status_drain import end_drain
 
-    raise typer.Exit(report(lambda: end_drain(run_dir), as_json=as_json))
+    raise typer.Exit(report(lambda: end_drain(run_dir, name, token_file), as_json=as_json))
 
 
 @app.command(

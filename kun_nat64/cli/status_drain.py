@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from kun_base.html_page import duration
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.errors import complain
+from kun_nat64.cli.gateway_target import Ask, OrderRefused, target
 
 JSON = dict[str, Any]
 POLL_S = 0.5
@@ -29,28 +30,36 @@ def show_status(run_dir: Path, *, as_json: bool) -> int:
     return 0 if announced else 1
 
 
-def start_drain(run_dir: Path, *, wait: bool, why: str, until_start: bool, force: bool) -> int:
+def start_drain(
+    run_dir: Path,
+    *,
+    wait: bool,
+    why: str,
+    until_start: bool,
+    force: bool,
+    name: str = "",
+    token_file: Path | None = None,
+) -> int:
+    """`name`: of another gateway of the fleet; "": this one. The gateway's own guard may refuse: 11."""
     try:
         with its_words(run_dir):
-            return _drain(run_dir, wait=wait, why=why, until_start=until_start, force=force)
+            asked = target(run_dir, name, token_file)
+            return _drain(asked, wait=wait, why=why, until_start=until_start, force=force)
+    except OrderRefused as error:
+        print(f"{error}; `drain --force` does it all the same", file=sys.stderr)
+        return 11
     except NoAgent as error:
         return complain(str(error))
 
 
-def _drain(run_dir: Path, *, wait: bool, why: str, until_start: bool, force: bool) -> int:
-    if not force and _is_last(ask(run_dir, "/status")):
-        print(
-            "no other gateway is known to carry: draining this one leaves the pods without a way out; "
-            "`drain --force` does it all the same",
-            file=sys.stderr,
-        )
-        return 11
-    query = urlencode({"why": why, **({"until_start": "1"} if until_start else {})})
-    answer = ask(run_dir, f"/drain?{query}", "POST")
+def _drain(asked: Ask, *, wait: bool, why: str, until_start: bool, force: bool) -> int:
+    flags = {"until_start": "1"} if until_start else {}
+    query = urlencode({"why": why, **flags, **({"force": "1"} if force else {})})
+    answer = asked(f"/drain?{query}", "POST")
     if answer["warning"]:
         print(answer["warning"], file=sys.stderr)
-    print(_drain_words(ask(run_dir, "/status")))
-    return _wait_for_drain(run_dir) if wait else 0
+    print(_drain_words(asked("/status")))
+    return _wait_for_drain(asked) if wait else 0
 
 
 def _drain_words(status: JSON) -> str:
@@ -71,27 +80,21 @@ def _announced(status: JSON) -> str:
     return f"{'announced' if told['announced'] else 'not announced'} ({told['standing']}{med}): {told['words']}"
 
 
-def end_drain(run_dir: Path) -> int:
+def end_drain(run_dir: Path, name: str = "", token_file: Path | None = None) -> int:
     try:
-        answer = ask(run_dir, "/undrain", "POST")
+        asked = target(run_dir, name, token_file)
+        answer = asked("/undrain", "POST")
         if answer["phase"] != "serving":
             return complain(answer["warning"])
         with its_words(run_dir):
-            status = ask(run_dir, "/status")
+            status = asked("/status")
             print(f"the drain is over; now the VIP {status['vip']} is {_announced(status)}")
     except NoAgent as error:
         return complain(str(error))
     return 0
 
 
-def _is_last(status: JSON) -> bool:
-    """Only where a fleet is named can we know; without one the operator decides."""
-    fleet = status["fleet"]
-    carrying = [one for one in fleet["members"] if one["standing"] in ("full", "soft") and one["verdict"] == "healthy"]
-    return bool(fleet["configured"]) and not carrying and status["announcement"]["announced"]
-
-
-def _wait_for_drain(run_dir: Path) -> int:
+def _wait_for_drain(asked: Ask) -> int:
     """Until the agent has withdrawn; a bar on a terminal, a line a second elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -99,7 +102,7 @@ def _wait_for_drain(run_dir: Path) -> int:
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("", total=1.0)
         while True:
-            status = ask(run_dir, "/status")
+            status = asked("/status")
             drain, told = status["drain"], status["announcement"]
             if drain["phase"] == "serving":
                 print("the drain was taken back", file=sys.stderr)

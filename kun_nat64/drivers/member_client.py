@@ -12,8 +12,13 @@ class MemberSilent(Exception):
     """No answer, or not one of a gateway; the message says why."""
 
 
-def ask_member(url: str, path: str, *, method: str = "GET", ca_file: str = "", token: str = "") -> Any:
-    """`url` as in [fleet] members; `ca_file` "": the system's authorities. Raises MemberSilent."""
+def ask_member(
+    url: str, path: str, *, method: str = "GET", ca_file: str = "", token: str = "", also: tuple[int, ...] = ()
+) -> Any:
+    """`url` as in [fleet] members; `ca_file` "": the system's authorities; `also`: other HTTP statuses than 200.
+
+    Raises MemberSilent.
+    """
     parts = urlsplit(url)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
@@ -24,7 +29,7 @@ def ask_member(url: str, path: str, *, method: str = "GET", ca_file: str = "", t
             body = answer.read(LARGEST + 1)
         finally:
             connection.close()
-        if answer.status != 200 or len(body) > LARGEST:
+        if answer.status not in (200, *also) or len(body) > LARGEST:
             words = body[:300].decode(errors="replace").strip()
             raise MemberSilent(
                 f"HTTP status {answer.status}: {words}" if len(body) <= LARGEST else "too large an answer"

@@ -123,7 +123,7 @@ def _epoch(uptime: Any) -> int | None:
 def _whole(value: Any, most: int = LARGEST) -> int:
     """JSON knows 1e999 and true as well; below zero, a place in a list would be counted from its end."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise ValueError(f"{value!r} is no number up to {most}")
+        raise ValueError(f"{value!r} is not a number up to {most}")
     return value
 
 

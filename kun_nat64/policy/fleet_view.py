@@ -19,6 +19,20 @@ def others_carry(fleet: Fleet, *, after: float) -> bool:
     )
 
 
+def drain_refused(fleet: Fleet, *, told: bool) -> str:
+    """Why an operator's drain of this gateway would do harm, "" where it does none. `told`: it is announced.
+
+    Only where a fleet is named can we know; without one the operator decides.
+    """
+    if not fleet.configured or not told:
+        return ""
+    if draining := [member.name for member in fleet.members if member.standing is Standing.DRAINING]:
+        return f"{', '.join(draining)} is draining: one gateway at a time"
+    if not others_carry(fleet, after=float("-inf")):
+        return "no other gateway is known to carry: draining this one leaves the pods without a way out"
+    return ""
+
+
 def nobody_carries(fleet: Fleet) -> bool:
     """True when every member that the operator named has answered that it is out. One that is silent may carry."""
     answered = fleet.configured > 0 and len(fleet.members) == fleet.configured
