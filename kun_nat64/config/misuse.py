@@ -32,11 +32,11 @@ NO_PODS = {
 def not_a_host(address: IPv4Address | IPv6Address) -> str:
     """Why a packet can never be for this one machine; "" if it can."""
     if address.is_unspecified or (address.version == 4 and address.packed[0] == 0):
-        return "is no address of a machine: this network"
+        return "is not an address of a machine: this network"
     if address == LIMITED_BROADCAST:
         return "is the broadcast address"
     if address.is_multicast:
-        return "is a multicast group, no machine"
+        return "is a multicast group"
     if address.is_loopback:
         return "is the loopback, which no other machine reaches"
     if address.version == 4 and address.is_reserved:

@@ -290,7 +290,7 @@ SINGLE = {
     ),
     "a target in multicast": (
         ("health", {"targets": ["icmp://224.0.0.1"]}),
-        "health.targets[0] = 'icmp://224.0.0.1': is no address of a host outside",
+        "health.targets[0] = 'icmp://224.0.0.1': is not an address of a host outside",
     ),
     "a target with a name that DNS does not take": (
         ("health", {"targets": [f"dns://198.51.100.53/{'a' * 64}.example"]}),
@@ -359,7 +359,7 @@ SINGLE = {
     ),
     "a router id of nobody": (
         ("bgp", {"router_id": "0.0.0.0"}),
-        "bgp.router_id = '0.0.0.0': is no address of a machine",
+        "bgp.router_id = '0.0.0.0': is not an address of a machine",
     ),
     "a router id in multicast": (
         ("bgp", {"router_id": "224.0.0.5"}),
