@@ -17,7 +17,7 @@ PROTOCOLS = ("tcp", "udp", "icmp")
 # A number to each tool: the first dotted one that it prints.
 VERSIONS = {"jool": "--version", "gobgp": "--version", "iptables": "--version", "ip": "-V", "nft": "--version"}
 TABLE = "79"
-# Nobody's: what `jool` and `gobgp` say of what is not there is an answer that we read, too.
+# Nobody's: what `jool` says of what is not there is an answer that we read, too.
 COMPLAINTS = (
     "jool -i none global display --csv",
     "jool -i kun global update tcp-est-timeout 10",
@@ -54,8 +54,6 @@ for answer in asyncio.run(ask(*QUESTIONS[sys.argv[1]])):
     print(answer.hex())
 """
 API_QUESTIONS = ("peers", "paths-ipv4", "paths-ipv6", "adj-out")
-STRANGER = "10.9.9.9"
-"""A neighbour that nobody has."""
 
 
 def capture(lab: Lab, directory: Path) -> list[Path]:
@@ -131,10 +129,6 @@ def questions(lab: Lab) -> Iterator[tuple[str, str, str]]:
     yield "jool-errors", ".txt", "; ".join(f"echo '$ {each}'; {each} 2>&1; echo rc $?" for each in COMPLAINTS)
     yield "iptables-nft-iptables-save", ".txt", "iptables-save -c"
     yield "iptables-nft-ip6tables-save", ".txt", "ip6tables-save -c"
-    for words in ("global", "global rib -a ipv4", "global rib -a ipv6", "neighbor", f"neighbor {peer} adj-out -a ipv4"):
-        yield f"gobgp-{words.replace(' ', '_')}", ".json", f"{GOBGP} -j {words}"
-    yield f"gobgp-neighbor_{STRANGER}", ".json", f"{GOBGP} -j neighbor {STRANGER}"
-    yield "gobgp-nobody", ".json", "gobgp -j -p 1 global"
     for question in API_QUESTIONS:
         yield f"gobgp-api-{question}", ".hex", f"/opt/kun/current/bin/python - {question} {peer} <<'END'{ASK_API}END"
     yield "nft-orphan-reset", ".json", "nft -t -j list table ip6 kun-nat64"

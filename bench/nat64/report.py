@@ -52,7 +52,7 @@ def markdown(
         f"```\n{command}\n```\n",
         *(f"- {line}" for line in machine),
         *(f"\n**{line}**" for line in warnings),
-        "\nMedian, lowest and highest in brackets. `jool`, `gobgp` and iptables-save are stand-ins that print from a "
+        "\nMedian, lowest and highest in brackets. `jool`, `vtysh` and iptables-save are stand-ins that print from a "
         "file; starting and reading them is included, their own work is not.\n",
         "| | measured | wanted | met |\n|---|---|---|---|",
         *(timing_row(title, timing) for title, timing in timings.items()),

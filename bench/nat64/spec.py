@@ -19,7 +19,7 @@ GATEWAY, ROUTER = "127.0.0.178", "127.0.0.179"
 def written(addresses: int, admin_port: int, probe_netns: str, api: str, members: tuple[str, ...]) -> dict[str, Any]:
     """The file's content: a common gateway with `addresses` in pool4, each for three protocols.
 
-    `api`: of a real GoBGP, asked the way it is by default; "": its command is asked, for which there is a stand-in.
+    `api`: of a real GoBGP, asked the way it is by default; "": FRR is asked by vtysh, for which there is a stand-in.
     """
     pool4 = [
         {"address": str(IPv4Address(NETWORK + index)), "ports": "20000-60000", "protocols": list(PROTOCOLS)}
@@ -29,7 +29,7 @@ def written(addresses: int, admin_port: int, probe_netns: str, api: str, members
         "gateway": {"name": "gw1", "vip": "203.0.113.1", "outside": "eth1", "clients": ["10.0.0.0/8"]},
         "nat64": {"pool4": pool4, "session_log": ""},
         "bgp": {
-            **({"api": api} if api else {"speaker": "gobgp-cli"}),
+            **({"api": api} if api else {"speaker": "frr"}),
             "local_as": 65001,
             "router_id": "10.2.1.2",
             "next_hop": "10.2.1.2",

@@ -1,7 +1,7 @@
-"""Stand-ins for `jool`, `gobgp` and iptables-save: they print, from a file, a gateway in exactly the desired state.
+"""Stand-ins for `jool`, `vtysh` and iptables-save: they print, from a file, a gateway in exactly the desired state.
 
 This machine may have no Jool. The agent starts and reads them as it does the real ones, so its own cost is measured
-whole; what the real tools need for themselves is not. `gobgp` is for the cycle; an idle agent asks a real GoBGP.
+whole; what the real tools need for themselves is not. `vtysh` is for the cycle; an idle agent asks a real GoBGP.
 """
 
 import json
@@ -37,19 +37,17 @@ case "$*" in
   *) exit 1 ;;
 esac
 """
-GOBGP = """\
+VTYSH = """\
 #!/bin/sh
 case "$*" in
-  *"global rib -a ipv4"*) exec cat {folder}/rib.json ;;
-  *"adj-out"*) exec cat {folder}/rib.json ;;
-  *"-j neighbor"*) exec cat {folder}/neighbours.json ;;
-  *"global rib "*) exit 0 ;;
+  *"advertised-routes"*) exec cat {folder}/sent.json ;;
+  *"show bgp neighbors"*) exec cat {folder}/neighbours.json ;;
+  *"show bgp ipv4 unicast"*) exec cat {folder}/path.json ;;
   *) exit 1 ;;
 esac
 """
 NEIGHBOURS = """\
-[{"conf": {"neighbor_address": "10.2.1.1", "peer_asn": 65000}, "state": {"session_state": 6},
-  "timers": {"state": {"negotiated_hold_time": 3, "uptime": {"seconds": 1700000000}}}}]
+{"10.2.1.1": {"remoteAs": 65000, "localAs": 65001, "bgpState": "Established", "bgpTimerHoldTimeMsecs": 3000}}
 """
 SAVE = "#!/bin/sh\nexec cat {folder}/{family}.rules\n"
 NFT = "#!/bin/sh\nexec cat {folder}/nft.json\n"
@@ -67,10 +65,11 @@ def write_tools(folder: Path, facts: Facts) -> None:
         (folder / f"pool4-{protocol}.csv").write_text(pool4_csv(facts, protocol))
     (folder / "session.csv").write_text(SESSION_HEADER)
     (folder / "bib.csv").write_text(BIB_HEADER)
-    (folder / "rib.json").write_text(rib_json(facts))
+    (folder / "path.json").write_text(path_json(facts))
+    (folder / "sent.json").write_text(sent_json(facts))
     (folder / "neighbours.json").write_text(NEIGHBOURS)
     script(folder / "jool", JOOL.format(folder=folder))
-    script(folder / "gobgp", GOBGP.format(folder=folder))
+    script(folder / "vtysh", VTYSH.format(folder=folder))
     (folder / "nft.json").write_text(nft_json(facts))
     script(folder / "nft", NFT.format(folder=folder))
     for family in Family:
@@ -128,13 +127,12 @@ def saved_rules(facts: Facts, family: Family) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rib_json(facts: Facts) -> str:
-    """As GoBGP 3 prints the paths that were injected into it."""
-    paths = [fact for fact in facts if isinstance(fact, BgpPath) and fact.prefix.version == 4]
-    entries = (
-        f'"{path.prefix}": [{{"nlri": {{"prefix": "{path.prefix}"}}, "age": 1, "best": true, "attrs": '
-        f'[{{"type": 1, "value": 0}}, {{"type": 3, "nexthop": "{path.next_hop}"}}, '
-        f'{{"type": 4, "metric": {path.med or 0}}}], "stale": false}}]'
-        for path in paths
-    )
-    return "{" + ", ".join(entries) + "}\n"
+def path_json(facts: Facts) -> str:
+    """As bgpd prints the one path that is asked for."""
+    (path,) = (fact for fact in facts if isinstance(fact, BgpPath))
+    held = {"origin": "IGP", "metric": path.med, "valid": True, "sourced": True, "local": True}
+    return json.dumps({"prefix": str(path.prefix), "paths": [held | {"nexthops": [{"ip": str(path.next_hop)}]}]})
+
+
+def sent_json(facts: Facts) -> str:
+    return json.dumps({"advertisedRoutes": {str(fact.prefix): {} for fact in facts if isinstance(fact, BgpPath)}})

@@ -82,7 +82,7 @@ class Announcer:
 
 
 def told_to(bgp: BgpSpec, wanted: Announcement) -> Told:
-    return Told(bgp.speaker, bgp.api, tuple(map(str, bgp.prefixes)) if wanted.wanted else ())
+    return Told(bgp.speaker, bgp.api, tuple(map(str, bgp.prefixes)) if wanted.wanted else (), bgp.paths_file)
 
 
 def removals(told: Told, kept: Collection[object]) -> tuple[Change, ...]:

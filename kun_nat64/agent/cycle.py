@@ -16,6 +16,7 @@ from kun_nat64.model.facts import BgpPath, Facts, JoolGlobal
 from kun_nat64.model.host import Host
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Action, Change, Plan, Refusal, RefusalKind
+from kun_nat64.model.speakers import SPEAKERS
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy import fleet_view as witness
 from kun_nat64.policy.announcement_check import NOTHING_ODD, read_back
@@ -184,14 +185,15 @@ class Cycle:
             speaker.made = read_back(speaker.made, spec.bgp, seen, main=main, told_at=speaker.told_at, begun=begun)
 
     def _note_restart(self, seen: Observation) -> None:
-        """gobgpd.conf may be the operator's: with graceful restart a router keeps the path of a dead machine."""
+        """The speaker's file may be the operator's: with graceful restart a router keeps the path of a dead machine."""
         if Area.BGP in seen.failures:
             return
         warnings, longest = self._state.warnings, max((one.restart_s for one in seen.neighbours), default=0)
         if longest:
+            kind = SPEAKERS[self._state.spec.bgp.speaker]
             warnings[RESTART] = (
-                f"gobgpd has graceful restart on: a router keeps our paths for up to {longest} s after a crash of this "
-                "machine, and its packets are lost; [neighbors.graceful-restart.config] enabled = false in gobgpd.conf"
+                f"{kind.daemon} has graceful restart on: a router keeps our paths for up to {longest} s after a crash "
+                f"of this machine, and its packets are lost; {kind.no_graceful_restart}"
             )
         else:
             warnings.pop(RESTART, None)

@@ -26,17 +26,17 @@ from kun_nat64.agent.announcer import Announcer, removals, told_to
 from kun_nat64.agent.counter_loop import CounterLoop
 from kun_nat64.agent.cycle import Cycle
 from kun_nat64.agent.fleet_loop import FleetLoop
-from kun_nat64.agent.gobgpd_conf_loop import GobgpdConfLoop
 from kun_nat64.agent.link_watch import LinkWatch
 from kun_nat64.agent.node_way_loop import NodeKeeping
 from kun_nat64.agent.pmtu_loop import PmtuLoop
 from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.agent.reload import NOT_TAKEN, WARNING, Means, Reload
 from kun_nat64.agent.session_log import SessionLog
+from kun_nat64.agent.speaker_conf_loop import SpeakerConfLoop
 from kun_nat64.agent.table_loop import TableLoop
 from kun_nat64.agent.timing import pause, ticking
 from kun_nat64.agent.traffic_loop import TrafficLoop
-from kun_nat64.config.load import from_data, load, running_kernel
+from kun_nat64.config.load import from_data, load, old_names, running_kernel
 from kun_nat64.drivers import filehistory, runfiles
 from kun_nat64.drivers.canary import Canary, Prober
 from kun_nat64.drivers.command import wait_without_threads
@@ -122,7 +122,7 @@ class Agent:
         self.glancing = LinkWatch(self.state, self.host)
         self.sweeping = PmtuLoop(self.state)
         self.nodes = NodeKeeping(self.state, self.host)
-        self.daemon = GobgpdConfLoop(self.state)
+        self.daemon = SpeakerConfLoop(self.state)
         count = lambda instance: self.host.traffic(instance)  # noqa: E731 - the host may be another one then
         self.reload = Reload(self.state, Means(self._load, self._look, count, self._take, self._keep_file))
         self.fleet = FleetLoop(self.state)
@@ -216,7 +216,7 @@ class Agent:
     def leave(self, told: Told) -> None:
         """Withdraws those of these paths that are not ours any more; all of them, where another speaker has them."""
         bgp = self.state.spec.bgp
-        if told.api == bgp.api:
+        if (told.speaker, told.api, told.paths_file) == (bgp.speaker, bgp.api, bgp.paths_file):
             stale = removals(told, set(map(str, bgp.prefixes)))
             if stale:
                 self.announcer.poke(stale)
@@ -315,7 +315,7 @@ def _loops(agent: Agent) -> dict[str, Loop]:
         "counters": agent.counting.run,
         "path-mtu": agent.sweeping.run,
         "node-ways": agent.nodes.run,
-        "gobgpd-conf": agent.daemon.run,
+        "speaker-conf": agent.daemon.run,
         "admin": agent.serving.run,
         "fleet": agent.fleet.run,
         "reload": agent.reload.run,
@@ -437,6 +437,8 @@ def main(options: Options) -> int:
     spec = load(options.config)
     journal = Journal("kun-nat64", as_json=spec.log.as_json, level=spec.log.level)
     send_library_logs_to(journal)
+    for note in old_names(spec.written):
+        journal.warning("config", note=note)
     lock, warnings = runfiles.Lock(options.run_dir), dict[str, str]()
     try:
         lock.take()

@@ -75,14 +75,14 @@ def check_config(
     """Check files: every error of every file, each with its line."""
     from kun_base.config_check import FileSummary, check_files
     from kun_nat64.config.listeners import notes
-    from kun_nat64.config.load import load
+    from kun_nat64.config.load import load, old_names
 
     def meaning_of(file: Path) -> FileSummary:
         spec = load(file)
         gateway = spec.gateway
         of_vip = f"VIP {gateway.vip} makes the prefix {gateway.pool6}"
         summary = f"pods reach {gateway.pool6} by {gateway.uplink}" if gateway.is_native else of_vip
-        return FileSummary(summary, tuple(notes(spec)))
+        return FileSummary(summary, (*old_names(spec.written), *notes(spec)))
 
     raise typer.Exit(check_files(files, meaning_of, as_json=as_json))
 

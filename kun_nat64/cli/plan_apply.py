@@ -14,6 +14,8 @@ from kun_nat64.cli.errors import complain
 from kun_nat64.cli.followed import load_followed
 from kun_nat64.config.load import load
 from kun_nat64.drivers import runfiles
+from kun_nat64.drivers.command import ProcessRunner
+from kun_nat64.drivers.daemon_configuration import configuration_of
 from kun_nat64.drivers.preflight import Missing, missing_for_changes
 from kun_nat64.drivers.real_host import RealHost
 from kun_nat64.drivers.speaker import take_back
@@ -201,11 +203,23 @@ def _reached(todo: Plan, rest: Plan, seen: Observation, *, well: bool) -> int:
 async def _tear_down(spec: AgentSpec, host: Host, run_dir: Path) -> int:
     todo, _ = await _removal(spec, host, run_dir)
     well = await carry_out(todo, host)
+    well = await _take_back_daemon(spec) and well
     rest, seen = await _removal(spec, host, run_dir)
     code = _reached(todo, rest, seen, well=well)
     if code == DONE:
         runfiles.forget_before(run_dir)
     return code
+
+
+async def _take_back_daemon(spec: AgentSpec) -> bool:
+    """Neighbours and filters that the agent wrote. A speaker that has none of them is left alone."""
+    if spec.bgp.manage_daemon:
+        try:
+            await configuration_of(spec.bgp.speaker, ProcessRunner()).remove(spec.bgp)
+        except DriverError as error:
+            print(f"failed: {error}", file=sys.stderr)
+            return False
+    return True
 
 
 async def _removal(spec: AgentSpec, host: Host, run_dir: Path) -> tuple[Plan, Observation]:

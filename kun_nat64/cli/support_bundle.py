@@ -11,9 +11,26 @@ from pathlib import Path
 from kun_base.bundle import output_of, write_bundle
 from kun_base.version import build, version
 from kun_nat64.cli.agent_client import NoAgent, ask
+from kun_nat64.model.speakers import BIRD, GOBGP, SPEAKERS
 
-DEFAULT_API = "unix:///run/gobgpd/api.sock"
 DEFAULT_FILE = Path("/etc/kun/kun-nat64.toml")
+UNITS = ("kun-nat64", "kun-gobgpd", "gobgpd", "frr", "bird")
+UNIT_OPTIONS = tuple(word for unit in UNITS for word in ("-u", unit))
+# Of the speaker that the file names: neighbours, and paths.
+OF_SPEAKER: dict[str, dict[str, tuple[str, ...]]] = {
+    "gobgp": {
+        "bgp-neighbours.txt": ("gobgp", "API", "neighbor"),
+        "bgp-rib.txt": ("gobgp", "API", "global", "rib"),
+    },
+    "frr": {
+        "bgp-neighbours.txt": ("vtysh", "API", "-c", "show bgp neighbors"),
+        "bgp-rib.txt": ("vtysh", "API", "-c", "show bgp ipv4 unicast", "-c", "show bgp ipv6 unicast"),
+    },
+    "bird": {
+        "bgp-neighbours.txt": ("birdc", "API", "show", "protocols", "all"),
+        "bgp-rib.txt": ("birdc", "API", "show", "route", "all", "where", 'proto ~ "kun_nat64_*"'),
+    },
+}
 # File in the bundle, and the command that prints it. Sessions are left out: they name clients.
 COMMANDS = {
     "plan.txt": ("kun-nat64", "plan", "--config", "CONFIG"),
@@ -28,10 +45,8 @@ COMMANDS = {
     "ip6tables.txt": ("ip6tables-save", "-c"),
     "nft.txt": ("nft", "-t", "list", "ruleset"),
     "jool-instances.txt": ("jool", "instance", "display"),
-    "bgp-neighbours.txt": ("gobgp", "API", "neighbor"),
-    "bgp-rib.txt": ("gobgp", "API", "global", "rib"),
-    "journal.txt": ("journalctl", "-u", "kun-nat64", "-u", "gobgpd", "-n", "2000", "--no-pager"),
-    "units.txt": ("systemctl", "status", "kun-nat64", "gobgpd", "--no-pager"),
+    "journal.txt": ("journalctl", *UNIT_OPTIONS, "-n", "2000", "--no-pager"),
+    "units.txt": ("systemctl", "status", *UNITS, "--no-pager"),
     "kernel.txt": ("dmesg", "--ctime", "--level", "err,warn"),
 }
 SESSIONS = ("jool", "-i", "INSTANCE", "session", "display", "--numeric", "--csv")
@@ -46,7 +61,7 @@ def make_bundle(config: Path | None, run_dir: Path, output: Path | None, *, sess
         "config.toml": file.read_text,
         "status.json": lambda: _status(run_dir),
     }
-    for name, argv in COMMANDS.items():
+    for name, argv in (COMMANDS | OF_SPEAKER[_speaker(file)]).items():
         parts[name] = _printed(_filled(argv, file))
     if sessions:
         parts["sessions.csv"] = _printed(tuple(sessions if word == "INSTANCE" else word for word in SESSIONS))
@@ -63,12 +78,25 @@ def _filled(argv: tuple[str, ...], file: Path) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _api_options(file: Path) -> list[str]:
-    """For the `gobgp` command: where the file says that the speaker's API is, else where the units put it."""
+def _named(file: Path, key: str) -> str:
+    """What [bgp] says; "" where it says nothing, or the file cannot be read."""
     try:
-        api = str(tomllib.loads(file.read_text()).get("bgp", {}).get("api", DEFAULT_API))
+        return str(tomllib.loads(file.read_text()).get("bgp", {}).get(key, ""))
     except (OSError, ValueError, AttributeError):
-        api = DEFAULT_API
+        return ""
+
+
+def _speaker(file: Path) -> str:
+    named = _named(file, "speaker")
+    return named if named in SPEAKERS else GOBGP.name
+
+
+def _api_options(file: Path) -> list[str]:
+    """For the speaker's command: where the file says that its API is, else where its unit puts it."""
+    kind = SPEAKERS[_speaker(file)]
+    api = _named(file, "api") or kind.api
+    if kind is not GOBGP:
+        return ["-s" if kind is BIRD else "--vty_socket", api.removeprefix("unix://")]
     if api.startswith("unix:"):
         return ["--target", api]
     host, _, port = api.rpartition(":")

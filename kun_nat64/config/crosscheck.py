@@ -197,6 +197,7 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
         return
     yield from misuse.speakers(bgp)
     yield from misuse.prefixes(bgp)
+    yield from as_far_as_readable(misuse.speaker_keys(bgp))
     peers = [str(address) if (address := getattr(peer, "address", None)) else None for peer in bgp.peers]
     for index, address in entries(peers):
         where = f"bgp.peers[{index}].address"
@@ -206,10 +207,6 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(address), "is this gateway's own address")
         elif parts.gateway and address == str(parts.gateway.vip):
             yield Fault(where, _quoted(address), "is the VIP: a peer is the router, by an address of its own")
-    for index, file in attributes(bgp.peers, "password_file"):
-        if file and not bgp.manage_daemon:
-            wanted = "does nothing without bgp.manage_daemon: the password is in the gobgpd.conf that you write"
-            yield Fault(f"bgp.peers[{index}].password_file", _quoted(file), wanted)
     if parts.gateway and parts.gateway.vip and IPv4Network(parts.gateway.vip) in bgp.prefixes:
         place = bgp.prefixes.index(IPv4Network(parts.gateway.vip))
         yield Fault(f"bgp.prefixes[{place}]", _quoted(parts.gateway.vip), "the VIP is always announced: leave it out")
@@ -235,7 +232,7 @@ def _targets(parts: Parts) -> Iterator[Fault]:
     for index, target in entries(health.targets):
         where = f"health.targets[{index}]"
         if target in health.targets[:index]:
-            yield Fault(where, _quoted(target), "is there twice")
+            yield Fault(where, _quoted(target), "is listed twice")
         if parts.gateway is None:
             continue
         if target.address == parts.gateway.vip:
@@ -244,7 +241,7 @@ def _targets(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(target), "is an address of this gateway: a target must be outside of it")
         listed = next((n for _, n in entries(parts.gateway.never_reach) if target.address in n), None)
         if any(target.address in network for network in NEVER):
-            yield Fault(where, _quoted(target), "is no address of a host outside: the probe would be dropped")
+            yield Fault(where, _quoted(target), "is not an address of a host outside: the probe would be dropped")
         elif listed is not None:
             wanted = f"is in gateway.never_reach ({listed}): the probe would be dropped"
             yield Fault(where, _quoted(target), wanted)
@@ -323,7 +320,7 @@ def _fleet(parts: Parts) -> Iterator[Fault]:
     members = parts.fleet.members if parts.fleet else ()
     for index, member in entries(members):
         if member in members[:index]:
-            yield Fault(f"fleet.members[{index}]", _quoted(member), "is there twice")
+            yield Fault(f"fleet.members[{index}]", _quoted(member), "is listed twice")
 
 
 def _listeners(parts: Parts) -> Iterator[Fault]:

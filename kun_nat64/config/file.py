@@ -36,6 +36,7 @@ from kun_nat64.config.values import (
     Ports,
     ProbeTarget,
     SpeakerApi,
+    SpeakerName,
     SysctlValue,
 )
 
@@ -177,15 +178,22 @@ class PeerEntry(Section):
     """BGP hold time in seconds."""
     password_file: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
     """File with the TCP MD5 password. Needs manage_daemon. "" means no password."""
+    bfd: StrictBool = False
+    """Find a silent death of this router or gateway in 0.9 s. Needs manage_daemon, and BFD on the router."""
+    ttl_security: StrictBool = False
+    """Accept packets of this router only from the same link (RFC 5082). Needs manage_daemon, and the same there."""
+    communities: tuple[Community, ...] = ()
+    """Communities for this router alone, beside bgp.communities. Needs manage_daemon."""
 
 
 class BgpSection(Section):
     """The BGP speaker that announces the VIP."""
 
-    speaker: Literal["gobgp", "gobgp-cli"] = "gobgp"
-    """"gobgp" uses the API of gobgpd, "gobgp-cli" the gobgp command."""
-    api: SpeakerApi = "unix:///run/gobgpd/api.sock"
-    """API of gobgpd. "127.0.0.1:50051" works too, but every local user can then withdraw the VIP."""
+    speaker: SpeakerName = "gobgp"
+    """The daemon that announces: "gobgp" by its API, "frr" by vtysh, "bird" (BIRD 2) by its control socket."""
+    api: SpeakerApi = ""
+    """Where the speaker listens. "" means unix:///run/gobgpd/api.sock, unix:///run/frr (the folder of bgpd's socket)
+    or unix:///run/bird/bird.ctl. "127.0.0.1:50051" works with GoBGP, but every local user can then withdraw the VIP."""
     local_as: AsNumber = Field(examples=[65001])
     """AS number of this gateway, the same on all gateways."""
     router_id: Ipv4 = Field(examples=["10.2.1.2"])
@@ -197,7 +205,7 @@ class BgpSection(Section):
     peers: Annotated[tuple[PeerEntry, ...], NOT_EMPTY] = Field(
         examples=[[{"address": "10.2.1.1", "as": 65000, "hold_s": 3}]]
     )
-    """The routers, as in gobgpd.conf."""
+    """The routers, as in the speaker's own configuration."""
     med: Med = 10
     """MED of a healthy gateway."""
     soft_fail_med: Med = 1000
@@ -207,9 +215,11 @@ class BgpSection(Section):
     prefixes: tuple[AnyNetwork, ...] = ()
     """Networks that are announced together with the VIP's /32."""
     manage_daemon: StrictBool = False
-    """The agent writes daemon_file and reloads gobgpd. Peers may then have a password_file."""
-    daemon_file: Annotated[Place, Field(pattern=r"^/.+")] = "/etc/kun/gobgpd.conf"
-    """Configuration of gobgpd that the agent writes with manage_daemon."""
+    """The agent writes daemon_file, the neighbours and filters of the speaker, and makes the speaker take it."""
+    daemon_file: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    """That file, with manage_daemon. "" means gobgpd.conf, frr.conf or bird.conf in /etc/kun."""
+    paths_file: Annotated[Place, Field(pattern=ABSOLUTE_OR_NONE)] = ""
+    """Include file of BIRD that holds the announced paths. "" means /run/kun-nat64/bird.conf."""
     observe_s: Annotated[Seconds, Field(ge=0.5, le=300)] = 10.0
     """Read the announced paths back every so many seconds, and at once when a BGP session changes."""
 

@@ -15,6 +15,7 @@ from kun_base.tomltext import Document, read_document
 from kun_nat64.config.crosscheck import Parts, faults_of
 from kun_nat64.config.file import ConfigFile
 from kun_nat64.config.resolve import resolve
+from kun_nat64.model.speakers import OLD_SPEAKERS
 from kun_nat64.model.spec import AgentSpec
 
 
@@ -43,6 +44,13 @@ def from_data(data: dict[str, Any], source: str, kernel: tuple[int, ...] = ()) -
 def cross(file: Any) -> list[Fault]:
     """What several keys say together, of a file or of what is readable of it."""
     return faults_of(Parts(**{one.name: getattr(file, one.name, None) for one in fields(Parts)}))
+
+
+def old_names(written: dict[str, Any] | None) -> tuple[str, ...]:
+    """A line for each name of an earlier version in a file that was taken: it works for now."""
+    speaker = (written or {}).get("bgp", {}).get("speaker", "")
+    new = OLD_SPEAKERS.get(speaker)
+    return (f"bgp.speaker = {speaker!r} is an old name of {new!r}: a later version refuses it",) if new else ()
 
 
 def _followed(file: Any, source: str) -> list[Fault]:

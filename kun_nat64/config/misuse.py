@@ -8,6 +8,7 @@ from kun_base.errors import Fault
 from kun_base.partial import attributes
 from kun_base.prefix import sixtofour_network
 from kun_nat64.config.file import BgpSection, GatewaySection
+from kun_nat64.model.speakers import FRR, GOBGP, SPEAKERS
 
 HALF = 1 << 31
 WAYS_BACK = "routes are the ways back to the pods"
@@ -31,11 +32,11 @@ NO_PODS = {
 def not_a_host(address: IPv4Address | IPv6Address) -> str:
     """Why a packet can never be for this one machine; "" if it can."""
     if address.is_unspecified or (address.version == 4 and address.packed[0] == 0):
-        return "is no address of a machine: this network"
+        return "is not an address of a machine: this network"
     if address == LIMITED_BROADCAST:
         return "is the broadcast address"
     if address.is_multicast:
-        return "is a multicast group, no machine"
+        return "is a multicast group"
     if address.is_loopback:
         return "is the loopback, which no other machine reaches"
     if address.version == 4 and address.is_reserved:
@@ -50,6 +51,35 @@ def speakers(bgp: BgpSection) -> Iterator[Fault]:
     for where, address in named:
         if address is not None and (why := not_a_host(address)):
             yield Fault(where, repr(str(address)), f'{why}; an address of this machine or router, "10.2.1.2"')
+
+
+# Keys of a peer that are part of the speaker's configuration, and what they ask for.
+DAEMON_KEYS = {
+    "password_file": "the password",
+    "bfd": "BFD",
+    "ttl_security": "TTL security",
+    "communities": "communities for one peer",
+}
+
+
+def speaker_keys(bgp: BgpSection) -> Iterator[Fault]:
+    """Keys that another speaker has, or that count only where the agent writes the speaker's configuration."""
+    kind = SPEAKERS[bgp.speaker]
+    if kind is not GOBGP and bgp.api and not bgp.api.startswith("unix://"):
+        what = "folder of its vty sockets" if kind is FRR else "control socket"
+        yield Fault("bgp.api", repr(bgp.api), f'must be the path of the {what} of {kind.title}, "{kind.api}"')
+    if bgp.paths_file and not kind.paths_file:
+        yield Fault("bgp.paths_file", repr(bgp.paths_file), f"is for BIRD: {kind.title} needs no file for its paths")
+    if bgp.paths_file and bgp.paths_file == (bgp.daemon_file or kind.daemon_file):
+        yield Fault("bgp.paths_file", repr(bgp.paths_file), "is bgp.daemon_file: give the paths a file of their own")
+    for key, what in DAEMON_KEYS.items() if not bgp.manage_daemon else ():
+        for place, value in attributes(bgp.peers, key):
+            holes = isinstance(value, list | tuple) and None in value  # which have a fault of their own
+            if value and not holes:
+                wanted = (
+                    f"does nothing without bgp.manage_daemon: put {what} into the {kind.own_configuration} you write"
+                )
+                yield Fault(f"bgp.peers[{place}].{key}", repr(value), wanted)
 
 
 def prefixes(bgp: BgpSection) -> Iterator[Fault]:

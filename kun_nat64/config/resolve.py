@@ -28,6 +28,7 @@ from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.clients import NO_CLIENTS, Client, Clients
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.joolglobals import SETTINGS, canonical, class_settings, time_text
+from kun_nat64.model.speakers import SPEAKERS
 from kun_nat64.model.spec import (
     AdminSpec,
     AgentSpec,
@@ -190,9 +191,10 @@ def _globals(section: Nat64Section, kernel: tuple[int, ...]) -> tuple[tuple[str,
 
 
 def _bgp(section: BgpSection, gateway: GatewaySection, nat64: Nat64Section) -> BgpSpec:
+    usual = SPEAKERS[section.speaker]
     return BgpSpec(
         speaker=section.speaker,
-        api=section.api,
+        api=section.api or usual.api,
         local_as=section.local_as,
         router_id=section.router_id,
         next_hop=section.next_hop or section.router_id,
@@ -204,7 +206,8 @@ def _bgp(section: BgpSection, gateway: GatewaySection, nat64: Nat64Section) -> B
         prefixes=_announced(section, gateway, nat64),
         observe_s=section.observe_s,
         manage_daemon=section.manage_daemon,
-        daemon_file=section.daemon_file,
+        daemon_file=section.daemon_file or usual.daemon_file,
+        paths_file=section.paths_file or usual.paths_file,
     )
 
 
@@ -217,7 +220,15 @@ def _announced(
 
 
 def _peer(entry: PeerEntry) -> Peer:
-    return Peer(entry.address, entry.asn, entry.hold_s, entry.password_file)
+    return Peer(
+        address=entry.address,
+        asn=entry.asn,
+        hold_s=entry.hold_s,
+        password_file=entry.password_file,
+        bfd=entry.bfd,
+        ttl_security=entry.ttl_security,
+        communities=tuple(sorted(set(entry.communities))),
+    )
 
 
 def _health(section: HealthSection, gateway: GatewaySection) -> HealthSpec:

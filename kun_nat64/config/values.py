@@ -22,6 +22,7 @@ from kun_base.config_values import (
 )
 from kun_base.prefix import Prefix
 from kun_nat64.formats.dnsprobe import question
+from kun_nat64.model.speakers import OLD_SPEAKERS
 from kun_nat64.model.spec import Target, TargetKind
 
 INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
@@ -171,9 +172,16 @@ def parse_host_name(value: Any) -> str:
     return text
 
 
+def parse_speaker(value: Any) -> Any:
+    """Takes the names of earlier versions for what they mean now."""
+    return OLD_SPEAKERS.get(value, value) if isinstance(value, str) else value
+
+
 def parse_api(value: Any) -> str:
-    """Where the speaker listens: ADDRESS:PORT, or the path of a unix socket."""
+    """Where the speaker listens: ADDRESS:PORT, or the path of a unix socket; "": its usual place."""
     text = text_of(value)
+    if not text:
+        return ""
     if text.startswith(("unix://", "/")):
         return "unix://" + parse_path(text.removeprefix("unix://"))
     where = parse_listen(text)
@@ -210,6 +218,7 @@ ListenAt = Annotated[Listen, *_kind(parse_listen, "127.0.0.1:9465")]
 ProbeTarget = Annotated[Target, *_kind(parse_target, "tcp://198.51.100.80:80")]
 Member = Annotated[str, *_kind(parse_member, "http://10.2.2.2:9465")]
 HostName = Annotated[str, *_kind(parse_host_name, "gw1.example.net")]
+SpeakerName = Annotated[Literal["gobgp", "frr", "bird"], BeforeValidator(parse_speaker)]
 SpeakerApi = Annotated[str, *_kind(parse_api, "unix:///run/gobgpd/api.sock")]
 Place = Annotated[str, *_kind(_of(parse_path), "/var/log/kun-nat64/sessions.jsonl")]
 SysctlValue = Annotated[str, *_kind(parse_sysctl, "1")]

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from kun_nat64.drivers.command import Runner, failed
@@ -30,7 +29,7 @@ class DaemonFile:
         refuses is not put in place. Raises DriverError.
         """
         path = Path(bgp.daemon_file)
-        wanted, found = document(bgp, _passwords(bgp)), _read(path)
+        wanted, found = document(bgp, passwords_of(bgp)), _read(path)
         if wanted != found:
             await self._write(path, wanted, secret="auth-password" in wanted)
             self._owed = "reload-or-restart" if found is not None and global_section(bgp) in found else "restart"
@@ -43,11 +42,14 @@ class DaemonFile:
         verb, self._owed = self._owed, ""
         return f"{path} written, {UNIT}: {verb}"
 
+    async def remove(self, bgp: BgpSpec) -> None:
+        """It stays: kun-gobgpd.service does not start without it."""
+
     async def _write(self, path: Path, text: str, *, secret: bool) -> None:
         try:
             descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".gobgpd-", suffix=".conf")
         except OSError as error:
-            raise _refused(path, error) from error
+            raise refused(path, error) from error
         fresh = Path(name)
         try:
             with os.fdopen(descriptor, "w") as file:
@@ -56,15 +58,15 @@ class DaemonFile:
             outcome = await self._runner.run(*argv)
             if outcome.exit_code != 0:
                 raise failed(argv, outcome)
-            _put(fresh, path, secret=secret)
+            put_in_place(fresh, path, secret=secret)
         except OSError as error:
-            raise _refused(path, error) from error
+            raise refused(path, error) from error
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
 
 
-def _put(fresh: Path, path: Path, *, secret: bool) -> None:
+def put_in_place(fresh: Path, path: Path, *, secret: bool) -> None:
     """With owner and mode of the file before; a first one is for everybody. A password is for nobody else."""
     try:
         before, now = path.stat(), fresh.stat()
@@ -78,14 +80,15 @@ def _put(fresh: Path, path: Path, *, secret: bool) -> None:
     fresh.replace(path)
 
 
-def _passwords(bgp: BgpSpec) -> Mapping[str, str]:
+def passwords_of(bgp: BgpSpec) -> dict[str, str]:
+    """TCP MD5, by the peer's address. Raises DriverError."""
     found = {}
     for peer in bgp.peers:
         if peer.password_file:
             try:
                 found[str(peer.address)] = Path(peer.password_file).read_text().strip()
             except (OSError, ValueError) as error:
-                raise _refused(Path(peer.password_file), error) from error
+                raise refused(Path(peer.password_file), error) from error
     return found
 
 
@@ -96,7 +99,7 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _refused(path: Path, error: Exception) -> DriverError:
+def refused(path: Path, error: Exception) -> DriverError:
     sealed = getattr(error, "errno", None) == errno.EROFS
     remedy = f"; `systemctl edit kun-nat64`: [Service] ReadWritePaths={path.parent}" if sealed else ""
     return DriverError(FailureKind.PERMISSION, ("file", str(path)), f"{error}{remedy}")

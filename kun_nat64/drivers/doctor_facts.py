@@ -19,7 +19,9 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import scope
 from kun_nat64.policy.doctor_checks import LOCAL_PORTS
 
-VERSIONS = {"jool": "--version", "gobgp": "--version", "ip6tables": "--version", "ip": "-V"}
+VERSIONS = {"jool": "--version", "ip6tables": "--version", "ip": "-V"}
+# Of the speaker that the file names, or of all where there is no file.
+SPEAKER_VERSIONS = {"gobgp": ("gobgp", "--version"), "frr": ("vtysh", "--help"), "bird": ("bird", "--version")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,7 @@ async def inspect(
 ) -> Inspection:
     """`plan`: the differences, where they could be computed; `host` and `spec` None: only the machine itself."""
     kernel = os.uname().release
-    told = await asyncio.gather(*(_says(runner, tool, option) for tool, option in VERSIONS.items()))
-    versions = {tool: _first_line(text) for tool, text in zip(VERSIONS, told, strict=True)}
+    versions = await _versions(runner, spec)
     seen = await host.observe(scope(spec)) if host and spec else Observation()
     speaker = seen.failures.get(Area.BGP)
     filters = await _says(runner, "iptables-save", "-t", "filter")
@@ -58,6 +59,7 @@ async def inspect(
         fallback_up=_is_up(places.sys / "class" / "net" / "sit0"),
         neighbours=None if speaker or not spec else seen.neighbours,
         bgp_error=str(speaker) if speaker else "",
+        bgp_failure=speaker.kind if speaker else None,
         pool4_held=await _held_here(runner, spec),
         around=await look_around(runner, spec, places.proc / "sys/net/ipv4/conf") if spec else UNSEEN,
         foreign=seen.foreign,
@@ -65,13 +67,24 @@ async def inspect(
     )
 
 
+async def _versions(runner: Runner, spec: AgentSpec | None) -> dict[str, str]:
+    """What each tool says of itself; "" for one that is missing. Without a file only speakers that are there."""
+    asked = dict(VERSIONS)
+    asked |= dict(found for name, found in SPEAKER_VERSIONS.items() if spec is None or name == spec.bgp.speaker)
+    told = await asyncio.gather(*(_says(runner, tool, option) for tool, option in asked.items()))
+    lines = {tool: _version_line(text) for tool, text in zip(asked, told, strict=True)}
+    return {tool: line for tool, line in lines.items() if line or spec is not None or tool in VERSIONS}
+
+
 async def _says(runner: Runner, *argv: str) -> str | None:
     outcome = await tried(runner, *argv)
     return None if outcome is None or outcome.exit_code != 0 else outcome.stdout + outcome.stderr
 
 
-def _first_line(text: str | None) -> str:
-    return next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
+def _version_line(text: str | None) -> str:
+    """The first line, unless another one says that it is the version."""
+    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return next((line for line in lines if "version" in line), lines[0] if lines else "")
 
 
 def _is_built(folder: Path) -> bool | None:

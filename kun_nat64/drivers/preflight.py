@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from kun_nat64.model.speakers import SPEAKERS
 from kun_nat64.model.spec import AgentSpec
 
 CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 12, 13, 21
@@ -49,7 +50,8 @@ def lacking_capabilities() -> tuple[str, ...]:
 
 def missing_tools(spec: AgentSpec) -> tuple[Missing, ...]:
     """Those that this configuration makes use of."""
-    needed = TOOLS | ({"gobgp": "gobgpd"} if spec.bgp.speaker == "gobgp-cli" else {})
+    speaker = SPEAKERS[spec.bgp.speaker]
+    needed = TOOLS | ({speaker.command: speaker.package} if speaker.needs_command else {})
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN))
     return tuple(
         Missing(f"the command {tool} is missing", f"`apt install {package}`")

@@ -14,6 +14,7 @@ from typing import Any
 from kun_nat64.model.announcement import Told
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, LinkState, Sysctl
+from kun_nat64.model.speakers import OLD_SPEAKERS
 from kun_nat64.policy.holddown import FallRecord
 
 # The same for agents of every run directory.
@@ -141,7 +142,8 @@ def load_told(run_dir: Path) -> Told | None:
     try:
         data: Any = json.loads((run_dir / TOLD).read_text())
         prefixes = tuple(str(ip_network(prefix)) for prefix in data["prefixes"])
-        return Told(str(data["speaker"]), str(data["api"]), prefixes)
+        speaker = OLD_SPEAKERS.get(data["speaker"], str(data["speaker"]))
+        return Told(speaker, str(data["api"]), prefixes, str(data.get("paths_file", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -1,14 +1,16 @@
-"""The port to whatever speaks BGP. GoBGP has two drivers; FRR or BIRD would have another."""
+"""The port to whatever speaks BGP: GoBGP by its API, FRR by vtysh, BIRD by its control socket."""
 
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
+from kun_nat64.drivers.bird import BirdSpeaker
 from kun_nat64.drivers.command import ProcessRunner, Runner
+from kun_nat64.drivers.frr import FrrSpeaker
 from kun_nat64.drivers.gobgp import NOBODY, GobgpSpeaker
-from kun_nat64.drivers.gobgpcli import GobgpCommand
 from kun_nat64.model.announcement import Told
 from kun_nat64.model.facts import Facts, Neighbour
 from kun_nat64.model.plan import Change
+from kun_nat64.model.speakers import BIRD, FRR
 from kun_nat64.model.spec import BgpSpec
 
 
@@ -32,10 +34,11 @@ class Speaker(Protocol):
 
 def speaker_of(where: BgpSpec | Told, runner: Runner) -> Speaker:
     """A path has a prefix of either family and a next hop; all that a speaker knows beside it is where it listens."""
-    own = where.next_hop if isinstance(where, BgpSpec) else NOBODY
-    if where.speaker == "gobgp-cli":
-        return GobgpCommand(runner, where.api, own)
-    return GobgpSpeaker(where.api, own)
+    if where.speaker == FRR.name:
+        return FrrSpeaker(runner, where.api)
+    if where.speaker == BIRD.name:
+        return BirdSpeaker(where.api, where.paths_file or BIRD.paths_file)
+    return GobgpSpeaker(where.api, where.next_hop if isinstance(where, BgpSpec) else NOBODY)
 
 
 def take_back(told: Told) -> None:

@@ -13,7 +13,8 @@ def document(bgp: BgpSpec, passwords: Mapping[str, str]) -> str:
     """`passwords`: TCP MD5 (RFC 2385), by the peer's address."""
     families = sorted({f"ipv{one.version}-unicast" for one in bgp.prefixes})
     neighbours = (_neighbour(one, bgp, families, passwords.get(str(one.address), "")) for one in bgp.peers)
-    return "\n".join((HEAD + global_section(bgp), *neighbours, *_prefix_sets(bgp.prefixes), _policies(bgp.prefixes)))
+    sets = (*_prefix_sets(bgp.prefixes), *_neighbour_sets(bgp.peers))
+    return "\n".join((HEAD + global_section(bgp), *neighbours, *sets, _policies(bgp)))
 
 
 def global_section(bgp: BgpSpec) -> str:
@@ -53,7 +54,47 @@ def _neighbour(peer: Peer, bgp: BgpSpec, families: list[str], password: str) -> 
     idle-hold-time-after-reset = 5
   [neighbors.graceful-restart.config]
     enabled = false
-{afi_safis}"""
+{TTL_SECURITY if peer.ttl_security else ""}{BFD if peer.bfd else ""}{afi_safis}"""
+
+
+TTL_SECURITY = """\
+  [neighbors.ttl-security.config]
+    enabled = true
+    ttl-min = 255
+"""
+# GoBGP before 4.6 refuses the file, and says so.
+BFD = """\
+  [neighbors.bfd.config]
+    enabled = true
+    desired-minimum-tx-interval = 300000
+    required-minimum-receive = 300000
+    detection-multiplier = 3
+"""
+
+
+def _neighbour_sets(peers: tuple[Peer, ...]) -> Iterator[str]:
+    for place, peer in enumerate(peers):
+        if peer.communities:
+            yield (
+                f'[[defined-sets.neighbor-sets]]\n  neighbor-set-name = "peer{place}"\n'
+                f'  neighbor-info-list = ["{peer.address}"]\n'
+            )
+
+
+def _communities(peers: tuple[Peer, ...]) -> Iterator[str]:
+    """Added to what goes to one peer; no disposition, so that the statements after it decide."""
+    for place, peer in enumerate(peers):
+        if peer.communities:
+            yield f"""  [[policy-definitions.statements]]
+    name = "communities-of-peer{place}"
+    [policy-definitions.statements.conditions.match-neighbor-set]
+      neighbor-set = "peer{place}"
+      match-set-options = "any"
+    [policy-definitions.statements.actions.bgp-actions.set-community]
+      options = "add"
+      [policy-definitions.statements.actions.bgp-actions.set-community.set-community-method]
+        communities-list = {list(peer.communities)}
+"""
 
 
 def _prefix_sets(prefixes: tuple[Prefix, ...]) -> Iterator[str]:
@@ -67,8 +108,8 @@ def _prefix_sets(prefixes: tuple[Prefix, ...]) -> Iterator[str]:
         yield f'[[defined-sets.prefix-sets]]\n  prefix-set-name = "own{version}"\n{entries}'
 
 
-def _policies(prefixes: tuple[Prefix, ...]) -> str:
-    own = "".join(
+def _policies(bgp: BgpSpec) -> str:
+    own = "".join(_communities(bgp.peers)) + "".join(
         f"""  [[policy-definitions.statements]]
     name = "accept-own{version}"
     [policy-definitions.statements.conditions.match-prefix-set]
@@ -77,7 +118,7 @@ def _policies(prefixes: tuple[Prefix, ...]) -> str:
     [policy-definitions.statements.actions]
       route-disposition = "accept-route"
 """
-        for version in sorted({one.version for one in prefixes})
+        for version in sorted({one.version for one in bgp.prefixes})
     )
     return f"""[[policy-definitions]]
   name = "local-only"

@@ -19,19 +19,22 @@ class Release:
     kernel: str
     jool: str
     gobgp: str
+    frr: str
+    bird: str
     iptables: str
     nft: str
     iproute2: str
 
     def of(self, tool: str) -> str:
         """Return the version of a tool, by the name of its command; "" for a tool that does not matter."""
-        known = {"kernel": self.kernel, "jool": self.jool, "gobgp": self.gobgp, "nft": self.nft, "ip": self.iproute2}
+        known = {"kernel": self.kernel, "jool": self.jool, "nft": self.nft, "ip": self.iproute2}
+        known |= {"gobgp": self.gobgp, "vtysh": self.frr, "bird": self.bird}
         return {**known, "iptables": self.iptables, "ip6tables": self.iptables}.get(tool, "")
 
 
 TESTED = (
-    Release("12", "6.1", "4.1.9", "3.10.0", "1.8.9", "1.0.6", "6.1.0"),
-    Release("13", "6.12", "4.1.13", "3.36.0", "1.8.11", "1.1.3", "6.15.0"),
+    Release("12", "6.1", "4.1.9", "3.10.0", "8.4.4", "2.0.12", "1.8.9", "1.0.6", "6.1.0"),
+    Release("13", "6.12", "4.1.13", "3.36.0", "10.3", "2.17.6", "1.8.11", "1.1.3", "6.15.0"),
 )
 
 # Settings that `jool global` prints beyond those of 4.1.9. We set none of them.

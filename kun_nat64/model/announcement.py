@@ -16,12 +16,13 @@ class Announcement:
 class Told:
     """What a speaker was told to announce, so that somebody else can take it back: prefixes of either family.
 
-    `speaker`, `api`: as in [bgp].
+    `speaker`, `api`, `paths_file`: as in [bgp].
     """
 
     speaker: str
     api: str
     prefixes: tuple[str, ...]
+    paths_file: str = ""
 
 
 WITHDRAWN = Announcement(wanted=False, med=0)

@@ -46,6 +46,8 @@ class Neighbour:
     """A BGP peer as the speaker sees it. `advertised`: prefixes of both families that it was sent (None: not asked).
 
     `restart_s`: graceful restart is on, and the router keeps our paths for so long without us; 0: it is off.
+    `bfd`: state of BFD with this peer, "up" or another word of the speaker's; "": there is none. `local_as`: our
+    AS towards this peer; None: the speaker does not say.
     """
 
     address: str
@@ -56,3 +58,5 @@ class Neighbour:
     up_since: int | None = None
     advertised: tuple[str, ...] | None = None
     restart_s: int = 0
+    bfd: str = ""
+    local_as: int | None = None

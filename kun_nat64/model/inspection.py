@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kun_nat64.model.errors import FailureKind
 from kun_nat64.model.facts import Neighbour
 from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.observation import Foreign, LinkReport
@@ -14,7 +15,7 @@ class Inspection:
     `input_rules`: `iptables-save -t filter`, as lines.
 
     `versions`: what each tool says of itself, "" when it is missing. `pool4_held`: pool4 addresses that are on an
-    interface here. `differences`: the plan, as lines. `bgp_error`: why the speaker did not answer.
+    interface here. `differences`: the plan, as lines. `bgp_error`, `bgp_failure`: why the speaker did not answer.
     """
 
     kernel: str
@@ -32,6 +33,7 @@ class Inspection:
     fallback_up: bool | None = None
     neighbours: tuple[Neighbour, ...] | None = None
     bgp_error: str = ""
+    bgp_failure: FailureKind | None = None
     pool4_held: frozenset[str] = frozenset()
     around: Surroundings = UNSEEN
     foreign: tuple[Foreign, ...] = ()

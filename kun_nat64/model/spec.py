@@ -158,14 +158,21 @@ class Nat64Spec:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
+    """What is beside address, AS and hold time counts where the agent writes the speaker's configuration."""
+
     address: IPv4Address | IPv6Address
     asn: int
     hold_s: int
     password_file: str = ""
+    bfd: bool = False
+    ttl_security: bool = False
+    communities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BgpSpec:
+    """`api`, `daemon_file`, `paths_file`: the speaker's usual ones where the file names none."""
+
     speaker: str
     api: str
     local_as: int
@@ -180,6 +187,7 @@ class BgpSpec:
     manage_daemon: bool = False
     next_hop6: IPv6Address | None = None
     daemon_file: str = "/etc/kun/gobgpd.conf"
+    paths_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

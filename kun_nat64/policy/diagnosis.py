@@ -12,9 +12,11 @@ from kun_nat64.model.spec import TargetKind
 from kun_nat64.model.standing import Reason
 from kun_nat64.policy.diagnosis_input import WELL, DiagnosisInput
 from kun_nat64.policy.native_words import WITHOUT_A_TUNNEL
+from kun_nat64.policy.speaker_remedies import for_speaker
 from kun_nat64.policy.wayback import BY_COUNTERS, BY_FACTS, LIMITS
 
 FQ_IS_SAFE_FROM = (4, 1, 10)
+BY_SPEAKER = "speaker_remedies.py has it"
 
 Row = tuple[Callable[[DiagnosisInput], bool], Diagnosis]
 
@@ -244,15 +246,15 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(
             Cause.SPEAKER_SILENT,
             "the BGP speaker does not answer: nothing can be announced or withdrawn",
-            "`systemctl status kun-gobgpd`; `systemctl restart kun-gobgpd`; the agent tells it the path again",
+            BY_SPEAKER,
         ),
     ),
     (
         lambda s: s.path_refused,
         Diagnosis(
             Cause.PATH_REFUSED,
-            "the BGP speaker takes the path and has none: its import policy refuses what its API is given",
-            "`gobgp global policy`: accept route-type local on import, as the shipped gobgpd.conf does",
+            "the BGP speaker takes the path and has none: its own configuration refuses it",
+            BY_SPEAKER,
         ),
     ),
     (
@@ -260,7 +262,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(
             Cause.PATH_NOT_SENT,
             "the BGP speaker has the path and does not send it to a router with a session",
-            "`gobgp neighbor PEER adj-out`; let the export policy pass it, then `gobgp neighbor PEER softresetout`",
+            BY_SPEAKER,
         ),
     ),
     (
@@ -268,7 +270,7 @@ TABLE: tuple[Row, ...] = (
         Diagnosis(
             Cause.SESSION_DOWN,
             "a BGP session is not established: that router sends nothing here",
-            "`gobgp neighbor`; the other end, its filters, the link between",
+            BY_SPEAKER,
         ),
     ),
     (
@@ -283,4 +285,5 @@ HEALTHY = Diagnosis(Cause.NONE, "probes come back")
 def diagnose(signs: DiagnosisInput) -> Diagnosis:
     """The first row that fits; HEALTHY where none does."""
     found = next((diagnosis for holds, diagnosis in TABLE if holds(signs)), HEALTHY)
-    return WITHOUT_A_TUNNEL.get(found.cause, found) if signs.native else found
+    found = WITHOUT_A_TUNNEL.get(found.cause, found) if signs.native else found
+    return for_speaker(found, signs.speaker)

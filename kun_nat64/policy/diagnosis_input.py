@@ -21,7 +21,7 @@ class DiagnosisInput:
     there. `pool_limit`: the share of used ports that is too much. `around`: what others have put in the way.
     `native`: pods' packets come without a tunnel. `one_armed`: they come in by the interface outside, and no key admits
     that. `ways`: packets that passed places of the way back meanwhile, None or absent where nobody counted. `cut_off`:
-    nodes without a way back. `too_narrow`: full TCP segments are lost outside.
+    nodes without a way back. `too_narrow`: full TCP segments are lost outside. `speaker`: as in [bgp];
     `speaker_error`, `sessions_down`: of BGP; `path_refused`, `path_unsent`: what the speaker made of our path.
     """
 
@@ -37,6 +37,7 @@ class DiagnosisInput:
     pool_limit: float = 0.95
     pods_route: bool = True
     around: Surroundings = UNSEEN
+    speaker: str = "gobgp"
     speaker_error: str = ""
     sessions_down: tuple[str, ...] = ()
     path_refused: bool = False

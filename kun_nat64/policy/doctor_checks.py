@@ -10,8 +10,16 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.diagnosis import FQ_IS_SAFE_FROM
 from kun_nat64.policy.firewall import drops_protocol_41
 from kun_nat64.policy.foreign_checks import surroundings_judged
+from kun_nat64.policy.speaker_checks import speaker_judged
 
-PACKAGES = {"jool": "jool-tools", "gobgp": "gobgpd", "ip6tables": "iptables", "ip": "iproute2"}
+PACKAGES = {
+    "jool": "jool-tools",
+    "ip6tables": "iptables",
+    "ip": "iproute2",
+    "gobgp": "gobgpd",
+    "vtysh": "frr",
+    "bird": "bird2",
+}
 IPV4_HEADER, IPV6_HEADER, TCP_HEADER = 20, 40, 20
 LOCAL_PORTS = "net.ipv4.ip_local_port_range"
 
@@ -41,7 +49,7 @@ def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     yield from _local_ports(found, spec)
     yield from _native_links(found, spec) if spec.gateway.is_native else _firewall(found, spec)
     yield from surroundings_judged(found.around, spec)
-    yield from _bgp(found, spec)
+    yield from speaker_judged(found, spec)
     for foreign in found.foreign:
         yield Finding(Level.BAD, "foreign objects", foreign.what, foreign.remedy)
     yield _plan(found)
@@ -205,41 +213,6 @@ def _firewall(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
         yield Finding(Level.BAD, "firewall", f"drops protocol 41: {dropping[0]}", remedy)
     else:
         yield Finding(Level.GOOD, "firewall", "lets protocol 41 to the VIP through")
-
-
-def _bgp(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
-    if found.neighbours is None:
-        remedy = "`systemctl start kun-gobgpd`; [bgp] api"
-        yield Finding(Level.BAD, "BGP", f"gobgpd does not answer: {found.bgp_error}", remedy)
-        return
-    states = {peer.address: peer for peer in found.neighbours}
-    for wanted in spec.bgp.peers:
-        peer = states.get(str(wanted.address))
-        if peer is None:
-            words = "gobgpd does not know this peer"
-            yield Finding(
-                Level.BAD, f"BGP {wanted.address}", words, "add it to gobgpd.conf, `systemctl reload kun-gobgpd`"
-            )
-        elif not peer.established:
-            words = f"the session is {peer.state}"
-            yield Finding(
-                Level.BAD,
-                f"BGP {wanted.address}",
-                words,
-                f"`gobgp {_target(spec)}neighbor {wanted.address}`; the other end",
-            )
-        elif peer.restart_s:
-            words = f"graceful restart keeps paths of a dead gateway for {peer.restart_s} s"
-            remedy = (
-                "[neighbors.graceful-restart.config] enabled = false in gobgpd.conf, `systemctl restart kun-gobgpd`"
-            )
-            yield Finding(Level.BAD, f"BGP {wanted.address}", words, remedy)
-        else:
-            yield Finding(Level.GOOD, f"BGP {wanted.address}", f"established, hold time {peer.hold_s} s")
-
-
-def _target(spec: AgentSpec) -> str:
-    return f"--target {spec.bgp.api} " if spec.bgp.api.startswith("unix:") else ""
 
 
 def _plan(found: Inspection) -> Finding:

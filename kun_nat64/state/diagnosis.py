@@ -58,6 +58,7 @@ def signs(state: State) -> DiagnosisInput:
         pool_limit=state.spec.health.pool_limit,
         pods_route=seen is None or Area.LINKS in seen.failures or _leads_back(state, facts),
         around=state.around,
+        speaker=state.spec.bgp.speaker,
         speaker_error=_speaker_error(state),
         sessions_down=tuple(peer.address for peer in seen.neighbours if not peer.established) if seen else (),
         path_refused=state.speaker.made.refused,

@@ -97,9 +97,12 @@ def _targets(health: JSON) -> str:
 
 
 def _bgp(bgp: JSON) -> str:
-    rows = ((escape(one["address"]), str(one["as"]), _badge(one["state"])) for one in bgp["neighbours"])
+    rows = (
+        (escape(one["address"]), str(one["as"]), _badge(one["state"]), escape(one["bfd"] or "none"))
+        for one in bgp["neighbours"]
+    )
     failed = f'<p class="banner">{escape(bgp["failed"])}</p>' if bgp["failed"] else ""
-    return "<h2>BGP</h2>" + failed + table(("peer", "AS", "session"), rows)
+    return "<h2>BGP</h2>" + failed + table(("peer", "AS", "session", "BFD"), rows)
 
 
 def _machine(machine: JSON) -> str:

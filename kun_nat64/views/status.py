@@ -93,7 +93,7 @@ def unheard(state: State) -> str:
         return "no BGP session is up"
     made = state.speaker.made
     if made.refused:
-        return "the BGP speaker's import policy refuses the path"
+        return "the BGP speaker's own configuration refuses the path"
     return "the BGP speaker sends the path to nobody" if up and set(up) <= set(made.unsent) else ""
 
 
@@ -209,6 +209,7 @@ def _bgp(state: State, now: float) -> JSON:
                 "state": peer.state,
                 "established": peer.established,
                 "hold_s": peer.hold_s,
+                "bfd": peer.bfd or None,
                 "advertised": None if peer.advertised is None else list(peer.advertised),
             }
             for peer in (seen.neighbours if seen else ())

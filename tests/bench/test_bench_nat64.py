@@ -1,5 +1,6 @@
 """The stand-ins of the agent's benchmark say what the real tools would, and its table judges by what was promised."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from bench.nat64.idle import Idle
 from bench.nat64.planning import ANNOUNCED, addresses_for, drifted
 from bench.nat64.report import limit_of, markdown
 from bench.nat64.spec import spec_with
-from bench.nat64.stubs import NEIGHBOURS, globals_csv, pool4_csv, rib_json, saved_rules, write_tools
+from bench.nat64.stubs import NEIGHBOURS, globals_csv, path_json, pool4_csv, saved_rules, sent_json, write_tools
 from bench.nat64.timing import Timing, spread, timed
-from kun_nat64.formats.gobgpjson import parse_neighbours, parse_rib
+from kun_nat64.formats import frrjson
 from kun_nat64.formats.iptables import parse_save
 from kun_nat64.formats.joolcsv import globals_of, instance_of, parse_globals, parse_pool4
 from kun_nat64.model.facts import BgpPath, Chain, Facts, Family, JoolGlobal, JoolInstance, Pool4, Protocol, Rule
@@ -45,16 +46,16 @@ def test_iptables_stand_in_shows_chains_and_rules(family: Family) -> None:
     assert wanted
 
 
-def test_gobgp_stand_in_shows_our_path_and_an_established_neighbour() -> None:
-    paths = [one.path for one in parse_rib(rib_json(WANTED), str(SPEC.bgp.next_hop)) if one.local]
-    assert frozenset(paths) == of(BgpPath)
-    assert [one.established for one in parse_neighbours(NEIGHBOURS)] == [True]
+def test_vtysh_stand_in_shows_our_path_and_an_established_neighbour() -> None:
+    assert {frrjson.local_path(json.loads(path_json(WANTED)))} == of(BgpPath)
+    assert list(frrjson.sent(json.loads(sent_json(WANTED)))) == [str(one.prefix) for one in of(BgpPath)]
+    assert [one.established for one in frrjson.neighbours(json.loads(NEIGHBOURS))] == [True]
 
 
 def test_stand_ins_are_commands_in_one_folder(tmp_path: Path) -> None:
     write_tools(tmp_path, WANTED)
     commands = {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o100}
-    assert commands == {"jool", "gobgp", "iptables-save", "ip6tables-save", "nft"}
+    assert commands == {"jool", "vtysh", "iptables-save", "ip6tables-save", "nft"}
 
 
 def test_drift_takes_a_tenth_of_pool4_and_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""The shipped GoBGP and BIRD files, by their own programs: read, and talking to each other in network namespaces."""
+"""The shipped files of GoBGP, FRR and BIRD by their own programs: read, and talking in network namespaces."""
 
 import json
 import os
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from kun_nat64.model.speakers import SPEAKERS
 
 CONFIG = Path(__file__).parent.parent.parent / "gateway-config"
 GOBGPD = CONFIG / "gobgp" / "gobgpd.conf"
@@ -40,6 +42,30 @@ def test_gobgpd_refuses_a_misspelt_one(tool, run, tmp_path: Path) -> None:
 def test_bird_accepts_its_file(tool, run, name: str) -> None:
     checked = run(tool("bird", "bird2"), "-p", "-c", BIRD.with_name(name))
     assert checked.returncode == 0, checked.stderr
+
+
+def test_bird_accepts_the_file_of_a_gateway(tool, run) -> None:
+    checked = run(tool("bird", "bird2"), "-p", "-c", CONFIG / "bird" / "kun-gateway.conf")
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_frr_accepts_its_file(tool, run) -> None:
+    checked = run(tool("vtysh", "frr"), "-C", "-f", CONFIG / "frr" / "frr.conf")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "%" not in checked.stdout
+
+
+def test_frr_refuses_a_misspelt_one(tool, run, tmp_path: Path) -> None:
+    bad = tmp_path / "frr.conf"
+    bad.write_text((CONFIG / "frr" / "frr.conf").read_text().replace("remote-as 65000", "remote-as tor"))
+    assert run(tool("vtysh", "frr"), "-C", "-f", bad).returncode != 0
+
+
+@pytest.mark.parametrize(("speaker", "group"), [("frr", "frrvty"), ("bird", "bird")])
+def test_the_units_are_let_to_the_socket_by_the_group_that_doctor_names(speaker: str, group: str) -> None:
+    lines = (CONFIG / speaker / "kun-nat64-speaker.conf").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["[Service]", f"SupplementaryGroups={group}"]
+    assert SPEAKERS[speaker].group == group
 
 
 class Fabric:

@@ -16,6 +16,7 @@ LOOKED_AT_BY = {
     "README.md": "tests/gateway_config/test_programs_configuration.py",
     "bird": "tests/gateway_config/test_bgp.py",
     "coredns": "tests/coredns/test_corefile.py",
+    "frr": "tests/gateway_config/test_bgp.py",
     "gobgp": "tests/gateway_config/test_bgp.py",
     "grafana": "tests/gateway_config/test_prometheus.py",
     "install.sh": "tests/gateway_config/test_install_script.py",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kun_nat64.config.load import load
+
 UNITS = Path(__file__).parent.parent.parent / "gateway-config" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 
@@ -119,5 +121,5 @@ def test_the_speakers_api_is_a_socket_that_root_alone_opens() -> None:
     """By a port of the loopback every program of this machine could withdraw the VIP."""
     start = re.search(r"^ExecStart=.*--api-hosts (\S+)", (UNITS / "kun-gobgpd.service").read_text(), re.MULTILINE)
     assert start is not None
-    agent = tomllib.loads((UNITS.parent / "kun-nat64.toml").read_text())["bgp"]["api"]
+    agent = load(UNITS.parent / "kun-nat64.toml").bgp.api
     assert start[1].split(",") == [agent] == ["unix:///run/gobgpd/api.sock"]

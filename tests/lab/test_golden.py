@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kun_nat64.formats import gobgpjson, iptables, joolcsv
+from kun_nat64.formats import iptables, joolcsv
 from kun_nat64.formats.versions import TESTED
 from kun_nat64.model.facts import Family
 from lab.api import Lab
@@ -67,10 +67,5 @@ FORMS: dict[str, Callable[[str], object]] = {
     ".csv": first_line,
     "-ip6tables-save": lambda text: iptables.parse_save(text, Family.IPV6).nftables,
     "-iptables-save": lambda text: iptables.parse_save(text, Family.IPV4).nftables,
-    "rib_-a_ipv4.json": lambda text: gobgpjson.parse_rib(text, "10.2.1.2"),
-    "adj-out_-a_ipv4.json": lambda text: list(gobgpjson.prefixes(text)),
-    "-neighbor.json": lambda text: [(one.address, one.state) for one in gobgpjson.parse_neighbours(text)],
-    "-neighbor_10.9.9.9.json": gobgpjson.error_in,
-    "-nobody.json": lambda text: bool(gobgpjson.error_in(text)),
     "orphan-reset.json": lambda text: list(json.loads(text)),
 }

@@ -107,8 +107,9 @@ def test_missing_tools_are_named_with_the_package_that_brings_them(command: str,
 @pytest.mark.parametrize(
     ("sections", "unused"),
     [
-        ({}, {"gobgp"}),
-        ({"bgp": {"speaker": "gobgp-cli"}}, set()),
+        ({}, {"vtysh"}),
+        ({"bgp": {"speaker": "bird", "api": ""}}, {"vtysh"}),
+        ({"bgp": {"speaker": "frr", "api": ""}}, set()),
     ],
 )
 def test_tools_that_the_file_has_no_use_for_are_not_missed(
@@ -116,7 +117,7 @@ def test_tools_that_the_file_has_no_use_for_are_not_missed(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda tool, path: None)
     missed = {one.what.split()[2] for one in preflight.missing_tools(spec_with(**sections))}
-    assert {"jool", "iptables-save", "ip6tables-restore", "gobgp", "nft", "tc"} - missed == unused
+    assert {"jool", "iptables-save", "ip6tables-restore", "vtysh", "nft", "tc"} - missed == unused
 
 
 @pytest.mark.parametrize("words", [("status",), ("drain", "--wait"), ("undrain",), ("status", "--json")])

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, TypeAdapter
 from kun_base.errors import ConfigError
 from kun_base.partial import model_in
 from kun_nat64.config.file import ConfigFile
-from kun_nat64.config.load import from_data, load, schema
+from kun_nat64.config.load import from_data, load, old_names, schema
 from kun_nat64.model.spec import AgentSpec, Target, TargetKind
 
 SHIPPED = Path(__file__).parents[3] / "gateway-config" / "kun-nat64.toml"
@@ -181,6 +181,39 @@ SINGLE = {
         ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "password_file": "/etc/kun/tor"}]}),
         "bgp.peers[0].password_file = '/etc/kun/tor': does nothing without bgp.manage_daemon",
     ),
+    "BFD that nobody configures": (
+        ("bgp", {"speaker": "frr", "peers": [{"address": "10.2.1.1", "as": 1, "bfd": True}]}),
+        "bgp.peers[0].bfd = True: does nothing without bgp.manage_daemon: put BFD into the frr.conf you write",
+    ),
+    "TTL security that nobody configures": (
+        ("bgp", {"speaker": "bird", "peers": [{"address": "10.2.1.1", "as": 1, "ttl_security": True}]}),
+        "bgp.peers[0].ttl_security = True: does nothing without bgp.manage_daemon: put TTL security into the bird.conf",
+    ),
+    "communities of a peer that nobody configures": (
+        ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "communities": ["65000:1"]}]}),
+        "bgp.peers[0].communities = ('65000:1',): does nothing without bgp.manage_daemon",
+    ),
+    "an unknown speaker": (("bgp", {"speaker": "quagga"}), "bgp.speaker = 'quagga': must be 'gobgp', 'frr' or 'bird'"),
+    "FRR at a port": (
+        ("bgp", {"speaker": "frr", "api": "127.0.0.1:2605"}),
+        "bgp.api = '127.0.0.1:2605': must be the path of the folder of its vty sockets of FRR, \"unix:///run/frr\"",
+    ),
+    "BIRD at a port": (
+        ("bgp", {"speaker": "bird", "api": "[::1]:50051"}),
+        "bgp.api = '[::1]:50051': must be the path of the control socket of BIRD, \"unix:///run/bird/bird.ctl\"",
+    ),
+    "a file of paths for a speaker that has none": (
+        ("bgp", {"speaker": "frr", "paths_file": "/run/kun-nat64/bird.conf"}),
+        "bgp.paths_file = '/run/kun-nat64/bird.conf': is for BIRD",
+    ),
+    "one file of BIRD for two things": (
+        ("bgp", {"speaker": "bird", "paths_file": "/etc/kun/bird.conf"}),
+        "bgp.paths_file = '/etc/kun/bird.conf': is bgp.daemon_file",
+    ),
+    "a file of paths without a place": (
+        ("bgp", {"speaker": "bird", "paths_file": "bird.conf"}),
+        "bgp.paths_file = 'bird.conf'",
+    ),
     "no peers": (("bgp", {"peers": []}), "bgp.peers = []: must not be empty"),
     "a hold time that BGP forbids": (
         ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "hold_s": 2}]}),
@@ -257,7 +290,7 @@ SINGLE = {
     ),
     "a target in multicast": (
         ("health", {"targets": ["icmp://224.0.0.1"]}),
-        "health.targets[0] = 'icmp://224.0.0.1': is no address of a host outside",
+        "health.targets[0] = 'icmp://224.0.0.1': is not an address of a host outside",
     ),
     "a target with a name that DNS does not take": (
         ("health", {"targets": [f"dns://198.51.100.53/{'a' * 64}.example"]}),
@@ -326,7 +359,7 @@ SINGLE = {
     ),
     "a router id of nobody": (
         ("bgp", {"router_id": "0.0.0.0"}),
-        "bgp.router_id = '0.0.0.0': is no address of a machine",
+        "bgp.router_id = '0.0.0.0': is not an address of a machine",
     ),
     "a router id in multicast": (
         ("bgp", {"router_id": "224.0.0.5"}),
@@ -489,3 +522,34 @@ def test_one_wrong_value_of_a_table_hides_no_other(changed: Callable[..., dict[s
         "nat64.globals.f-arg",
         "nat64.globals.udp-timeout",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "speaker", "api", "daemon_file", "paths_file"),
+    [
+        ("gobgp", "gobgp", "unix:///run/gobgpd/api.sock", "/etc/kun/gobgpd.conf", ""),
+        ("gobgp-cli", "gobgp", "unix:///run/gobgpd/api.sock", "/etc/kun/gobgpd.conf", ""),
+        ("frr", "frr", "unix:///run/frr", "/etc/kun/frr.conf", ""),
+        ("bird", "bird", "unix:///run/bird/bird.ctl", "/etc/kun/bird.conf", "/run/kun-nat64/bird.conf"),
+    ],
+)
+def test_each_speaker_has_its_usual_places(
+    name: str, speaker: str, api: str, daemon_file: str, paths_file: str, spec_with: Callable[..., AgentSpec]
+) -> None:
+    bgp = spec_with(bgp={"speaker": name}).bgp
+    assert (bgp.speaker, bgp.api, bgp.daemon_file, bgp.paths_file) == (speaker, api, daemon_file, paths_file)
+
+
+def test_places_that_the_file_names_win(spec_with: Callable[..., AgentSpec]) -> None:
+    own = {"speaker": "bird", "api": "/srv/bird.ctl", "paths_file": "/srv/kun/paths.conf"}
+    bgp = spec_with(bgp=own).bgp
+    assert (bgp.api, bgp.paths_file) == ("unix:///srv/bird.ctl", "/srv/kun/paths.conf")
+
+
+def test_the_old_name_of_a_speaker_is_noted(
+    shipped_data: dict[str, Any], changed: Callable[..., dict[str, Any]]
+) -> None:
+    assert old_names(changed("bgp")) == ()
+    (note,) = old_names(changed("bgp", speaker="gobgp-cli"))
+    assert "bgp.speaker = 'gobgp-cli'" in note
+    assert "'gobgp'" in note

@@ -29,7 +29,9 @@ def good(spec: AgentSpec) -> Inspection:
         input_rules=(":INPUT ACCEPT [0:0]",),
         links=(LinkReport(spec.gateway.outside, True, True, True, 1500, "fq_codel"),),
         fallback_up=False,
-        neighbours=tuple(Neighbour(str(p.address), p.asn, "established", True, p.hold_s) for p in spec.bgp.peers),
+        neighbours=tuple(
+            Neighbour(str(p.address), p.asn, "established", True, p.hold_s, bfd="up") for p in spec.bgp.peers
+        ),
         differences=(),
     )
 

@@ -9,9 +9,9 @@ from time import monotonic, time
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.agent.gobgpd_conf_loop import GobgpdConfLoop
+from kun_nat64.agent.speaker_conf_loop import SpeakerConfLoop
 from kun_nat64.drivers.command import CommandResult
-from kun_nat64.drivers.daemonfile import DaemonFile, _refused
+from kun_nat64.drivers.daemonfile import DaemonFile, refused
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.state.agent_state import State
@@ -104,7 +104,7 @@ async def test_the_units_sandbox_which_forbids_chown_is_no_obstacle(
 
 
 def test_a_sealed_folder_is_named_with_what_opens_it() -> None:
-    error = _refused(Path("/etc/kun/gobgpd.conf"), OSError(errno.EROFS, "Read-only file system"))
+    error = refused(Path("/etc/kun/gobgpd.conf"), OSError(errno.EROFS, "Read-only file system"))
     assert "`systemctl edit kun-nat64`: [Service] ReadWritePaths=/etc/kun" in str(error)
 
 
@@ -112,7 +112,7 @@ async def test_without_gobgpd_the_agent_goes_on_and_says_so(managed: Specs) -> N
     state = State(managed(), Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
     absent = DriverError(FailureKind.MISSING_TOOL, ("gobgpd", "-d"), "gobgpd is not installed")
     runner = ScriptedRunner({"gobgpd -d": absent})
-    keeping = GobgpdConfLoop(state, runner)
+    keeping = SpeakerConfLoop(state, runner)
     await keeping.settle()
     assert "gobgpd is not installed" in state.warnings["gobgpd"]
     runner.answers.clear()
@@ -134,7 +134,7 @@ async def test_what_cannot_be_written_is_a_warning_and_ends_with_its_cause(
     break_it: dict[str, object], managed: Specs
 ) -> None:
     state = State(managed(**break_it), Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
-    keeping = GobgpdConfLoop(state, ScriptedRunner())
+    keeping = SpeakerConfLoop(state, ScriptedRunner())
     await keeping.settle()
     assert "/nonexistent/" in state.warnings["gobgpd"]
     state.take(managed())
@@ -145,7 +145,7 @@ async def test_what_cannot_be_written_is_a_warning_and_ends_with_its_cause(
 async def test_a_daemon_that_does_not_take_it_is_a_warning(managed: Specs) -> None:
     state = State(managed(), Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
     runner = ScriptedRunner({"systemctl": hung("systemctl")})
-    keeping = GobgpdConfLoop(state, runner)
+    keeping = SpeakerConfLoop(state, runner)
     await keeping.settle()
     assert "no answer within" in state.warnings["gobgpd"]
     runner.answers.clear()
@@ -157,7 +157,7 @@ async def test_a_daemon_that_does_not_take_it_is_a_warning(managed: Specs) -> No
 async def test_the_operators_own_file_is_not_touched(spec_with: Specs, tmp_path: Path) -> None:
     runner = ScriptedRunner()
     spec = spec_with(bgp={"daemon_file": str(tmp_path / "gobgpd.conf")})
-    await GobgpdConfLoop(
+    await SpeakerConfLoop(
         State(spec, Journal("test", stream=io.StringIO()), clock=monotonic, wall=time), runner
     ).settle()
     assert (runner.asked, os.listdir(tmp_path)) == ([], [])

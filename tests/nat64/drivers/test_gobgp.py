@@ -1,4 +1,4 @@
-"""Both drivers against the real daemon, and the API client against what is no daemon."""
+"""GoBGP's driver against the real daemon, and its API client against what is no daemon."""
 
 import asyncio
 import contextlib
@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kun_nat64.drivers.command import ProcessRunner
 from kun_nat64.drivers.gobgp import GobgpSpeaker
-from kun_nat64.drivers.gobgpcli import GobgpCommand
 from kun_nat64.drivers.speaker import Speaker
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import BgpPath
@@ -41,10 +39,9 @@ def api(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactor
     process.wait(10)
 
 
-@pytest.fixture(params=["api", "command"])
-async def speaker(request: pytest.FixtureRequest, api: str, tool: Callable[[str, str], str]) -> AsyncIterator[Speaker]:
-    tool("gobgp", "gobgpd")
-    made: Speaker = GobgpSpeaker(api, HOP) if request.param == "api" else GobgpCommand(ProcessRunner(), api, HOP)
+@pytest.fixture
+async def speaker(api: str) -> AsyncIterator[Speaker]:
+    made = GobgpSpeaker(api, HOP)
     await until_it_answers(made)
     yield made
     made.close()
@@ -96,7 +93,7 @@ async def test_a_thread_can_withdraw_while_the_event_loop_hangs(speaker: Speaker
 async def test_a_speaker_takes_a_path_that_its_import_policy_refuses_without_a_word(
     speaker: Speaker, api: str, tool: Callable[[str, str], str]
 ) -> None:
-    """What policy/readback.py rests on."""
+    """What policy/announcement_check.py rests on."""
 
     def policy(*words: str) -> None:
         host, port = api.split(":")

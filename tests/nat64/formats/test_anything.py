@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kun_base.prefix import sixtofour_prefix
-from kun_nat64.formats import gobgpapi, gobgpjson, iptables, joolcsv, memberstatus, nftables
+from kun_nat64.formats import birdreply, frrjson, gobgpapi, iptables, joolcsv, memberstatus, nftables
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.facts import Family
 from kun_nat64.model.resetfacts import FlowWatch
@@ -31,9 +31,8 @@ PARSERS: dict[str, tuple[Parser, tuple[str, ...]]] = {
     "bib": (joolcsv.parse_bib, ("jool-4.1.9-bib-udp.csv", "jool-4.1.9-bib-tcp.csv")),
     "sessions": (joolcsv.parse_sessions, ("jool-4.1.9-session-tcp.csv", "jool-4.1.9-session-udp.csv")),
     "stats": (joolcsv.parse_stats, ("jool-4.1.9-stats.csv",)),
-    "rib": (lambda text: gobgpjson.parse_rib(text, "10.2.1.2"), ("gobgp-4.8.0-global_rib_-a_ipv4.json",)),
-    "neighbours": (gobgpjson.parse_neighbours, ("gobgp-3.10.0-neighbor.json", "gobgp-4.8.0-neighbor.json")),
-    "complaint": (gobgpjson.error_in, ("gobgp-3.10.0-neighbor.json",)),
+    "answers of vtysh": (frrjson.documents, ("vtysh-8.4.4-neighbours.json", "vtysh-10.3-vip.json")),
+    "an answer of BIRD": (lambda text: birdreply.read_answer(text.splitlines()), ("bird-2.17.6-protocols.txt",)),
     "rules": (
         lambda text: iptables.parse_save(text, Family.IPV6),
         ("iptables-1.8.9-nft-ip6tables-save.txt", "iptables-1.8.9-legacy-ip6tables-save.txt"),
@@ -116,7 +115,7 @@ CUT = {
     "pool4 in its last number": ("pool4", "Mark,Protocol,Address,Min port,Max port\n0,TCP,192.0.2.11,20000,600"),
     "rules before the end of a table": ("rules", "*mangle\n:PREROUTING ACCEPT [0:0]\n"),
     "rules of the first table": ("rules", "*mangle\n:PREROUTING ACCEPT [0:0]\n*raw\nCOMMIT\n"),
-    "neighbours": ("neighbours", '[{"conf":{"neighbor_address":"10.2.1.1"'),
+    "answers of vtysh": ("answers of vtysh", '{"10.2.1.1":{"bgpState":"Established"'),
 }
 
 
@@ -151,30 +150,3 @@ def test_warnings_before_the_table_are_passed_over() -> None:
     text = golden("jool-4.1.9-global.csv")
     warned = f"Warning: module 4.1.15, this command 4.1.9, differ\n\n{text}"
     assert joolcsv.parse_globals(warned) == joolcsv.parse_globals(text)
-
-
-def test_a_session_state_below_zero_is_not_established() -> None:
-    text = json.dumps([{"conf": {"neighbor_address": "10.2.1.1"}, "state": {"session_state": -1}}])
-    with pytest.raises(FormatError):
-        gobgpjson.parse_neighbours(text)
-
-
-def test_a_neighbour_named_by_its_interface_has_the_address_of_its_state() -> None:
-    state = {"neighbor_address": "fe80::1%eth0", "session_state": 6}
-    (found,) = gobgpjson.parse_neighbours(json.dumps([{"conf": {"neighbor_interface": "eth0"}, "state": state}]))
-    assert (found.address, found.established) == ("fe80::1%eth0", True)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '[{"conf":{"auth_password":"lab-secret","neighbor_address":',
-        '{"conf":{"auth_password":"lab-secret"}}',
-        '[{"conf":{"auth_password": "lab\\"-secret',
-        '{"authPassword":"lab-secret"}',
-    ],
-)
-def test_no_error_tells_a_password(text: str) -> None:
-    with pytest.raises(FormatError) as raised:
-        gobgpjson.parse_neighbours(text)
-    assert "secret" not in str(raised.value)

@@ -70,3 +70,27 @@ def test_gobgpd_takes_it(bgp: dict[str, Any], spec_with: Specs, tmp_path: Path) 
     path.write_text(document(spec_with(bgp=bgp).bgp, {"10.2.1.1": 'p"w'}))
     checked = subprocess.run(["gobgpd", "-d", "-f", str(path)], capture_output=True, text=True, timeout=30, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_keys_of_one_peer_are_in_the_file_and_gobgpd_takes_it(
+    spec_with: Specs, tool: Callable[[str, str], str], run: Callable[..., Any], tmp_path: Path
+) -> None:
+    peers = [
+        {"address": "10.2.1.1", "as": 65000, "ttl_security": True, "communities": ["65000:7"]},
+        {"address": "10.2.2.1", "as": 65000},
+    ]
+    text = document(spec_with(bgp={"manage_daemon": True, "peers": peers}).bgp, {})
+    first, second = tomllib.loads(text)["neighbors"]
+    assert first["ttl-security"]["config"] == {"enabled": True, "ttl-min": 255}
+    assert "ttl-security" not in second
+    file = tmp_path / "gobgpd.conf"
+    file.write_text(text)
+    checked = run(tool("gobgpd", "gobgpd"), "-d", "-f", file)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_bfd_is_asked_of_gobgpd_as_it_wants_it(spec_with: Specs) -> None:
+    peers = [{"address": "10.2.1.1", "as": 65000, "bfd": True}]
+    (peer,) = tomllib.loads(document(spec_with(bgp={"manage_daemon": True, "peers": peers}).bgp, {}))["neighbors"]
+    times = {"desired-minimum-tx-interval": 300000, "required-minimum-receive": 300000, "detection-multiplier": 3}
+    assert peer["bfd"]["config"] == {"enabled": True, **times}

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 import pytest
 
 from kun_base.prefix import Prefix, sixtofour_prefix
-from kun_nat64.formats import gobgpapi, gobgpjson, iptables, joolcsv, nftables
+from kun_nat64.formats import gobgpapi, iptables, joolcsv, nftables
 from kun_nat64.formats.versions import (
     JOOL_GLOBALS_SINCE,
     JOOL_STATS_SINCE,
@@ -102,19 +102,6 @@ def test_the_table_that_resets_orphaned_flows_is_read_back_as_it_was_made(releas
     assert found.fact == OrphanReset(watch, armed=True)
 
 
-@EACH
-def test_the_speakers_command_tells_paths_and_neighbours(release: Release) -> None:
-    name = f"gobgp-{release.gobgp}"
-    (found,) = gobgpjson.parse_rib(golden(f"{name}-global_rib_-a_ipv4.json"), "10.2.1.2")
-    assert found == gobgpjson.Path(VIP, local=True)
-    assert gobgpjson.parse_rib(golden(f"{name}-global_rib_-a_ipv6.json"), "10.2.1.2") == []
-    (neighbour,) = gobgpjson.parse_neighbours(golden(f"{name}-neighbor.json"))
-    assert (neighbour.address, neighbour.asn, neighbour.established, neighbour.hold_s) == ("10.2.1.1", 65000, True, 3)
-    assert list(gobgpjson.prefixes(golden(f"{name}-neighbor_10.2.1.1_adj-out_-a_ipv4.json"))) == ["203.0.113.1/32"]
-    assert "not found neighbor" in (gobgpjson.error_in(golden(f"{name}-neighbor_10.9.9.9.json")) or "")
-    assert gobgpjson.error_in(golden(f"{name}-nobody.json"))
-
-
 def test_the_speakers_api_of_debian_13_tells_paths_and_neighbours() -> None:
     """That of Debian 12 was captured elsewhere: test_gobgpapi.py."""
 
@@ -131,7 +118,7 @@ def test_the_speakers_api_of_debian_13_tells_paths_and_neighbours() -> None:
 
 
 @EACH
-@pytest.mark.parametrize("tool", ["jool", "gobgp", "iptables", "nft", "ip"])
+@pytest.mark.parametrize("tool", ["jool", "gobgp", "vtysh", "bird", "iptables", "nft", "ip"])
 def test_every_tested_version_has_captured_output(release: Release, tool: str) -> None:
     assert list(FOLDER.glob(f"{tool}-{release.of(tool)}-*"))
 
@@ -170,11 +157,13 @@ def test_the_document_of_supported_versions_says_the_same(release: Release) -> N
     lines = (FOLDER.parents[3] / "docs" / "supported.md").read_text().splitlines()
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
     column = table[0].index(f"Debian {release.debian}")
-    said = {row[0].split(" ")[0].lower(): row[column] for row in table[2:9]}
+    said = {row[0].split(" ")[0].lower(): row[column] for row in table[2:11]}
     tools = {
         "kernel": "kernel",
         "jool": "jool",
         "gobgp": "gobgp",
+        "frr": "vtysh",
+        "bird": "bird",
         "iptables": "iptables",
         "nft": "nft",
         "iproute2": "ip",
