@@ -50,7 +50,9 @@ def reading_refused(access: Access, peer: str, headers: Mapping[str, str], own_n
     host = headers.get("Host")
     # Without one it is HTTP/1.0, which no browser speaks.
     if host is not None and not _is_ours(host, access.names, own_name):
-        return Refused(421, f"{_named(host)!r} is no name of this host: ask by its address, or add it to [admin] names")
+        return Refused(
+            421, f"{_named(host)!r} is not a name of this host: ask by its address, or add it to [admin] names"
+        )
     return None
 
 

@@ -1,13 +1,9 @@
-"""The sections of both programs' configuration files, so that each can say when it gets the other's file."""
+"""Sections by which a configuration file shows whose it is, so that a program can say when it gets the other's file."""
 
-SECTIONS = {
-    "kun-dns64": frozenset(
-        {"server", "admin", "control", "upstream", "cache", "dns64", "dnstap", "zone", "pool", "client"}
-    ),
-    "kun-nat64": frozenset(
-        {"gateway", "nat64", "bgp", "health", "fleet", "guard", "drain", "admin", "audit", "log"}
-    ),
-}  # fmt: skip
+MARKS = {
+    "kun-dns64": frozenset({"server", "upstream", "cache", "dns64", "dnstap", "zone", "pool", "client"}),
+    "kun-nat64": frozenset({"gateway", "nat64", "bgp", "health", "fleet", "guard", "drain", "audit"}),
+}
 
 
 def program_of(sections: set[str], own: set[str]) -> str:
@@ -15,8 +11,6 @@ def program_of(sections: set[str], own: set[str]) -> str:
 
     One section of our own is enough for that: the others are then mistakes in our file.
     """
-    foreign = sections - own
-    shared = frozenset.intersection(*SECTIONS.values())
-    if sections & (own - shared):
+    if any(marks <= own and marks & sections for marks in MARKS.values()):
         return ""
-    return next((name for name, known in SECTIONS.items() if foreign & known), "")
+    return next((name for name, marks in MARKS.items() if marks & (sections - own)), "")

@@ -41,14 +41,14 @@ def endpoint(flag: str, text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     if not bare or not port.isdigit() or int(port) > 65535 or (":" in bare) is not host.startswith("["):
-        raise ConfigError(flag, [Fault(flag, repr(text), 'wants ADDR:PORT, for example "[::]:9467"')])
+        raise ConfigError(flag, [Fault(flag, repr(text), 'must be ADDR:PORT, for example "[::]:9467"')])
     return bare, int(port)
 
 
 def serve(settings: Settings) -> int:
     """Run until SIGTERM. Raises ConfigError."""
     if not settings.certificate and settings.listen[0] not in LOOPBACK:
-        wanted = "wants TLS on an address that is not loopback: --tls-certificate and --tls-key"
+        wanted = "needs TLS on an address that is not loopback: --tls-certificate and --tls-key"
         raise ConfigError("--listen", [Fault("--listen", settings.listen[0], wanted)])
     return asyncio.run(_serve(settings))
 

@@ -83,9 +83,9 @@ def _fault(problem: Any, kind: str) -> FieldFault:
     value, loc = problem["input"], problem["loc"]
     shown = "" if problem["type"] == "missing" or isinstance(value, dict | list) else repr(value)
     if problem["type"] == "extra_forbidden":
-        text = f"is no field of {kind} here{nearest_field(SPECS[kind], loc)}"
+        text = f"is not a field of {kind} here{nearest_field(SPECS[kind], loc)}"
     elif problem["type"] == "string_pattern_mismatch":
-        text = f'wants text like "{PATTERN_EXAMPLES[problem["ctx"]["pattern"]]}"'
+        text = f'must be text like "{PATTERN_EXAMPLES[problem["ctx"]["pattern"]]}"'
     else:
         text = wanted(problem)
     return FieldFault(("spec", *loc), shown, text)
@@ -132,7 +132,7 @@ def rules_between_fields(spec: Spec, meta: Meta) -> list[FieldFault]:
                 text = f"is larger than lastPort, {spec.last_port}"
                 return [FieldFault(("spec", "firstPort"), str(spec.first_port), text)]
             if meta.name != expected:
-                return [FieldFault(("metadata", "name"), repr(meta.name), f"wants {expected}, the name of its share")]
+                return [FieldFault(("metadata", "name"), repr(meta.name), f"must be {expected}, the name of its share")]
     return []
 
 

@@ -45,17 +45,17 @@ def _parse_address(text: str) -> IPv4Address:
     try:
         return IPv4Address(text)
     except ValueError:
-        raise ValueError('wants an IPv4 address, for example "203.0.113.1"') from None
+        raise ValueError('must be an IPv4 address, for example "203.0.113.1"') from None
 
 
 def _parse_network(text: str) -> IPv4Network:
     try:
         network = IPv4Network(text)
     except ValueError as error:
-        wrong = "has host bits set" if "host bits" in str(error) else "wants an IPv4 network"
+        wrong = "has host bits set" if "host bits" in str(error) else "must be an IPv4 network"
         raise ValueError(f'{wrong}, for example "192.0.2.0/28"') from None
     if "/" not in text or network.prefixlen < 16:
-        raise ValueError('wants a length of /16 to /32, for example "192.0.2.0/28"')
+        raise ValueError('must have a length of /16 to /32, for example "192.0.2.0/28"')
     return network
 
 
@@ -65,7 +65,7 @@ Address = Annotated[
     Field(
         max_length=15,
         json_schema_extra=_rules(
-            ("isIP(self) && ip(self).family() == 4", 'wants an IPv4 address, for example "203.0.113.1"')
+            ("isIP(self) && ip(self).family() == 4", 'must be an IPv4 address, for example "203.0.113.1"')
         ),
     ),
 ]
@@ -75,9 +75,9 @@ Network = Annotated[
     Field(
         max_length=18,
         json_schema_extra=_rules(
-            ("isCIDR(self) && cidr(self).ip().family() == 4", 'wants an IPv4 network, for example "192.0.2.0/28"'),
+            ("isCIDR(self) && cidr(self).ip().family() == 4", 'must be an IPv4 network, for example "192.0.2.0/28"'),
             ("!isCIDR(self) || cidr(self) == cidr(self).masked()", "has host bits set"),
-            ("!isCIDR(self) || cidr(self).prefixLength() >= 16", "wants a length of /16 to /32"),
+            ("!isCIDR(self) || cidr(self).prefixLength() >= 16", "must have a length of /16 to /32"),
         ),
     ),
 ]
@@ -113,7 +113,7 @@ class PoolSpec(Spec):
     vip: Address = Field(
         description="IPv4 address that the gateways announce. Its NAT64 prefix is 2002:VIP::/96. Cannot be changed.",
         json_schema_extra=_rules(
-            ("isIP(self) && ip(self).family() == 4", 'wants an IPv4 address, for example "203.0.113.1"'),
+            ("isIP(self) && ip(self).family() == 4", 'must be an IPv4 address, for example "203.0.113.1"'),
             ("self == oldSelf", "cannot be changed: make a new pool"),
         ),
     )

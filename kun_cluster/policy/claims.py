@@ -54,7 +54,7 @@ def unusable_addresses(pod: Pod) -> list[Problem]:
     bad = [text for text in pod.addresses if usable(text) is None]
     return [
         Problem(
-            str(pod), Reason.ADDRESS_UNUSABLE, f"podIP {text!r} is no address that a pod can send from", fatal=False
+            str(pod), Reason.ADDRESS_UNUSABLE, f"podIP {text!r} is not an address that a pod can send from", fatal=False
         )
         for text in bad
     ]

@@ -72,5 +72,5 @@ def _truth(text: str) -> bool | None:
 
 
 def _not_understood(owner: str, kind: str, value: str) -> Problem:
-    text = f'{kind} {IPV4_ENABLED} is "{value}"; it wants "true" or "false", and is left out'
+    text = f'{kind} {IPV4_ENABLED} is "{value}"; must be "true" or "false"; ignored'
     return Problem(owner, Reason.ANNOTATION_NOT_UNDERSTOOD, text, fatal=False)

@@ -19,7 +19,7 @@ def accept_gateways(
             text = f"admin {gateway.admin} is the agent of {first}, which is older and in force"
             problems.append(Problem(str(gateway), Reason.ADMIN_TAKEN, text))
         elif gateway.pool not in pools:
-            text = f"pool {gateway.pool} is no pool in force; pools in force: {', '.join(sorted(pools)) or 'none'}"
+            text = f"pool {gateway.pool} is not in force; pools in force: {', '.join(sorted(pools)) or 'none'}"
             problems.append(Problem(str(gateway), Reason.POOL_NOT_FOUND, text))
         else:
             accepted[gateway.meta.name] = gateway

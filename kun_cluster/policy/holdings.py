@@ -86,11 +86,11 @@ def _not_owned(
     """Why it is of no use to its owner, or ""."""
     pool = pools.get(one.pool)
     if pool is None:
-        return f"pool {one.pool} is no pool in force"
+        return f"pool {one.pool} is not in force"
     if not any(one.address in network for network in pool.public_networks):
         return f"{one.address} is in none of the publicNetworks of {pool}"
     if one.gateway and (one.gateway not in gateways or gateways[one.gateway].pool != one.pool):
-        return f"gateway {one.gateway} is no gateway of {pool} in force"
+        return f"gateway {one.gateway} is not a gateway of {pool} in force"
     if bool(one.gateway) is not (pool.mode is Mode.SPREAD):
         return f"{pool} is {pool.mode}: gateway {'is missing' if not one.gateway else 'must be empty'}"
     owner = owner_now(one, pools, gateways, policies)
@@ -128,9 +128,7 @@ def _misfit(
 ) -> str:
     size = pools[one.pool].ports_per_share
     if one.first_port % size or one.last_port != one.first_port + size - 1:
-        return (
-            f"ports {one.first_port}-{one.last_port} are no share of {size} ports on the grid of EgressPool {one.pool}"
-        )
+        return f"ports {one.first_port}-{one.last_port} are not a share of {size} ports of EgressPool {one.pool}"
     seat = seats.get(one.address)
     if seat is None or seat.use is not Use.DEDICATED_ADDRESS or (seat.pool, seat.gateway) != (one.pool, one.gateway):
         return f"{one.address} is not held for dedicated shares of the same pool and gateway"

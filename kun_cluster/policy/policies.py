@@ -56,9 +56,7 @@ def _refusal(policy: EgressPolicy, pools: AcceptedPools, namespace: Namespace) -
     for name in named:
         if name not in pools.by_name:
             known = ", ".join(sorted(pools.by_name)) or "none"
-            return Problem(
-                str(policy), Reason.POOL_NOT_FOUND, f"pool {name} is no pool in force; pools in force: {known}"
-            )
+            return Problem(str(policy), Reason.POOL_NOT_FOUND, f"pool {name} is not in force; pools in force: {known}")
     for name in [*named, *([] if policy.pool or not pools.default else [pools.default])]:
         if not may_use(namespace, pools.by_name[name]):
             text = f"EgressPool {name} does not allow namespace {namespace.name} (its allowedNamespaces)"

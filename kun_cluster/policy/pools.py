@@ -70,7 +70,7 @@ def _never_a_vip(vip: IPv4Address) -> str | None:
         or vip.is_link_local
         or vip in IPv4Network("240.0.0.0/4")
     ):
-        return f"{vip} is no address that a gateway can announce; for example 203.0.113.1"
+        return f"{vip} is not an address that a gateway can announce; for example 203.0.113.1"
     return None
 
 
@@ -105,7 +105,7 @@ def _fallbacks(pools: Mapping[str, EgressPool], default: str) -> tuple[dict[str,
             continue
         target = default if wanted == DEFAULT and DEFAULT not in pools else wanted
         if target not in pools:
-            text = f"fallback {wanted} is no pool in force; there is none for {name}"
+            text = f"fallback {wanted} is not in force; there is none for {name}"
             problems.append(Problem(str(pool), Reason.FALLBACK_NOT_FOUND, text, fatal=False))
         elif _leads_to(target, name, kept):
             text = f"fallback {wanted} leads back to {name}, by older pools; it is left out"

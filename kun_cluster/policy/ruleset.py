@@ -115,7 +115,7 @@ def _node_clients(nodes: Mapping[str, Node]) -> tuple[dict[str, Client], list[Pr
             network = _network(text)
             if network is None:
                 problems.append(
-                    Problem(str(node), Reason.ADDRESS_UNUSABLE, f"podCIDR {text!r} is no network", fatal=False)
+                    Problem(str(node), Reason.ADDRESS_UNUSABLE, f"podCIDR {text!r} is not a network", fatal=False)
                 )
             else:
                 clients.setdefault(network, Client(DEFAULT_CLASS, "", f"node/{name}"))

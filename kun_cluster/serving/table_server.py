@@ -180,5 +180,5 @@ def read_tokens(file: str) -> list[str]:
         raise ConfigError("--token-file", [Fault(file, "", f"cannot be read: {error}")]) from None
     tokens = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not tokens:
-        raise ConfigError("--token-file", [Fault(file, "", "wants one token a line")])
+        raise ConfigError("--token-file", [Fault(file, "", "must have one token a line")])
     return tokens

@@ -63,7 +63,7 @@ class Informer:
                     self._sink.failed(self.kind, str(error))
             except msgspec.DecodeError as error:
                 self._version = ""
-                self._sink.failed(self.kind, f"a line that is no event: {error}")
+                self._sink.failed(self.kind, f"a line that is not an event: {error}")
             # A watch that held for a while was no failure: the server ends each of them now and then.
             pause_s = (
                 FIRST_PAUSE_S if time.monotonic() - started > LONGEST_PAUSE_S else min(pause_s * 2, LONGEST_PAUSE_S)

@@ -57,7 +57,7 @@ class KubeClient:
             ValueError,
         ) as error:
             where = kubeconfig or "service account"
-            wanted = "wants a kubeconfig with a current context, its cluster and its user"
+            wanted = "must be a kubeconfig with a current context, its cluster and its user"
             raise ConfigError("--kubeconfig", [Fault(where, "", f"{wanted}: {error}")]) from None
 
     async def lines(self, kind: str, parameters: dict[str, str], silence_s: float) -> AsyncIterator[bytes]:

@@ -93,8 +93,10 @@ def _owner_lines(who: JSON | None) -> list[str]:
 def followed_text(value: JSON) -> str:
     records, held = value["records"], value["held"]
     age = "nothing heard yet" if value["age_s"] is None else f"last heard {value['age_s']:.0f} s ago"
+    is_file = value["source"] == value["file"]
+    state = "a file" if is_file else "connected" if value["connected"] else "NOT connected"
     lines = [
-        f"{value['source']}: {'connected' if value['connected'] else 'NOT connected'}, {age}",
+        f"{value['source']}: {state}, {age}",
         f"  version    {value['version']}, revision {value['revision']}",
         f"  holds      {records['client']} clients, {records['class']} classes, {records['pool']} pools",
         f"  file       {value['file'] or 'none: not kept over a restart'}",

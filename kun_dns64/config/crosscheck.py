@@ -222,7 +222,7 @@ def _twice(where: str, values: Iterable[object | None], key: str = "") -> Iterat
     seen: set[str] = set()
     for index, value in entries(values):
         if (text := str(value)) in seen:
-            yield Fault(f"{where}[{index}]{key}", repr(text), "is there twice")
+            yield Fault(f"{where}[{index}]{key}", repr(text), "is listed twice")
         seen.add(text)
 
 

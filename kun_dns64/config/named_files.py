@@ -112,4 +112,4 @@ def _dnstap(config: ConfigFile, folder: Path) -> Iterator[Fault]:
     if section.file and (folder / section.file).is_dir():
         yield Fault("dnstap.file", repr(section.file), "is a folder; must be a file")
     if len(os.fsencode(folder / section.socket)) > MAX_SOCKET_PATH:
-        yield Fault("dnstap.socket", repr(section.socket), f"is longer than {MAX_SOCKET_PATH} octets, see unix(7)")
+        yield Fault("dnstap.socket", repr(section.socket), f"is longer than {MAX_SOCKET_PATH} bytes, see unix(7)")

@@ -23,13 +23,13 @@ def query_for(name: str, rtype: str = "AAAA", client: str = "") -> Query:
     try:
         number = int(dns.rdatatype.from_text(rtype))
     except (dns.rdatatype.UnknownRdatatype, ValueError):
-        raise ValueError(f"{rtype!r} is no record type, for example AAAA") from None
+        raise ValueError(f"{rtype!r} is not a record type, for example AAAA") from None
     if number in REFUSED_TYPES:
-        raise ValueError(f"{rtype!r} is no type of data: every such query gets {REFUSED_TYPES[number].name}")
+        raise ValueError(f"{rtype!r} is not a data type: every such query gets {REFUSED_TYPES[number].name}")
     try:
         source = ip_address(client or "::1")
     except ValueError:
-        raise ValueError(f"{client!r} is no address of a client") from None
+        raise ValueError(f"{client!r} is not a client address") from None
     return Query(0, Question(from_text(name), number, CLASS_IN), edns=Edns(PAYLOAD), source=source)
 
 

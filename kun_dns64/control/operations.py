@@ -127,7 +127,7 @@ class Operations:
     async def log_level(self, asked: Mapping[str, str]) -> Page:
         level = asked.get("level", "")
         if level not in LEVEL_OF:
-            return _refused(f"{level!r} is no log level; one of {', '.join(LEVEL_OF)}")
+            return _refused(f"{level!r} is not a log level; must be one of {', '.join(LEVEL_OF)}")
         await self._workers.ask_workers("log-level", level)
         return json_page({"log_level": level, "until": "the next reload"})
 

@@ -12,7 +12,7 @@ def read_subnet(data: bytes) -> IPNetwork | None:
     Raises ValueError for an option that section 6 forbids.
     """
     if len(data) < 4:
-        raise ValueError("a client subnet option has at least four octets")
+        raise ValueError("a client subnet option has at least four bytes")
     family, source, scope = int.from_bytes(data[:2]), data[2], data[3]
     bits, octets = _BITS.get(family), data[4:]
     if scope:
@@ -20,7 +20,7 @@ def read_subnet(data: bytes) -> IPNetwork | None:
     if bits is None:
         return None
     if source > bits or len(octets) != (source + 7) // 8:
-        raise ValueError("as many address octets as the prefix needs, and no more")
+        raise ValueError("as many address bytes as the prefix needs, and no more")
     packed = octets.ljust(bits // 8, b"\x00")
     network = IPv4Network((packed, source)) if family == 1 else IPv6Network((packed, source))
     return network if source else None

@@ -24,12 +24,12 @@ def from_text(text: str) -> bytes:
     out = bytearray()
     for label in labels:
         if not 0 < len(label) <= MAX_LABEL:
-            raise ValueError(f"{text!r}: a label has 1 to {MAX_LABEL} octets (RFC 1035 section 2.3.4)")
+            raise ValueError(f"{text!r}: a label has 1 to {MAX_LABEL} bytes (RFC 1035 section 2.3.4)")
         out.append(len(label))
         out += label
     out.append(0)
     if len(out) > MAX_NAME:
-        raise ValueError(f"{text!r}: a name has at most {MAX_NAME} octets (RFC 1035 section 2.3.4)")
+        raise ValueError(f"{text!r}: a name has at most {MAX_NAME} bytes (RFC 1035 section 2.3.4)")
     return bytes(out)
 
 
@@ -45,7 +45,7 @@ def _escaped_labels(text: str) -> list[bytes]:
     labels, label, place = [], bytearray(), 0
     octets = text.encode("latin-1", "strict") if text.isascii() else b""
     if not octets:
-        raise ValueError(f"{text!r}: write octets above 127 as \\DDD")
+        raise ValueError(f"{text!r}: write bytes above 127 as \\DDD")
     while place < len(octets):
         char = octets[place]
         place += 1

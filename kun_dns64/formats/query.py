@@ -116,7 +116,7 @@ class _Extra:
             elif rtype == RRType.TSIG and (rclass != CLASS_ANY or index != total - 1):
                 raise WireError("TSIG must be the last record, and of class ANY (RFC 8945 section 5.1)")
         if place != len(wire):
-            raise WireError("octets behind the message")
+            raise WireError("bytes after the message")
 
     def _opt(self, owner: bytes, payload: int, ttl: int, rdata: bytes) -> None:
         first, self.seen = not self.seen, True
@@ -128,7 +128,7 @@ class _Extra:
         # Of several the first counts (RFC 7873 section 4).
         cookie = find(options, COOKIE)
         if cookie is not None and len(cookie) != 8 and not 16 <= len(cookie) <= 40:
-            raise WireError("a cookie has 8, or 16 to 40 octets (RFC 7873 section 5.2.2)")
+            raise WireError("a cookie has 8, or 16 to 40 bytes (RFC 7873 section 5.2.2)")
         self.edns = Edns(payload, version, bool(ttl & DO), options)
 
 

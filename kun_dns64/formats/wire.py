@@ -33,7 +33,7 @@ def question_name_end(wire: bytes) -> int:
             raise WireError("the question name holds a pointer or an unknown label type")
         place += length
     if place - HEADER_SIZE > 255:
-        raise WireError("the question name is longer than 255 octets")
+        raise WireError("the question name is longer than 255 bytes")
     return place
 
 
@@ -63,7 +63,7 @@ def read_name(wire: bytes, place: int, known: dict[int, bytes]) -> tuple[bytes, 
             break
         place += 1 + length
     if len(name) > 255:
-        raise WireError("a name longer than 255 octets")
+        raise WireError("a name longer than 255 bytes")
     return name, place + 1
 
 
@@ -76,7 +76,7 @@ def _pointed(wire: bytes, target: int, known: dict[int, bytes]) -> bytes:
         while 0 < (length := wire[place]) <= 63:
             place += 1 + length
             if place - start > 255:
-                raise WireError("a name longer than 255 octets")
+                raise WireError("a name longer than 255 bytes")
         if not length:
             tail = wire[start : place + 1]
             known[start] = tail
@@ -93,6 +93,6 @@ def _pointed(wire: bytes, target: int, known: dict[int, bytes]) -> bytes:
     for start, labels in reversed(trail):
         tail = labels + tail
         if len(tail) > 255:
-            raise WireError("a name longer than 255 octets")
+            raise WireError("a name longer than 255 bytes")
         known[start] = tail
     return tail

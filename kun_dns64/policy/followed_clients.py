@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kun_dns64.model.members_update import MembersUpdate
-from kun_dns64.model.message import IPAddress
 from kun_dns64.policy.address_table import AddressTable
 from kun_dns64.policy.network_index import MISS, NetworkIndex
 
@@ -72,11 +71,3 @@ class FollowedClients:
     def size(self) -> int:
         """What it holds, in bytes."""
         return sum(one.size for one in self.addresses.values()) + sum(one.size for one in self.networks.values())
-
-
-def packed_network(address: IPAddress, length: int) -> tuple[bytes, int]:
-    """First address and length, as clients are looked up: an IPv4-mapped network is one of IPv4."""
-    start = address.packed
-    if len(start) == 16 and length >= 96 and start[:12] == bytes(10) + b"\xff\xff":
-        return start[12:], length - 96
-    return start, length

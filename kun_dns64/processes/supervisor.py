@@ -200,7 +200,7 @@ class Crew:
     def _shard(self) -> None:
         """Again and again: sockets of a process we follow may be there for a while."""
         if not self._stopping.is_set() and (reason := self._sharding.attach()):
-            self._journal.warning("names-have-no-home", reason=reason)
+            self._journal.warning("name-sharding-unavailable", reason=reason)
 
     async def _watch(self, index: int, link: Link, pid: int) -> None:
         """A worker that is alive but answers nothing is as good as dead."""

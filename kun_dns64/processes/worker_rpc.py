@@ -84,7 +84,7 @@ class Link:
             raise LinkClosed
         octets = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         if len(octets) > MAX_MESSAGE:
-            raise OSError(errno.EMSGSIZE, f"{len(octets)} octets for another process; {MAX_MESSAGE} is the most")
+            raise OSError(errno.EMSGSIZE, f"{len(octets)} bytes for another process; {MAX_MESSAGE} is the most")
         writer.write(len(octets).to_bytes(4) + octets)
 
     async def _received(self, kind: str, number: int, name: str, arguments: tuple[Any, ...]) -> None:

@@ -8,18 +8,16 @@ class, makes new rules only where there is a policy or a pool that was not there
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_network
 from typing import NamedTuple
 
 from kun_base.prefix import prefix_problem
-from kun_base.table_fields import TableFault
+from kun_base.table_fields import TableFault, packed_network
 from kun_base.table_records import FollowedPool
 from kun_base.table_state import FollowedTable, TableChange
 from kun_dns64.model.members_update import Member
 from kun_dns64.model.rules import ClientPolicy, FollowedLookup, GatewayDown, Pool, Rules
 from kun_dns64.model.table_update import FollowedRulesUpdate
 from kun_dns64.policy.address_table import MOST_NUMBER
-from kun_dns64.policy.followed_clients import packed_network
 from kun_dns64.policy.gateway import DEFAULT
 from kun_dns64.policy.network_index import MISS
 from kun_dns64.policy.suffix import suffix_from_text
@@ -109,8 +107,8 @@ class FollowedRules:
 
     def member(self, network: str) -> Member:
         """A client as workers know it."""
-        found, client = ip_network(network), self._table.clients.get(network)
-        start, length = packed_network(found.network_address, found.prefixlen)
+        client = self._table.clients.get(network)
+        start, length = packed_network(network)
         return start, length, MISS if client is None else self._numbers[client.class_name]
 
     def settle(self) -> None:

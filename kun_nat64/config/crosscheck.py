@@ -232,7 +232,7 @@ def _targets(parts: Parts) -> Iterator[Fault]:
     for index, target in entries(health.targets):
         where = f"health.targets[{index}]"
         if target in health.targets[:index]:
-            yield Fault(where, _quoted(target), "is there twice")
+            yield Fault(where, _quoted(target), "is listed twice")
         if parts.gateway is None:
             continue
         if target.address == parts.gateway.vip:
@@ -241,7 +241,7 @@ def _targets(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(target), "is an address of this gateway: a target must be outside of it")
         listed = next((n for _, n in entries(parts.gateway.never_reach) if target.address in n), None)
         if any(target.address in network for network in NEVER):
-            yield Fault(where, _quoted(target), "is no address of a host outside: the probe would be dropped")
+            yield Fault(where, _quoted(target), "is not an address of a host outside: the probe would be dropped")
         elif listed is not None:
             wanted = f"is in gateway.never_reach ({listed}): the probe would be dropped"
             yield Fault(where, _quoted(target), wanted)
@@ -320,7 +320,7 @@ def _fleet(parts: Parts) -> Iterator[Fault]:
     members = parts.fleet.members if parts.fleet else ()
     for index, member in entries(members):
         if member in members[:index]:
-            yield Fault(f"fleet.members[{index}]", _quoted(member), "is there twice")
+            yield Fault(f"fleet.members[{index}]", _quoted(member), "is listed twice")
 
 
 def _listeners(parts: Parts) -> Iterator[Fault]:

@@ -32,11 +32,11 @@ NO_PODS = {
 def not_a_host(address: IPv4Address | IPv6Address) -> str:
     """Why a packet can never be for this one machine; "" if it can."""
     if address.is_unspecified or (address.version == 4 and address.packed[0] == 0):
-        return "is no address of a machine: this network"
+        return "is not an address of a machine: this network"
     if address == LIMITED_BROADCAST:
         return "is the broadcast address"
     if address.is_multicast:
-        return "is a multicast group, no machine"
+        return "is a multicast group"
     if address.is_loopback:
         return "is the loopback, which no other machine reaches"
     if address.version == 4 and address.is_reserved:
@@ -69,13 +69,16 @@ def speaker_keys(bgp: BgpSection) -> Iterator[Fault]:
         what = "folder of its vty sockets" if kind is FRR else "control socket"
         yield Fault("bgp.api", repr(bgp.api), f'must be the path of the {what} of {kind.title}, "{kind.api}"')
     if bgp.paths_file and not kind.paths_file:
-        yield Fault("bgp.paths_file", repr(bgp.paths_file), f"is for BIRD: {kind.title} is given paths by its API")
+        yield Fault("bgp.paths_file", repr(bgp.paths_file), f"is for BIRD: {kind.title} needs no file for its paths")
     if bgp.paths_file and bgp.paths_file == (bgp.daemon_file or kind.daemon_file):
         yield Fault("bgp.paths_file", repr(bgp.paths_file), "is bgp.daemon_file: give the paths a file of their own")
     for key, what in DAEMON_KEYS.items() if not bgp.manage_daemon else ():
         for place, value in attributes(bgp.peers, key):
-            if value:
-                wanted = f"does nothing without bgp.manage_daemon: {what} is in the {kind.own_configuration} you write"
+            holes = isinstance(value, list | tuple) and None in value  # which have a fault of their own
+            if value and not holes:
+                wanted = (
+                    f"does nothing without bgp.manage_daemon: put {what} into the {kind.own_configuration} you write"
+                )
                 yield Fault(f"bgp.peers[{place}].{key}", repr(value), wanted)
 
 

@@ -147,7 +147,7 @@ def _seconds(text: str) -> float:
     for part in text.split(":"):
         seconds = seconds * 60 + float(part)
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"{text[:40]!r} is no time")
+        raise ValueError(f"{text[:40]!r} is not a time")
     return seconds
 
 

@@ -48,7 +48,7 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
 def _seconds(value: Any) -> float:
     seconds = float(value)
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"{value!r} is no time")
+        raise ValueError(f"{value!r} is not a time")
     return seconds
 
 

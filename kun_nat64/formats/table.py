@@ -19,7 +19,7 @@ def whole(cell: str | None, most: int) -> int:
     """A number from 0 to `most`, in plain digits. Raises ValueError, also for what int() would take: -1, 1_0, ٣."""
     text = cell or ""
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= most):
-        raise ValueError(f"{text[:40]!r} is no number up to {most}")
+        raise ValueError(f"{text[:40]!r} is not a number up to {most}")
     return int(text)
 
 

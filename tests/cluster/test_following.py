@@ -162,7 +162,7 @@ def test_statuses_say_what_is_so(home: Cluster, one: ControllerProcess) -> None:
 
     one.wait(lambda: accepted().get("status") == "False")
     assert accepted()["reason"] == "PoolNotFound"
-    assert "pool nowhere is no pool in force; pools in force: standard" in accepted()["message"]
+    assert "pool nowhere is not in force; pools in force: standard" in accepted()["message"]
     since = accepted()["lastTransitionTime"]
     home.apply(egress("EgressPolicy", "bad", "team-01", pool="nowhere2"))
     one.wait(lambda: "nowhere2" in accepted()["message"])

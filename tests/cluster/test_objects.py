@@ -31,10 +31,10 @@ def made(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no VIP": (made("EgressPool", "p", {}), "spec.vip: Required"),
-    "a VIP that is none": (pool("p", vip="203.0.113"), "wants an IPv4 address"),
-    "an IPv6 VIP": (pool("p", vip="2001:db8::1"), "wants an IPv4 address"),
+    "a VIP that is none": (pool("p", vip="203.0.113"), "must be an IPv4 address"),
+    "an IPv6 VIP": (pool("p", vip="2001:db8::1"), "must be an IPv4 address"),
     "host bits": (pool("p", publicNetworks=["192.0.2.1/24"]), "has host bits set"),
-    "an IPv6 network": (pool("p", publicNetworks=["2001:db8::/32"]), "wants an IPv4 network"),
+    "an IPv6 network": (pool("p", publicNetworks=["2001:db8::/32"]), "must be an IPv4 network"),
     "a network too large": (pool("p", publicNetworks=["10.0.0.0/8"]), "/16 to /32"),
     "another mode": (pool("p", mode="Both"), "spec.mode: Unsupported value"),
     "a share of another size": (pool("p", portsPerShare=1000), "spec.portsPerShare: Unsupported value"),

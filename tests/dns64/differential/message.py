@@ -71,7 +71,7 @@ class Message:
                     records.append(record)
             sections.append(tuple(records))
         if place != len(wire):
-            raise ValueError("octets behind the message")
+            raise ValueError("bytes after the message")
         rcode = flags & 15 | (opt.ttl >> 24 << 4 if opt else 0)
         return cls(flags & ~15, rcode, question, wire[12:end], end, *sections, _opt(opt))
 

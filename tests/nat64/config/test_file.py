@@ -183,11 +183,11 @@ SINGLE = {
     ),
     "BFD that nobody configures": (
         ("bgp", {"speaker": "frr", "peers": [{"address": "10.2.1.1", "as": 1, "bfd": True}]}),
-        "bgp.peers[0].bfd = True: does nothing without bgp.manage_daemon: BFD is in the frr.conf you write",
+        "bgp.peers[0].bfd = True: does nothing without bgp.manage_daemon: put BFD into the frr.conf you write",
     ),
     "TTL security that nobody configures": (
         ("bgp", {"speaker": "bird", "peers": [{"address": "10.2.1.1", "as": 1, "ttl_security": True}]}),
-        "bgp.peers[0].ttl_security = True: does nothing without bgp.manage_daemon: TTL security is in the bird.conf",
+        "bgp.peers[0].ttl_security = True: does nothing without bgp.manage_daemon: put TTL security into the bird.conf",
     ),
     "communities of a peer that nobody configures": (
         ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "communities": ["65000:1"]}]}),
@@ -290,7 +290,7 @@ SINGLE = {
     ),
     "a target in multicast": (
         ("health", {"targets": ["icmp://224.0.0.1"]}),
-        "health.targets[0] = 'icmp://224.0.0.1': is no address of a host outside",
+        "health.targets[0] = 'icmp://224.0.0.1': is not an address of a host outside",
     ),
     "a target with a name that DNS does not take": (
         ("health", {"targets": [f"dns://198.51.100.53/{'a' * 64}.example"]}),
@@ -359,7 +359,7 @@ SINGLE = {
     ),
     "a router id of nobody": (
         ("bgp", {"router_id": "0.0.0.0"}),
-        "bgp.router_id = '0.0.0.0': is no address of a machine",
+        "bgp.router_id = '0.0.0.0': is not an address of a machine",
     ),
     "a router id in multicast": (
         ("bgp", {"router_id": "224.0.0.5"}),
