@@ -1,5 +1,6 @@
 """Compiled modules are those of the sources: what is edited must be built before it is tested (`make venv`)."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -41,6 +42,32 @@ def test_a_rule_with_one_source_has_its_types_beside_it() -> None:
     for source in rules:
         assert (ROOT / source).with_suffix(".pxd").exists()
         assert not (ROOT / source).with_suffix(".pyx").exists()
+
+
+TWIN = re.compile(r"^Twin: (.+)\.$", re.MULTILINE)
+
+
+def twins(path: Path) -> set[str]:
+    found = TWIN.search(path.read_text())
+    return set(found[1].split(", ")) if found else set()
+
+
+def test_what_exists_twice_names_its_twin_at_both_ends() -> None:
+    package = ROOT / "kun_dns64"
+    named = {str(path.relative_to(package)): twins(path) for path in package.rglob("*.p*") if path.suffix != ".pyc"}
+    named = {name: others for name, others in named.items() if others}
+    assert len(named) >= 16
+    for name, others in named.items():
+        for other in others:
+            assert name in named[other], f"{other} does not name {name}"
+
+
+def test_the_compiled_layout_is_the_python_one_or_nothing_is_imported() -> None:
+    stores = pytest.importorskip("kun_dns64.fastpath.stores")
+    stores.check_layout(**stores.LAYOUT)
+    for name, value in stores.LAYOUT.items():
+        with pytest.raises(ImportError, match=f"{name} is {value} in fastpath/layout.pxd"):
+            stores.check_layout(**{**stores.LAYOUT, name: value + 1})
 
 
 def test_every_compiled_module_is_known_to_the_one_place_that_decides() -> None:

@@ -2,9 +2,10 @@
 
 Sources: RFC 2308 (denials), RFC 8020 (NXDOMAIN), RFC 9520 (failures), RFC 8767 (stale). Only what was heard is kept,
 never what was made of it: synthesis happens anew for every answer, so a new policy or prefix shows at once.
+
+Twin: fastpath/stores.pyx.
 """
 
-from math import ceil
 from struct import Struct
 from typing import Any
 
@@ -15,7 +16,7 @@ from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
 from kun_dns64.policy.denial import is_referral
 from kun_dns64.policy.failure_memory import bare, weight
-from kun_dns64.policy.lifetime import begin
+from kun_dns64.policy.lifetime import PREFETCH_PART, begin, due_age
 
 # RFC 9520 section 3.2: at least a second, at most five minutes, longer with each failure in a row. A name whose servers
 # are back must not stay away for as long again.
@@ -25,8 +26,6 @@ FAILURE_MAX_S = 30.0
 OUTAGE_MAX_S = 5.0
 # RFC 8767 section 5: how long stale data is served before the upstreams are tried again.
 STALE_RECHECK_S = 30.0
-# The last tenth of a lifetime is when a used answer is fetched anew.
-PREFETCH_SHARE = 0.1
 # Of the octets a cache may hold: what failures may take.
 FAILURES_SHARE = 8
 
@@ -128,7 +127,7 @@ class Cache:
 
     def _due(self, lifetime: int) -> int:
         """The age from which a use of the data fetches it anew."""
-        return lifetime - ceil(lifetime * PREFETCH_SHARE) + 1 if self._prefetch and lifetime > 1 else lifetime
+        return due_age(lifetime, PREFETCH_PART) if self._prefetch else lifetime
 
     def put_off(self, question: Question, flags: AskedFlags, group: str, now: float) -> None:
         """No `refresh` before the next tick: it is on its way, or must wait."""

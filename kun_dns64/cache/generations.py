@@ -3,6 +3,8 @@
 Two dictionaries: entries are made in the young one and moved there when used; when it holds half of what is allowed,
 the young becomes the old, and what stood in the old unused is forgotten a few entries at a time. So whatever was used
 within the last half of the capacity stays. (An LRU list would cost each entry 64 octets, and the collector a walk.)
+
+Twin: fastpath/stores.pyx.
 """
 
 from collections.abc import Callable

@@ -3,6 +3,8 @@
 A reply is kept only while the general path would say the same from the cache, with every TTL one second less per tick
 (`Heard.steady_s`, `Reply.steady_s`). One test drives both paths and demands the same octets
 (tests/dns64/cache/test_memo.py).
+
+Twin: fastpath/reply_lookup.pyx.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +27,7 @@ from kun_dns64.formats.reply_key import (
 from kun_dns64.model.message import Source
 from kun_dns64.model.question import RRType
 from kun_dns64.model.step import Heard, Reply, Rule
+from kun_dns64.policy.lifetime import reply_lifetime
 
 # These answers are made here and do not age.
 LOCAL = frozenset((Rule.LOCAL_DISCOVERY, Rule.LOCAL_REVERSE, Rule.LOCAL_SPECIAL, Rule.LOCAL_CHAOS))
@@ -40,7 +43,7 @@ HOT_MAX = 16384
 COOKIE_HEAD = b"\x00\x0a\x00\x18"
 # Made at this tick, good until that one, rule, number of TTLs, octets a client must be able to take (or CUT), octets of
 # OPT where it is cut; then where each TTL stands, then the reply.
-_STAMP = Struct("!IIBBHH")
+STAMP = Struct("!IIBBHH")
 # A reply that was truncated at the largest limit: a smaller one has fewer of its records.
 CUT = 0xFFFF
 _SIZES, _SIZES_AT = Struct("!HH"), 10
@@ -55,15 +58,14 @@ BySubnet = Callable[[bytes], "ReplyCache | None"]
 
 
 def steady_s(reply: Reply, heard: Sequence[Heard], tick: int) -> int:
-    """For how many ticks, this one included, the general path gives this reply again, ageing."""
+    """For how many ticks, this one included, the general path makes this reply of the same answers."""
     if reply.rule in NEVER:
         return 0
     if reply.rule in LOCAL and not heard:
         return LOCAL_STEADY_S
     if not heard or any(one.tick != tick for one in heard):
         return 0
-    steady = min(one.steady_s for one in heard)
-    return min(steady, reply.steady_s + 1) if reply.steady_s else steady
+    return min(one.steady_s for one in heard)
 
 
 class ReplyCache:
@@ -76,20 +78,20 @@ class ReplyCache:
     with padding are padded themselves, so there is none to keep. `most`: octets of a reply by UDP; 0: by a stream.
     """
 
-    __slots__ = ("_bake", "_by_subnet", "_hits", "_hot", "_padded", "_prefix", "_store", "_tick", "most")
+    __slots__ = ("_by_subnet", "_hits", "_hot", "_make_cookie", "_padded", "_prefix", "_store", "_tick", "most")
 
     def __init__(
         self,
         prefix: bytes,
         store: Generations[bytes],
         hits: list[list[int]],
-        bake: MakeCookie | None,
+        make_cookie: MakeCookie | None,
         by_subnet: "BySubnet | None",
         padded: bool,
         most: int,
     ) -> None:
         self.most = most
-        self._prefix, self._store, self._hits, self._bake = prefix, store, hits, bake
+        self._prefix, self._store, self._hits, self._make_cookie = prefix, store, hits, make_cookie
         self._by_subnet, self._padded = by_subnet, padded
         self._tick = -1
         self._hot: dict[bytes, tuple[bytes, list[int]]] = {}
@@ -133,9 +135,9 @@ class ReplyCache:
         if kept is None:
             return None
         body, _ = kept
-        if cookie and self._bake is not None:
+        if cookie and self._make_cookie is not None:
             return b"".join(
-                (wire[:2], body[:10], wire[12:end], body[10:-COOKIE_REPLY_OCTETS], self._bake(cookie, source))
+                (wire[:2], body[:10], wire[12:end], body[10:-COOKIE_REPLY_OCTETS], self._make_cookie(cookie, source))
             )
         return wire[:2] + body[:10] + wire[12:end] + body[10:]
 
@@ -161,11 +163,11 @@ class ReplyCache:
             value = self._kept(key.of(wire, limit), tick)
         if value is None:
             return None
-        return value[_STAMP.size + 2 * value[9] :], self._counted(value)
+        return value[STAMP.size + 2 * value[9] :], self._counted(value)
 
     def _cut(self, value: bytes, name_end: int, opt_octets: int, limit: int) -> tuple[bytes, list[int]]:
         """As the general path truncates: as many records as fit, then OPT."""
-        body = value[_STAMP.size + 2 * value[9] :]
+        body = value[STAMP.size + 2 * value[9] :]
         records_end = len(body) - opt_octets
         # Behind the header lies the name, which is left out here, then type and class.
         room = limit - (name_end - 10) - opt_octets
@@ -183,11 +185,11 @@ class ReplyCache:
         value = self._store.get(key)
         if value is None:
             return None
-        made, until, _, count, _, _ = _STAMP.unpack_from(value)
+        made, until, _, count, _, _ = STAMP.unpack_from(value)
         if made != tick:
             if not made < tick < until:
                 return None
-            value = _aged(value, _STAMP.size + 2 * count, tick)
+            value = _aged(value, STAMP.size + 2 * count, tick)
             self._store.replace(key, value)
         return value
 
@@ -196,9 +198,9 @@ class ReplyCache:
         return self._store, self._prefix
 
     @property
-    def bake(self) -> MakeCookie | None:
+    def make_cookie(self) -> MakeCookie | None:
         """None: no cookies."""
-        return self._bake
+        return self._make_cookie
 
     @property
     def hits(self) -> list[list[int]]:
@@ -225,12 +227,13 @@ class ReplyCache:
         memo, key = found
         if (
             key.cookie
-            and self._bake is not None
+            and self._make_cookie is not None
             and packet[-COOKIE_REPLY_OCTETS - 4 : -COOKIE_REPLY_OCTETS] != COOKIE_HEAD
         ):
             return
         places = [place for place in ttl_places(packet) if not _is_steady(reply, place)]
-        seconds = min([seconds, *(ttl for _, _, ttl, _ in places)])
+        own_steady_s = reply.steady_s if heard else 0
+        seconds = reply_lifetime(seconds, own_steady_s, min([ttl for _, _, ttl, _ in places], default=seconds))
         if seconds <= 0 or len(places) > 255 or (places and places[-1][3] > 0xFFFF):
             return
         offsets = b"".join([(offset - key.name_end + 10).to_bytes(2) for _, _, _, offset in places])
@@ -240,7 +243,7 @@ class ReplyCache:
             limit, needs = 0, len(packet)
         elif packet[2] & TC_BIT and (at_most or limit == memo.most):
             limit, needs, opt_octets = 0, CUT, len(packet) - answer_end(packet)
-        stamp = _STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places), needs, opt_octets)
+        stamp = STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places), needs, opt_octets)
         memo._store.put(memo._prefix + key.of(wire, limit), stamp + offsets + packet[2:12] + packet[key.name_end :])
 
 
@@ -255,7 +258,7 @@ def _aged(value: bytes, start: int, tick: int) -> bytes:
     """The same entry with its TTLs as they are at `tick`; once a second at most for every entry."""
     out = bytearray(value)
     age = tick - _TTL.unpack_from(value)[0]
-    for (offset,) in _OFFSET.iter_unpack(value[_STAMP.size : start]):
+    for (offset,) in _OFFSET.iter_unpack(value[STAMP.size : start]):
         _TTL.pack_into(out, start + offset, _TTL.unpack_from(out, start + offset)[0] - age)
     _TTL.pack_into(out, 0, tick)
     return bytes(out)

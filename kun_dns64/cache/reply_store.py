@@ -41,14 +41,14 @@ class ReplyStore:
             self._bounds = max_entries, max_octets
             self._store = self._kind(max_entries, max_octets, len)
 
-    def memos(self, rules: Rules, bake: MakeCookie | None, most: int = OWN_PAYLOAD) -> "ReplyCaches":
-        """ReplyCaches for these rules; what was kept under others is not found any more. `bake` None: no cookies.
+    def memos(self, rules: Rules, make_cookie: MakeCookie | None, most: int = OWN_PAYLOAD) -> "ReplyCaches":
+        """ReplyCaches for these rules; what was kept under others is not found any more. `make_cookie` None: none.
 
         `most`: octets of the largest reply by UDP.
         """
         self._generation = (self._generation + 1) & 0xFFFFFF
         self._store.retire()
-        return ReplyCaches(self._store, self.hits, rules, bake, self._generation.to_bytes(3), most)
+        return ReplyCaches(self._store, self.hits, rules, make_cookie, self._generation.to_bytes(3), most)
 
     def __len__(self) -> int:
         return len(self._store)
@@ -61,19 +61,19 @@ class ReplyStore:
 class ReplyCaches:
     """One memo per client class and transport, under one set of rules."""
 
-    __slots__ = ("_bake", "_by_class", "_by_subnet", "_generation", "_hits", "_most", "_prepared", "_store")
+    __slots__ = ("_by_class", "_by_subnet", "_generation", "_hits", "_make_cookie", "_most", "_prepared", "_store")
 
     def __init__(
         self,
         store: Generations[bytes],
         hits: list[list[int]],
         rules: Rules,
-        bake: MakeCookie | None,
+        make_cookie: MakeCookie | None,
         generation: bytes,
         most: int,
     ) -> None:
         self._most = most
-        self._store, self._hits, self._bake, self._generation = store, hits, bake, generation
+        self._store, self._hits, self._make_cookie, self._generation = store, hits, make_cookie, generation
         self._prepared = prepare(rules)
         self._by_class: dict[tuple[int, Transport, bool], ReplyCache] = {}
         self._by_subnet: dict[tuple[bytes, Transport], ReplyCache | None] = {}
@@ -124,4 +124,4 @@ class ReplyCaches:
     def _new(self, index: int, transport: Transport, whose: bytes, named: BySubnet | None = None) -> ReplyCache:
         prefix = self._generation + bytes((TRANSPORTS.index(transport),)) + (index - STRANGER).to_bytes(2) + whose
         most = self._most if transport is Transport.UDP else 0
-        return ReplyCache(prefix, self._store, self._hits, self._bake, named, transport is Transport.TLS, most)
+        return ReplyCache(prefix, self._store, self._hits, self._make_cookie, named, transport is Transport.TLS, most)

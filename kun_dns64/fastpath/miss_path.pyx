@@ -1,10 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """The short way of the commonest misses: an A or AAAA question of a client, and of a name, that need nothing special.
 
-One object goes with each query (miss_query.pxi), one with each question that is out upstream (upstream_question.pxi); queries wait for
+One object goes with each query (miss_query.pxi), one with each question that is out (upstream_question.pxi); queries wait for
 questions, several for one if need be. Octets become octets (fastpath/wire.pyx). Whatever is unusual is handed to the
 general path as it stands: a shape that is not known, a question somebody put in that way, silence. So that path alone
 knows failover, resending, TCP and all the rest.
+
+Twin: serving/resolution.py.
 """
 
 cimport cython
@@ -21,7 +23,10 @@ from kun_dns64.model.step import AskedFlags, Rule
 from kun_dns64.policy import client_share
 from kun_dns64.cache.reply_cache import PLACES, RULES
 from kun_dns64.policy.plain_query import ANSWERED_HERE, SYNTHESISED_EDE
-from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply, offered
+from kun_dns64.fastpath.layout cimport MAX_TTL
+from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply
+from kun_dns64.formats.reply_size cimport offered
+from kun_dns64.policy.lifetime cimport reply_lifetime
 from kun_dns64.fastpath.port_pool cimport Port, PortPool, Randomness, heard
 from kun_dns64.policy.retransmission cimport RoundTrip
 
@@ -38,7 +43,6 @@ cdef enum:
     OPT = 41
     PLAIN_UDP = 512
     MOST_SOURCES = 16384
-    MAX_TTL = 604800  # RFC 8767 section 4
     LARGEST = 4096
     REFRESH_COST = 1
 
@@ -69,13 +73,13 @@ cdef class MissPath:
     """One per worker. `take` a datagram the memo could not answer; `renew` with every change of rules or limits."""
 
     cdef object _share_of, _held_back
-    cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _shortcut, _prepared
-    cdef MissStore _shelf
+    cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _lookup, _prepared
+    cdef MissStore _store
     cdef object _upstreams, _observed, _stagger_timer
     # The oldest and the newest of those that are watched.
     cdef MissQuery _staggered, _staggered_last
     cdef set _out
-    cdef dict _clients, _lines, _tallies, _flights, _lone
+    cdef dict _clients, _states, _tallies, _in_flight, _lone
     cdef list _opts, _cookie_opts
     cdef LatencyHistogram _seconds
     cdef int _payload_max
@@ -87,14 +91,14 @@ cdef class MissPath:
     cdef long _replies[256]
     cdef readonly long pending, queries, late, staggered, refreshed
 
-    def __init__(self, resolver, shortcut, loop, resumed, settled, held_back):
-        """`resumed(wire, source, send, began, rules, said, rtt_s, upstream, steady_s, tick)` takes a query over.
+    def __init__(self, resolver, lookup, loop, resumed, settled, held_back):
+        """`resumed(wire, source, send, began, rules, denial, rtt_s, upstream, steady_s, tick)` takes a query over.
 
         `settled()` is told when no query is pending here any more. `held_back(wire, source, send, packet)` sends a
         reply that was long in coming.
         """
         cdef int i
-        self._resolver, self._shortcut, self._loop = resolver, shortcut, loop
+        self._resolver, self._lookup, self._loop = resolver, lookup, loop
         self._resumed, self._settled, self._held_back = resumed, settled, held_back
         self._tallies, self._seconds = {}, LatencyHistogram()
         for i in range(256):
@@ -115,12 +119,12 @@ cdef class MissPath:
         self._prepared, self._plain_for, self._clients = prepared, plain_for, {}
         self._payload_max, self._max_ttl, self._longest_s = payload_max, max_ttl, longest_s
         self._stagger_s = stagger_s if stagger_s < longest_s else 0
-        self._upstreams, self._lines, self._lone = self._resolver.upstreams, {}, {}
-        self._flights, self._most = self._upstreams.in_flight, self._upstreams.most
+        self._upstreams, self._states, self._lone = self._resolver.upstreams, {}, {}
+        self._in_flight, self._most = self._upstreams.in_flight, self._upstreams.most
         self._most_here = self._most // 4
         self._observed = self._upstreams.observed
         self._out = self._observed.out
-        self._shelf = MissStore(self._resolver.cache.stores())
+        self._store = MissStore(self._resolver.cache.stores())
         kinds = [(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)]
         self._opts = [self._opt(do, ede) for do, ede in kinds]
         # All but the cookie itself, which comes last.
@@ -139,7 +143,7 @@ cdef class MissPath:
     cpdef bint take(self, bytes wire, source, send) except -1:
         """Whether the query is answered here, now or later, by `send`. False: nothing has been done."""
         cdef tuple found = read_query(wire), way
-        cdef MissQuery light
+        cdef MissQuery query
         cdef Waiter client
         cdef bytes lower
         if found is None:
@@ -150,12 +154,12 @@ cdef class MissPath:
         if known is None or wire in self._out:
             return False
         client = known
-        light = MissQuery.__new__(MissQuery)
-        light._end, light._qtype, light._edns, light._do, light._payload, light._cookie = found
-        if light._do and not client.with_do:
+        query = MissQuery.__new__(MissQuery)
+        query._end, query._qtype, query._edns, query._do, query._payload, query._cookie = found
+        if query._do and not client.with_do:
             return False
-        light._name = wire[12 : light._end]
-        light._lower = lower = light._name.lower()
+        query._name = wire[12 : query._end]
+        query._lower = lower = query._name.lower()
         if client.one is None:
             exit = client.plain.exit(lower)
             if exit is None:
@@ -165,17 +169,17 @@ cdef class MissPath:
             if lower.endswith(HERE):
                 return False
             way = client.one
-        light._head, light._fixed, light._group, light._tail = way
-        light._path, light._client, light._wire, light._source, light._send = self, client, wire, source, send
-        light._began = monotonic()
+        query._head, query._fixed, query._group, query._tail = way
+        query._path, query._client, query._wire, query._source, query._send = self, client, wire, source, send
+        query._began = monotonic()
         if client.share.waiting >= client.most_waiting:
             return False
-        if not light.next(light._qtype, light._began):
+        if not query.next(query._qtype, query._began):
             return False
         self.queries += 1
         self.pending += 1
         client.share.waiting += 1
-        light.answer_now()
+        query.answer_now()
         return True
 
     cdef Waiter client(self, source):
@@ -189,28 +193,28 @@ cdef class MissPath:
             made.plain, made.with_do = plain, plain.with_do
             made.one = None if plain.one is None else tuple(plain.one)
             made.never, made.excluded = plain.never, plain.excluded
-            made.store, made.prefix = self._shortcut.place(source)
+            made.store, made.prefix = self._lookup.place(source)
             made.share = self._share_of(source)
             made.most_waiting = made.share.most
         self._clients[source] = made
         return made
 
-    cdef Line first(self, group):
+    cdef UpstreamState first(self, group):
         """The upstream to ask, where nobody is to be asked beside it."""
-        line = self._lone.get(group, self)
-        if line is self:
-            line = self._lone[group] = self.line(self._upstreams.lone(group))
-        if line is None or len(self._flights) >= self._most or self._observed.tap is not None:
-            return self.line(self._upstreams.first(group))
-        return line
+        state = self._lone.get(group, self)
+        if state is self:
+            state = self._lone[group] = self.state(self._upstreams.lone(group))
+        if state is None or len(self._in_flight) >= self._most or self._observed.tap is not None:
+            return self.state(self._upstreams.first(group))
+        return state
 
-    cdef Line line(self, upstream):
-        cdef Line made
+    cdef UpstreamState state(self, upstream):
+        cdef UpstreamState made
         if upstream is None:
             return None
-        made = self._lines.get(upstream)
+        made = self._states.get(upstream)
         if made is None:
-            made = self._lines[upstream] = Line.__new__(Line)
+            made = self._states[upstream] = UpstreamState.__new__(UpstreamState)
             made.path, made.upstream, made.health = self, upstream, upstream.health
             made.round_trip = upstream.health.round_trip
             made.tally = self._tallies.setdefault(str(upstream.address), LatencyHistogram())
@@ -219,74 +223,74 @@ cdef class MissPath:
 
     def _make_room(self):
         """Too many are out here: the oldest of each upstream go on in the general way, which chooses among them."""
-        cdef Line line
-        for known in list(self._lines.values()):
-            line = known
-            while self._out_here > self._most_here and line.oldest is not None:
-                line.hand_over()
+        cdef UpstreamState state
+        for known in list(self._states.values()):
+            state = known
+            while self._out_here > self._most_here and state.oldest is not None:
+                state.hand_over()
 
-    cdef int stagger(self, MissQuery light) except -1:
+    cdef int stagger(self, MissQuery query) except -1:
         if not self._stagger_s:
             return 0
         if self._staggered is None:
-            self._staggered = light
+            self._staggered = query
         else:
-            self._staggered_last._next = light
-        self._staggered_last = light
+            self._staggered_last._next = query
+        self._staggered_last = query
         if self._stagger_timer is None:
             self._stagger_timer = self._loop.call_later(self._stagger_s, self._ask_beside)
         return 0
 
     def _ask_beside(self):
         """The A of every query whose AAAA has been out so long (RFC 6147 section 5.1.8)."""
-        cdef MissQuery light
+        cdef MissQuery query
         cdef double left
         while self._staggered is not None:
-            light = self._staggered
-            if light.waits_for_aaaa():
-                left = light._began + self._stagger_s - monotonic()
+            query = self._staggered
+            if query.waits_for_aaaa():
+                left = query._began + self._stagger_s - monotonic()
                 if left > 0:
                     self._stagger_timer = self._loop.call_later(left, self._ask_beside)
                     return
-                light.ask_beside()
-            self._staggered, light._next = light._next, None
+                query.ask_beside()
+            self._staggered, query._next = query._next, None
         self._staggered_last = self._stagger_timer = None
 
-    cdef bytes opt(self, MissQuery light, bint made):
-        if not light._edns:
+    cdef bytes opt(self, MissQuery query, bint made):
+        if not query._edns:
             return b""
-        if not light._cookie:
-            return self._opts[2 * light._do + made]
-        cdef bytes cookie = self._shortcut.cookie(light._cookie, light._source)
-        return <bytes>self._cookie_opts[2 * light._do + made] + cookie
+        if not query._cookie:
+            return self._opts[2 * query._do + made]
+        cdef bytes cookie = self._lookup.cookie(query._cookie, query._source)
+        return <bytes>self._cookie_opts[2 * query._do + made] + cookie
 
     cdef bytes _opt(self, bint do, bytes options):
         return b"\0" + RRHEAD.pack(OPT, self._payload_max, DO if do else 0, len(options)) + options
 
-    cdef int limit(self, MissQuery light):
-        if not light._edns:
+    cdef int limit(self, MissQuery query):
+        if not query._edns:
             return PLAIN_UDP
-        return offered(light._payload, self._payload_max)
+        return offered(query._payload, self._payload_max)
 
     cdef int replied(self, int place, double seconds) except -1:
         self._replies[place] += 1
         self._seconds.add(seconds)
         return 0
 
-    cdef int left(self, MissQuery light) except -1:
+    cdef int left(self, MissQuery query) except -1:
         """A query is pending here no more."""
         self.pending -= 1
-        light._client.share.waiting -= 1
+        query._client.share.waiting -= 1
         if not self.pending:
             self._settled()
         return 0
 
-    cdef resume(self, MissQuery light):
+    cdef resume(self, MissQuery query):
         self._resumed(
-            light._wire, light._source, light._send, light._began, light._client.plain.prepared.rules, light._said,
-            light._said_rtt_s, light._said_by, light._steady_s, light._tick,
+            query._wire, query._source, query._send, query._began, query._client.plain.prepared.rules,
+            query._denial_packet, query._denial_rtt_s, query._denied_by, query._steady_s, query._tick,
         )
-        self.left(light)
+        self.left(query)
 
     def counted(self):
         """What has been counted since the last call: replies by rule, their seconds, seconds by upstream's address."""

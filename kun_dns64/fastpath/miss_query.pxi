@@ -29,15 +29,15 @@ cdef class MissQuery:
     cdef unsigned int _fixed
     # Of the denial of its AAAA: the packet (None from the cache), who sent it, and for how long the cache will say so.
     cdef bint _denied
-    cdef bytes _said
-    cdef object _said_by
-    cdef double _said_rtt_s
+    cdef bytes _denial_packet
+    cdef object _denied_by
+    cdef double _denial_rtt_s
     cdef unsigned int _denial_ttl
     cdef long _steady_s, _tick
     # Its A has been asked before the denial came; and if it came first, the packet, the question, and how long
     # and from when on the cache has it.
     cdef bint _beside
-    cdef bytes _early, _early_asked
+    cdef bytes _early_packet, _early_asked
     cdef long _early_steady_s, _early_tick
     # What the cache alone has answered, until it is sent.
     cdef tuple _ready
@@ -50,23 +50,23 @@ cdef class MissQuery:
         cdef tuple denial
         cdef long age, steady_s
         cdef MissPath path = self._path
-        flight = path._flights.get(key)
-        if type(flight) is UpstreamQuestion and not (<UpstreamQuestion>flight)._aside:
-            return self.wait_for(<UpstreamQuestion>flight, qtype)
-        known = path._shelf.find(key, now)
+        question = path._in_flight.get(key)
+        if type(question) is UpstreamQuestion and not (<UpstreamQuestion>question)._aside:
+            return self.wait_for(<UpstreamQuestion>question, qtype)
+        known = path._store.find(key, now)
         if known is False:
             return False
         if known is None:
-            if flight is not None:
-                return type(flight) is UpstreamQuestion and self.wait_for(<UpstreamQuestion>flight, qtype)
+            if question is not None:
+                return type(question) is UpstreamQuestion and self.wait_for(<UpstreamQuestion>question, qtype)
             if not self.put(qtype, key, now):
                 return False
             return True if qtype != self._qtype else self.may_stagger()
         entry, age, steady_s = known
         if steady_s <= 0:
             steady_s = 1
-            path._shelf.put_off(key, entry, age)
-            if flight is None and path._resolver.may_refresh(now, REFRESH_COST):
+            path._store.put_off(key, entry, age)
+            if question is None and path._resolver.may_refresh(now, REFRESH_COST):
                 self.fetch_anew(qtype, key, now)
         if qtype == AAAA:
             denial = read_denial(entry, None, self._wire, self._end, MAX_TTL, age)
@@ -83,16 +83,16 @@ cdef class MissQuery:
 
     cdef int fetch_anew(self, int qtype, bytes key, double now) except -1:
         """For the cache's sake alone, as Resolver.cached does it with data that ends soon."""
-        cdef UpstreamQuestion flight = fly(self._path, self._name, qtype, self._do, self._group, key, now)
+        cdef UpstreamQuestion question = put_question(self._path, self._name, qtype, self._do, self._group, key, now)
         self._path.refreshed += 1
-        if flight is None:
+        if question is None:
             self._path._upstreams.ask(Question(self._name, qtype), AskedFlags(False, self._do), self._group, None)
         else:
-            flight._aside = True
+            question._aside = True
         return 0
 
-    cdef bint wait_for(self, UpstreamQuestion flight, int qtype) except -1:
-        if not flight.join(self):
+    cdef bint wait_for(self, UpstreamQuestion question, int qtype) except -1:
+        if not question.join(self):
             return False
         return True if qtype != self._qtype else self.may_stagger()
 
@@ -106,10 +106,10 @@ cdef class MissQuery:
         return key + self._tail if self._tail else key
 
     cdef bint put(self, int qtype, bytes key, double now) except -1:
-        cdef UpstreamQuestion flight = fly(self._path, self._name, qtype, self._do, self._group, key, now)
-        if flight is None:
+        cdef UpstreamQuestion question = put_question(self._path, self._name, qtype, self._do, self._group, key, now)
+        if question is None:
             return False
-        flight._waiting.append(self)
+        question._waiting.append(self)
         return True
 
     cdef tuple made(self, bytes wire, bytes asked, int qtype, unsigned int age):
@@ -129,18 +129,18 @@ cdef class MissQuery:
         )
 
     cdef bint waits_for_aaaa(self) noexcept:
-        return not self._over and not self._denied and self._early is None
+        return not self._over and not self._denied and self._early_packet is None
 
     cdef int ask_beside(self) except -1:
         """The A while the AAAA is still out."""
         cdef double now = monotonic()
         cdef bytes key = self.key(A)
         cdef bint put = False
-        flight = self._path._flights.get(key)
-        if flight is not None:
-            put = type(flight) is UpstreamQuestion and (<UpstreamQuestion>flight).join(self)
+        question = self._path._in_flight.get(key)
+        if question is not None:
+            put = type(question) is UpstreamQuestion and (<UpstreamQuestion>question).join(self)
         else:
-            known = self._path._shelf.find(key, now)
+            known = self._path._store.find(key, now)
             if type(known) is tuple:
                 return 0
             if known is None:
@@ -158,9 +158,9 @@ cdef class MissQuery:
         """No AAAA: the A is next, unless it came before."""
         cdef tuple data
         self._denied, self._denial_ttl, self._steady_s, self._tick = True, ttl, steady_s, <long>now
-        self._said, self._said_by, self._said_rtt_s = wire, upstream, rtt_s
-        if self._early is not None:
-            data = self.made(self._early, self._early_asked, A, 0)
+        self._denial_packet, self._denied_by, self._denial_rtt_s = wire, upstream, rtt_s
+        if self._early_packet is not None:
+            data = self.made(self._early_packet, self._early_asked, A, 0)
             if data is None:
                 self.over()
             else:
@@ -188,8 +188,7 @@ cdef class MissQuery:
             steady_s = 0
         if qtype != self._qtype:
             steady_s = min(steady_s, self._steady_s) if tick == self._tick else 0
-        if own_steady_s:
-            steady_s = min(steady_s, own_steady_s + 1)
+        steady_s = reply_lifetime(steady_s, own_steady_s, ages_s)
         self._path.replied(place, now - self._began)
         if now - self._began < HELD_BACK_S:
             self._send(packet)
@@ -199,7 +198,7 @@ cdef class MissQuery:
         if steady_s > 0 and self._client.plain.prepared is self._path._prepared:
             keep_reply(
                 self._client.store, self._client.prefix, self._wire, self._end, self._cookie, packet, place,
-                min(steady_s, ages_s), data[5], tick,
+                steady_s, data[5], tick,
             )
         return 0
 

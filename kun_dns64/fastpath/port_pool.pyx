@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""portpool.py and randomness.py compiled: the same rules and the same names, with fewer objects on a packet's way."""
+"""portpool.py and randomness.py compiled: the same rules and the same names, with fewer objects on a packet's way.
+
+Twin: transport/portpool.py, transport/randomness.py.
+"""
 
 import select
 from os import strerror
@@ -38,7 +41,7 @@ cdef frozenset LOCAL = LOCAL_ERRNOS
 
 
 cpdef int heard(object health, RoundTrip round_trip, double rtt_s, double now) except -1:
-    """As `Health.heard` (twin: transport/health.py). `round_trip`: the health's own."""
+    """As `Health.heard` (transport/health.py). `round_trip`: the health's own."""
     round_trip.measured(rtt_s)
     if health.silences or health.down:
         health.alive(now)

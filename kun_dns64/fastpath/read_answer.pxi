@@ -1,4 +1,7 @@
-"""Part of coldwire.pyx: an upstream's packet, or what the cache keeps of one, record by record."""
+"""Part of coldwire.pyx: an upstream's packet, or what the cache keeps of one, record by record.
+
+Twin: formats/response.py.
+"""
 
 
 cdef class _Reader:
@@ -30,8 +33,8 @@ cdef class _Reader:
 
     cdef bint revive(self, bytes entry, octets query, int end, int qtype, unsigned int age) noexcept:
         """`begin` for an answer the cache has (cache/answers.py), `age` seconds old."""
-        cdef octets at = <octets>PyBytes_AS_STRING(entry) + STAMP
-        cdef int behind = PyBytes_GET_SIZE(entry) - STAMP - HEADER
+        cdef octets at = <octets>PyBytes_AS_STRING(entry) + ANSWER_STAMP
+        cdef int behind = PyBytes_GET_SIZE(entry) - ANSWER_STAMP - HEADER
         if behind < 0 or end + 4 + behind > ROOM:
             return False
         memcpy(self.wire, at, HEADER)

@@ -1,7 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""`Shortcut.udp` compiled: the finished reply to a packet seen this second, or kept for one like it.
+"""`ReplyLookup.udp` compiled: the finished reply to a packet seen this second, or kept for one like it.
 
 It reads and ages what the memos keep; packets with other options than a cookie are the memos' own.
+
+Twin: serving/reply_lookup.py, cache/reply_cache.py.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -10,6 +12,7 @@ from libc.time cimport time_t
 
 from kun_dns64.formats import reply_key
 from kun_dns64.fastpath.client_lookup cimport ClientLookup
+from kun_dns64.fastpath.layout cimport COOKIE_OPTION, CUT, HEADER, OPT_TAIL, REPLY_STAMP
 from kun_dns64.fastpath.stores cimport Generations, limit_of, write_key
 
 cdef extern from "<time.h>" nogil:
@@ -20,16 +23,11 @@ cdef extern from "<time.h>" nogil:
     int CLOCK_MONOTONIC
 
 cdef enum:
-    HEADER = 12
-    STAMP = 14  # of cache/reply_cache.py: tick, until, rule, number of TTLs, octets it needs, octets of OPT
-    CUT = 0xFFFF
     MOST_SOURCES = 16384
-    COOKIE = 10
     # Of what was said this second, by all memos together; and what an entry takes beside its octets.
     MOST_HOT_OCTETS = 8 << 20
     HOT_ENTRY = 250
 
-cdef Py_ssize_t PLAIN_TAIL = reply_key.PLAIN_TAIL
 cdef Py_ssize_t COOKIE_REPLY_OCTETS = reply_key.COOKIE_REPLY_OCTETS
 cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE, NO_OPTIONS = b""
 
@@ -56,23 +54,23 @@ cdef bytes aged(bytes value, long tick):
     cdef unsigned char *ttl
     cdef long age = tick - u32(out), count = out[9], i
     for i in range(count):
-        ttl = out + STAMP + 2 * count + u16(out + STAMP + 2 * i)
+        ttl = out + REPLY_STAMP + 2 * count + u16(out + REPLY_STAMP + 2 * i)
         put_u32(ttl, u32(ttl) - age)
     put_u32(out, tick)
     return made
 
 
 cdef class Second:
-    """What all drawers keep of this second: its end empties those that nobody opens again, too."""
+    """What all readers keep of this second: its end empties those that are not asked again, too."""
 
     cdef long tick
     cdef Py_ssize_t octets
     cdef list filled
 
     cdef int turn(self, long tick) except -1:
-        cdef ReplyReader drawer
-        for drawer in self.filled:
-            drawer.hot = {}
+        cdef ReplyReader reader
+        for reader in self.filled:
+            reader.hot = {}
         self.tick, self.octets, self.filled = tick, 0, []
         return 0
 
@@ -80,7 +78,7 @@ cdef class Second:
 cdef class ReplyReader:
     """One memo's. What was said this second is kept by packet, as the memo does."""
 
-    cdef object memo, bake
+    cdef object memo, make_cookie
     cdef Generations store
     cdef bytes prefix
     cdef list hits
@@ -108,7 +106,7 @@ cdef class ReplyReader:
         if root == NULL:
             return self.memo.quick(wire, tick, source)
         end = root - at + 1
-        if size > end + PLAIN_TAIL:
+        if size > end + OPT_TAIL:
             return self.with_cookie(wire, end, tick, source)
         name = wire[HEADER:end]
         lower = name.lower()
@@ -120,7 +118,7 @@ cdef class ReplyReader:
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
         cell = self.hits[kept[8]]
         cell[0] += 1
-        start = STAMP + 2 * kept[9]
+        start = REPLY_STAMP + 2 * kept[9]
         reply = with_name(kept + start, PyBytes_GET_SIZE(value) - start, at + HEADER, end - HEADER)
         if name == lower and self.second.octets < MOST_HOT_OCTETS:  # a case made at random does not come again
             if not self.hot:
@@ -134,18 +132,18 @@ cdef class ReplyReader:
         cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
         cdef const unsigned char *kept
         cdef const unsigned char *opt = at + end + 4
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(wire) - end - PLAIN_TAIL, start
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(wire) - end - OPT_TAIL, start
         cdef bytes value, reply, lower
         cdef list cell
         # As reply_key.lone_cookie: the options' length, COOKIE's code and length.
         if size != 12 and not 20 <= size <= 44:
             return self.memo.quick(wire, tick, source)
-        if u16(opt + 9) != size or u16(opt + 11) != COOKIE or u16(opt + 13) != size - 4:
+        if u16(opt + 9) != size or u16(opt + 11) != COOKIE_OPTION or u16(opt + 13) != size - 4:
             return self.memo.quick(wire, tick, source)
-        if self.bake is None:
+        if self.make_cookie is None:
             return self.memo.quick(wire, tick, source)
         lower = wire[HEADER:end].lower()
-        value = self.found(wire, lower, end, end + PLAIN_TAIL - 2, WITH_COOKIE, tick)
+        value = self.found(wire, lower, end, end + OPT_TAIL - 2, WITH_COOKIE, tick)
         if value is None:
             return None
         if is_cut(value):
@@ -153,11 +151,11 @@ cdef class ReplyReader:
         kept = <const unsigned char *>PyBytes_AS_STRING(value)
         cell = self.hits[kept[8]]
         cell[0] += 1
-        start = STAMP + 2 * kept[9]
+        start = REPLY_STAMP + 2 * kept[9]
         reply = with_name(
             kept + start, PyBytes_GET_SIZE(value) - start - COOKIE_REPLY_OCTETS, at + HEADER, end - HEADER
         )
-        return wire[:2] + reply + <bytes>self.bake(wire[end + PLAIN_TAIL + 4 :], source)
+        return wire[:2] + reply + <bytes>self.make_cookie(wire[end + OPT_TAIL + 4 :], source)
 
     cdef bytes found(self, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, long tick):
         """The entry for packets like this one; where it is to be cut, the memo must do that."""
@@ -239,29 +237,29 @@ cdef class CompiledReplyLookup:
     cpdef object at(self, bytes wire, long tick, source):
         """`udp` at this tick of the clock."""
         found = self._of_source.get(source)
-        cdef ReplyReader drawer = found if found is not None else self.opened(source)
-        return drawer.quick(wire, tick, source)
+        cdef ReplyReader reader = found if found is not None else self.reader_of(source)
+        return reader.quick(wire, tick, source)
 
-    cdef ReplyReader opened(self, source):
-        cdef ReplyReader drawer
+    cdef ReplyReader reader_of(self, source):
+        cdef ReplyReader reader
         key = self._classes.key(source) if self._classes is not None and type(source) is bytes else None
         known = self._of_class.get(key) if key is not None else None
         if known is not None:
-            drawer = known
+            reader = known
         else:
             memo = self._memo_of(source)
             found = self._of_memo.get(memo)
-            drawer = found if found is not None else self.made(memo)
+            reader = found if found is not None else self.made(memo)
             if key is not None:
-                self._of_class[key] = drawer
+                self._of_class[key] = reader
         if len(self._of_source) >= MOST_SOURCES:
             self._of_source = {}
-        self._of_source[source] = drawer
-        return drawer
+        self._of_source[source] = reader
+        return reader
 
     cdef ReplyReader made(self, memo):
         cdef ReplyReader made = ReplyReader.__new__(ReplyReader)
-        made.memo, made.bake = memo, memo.bake
+        made.memo, made.make_cookie = memo, memo.make_cookie
         made.store, made.prefix = memo.place()
         made.hits, made.hot, made.second, made.most = memo.hits, {}, self._second, memo.most
         self._of_memo[memo] = made

@@ -9,7 +9,9 @@
 | reply_lookup.pyx | serving/reply_lookup.py, cache/reply_cache.py | tests/dns64/cache/test_memo.py |
 | miss_path.pyx, wire.pyx | serving/resolution.py, formats/ | tests/dns64/cache/test_misspath.py |
 
-Rules are no parts that exist twice: policy/retransmission.py is compiled as it stands, typed by the .pxd beside it.
+Rules do not exist twice: policy/lifetime.py, policy/retransmission.py and formats/reply_size.py are compiled as they
+stand, typed by the .pxd beside each. Where things stand in packets and entries says layout.pxd, which is compared with
+the Python files' constants at import.
 """
 
 import importlib.util
@@ -32,6 +34,8 @@ MODULES = (
     "kun_dns64.fastpath.stores",
     "kun_dns64.fastpath.udp_batch",
     "kun_dns64.fastpath.wire",
+    "kun_dns64.formats.reply_size",
+    "kun_dns64.policy.lifetime",
     "kun_dns64.policy.retransmission",
 )
 

@@ -23,11 +23,6 @@ cdef class MissStore:
     cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1
 
 
-cdef inline int offered(int payload, int most) noexcept:
-    """As formats/reply_size.py has it."""
-    return most if payload >= most else 512 if payload <= 512 else payload
-
-
 cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_ssize_t until, bytes mark, int limit)
 cdef int limit_of(bytes wire, Py_ssize_t end, int most)
 

@@ -11,3 +11,7 @@ class MissStore:
     def keep(self, key: bytes, packed: bytes, lifetime: int, now: float) -> int: ...
 
 keep_reply: Callable[..., Any]
+
+LAYOUT: dict[str, int]
+
+def check_layout(**found: int) -> None: ...

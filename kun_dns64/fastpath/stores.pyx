@@ -1,26 +1,47 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """generations.py compiled, and what the miss path keeps and looks up: the cache's and the memo's entries as octets.
 
-`Generations` is the plain one's twin. The entries are those of cache.py and memo.py, written and read without them.
+The entries are those of cache/answers.py and cache/reply_cache.py, written and read without them.
+
+Twin: cache/generations.py, cache/answers.py.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport ceil
 from libc.string cimport memchr, memcmp, memcpy
 
-from kun_dns64.formats import reply_key
-from kun_dns64.cache import answers as cache_rules
-from kun_dns64.cache import generations as plain
-
-cdef enum:
-    STAMP = 12  # of cache.py: arrival, lifetime, the age from which it is due
-    MEMO_STAMP = 14  # of reply_cache.py: tick, until, rule, number of TTLs, octets it needs, octets of OPT
-    PLAIN_TAIL = 13  # of a key with a cookie: type, class, OPT up to the options' length
+from kun_dns64.cache import answers, generations as plain, reply_cache
+from kun_dns64.fastpath cimport layout
+from kun_dns64.fastpath.layout cimport ANSWER_STAMP, OPT_TAIL, REPLY_STAMP
+from kun_dns64.formats import reply_key, response
+from kun_dns64.formats import options, wire as wire_rules
+from kun_dns64.formats.reply_size cimport offered
+from kun_dns64.policy import lifetime as lifetime_rules
+from kun_dns64.policy.lifetime cimport due_age
 
 cdef Py_ssize_t ENTRY_OCTETS = plain.ENTRY_OCTETS, FORGET_AT_ONCE = plain.FORGET_AT_ONCE
-cdef double PREFETCH_SHARE = cache_rules.PREFETCH_SHARE
+cdef long PREFETCH_PART = lifetime_rules.PREFETCH_PART
 cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE
 cdef int FIRST_FLAGS = reply_key.FIRST_FLAGS, SECOND_FLAGS = reply_key.SECOND_FLAGS, DO_BIT = reply_key.DO_BIT
+
+
+def check_layout(**found):
+    """Compare the constants of layout.pxd with those of the Python side. Raises ImportError where one differs."""
+    cdef dict own = {
+        "HEADER": layout.HEADER, "OPT_TAIL": layout.OPT_TAIL, "QUESTION_TAIL": layout.QUESTION_TAIL,
+        "ANSWER_STAMP": layout.ANSWER_STAMP, "REPLY_STAMP": layout.REPLY_STAMP, "CUT": layout.CUT,
+        "COOKIE_OPTION": layout.COOKIE_OPTION, "OWN_PAYLOAD": layout.OWN_PAYLOAD, "MAX_TTL": layout.MAX_TTL,
+    }
+    wrong = [f"{name} is {own[name]} in fastpath/layout.pxd" for name in own if own[name] != found.get(name)]
+    if wrong:
+        raise ImportError("; ".join(wrong) + ": not as the Python files have it")
+
+
+LAYOUT = {
+    "HEADER": wire_rules.HEADER_SIZE, "OPT_TAIL": reply_key.PLAIN_TAIL, "QUESTION_TAIL": wire_rules.QTAIL.size,
+    "ANSWER_STAMP": answers.STAMP.size, "REPLY_STAMP": reply_cache.STAMP.size, "CUT": reply_cache.CUT,
+    "COOKIE_OPTION": options.COOKIE, "OWN_PAYLOAD": wire_rules.OWN_PAYLOAD, "MAX_TTL": response.MAX_TTL,
+}
+check_layout(**LAYOUT)
 
 
 cdef class Generations:
@@ -179,15 +200,13 @@ cdef class MissStore:
         if lifetime <= 0:
             self._data.drop(key)
             return 0
-        cdef long due = lifetime
-        if self._prefetch and lifetime > 1:
-            due = lifetime - <long>ceil(lifetime * PREFETCH_SHARE) + 1
-        cdef bytes entry = PyBytes_FromStringAndSize(NULL, STAMP + PyBytes_GET_SIZE(packed))
+        cdef long due = due_age(lifetime, PREFETCH_PART) if self._prefetch else lifetime
+        cdef bytes entry = PyBytes_FromStringAndSize(NULL, ANSWER_STAMP + PyBytes_GET_SIZE(packed))
         cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(entry)
         put32(out, <unsigned long>now)
         put32(out + 4, lifetime)
         put32(out + 8, due)
-        memcpy(out + STAMP, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
+        memcpy(out + ANSWER_STAMP, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
         self._data.put(key, entry)
         return due
 
@@ -237,16 +256,16 @@ cpdef int keep_reply(
     cdef Py_ssize_t needs = size if PyBytes_GET_SIZE(wire) > end + 4 else 0
     if seconds <= 0 or count > 255:
         return 0
-    cdef Py_ssize_t until = end + PLAIN_TAIL if cookie else PyBytes_GET_SIZE(wire)
+    cdef Py_ssize_t until = end + OPT_TAIL - 2 if cookie else PyBytes_GET_SIZE(wire)
     cdef bytes key = write_key(prefix, wire, wire[12:end].lower(), end, until, WITH_COOKIE if cookie else b"", 0)
-    cdef bytes entry = PyBytes_FromStringAndSize(NULL, MEMO_STAMP + 2 * count + 10 + rest)
+    cdef bytes entry = PyBytes_FromStringAndSize(NULL, REPLY_STAMP + 2 * count + 10 + rest)
     cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(entry)
     put32(out, tick)
     put32(out + 4, tick + seconds)
     out[8], out[9] = rule, count
     out[10], out[11], out[12], out[13] = needs >> 8 & 0xFF, needs & 0xFF, 0, 0
-    memcpy(out + MEMO_STAMP, PyBytes_AS_STRING(places), 2 * count)
-    out += MEMO_STAMP + 2 * count
+    memcpy(out + REPLY_STAMP, PyBytes_AS_STRING(places), 2 * count)
+    out += REPLY_STAMP + 2 * count
     memcpy(out, PyBytes_AS_STRING(packet) + 2, 10)
     memcpy(out + 10, PyBytes_AS_STRING(packet) + end, rest)
     store.put(key, entry)

@@ -2,6 +2,8 @@
 """Many datagrams per system call (recvmmsg, sendmmsg): what udp_server.py does one by one, compiled.
 
 Only the moving of octets is here; every answer comes from the same `front` as without this module.
+
+Twin: transport/udp_server.py.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING

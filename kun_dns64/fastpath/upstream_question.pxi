@@ -1,7 +1,7 @@
 """Part of fastpath/miss_path.pyx: one question that is out upstream."""
 
 
-cdef class Line:
+cdef class UpstreamState:
     """One upstream: what its questions need, looked up once; and those that are out, the oldest first."""
 
     cdef MissPath path
@@ -56,35 +56,35 @@ cdef class Line:
 # Thousands may hang on one another (`_next`).
 @cython.trashcan(True)
 cdef class UpstreamQuestion:
-    """For its port it is what is out there; for `Upstreams` it is what is in flight."""
+    """For its port it is what is out there; for `Upstreams` it is what is in question."""
 
     cdef MissPath _path
     cdef UpstreamQuestion _next
     cdef bytes _name, _key, _asked
     cdef object _group, _upstreams, _ident
-    cdef Line _line
+    cdef UpstreamState _state
     cdef Port _port
     cdef set _out
-    cdef dict _flights
+    cdef dict _in_flight
     cdef list _waiting
     cdef int _qtype
     # Nobody has to wait for it: it fetches anew what the cache still has.
     cdef bint _do, _done, _aside, _scrambled, _left_here
     cdef double _sent_at
 
-    cdef bint join(self, MissQuery light) except -1:
-        if self._done or len(self._waiting) >= MOST_ALIKE and self.alike(light) >= MOST_ALIKE:
+    cdef bint join(self, MissQuery query) except -1:
+        if self._done or len(self._waiting) >= MOST_ALIKE and self.alike(query) >= MOST_ALIKE:
             return False
         self._upstreams.coalesced += 1
         self._aside = False
-        self._waiting.append(light)
+        self._waiting.append(query)
         return True
 
-    cdef Py_ssize_t alike(self, MissQuery light):
+    cdef Py_ssize_t alike(self, MissQuery query):
         """How many queries of the same client wait for it."""
         cdef Py_ssize_t count = 0
         for other in self._waiting:
-            count += (<MissQuery>other)._client.share is light._client.share
+            count += (<MissQuery>other)._client.share is query._client.share
         return count
 
     def received(self, bytes wire):
@@ -94,13 +94,13 @@ cdef class UpstreamQuestion:
         except Exception as error:
             self._path._resolver.defect(error, repr(self._name))
             self.leave()
-            for light in self._waiting:
-                (<MissQuery>light).over()
+            for query in self._waiting:
+                (<MissQuery>query).over()
             return True
 
     cdef object _received(self, bytes wire):
-        cdef list waiting = [light for light in self._waiting if not (<MissQuery>light)._over], replies = []
-        cdef MissQuery light
+        cdef list waiting = [query for query in self._waiting if not (<MissQuery>query)._over], replies = []
+        cdef MissQuery query
         cdef tuple denial, data
         cdef double now = monotonic()
         cdef long steady_s
@@ -110,16 +110,16 @@ cdef class UpstreamQuestion:
         if self._qtype == AAAA:
             denial = read_denial(wire, self._asked, self._asked, self.end(), self._path._max_ttl, 0)
             if denial is not None:
-                steady_s = self.landed(denial[0], denial[1], now)
+                steady_s = self.answered(denial[0], denial[1], now)
                 if not waiting:
                     self._path.late += not self._aside
-                for light in waiting:
-                    light.denied(wire, self._line.upstream, now - self._sent_at, denial[1], steady_s, now)
+                for query in waiting:
+                    query.denied(wire, self._state.upstream, now - self._sent_at, denial[1], steady_s, now)
                 return True
         data = None
-        for light in waiting:
-            if light._qtype == self._qtype or light._denied:
-                data = light.made(wire, self._asked, self._qtype, 0)
+        for query in waiting:
+            if query._qtype == self._qtype or query._denied:
+                data = query.made(wire, self._asked, self._qtype, 0)
             else:
                 data = self.bare(wire)
             if data is None:
@@ -131,13 +131,13 @@ cdef class UpstreamQuestion:
             if data is None:
                 return self.adopted().received(wire)
             self._path.late += not self._aside
-        steady_s = self.landed(data[1], data[2], now)
-        for i, light in enumerate(waiting):
-            if light._qtype == self._qtype or light._denied:
-                light.answer(replies[i], self._qtype, steady_s, <long>now, now)
+        steady_s = self.answered(data[1], data[2], now)
+        for i, query in enumerate(waiting):
+            if query._qtype == self._qtype or query._denied:
+                query.answer(replies[i], self._qtype, steady_s, <long>now, now)
             else:
-                light._early, light._early_asked = wire, self._asked
-                light._early_steady_s, light._early_tick = steady_s, <long>now
+                query._early_packet, query._early_asked = wire, self._asked
+                query._early_steady_s, query._early_tick = steady_s, <long>now
         return True
 
     cdef tuple bare(self, bytes wire):
@@ -155,18 +155,18 @@ cdef class UpstreamQuestion:
             self.done()
             self._out.discard(self._asked)
             self._port.free(self._ident)
-            self._flights.pop(self._key, None)
+            self._in_flight.pop(self._key, None)
         return 0
 
-    cdef long landed(self, bytes packed, unsigned int lifetime, double now) except -1:
+    cdef long answered(self, bytes packed, unsigned int lifetime, double now) except -1:
         """The answer is in, and goes to the cache. For how long the cache will say the same."""
         cdef double rtt_s = now - self._sent_at
         self.leave()
-        if self._scrambled and self._line.upstream.case_in_doubt:
-            self._line.upstream.kept_case(self._asked[12 : self.end()])
-        heard(self._line.health, self._line.round_trip, rtt_s, now)
-        self._line.tally.add(rtt_s)
-        return self._path._shelf.keep(self._key, packed, lifetime, now)
+        if self._scrambled and self._state.upstream.case_in_doubt:
+            self._state.upstream.kept_case(self._asked[12 : self.end()])
+        heard(self._state.health, self._state.round_trip, rtt_s, now)
+        self._state.tally.add(rtt_s)
+        return self._path._store.keep(self._key, packed, lifetime, now)
 
     def move_to_tcp(self):
         self.adopted().move_to_tcp()
@@ -192,44 +192,44 @@ cdef class UpstreamQuestion:
     cdef tuple handed_over(self):
         self.done()
         found = self._upstreams.adopt(
-            Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._line.upstream,
+            Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._state.upstream,
             self._port, self._ident, self._asked, self._scrambled, self._left_here, self._sent_at,
         )
-        for light in self._waiting:
-            (<MissQuery>light).over()
+        for query in self._waiting:
+            (<MissQuery>query).over()
         return found
 
 
-cdef UpstreamQuestion fly(MissPath path, bytes name, int qtype, bint do, group, bytes key, double now):
+cdef UpstreamQuestion put_question(MissPath path, bytes name, int qtype, bint do, group, bytes key, double now):
     """Puts the question. None, with nothing done: the general path must."""
-    cdef Line line = path.first(group)
-    cdef UpstreamQuestion flight
+    cdef UpstreamState state = path.first(group)
+    cdef UpstreamQuestion question
     cdef Port port
     cdef bytes asked
     cdef object ident
-    if line is None:
+    if state is None:
         return None
     try:
-        port = line.pool.port(now)
+        port = state.pool.port(now)
     except OSError:
         return None
-    cdef object upstream = line.upstream
+    cdef object upstream = state.upstream
     cdef bint scrambled = upstream.randomise_case and now >= <double>upstream.plain_case_until
     while True:
-        asked = encode_ask(name, qtype, do, line.random.some(2 + PyBytes_GET_SIZE(name)), scrambled)
+        asked = encode_ask(name, qtype, do, state.random.some(2 + PyBytes_GET_SIZE(name)), scrambled)
         ident = <unsigned char>asked[0] << 8 | <unsigned char>asked[1]
         if ident not in port.out:
             break
-    flight = UpstreamQuestion.__new__(UpstreamQuestion)
-    flight._path, flight._name, flight._qtype, flight._do, flight._group = path, name, qtype, do, group
-    flight._key, flight._asked, flight._ident, flight._sent_at = key, asked, ident, now
-    flight._scrambled = scrambled
-    flight._upstreams, flight._line, flight._port = path._upstreams, line, port
-    flight._out, flight._flights, flight._waiting = path._out, path._flights, []
-    port.out[ident] = flight
-    flight._out.add(asked)
-    flight._flights[key] = flight
+    question = UpstreamQuestion.__new__(UpstreamQuestion)
+    question._path, question._name, question._qtype, question._do, question._group = path, name, qtype, do, group
+    question._key, question._asked, question._ident, question._sent_at = key, asked, ident, now
+    question._scrambled = scrambled
+    question._upstreams, question._state, question._port = path._upstreams, state, port
+    question._out, question._in_flight, question._waiting = path._out, path._in_flight, []
+    port.out[ident] = question
+    question._out.add(asked)
+    question._in_flight[key] = question
     path._out_here += 1
-    line.watch(flight)
-    flight._left_here = port.send(asked)
-    return flight
+    state.watch(question)
+    question._left_here = port.send(asked)
+    return question

@@ -4,10 +4,17 @@
 Pure functions. Each says None for whatever is not exactly the shape it knows: the general path (formats/response.py,
 policy/, formats/render.py) must judge then. What they do say is what the general path would, octet for octet
 (tests/dns64/cache/test_misspath.py).
+
+Twin: formats/query.py.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcmp, memcpy
+
+from kun_dns64.fastpath.layout cimport (
+    ANSWER_STAMP, COOKIE_OPTION, HEADER, MAX_TTL, OWN_PAYLOAD, QUESTION_TAIL,
+)
+from kun_dns64.policy.lifetime cimport capped_ttl, soa_ttl, steady_seconds
 
 ctypedef const unsigned char *octets
 
@@ -17,18 +24,13 @@ cdef enum:
     SOA = 6
     AAAA = 28
     OPT = 41
-    COOKIE = 10
-    HEADER = 12
-    MAX_TTL = 604800  # RFC 8767 section 4
     MOST_RECORDS = 24
     MOST_NAMES = 512
     ARENA = 8192
     ROOM = 4096
-    STAMP = 12  # of an answer in the cache
-    OWN_PAYLOAD = 1232
     QR_RD_RA = 0x8180
-    # Type and class of the question, and the header behind the id, which a memo keeps before what is behind the name.
-    BEHIND_NAME = 4 + 10
+    # Type and class of the question, and the header behind the id, which a finished reply has before the rest.
+    BEHIND_NAME = QUESTION_TAIL + HEADER - 2
 
 cdef inline unsigned int u16(octets at) noexcept:
     return at[0] << 8 | at[1]
@@ -86,7 +88,7 @@ cdef tuple read_query(bytes wire):
         return None
     if not length:
         return end, qtype, True, at[place + 7] >= 0x80, u16(at + place + 3), b""
-    if length < 12 or u16(at + place + 11) != COOKIE or u16(at + place + 13) != length - 4:
+    if length < 12 or u16(at + place + 11) != COOKIE_OPTION or u16(at + place + 13) != length - 4:
         return None
     if length != 12 and not 20 <= length <= 44:
         return None
@@ -139,10 +141,9 @@ cdef tuple read_denial(bytes wire, bytes asked, bytes query, int end, unsigned i
     READER.place = past
     if not READER.ends_with(u16(at + 10)):
         return None
-    ttl, minimum = READER.ttl(head + 4), u32(at + past - 4)
-    if minimum < ttl:
-        ttl = minimum
-        put32(READER.wire + head + 4, ttl)
+    minimum = u32(at + past - 4)
+    ttl = soa_ttl(READER.ttl(head + 4), minimum)
+    put32(READER.wire + head + 4, ttl)
     return READER.packed(0, 1, 0), ttl
 
 
@@ -207,11 +208,12 @@ cdef tuple synthesise(
     if not ADDRESSES.read(READER, A, u16(READER.wire + 6)):
         return None
     ttl = min(ADDRESSES.ttl, denial_ttl)
-    steady_s = ttl - fixed if ttl > fixed else 0
+    steady_s = steady_seconds(ttl, fixed)
+    ttl = capped_ttl(ttl, fixed)
     WRITER.begin(at, end, min(limit, ROOM))
-    if not answer(AAAA, head, min(ttl, fixed), never):
+    if not answer(AAAA, head, ttl, never):
         return None
-    return finished(QR_RD_RA, opt, min(ttl, fixed), steady_s)
+    return finished(QR_RD_RA, opt, ttl, steady_s)
 
 
 cdef tuple forward(

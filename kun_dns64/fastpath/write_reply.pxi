@@ -1,4 +1,7 @@
-"""Part of coldwire.pyx: the reply in the making."""
+"""Part of coldwire.pyx: the reply in the making.
+
+Twin: formats/body.py.
+"""
 
 
 cdef class _Writer:

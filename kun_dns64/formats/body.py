@@ -1,4 +1,7 @@
-"""Question and sections with compressed names (RFC 1035 section 4.1.4)."""
+"""Question and sections with compressed names (RFC 1035 section 4.1.4).
+
+Twin: fastpath/write_reply.pxi.
+"""
 
 from kun_dns64.formats.rdata import COMPRESSIBLE
 from kun_dns64.formats.reply_size import LEAST_RECORD

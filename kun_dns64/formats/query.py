@@ -1,4 +1,7 @@
-"""A client's packet becomes a `Query`, a finished error reply, or nothing (RFC 1035, 6891, 7873, 8906)."""
+"""A client's packet becomes a `Query`, a finished error reply, or nothing (RFC 1035, 6891, 7873, 8906).
+
+Twin: fastpath/wire.pyx.
+"""
 
 from dataclasses import dataclass
 

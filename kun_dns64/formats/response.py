@@ -1,4 +1,7 @@
-"""An upstream's packet becomes a `Response`, or the reason why it cannot be used. Nothing half-read gets through."""
+"""An upstream's packet becomes a `Response`, or the reason why it cannot be used. Nothing half-read gets through.
+
+Twin: fastpath/read_answer.pxi.
+"""
 
 from collections.abc import Sequence
 

@@ -7,6 +7,13 @@ from kun_dns64.policy.denial import Finding, read
 from kun_dns64.policy.query_context import QueryContext
 
 A, AAAA = RRType.A, RRType.AAAA
+# Without stagger: the share of the budget after which the second question is put although the first is open.
+PATIENCE_SHARE = 0.4
+
+
+def second_after_s(stagger_s: float, budget_s: float) -> float:
+    """Return how long after a query its A is asked although the AAAA is still out (RFC 6147 section 5.1.8)."""
+    return stagger_s or budget_s * PATIENCE_SHARE
 
 
 class Half:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from kun_dns64.config.settings import Limits
 from kun_dns64.fastpath.selection import Parts
@@ -21,7 +22,7 @@ from kun_dns64.policy.client_share import FACTOR, ClientShare
 from kun_dns64.policy.prepared import prepare
 from kun_dns64.serving.admission import Admission
 from kun_dns64.serving.dnstap import QueryTap, Tapped
-from kun_dns64.serving.miss_path import Misses
+from kun_dns64.serving.miss_path import Datagram, MissHandler
 from kun_dns64.serving.reply_lookup import Quick, ReplyLookup, address_of
 from kun_dns64.serving.resolution import LIMITED
 from kun_dns64.serving.resolver import Resolver
@@ -41,6 +42,13 @@ TC_BIT = 0x02
 def truncated(packet: bytes) -> bytes:
     """NOERROR, empty, with TC=1: a real client comes again by TCP, where its address is proven."""
     return packet[:2] + bytes((packet[2] | TC_BIT, packet[3] & 0xF0)) + packet[4:]
+
+
+class Ways(NamedTuple):
+    """What a datagram meets: `quick` has its reply ready or says None, and then `datagram` takes it."""
+
+    quick: Quick
+    datagram: Datagram
 
 
 def nothing_ready(wire: bytes, source: Source) -> bytes | None:
@@ -75,15 +83,32 @@ class Front:
         self.admission = Admission(metrics)
         self.admission.change(resolver.rules, limits, cookie_secrets)
         resolver.is_proven = self.admission.is_proven
-        self._misses = Misses(resolver, self.shortcut, parts, self.awaited, self.settled, self.admission)
+        self._misses = MissHandler(resolver, self.shortcut, parts, self.awaited, self.settled, self.admission)
         self._misses.renew(self._limits.udp_payload_max)
-        self._choose_ways()
+        # By whether each query is counted.
+        self._ways = {
+            False: Ways(self.shortcut.quick, self._misses.way(self._datagram)),
+            True: Ways(nothing_ready, self._datagram),
+        }
 
-    def _choose_ways(self) -> None:
-        """Where each query is counted or told of, none may go by the ways that count in sums."""
-        self._counts_each = self._limiter is not None or self._tap is not None
-        self.quick: Quick = nothing_ready if self._counts_each else self.shortcut.quick
-        self.handle_datagram = self._datagram if self._counts_each else self._misses.way(self._datagram)
+    @property
+    def _counts_each(self) -> bool:
+        """Whether each query is counted or told of, so that none may go by the ways that count in sums."""
+        return self._limiter is not None or self._tap is not None
+
+    @property
+    def _way(self) -> Ways:
+        return self._ways[self._counts_each]
+
+    @property
+    def quick(self) -> Quick:
+        """What answers a datagram at once, or says None."""
+        return self._way.quick
+
+    @property
+    def handle_datagram(self) -> Datagram:
+        """What takes a datagram that `quick` has no reply to."""
+        return self._way.datagram
 
     @property
     def tap(self) -> QueryTap | None:
@@ -92,7 +117,6 @@ class Front:
     def tell(self, tap: QueryTap | None) -> None:
         """dnstap hears of every query and reply from now on, of finished ones too; None: no more."""
         self._tap = tap
-        self._choose_ways()
 
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
         """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
@@ -100,7 +124,6 @@ class Front:
         if limits.rate_per_s != self._rate_per_s:
             self._rate_per_s = limits.rate_per_s
             self._limiter = _limiter(limits)
-            self._choose_ways()
         if cookie_secret is not None and cookie_secret != self._cookie_secrets[0]:
             self._cookie_secrets = cookie_secret, self._cookie_secrets[0]
             self._self_check = mark_of(cookie_secret)

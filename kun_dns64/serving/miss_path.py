@@ -29,7 +29,7 @@ COMMON_SHARE = 0.25
 NOERROR = rcode_name(Rcode.NOERROR)
 
 
-class Misses:
+class MissHandler:
     """Without the compiled module it takes nothing, and the general path answers all: the same, octet for octet."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Misses:
             payload_max,
             prepared.rules.max_ttl_s,
             self._resolver.budget_s * COMMON_SHARE,
-            self._resolver.stagger_s,
+            self._resolver.second_after_s,
             self._admission.share_of,
         )
 

@@ -1,4 +1,7 @@
-"""The way past the resolver: finished replies by packet and source address, where the wire cache has them."""
+"""The way past the resolver: finished replies by packet and source address, where the wire cache has them.
+
+Twin: fastpath/reply_lookup.pyx.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -47,7 +50,7 @@ class ReplyLookup:
         own: MemoryShare = WHOLE,
     ) -> None:
         """`most`: octets of the largest reply by UDP. `own`: what may be kept here."""
-        self._wirecache = ReplyStore(own.reply_entries, own.reply_octets, parts.store)
+        self._reply_store = ReplyStore(own.reply_entries, own.reply_octets, parts.store)
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
         self._compiled: CompiledReplyLookup | None = None
@@ -61,11 +64,11 @@ class ReplyLookup:
 
     def resize(self, own: MemoryShare) -> None:
         """Other bounds for what is kept. To be followed by `renew`."""
-        self._wirecache.resize(own.reply_entries, own.reply_octets)
+        self._reply_store.resize(own.reply_entries, own.reply_octets)
 
     def renew(self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD) -> None:
         self._rules, self._secrets = rules, secrets
-        self._memos = self._wirecache.memos(rules, self.cookie if secrets else None, most)
+        self._memos = self._reply_store.memos(rules, self.cookie if secrets else None, most)
         self._by_source: dict[tuple[Source, Transport], ReplyCache] = {}
         self._udp: dict[Source, ReplyCache] = {}
         self._cookies.clear()
@@ -144,14 +147,14 @@ class ReplyLookup:
 
     def hits(self) -> dict[str, int]:
         """Replies given so far, by the rule that once decided them."""
-        return {rule.value: cell[0] for rule, cell in zip(RULES, self._wirecache.hits, strict=True) if cell[0]}
+        return {rule.value: cell[0] for rule, cell in zip(RULES, self._reply_store.hits, strict=True) if cell[0]}
 
     def __len__(self) -> int:
-        return len(self._wirecache)
+        return len(self._reply_store)
 
     @property
     def octets(self) -> int:
-        return self._wirecache.octets
+        return self._reply_store.octets
 
     def _memo(self, source: Source, transport: Transport) -> ReplyCache:
         memo = self._by_source.get((source, transport))

@@ -1,6 +1,8 @@
 """The short loop around `next_step`: it performs each `Ask` and calls again, until there is something to say.
 
 Plain callbacks, no task per query: a query that is answered from the cache never leaves `start`.
+
+Twin: fastpath/miss_path.pyx.
 """
 
 import asyncio
@@ -22,8 +24,6 @@ from kun_dns64.transport.upstreams import Outcome, Upstreams
 
 # What stays of the budget for sending the reply, and what the last question may take beyond the first.
 MARGIN_S, LAST_WORD_S = 0.1, 0.1
-# Without stagger: the share of the budget after which the second question is put although the first is open.
-PATIENCE_SHARE = 0.4
 
 UDP = Transport.UDP
 DISPLACED = Reply(Rcode.SERVFAIL, Rule.DISPLACED, ede=(Ede(EdeCode.OTHER, Rule.DISPLACED.value),))
@@ -43,7 +43,7 @@ class Lookups(Protocol):
     @property
     def budget_s(self) -> float: ...
     @property
-    def stagger_s(self) -> float: ...
+    def second_after_s(self) -> float: ...
     def cached(self, ask: Ask, most: int = 0) -> Heard | None: ...
     def heard(self, ask: Ask, outcome: Outcome) -> Heard: ...
     def timed_out(self, ask: Ask) -> Heard: ...
@@ -182,8 +182,7 @@ class Resolution:
             return
         self._at(last - min(LAST_WORD_S, budget / 4), self._gave_up)
         if second not in self._open:
-            stagger = self._resolver.stagger_s or budget * PATIENCE_SHARE
-            self._at(max(self.began + stagger, now), self._ask_meanwhile)
+            self._at(max(self.began + self._resolver.second_after_s, now), self._ask_meanwhile)
 
     def _at(self, when: float, call: Callable[[], None]) -> None:
         self._timers.append(self._loop.call_at(when, call))

@@ -17,6 +17,7 @@ from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, AskedFlags, FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.client_share import ClientShare
+from kun_dns64.policy.lookup_pair import second_after_s
 from kun_dns64.policy.memory_share import MemoryShare, share
 from kun_dns64.serving.resolution import Decided, Resolution
 from kun_dns64.state.metrics import Metrics, rcode_name
@@ -68,8 +69,9 @@ class Resolver:
         return self._reply_limits
 
     @property
-    def stagger_s(self) -> float:
-        return self._settings.asking.stagger_s
+    def second_after_s(self) -> float:
+        """How long after a query the second question is put although the first is open; for both paths."""
+        return second_after_s(self._settings.asking.stagger_s, self.budget_s)
 
     def change(self, settings: Settings) -> None:
         """Other settings; the cache stays unless its own limits change."""

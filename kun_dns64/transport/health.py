@@ -50,7 +50,7 @@ class Health:
     def heard(self, rtt_s: float, now: float) -> None:
         """An answer about a name came after `rtt_s`, to a question that was sent once.
 
-        Twin: fastpath/port_pool.pyx.
+        fastpath/port_pool.pyx has it compiled.
         """
         self.round_trip.measured(rtt_s)
         self.alive(now)

@@ -11,6 +11,8 @@ kernel draws every port from its range (28,232 by default), so a packet of someb
 equal questions are never out twice, and a packet that reaches another port of ours matches nothing there. Somebody who
 has found an open port by other ways must use it within that 0.64 s, knows the question's port with 1 in KEEP, and has
 GUESSES packets: then the port is closed, and what was out on it is asked by TCP (section 9.3).
+
+Twin: fastpath/port_pool.pyx.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""Unpredictable bits for ids, letter case and the choice of ports (RFC 5452 section 9.2), fetched in bulk."""
+"""Unpredictable bits for ids, letter case and the choice of ports (RFC 5452 section 9.2), fetched in bulk.
+
+Twin: fastpath/port_pool.pyx.
+"""
 
 import os
 

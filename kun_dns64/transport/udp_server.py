@@ -1,4 +1,7 @@
-"""UDP listeners. A reply always leaves from the address the query was sent to (RFC 2181 section 4.1)."""
+"""UDP listeners. A reply always leaves from the address the query was sent to (RFC 2181 section 4.1).
+
+Twin: fastpath/udp_batch.pyx.
+"""
 
 import asyncio
 import socket

@@ -12,9 +12,11 @@ from kun_nat64.cli.agent_client import NoAgent, ask
 from kun_nat64.cli.errors import complain
 from kun_nat64.config.load import load
 from kun_nat64.drivers.member_client import MemberSilent, ask_member
-from kun_nat64.views.fleet import HEADER, FleetRow, cells, row_of, summary
+from kun_nat64.views.fleet import HEADER, FleetRow, cells, one_line_each, row_of, summary
 
 PERIOD_S = 2.0
+# Lines of a watched screen that are no gateway's: time, head, summary of up to two, the cursor's.
+AROUND_TABLE = 5
 
 
 def show_fleet(run_dir: Path, config: Path | None, *, watch: bool, as_json: bool) -> int:
@@ -65,10 +67,13 @@ def _print(rows: list[FleetRow], *, redraw: bool) -> None:
     console, table = Console(highlight=False), Table(box=None, pad_edge=False)
     for title in HEADER:
         table.add_column(title, no_wrap=title not in ("REASON", "GATEWAY"), overflow="fold")
-    for row in rows:
-        table.add_row(*cells(row))
+    room = max(1, console.height - AROUND_TABLE) if redraw and console.is_terminal else len(rows)
+    texts = [cells(row) for row in rows[:room]]
+    for line in one_line_each(texts, console.width) if redraw else texts:
+        table.add_row(*line)
     if redraw:
         console.clear()
         console.print(time.strftime("%H:%M:%S"))
     console.print(table)
-    console.print(summary(rows))
+    more = f"; {len(rows) - room} more do not fit" if len(rows) > room else ""
+    console.print(summary(rows) + more)

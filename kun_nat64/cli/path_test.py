@@ -84,7 +84,7 @@ def _segment_size(status: JSON) -> PathStep:
 
 
 def _announcement(status: JSON) -> PathStep:
-    told = status["announcement"]
+    told, served = status["announcement"], status["vip"] or status["prefix"]
     if told["announced"]:
-        return PathStep("announced", StepState.OK, f"{status['vip']} with MED {told['med']}: {told['words']}")
-    return PathStep("announced", StepState.FAILED, f"{status['vip']}: {told['words']}", status["diagnosis"]["remedy"])
+        return PathStep("announced", StepState.OK, f"{served} with MED {told['med']}: {told['words']}")
+    return PathStep("announced", StepState.FAILED, f"{served}: {told['words']}", status["diagnosis"]["remedy"])

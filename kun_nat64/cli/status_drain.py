@@ -64,14 +64,19 @@ def _drain(asked: Ask, *, wait: bool, why: str, until_start: bool, force: bool) 
 
 def _drain_words(status: JSON) -> str:
     """What is so right after a drain was asked for."""
-    drain, vip = status["drain"], status["vip"]
+    drain, announced = status["drain"], _served(status)
     if drain["phase"] != "draining":
-        return f"{drain['phase']}: the VIP {vip} is {_announced(status)}"
+        return f"{drain['phase']}: {announced} is {_announced(status)}"
     left_s = max(drain["grace_s"] - (drain["for_s"] or 0), 0)
     return (
-        f"draining: new flows go to other gateways; the VIP {vip} is withdrawn in {duration(left_s)} at the latest; "
+        f"draining: new flows go to other gateways; {announced} is withdrawn in {duration(left_s)} at the latest; "
         f"{_left(drain)}. `kun-nat64 undrain` ends the drain"
     )
+
+
+def _served(status: JSON) -> str:
+    """What brings the pods' packets here."""
+    return f"the prefix {status['prefix']}" if status.get("inside") == "native" else f"the VIP {status['vip']}"
 
 
 def _announced(status: JSON) -> str:
@@ -88,7 +93,7 @@ def end_drain(run_dir: Path, name: str = "", token_file: Path | None = None) -> 
             return complain(answer["warning"])
         with its_words(run_dir):
             status = asked("/status")
-            print(f"the drain is over; now the VIP {status['vip']} is {_announced(status)}")
+            print(f"the drain is over; now {_served(status)} is {_announced(status)}")
     except NoAgent as error:
         return complain(str(error))
     return 0
@@ -128,7 +133,8 @@ def _print_status(status: JSON) -> None:
     told, health, machine, traffic = (status[key] for key in ("announcement", "health", "machine", "traffic"))
     console = Console(highlight=False)
     med = f", MED {told['med']}" if told["med"] is not None else ""
-    console.print(f"[bold]{status['name']}[/bold]  VIP {status['vip']}  prefix {status['prefix']}")
+    vip = f"VIP {status['vip']}  " if status["vip"] else ""
+    console.print(f"[bold]{status['name']}[/bold]  {vip}prefix {status['prefix']}")
     state = "announced" if told["announced"] else "not announced"
     console.print(f"{state} ({told['standing']}{med}) for {duration(told['since_s'])}: {told['words']}")
     if told["back_in_s"] is not None:

@@ -69,13 +69,16 @@ def speaker_keys(bgp: BgpSection) -> Iterator[Fault]:
         what = "folder of its vty sockets" if kind is FRR else "control socket"
         yield Fault("bgp.api", repr(bgp.api), f'must be the path of the {what} of {kind.title}, "{kind.api}"')
     if bgp.paths_file and not kind.paths_file:
-        yield Fault("bgp.paths_file", repr(bgp.paths_file), f"is for BIRD: {kind.title} is given paths by its API")
+        yield Fault("bgp.paths_file", repr(bgp.paths_file), f"is for BIRD: {kind.title} needs no file for its paths")
     if bgp.paths_file and bgp.paths_file == (bgp.daemon_file or kind.daemon_file):
         yield Fault("bgp.paths_file", repr(bgp.paths_file), "is bgp.daemon_file: give the paths a file of their own")
     for key, what in DAEMON_KEYS.items() if not bgp.manage_daemon else ():
         for place, value in attributes(bgp.peers, key):
-            if value:
-                wanted = f"does nothing without bgp.manage_daemon: {what} is in the {kind.own_configuration} you write"
+            holes = isinstance(value, list | tuple) and None in value  # which have a fault of their own
+            if value and not holes:
+                wanted = (
+                    f"does nothing without bgp.manage_daemon: put {what} into the {kind.own_configuration} you write"
+                )
                 yield Fault(f"bgp.peers[{place}].{key}", repr(value), wanted)
 
 

@@ -24,6 +24,7 @@ def _counts(cells: list[str]) -> LinkCounts | None:
     """Eight columns for receiving (octets, packets, errors, drops, ...), and as many for sending."""
     try:
         numbers = [int(cell) for cell in cells]
-        return LinkCounts(numbers[1], numbers[2], numbers[3], numbers[9], numbers[10], numbers[11])
+        packets = (numbers[1], numbers[2], numbers[3], numbers[9], numbers[10], numbers[11])
+        return LinkCounts(*packets, received_bytes=numbers[0], sent_bytes=numbers[8])
     except (ValueError, IndexError):
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
-    """Packets. Errors of a 6to4 tunnel: sources that do not embed the outer one, packets without a route."""
+    """Packets, and bytes. Errors of a 6to4 tunnel: sources that do not embed the outer one, packets without a route."""
 
     received: int
     receive_errors: int
@@ -14,6 +14,8 @@ class LinkCounts:
     sent: int
     send_errors: int
     send_drops: int
+    received_bytes: int = 0
+    sent_bytes: int = 0
 
     def trouble(self) -> Iterator[tuple[str, str, int]]:
         """Direction, kind, packets."""

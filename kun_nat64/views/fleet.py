@@ -67,6 +67,7 @@ def _place(url: str) -> str:
     return urlsplit(url).netloc or url
 
 
+LONGEST_NAME, GAP = 16, 2
 HEADER = ("GATEWAY", "STATE", "MED", "SINCE", "SESSIONS", "PORTS", "DRIFT", "VERSION", "REASON")
 
 
@@ -86,6 +87,21 @@ def cells(row: FleetRow) -> tuple[str, ...]:
         row.version or UNKNOWN,
         row.reason,
     )
+
+
+def one_line_each(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """The rows with names and reasons cut so that a line has `width` columns: what scrolls away is not seen."""
+    names = [_cut(row[0], LONGEST_NAME) for row in rows]
+    middle = [max(map(len, column)) for column in zip(*(row[1:-1] for row in [HEADER, *rows]), strict=True)]
+    used = max(map(len, [HEADER[0], *names])) + sum(middle) + GAP * (len(HEADER) - 1)
+    return [
+        [name, *row[1:-1], _cut(row[-1], max(width - used, len(HEADER[-1])))]
+        for name, row in zip(names, rows, strict=True)
+    ]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def summary(rows: Sequence[FleetRow]) -> str:

@@ -173,6 +173,15 @@ def _packets(state: State) -> Iterator[Metric]:
     )
     text = "Packets that the tunnel or the outside interface dropped"
     yield _counts("link_trouble_packets", text, ["link", "direction", "kind"], trouble)
+    links = state.evidence.links.items()
+    rows = [([link, way], count) for link, one in links for way, count in (("in", one.received), ("out", one.sent))]
+    yield _counts("link_packets", "Packets of the inside and the outside link", ["link", "direction"], rows)
+    rows = [
+        ([link, way], count)
+        for link, one in links
+        for way, count in (("in", one.received_bytes), ("out", one.sent_bytes))
+    ]
+    yield _counts("link_bytes", "Bytes of the inside and the outside link", ["link", "direction"], rows)
     if (swept := state.swept) is not None:
         text = "Largest IPv6 packet that passed unfragmented; 0: none"
         yield _gauge("path_mtu_bytes", text, swept.largest or 0)

@@ -49,9 +49,11 @@ def _list(items: Iterable[object]) -> str:
 
 
 def _head(status: JSON) -> str:
+    # A gateway without a tunnel may have no VIP.
+    vip = f"VIP <code>{status['vip']}</code> · " if status["vip"] else ""
     return (
         f"<header><h1>{escape(status['name'])}</h1>{_badge(status['announcement']['standing'])}"
-        f'<span class="dim">VIP <code>{status["vip"]}</code> · prefix <code>{status["prefix"]}</code> · '
+        f'<span class="dim">{vip}prefix <code>{status["prefix"]}</code> · '
         f"up {duration(status['up_s'])} · {escape(status['version'])}</span></header>"
     )
 

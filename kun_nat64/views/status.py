@@ -311,5 +311,14 @@ def _traffic(state: State, now: float) -> JSON:
             for (address, protocol), (used, total) in sorted(flow.ports.items())
         ],
         "failed": str(flow.failed) if flow.failed else None,
+        "links": {
+            name: {
+                "bytes_in": one.received_bytes,
+                "bytes_out": one.sent_bytes,
+                "packets_in": one.received,
+                "packets_out": one.sent,
+            }
+            for name, one in state.evidence.links.items()
+        },
         "rising": {name: count for name, count in sorted(state.evidence.risen.items()) if count},
     }

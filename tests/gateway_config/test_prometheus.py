@@ -133,6 +133,18 @@ def test_panels_do_not_overlap(dashboard: Path) -> None:
         assert one["x"] + one["w"] <= 24
 
 
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
+def test_a_dashboard_explains_every_panel_marks_events_and_leads_on(dashboard: Path) -> None:
+    data = json.loads(dashboard.read_text())
+    shown = [panel for panel in data["panels"] if panel["type"] != "row"]
+    assert [panel["title"] for panel in shown if not panel.get("description")] == []
+    assert [panel["title"] for panel in shown if not panel["fieldConfig"]["defaults"].get("links")] == []
+    assert {link["title"] for link in data["links"]} >= {"Runbooks"}
+    marks = data["annotations"]["list"]
+    assert {mark["name"] for mark in marks} == {"Drains", "Reloads"}
+    assert {name for mark in marks for name in NAME.findall(mark["expr"])} - exported() == set()
+
+
 def test_scrape_jobs_are_the_ones_the_rules_and_dashboards_name() -> None:
     jobs = set(re.findall(r"job_name: (\S+)", (CONFIG / "prometheus" / "scrape.yml").read_text()))
     texts = [RULES.read_text(), MONITORING.read_text(), *(path.read_text() for path in DASHBOARDS)]

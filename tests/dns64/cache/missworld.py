@@ -265,7 +265,7 @@ def spelled_out(asked: bytes, response: Response) -> bytes:
 
 def entries(shortcut: ReplyLookup) -> list[tuple[bytes, int, bytes]]:
     """What the memo holds: key, seconds it holds, all but the moment."""
-    store = shortcut._wirecache._store
+    store = shortcut._reply_store._store
     found = {**store._old, **store._young}
     return [(k, int.from_bytes(v[4:8]) - int.from_bytes(v[:4]), v[8:]) for k, v in sorted(found.items())]
 

@@ -183,11 +183,11 @@ SINGLE = {
     ),
     "BFD that nobody configures": (
         ("bgp", {"speaker": "frr", "peers": [{"address": "10.2.1.1", "as": 1, "bfd": True}]}),
-        "bgp.peers[0].bfd = True: does nothing without bgp.manage_daemon: BFD is in the frr.conf you write",
+        "bgp.peers[0].bfd = True: does nothing without bgp.manage_daemon: put BFD into the frr.conf you write",
     ),
     "TTL security that nobody configures": (
         ("bgp", {"speaker": "bird", "peers": [{"address": "10.2.1.1", "as": 1, "ttl_security": True}]}),
-        "bgp.peers[0].ttl_security = True: does nothing without bgp.manage_daemon: TTL security is in the bird.conf",
+        "bgp.peers[0].ttl_security = True: does nothing without bgp.manage_daemon: put TTL security into the bird.conf",
     ),
     "communities of a peer that nobody configures": (
         ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "communities": ["65000:1"]}]}),

@@ -1,0 +1,2 @@
+# Types for reply_size.py where it is compiled.
+cpdef long offered(long payload, long most) noexcept
