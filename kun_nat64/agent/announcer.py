@@ -21,7 +21,8 @@ class Announcer:
     """`poke` makes it tell BGP again what the decision is now; it never acts on an older one.
 
     `stale`: removals of paths of ours that no decision wants any more, since the configuration has changed.
-    `remember` is called with what BGP was told, when that is something else than before.
+    `remember` is called with what BGP was told, when that is something else than before; `warn_members` just before
+    routers are told something else: flows will move.
     """
 
     def __init__(self, state: State, host: Host, remember: Callable[[Told], None] = lambda _: None) -> None:
@@ -29,6 +30,7 @@ class Announcer:
         self.poked = asyncio.Event()
         self._stale: dict[Key, Change] = {}
         self._noted: Told | None = None
+        self.warn_members: Callable[[], None] = _nobody
 
     def poke(self, stale: Iterable[Change] = ()) -> None:
         self._stale |= {change.fact.key: change for change in stale}
@@ -52,6 +54,8 @@ class Announcer:
         spec, wanted = state.spec, state.announcement
         own = {("bgp", str(prefix)) for prefix in spec.bgp.prefixes}
         stale = {key: change for key, change in self._stale.items() if key not in own}
+        if state.speaker.told != wanted:
+            self.warn_members()
         try:
             await self.host.apply((*stale.values(), *changes_for(spec, wanted)))
         except DriverError as error:
@@ -79,6 +83,10 @@ class Announcer:
     async def _back_off(self, retry_s: float) -> float:
         await woken(self.poked, retry_s)
         return min(retry_s * 2, LAST_RETRY_S)
+
+
+def _nobody() -> None:
+    return None
 
 
 def told_to(bgp: BgpSpec, wanted: Announcement) -> Told:

@@ -31,6 +31,7 @@ from kun_nat64.agent.node_way_loop import NodeKeeping
 from kun_nat64.agent.pmtu_loop import PmtuLoop
 from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.agent.reload import NOT_TAKEN, WARNING, Means, Reload
+from kun_nat64.agent.ring_loop import RingLoop
 from kun_nat64.agent.session_log import SessionLog
 from kun_nat64.agent.speaker_conf_loop import SpeakerConfLoop
 from kun_nat64.agent.table_loop import TableLoop
@@ -81,6 +82,7 @@ class RunningHost(Host, Protocol):
         self, nodes: Sequence[IPv4Address | IPv6Address], vip: IPv4Address | None
     ) -> tuple[NodeWay, ...]: ...
     def doubt_flows(self) -> None: ...
+    async def borrowed(self) -> int: ...
     async def glimpse(self, scope: Scope) -> Observation | None: ...
     def withdraw_blocking(self) -> None: ...
     def close(self) -> None: ...
@@ -128,6 +130,8 @@ class Agent:
         self.fleet = FleetLoop(self.state)
         self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now, self.fleet.whole, self.table.accept))
         self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
+        self.ring = RingLoop(self.state, self.host)
+        self.announcer.warn_members = self.ring.tell
         self.probing = ProbeLoop(self.state, self._prober())
         self.state.wake_announcer = self.announcer.poke
         self.state.wake_cycle = self.cycle.wake
@@ -152,7 +156,7 @@ class Agent:
     def _take_host(self, host: RunningHost) -> None:
         self.host.close()
         self.host = self.announcer.host = self.cycle.host = host
-        self.sessions.host = self.counting.host = self.glancing.host = self.nodes.host = host
+        self.sessions.host = self.counting.host = self.glancing.host = self.nodes.host = self.ring.host = host
         host.listen()
 
     def noticed(self, area: Area) -> None:
@@ -275,6 +279,7 @@ class Agent:
             self.sessions.replace_log(SessionLog(spec, self.state.audit, self.journal, self.state.names.who_was))
         if (spec.fleet, spec.gateway.served) != (old.fleet, old.gateway.served):
             self.fleet.take(spec)
+        self.ring.wake()
         self.state.swept = None
         self.cycle.wake()
 
@@ -318,6 +323,7 @@ def _loops(agent: Agent) -> dict[str, Loop]:
         "speaker-conf": agent.daemon.run,
         "admin": agent.serving.run,
         "fleet": agent.fleet.run,
+        "ring": agent.ring.run,
         "reload": agent.reload.run,
         "table": agent.table.run,
     }
@@ -388,6 +394,7 @@ async def _end(agent: Agent) -> None:
     agent.sessions.wake()
     agent.counting.wake()
     agent.fleet.wake()
+    agent.ring.wake()
     agent.reload.wake()
 
 

@@ -36,6 +36,7 @@ from kun_nat64.policy.guard import Circumstances, guard
 from kun_nat64.policy.limits import in_force
 from kun_nat64.policy.order import batches, holds_up_nothing
 from kun_nat64.policy.probepath import probe_address
+from kun_nat64.policy.ring import in_force as ring_in_force
 from kun_nat64.policy.ruleset import mss_in_force
 from kun_nat64.policy.tenants import limits_in_force
 
@@ -143,9 +144,10 @@ async def planned(spec: AgentSpec, host: Host) -> tuple[Plan, tuple[Refusal, ...
     """The plan to the desired state. Paths in BGP stay as they are: only the agent has the proof to announce."""
     seen = await host.observe(scope(spec))
     limited, mss = in_force(seen.facts, spec.nat64.limit), mss_in_force(seen.facts, spec.gateway)
-    full = refusals(spec) in seen.facts
+    full, ring = refusals(spec) in seen.facts, ring_in_force(seen.facts, spec.fleet.ring)
     held = limits_in_force(seen.facts, spec)
-    wanted = desired(spec, WITHDRAWN, limited, seen.own, seen.near, mss, full, held) | _own_paths(seen.facts, spec)
+    wanted = desired(spec, WITHDRAWN, limited, seen.own, seen.near, mss, full, held, ring)
+    wanted |= _own_paths(seen.facts, spec)
     todo = plan(wanted, seen)
     if may_cut(todo.changes):
         # Where they cannot be counted, the plan says that their number is not known.

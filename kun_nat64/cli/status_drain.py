@@ -123,6 +123,8 @@ def _wait_for_drain(asked: Ask) -> int:
 
 def _left(drain: JSON) -> str:
     left = "counting" if drain["left"] is None else f"{drain['left']} TCP sessions left"
+    if drain.get("borrowed"):
+        left += f", {drain['borrowed']} of them by way of other gateways"
     return left if drain["oldest_s"] is None else f"{left}, the oldest for at least {duration(drain['oldest_s'])}"
 
 

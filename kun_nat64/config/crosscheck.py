@@ -23,6 +23,7 @@ from kun_nat64.config.file import (
     PoolEntry,
     TenantEntry,
 )
+from kun_nat64.config.ringcheck import ring_faults
 from kun_nat64.config.tenantcheck import tenant_faults, tenant_pool4
 from kun_nat64.model.joolglobals import MANAGED_BY_KEY, problem_of
 from kun_nat64.policy.ruleset import NEVER
@@ -321,6 +322,8 @@ def _fleet(parts: Parts) -> Iterator[Fault]:
     for index, member in entries(members):
         if member in members[:index]:
             yield Fault(f"fleet.members[{index}]", _quoted(member), "is listed twice")
+    if parts.fleet:
+        yield from as_far_as_readable(ring_faults(parts.fleet, parts.bgp, parts.gateway, parts.nat64))
 
 
 def _listeners(parts: Parts) -> Iterator[Fault]:

@@ -39,6 +39,7 @@ from kun_nat64.config.values import (
     SpeakerName,
     SysctlValue,
 )
+from kun_nat64.model.ringfacts import MOST_MEMBERS
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$"
 # A class of the controller's table is named NAMESPACE/NAME.
@@ -281,6 +282,15 @@ class FleetSection(Section):
     """Ask each member every so many seconds."""
     timeout_s: Annotated[Seconds, Field(ge=0.05, le=60)] = 0.8
     """A member that has not answered after so many seconds is unknown."""
+    ring: StrictBool = False
+    """Show packets of unknown flows to the other gateways before they are answered with RST. Protocol 41 must pass
+    between the gateways. It needs [nat64] reset_orphans = true."""
+    ring_address: Ipv4 | Literal[""] = ""
+    """This gateway's end of the tunnels to the others. "" takes [bgp] next_hop."""
+    ring_members: Annotated[tuple[Ipv4, ...], Field(max_length=MOST_MEMBERS)] = ()
+    """The others' ring_address. Empty: the IPv4 addresses in the URLs of `members`."""
+    ring_flows_per_s: Annotated[StrictInt, Field(ge=1, le=10_000_000)] = 20_000
+    """Hand so many unknown flows a second to other gateways, ten times as many at once. More are answered with RST."""
 
 
 class GuardSection(Section):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kun_base.admin_access import Access
 from kun_base.follow_section import follow_plan
@@ -28,6 +29,7 @@ from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.clients import NO_CLIENTS, Client, Clients
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.joolglobals import SETTINGS, canonical, class_settings, time_text
+from kun_nat64.model.ringfacts import RingSpec
 from kun_nat64.model.speakers import SPEAKERS
 from kun_nat64.model.spec import (
     AdminSpec,
@@ -68,7 +70,7 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
         nat64=_nat64(file.nat64, kernel),
         bgp=_bgp(file.bgp, file.gateway, file.nat64),
         health=_health(file.health, file.gateway),
-        fleet=_fleet(file.fleet),
+        fleet=replace(_fleet(file.fleet), ring=_ring(file)),
         guard=GuardSpec(file.guard.max_removals, file.guard.never_withdraw_last),
         drain=DrainSpec(file.drain.grace_s, file.drain.tcp_sessions_left, file.drain.med),
         admin=_admin(file.admin),
@@ -79,6 +81,33 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
         follow=_follow(file, Path(source).parent),
         source=source,
     )
+
+
+def _ring(file: ConfigFile) -> RingSpec | None:
+    fleet, own = file.fleet, ring_address(file.fleet, file.bgp)
+    members = ring_members(fleet, own)
+    if not fleet.ring:
+        return None
+    # Native packets come without the outer header that the ring's tunnels add.
+    header = 20 if file.gateway.inside == "native" else 0
+    return RingSpec(own, members, file.gateway.inside_mtu - header, fleet.ring_flows_per_s)
+
+
+def ring_address(fleet: FleetSection, bgp: BgpSection) -> IPv4Address:
+    return fleet.ring_address or bgp.next_hop or bgp.router_id
+
+
+def ring_members(fleet: FleetSection, own: IPv4Address) -> tuple[IPv4Address, ...]:
+    """In their order. Unless they are named: the IPv4 addresses in the URLs of `members`; a name is no address."""
+    named = fleet.ring_members or tuple(filter(None, map(_ipv4_host, fleet.members)))
+    return tuple(sorted({*named} - {own}))
+
+
+def _ipv4_host(url: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(urlsplit(url).hostname or "")
+    except ValueError:
+        return None
 
 
 def _gateway(section: GatewaySection, nat64: Nat64Section) -> GatewaySpec:

@@ -9,6 +9,7 @@ from kun_nat64.drivers.linkdump import LOOPBACK_LABEL, ROUTE_PROTOCOL
 from kun_nat64.drivers.netlink import Session
 from kun_nat64.drivers.netns import open_namespace
 from kun_nat64.model.facts import MARK, Address, LinkState, Route, Tunnel, Veth
+from kun_nat64.model.hostfacts import ANY_IPV4
 from kun_nat64.model.plan import Action, Change
 
 # Without duplicate address detection: the address works at once, and nobody else is on our links.
@@ -36,8 +37,9 @@ def action_of(change: Change) -> Work:
 def words(change: Change) -> tuple[str, ...]:
     """After `ip`."""
     match change.fact:
-        case Tunnel(name=name, local=local):
-            return ("link", change.action, name, "type", "sit", "local", str(local))
+        case Tunnel(name=name, local=local, remote=remote):
+            end = ("remote", str(remote)) if remote != ANY_IPV4 else ()
+            return ("link", change.action, name, "type", "sit", "local", str(local), *end)
         case LinkState(name=name, up=up):
             return ("link", "set", name, "up" if up else "down")
         case Address(ifname=ifname, address=address, prefixlen=length):
@@ -72,6 +74,7 @@ def _tunnel(ip: Session, tunnel: Tunnel, change: Change) -> None:
     if rigid:
         delete_link(ip, tunnel.name)
     sit = {"sit_local": str(tunnel.local), "sit_ttl": tunnel.ttl, "sit_pmtudisc": int(tunnel.pmtudisc)}
+    sit |= {"sit_remote": str(tunnel.remote)} if tunnel.remote != ANY_IPV4 else {}
     if change.action is Action.ADD or rigid:
         ip.link("add", ifname=tunnel.name, kind="sit", sit_proto=tunnel.proto, **sit)
     else:

@@ -160,6 +160,7 @@ class RealHost:
             links.near,
             tuple((name, chain, n) for name, by in self._tables.counted.items() for chain, n in by.items()),
             self._tenants.refused,
+            self._resets.ring,
         )
         parts = self._parts(now, scope, sysctls)
         self._last = (() if failures or any(part is None for part in parts) else parts), seen
@@ -269,11 +270,17 @@ class RealHost:
             self._tenants_memo.forget()
         if area in (Area.RULES, Area.LINKS):
             self._way_memo.forget()
+        if area is Area.LINKS:
+            self._resets_memo.forget()  # the ring's rules name a device, which may be another one now
 
     def doubt_flows(self) -> None:
         """Somebody else made the translator anew: what it knew is gone."""
         self._resets.doubt()
         self._resets_memo.forget()
+
+    async def borrowed(self) -> int:
+        """TCP flows that came by the ring lately. Raises DriverError."""
+        return await self._resets.borrowed()
 
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)

@@ -2,10 +2,10 @@
 
 import json
 import math
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from kun_nat64.model.fleet import Member
+from kun_nat64.model.fleet import Member, MemberRing
 from kun_nat64.model.health import ProbeOutcome, Verdict
 from kun_nat64.model.standing import Standing
 
@@ -40,9 +40,17 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
             file_change=str(told.get("file_change", "")),
             router_id=str(data.get("router_id", "")),
             pool4=tuple(map(IPv4Network, data.get("pool4", ()))),
+            ring=_ring(data.get("ring")),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not the status of a gateway: {error!r}") from error
+
+
+def _ring(data: Any) -> MemberRing | None:
+    if not data:
+        return None
+    members, heard = (frozenset(map(IPv4Address, data.get(name, ()))) for name in ("members", "heard"))
+    return MemberRing(IPv4Address(data["own"]), members, heard)
 
 
 def _seconds(value: Any) -> float:

@@ -13,20 +13,22 @@ flows it knows. So the table keeps its own account of them, by Jool's own state 
     trans   TRANS, after a RST                      closed_s, or until another packet makes it ESTABLISHED again
 
 Each time is a little longer than Jool's: a flow that Jool knows is never an orphan, and one that it has forgotten is an
-orphan soon after. What is in neither `init`, `flows` nor `ended` gets a RST. Where the account may have gaps (set full,
-table just made) nothing is reset.
+orphan soon after. What is in neither `init`, `flows` nor `ended` goes to the next gateway of the ring (ring_rules.py),
+or gets a RST. Where the account may have gaps (set full, table just made) nothing is reset.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from ipaddress import IPv6Network
 from typing import Any
 
+from kun_nat64.formats import ring_rules
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.facts import MARK, OrphanReset
-from kun_nat64.model.resetfacts import FlowWatch
-from kun_nat64.model.traffic import Session
+from kun_nat64.model.resetfacts import RULES_VERSION, FlowWatch
+from kun_nat64.model.ringfacts import RingCounts, RingStep
 
 TABLE = f"ip6 {MARK}"
 ARMING = "arming"
@@ -37,26 +39,25 @@ SETS = ("flows", "init", "fin6", "fin4", "ended", "trans")
 HOOKS = {
     "pods": "type filter hook prerouting priority -160; policy accept;\n",
     "servers": "type filter hook postrouting priority -140; policy accept;\n",
+    "notices": "type filter hook output priority 0; policy accept;\n",
 }
 UDP = "ip6 saddr . udp sport . ip6 daddr . udp dport"
 # Room for some clients that begin as many flows as they may.
 LEAST_UDP, GAP_OF_UDP_S = 1_048_576, 60
 # So many seconds' worth of new flows at once: a pod that starts with a burst is not a flood.
 BURST_S = 10
+LONGEST_TEXT = 96
 GAP = "update @gaps { meta l4proto }"
-# Sets that a session is put in, by Jool's state, beside `flows`.
-MARKED = {"V6_FIN_RCV": "fin6", "V4_FIN_RCV": "fin4", "TRANS": "trans", "V4_FIN_V6_FIN_RCV": "ended"}
-OPENING = ("V6_INIT", "V4_INIT")
-# Many elements make one transaction slow and its netlink message large.
-SEEDS_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class ListedTable:
-    """`resets`: answers given since the table was made."""
+    """`resets`: answers given since the table was made. `step`, `ring`: None where there is no ring."""
 
     fact: OrphanReset
     resets: int
+    step: RingStep | None = None
+    ring: RingCounts | None = None
 
 
 def table(watch: FlowWatch) -> str:
@@ -73,6 +74,7 @@ set datagrams {{ {key}; size {max(watch.flows, LEAST_UDP)}; timeout {watch.udp_s
 set clients {{ type ipv6_addr; flags dynamic,timeout; size 65536; timeout 60s; }}
 set gaps {{ type inet_proto; flags dynamic,timeout; size 8; timeout {watch.established_s}s; }}
 chain {ARMING} {{ }}
+{ring_rules.declarations(watch) if watch.ring_flows_s else ""}
 {chains}
 }}
 """
@@ -88,10 +90,12 @@ def _chains(watch: FlowWatch) -> dict[str, tuple[str, ...]]:
     Before MSS and Jool on the way out; after Jool, on its packets alone, on the way in.
     """
     tcp = "meta l4proto tcp"
+    counted = bool(watch.new_flows_s or watch.ring_flows_s)
     return {
         "pods": (
+            *((f"{ring_rules.RING} jump from_ring",) if watch.ring_flows_s else ()),
             f"ip6 daddr {watch.pool6} {tcp} goto from_pod",
-            *(_other_protocols(watch) if watch.new_flows_s else ()),
+            *(_other_protocols(watch) if counted else ()),
         ),
         "servers": (f"ip6 saddr {watch.pool6} {tcp} goto to_pod",),
         "from_pod": (
@@ -99,7 +103,8 @@ def _chains(watch: FlowWatch) -> dict[str, tuple[str, ...]]:
             f"{FROM_POD} @flows goto known_from_pod",
             "tcp flags & (syn | ack | rst) == syn goto begin",
             f"{FROM_POD} @init return",
-            "tcp flags & rst == rst return",
+            # In the ring a RST ends the flow where it is known.
+            *(() if watch.ring_flows_s else ("tcp flags & rst == rst return",)),
             "jump orphans",
         ),
         "to_pod": (
@@ -126,6 +131,7 @@ def _chains(watch: FlowWatch) -> dict[str, tuple[str, ...]]:
         ),
         "fresh": _fresh(watch),
         "orphans": ("meta l4proto @gaps return", f"jump {ARMING}"),
+        **(ring_rules.standing_chains(watch) if watch.ring_flows_s else {}),
     }
 
 
@@ -133,18 +139,19 @@ def _other_protocols(watch: FlowWatch) -> tuple[str, ...]:
     """Their new flows are counted. Each echo request may be one: Jool's sessions of ICMP live for a minute."""
     return (
         f"ip6 daddr {watch.pool6} meta l4proto udp goto udp_from_pod",
-        f"ip6 daddr {watch.pool6} icmpv6 type echo-request goto fresh",
+        *((f"ip6 daddr {watch.pool6} icmpv6 type echo-request goto fresh",) if watch.new_flows_s else ()),
     )
 
 
 def _udp(watch: FlowWatch) -> tuple[str, ...]:
-    if not watch.new_flows_s:
+    if not (watch.new_flows_s or watch.ring_flows_s):
         return ()
     return (
         f"{UDP} @datagrams update @datagrams {{ {UDP} timeout {watch.udp_s}s }} return",
+        *(("jump udp_handover",) if watch.ring_flows_s else ()),
         # Where the set is full nobody can tell a new flow from an old one.
         "meta l4proto @gaps return",
-        "jump fresh",
+        *(("jump fresh",) if watch.new_flows_s else ()),
         f"add @datagrams {{ {UDP} timeout {watch.udp_s}s }} return",
         f"update @gaps {{ meta l4proto timeout {GAP_OF_UDP_S}s }}",
     )
@@ -188,38 +195,13 @@ def _est(watch: FlowWatch) -> str:
 
 def armed(watch: FlowWatch) -> str:
     """Lets the table reset what it does not know."""
-    (rule,) = _numbered(("counter reject with tcp reset",), ARMING, watch)
-    return f"flush chain {TABLE} {ARMING}\nadd rule {TABLE} {ARMING} {rule}\n"
+    rules = "".join(f"add rule {TABLE} {ARMING} {rule}\n" for rule in _numbered(_arming(watch), ARMING, watch))
+    return f"flush chain {TABLE} {ARMING}\n{rules}"
 
 
-def seeds(sessions: Iterable[Session], watch: FlowWatch) -> Iterator[str]:
-    """Documents that make the flows known that Jool has sessions for, each in its state and for its time."""
-    elements: dict[str, list[str]] = {name: [] for name in SETS}
-    for session in sessions:
-        key = f"{session.inside.address} . {session.inside.port} . {session.target.address} . {session.target.port}"
-        element = f"{key} timeout {_seed_s(session, watch)}s"
-        for name in ("init",) if session.state in OPENING else ("flows", MARKED.get(session.state, "")):
-            if name:
-                elements[name].append(element)
-                if len(elements[name]) == SEEDS_AT_ONCE:
-                    yield _adding(name, elements[name])
-                    elements[name] = []
-    yield from (_adding(name, some) for name, some in elements.items() if some)
-
-
-def _seed_s(session: Session, watch: FlowWatch) -> int:
-    """What is left of an ESTABLISHED flow is followed by Jool's TRANS; as `established_s` has it."""
-    more = watch.established_s - watch.longest_s if session.state not in MARKED else watch.longer_s
-    return max(1, min(int(session.expires_s) + 1 + more, watch.established_s))
-
-
-def _adding(name: str, elements: Iterable[str]) -> str:
-    return f"add element {TABLE} {name} {{ {', '.join(elements)} }}\n"
-
-
-def gap() -> str:
-    """Says that the account is not whole: then nothing is reset, for as long as a flow may go on."""
-    return f"add element {TABLE} gaps {{ tcp }}\n"
+def _arming(watch: FlowWatch) -> tuple[str, ...]:
+    ring = ("jump handover", "tcp flags & rst == rst return") if watch.ring_flows_s else ()
+    return (*ring, "counter reject with tcp reset")
 
 
 def removal() -> str:
@@ -228,35 +210,48 @@ def removal() -> str:
 
 def _numbered(lines: Iterable[str], chain: str, watch: FlowWatch) -> list[str]:
     """Each rule says which one it is: its text differs between versions of nft, its comment does not."""
-    return [f'{line} comment "{MARK} {chain} {place} {watch}"' for place, line in enumerate(lines)]
+    return [f'{line} comment "{MARK} {chain} {place} {_text(watch)}"' for place, line in enumerate(lines)]
+
+
+def _text(watch: FlowWatch) -> str:
+    """nft takes comments of 127 bytes. An unusually long text is told by its checksum."""
+    text = str(watch)
+    return text if len(text) <= LONGEST_TEXT else f"{RULES_VERSION} {sha256(text.encode()).hexdigest()[:32]}"
 
 
 def parse(text: str, watch: FlowWatch | None) -> ListedTable:
     """What the table is, by the comments of its rules. Raises FormatError for what is not nft's JSON."""
     try:
         objects = json.loads(text)["nftables"]
-        rules = [each["rule"] for each in objects if "rule" in each]
+        own = [each for each in objects if each.get("rule", {}).get("chain") not in ring_rules.STEP_CHAINS]
+        rules = [each["rule"] for each in own if "rule" in each]
         found = sorted((str(rule["chain"]), str(rule.get("comment", ""))) for rule in rules)
         resets = sum(_packets(rule) for rule in rules if rule.get("chain") == ARMING)
+        in_ring = watch is not None and watch.ring_flows_s > 0
+        step = ring_rules.parse(objects, watch) if watch is not None and in_ring else None
+        ring = ring_rules.counts(objects) if in_ring else None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FormatError("output of nft -j", text[:80]) from error
     standing = [each for each in found if each[0] != ARMING]
     arming = [each for each in found if each[0] == ARMING]
     expected = [] if watch is None else sorted(_comments(watch))
-    whole = standing == [each for each in expected if each[0] != ARMING] and set(arming) <= set(expected)
+    fully_armed = [each for each in expected if each[0] == ARMING]
+    whole = standing == [each for each in expected if each[0] != ARMING] and arming in ([], fully_armed)
     is_ours = watch if watch is not None and whole else _other(found, watch)
-    return ListedTable(OrphanReset(is_ours, armed=bool(arming)), resets)
+    return ListedTable(OrphanReset(is_ours, armed=bool(arming)), resets, step, ring)
 
 
 def _comments(watch: FlowWatch) -> list[tuple[str, str]]:
-    counts = {name: len(lines) for name, lines in _chains(watch).items()} | {ARMING: 1}
-    return [(chain, f"{MARK} {chain} {place} {watch}") for chain, count in counts.items() for place in range(count)]
+    counts = {name: len(lines) for name, lines in _chains(watch).items()} | {ARMING: len(_arming(watch))}
+    return [
+        (chain, f"{MARK} {chain} {place} {_text(watch)}") for chain, count in counts.items() for place in range(count)
+    ]
 
 
 def _other(found: list[tuple[str, str]], watch: FlowWatch | None) -> str:
     """A table of another configuration, or one that somebody has changed."""
     known = {" ".join(comment.split()[3:]) for _, comment in found if comment.startswith(f"{MARK} ")}
-    strange = not known or known == {str(watch)}
+    strange = not known or known == {_text(watch) if watch else ""}
     return "changed by somebody else" if strange else f"made for {', '.join(sorted(known))}"
 
 

@@ -10,6 +10,7 @@ from kun_nat64.model.hostfacts import Address, LinkState, Module, Netns, NodeRou
 from kun_nat64.model.joolfacts import JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.probefacts import AnyProbeWay, NativeProbeWay, ProbeWay
 from kun_nat64.model.resetfacts import OrphanReset
+from kun_nat64.model.ringfacts import RingStep
 from kun_nat64.model.rulefacts import MARK, Chain, Family, Rule, RuleCounter
 from kun_nat64.model.tablefacts import OwnChain, OwnTable
 from kun_nat64.model.tenantfacts import TenantTable
@@ -30,6 +31,7 @@ Fact = (
     | JoolGlobal
     | Pool4
     | OrphanReset
+    | RingStep
     | ProbeWay
     | NativeProbeWay
     | OwnTable
@@ -63,6 +65,7 @@ __all__ = [
     "Pool4",
     "ProbeWay",
     "Protocol",
+    "RingStep",
     "Route",
     "Rule",
     "RuleCounter",

@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from kun_nat64.model.health import ProbeOutcome, Verdict
 from kun_nat64.model.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRing:
+    """What a member says of its ring: its own address there, the members it names, and those that it hears."""
+
+    own: IPv4Address
+    members: frozenset[IPv4Address] = frozenset()
+    heard: frozenset[IPv4Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +24,7 @@ class Member:
     `full_for_s`: how long it has been in the ECMP set, None when it is not. `wants_back`: healthy, and waiting
     for its turn. `identity`: of the agent that answered, "" of one that does not tell. `file_change`: "waits" or "runs"
     while it has a new file that takes it out of service (policy/filechange.py). `router_id`, `pool4`: "" and none
-    of one that does not tell.
+    of one that does not tell. `ring`: None of one that has none.
     """
 
     url: str
@@ -33,6 +42,7 @@ class Member:
     file_change: str = ""
     router_id: str = ""
     pool4: tuple[IPv4Network, ...] = ()
+    ring: MemberRing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import Facts, Neighbour, RuleCounter
 from kun_nat64.model.probefacts import AnyProbeWay
 from kun_nat64.model.resetfacts import FlowWatch
+from kun_nat64.model.ringfacts import RingCounts
 from kun_nat64.model.tablefacts import OwnTable
 from kun_nat64.model.tenantfacts import TenantRules
 
@@ -67,7 +68,7 @@ class Scope:
 class Observation:
     """`facts` of every area that answered; `failures` of those that did not: unknown, neither there nor gone.
 
-    `counted`: packets by our nftables tables and their chains.
+    `counted`: packets by our nftables tables and their chains. `ring`: packets of the ring; None: there is none.
     `near`: what should be there for nodes on the uplink's own network (NodeRouter).
     `counters` of our rules, `resets` of orphaned flows (None: not counted): since their rules were made.
     `bgp_connections`: established ones of this host, as the kernel has them: they go on without the speaker's API.
@@ -86,6 +87,7 @@ class Observation:
     near: Facts = frozenset()
     counted: tuple[tuple[str, str, int], ...] = ()
     refused: int | None = None
+    ring: RingCounts | None = None
 
     def link(self, name: str) -> LinkReport:
         return next((link for link in self.links if link.name == name), LinkReport(name, present=False))

@@ -11,6 +11,7 @@ from kun_base.table_follower import FollowPlan
 from kun_nat64.model.audit import Timeouts
 from kun_nat64.model.clients import NO_CLIENTS, Clients
 from kun_nat64.model.joolfacts import Protocol
+from kun_nat64.model.ringfacts import RingSpec
 
 
 class TargetKind(StrEnum):
@@ -228,7 +229,8 @@ class HealthSpec:
 class FleetSpec:
     """`listen` as (address, port): the admin pages for the fleet; None: there only where [admin] says.
 
-    `ca_file`: authorities for members with https://; "": the system's.
+    `ca_file`: authorities for members with https://; "": the system's. `ring`: None where packets of unknown flows are
+    handed to nobody.
     """
 
     members: tuple[str, ...]
@@ -236,6 +238,7 @@ class FleetSpec:
     timeout_s: float
     listen: tuple[str, int] | None = None
     ca_file: str = ""
+    ring: RingSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

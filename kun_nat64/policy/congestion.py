@@ -7,6 +7,7 @@ their class by themselves.
 """
 
 from kun_nat64.model.facts import MARK, OwnChain, OwnTable
+from kun_nat64.model.ringfacts import LINK_PREFIX
 from kun_nat64.model.spec import GatewaySpec
 
 # Between the rules for MSS (-150) and Jool (-75); and after it.
@@ -14,10 +15,11 @@ BEFORE, AFTER = -145, -140
 FIELDS = (("ect1", "1:1"), ("ect0", "1:2"), ("ce", "1:3"))
 
 
-def carried_ecn(gateway: GatewaySpec) -> OwnTable:
+def carried_ecn(gateway: GatewaySpec, *, with_ring: bool = False) -> OwnTable:
     """Not-ECT needs no rule: it is what the translator sends."""
-    pods = f'iifname "{gateway.inside_link}" ip6 daddr {gateway.pool6} ip6 ecn'
-    note = tuple(f"{pods} {field} meta priority set {noted}" for field, noted in FIELDS)
+    inside = (gateway.inside_link, *((f"{LINK_PREFIX}*",) if with_ring else ()))
+    pods = [f'iifname "{link}" ip6 daddr {gateway.pool6} ip6 ecn' for link in inside]
+    note = tuple(f"{each} {field} meta priority set {noted}" for each in pods for field, noted in FIELDS)
     # The priority is put back, or a classful queue would take it for the name of a class.
     write = tuple(
         f"meta nfproto ipv4 meta priority {noted} ip ecn set {field} meta priority set 0:0" for field, noted in FIELDS

@@ -18,12 +18,14 @@ from kun_nat64.model.facts import (
     Module,
     OrphanReset,
     OwnTable,
+    RingStep,
     Route,
     Sysctl,
     Tunnel,
 )
 from kun_nat64.model.observation import Scope
 from kun_nat64.model.resetfacts import FlowWatch
+from kun_nat64.model.ringfacts import TO_NOBODY
 from kun_nat64.model.spec import AgentSpec, BgpSpec, GatewaySpec, Nat64Spec
 from kun_nat64.policy.congestion import carried_ecn
 from kun_nat64.policy.exhaustion import refusals
@@ -31,6 +33,7 @@ from kun_nat64.policy.fragments import broken_fragments
 from kun_nat64.policy.limits import limit_facts
 from kun_nat64.policy.portranges import merged
 from kun_nat64.policy.probepath import probe_path, probe_way
+from kun_nat64.policy.ring import ring_tunnels
 from kun_nat64.policy.ruleset import rules
 from kun_nat64.policy.tenants import pool4_of, tenant_facts, tenant_rules
 
@@ -51,18 +54,20 @@ def desired(
     mss: int | None = None,
     full: bool = False,
     held: frozenset[str] = frozenset(),
+    ring: RingStep = TO_NOBODY,
 ) -> Facts:
     """Everything that should be there; the paths only if the announcement wants them.
 
     `limited`: policy/limits.py. `own`: IPv4 addresses of this machine, none of which a pod may reach. `near`: what a
     look has found to be needed for nodes on the uplink's own network. `mss`: what the path carries, where that is less
-    than the file says. `full`: TCP has no public ports left. `held`: tenants
-    that hold too many sessions.
+    than the file says. `full`: TCP has no public ports left. `held`: tenants that hold too many sessions. `ring`: where
+    packets of unknown flows go.
     """
     standing = _standing(spec if mss is None else with_mss(spec, mss), own)
     refused = (refusals(spec),) if full else ()
+    asked = (ring,) if spec.fleet.ring else ()
     tenants = tenant_facts(spec, held)
-    return standing.union(refused, _paths(spec.bgp, announcement), limit_facts(spec, limited), near, tenants)
+    return standing.union(refused, asked, _paths(spec.bgp, announcement), limit_facts(spec, limited), near, tenants)
 
 
 def with_mss(spec: AgentSpec, mss: int) -> AgentSpec:
@@ -74,8 +79,9 @@ def _standing(spec: AgentSpec, own: frozenset[IPv4Address] = frozenset()) -> Fac
     """What does not depend on the announcement."""
     return frozenset(
         (
-            *_host(spec.gateway),
+            *_host(spec.gateway, with_ring=spec.fleet.ring is not None),
             *_inside(spec.gateway),
+            *ring_tunnels(spec),
             *rules(spec, own),
             *_jool(spec.nat64, spec.gateway),
             *_resets(spec),
@@ -85,9 +91,9 @@ def _standing(spec: AgentSpec, own: frozenset[IPv4Address] = frozenset()) -> Fac
     )
 
 
-def _host(gateway: GatewaySpec) -> Iterator[Fact]:
+def _host(gateway: GatewaySpec, *, with_ring: bool) -> Iterator[Fact]:
     if gateway.manage_modules:
-        yield from map(Module, NATIVE_MODULES if gateway.is_native else MODULES)
+        yield from map(Module, NATIVE_MODULES if gateway.is_native and not with_ring else MODULES)
     yield from (Sysctl(name, value) for name, value in gateway.sysctls)
 
 
@@ -129,7 +135,7 @@ def _resets(spec: AgentSpec) -> Iterator[Fact]:
 
 
 def own_tables(spec: AgentSpec) -> Iterator[OwnTable]:
-    yield carried_ecn(spec.gateway)
+    yield carried_ecn(spec.gateway, with_ring=spec.fleet.ring is not None)
     yield broken_fragments(spec)
 
 
@@ -151,6 +157,7 @@ def flow_watch(spec: AgentSpec) -> FlowWatch | None:
         new_flows_s=spec.nat64.new_flows_s,
         client_length=spec.nat64.limit.length,
         udp_s=int(timeouts.udp_s) + LONGER_S,
+        ring_flows_s=spec.fleet.ring.flows_s if spec.fleet.ring else 0,
         rst_ends_half_closed=dict(spec.nat64.globals).get("handle-rst-during-fin-rcv", "true").lower() == "true",
     )
 
@@ -174,7 +181,7 @@ def scope(spec: AgentSpec) -> Scope:
         sysctls=frozenset(fact.name for fact in wanted if isinstance(fact, Sysctl)),
         modules=frozenset(fact.name for fact in wanted if isinstance(fact, Module)),
         link_states=frozenset(fact.name for fact in wanted if isinstance(fact, LinkState)),
-        tunnels=frozenset() if spec.gateway.is_native else frozenset({spec.gateway.tunnel}),
+        tunnels=frozenset({*_own_tunnels(spec.gateway), *(tunnel.name for tunnel in ring_tunnels(spec))}),
         vip=str(spec.gateway.vip or ""),
         prefixes=frozenset(map(str, spec.bgp.prefixes)),
         netns=spec.health.probe_netns,
@@ -185,6 +192,10 @@ def scope(spec: AgentSpec) -> Scope:
         clients=spec.gateway.clients if spec.gateway.near_by_router else (),
         tenants=tenant_rules(spec),
     )
+
+
+def _own_tunnels(gateway: GatewaySpec) -> tuple[str, ...]:
+    return () if gateway.is_native else (gateway.tunnel,)
 
 
 def teardown_scope(spec: AgentSpec) -> Scope:

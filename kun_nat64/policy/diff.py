@@ -4,7 +4,19 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 from kun_nat64.model.area import Key
-from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, LinkState, Netns, Pool4, Sysctl, Tunnel, Veth
+from kun_nat64.model.facts import (
+    Fact,
+    Facts,
+    JoolGlobal,
+    JoolInstance,
+    LinkState,
+    Netns,
+    OrphanReset,
+    Pool4,
+    Sysctl,
+    Tunnel,
+    Veth,
+)
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Action, Change, Plan
 from kun_nat64.model.traffic import Traffic
@@ -15,9 +27,9 @@ from kun_nat64.policy.portranges import exchanged
 # States of things that are always there: they can be set, not removed.
 Setting = Sysctl | LinkState | JoolGlobal
 # What cannot be changed while it lives: a change takes it away, with all that is in it, and makes it anew.
-Rigid = JoolInstance | Veth
+Rigid = JoolInstance | Veth | OrphanReset
 # What others can be inside of, and disappear with.
-Container = JoolInstance | Veth | Tunnel | Netns
+Container = JoolInstance | Veth | Tunnel | Netns | OrphanReset
 
 
 def plan(desired: Facts, observed: Observation, traffic: Traffic | None = None) -> Plan:

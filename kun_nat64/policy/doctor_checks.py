@@ -50,6 +50,7 @@ def _gateway(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
     yield from _native_links(found, spec) if spec.gateway.is_native else _firewall(found, spec)
     yield from surroundings_judged(found.around, spec)
     yield from speaker_judged(found, spec)
+    yield from _ring(spec)
     for foreign in found.foreign:
         yield Finding(Level.BAD, "foreign objects", foreign.what, foreign.remedy)
     yield _plan(found)
@@ -213,6 +214,20 @@ def _firewall(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
         yield Finding(Level.BAD, "firewall", f"drops protocol 41: {dropping[0]}", remedy)
     else:
         yield Finding(Level.GOOD, "firewall", "lets protocol 41 to the VIP through")
+
+
+def _ring(spec: AgentSpec) -> Iterator[Finding]:
+    """Who is in it and does not answer the running agent knows, and warns of."""
+    if (ring := spec.fleet.ring) is None:
+        return
+    members, inside = len(spec.fleet.members), len(ring.members)
+    if inside < members:
+        words = (
+            f"packets of unknown flows are shown to {inside} of {members} members: the URLs of the others have no IPv4"
+        )
+        yield Finding(Level.NOTE, "ring", words, "[fleet] ring_members = the IPv4 addresses of all others")
+    else:
+        yield Finding(Level.GOOD, "ring", f"packets of unknown flows are shown to {inside} other gateways")
 
 
 def _plan(found: Inspection) -> Finding:

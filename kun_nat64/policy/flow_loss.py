@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 
 from kun_nat64.model.facts import Address, JoolInstance, Pool4, Protocol, Tunnel
+from kun_nat64.model.hostfacts import ANY_IPV4
 from kun_nat64.model.plan import Action, Change, Cut
 from kun_nat64.model.traffic import Traffic
 
@@ -86,7 +87,7 @@ def stops_everything(change: Change) -> bool:
             return change.action is not Action.ADD
         case Address(ifname="lo"):
             return change.action is Action.REMOVE
-        case Tunnel(netns="", local=local):
+        case Tunnel(netns="", local=local) if fact.remote == ANY_IPV4:
             moved = isinstance(change.before, Tunnel) and change.before.local != local
             return change.action is Action.REMOVE or moved
     return False

@@ -62,7 +62,7 @@ def passed(plan: Plan, refusals: Iterable[Refusal]) -> Plan:
 
 
 def _takes_a_place(change: Change, held: frozenset[Change]) -> bool:
-    """A network namespace has one Jool instance, and one tunnel with a local address."""
+    """A network namespace has one Jool instance, and one tunnel with a pair of ends."""
     place = _place(change.fact)
     return (
         place is not None
@@ -75,8 +75,8 @@ def _place(fact: Fact) -> object:
     match fact:
         case JoolInstance():
             return "instance"
-        case Tunnel(netns=netns, local=local):
-            return netns, local
+        case Tunnel(netns=netns, local=local, remote=remote):
+            return netns, local, remote
     return None
 
 

@@ -6,6 +6,7 @@ An area that could not be looked at is no evidence: the canary alone decides the
 from collections.abc import Iterator
 
 from kun_nat64.model.facts import Address, Fact, Facts, JoolGlobal, JoolInstance, Module, Tunnel
+from kun_nat64.model.hostfacts import ANY_IPV4
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.standing import Reason
 
@@ -46,7 +47,7 @@ def _when_missing(fact: Fact, observed: Facts) -> Reason | None:
             return Reason.INSTANCE_MISSING
         case JoolGlobal(name="manually-enabled"):
             return Reason.INSTANCE_PAUSED
-        case Tunnel(netns=""):
+        case Tunnel(netns="") if fact.remote == ANY_IPV4:
             return Reason.TUNNEL_MISSING if _carries_nothing(fact, observed) else None
         case Address(ifname="lo", netns=""):
             return Reason.VIP_MISSING

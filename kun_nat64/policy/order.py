@@ -27,6 +27,7 @@ from kun_nat64.model.facts import (
     OwnTable,
     Pool4,
     ProbeWay,
+    RingStep,
     Route,
     Rule,
     Sysctl,
@@ -53,6 +54,7 @@ MAKING: tuple[type[Fact], ...] = (
     Pool4,
     # Its account of flows begins with the sessions that Jool has.
     OrphanReset,
+    RingStep,
     OwnTable,
     # A mark whose pool4 entries are not there yet would have its packets dropped.
     TenantTable,
@@ -90,15 +92,15 @@ def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 
 def _in_the_way(changes: Iterable[Change]) -> list[Change]:
-    """Tunnels under another name, that go before the new one is made: the kernel has one for each local address."""
+    """Tunnels under another name, that go before the new one is made: the kernel has one for each pair of ends."""
     tunnels = [one for one in changes if isinstance(one.fact, Tunnel)]
-    wanted = {_local(one) for one in tunnels if one.action is Action.ADD}
-    return sorted((one for one in tunnels if one.action is Action.REMOVE and _local(one) in wanted), key=str)
+    wanted = {_ends_of(one) for one in tunnels if one.action is Action.ADD}
+    return sorted((one for one in tunnels if one.action is Action.REMOVE and _ends_of(one) in wanted), key=str)
 
 
-def _local(change: Change) -> tuple[str, str] | None:
+def _ends_of(change: Change) -> tuple[str, str, str] | None:
     fact = change.fact
-    return (fact.netns, str(fact.local)) if isinstance(fact, Tunnel) else None
+    return (fact.netns, str(fact.local), str(fact.remote)) if isinstance(fact, Tunnel) else None
 
 
 def _ports_in_order(changes: Iterable[Change]) -> list[Change]:

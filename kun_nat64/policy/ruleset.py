@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from kun_base.prefix import WELL_KNOWN
 from kun_base.special_ipv4 import NEVER_TRANSLATED, without_global
 from kun_nat64.model.facts import MARK, Chain, Fact, Facts, Family, Rule
+from kun_nat64.model.ringfacts import LINK_PREFIX
 from kun_nat64.model.spec import AgentSpec, GatewaySpec
 
 COMMENT = f"-m comment --comment {MARK}"
@@ -22,6 +23,7 @@ NEVER = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.
 def rules(spec: AgentSpec, own: Collection[IPv4Address] = ()) -> Iterator[Fact]:
     """`own`: the addresses that this machine has now."""
     yield from _mss(spec.gateway)
+    yield from _ring(spec)
     yield from _pool6(spec)
     if spec.gateway.is_native:
         yield from _native_pods(spec, own)
@@ -63,7 +65,8 @@ def _pool6(spec: AgentSpec) -> Iterator[Fact]:
     """Jool translates what comes in for pool6 by any interface: by others than the inside, no rule would look at it."""
     gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-d {gateway.pool6} {COMMENT} -j {POOL6_CHAIN}")
-    yield Chain(Family.IPV6, "raw", POOL6_CHAIN, (f"-i {gateway.inside_link} -j RETURN", "-j DROP"))
+    by_ring = (f"-i {LINK_PREFIX}+ -j RETURN",) if spec.fleet.ring else ()
+    yield Chain(Family.IPV6, "raw", POOL6_CHAIN, (f"-i {gateway.inside_link} -j RETURN", *by_ring, "-j DROP"))
 
 
 def _pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact]:
@@ -92,6 +95,19 @@ def _native_pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact
     yield Chain(Family.IPV6, "raw", PODS_CHAIN, (*denied, f"-s {gateway.pool6} -j DROP", *allowed, "-j DROP"))
     # Without Jool the kernel would route pool6 packets back to the router that sent them.
     yield Rule(Family.IPV6, "filter", "FORWARD", f"-d {gateway.pool6} {COMMENT} -j DROP")
+
+
+def _ring(spec: AgentSpec) -> Iterator[Fact]:
+    """Packets of pods that other gateways hand over: what holds for those that come from pods holds for them."""
+    gateway, ring = spec.gateway, spec.fleet.ring
+    if ring is None:
+        return
+    if not gateway.one_armed:
+        from_outside = f"-d {ring.own}/32 -i {gateway.outside} -p 41 {COMMENT} -j DROP"
+        yield Rule(Family.IPV4, "raw", "PREROUTING", from_outside)
+    to_pool6 = f"-d {gateway.pool6} -i {LINK_PREFIX}+ {COMMENT} -j {PODS_CHAIN}"
+    yield Rule(Family.IPV6, "raw", "PREROUTING", to_pool6)
+    yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {LINK_PREFIX}+ {COMMENT} -j DROP")
 
 
 def denied_networks(spec: AgentSpec, own: Collection[IPv4Address] = ()) -> tuple[IPv4Network, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from kun_base.journal import Journal
 from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import SERVING, Drain, Phase
-from kun_nat64.model.facts import Fact, Facts
+from kun_nat64.model.facts import Fact, Facts, RingStep
 from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.foreign_objects import UNSEEN
 from kun_nat64.model.health import ProbeResult, Verdict
@@ -23,6 +23,7 @@ from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.health import Health, HealthRules
 from kun_nat64.policy.holddown import FallRecord, HoldDownRules, recalled, recorded
 from kun_nat64.policy.pathmtu import Swept
+from kun_nat64.policy.ring import in_force, step
 from kun_nat64.state.client_history import ClientHistory
 from kun_nat64.state.parts import (
     LATENCY_BOUNDS,
@@ -30,6 +31,7 @@ from kun_nat64.state.parts import (
     CounterState,
     Histogram,
     HostState,
+    RingState,
     StandingChange,
     TrafficState,
 )
@@ -53,6 +55,7 @@ class State:
         # An agent recognises itself among its members by this; two gateways may have one name by mistake.
         self.identity = identity
         self.machine, self.speaker, self.flow, self.evidence = HostState(), BgpState(), TrafficState(), CounterState()
+        self.ring = RingState()
         self.fleet: Fleet = ALONE
         self.jool_version = ""
         self.drain: Drain = SERVING
@@ -201,12 +204,22 @@ class State:
         """What the machine should be like now. Worked out anew only when what it follows from has changed."""
         near = self.machine.seen.near if self.machine.seen else frozenset()
         flow = self.flow
-        found = frozenset(flow.limited), self.own, near, self.mss, flow.full, flow.limited_tenants
+        found = (
+            *(frozenset(flow.limited), self.own, near, self.mss, flow.full, flow.limited_tenants),
+            self._ring_step(),
+        )
         made_of = self.spec, self.announcement, *found
         # A spec is compared by identity: it may have thousands of addresses.
         if not self._desired_of or made_of[0] is not self._desired_of[0] or made_of[1:] != self._desired_of[1:]:
             self._desired_of, self._desired = made_of, desired(self.spec, self.announcement, *found)
         return self._desired
+
+    def _ring_step(self) -> RingStep:
+        """Until the members have had the time to answer, what an earlier agent found stays."""
+        ring, seen = self.spec.fleet.ring, self.machine.seen
+        if self.ring.answering is not None:
+            return step(ring, self.ring.answering)
+        return in_force(seen.facts if seen else frozenset(), ring)
 
     @property
     def announcement(self) -> Announcement:

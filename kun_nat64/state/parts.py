@@ -98,6 +98,17 @@ class TrafficState:
 
 
 @dataclass
+class RingState:
+    """`answering`: members that answer in the ring, None until they have had the time to. `heard`: those whose packets
+    come in. `borrowed`: TCP flows that came by the ring lately, counted while this gateway drains.
+    """
+
+    answering: frozenset[IPv4Address] | None = None
+    heard: frozenset[IPv4Address] = frozenset()
+    borrowed: int | None = None
+
+
+@dataclass
 class CounterState:
     """Counters of Jool and of the tunnel: as they are, and by how much they rose between the last two looks.
 

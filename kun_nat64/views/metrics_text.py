@@ -1,6 +1,7 @@
 """The agent's state in Prometheus' words. Collected when asked for; nothing is counted twice."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -25,6 +26,7 @@ from kun_nat64.policy.health import TargetState
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.state.parts import Histogram
+from kun_nat64.views.ring import ring_size
 from kun_nat64.views.status import announced
 from kun_nat64.views.tenants import table_metrics, tenant_metrics
 
@@ -197,6 +199,12 @@ def _packets(state: State) -> Iterator[Metric]:
     if seen.resets is not None:
         text = "TCP packets of unknown flows, answered with RST"
         yield _counts("orphan_resets", text, [], [([], seen.resets)])
+    if seen.ring is not None:
+        text = "Packets of flows that moved here: handed to the next gateway or taken from the one before, or nobody's"
+        rows = (([name], float(count)) for name, count in asdict(seen.ring).items())
+        yield _counts("ring_packets", text, ["what"], rows)
+        yield _gauge("ring_members_configured", "Gateways that packets may be handed to", ring_size(state))
+        yield _gauge("ring_members_answering", "Those of them that answer", len(state.ring.answering or ()))
 
 
 def rule_name(spec: str) -> str:

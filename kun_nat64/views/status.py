@@ -12,6 +12,7 @@ from kun_nat64.policy.fleet_view import public_networks
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
+from kun_nat64.views.ring import ring_of
 from kun_nat64.views.tenants import tenants_data
 
 JSON = dict[str, Any]
@@ -41,6 +42,7 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "path": _path(state, now),
         "bgp": _bgp(state, now),
         "fleet": _fleet(state, now),
+        "ring": ring_of(state),
         "drain": _drain(state, now),
         "traffic": _traffic(state, now),
         "tenants": tenants_data(state),
@@ -64,6 +66,7 @@ def brief(state: State, *, now: float) -> JSON:
         "announcement": _announcement(state, now),
         "health": _health(state, now),
         "traffic": {"tcp_sessions": flow.tcp if flow.counted_at is not None else None},
+        "ring": ring_of(state),
     }
 
 
@@ -246,6 +249,7 @@ def _drain(state: State, now: float) -> JSON:
         "for_s": None if drain.phase is Phase.SERVING else round(now - drain.begun, 3),
         "grace_s": state.spec.drain.grace_s,
         "left": drain.left,
+        "borrowed": state.ring.borrowed if drain.phase is Phase.DRAINING else None,
         "oldest_s": drain.oldest_s,
         "ended": drain.ended,
         "by_table": drain.by_table,

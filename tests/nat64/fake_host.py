@@ -15,6 +15,7 @@ from kun_nat64.model.facts import (
     JoolInstance,
     LinkState,
     Neighbour,
+    OrphanReset,
     Pool4,
     Sysctl,
     Tunnel,
@@ -51,7 +52,9 @@ def _after_one(change: Change, facts: Facts) -> Facts:
     if change.action is Action.REMOVE:
         return _without_object(fact, facts)
     before = held[fact.key]
-    anew = isinstance(fact, JoolInstance | Veth) or (isinstance(before, Tunnel) and before.must_go_for(fact))
+    anew = isinstance(fact, JoolInstance | Veth | OrphanReset) or (
+        isinstance(before, Tunnel) and before.must_go_for(fact)
+    )
     rest = _without_object(before, facts) if anew else facts - {before}
     return rest | {fact}
 

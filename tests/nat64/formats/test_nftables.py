@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from kun_base.prefix import Prefix
-from kun_nat64.formats import nftables
+from kun_nat64.formats import flow_elements, nftables
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.facts import OrphanReset, Protocol
 from kun_nat64.model.resetfacts import FlowWatch
@@ -100,9 +100,9 @@ def test_no_reset_answers_a_reset() -> None:
 
 
 def test_flows_of_jool_are_made_known_some_at_a_time() -> None:
-    documents = list(nftables.seeds(map(session, range(20000, 20000 + nftables.SEEDS_AT_ONCE + 1)), WATCH))
+    documents = list(flow_elements.seeds(map(session, range(20000, 20000 + flow_elements.SEEDS_AT_ONCE + 1)), WATCH))
     # Of the 7,000 s that Jool has for it, and its transitory time after that; never longer than for a packet of now.
-    assert [document.count("timeout 7061s") for document in documents] == [nftables.SEEDS_AT_ONCE, 1]
+    assert [document.count("timeout 7061s") for document in documents] == [flow_elements.SEEDS_AT_ONCE, 1]
     first = (
         "add element ip6 kun-nat64 flows { 2002:a01:2:1::10 . 20000 . 2002:cb00:7101::c633:6450 . 80 timeout 7061s, "
     )
@@ -110,4 +110,4 @@ def test_flows_of_jool_are_made_known_some_at_a_time() -> None:
 
 
 def test_without_flows_there_is_nothing_to_make_known() -> None:
-    assert list(nftables.seeds((), WATCH)) == []
+    assert list(flow_elements.seeds((), WATCH)) == []

@@ -31,11 +31,11 @@ def test_only_clients_may_send_protocol_41_and_a_probe_is_one_of_them(spec_with:
     )
 
 
-def test_pool6_is_reached_by_the_tunnel_only(spec: AgentSpec) -> None:
-    assert chain(spec, "KUN-NAT64-POOL6").rules == (
-        "-i kun64 -j RETURN",
-        "-j DROP",
-    )
+def test_pool6_is_reached_by_the_tunnel_and_by_the_ring_only(spec_with: Callable[..., AgentSpec]) -> None:
+    spec, alone = spec_with(fleet={"ring": True}), spec_with()
+    ring = ("-i kunr-+ -j RETURN",)
+    for one, more in ((spec, ring), (alone, ())):
+        assert chain(one, "KUN-NAT64-POOL6").rules == ("-i kun64 -j RETURN", *more, "-j DROP")
     jump = "-d 2002:cb00:7101::/96 -m comment --comment kun-nat64 -j KUN-NAT64-POOL6"
     assert Rule(Family.IPV6, "raw", "PREROUTING", jump) in set(rules(spec))
 

@@ -1,0 +1,31 @@
+"""The ends of the ring's tunnels: one address for each gateway, and not the one that all of them have."""
+
+from collections.abc import Iterator
+
+from kun_base.errors import Fault
+from kun_base.partial import entries
+from kun_nat64.config.file import BgpSection, FleetSection, GatewaySection, Nat64Section
+from kun_nat64.config.resolve import ring_address, ring_members
+
+
+def ring_faults(
+    fleet: FleetSection, bgp: BgpSection | None, gateway: GatewaySection | None, nat64: Nat64Section | None
+) -> Iterator[Fault]:
+    vip = gateway.vip if gateway else None
+    if fleet.ring and nat64 is not None and not nat64.reset_orphans:
+        wanted = "needs nat64.reset_orphans = true: its table knows which flows are unknown"
+        yield Fault("fleet.ring", "true", wanted)
+    if fleet.ring and bgp is not None and not ring_members(fleet, ring_address(fleet, bgp)):
+        wanted = "needs other gateways: IPv4 addresses in the URLs of fleet.members, or fleet.ring_members"
+        yield Fault("fleet.ring", "true", wanted)
+    if fleet.ring_address and fleet.ring_address == vip:
+        yield Fault("fleet.ring_address", repr(str(vip)), "is the VIP, which every gateway has: give one of its own")
+    own = ring_address(fleet, bgp) if bgp else fleet.ring_address
+    for index, member in entries(fleet.ring_members):
+        where, value = f"fleet.ring_members[{index}]", repr(str(member))
+        if member in fleet.ring_members[:index]:
+            yield Fault(where, value, "is there twice")
+        elif member == own:
+            yield Fault(where, value, "is this gateway's own address: name the others")
+        elif member == vip:
+            yield Fault(where, value, "is the VIP, which every gateway has: give the member's own address")

@@ -1,0 +1,63 @@
+"""The ring of gateways: its tunnels, who is next, and what of it a filter in between breaks.
+
+The members stand in the order of their addresses. A packet goes to the next one that answers, and may be shown to as
+many gateways as answer. Who answers is each gateway's own knowledge; where two of them differ, a packet sees fewer
+members, or one of them twice. It never goes on for ever (formats/ring_rules.py).
+"""
+
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Address
+
+from kun_nat64.model.facts import Facts, RingStep, Tunnel
+from kun_nat64.model.fleet import Fleet, Member
+from kun_nat64.model.ringfacts import TO_NOBODY, RingSpec, ring_link
+from kun_nat64.model.spec import AgentSpec
+
+
+def ring_tunnels(spec: AgentSpec) -> Iterator[Tunnel]:
+    """One to each member: the device tells whom a packet comes from. As wide as the way from the pods."""
+    if (ring := spec.fleet.ring) is not None:
+        for member in ring.members:
+            yield Tunnel(ring_link(member), local=ring.own, remote=member, mtu=ring.mtu)
+
+
+def step(ring: RingSpec | None, answering: Collection[IPv4Address]) -> RingStep:
+    """To the next member that answers."""
+    if ring is None or not answering:
+        return TO_NOBODY
+    after = sorted(one for one in answering if one > ring.own)
+    return RingStep((after or sorted(answering))[0], len(answering))
+
+
+def in_force(observed: Facts, ring: RingSpec | None) -> RingStep:
+    """What the machine does now, where that can be right: only the running agent knows who answers."""
+    found = next((fact for fact in observed if isinstance(fact, RingStep) and not fact.odd), TO_NOBODY)
+    possible = ring is not None and found.to in ring.members and 0 < found.others <= len(ring.members)
+    return found if possible else TO_NOBODY
+
+
+def unheard(
+    ring: RingSpec, answering: Collection[IPv4Address], heard: Collection[IPv4Address], fleet: Fleet
+) -> list[str]:
+    """Each member that does not answer in the ring, and why. `heard`: those whose packets come in."""
+    known = {member.ring.own: member for member in fleet.members if member.ring is not None}
+    silent = [one for one in ring.members if one not in answering]
+    return [_why_silent(ring.own, one, one in heard, known.get(one), fleet) for one in silent]
+
+
+def _why_silent(own: IPv4Address, other: IPv4Address, heard: bool, member: Member | None, fleet: Fleet) -> str:
+    if member is None or member.ring is None:
+        without = sorted(one.name for one in fleet.members if one.ring is None)
+        if without:
+            return (
+                f"{other} does not answer in the ring; without one: {', '.join(without)} (older, or fleet.ring = false)"
+            )
+        return f"{other} does not answer in the ring"
+    if own not in member.ring.members:
+        return f"{member.name} does not name {own} in its ring: fleet.members there"
+    there = own in member.ring.heard
+    if there and not heard:
+        return f"protocol 41 from {other} to {own} is dropped on the way, the other direction works: a filter"
+    if heard and not there:
+        return f"protocol 41 from {own} to {other} is dropped on the way, the other direction works: a filter"
+    return f"protocol 41 between {own} and {other} is dropped on the way: a filter"
