@@ -201,8 +201,8 @@ def _packets(state: State) -> Iterator[Metric]:
         yield _counts("orphan_resets", text, [], [([], seen.resets)])
     if seen.ring is not None:
         text = "Packets of flows that moved here: handed to the next gateway or taken from the one before, or nobody's"
-        rows = (([name], float(count)) for name, count in asdict(seen.ring).items())
-        yield _counts("ring_packets", text, ["what"], rows)
+        packets = (([name], float(count)) for name, count in asdict(seen.ring).items())
+        yield _counts("ring_packets", text, ["what"], packets)
         yield _gauge("ring_members_configured", "Gateways that packets may be handed to", ring_size(state))
         yield _gauge("ring_members_answering", "Those of them that answer", len(state.ring.answering or ()))
 
