@@ -18,7 +18,7 @@ from kun_base.table_intake import RemovalBounds
 
 CONSUMER = r"^[\x21-\x7e]{0,80}$"
 PATH = "/v1/table"
-WANTED_URL = "must be the controller, for example https://controller.kun.svc:9466, or a file, for example file:///etc/kun/table.jsonl"
+WANTED_URL = "must be the controller, for example https://controller.kun.svc:9467, or a file, for example file:///etc/kun/table.jsonl"
 
 
 class FollowSection(BaseModel):
@@ -29,7 +29,7 @@ class FollowSection(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     url: str = ""
-    """The controller, for example "https://kun-controller.kun.svc:9466"; "http" for an address of this host only. A
+    """The controller, for example "https://kun-controller.kun.svc:9467"; "http" for an address of this host only. A
     table without a controller is a file: "file:///etc/kun/table.jsonl", or "" for table.jsonl in `state_dir`. The
     program reads such a file again when it is replaced.
     """

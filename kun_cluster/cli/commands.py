@@ -93,14 +93,22 @@ def explain_pod(
 
 @app.command(epilog="Example: kun-controller run --kubeconfig ~/.kube/config --token-file tokens")
 def run(
-    token_file: Annotated[str, typer.Option(metavar="FILE", help="Tokens of the programs that follow, one a line.")],
     kubeconfig: Annotated[str, typer.Option(metavar="FILE", help='"" uses the service account of its pod.')] = "",
     listen: Annotated[
         str, typer.Option(metavar="ADDR:PORT", help="Address for the programs that follow.")
-    ] = "[::]:9467",
+    ] = "127.0.0.1:9467",
+    token_file: Annotated[
+        str, typer.Option(metavar="FILE", help='Tokens of the programs that follow, one a line; "": loopback only.')
+    ] = "",
     admin: Annotated[
         str, typer.Option(metavar="ADDR:PORT", help="Address of /healthz, /readyz, /metrics and /status.")
     ] = "127.0.0.1:9466",
+    admin_allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NETWORK", help="Who may read --admin; repeat it. Default: loopback and private networks."
+        ),
+    ] = None,
     tls_certificate: Annotated[str, typer.Option(metavar="FILE", help="Certificate with its chain, PEM.")] = "",
     tls_key: Annotated[str, typer.Option(metavar="FILE", help="Private key, PEM.")] = "",
     cluster: Annotated[str, typer.Option(help="Name of this cluster in the stream.")] = "",
@@ -119,6 +127,7 @@ def run(
             kubeconfig=kubeconfig,
             listen=listen,
             admin=admin,
+            admin_allow=tuple(admin_allow or ()),
             token_file=token_file,
             certificate=tls_certificate,
             key=tls_key,

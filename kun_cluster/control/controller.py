@@ -36,7 +36,7 @@ class Controller:
         namespace: str,
         identity: str,
         writes: bool,
-        tokens: Callable[[], list[str]],
+        tokens: Callable[[], list[str]] | None,
         log: Log,
     ) -> None:
         self.log, self.client, self.identity, self.writes = log, client, identity, writes

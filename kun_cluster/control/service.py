@@ -5,7 +5,9 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 
+from kun_base.admin_access import Access
 from kun_base.adminhttp import AdminServer
 from kun_base.errors import ConfigError, Fault
 from kun_base.journal import Journal as Log
@@ -21,11 +23,12 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The flags of `run`. Addresses are host and port."""
+    """The flags of `run`. Addresses are host and port. `admin_allow`: networks; (): those of Access."""
 
     kubeconfig: str
     listen: tuple[str, int]
     admin: tuple[str, int]
+    admin_allow: tuple[str, ...]
     token_file: str
     certificate: str
     key: str
@@ -45,19 +48,39 @@ def endpoint(flag: str, text: str) -> tuple[str, int]:
     return bare, int(port)
 
 
+def admin_access(networks: tuple[str, ...]) -> Access:
+    """Build who may read the admin pages. Raises ConfigError with every network that is none."""
+    found, faults = [], []
+    for text in networks:
+        try:
+            found.append(ip_network(text))
+        except ValueError as error:
+            faults.append(Fault("--admin-allow", repr(text), f'must be a network, for example "10.0.0.0/8": {error}'))
+    if faults:
+        raise ConfigError("--admin-allow", faults)
+    return Access(allow=tuple(found)) if found else Access()
+
+
 def serve(settings: Settings) -> int:
     """Run until SIGTERM. Raises ConfigError."""
-    if not settings.certificate and settings.listen[0] not in LOOPBACK:
-        wanted = "needs TLS on an address that is not loopback: --tls-certificate and --tls-key"
-        raise ConfigError("--listen", [Fault("--listen", settings.listen[0], wanted)])
+    if settings.listen[0] not in LOOPBACK:
+        needs = (
+            (settings.certificate, "needs TLS on an address that is not loopback: --tls-certificate and --tls-key"),
+            (settings.token_file, "needs tokens on an address that is not loopback: --token-file"),
+        )
+        faults = [Fault("--listen", settings.listen[0], wanted) for given, wanted in needs if not given]
+        if faults:
+            raise ConfigError("--listen", faults)
     return asyncio.run(_serve(settings))
 
 
-def token_source(file: str) -> Callable[[], list[str]]:
+def token_source(file: str) -> Callable[[], list[str]] | None:
     """Read the tokens whenever they are asked for: a changed secret counts at once, a broken file leaves the old ones.
 
-    Raises ConfigError when there are none to begin with.
+    `file` "": no token is wanted. Raises ConfigError when there are none to begin with.
     """
+    if not file:
+        return None
     last = read_tokens(file)
 
     def tokens() -> list[str]:
@@ -72,6 +95,7 @@ def token_source(file: str) -> Callable[[], list[str]]:
 async def _serve(settings: Settings) -> int:
     log = Log("kun-controller", as_json=settings.log_format == "json")
     send_library_logs_to(log)
+    access = admin_access(settings.admin_allow)
     tokens = token_source(settings.token_file)
     context = tls_context(settings.certificate, settings.key) if settings.certificate else None
     client = KubeClient(settings.kubeconfig)
@@ -84,7 +108,7 @@ async def _serve(settings: Settings) -> int:
         tokens=tokens,
         log=log,
     )
-    admin = AdminServer(pages(controller))
+    admin = AdminServer(pages(controller), access=lambda: access)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

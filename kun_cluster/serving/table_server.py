@@ -7,6 +7,7 @@ So a slow consumer costs one change in flight, and changes that come meanwhile a
 import asyncio
 import hmac
 import re
+import socket
 import ssl
 import time
 import zlib
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from kun_base.admin_access import Access, reading_refused
 from kun_base.errors import ConfigError, Fault
 from kun_cluster.state.followers import Follower, Followers
 from kun_cluster.state.table_view import TableView
@@ -27,13 +29,16 @@ NAME = re.compile(r"[\x21-\x7e]{1,80}")
 
 
 class TableServer:
-    """`journals`: the views by name. `tokens`: who may ask, asked for each request. `is_ready`: there is a table."""
+    """`journals`: the views by name. `tokens`: who may ask, asked for each request; None: whoever reaches the listener.
+
+    `is_ready`: there is a table.
+    """
 
     def __init__(
         self,
         journals: Mapping[str, TableView],
         followers: Followers,
-        tokens: Callable[[], list[str]],
+        tokens: Callable[[], list[str]] | None,
         is_ready: Callable[[], bool],
     ) -> None:
         self._journals, self._followers, self._tokens, self._is_ready = journals, followers, tokens, is_ready
@@ -65,9 +70,14 @@ class TableServer:
             await self._runner.cleanup()
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        """401 for a wrong token, 400 for a wrong parameter."""
+        """401 for a wrong token, 403 or 421 for a stranger without tokens, 400 for a wrong parameter."""
+        if self._tokens is None:
+            # A page in a browser of this host must not read the table (DNS rebinding).
+            refused = reading_refused(Access(), request.remote or "", request.headers, socket.gethostname())
+            if refused is not None:
+                return web.Response(status=refused.status, text=refused.words + "\n")
         given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-        if not any(hmac.compare_digest(given, token.encode()) for token in self._tokens()):
+        if self._tokens and not any(hmac.compare_digest(given, token.encode()) for token in self._tokens()):
             return web.Response(status=401, text="wants Authorization: Bearer TOKEN\n")
         query = request.query
         wrong = (

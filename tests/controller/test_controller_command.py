@@ -180,3 +180,19 @@ def fields(schema: dict, path: str) -> list[tuple[str, dict]]:
             found += [] if not path else [(f"{path}.{name}", one)]
             found += fields(one, f"{path}.{name}")
     return found + (fields(schema["items"], f"{path}[]") if "items" in schema else [])
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--listen", "[::]:0"), ("--tls-certificate and --tls-key", "--token-file")),
+        (("--listen", "192.0.2.1:0", "--token-file", "tokens"), ("--tls-certificate and --tls-key",)),
+        (("--listen", "127.0.0.1"), ("must be ADDR:PORT",)),
+        (("--admin-allow", "10.0.0.1/8", "--admin-allow", "lan"), ("'10.0.0.1/8'", "'lan'")),
+    ],
+    ids=["all addresses without TLS and tokens", "without TLS", "no port", "two networks that are none"],
+)
+def test_run_refuses_flags_that_would_give_the_table_away(flags: tuple[str, ...], said: tuple[str, ...]) -> None:
+    done = run("run", "--kubeconfig", "nowhere", *flags)
+    assert done.returncode == 2
+    assert [words for words in said if words not in done.stderr] == [], done.stderr
