@@ -15,7 +15,7 @@ import pytest
 
 from kun_base.adminhttp import AdminServer
 from kun_base.journal import Journal
-from kun_base.tomltext import read
+from kun_base.tomltext import Document, read_document
 from kun_dns64.config.background_load import Source, handed_over
 from kun_dns64.config.flags import Flags
 from kun_dns64.config.settings import GatewayWatch, Settings
@@ -188,12 +188,12 @@ def test_a_file_that_changes_during_the_start_is_loaded_again(config: Path) -> N
 def test_the_configuration_itself_is_looked_at_before_it_is_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text(TEXT + "[server]\nwatch_config = true\n")
 
-    def overtaken(path: Path) -> dict[str, Any]:
-        found = read(path)
+    def overtaken(path: Path) -> Document:
+        found = read_document(path)
         path.write_text(TEXT + "[server]\nwatch_config = true\nworkers = 3\n")
         return found
 
-    monkeypatch.setattr("kun_dns64.config.load.read", overtaken)
+    monkeypatch.setattr("kun_dns64.config.load.read_document", overtaken)
     assert notices(control_of(Source(config, Flags()), NotingFleet()))
 
 
