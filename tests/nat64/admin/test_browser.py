@@ -79,7 +79,7 @@ async def test_the_fleet_and_a_drain_fit_and_complain_of_nothing(
     await tab.resize(width, 800)
     await tab.prefer(scheme)
     served.agent.state.fleet = Fleet(2, (), {"http://10.2.2.2:9465": "refused " * 20, "http://10.2.3.2:9465": "x"})
-    await served.post("/drain?why=" + "new%20kernel%20" * 10)
+    await served.post("/drain?force=1&why=" + "new%20kernel%20" * 10)
     for path, marks in (("/fleet", 4), ("/", 3)):
         await tab.open(served.url + path)
         assert await tab.value("document.documentElement.scrollWidth") <= width
