@@ -27,13 +27,30 @@ run:             ## kun-dns64 on this machine with defaults, no root (installs p
 	@$(MAKE) --no-print-directory $(RUN_VENV)/.ready
 	@exec $(RUN_VENV)/bin/kun-dns64 serve
 
-test: host lint  ## everything: lint, types, unit tests, lab tests
+test: host lint  ## everything: lint, types, unit tests, lab tests; two things at a time
 	@$(MAKE) --no-print-directory -j2 image-13 image-12
-	$(PY) -m pytest -p tests.allparts -m "not soak and not faults" --ignore=tests/dns64/conformance --ignore=tests/lab
-	$(PY) -m pytest -p tests.allparts -m "not soak and not faults" tests/dns64/conformance
-	DEBIAN=13 $(PY) -m pytest -p tests.allparts -m "not soak and (not faults or both_debians)" tests/lab
-	DEBIAN=12 $(PY) -m pytest -p tests.allparts -m both_debians tests/lab
-	@$(MAKE) --no-print-directory unit-other
+	@$(MAKE) --no-print-directory -j2 -Oline test-programs test-parts
+	@$(MAKE) --no-print-directory -j2 -Oline test-labs test-other
+
+PYTEST := -m pytest -p tests.allparts
+PROGRAMS := tests/base tests/dns64 tests/nat64
+CONFORMANCE := tests/dns64/conformance
+
+test-programs: venv
+	$(PY) $(PYTEST) -m "not soak and not faults" --ignore=$(CONFORMANCE) $(PROGRAMS)
+	$(PY) $(PYTEST) -m "not soak and not faults" $(CONFORMANCE)
+
+# Packages, installers, real clusters, documents: all but the programs' own tests and the lab.
+test-parts: venv
+	$(PY) $(PYTEST) -m "not soak and not faults" $(PROGRAMS:%=--ignore=%) --ignore=tests/lab tests
+
+test-labs: venv
+	DEBIAN=13 $(PY) $(PYTEST) -m "not soak and (not faults or both_debians)" tests/lab
+	DEBIAN=12 $(PY) $(PYTEST) -m both_debians tests/lab
+
+# Beside the labs, which must not wait for it.
+test-other: venv
+	@nice -n 10 $(MAKE) --no-print-directory unit-other
 
 image-12 image-13: venv
 	@DEBIAN=$(@:image-%=%) $(PY) -m lab build
@@ -128,4 +145,4 @@ clean-all:       ## removes .venv, builds and every cache of lab, tests and pack
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
 
-.PHONY: help docs demo demo-cluster run test fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all
+.PHONY: help docs demo demo-cluster run test test-programs test-parts test-labs test-other fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all

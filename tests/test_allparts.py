@@ -1,5 +1,6 @@
 """`make test` notices a test that was skipped for want of a part."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,9 +35,12 @@ def test_so_is_a_module_that_is_left_out(run: Run, tmp_path: Path) -> None:
     assert "1 error" in outcome(run, tmp_path, "-p", "tests.allparts")
 
 
-def test_make_test_loads_it_in_every_process() -> None:
-    text = (ROOT / "Makefile").read_text()
-    recipe = text.split("\ntest:", 1)[1].split("\n\n", 1)[0]
-    processes = [line for line in recipe.splitlines() if "-m pytest" in line]
-    assert len(processes) == 4
+def test_make_test_loads_it_in_every_process_and_leaves_no_folder_out() -> None:
+    argv = ["make", "--dry-run", "test", "VENV=.venv"]
+    plan = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True, cwd=ROOT).stdout
+    processes = [line for line in plan.splitlines() if "-m pytest" in line]
+    assert len(processes) == 5
     assert all("-p tests.allparts" in line for line in processes)
+    named = {word.removeprefix("--ignore=") for line in processes for word in line.split() if "tests" in word}
+    folders = {"tests", "tests/base", "tests/dns64", "tests/dns64/conformance", "tests/nat64", "tests/lab"}
+    assert {word for word in named if "/" in word or word == "tests"} == folders
