@@ -100,6 +100,10 @@ packages: venv   ## .deb packages for Debian 12 and 13 in out/packages (root; RE
 image: packages  ## the image of kun-dns64 in out/kun-dns64-image.tar, from the package for Debian 13 (root)
 	$(PY) packaging/build_image.py --deb "$$(ls -t out/packages/kun-dns64_*~deb13_amd64.deb | head -n 1)"
 
+image-controller: venv  ## the image of kun-controller in out/kun-controller-image.tar (root)
+	@python3 lab/host_setup.py packages
+	$(PY) packaging/build_controller_image.py
+
 manifests: venv  ## gateway-config/kubernetes/*.yaml from the Helm chart (HELM=helm: the program)
 	$(PY) packaging/kubernetes_manifests.py --helm $(or $(HELM),helm)
 
@@ -145,4 +149,4 @@ clean-all:       ## removes .venv, builds and every cache of lab, tests and pack
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
 
-.PHONY: help docs demo demo-cluster run test test-programs test-parts test-labs test-other fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image manifests release host venv lock clean-all
+.PHONY: help docs demo demo-cluster run test test-programs test-parts test-labs test-other fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image image-controller manifests release host venv lock clean-all
