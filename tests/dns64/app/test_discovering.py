@@ -45,7 +45,7 @@ async def test_the_prefix_of_a_running_server_is_found(tmp_path: Path) -> None:
         assert await discover(one.port) == (0, f"{PREFIX}/96\n", "")
         status, out, err = await discover(fake.port)
         assert (status, out) == (1, "")
-        assert "it is no DNS64" in err
+        assert "it is not a DNS64" in err
 
 
 async def test_a_server_that_is_not_there_is_told() -> None:
