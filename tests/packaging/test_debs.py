@@ -106,7 +106,7 @@ class TestContent:
         for deb in packages.values():
             files = [path for mode, _, path in content(deb) if not mode.startswith("d")]
             strange = [
-                path for path in files if not re.search(r"/(60-)?_?kun-(dns64|nat64|6to4|gobgpd)|^/etc/kun/", path)
+                path for path in files if not re.search(r"/(60-|zz-)?_?kun-(dns64|nat64|6to4|gobgpd)|^/etc/kun/", path)
             ]
             assert strange == []
             assert not [path for path in files if path.startswith(("/usr/local", "/opt", "/var"))]
