@@ -35,6 +35,8 @@ test: host lint  ## everything: lint, types, unit tests, lab tests; two things a
 PYTEST := -m pytest -p tests.allparts
 PROGRAMS := tests/base tests/dns64 tests/nat64
 CONFORMANCE := tests/dns64/conformance
+# Boots a lab of its own: two at once are too much for two processors.
+NATIVE := tests/lab/test_native.py
 
 test-programs: venv
 	$(PY) $(PYTEST) -m "not soak and not faults" --ignore=$(CONFORMANCE) $(PROGRAMS)
@@ -45,7 +47,8 @@ test-parts: venv
 	$(PY) $(PYTEST) -m "not soak and not faults" $(PROGRAMS:%=--ignore=%) --ignore=tests/lab tests
 
 test-labs: venv
-	DEBIAN=13 $(PY) $(PYTEST) -m "not soak and (not faults or both_debians)" tests/lab
+	DEBIAN=13 $(PY) $(PYTEST) -m "not soak and (not faults or both_debians)" --ignore=$(NATIVE) tests/lab
+	DEBIAN=13 $(PY) $(PYTEST) -m "not soak and (not faults or both_debians)" $(NATIVE)
 	DEBIAN=12 $(PY) $(PYTEST) -m both_debians tests/lab
 
 # Beside the labs, which must not wait for it.

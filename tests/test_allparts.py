@@ -39,8 +39,9 @@ def test_make_test_loads_it_in_every_process_and_leaves_no_folder_out() -> None:
     argv = ["make", "--dry-run", "test", "VENV=.venv"]
     plan = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True, cwd=ROOT).stdout
     processes = [line for line in plan.splitlines() if "-m pytest" in line]
-    assert len(processes) == 5
+    assert len(processes) == 6
     assert all("-p tests.allparts" in line for line in processes)
     named = {word.removeprefix("--ignore=") for line in processes for word in line.split() if "tests" in word}
     folders = {"tests", "tests/base", "tests/dns64", "tests/dns64/conformance", "tests/nat64", "tests/lab"}
+    folders |= {"tests/lab/test_native.py"}
     assert {word for word in named if "/" in word or word == "tests"} == folders
