@@ -1,6 +1,6 @@
 """The proof that the MSS fits: which packets really make the whole trip, and what that means for TCP.
 
-Sizes are of IPv6 packets on the inside; outside they are 20 octets shorter (RFC 7915 sections 4.1 and 5.1).
+Sizes are of IPv6 packets on the inside; outside they are 20 bytes shorter (RFC 7915 sections 4.1 and 5.1).
 """
 
 from collections.abc import Callable
@@ -32,9 +32,9 @@ class Swept:
     @property
     def words(self) -> str:
         if self.largest is None:
-            return f"not even packets of {LEAST} octets come back from {self.target}"
+            return f"not even packets of {LEAST} bytes come back from {self.target}"
         outside = self.largest - TRANSLATION
-        came = f"packets of up to {self.largest} octets (outside {outside}) come back from {self.target}"
+        came = f"packets of up to {self.largest} bytes (outside {outside}) come back from {self.target}"
         if not self.mss_fits:
             return f"{came}, full TCP segments need {self.needed}: [gateway] mss should be {self.safe_mss}"
         if self.largest < self.possible:
