@@ -32,7 +32,7 @@ def test_the_sums_are_those_of_the_headers() -> None:
 @pytest.mark.parametrize(
     ("largest", "fits", "said"),
     [
-        (None, False, "not even packets of 1280 octets"),
+        (None, False, "not even packets of 1280 bytes"),
         (1400, False, r"full TCP segments need 1480: \[gateway\] mss should be 1340"),
         (1480, True, "which is enough for TCP; the outside interface would carry 1500"),
         (1520, True, "all that the outside interface carries"),
