@@ -3,3 +3,7 @@
 
 class LabError(Exception):
     """The message says what is wrong and, where there is one, the command that mends it."""
+
+
+class DidNotStart(LabError):
+    """A virtual machine ended while it booted, or stayed silent."""

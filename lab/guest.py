@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import Any
 from lab import channel, codedisk, qemu
 from lab.channel import Address, Request
 from lab.debian import Debian, debian
-from lab.errors import LabError
+from lab.errors import DidNotStart, LabError
 from lab.image import Image, ensure_image
 from lab.paths import cache_directory, state_directory
 from lab.progress import Reporter, Silent
@@ -123,8 +124,18 @@ class Guest:
 
 
 def boot(name: str, release: Debian, topology: Topology, detached: bool, reporter: Reporter | None = None) -> Guest:
-    """Start a machine of that name and return when its agent answers. Raises LabError, leaving nothing behind."""
-    reporter = reporter or Silent()
+    """Start a machine of that name and return when its agent answers. Raises LabError, leaving nothing behind.
+
+    One that does not start is started once more: an emulated kernel crashes now and then while it patches its own code.
+    """
+    try:
+        return _boot(name, release, topology, detached, reporter or Silent())
+    except DidNotStart as error:
+        print(f"lab: starting the virtual machine once more, for: {error}", file=sys.stderr)
+        return _boot(name, release, topology, detached, reporter or Silent())
+
+
+def _boot(name: str, release: Debian, topology: Topology, detached: bool, reporter: Reporter) -> Guest:
     qemu.require_qemu()
     image = ensure_image(release, reporter)
     reporter.expect(WEIGHTS)
@@ -200,7 +211,7 @@ def _wait_for_agent(guest: Guest, process: subprocess.Popen[bytes], reporter: Re
         waited = time.monotonic() - started
         if process.poll() is not None or waited > _BOOT_LIMIT_S:
             complaint = (guest.directory / "console.qemu").read_text(errors="replace")
-            raise LabError(f"the virtual machine did not start:\n{complaint}{guest.console()[-3000:]}")
+            raise DidNotStart(f"the virtual machine did not start:\n{complaint}{guest.console()[-3000:]}")
         with suppress(OSError, LabError):
             guest.request("ping", {}, silence_s=5.0)
             return

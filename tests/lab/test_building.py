@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from lab import contained, image, initrd
+from lab import contained, guest, image, initrd
 from lab.debian import DEBIANS, Debian, chosen_debian, debian
 from lab.debs import fetch_commands, prepare_directories
-from lab.errors import LabError
+from lab.errors import DidNotStart, LabError
 from lab.mirror import choose_mirror, find_mirror
 from lab.paths import REPOSITORY
 from lab.progress import Estimate, Silent, clock_text
 from lab.recipe import Recipe, read_recipe
+from lab.topology import topology
 from lab.wheel import platforms, without_extensions
 
 OLD, NEW = debian("12"), debian("13")
@@ -206,3 +207,30 @@ def test_clock_text(seconds: float, text: str) -> None:
 
 def test_silence_is_a_reporter_too() -> None:
     Silent().step("anything")
+
+
+@pytest.mark.parametrize(("crashes", "tries"), [(0, 1), (1, 2)])
+def test_a_machine_that_does_not_start_is_started_once_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], crashes: int, tries: int
+) -> None:
+    tried: list[str] = []
+
+    def boot_of(name: str, *_: object) -> str:
+        tried.append(name)
+        if len(tried) <= crashes:
+            raise DidNotStart("kernel panic")
+        return "a guest"
+
+    monkeypatch.setattr(guest, "_boot", boot_of)
+    assert guest.boot("x", NEW, topology(), False) == "a guest"
+    assert len(tried) == tries
+    assert ("kernel panic" in capsys.readouterr().err) == bool(crashes)
+
+
+def test_a_machine_that_never_starts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def boot_of(*_: object) -> str:
+        raise DidNotStart("kernel panic")
+
+    monkeypatch.setattr(guest, "_boot", boot_of)
+    with pytest.raises(DidNotStart):
+        guest.boot("x", NEW, topology(), False)
