@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -105,6 +106,9 @@ def container(image: tuple[Path, dict[str, Any]]) -> Iterator[Container]:
         try:
             yield Container(first_process(child), child)
         finally:
+            # --kill-child does not reach a process that has changed its user since (PR_SET_PDEATHSIG, prctl(2)).
+            for pid in children(child):
+                os.kill(pid, signal.SIGKILL)
             child.kill()
 
 
@@ -116,7 +120,15 @@ def first_process(child: subprocess.Popen[bytes]) -> int:
             break
     else:
         raise AssertionError(f"the container ended with {child.wait()}")
-    return int(Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[0])
+    return children(child)[0]
+
+
+def children(child: subprocess.Popen[bytes]) -> list[int]:
+    """Process numbers of its children; none when it has ended."""
+    try:
+        return [int(word) for word in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def test_it_runs_as_nobody_in_particular(image: tuple[Path, dict[str, Any]]) -> None:
