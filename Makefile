@@ -27,10 +27,10 @@ run:             ## kun-dns64 on this machine with defaults, no root (installs p
 	@$(MAKE) --no-print-directory $(RUN_VENV)/.ready
 	@exec $(RUN_VENV)/bin/kun-dns64 serve
 
-test: host lint  ## everything: lint, types, unit tests, lab tests; two things at a time
+test: host lint  ## everything: lint, types, unit tests, lab tests; two things at a time before the lab
 	@$(MAKE) --no-print-directory -j2 image-13 image-12
 	@$(MAKE) --no-print-directory -j2 -Oline test-programs test-parts
-	@$(MAKE) --no-print-directory -j2 -Oline test-labs test-other
+	@$(MAKE) --no-print-directory test-labs
 
 PYTEST := -m pytest -p tests.allparts
 PROGRAMS := tests/base tests/dns64 tests/nat64
@@ -41,6 +41,7 @@ NATIVE := tests/lab/test_native.py
 test-programs: venv
 	$(PY) $(PYTEST) -m "not soak and not faults" --ignore=$(CONFORMANCE) $(PROGRAMS)
 	$(PY) $(PYTEST) -m "not soak and not faults" $(CONFORMANCE)
+	@$(MAKE) --no-print-directory unit-other
 
 # Packages, installers, real clusters, documents: all but the programs' own tests and the lab.
 test-parts: venv
@@ -50,10 +51,6 @@ test-labs: venv
 	DEBIAN=13 $(PY) $(PYTEST) -m "not soak and (not faults or both_debians)" --ignore=$(NATIVE) tests/lab
 	DEBIAN=13 $(PY) $(PYTEST) -m "not soak and (not faults or both_debians)" $(NATIVE)
 	DEBIAN=12 $(PY) $(PYTEST) -m both_debians tests/lab
-
-# Beside the labs, which must not wait for it.
-test-other: venv
-	@nice -n 10 $(MAKE) --no-print-directory unit-other
 
 image-12 image-13: venv
 	@DEBIAN=$(@:image-%=%) $(PY) -m lab build
@@ -152,4 +149,4 @@ clean-all:       ## removes .venv, builds and every cache of lab, tests and pack
 	rm -rf "$${KUN_LAB_CACHE:-$(CACHE)/kun-lab}" $(CACHE)/kun-tests $(CACHE)/kun-packages $(CACHE)/kun-release
 	@test ! -s /var/lib/kun-host-setup/installed || echo "still installed: the Debian packages in /var/lib/kun-host-setup/installed (xargs apt-get remove < that)"
 
-.PHONY: help docs demo demo-cluster run test test-programs test-parts test-labs test-other fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image image-controller manifests release host venv lock clean-all
+.PHONY: help docs demo demo-cluster run test test-programs test-parts test-labs fuzz unit unit-other reference lab-sid image-12 image-13 lint bench bench-nat64 packages image image-controller manifests release host venv lock clean-all

@@ -6,12 +6,12 @@ same, for one client and for all.) Who has shown that its address is its own, by
 that asks for many, has FACTOR times as much.
 
 Answers that were held back could leave all at once: who fills a share with a forged address and then has one slow name
-answered sends a pulse to somebody else (DNSBomb). So answers that were waited for leave at `PACE_OCTETS_PER_S` where
+answered sends a pulse to somebody else (DNSBomb). So answers that were waited for leave at `PACE_BYTES_PER_S` where
 the address is not proven.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from kun_dns64.model.message import Source
@@ -20,7 +20,7 @@ FACTOR = 10
 DISPLACED_AFTER_S = 0.2
 # Of one question, by one client whose address is not proven: BIND's max-clients-per-query.
 MOST_ALIKE = 100
-PACE_OCTETS_PER_S, PACE_BURST_OCTETS = 1_000_000.0, 64 * 1024
+PACE_BYTES_PER_S, PACE_BURST_BYTES = 1_000_000.0, 64 * 1024
 # An answer faster than this was held back by nobody.
 HELD_BACK_S = 0.1
 # Later than this it is no use to anybody.
@@ -40,16 +40,20 @@ class Waiting(Protocol):
 
 
 class ClientShare:
-    """Of one client. `waiting`: its queries under way; `most`: what it may have, without a proof of its address."""
+    """Of one client. `waiting`: its queries under way; `most`: what it may have, without a proof of its address.
 
-    __slots__ = ("_free_at", "is_forwarder", "most", "slow", "waiting")
+    `held`: answers that must leave at the pace, each with what sends it, in the order they came.
+    """
+
+    __slots__ = ("_free_bytes", "_held_bytes", "_looked_at", "held", "is_forwarder", "most", "slow", "waiting")
 
     def __init__(self, most: int, is_forwarder: bool) -> None:
         self.most, self.is_forwarder = most * FACTOR if is_forwarder else most, is_forwarder
         self.waiting = 0
         # In the order they came; those that end at once never stand here.
         self.slow: OrderedDict[Waiting, None] = OrderedDict()
-        self._free_at = 0.0
+        self.held: deque[tuple[Callable[[bytes | None], None], bytes]] = deque()
+        self._held_bytes, self._free_bytes, self._looked_at = 0, float(PACE_BURST_BYTES), 0.0
 
     @property
     def most_proven(self) -> int:
@@ -65,14 +69,35 @@ class ClientShare:
         oldest.displace()
         return True
 
-    def delay_s(self, octets: int, now: float) -> float | None:
-        """How long an answer that was waited for is held for the pace; None: for ever."""
-        burst_s = PACE_BURST_OCTETS / PACE_OCTETS_PER_S
-        free_at = max(self._free_at, now - burst_s)
-        if free_at - now > MOST_DELAY_S:
-            return None
-        self._free_at = free_at + octets / PACE_OCTETS_PER_S
-        return max(0.0, free_at - now)
+    def may_leave(self, size: int, now: float) -> bool:
+        """Take `size` bytes from the allowance, if it has them. Unused, it grows to the burst and no further."""
+        gained = max(0.0, now - self._looked_at) * PACE_BYTES_PER_S
+        self._free_bytes, self._looked_at = min(self._free_bytes + gained, float(PACE_BURST_BYTES)), now
+        if self._free_bytes < min(size, PACE_BURST_BYTES):
+            return False
+        self._free_bytes -= size
+        return True
+
+    def hold(self, send: Callable[[bytes | None], None], packet: bytes) -> bool:
+        """Put an answer behind those that are held; False: it would leave too late to be of use."""
+        if self._held_bytes + len(packet) > PACE_BYTES_PER_S * MOST_DELAY_S:
+            return False
+        self.held.append((send, packet))
+        self._held_bytes += len(packet)
+        return True
+
+    def release(self, now: float) -> Iterator[tuple[Callable[[bytes | None], None], bytes]]:
+        """Give what may leave now. Called late, it gives no more than the burst: a busy loop makes no pulse."""
+        while self.held and self.may_leave(len(self.held[0][1]), now):
+            send, packet = self.held.popleft()
+            self._held_bytes -= len(packet)
+            yield send, packet
+
+    def next_in_s(self) -> float:
+        """How long until the first of those that are held may leave."""
+        if not self.held:
+            return 0.0
+        return max(0.0, min(len(self.held[0][1]), PACE_BURST_BYTES) - self._free_bytes) / PACE_BYTES_PER_S
 
 
 class ClientShares:

@@ -53,14 +53,23 @@ class Admission:
         return lambda packet: self.send_at_pace(share, send, packet)
 
     def send_at_pace(self, share: ClientShare, send: Send, packet: bytes | None) -> None:
-        delay_s = 0.0 if share.is_forwarder else share.delay_s(len(packet or b""), time.monotonic())
-        if delay_s is None:
+        """Send now what the allowance has room for, else hold it; drop what would leave too late."""
+        if share.is_forwarder or packet is None or (not share.held and share.may_leave(len(packet), time.monotonic())):
+            send(packet)
+        elif not share.hold(send, packet):
             self._metrics.count("dropped", Rule.RATE_LIMITED.value)
             send(None)
-        elif delay_s > 0:
-            asyncio.get_running_loop().call_later(delay_s, send, packet)
-        else:
+        elif len(share.held) == 1:
+            self._release_later(share)
+
+    def _release_later(self, share: ClientShare) -> None:
+        asyncio.get_running_loop().call_later(share.next_in_s(), self._release, share)
+
+    def _release(self, share: ClientShare) -> None:
+        for send, packet in share.release(time.monotonic()):
             send(packet)
+        if share.held:
+            self._release_later(share)
 
     def is_forwarder(self, source: Source) -> bool:
         """Whether this address asks for many clients."""
