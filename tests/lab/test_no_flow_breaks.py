@@ -40,7 +40,13 @@ def set_file(lab: Lab, gateway: str, text: str) -> None:
     """A restart of the agent, which disturbs no flow."""
     lab.run(gateway, "sh", "-c", f"cat > {CONFIG}", stdin=text)
     lab.restart_service(gateway, "kun-nat64")
+    lab.wait_for(lambda: answers(lab, gateway), BACK_S, f"the agent of {gateway} to answer")
     lab.wait_for(lambda: announced(lab, gateway), BACK_S, f"{gateway} announced")
+
+
+def answers(lab: Lab, gateway: str) -> bool:
+    inside = lab.topology.gateway(gateway).inside
+    return lab.run(gateway, "curl", "-s", "-o", "/dev/null", f"http://{inside}:9465/healthz", check=False).code == 0
 
 
 def answering(lab: Lab, host: str) -> list[str]:
