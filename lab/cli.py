@@ -17,6 +17,7 @@ from lab.otherpython import prepare, run_tests
 from lab.paths import cache_directory
 from lab.performance import perform_demo
 from lab.progress import reporting
+from lab.unbroken import Load, measure
 
 app = typer.Typer(
     help=f"A whole network in one virtual machine: pod, node, TOR, gateways, Internet. {VARIABLE}=12|13 picks Debian.",
@@ -191,6 +192,18 @@ def demo(
     """Walk the seven steps of the picture with evidence, then let gateways die under continuous requests."""
     if not perform_demo(name, keep, json_file, _is_native(inside)):
         raise typer.Exit(1)
+
+
+@app.command()
+def unbroken(
+    downloads: Annotated[int, typer.Option(min=0, max=500)] = 150,
+    uploads: Annotated[int, typer.Option(min=0, max=500)] = 150,
+    echoes: Annotated[int, typer.Option(min=0, max=1000)] = 300,
+    interval: Annotated[float, typer.Option(help="Seconds between packets of a flow.")] = 3.0,
+    name: Name = "lab",
+) -> None:
+    """Measure what long flows notice when a gateway is drained, comes back, dies, and the TOR hashes anew."""
+    measure(Lab.attach(name), Load(downloads, uploads, echoes, interval), lambda line: print(line, flush=True))
 
 
 @app.command(name="list")

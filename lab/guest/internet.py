@@ -2,6 +2,7 @@
 
     GET /                    "hello from the IPv4 Internet" and the client's address, as JSON
     GET /bytes?n=N&rate=R    N octets, at most R a second (0: as fast as it goes)
+    PUT /bytes               takes what comes, until the client ends
     UDP port 7               "<address> <port> " and the datagram, sent back
 
 Runs with the standard library alone.
@@ -28,14 +29,16 @@ class Echo(asyncio.DatagramProtocol):
 
 async def send_bytes(writer: asyncio.StreamWriter, count: int, rate: int) -> None:
     writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {count}\r\nConnection: close\r\n\r\n".encode())
-    per_tick = max(1, int(rate * TICK_S)) if rate else 256 * 1024
+    # A slow flow has one packet a second.
+    tick_s = 1.0 if 0 < rate <= 1000 else TICK_S
+    per_tick = max(1, int(rate * tick_s)) if rate else 256 * 1024
     while count > 0:
         size = min(count, per_tick)
         writer.write((CHUNK * (size // len(CHUNK) + 1))[:size])
         await writer.drain()
         count -= size
         if rate:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(tick_s)
 
 
 def page(writer: asyncio.StreamWriter) -> bytes:
@@ -50,7 +53,10 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     try:
         request = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).decode("latin-1")
         url = urlsplit(request.split(" ", 2)[1])
-        if url.path == "/bytes":
+        if request.startswith("PUT "):
+            while await reader.read(65536):
+                pass
+        elif url.path == "/bytes":
             options = parse_qs(url.query)
             await send_bytes(writer, int(options["n"][0]), int(options.get("rate", ["0"])[0]))
         else:

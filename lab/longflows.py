@@ -1,0 +1,86 @@
+"""What long flows tell about changes of the set of gateways. Pure: the lines of guest/longflows.py in, figures out."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lab.capture import Packet
+
+RST = 0x04
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`ended`: connections by name, and when; `seen`: what servers saw of UDP flows, with times, in order; `moving`:
+    how many downloads and uploads went on at the last look; `sent`, `answered`: datagrams so far.
+    """
+
+    ready: bool = False
+    ended: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
+    moving: dict[str, int] = field(default_factory=dict)
+    sent: int = 0
+    answered: int = 0
+
+
+def account(text: str) -> Account:
+    """A line that is cut off is left out."""
+    ready, ended, seen, moving = False, dict[str, float](), dict[str, list[tuple[float, str]]](), dict[str, int]()
+    sent = answered = 0
+    for line in text.splitlines():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        ready = ready or "ready" in told
+        if "ended" in told:
+            ended[told["ended"]] = told["at"]
+        if "seen" in told:
+            seen.setdefault(told["flow"], []).append((told["at"], told["seen"]))
+        if "moving" in told:
+            moving, sent, answered = told["moving"], told["sent"], told["answered"]
+    return Account(ready, ended, seen, moving, sent, answered)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change of the set did to flows of TCP and UDP, of those that were there before it. `own`: those that went
+    through the gateway that was changed. `moved`: other public address or port than before.
+    """
+
+    what: str
+    tcp: int
+    tcp_lost: int
+    udp: int
+    udp_moved: int
+    own_tcp: int = 0
+    own_udp: int = 0
+
+    @property
+    def udp_kept(self) -> float:
+        return 1.0 - self.udp_moved / self.udp if self.udp else 1.0
+
+    def __str__(self) -> str:
+        own = f" (its own: {self.own_tcp} TCP, {self.own_udp} UDP)" if self.own_tcp or self.own_udp else ""
+        kept = f"{self.udp_kept:.1%} of {self.udp} UDP flows kept address and port"
+        return f"{self.what}: {self.tcp_lost} of {self.tcp} TCP flows lost, {kept}{own}"
+
+
+def change(what: str, before: Account, after: Account, own_tcp: int = 0, own_udp: int = 0) -> Change:
+    began = sum(before.moving.values())
+    lost = len(after.ended.keys() - before.ended.keys())
+    stalled = began - lost - sum(after.moving.values())
+    moved = sum(after.seen[flow][-1][1] != places[-1][1] for flow, places in before.seen.items() if flow in after.seen)
+    return Change(what, began, lost + max(0, stalled), len(before.seen), moved, own_tcp, own_udp)
+
+
+def reset_delays(packets: Iterable[Packet], pod: str, since: float) -> list[float]:
+    """For each connection that a RST to the pod ended: seconds since the pod's packet before it."""
+    last: dict[int, float] = {}
+    delays: dict[int, float] = {}
+    for packet in sorted(packets, key=lambda one: one.time):
+        if packet.source == pod:
+            last[packet.source_port] = packet.time
+        elif packet.tcp_flags & RST and packet.time >= since and packet.destination_port in last:
+            delays.setdefault(packet.destination_port, packet.time - last[packet.destination_port])
+    return sorted(delays.values())
