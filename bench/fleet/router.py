@@ -6,7 +6,7 @@ Members = Sequence[int]
 
 
 class HashThreshold:
-    """Regions of equal length, one a gateway in order (RFC 2992 section 2); cut anew at each change."""
+    """Equal regions of the hash space, one a gateway; each change cuts them again (RFC 2992 section 2)."""
 
     def __init__(self, members: Members) -> None:
         self.members = tuple(members)
