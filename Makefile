@@ -56,7 +56,7 @@ image-12 image-13: venv
 	@DEBIAN=$(@:image-%=%) $(PY) -m lab build
 
 lab-sid: host venv  ## the lab tests on Debian sid, whatever it has today (some minutes more, to build its image)
-	DEBIAN=sid $(PY) -m pytest -p tests.allparts -m "not soak and not faults" tests/lab
+	DEBIAN=sid $(PY) $(PYTEST) -m "not soak and not faults" tests/lab
 
 # The Debian whose Python is another than this one's: 12 has 3.11, 13 has 3.13.
 OTHER := $(shell python3 -c 'import sys; print(12 if sys.version_info[:2] == (3, 13) else 13)')

@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import build_image  # noqa: E402
-from build_debs import PLATFORMS, UNBUILT, commit, source_date  # noqa: E402
+from build_debs import PLATFORMS, UNBUILT, commit  # noqa: E402
 from chroots import ROOT, SUITES, ChrootError, run_checked  # noqa: E402
 
 from kun_base.version import VERSION  # noqa: E402
@@ -59,12 +59,7 @@ def build(options: Sequence[str], name: str) -> None:
     """Build the image in the storage of `options`. Raises ChrootError."""
     with tempfile.TemporaryDirectory() as context:
         gather(Path(context, "out/controller"))
-        arguments = {"BASE": build_image.import_base(options), "VERSION": VERSION, "REVISION": commit()}
-        argv = ["buildah", *options, "build", "--quiet", "--isolation", "chroot", "--network", "host"]
-        argv += ["--format", "docker", "--timestamp", str(source_date()), "--pull-never", "--tag", name]
-        argv += ["--file", str(CONTAINERFILE)]
-        argv += [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
-        run_checked([*argv, context])
+        build_image.build_from(options, context, CONTAINERFILE, name, VERSION)
 
 
 def main(arguments: Sequence[str]) -> int:

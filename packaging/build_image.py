@@ -55,22 +55,17 @@ def build(options: Sequence[str], deb: Path, name: str) -> None:
         told.mkdir(parents=True)
         shutil.copy(CONTAINERFILE.with_name("image.toml"), told)
         shutil.copy(ROOT / ".dockerignore", context)
-        arguments = {"BASE": import_base(options), "VERSION": version.stdout.strip(), "REVISION": commit()}
-        argv = [
-            "buildah",
-            *options,
-            "build",
-            "--quiet",
-            "--isolation",
-            "chroot",
-            "--network",
-            "host",
-            "--format",
-            "docker",
-        ]
-        argv += ["--timestamp", str(source_date()), "--pull-never", "--tag", name, "--file", str(CONTAINERFILE)]
-        argv += [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
-        run_checked([*argv, context])
+        build_from(options, context, CONTAINERFILE, name, version.stdout.strip())
+
+
+def build_from(options: Sequence[str], context: str, recipe: Path, name: str, version: str) -> None:
+    """Run a Containerfile over a folder, upon the base made here. Raises ChrootError."""
+    arguments = {"BASE": import_base(options), "VERSION": version, "REVISION": commit()}
+    argv = ["buildah", *options, "build", "--quiet", "--isolation", "chroot", "--network", "host"]
+    argv += ["--format", "docker", "--timestamp", str(source_date()), "--pull-never", "--tag", name]
+    argv += ["--file", str(recipe)]
+    argv += [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
+    run_checked([*argv, context])
 
 
 def export(options: Sequence[str], name: str, target: Path) -> None:

@@ -269,8 +269,9 @@ def size(
     from kun_nat64.policy.spread import fabric
 
     try:
-        spread = fabric(Load(pods, flows, new_per_s), gateways, spare, ports, nodes, buckets, imbalance)
-        code = show_size(Load(pods, flows, new_per_s), spread, as_json=as_json)
+        load = Load(pods, flows, new_per_s)
+        spread = fabric(load, gateways, spare, ports, nodes, buckets, imbalance)
+        code = show_size(load, spread, as_json=as_json)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(code)

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from kun_nat64.drivers.birdsocket import BirdSocket
 from kun_nat64.drivers.output_parsing import understanding
+from kun_nat64.drivers.withdraw_all import withdraw_all
 from kun_nat64.formats import birdpaths, birdreply
 from kun_nat64.formats.birdreply import BirdAnswer, BirdProtocol
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import BgpPath, Facts, Neighbour, any_path
+from kun_nat64.model.facts import BgpPath, Facts, Neighbour
 from kun_nat64.model.plan import Action, Change
 
 DEADLINE_S = 3.0
@@ -96,7 +97,7 @@ class BirdSpeaker:
 
     def withdraw_blocking(self, prefixes: Iterable[str]) -> None:
         """For a thread, when the event loop hangs. Raises DriverError after having tried them all."""
-        asyncio.run(_withdraw(BirdSpeaker(self._api, str(self._file)), tuple(prefixes)))
+        asyncio.run(withdraw_all(BirdSpeaker(self._api, str(self._file)), tuple(prefixes)))
 
     def close(self) -> None:
         """Nothing stays open between two questions."""
@@ -145,14 +146,3 @@ class BirdSpeaker:
 def _symbol(name: str) -> str:
     """In quotes where the name is no plain word."""
     return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"'{name}'"
-
-
-async def _withdraw(speaker: BirdSpeaker, prefixes: tuple[str, ...]) -> None:
-    problem = None
-    for prefix in prefixes:
-        try:
-            await speaker.apply(Change(Action.REMOVE, any_path(prefix)))
-        except DriverError as error:
-            problem = error
-    if problem is not None:
-        raise problem

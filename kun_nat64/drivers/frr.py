@@ -11,9 +11,10 @@ from typing import Any
 from kun_nat64.drivers.blocking_runner import BlockingRunner
 from kun_nat64.drivers.command import Runner, failed
 from kun_nat64.drivers.output_parsing import understanding
+from kun_nat64.drivers.withdraw_all import withdraw_all
 from kun_nat64.formats import frrcommands, frrjson
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import BgpPath, Facts, Neighbour, any_path
+from kun_nat64.model.facts import BgpPath, Facts, Neighbour
 from kun_nat64.model.plan import Action, Change
 
 DEADLINE_S = 3.0
@@ -70,7 +71,7 @@ class FrrSpeaker:
 
     def withdraw_blocking(self, prefixes: Iterable[str]) -> None:
         """For a thread, when the event loop hangs. Raises DriverError after having tried them all."""
-        asyncio.run(_withdraw(FrrSpeaker(BlockingRunner(), self._folder), tuple(prefixes)))
+        asyncio.run(withdraw_all(FrrSpeaker(BlockingRunner(), self._folder), tuple(prefixes)))
 
     def close(self) -> None:
         """Nothing stays open between two commands."""
@@ -113,14 +114,3 @@ def _foreign(prefix: str, found: frrcommands.Configured) -> DriverError:
     remedy = f"`vtysh -c 'configure terminal' -c 'router bgp {found.asn}' -c 'address-family ipv{version} unicast'"
     words = f"FRR's configuration has a network line for {prefix} that is not ours, and it stays announced: {remedy} -c"
     return DriverError(FailureKind.CONFLICT, ("vtysh", "network", prefix), f"{words} 'no network {prefix}'`")
-
-
-async def _withdraw(speaker: FrrSpeaker, prefixes: tuple[str, ...]) -> None:
-    problem = None
-    for prefix in prefixes:
-        try:
-            await speaker.apply(Change(Action.REMOVE, any_path(prefix)))
-        except DriverError as error:
-            problem = error
-    if problem is not None:
-        raise problem

@@ -8,10 +8,11 @@ from ipaddress import IPv4Address, ip_network
 
 from kun_nat64.drivers.grpc import GrpcClient, Unimplemented
 from kun_nat64.drivers.output_parsing import understanding
+from kun_nat64.drivers.withdraw_all import withdraw_all
 from kun_nat64.formats import gobgpapi
 from kun_nat64.formats.gobgpapi import V3, V4, Dialect
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import BgpPath, Facts, Neighbour, any_path
+from kun_nat64.model.facts import BgpPath, Facts, Neighbour
 from kun_nat64.model.plan import Action, Change
 
 DEADLINE_S = 3.0
@@ -71,23 +72,11 @@ class GobgpSpeaker:
 
     def withdraw_blocking(self, prefixes: Iterable[str]) -> None:
         """For a thread, when the event loop hangs. Raises DriverError after having tried them all."""
-        asyncio.run(_withdraw(GobgpSpeaker(self._api), tuple(prefixes)))
+        asyncio.run(withdraw_all(GobgpSpeaker(self._api), tuple(prefixes)))
 
     def close(self) -> None:
         self._looks.close()
         self._changes.close()
-
-
-async def _withdraw(speaker: GobgpSpeaker, prefixes: tuple[str, ...]) -> None:
-    failed = None
-    for prefix in prefixes:
-        try:
-            await speaker.apply(Change(Action.REMOVE, any_path(prefix)))
-        except DriverError as error:
-            failed = error
-    speaker.close()
-    if failed is not None:
-        raise failed
 
 
 class _Api:
