@@ -13,9 +13,8 @@ from kun_nat64.drivers.session_database import SessionBook
 from kun_nat64.drivers.sessionfile import SessionFile
 from kun_nat64.drivers.sessionlock import FolderLock
 from kun_nat64.formats.elastic_common_schema import EcsLines
-from kun_nat64.model.audit import UNKNOWN, Record
+from kun_nat64.model.audit import Record
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.traffic import Session
 from kun_nat64.policy.session_tracking import Ledger, Look, News, WhoWas, nobody
 from kun_nat64.state.session_log_state import SessionLogState, Sink
 
@@ -26,7 +25,7 @@ MOST_WAITING = 200_000
 class Store(Protocol):
     """Raises OSError when it cannot keep something; what was given is given again then."""
 
-    def keep(self, news: News, looked_at: float) -> None: ...
+    def keep(self, news: News, now: float, *, last: bool) -> None: ...
     def trim(self, now: float) -> int: ...
     @property
     def jump(self) -> str: ...
@@ -43,8 +42,8 @@ class LineStore:
     def jump(self) -> str:
         return self._file.jump
 
-    def keep(self, news: News, looked_at: float) -> None:
-        self._file.write(self._lines.lines(news.started, news.ended), looked_at)
+    def keep(self, news: News, now: float, *, last: bool) -> None:
+        self._file.write(self._lines.lines(news.started, news.ended), now)
 
 
 class RowStore:
@@ -57,8 +56,8 @@ class RowStore:
     def jump(self) -> str:
         return self._book.jump
 
-    def keep(self, news: News, looked_at: float) -> None:
-        self._book.write(news.started, news.ended, looked_at)
+    def keep(self, news: News, now: float, *, last: bool) -> None:
+        self._book.write(news.started, news.ended, now, last=last)
 
 
 @dataclass
@@ -69,11 +68,11 @@ class Outlet:
     report: Sink
     waiting: list[News] = field(default_factory=list)
 
-    def take(self, news: News, looked_at: float) -> None:
+    def take(self, news: News, now: float, *, last: bool = True) -> None:
+        """`last`: with these the store has all that is known at `now`. Even without news the database keeps when."""
         self.waiting.append(news)
         try:
-            # Even without news: the database keeps when it was looked at last.
-            self.store.keep(_joined(self.waiting), looked_at)
+            self.store.keep(_joined(self.waiting), now, last=last)
         except OSError as error:
             self.report.failed = str(error)
             self._let_go()
@@ -82,8 +81,12 @@ class Outlet:
             self.report.records += sum(map(_size, self.waiting))
             self.waiting.clear()
         self.report.waiting = sum(map(_size, self.waiting))
+        if last:
+            self._trim(now)
+
+    def _trim(self, now: float) -> None:
         try:
-            self.report.octets = self.store.trim(looked_at)
+            self.report.octets = self.store.trim(now)
         except OSError as error:
             self.report.failed = self.report.failed or str(error)
 
@@ -136,16 +139,13 @@ class SessionLog:
         if before is not None:
             self._thread.submit(before.end)
 
-    def offer(
-        self, sessions: tuple[Session, ...], begun: float, done: float, *, whole: bool = True
-    ) -> asyncio.Future[None] | None:
-        """`begun`, `done`: wall clock. `whole`: these are all of them. The future is for those who must wait for it."""
+    def offer(self, look: Look) -> asyncio.Future[None] | None:
+        """The future is for those who must wait for it."""
         if not self.wanted:
             return None
         if self._busy is not None and not self._busy.done():
             self._report.skipped += 1
             return self._busy
-        look = Look(sessions, begun, done, whole)
         self._busy = asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, look)
         return self._busy
 
@@ -160,26 +160,30 @@ class SessionLog:
     def _take(self, look: Look) -> None:
         if self._ledger is None:
             self._ledger = self._begin(look.begun)
-        news = self._ledger.take(
-            look, self._spec.audit.timeouts, self._book.current if self._book else 0, self._who_was
-        )
-        for outlet in self._outlets:
-            outlet.take(news, look.done)
-            self._note_jump(outlet.store.jump)
+        timeouts, place = self._spec.audit.timeouts, self._book.current if self._book else 0
+        waiting: News | None = None
+        for news in self._ledger.take(look, timeouts, place, self._who_was):
+            if waiting is not None:
+                self._keep(waiting, look.done, last=False)
+            waiting = news
+        self._keep(waiting or News(), look.done, last=True)
         report = self._report
         report.failed, report.looked_at, report.living = "", look.done, len(self._ledger)
         if self._book:
             report.set_aside = tuple(self._book.set_aside)
+
+    def _keep(self, news: News, now: float, *, last: bool) -> None:
+        for outlet in self._outlets:
+            outlet.take(news, now, last=last)
+            self._note_jump(outlet.store.jump)
 
     def _begin(self, now: float) -> Ledger:
         """Raises OSError when another agent has the folder, or it cannot be made: tried again at the next look."""
         assert self._lock is not None
         self._lock.take()
         audit, gateway = self._spec.audit, self._spec.gateway
-        known: list[Record] = []
-        looked_at = UNKNOWN
         book = SessionBook(Path(audit.database), audit.database_limit, audit.keep_s)
-        known, looked_at = book.start(now)
+        looked_at = book.start(now)
         lines = EcsLines(
             gateway.name, gateway.vip or self._spec.bgp.next_hop6 or self._spec.bgp.router_id, gateway.pool6, version()
         )
@@ -189,7 +193,7 @@ class SessionLog:
             Outlet(LineStore(file, lines), self._report.sinks["log"]),
             Outlet(RowStore(book), self._report.sinks["database"]),
         ]
-        return Ledger(known, looked_at)
+        return Ledger(book.living(), looked_at)
 
     def _note_jump(self, words: str) -> None:
         """Stays until the next start: whoever reads the log has to know that its times jump."""

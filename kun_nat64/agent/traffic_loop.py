@@ -9,15 +9,15 @@ from kun_nat64.formats.sessionlisting import MOST_OF_A_CLIENT
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.host import Host
-from kun_nat64.model.traffic import Traffic
+from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.exhaustion import is_full
-from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.limits import limited
 from kun_nat64.policy.nodeways import nodes_of, pods_of
 from kun_nat64.policy.port_use import port_use, tenant_port_use
 from kun_nat64.policy.probepath import probe_address
+from kun_nat64.policy.session_tracking import Look
 from kun_nat64.policy.tenants import at_their_limit, sessions_of
 from kun_nat64.state.agent_state import Clock, State
 
@@ -48,34 +48,30 @@ class TrafficLoop:
     async def count(self) -> None:
         state, begun = self._state, self._wall()
         try:
-            traffic = await self.host.flows(state.spec.nat64.instance)
+            listed = await self.host.flows(state.spec.nat64.instance, probe_address(state.spec))
         except DriverError as error:
             if str(error) != str(state.flow.failed):
                 state.journal.warning("sessions", failed=str(error))
             state.flow.failed = error
             return
-        self._take(traffic, self._state.clock())
+        self._take(listed, self._state.clock())
         if self.log is not None:
-            pods = without_probes(traffic, probe_address(state.spec))
-            self.log.offer(pods.sessions, begun, self._wall(), whole=pods.whole)
+            self.log.offer(Look(listed.pages, begun, self._wall(), listed.whole))
 
-    def _take(self, traffic: Traffic, now: float) -> None:
+    def _take(self, listed: SessionList, now: float) -> None:
         state, flow = self._state, self._state.flow
-        flow.ports = port_use(traffic, state.spec)
+        flow.ports = port_use(listed, state.spec)
         self._note_full(is_full(flow.ports, flow.full))
         flow.courses = forecast.seen(flow.courses, flow.ports, now=now)
         flow.exhausted_in_s = forecast.forecasts(flow.courses, now=now)
-        flow.tenant_ports = tenant_port_use(traffic, state.spec)
-        traffic = without_probes(traffic, probe_address(state.spec))
-        self._limit(traffic)
-        self._limit_tenants(traffic)
-        live = drain.live_tcp(traffic)
-        self._ages = drain.first_seen(self._ages, live, now=now)
+        flow.tenant_ports = tenant_port_use(listed, state.spec)
+        self._limit(listed)
+        self._limit_tenants(listed)
         flow.counted_at, flow.failed = now, None
-        more = sum(traffic.left_out.values())
-        flow.tcp, flow.sessions, flow.bindings = len(live), len(traffic.sessions) + more, len(traffic.bindings)
-        flow.nodes = (pods_of if state.spec.gateway.is_native else nodes_of)(traffic.sessions)
-        self._note_what_is_not_listed(traffic, more)
+        flow.tcp, flow.sessions, flow.bindings = listed.live_tcp, listed.sessions, listed.bindings
+        flow.nodes = (pods_of if state.spec.gateway.is_native else nodes_of)(listed.held)
+        self._note_what_is_not_listed(listed)
+        self._ages = drain.first_seen(self._ages, listed.live or (), now=now)
         flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
         if state.drain.phase is Phase.DRAINING:
             state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
@@ -88,15 +84,15 @@ class TrafficLoop:
             self._state.journal.warning("pool4", full=full)
             self._state.wake_cycle()
 
-    def _note_what_is_not_listed(self, traffic: Traffic, more: int) -> None:
+    def _note_what_is_not_listed(self, listed: SessionList) -> None:
         words = []
-        if more:
-            address, count = max(traffic.left_out.items(), key=lambda one: one[1])
+        if more := sum(listed.left_out.values()):
+            address, count = max(listed.left_out.items(), key=lambda one: one[1])
             words.append(
                 f"{more} sessions are counted, and not in the session log: their clients hold more than "
                 f"{MOST_OF_A_CLIENT} each; {address} has {count} of them (see nat64.sessions_per_client)"
             )
-        if traffic.partial:
+        if listed.partial:
             words.append("the list of sessions did not come to its end in time: what was seen is counted")
         warnings, said = self._state.warnings, "; ".join(words)
         if said and WARNING not in warnings:
@@ -106,12 +102,9 @@ class TrafficLoop:
         else:
             warnings.pop(WARNING, None)
 
-    def _limit(self, traffic: Traffic) -> None:
+    def _limit(self, listed: SessionList) -> None:
         state, flow = self._state, self._state.flow
-        before, flow.limited = (
-            flow.limited,
-            limited(traffic.sessions, flow.limited, state.spec.nat64.limit, traffic.left_out),
-        )
+        before, flow.limited = flow.limited, limited(listed.held, flow.limited, state.spec.nat64.limit)
         if flow.limited.keys() != before.keys():
             fresh = sorted(flow.limited.keys() - before.keys())
             flow.limited_total += len(fresh)
@@ -120,9 +113,9 @@ class TrafficLoop:
             state.journal.info("client-limit", limited=len(flow.limited), new=named, released=released)
             state.wake_cycle()
 
-    def _limit_tenants(self, traffic: Traffic) -> None:
+    def _limit_tenants(self, listed: SessionList) -> None:
         state, flow = self._state, self._state.flow
-        flow.tenants = sessions_of(traffic.sessions, state.spec.clients, traffic.left_out)
+        flow.tenants = sessions_of(listed.held, state.spec.clients)
         before, now = flow.limited_tenants, at_their_limit(state.spec.tenants, flow.tenants, flow.limited_tenants)
         if now != before:
             flow.limited_tenants = now

@@ -6,6 +6,7 @@ Every command has a deadline, `--csv` and, where names would be looked up, `--nu
 import asyncio
 import tempfile
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,14 +18,15 @@ from kun_nat64.formats.versions import refuses_local_ports
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
 from kun_nat64.model.plan import Action, Change
+from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.model.traffic import Binding, Session, Traffic
 from kun_nat64.policy.portranges import borrowed
 
 # Exit codes are 256 - errno for errors of the command itself, errno for those of the kernel module.
 NO_INSTANCE, EXISTS, NO_MODULE = 3, 17, 253
 LISTING_DEADLINE_S = 20.0
-# Octets that are read in a millisecond, and those of one row.
-LITTLE, ROW = 20_000, 150
+# Bytes that are read in a millisecond.
+LITTLE = 20_000
 Entry = TypeVar("Entry")
 Given = TypeVar("Given")
 Done = TypeVar("Done")
@@ -73,12 +75,12 @@ class JoolDriver:
         with understanding("jool", "-i", instance, mode, "display"):
             return await _beside(len(listed), parse, listed) if listed else []
 
-    async def flows(self, instance: str) -> Traffic:
-        """Live sessions and the bindings they rest on. Raises DriverError; none when there is no instance."""
-        listing = SessionListing()
+    async def flows(self, instance: str, probe: IPv6Address) -> SessionList:
+        """Live sessions, packed, but for those of `probe`. Raises DriverError; none when there is no instance."""
+        listing = SessionListing(probe)
         for protocol in Protocol:
             await self._stream(instance, protocol, listing)
-        return await _beside(len(listing.sessions) * ROW, SessionListing.traffic, listing)
+        return listing.found()
 
     async def _stream(self, instance: str, protocol: Protocol, listing: SessionListing) -> None:
         """A list that does not come to its end in time counts for as far as it came; one of nothing is an error."""

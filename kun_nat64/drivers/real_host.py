@@ -30,6 +30,7 @@ from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.probefacts import Passed
 from kun_nat64.model.resetfacts import FlowWatch
+from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.tenantfacts import TenantRules
 from kun_nat64.model.traffic import Traffic
@@ -285,8 +286,8 @@ class RealHost:
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)
 
-    async def flows(self, instance: str) -> Traffic:
-        return await self._jool.flows(instance)
+    async def flows(self, instance: str, probe: IPv6Address) -> SessionList:
+        return await self._jool.flows(instance, probe)
 
     async def stats(self, instance: str) -> dict[str, int]:
         return await self._jool.stats(instance)

@@ -7,7 +7,7 @@ for reading while the agent writes (write-ahead log).
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic
@@ -61,57 +61,70 @@ class SessionBook:
         self.current = 0
         self.set_aside: list[str] = []
 
-    def start(self, now: float) -> tuple[list[Record], float]:
-        """Opens the newest part, or makes one. Returns the sessions that lived when it was written last, and when."""
+    def start(self, now: float) -> float:
+        """Opens the newest part, or makes one. Returns when it was written last. Raises OSError."""
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        living: list[Record] = []
         looked_at = UNKNOWN
         for number, path in parts_of(self._folder):
             self.current = number
             try:
                 db = self._connection(number)
-                living += [record_of(row, number) for row in db.execute(LIVING)]
+                db.execute(f"{LIVING} LIMIT 1").fetchone()
                 looked_at = max(looked_at, _about(db, "looked_at"))
                 self._filled = db.execute("SELECT coalesce(max(rowid), 0) FROM session").fetchone()[0]
                 self._made_at = _about(db, "made_at")
             except sqlite3.Error as error:
-                if not _is_damage(error):
-                    raise OSError(f"{path}: {error}") from error
-                self._damaged(number, path, error)
+                self._set_aside_or_raise(number, path, error)
         if self.current not in self._open:
             self._new_part(now)
-        return living, looked_at
+        return looked_at
 
-    def write(self, started: Iterable[Record], ended: Iterable[Record], looked_at: float) -> None:
-        """In one transaction for each part. What belongs to a part that is gone is written to the current one, if it is
-        not the end of a session that went with it.
+    def living(self) -> Iterator[Record]:
+        """The sessions that lived when it was written last: one by one, for there may be a million. Raises OSError."""
+        for number, path in parts_of(self._folder):
+            try:
+                for row in self._connection(number).execute(LIVING):
+                    yield record_of(row, number)
+            except sqlite3.Error as error:
+                self._set_aside_or_raise(number, path, error)
+
+    def _set_aside_or_raise(self, number: int, path: Path, error: sqlite3.Error) -> None:
+        if not _is_damage(error):
+            raise OSError(f"{path}: {error}") from error
+        self._damaged(number, path, error)
+
+    def write(self, started: Iterable[Record], ended: Iterable[Record], now: float, *, last: bool = True) -> None:
+        """In one transaction for each part. `last`: with this all of the look at `now` is written, which is noted.
+
+        What belongs to a part that is gone is written to the current one, if it is not the end of a session that went
+        with it.
         """
         try:
-            self._write(list(started), list(ended), looked_at)
+            self._write(list(started), list(ended), now, last=last)
         except sqlite3.DatabaseError as error:
             if _is_damage(error):
                 self._damaged(self.current, self._path(self.current), error)
-                self._new_part(looked_at)
+                self._new_part(now)
             raise OSError(str(error)) from error
 
-    def _write(self, started: list[Record], ended: list[Record], looked_at: float) -> None:
+    def _write(self, started: list[Record], ended: list[Record], now: float, *, last: bool) -> None:
         there = {number for number, _ in parts_of(self._folder)}
         if self.current not in there:
             self._forget(self.current)
-            self._new_part(looked_at)
+            self._new_part(now)
         ends, groups = self._by_part(ended, there), self._by_part(started, there)
         for number in sorted({*ends, *groups, self.current}):
             db = self._connection(number)
             with db:
                 db.executemany(INSERT, map(insert_row, groups.get(number, ())))
                 db.executemany(END, map(end_row, ends.get(number, ())))
-                if number == self.current:
-                    db.execute("INSERT OR REPLACE INTO about VALUES ('looked_at', ?)", (round(looked_at * 1000),))
+                if last and number == self.current:
+                    db.execute("INSERT OR REPLACE INTO about VALUES ('looked_at', ?)", (round(now * 1000),))
         self._filled += len(groups.get(self.current, ()))
-        if self._filled >= self._rows or looked_at - self._made_at >= self._keep_s / SHARES:
+        if self._filled >= self._rows or now - self._made_at >= self._keep_s / SHARES:
             # What is written is written: on a full disk this part grows on, and the next write tries again.
             with suppress(OSError):
-                self._new_part(looked_at)
+                self._new_part(now)
 
     def _by_part(self, records: Iterable[Record], there: set[int]) -> dict[int, list[Record]]:
         groups: dict[int, list[Record]] = {}

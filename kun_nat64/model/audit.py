@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
 
 from kun_nat64.model.clients import NOBODY, Client
 from kun_nat64.model.joolfacts import Protocol
@@ -56,29 +55,3 @@ class Timeouts:
     @property
     def shortest_s(self) -> float:
         return min(self.tcp_transitory_s, self.udp_s, self.icmp_s)
-
-
-def number_of(flow: SessionKey) -> int:
-    """The flow as one number of 242 bits: a million of them as keys cost a third of what the values would."""
-    number = int(flow.inside.address) << 16 | flow.inside.port
-    number = number << 32 | int(flow.outside.address)
-    number = number << 16 | flow.outside.port
-    number = number << 32 | int(flow.remote.address)
-    number = number << 16 | flow.remote.port
-    return number << 2 | PROTOCOLS.index(flow.protocol)
-
-
-def flow_of(number: int) -> SessionKey:
-    """The reverse of `number_of`."""
-    protocol = PROTOCOLS[number & 3]
-    number >>= 2
-    remote_port, remote = number & 0xFFFF, number >> 16 & 0xFFFFFFFF
-    number >>= 48
-    outside_port, outside = number & 0xFFFF, number >> 16 & 0xFFFFFFFF
-    number >>= 48
-    return SessionKey(
-        protocol,
-        Endpoint6(IPv6Address(number >> 16), number & 0xFFFF),
-        Endpoint4(IPv4Address(outside), outside_port),
-        Endpoint4(IPv4Address(remote), remote_port),
-    )

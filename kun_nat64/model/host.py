@@ -1,11 +1,13 @@
 """The port between the cycle and the machine. The real one is drivers/real_host.py, the fake one is in the tests."""
 
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 from typing import Protocol
 
 from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
+from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 
@@ -23,8 +25,8 @@ class Host(Protocol):
     async def traffic(self, instance: str) -> Traffic:
         """Live sessions and bindings. Raises DriverError."""
 
-    async def flows(self, instance: str) -> Traffic:
-        """As `traffic`, for half the price: without static bindings that nobody uses. Raises DriverError."""
+    async def flows(self, instance: str, probe: IPv6Address) -> SessionList:
+        """Live sessions, packed, but for those of the inside address `probe`. Raises DriverError."""
 
     async def stats(self, instance: str) -> dict[str, int]:
         """Jool's counters, by name without `JSTAT_`; one that is not there is 0, or unknown. Raises DriverError."""

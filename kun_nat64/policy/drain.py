@@ -1,10 +1,9 @@
 """When a drain is over: as few live TCP sessions as the operator accepts, or the grace time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kun_nat64.model.drain import SERVING, Drain, Phase
-from kun_nat64.model.joolfacts import Protocol
-from kun_nat64.model.traffic import Session, Traffic
 
 # The states of RFC 6146 section 3.5.2 in which neither end has closed the connection yet.
 LIVE_STATES = frozenset({"ESTABLISHED", "V4_INIT", "V6_INIT"})
@@ -65,17 +64,13 @@ def counted(drain: Drain, left: int, oldest_s: float | None) -> Drain:
     return replace(drain, left=left, oldest_s=oldest_s)
 
 
-def live_tcp(traffic: Traffic) -> tuple[Session, ...]:
-    return tuple(s for s in traffic.sessions if s.protocol is Protocol.TCP and s.state in LIVE_STATES)
+# By whatever tells one session from the others.
+Ages = dict[bytes, float]
 
 
-Ages = dict[tuple[str, int, str, int], float]
-
-
-def first_seen(before: Ages, sessions: tuple[Session, ...], *, now: float) -> Ages:
+def first_seen(before: Ages, live: Iterable[bytes], *, now: float) -> Ages:
     """When each session was seen first. Jool tells no ages, so a session is as old as our oldest look at it."""
-    keys = ((str(s.inside.address), s.inside.port, str(s.remote.address), s.remote.port) for s in sessions)
-    return {key: before.get(key, now) for key in keys}
+    return {key: before.get(key, now) for key in live}
 
 
 def oldest_s(ages: Ages, *, now: float) -> float | None:

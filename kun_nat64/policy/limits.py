@@ -9,13 +9,11 @@ no packet comes back to: his flows go on, all protocols alike, and new ones find
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
-from types import MappingProxyType
+from ipaddress import IPv4Address, IPv6Network
 
 from kun_nat64.model.facts import MARK, Chain, Fact, Facts, Family, Pool4, Rule
 from kun_nat64.model.joolfacts import LIMIT_MARK, Protocol
 from kun_nat64.model.spec import AgentSpec, Limit
-from kun_nat64.model.traffic import Session
 
 CHAIN = "KUN-NAT64-LIMIT"
 CLIENT = re.compile(r"-s ([0-9a-f:]+/\d+) ")
@@ -25,19 +23,14 @@ DUMMY = IPv4Address("192.0.0.8")
 RELEASED_BELOW = 0.9
 
 
-def limited(
-    sessions: Iterable[Session],
-    before: Iterable[IPv6Network],
-    limit: Limit,
-    left_out: Mapping[IPv6Address, int] = MappingProxyType({}),
-) -> dict[IPv6Network, int]:
-    """Clients that may have no new ports, with the sessions they hold. `left_out`: those that are not listed."""
+def limited(held: Mapping[int, int], before: Iterable[IPv6Network], limit: Limit) -> dict[IPv6Network, int]:
+    """Clients that may have no new ports, with the sessions they hold. `held`: sessions by inside address."""
     if not limit.sessions:
         return {}
     shift = 128 - limit.length
-    counts = Counter(int(one.inside.address) >> shift for one in sessions)
-    for address, count in left_out.items():
-        counts[int(address) >> shift] += count
+    counts: Counter[int] = Counter()
+    for address, count in held.items():
+        counts[address >> shift] += count
     still = {int(network.network_address) >> shift for network in before}
     release = int(limit.sessions * RELEASED_BELOW)
     return {

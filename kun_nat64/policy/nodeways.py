@@ -4,31 +4,32 @@ A sit device keeps one route for each processor, whatever the destination (net/i
 answered directly and nodes behind a router cannot both be.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 from kun_base.prefix import sixtofour_network
 from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.spec import GatewaySpec
-from kun_nat64.model.traffic import Session
 
-# So many sessions are looked through, and so many nodes asked about, at each count.
-MOST_SESSIONS, MOST_NODES = 1000, 32
+# So many inside addresses are looked through, and so many nodes asked about, at each count.
+MOST_PODS, MOST_NODES = 1000, 32
 
 
-def nodes_of(sessions: Sequence[Session]) -> tuple[IPv4Address, ...]:
-    """Nodes of some of the sessions, spread over all of them; pods outside of 6to4 have none."""
-    step = max(1, len(sessions) // MOST_SESSIONS)
-    found = {one.inside.address.sixtofour for one in sessions[::step]}
-    nodes = sorted(node for node in found if node is not None)
+def nodes_of(inside: Iterable[int]) -> tuple[IPv4Address, ...]:
+    """Nodes of some of the inside addresses, spread over all of them; pods outside of 6to4 have none."""
+    nodes = sorted({node for pod in _some(inside) if (node := pod.sixtofour) is not None})
     return tuple(nodes[:: max(1, len(nodes) // MOST_NODES)][:MOST_NODES])
 
 
-def pods_of(sessions: Sequence[Session]) -> tuple[IPv6Address, ...]:
+def pods_of(inside: Iterable[int]) -> tuple[IPv6Address, ...]:
     """As `nodes_of`, of a gateway without a tunnel: some of the pods themselves."""
-    step = max(1, len(sessions) // MOST_SESSIONS)
-    pods = sorted({one.inside.address for one in sessions[::step]})
+    pods = _some(inside)
     return tuple(pods[:: max(1, len(pods) // MOST_NODES)][:MOST_NODES])
+
+
+def _some(inside: Iterable[int]) -> list[IPv6Address]:
+    every = sorted(inside)
+    return [IPv6Address(one) for one in every[:: max(1, len(every) // MOST_PODS)]]
 
 
 def cut_off(ways: Iterable[NodeWay], gateway: GatewaySpec, uplink: str) -> tuple[str, ...]:

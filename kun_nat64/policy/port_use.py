@@ -1,10 +1,10 @@
 """How many public ports are in use, by owner: everybody ("") or a tenant, so that no tenant's use is another's."""
 
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
+from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.model.spec import AgentSpec, PoolRange
 from kun_nat64.model.traffic import Traffic
 
@@ -15,7 +15,7 @@ Ports = dict[tuple[str, str], tuple[int, int]]
 OwnedPorts = dict[tuple[str, str, str], tuple[int, int]]
 
 
-def port_use(traffic: Traffic, spec: AgentSpec) -> Ports:
+def port_use(traffic: Traffic | SessionList, spec: AgentSpec) -> Ports:
     """Of everything in pool4 that has no mark."""
     return ports_of(EVERYBODY, owned_ports(traffic, spec))
 
@@ -24,19 +24,32 @@ def ports_of(owner: str, every: OwnedPorts) -> Ports:
     return {(address, protocol): use for (one, address, protocol), use in every.items() if one == owner}
 
 
-def tenant_port_use(traffic: Traffic, spec: AgentSpec) -> OwnedPorts:
+def tenant_port_use(traffic: Traffic | SessionList, spec: AgentSpec) -> OwnedPorts:
     return {place: use for place, use in owned_ports(traffic, spec).items() if place[0] != EVERYBODY}
 
 
-def owned_ports(traffic: Traffic, spec: AgentSpec) -> OwnedPorts:
-    """Where owners share an address, flows that are not listed one by one are counted for none of them."""
-    whole, divided = _ports_used(traffic), _divided(traffic, spec)
+def owned_ports(traffic: Traffic | SessionList, spec: AgentSpec) -> OwnedPorts:
+    bits = traffic.ports if isinstance(traffic, SessionList) else _bits(traffic)
+    whole, divided = {place: _ones(one) for place, one in bits.items()}, _divided(bits, spec)
     found = {}
     for owner, parts in _owners(spec):
         for (address, protocol), count in _totals(parts).items():
-            used = divided.get((owner, address, protocol), whole[address, protocol])
+            used = divided.get((owner, address, protocol), whole.get((address, protocol), 0))
             found[owner, str(address), protocol] = used, count
     return found
+
+
+def _bits(traffic: Traffic) -> dict[Place, bytearray]:
+    """A bit for each public port in use."""
+    bits: defaultdict[Place, bytearray] = defaultdict(lambda: bytearray(8192))
+    for one in traffic.bindings:
+        port = one.outside.port
+        bits[one.outside.address, str(one.protocol)][port >> 3] |= 1 << (port & 7)
+    return bits
+
+
+def _ones(bits: bytearray) -> int:
+    return int.from_bytes(bits, "little").bit_count()
 
 
 def _owners(spec: AgentSpec) -> Iterator[tuple[str, tuple[PoolRange, ...]]]:
@@ -44,42 +57,22 @@ def _owners(spec: AgentSpec) -> Iterator[tuple[str, tuple[PoolRange, ...]]]:
     yield from ((tenant.name, tenant.pool4) for tenant in spec.tenants)
 
 
-def _divided(traffic: Traffic, spec: AgentSpec) -> dict[tuple[str, IPv4Address, str], int]:
+def _divided(bits: Mapping[Place, bytearray], spec: AgentSpec) -> dict[tuple[str, IPv4Address, str], int]:
     """Of addresses that more than one owner has ports of."""
     having = Counter(address for _, parts in _owners(spec) for address in {one.address for one in parts})
     shared = {address for address, count in having.items() if count > 1}
-    if not shared:
-        return {}
-    numbers = _sorted_ports(traffic, shared)
     held: Counter[tuple[str, IPv4Address, str]] = Counter()
     for owner, parts in _owners(spec):
         for part in parts:
             for protocol in part.protocols if part.address in shared else ():
-                held[owner, part.address, str(protocol)] += _between(numbers[part.address, str(protocol)], part)
+                one = bits.get((part.address, str(protocol)))
+                held[owner, part.address, str(protocol)] += _between(one, part) if one else 0
     return dict(held)
 
 
-def _sorted_ports(traffic: Traffic, shared: set[IPv4Address]) -> defaultdict[Place, list[int]]:
-    ports: defaultdict[Place, list[int]] = defaultdict(list)
-    for one in traffic.bindings:
-        if one.outside.address in shared:
-            ports[one.outside.address, str(one.protocol)].append(one.outside.port)
-    for numbers in ports.values():
-        numbers.sort()
-    return ports
-
-
-def _between(numbers: Sequence[int], part: PoolRange) -> int:
-    return bisect_right(numbers, part.last_port) - bisect_left(numbers, part.first_port)
-
-
-def _ports_used(traffic: Traffic) -> Counter[Place]:
-    used: Counter[Place] = Counter()
-    if traffic.ports is None:
-        used.update((one.outside.address, str(one.protocol)) for one in traffic.bindings)
-    else:
-        used.update(traffic.ports)
-    return used
+def _between(bits: bytearray, part: PoolRange) -> int:
+    below = (1 << part.last_port + 1) - (1 << part.first_port)
+    return (int.from_bytes(bits, "little") & below).bit_count()
 
 
 def _totals(parts: Iterable[PoolRange]) -> Counter[Place]:

@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address
-from types import MappingProxyType
 
 from kun_nat64.model.clients import Client, Clients, mask
 from kun_nat64.model.facts import Fact, Facts, Pool4, TenantTable
 from kun_nat64.model.spec import AgentSpec, PoolRange, Tenant
 from kun_nat64.model.tenantfacts import Entry, TenantRules, mark_of_tenant
-from kun_nat64.model.traffic import Session
 from kun_nat64.policy.limits import RELEASED_BELOW, dead_end
 from kun_nat64.policy.portranges import merged
 from kun_nat64.policy.probepath import probe_address
@@ -81,21 +79,16 @@ def pool4_of(instance: str, ranges: Iterable[PoolRange], mark: int = 0) -> Itera
     )
 
 
-def sessions_of(
-    sessions: Iterable[Session], clients: Clients, left_out: Mapping[IPv6Address, int] = MappingProxyType({})
-) -> dict[str, int]:
-    """How many sessions each tenant holds. `left_out`: those that are not listed, by address."""
+def sessions_of(held: Mapping[int, int], clients: Clients) -> dict[str, int]:
+    """How many sessions each tenant holds. `held`: sessions by inside address."""
     if not clients:
         return {}
-    by_address = Counter(int(one.inside.address) for one in sessions)
-    for address, count in left_out.items():
-        by_address[int(address)] += count
-    held: Counter[str] = Counter()
-    for number, count in by_address.items():
-        client = clients.of(number)
+    found: Counter[str] = Counter()
+    for address, count in held.items():
+        client = clients.of(address)
         if client is not None and client.tenant:
-            held[client.tenant] += count
-    return dict(held)
+            found[client.tenant] += count
+    return dict(found)
 
 
 def at_their_limit(tenants: Iterable[Tenant], held: Mapping[str, int], before: Collection[str]) -> frozenset[str]:

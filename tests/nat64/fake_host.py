@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from kun_nat64.model.area import Area, Key
 from kun_nat64.model.errors import DriverError, FailureKind
@@ -23,9 +23,11 @@ from kun_nat64.model.facts import (
 )
 from kun_nat64.model.observation import Foreign, LinkReport, Observation, Scope
 from kun_nat64.model.plan import Action, Change
+from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import widened
 from kun_nat64.policy.portranges import merged, without
+from tests.nat64.audit.flows import listed
 
 
 def after(changes: Sequence[Change], facts: Facts) -> Facts:
@@ -167,8 +169,8 @@ class FakeHost:
             raise self.fail_observing[Area.JOOL]
         return self.now_flowing
 
-    async def flows(self, instance: str) -> Traffic:
-        return await self.traffic(instance)
+    async def flows(self, instance: str, probe: IPv6Address) -> SessionList:
+        return listed((await self.traffic(instance)).sessions, probe)
 
     def break_by_hand(self, *facts: Fact) -> None:
         """Somebody else removes something."""

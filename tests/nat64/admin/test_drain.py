@@ -15,6 +15,7 @@ from kun_nat64.policy.flow_loss import without_probes
 from kun_nat64.policy.port_use import port_use
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
+from tests.nat64.audit.flows import listed
 
 RULES = DrainRules(grace_s=30.0, sessions_left=2)
 STARTED = drain.requested(SERVING, "new kernel", now=1000.0, wall=1.7e9)
@@ -76,16 +77,18 @@ def test_undrain_serves_again_whatever_the_phase() -> None:
 
 
 def test_live_are_the_tcp_sessions_that_neither_end_has_closed() -> None:
-    traffic = Traffic(sessions=(session(1), session(2, "TRANS"), session(3, "V4_FIN_RCV"), session(4, "V6_INIT"),
-                                session(5, "", protocol=Protocol.UDP)))  # fmt: skip
-    assert [one.inside.port for one in drain.live_tcp(traffic)] == [1, 4]
+    sessions = (session(1), session(2, "TRANS"), session(3, "V4_FIN_RCV"), session(4, "V6_INIT"),
+                session(5, "", protocol=Protocol.UDP))  # fmt: skip
+    found = listed(sessions)
+    assert (found.live_tcp, len(found.live or ())) == (2, 2)
 
 
 def test_a_session_is_as_old_as_the_first_look_at_it() -> None:
-    ages = drain.first_seen({}, (session(1),), now=100.0)
-    ages = drain.first_seen(ages, (session(1), session(2)), now=160.0)
+    first, second = listed((session(1),)).live or (), listed((session(2),)).live or ()
+    ages = drain.first_seen({}, first, now=100.0)
+    ages = drain.first_seen(ages, (*first, *second), now=160.0)
     assert drain.oldest_s(ages, now=161.0) == 61.0
-    ages = drain.first_seen(ages, (session(2),), now=170.0)
+    ages = drain.first_seen(ages, second, now=170.0)
     assert drain.oldest_s(ages, now=171.0) == 11.0
     assert drain.oldest_s({}, now=0.0) is None
 

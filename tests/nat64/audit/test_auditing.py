@@ -20,6 +20,7 @@ from kun_nat64.cli.who_flags import Asked
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Session, Traffic
 from kun_nat64.policy.probepath import probe_address
+from kun_nat64.policy.session_tracking import Look
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.session_log_state import SessionLogState
 from kun_nat64.views.metrics_text import exposition
@@ -166,7 +167,7 @@ async def test_without_a_session_log_nothing_is_made(spec_with: Specs) -> None:
     one = Logged(spec_with())
     await one.look(session())
     assert not one.log.wanted
-    assert one.log.offer((), 0, 0) is None
+    assert one.log.offer(Look({}, 0, 0)) is None
     assert "session_log" not in exposition(one.state)
     await one.count.close()
 
@@ -176,8 +177,8 @@ async def test_a_look_that_comes_too_soon_is_left_out(spec: AgentSpec, monkeypat
     loop = asyncio.get_running_loop()
     log = SessionLog(spec, SessionLogState(), Journal("test", stream=io.StringIO()))
     monkeypatch.setattr(log, "_take", lambda _look: asyncio.run_coroutine_threadsafe(slow.wait(), loop).result())
-    first = log.offer((session(),), 1000, 1000)
-    assert log.offer((session(),), 1010, 1010) is first
+    first = log.offer(Look({}, 1000, 1000))
+    assert log.offer(Look({}, 1010, 1010)) is first
     assert log._report.skipped == 1
     slow.set()
     assert first is not None

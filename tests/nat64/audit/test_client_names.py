@@ -17,9 +17,10 @@ from kun_nat64.formats.elastic_common_schema import EcsLines
 from kun_nat64.formats.sessionrow import SCHEMA_VERSION
 from kun_nat64.model.audit import Record
 from kun_nat64.model.clients import NOBODY, Client, Clients
-from kun_nat64.policy.session_tracking import Ledger, Look
+from kun_nat64.model.traffic import Session
+from kun_nat64.policy.session_tracking import Ledger, Look, News
 from kun_nat64.state.client_history import KEEP_S, ClientHistory
-from tests.nat64.audit.flows import POD, POOL6, TIMEOUTS, flow, session
+from tests.nat64.audit.flows import POD, POOL6, TIMEOUTS, flow, listed, session
 
 NODE = Client("", "", "")
 OLD, NEW = Client("team-00/web", "team-00", "web-0"), Client("team-01/build", "team-01", "build-7")
@@ -65,13 +66,18 @@ def test_what_is_long_over_is_forgotten() -> None:
     assert not kept._past
 
 
+def taken(ledger: Ledger, at: float, kept: ClientHistory, *sessions: Session) -> News:
+    (news,) = ledger.take(Look(listed(sessions).pages, at, at), TIMEOUTS, 1, kept.who_was)
+    return news
+
+
 def test_a_session_keeps_the_name_it_began_with() -> None:
     kept, ledger = history((0, clients(OLD))), Ledger()
-    first = ledger.take(Look((session(left=7199),), 100.0, 100.0), TIMEOUTS, 1, kept.who_was)
+    first = taken(ledger, 100.0, kept, session(left=7199))
     kept.take(clients(NEW), now=110.0)
     late = session(port=40001, left=7195)
-    second = ledger.take(Look((session(left=7180), late), 120.0, 120.0), TIMEOUTS, 1, kept.who_was)
-    last = ledger.take(Look((), 400.0, 400.0), TIMEOUTS, 1, kept.who_was)
+    second = taken(ledger, 120.0, kept, session(left=7180), late)
+    last = taken(ledger, 400.0, kept)
     assert [one.client for one in first.started] == [OLD]
     assert [one.client for one in second.started] == [NEW]
     assert {one.flow.outside.port: one.client for one in last.ended} == {40000: OLD, 40001: NEW}
@@ -80,7 +86,7 @@ def test_a_session_keeps_the_name_it_began_with() -> None:
 def test_a_session_that_began_before_the_address_changed_hands_is_the_first_pods() -> None:
     """Both between two looks: the last packet was 20 s ago, and so was not the new pod's."""
     kept = history((0, clients(OLD)), (90, clients(NEW)))
-    news = Ledger().take(Look((session(left=7180),), 100.0, 100.0), TIMEOUTS, 1, kept.who_was)
+    news = taken(Ledger(), 100.0, kept, session(left=7180))
     assert [one.client for one in news.started] == [OLD]
 
 
@@ -136,10 +142,10 @@ def test_a_restarted_agent_still_knows_the_names(tmp_path: Path) -> None:
     kept = Record(flow(session()), 990.0, 1000.0, None, 1, OLD)
     book_with(tmp_path, kept)
     again = SessionBook(tmp_path, 10**9, 90 * 86400.0)
-    living, looked_at = again.start(2000.0)
+    looked_at, living = again.start(2000.0), [*again.living()]
     again.close()
     assert living == [kept]
-    gone = Ledger(living, looked_at).take(Look((), 9000.0, 9000.0), TIMEOUTS, 1, lambda *_: NEW)
+    gone = taken(Ledger(living, looked_at), 9000.0, history((0, clients(NEW))))
     assert [one.client for one in gone.ended] == [OLD]
 
 
@@ -169,12 +175,13 @@ def test_a_part_of_the_version_before_answers_without_names(older: Path, capsys:
 
 def test_a_part_of_the_version_before_is_written_on_and_loses_nothing(older: Path) -> None:
     book = SessionBook(older, 10**9, 90 * 86400.0)
-    living, _ = book.start(1005.0)
-    assert (len(living), book.current, book.set_aside) == (1, 1, [])
+    book.start(1005.0)
+    assert (len([*book.living()]), book.current, book.set_aside) == (1, 1, [])
     book.write([Record(flow(session(40001)), 1001.0, 1002.0, None, 1, NEW)], [], 1010.0)
     book.close()
     again = SessionBook(older, 10**9, 90 * 86400.0)
-    living, _ = again.start(1020.0)
+    again.start(1020.0)
+    living = [*again.living()]
     again.close()
     assert {one.client for one in living} == {NOBODY, NEW}
     with closing(sqlite3.connect(older / "sessions-000001.sqlite3")) as db:

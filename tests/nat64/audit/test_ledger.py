@@ -1,14 +1,17 @@
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_nat64.model.audit import PROTOCOLS, UNKNOWN, Record, SessionKey, Timeouts, flow_of, number_of
+from kun_nat64.model.audit import PROTOCOLS, UNKNOWN, Record, SessionKey, Timeouts
 from kun_nat64.model.joolfacts import Protocol
+from kun_nat64.model.sessionlist import FLOW, key_of, packed, unpacked
 from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session
+from kun_nat64.policy import session_tracking
 from kun_nat64.policy.session_tracking import Ledger, Look, News
-from tests.nat64.audit.flows import TIMEOUTS, flow, session
+from tests.nat64.audit.flows import TIMEOUTS, flow, listed, session
 
 ports = st.integers(0, 65535)
 flows = st.builds(
@@ -20,18 +23,26 @@ flows = st.builds(
 )
 
 
-def look(at: float, *sessions: Session, takes: float = 0.0) -> Look:
-    return Look(sessions, at, at + takes)
+def look(at: float, *sessions: Session, takes: float = 0.0, whole: bool = True) -> Look:
+    return Look(listed(sessions).pages, at, at + takes, whole)
 
 
 def take(ledger: Ledger, *looks: Look, timeouts: Timeouts = TIMEOUTS) -> News:
     """What the last of the looks says."""
-    return [ledger.take(one, timeouts, 7) for one in looks][-1]
+    return [joined(ledger.take(one, timeouts, 7)) for one in looks][-1]
+
+
+def joined(parts: Iterable[News]) -> News:
+    every = tuple(parts)
+    return News(
+        tuple(one for part in every for one in part.started), tuple(one for part in every for one in part.ended)
+    )
 
 
 @given(flows)
-def test_a_flow_is_a_number_and_comes_back(one: SessionKey) -> None:
-    assert flow_of(number_of(one)) == one
+def test_a_flow_is_packed_and_comes_back(one: SessionKey) -> None:
+    assert unpacked(key_of(one), packed(one)) == one
+    assert len(packed(one)) == FLOW
 
 
 def test_extreme_flows_do_not_run_into_each_other() -> None:
@@ -41,8 +52,7 @@ def test_extreme_flows_do_not_run_into_each_other() -> None:
         Endpoint4(IPv4Address(0), 0),
         Endpoint4(IPv4Address("255.255.255.255"), 65535),
     )
-    assert flow_of(number_of(one)) == one
-    assert number_of(one) < 2**242
+    assert unpacked(key_of(one), packed(one)) == one
 
 
 @pytest.mark.parametrize(
@@ -120,7 +130,7 @@ def test_what_ended_while_no_agent_looked_ended_when_it_was_seen_last() -> None:
 def test_beginnings_and_ends_add_up_to_what_is_seen(tables: list[set[int]]) -> None:
     ledger, living = Ledger(), set()
     for turn, table in enumerate(tables):
-        news = ledger.take(look(1000 + turn * 10, *(session(port, left=100) for port in table)), TIMEOUTS, 0)
+        news = take(ledger, look(1000 + turn * 10, *(session(port, left=100) for port in table)))
         started, ended = ({one.flow.outside.port for one in part} for part in (news.started, news.ended))
         assert not started & living
         assert ended <= living
@@ -140,6 +150,27 @@ def test_a_clock_set_back_makes_no_session_end_before_it_began() -> None:
 def test_a_session_that_a_look_did_not_list_has_not_ended_before_its_time_is_over() -> None:
     """A look that was cut short, or left out some of a client who holds too many."""
     ledger = Ledger([], 1000.0)
-    ledger.take(look(1000.0, session(left=100)), TIMEOUTS, 1)
-    assert ledger.take(Look((), 1015.0, 1016.0, whole=False), TIMEOUTS, 1) == News()
-    assert len(ledger.take(Look((), 1101.0, 1102.0, whole=False), TIMEOUTS, 1).ended) == 1
+    take(ledger, look(1000.0, session(left=100), session(40001, left=100)))
+    assert take(ledger, look(1015.0, session(40001, left=7000), whole=False)) == News()
+    assert len(ledger) == 2
+    ended = take(ledger, look(1101.0, session(40001, left=6900), whole=False)).ended
+    assert [(one.flow.outside.port, one.ended) for one in ended] == [(40000, 1100.0)]
+
+
+def test_many_beginnings_and_ends_are_told_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_tracking, "BATCH", 100)
+    ledger = Ledger()
+    for one in (look(1000, *(session(port) for port in range(0, 60_000, 50))), look(2000)):
+        parts = [*ledger.take(one, TIMEOUTS, 1)]
+        assert len(parts) > 4
+        told = joined(parts)
+        assert len(told.started or told.ended) == 1200
+        assert max(len(part.started) + len(part.ended) for part in parts) < 300, "a page more than a part at most"
+
+
+def test_a_session_ends_where_it_is_kept_however_many_parts_there_have_been() -> None:
+    ledger = Ledger([Record(flow(session()), 900, 905, None, 70_000)], looked_at=1000)
+    joined(ledger.take(look(1010, session(left=100), session(40001, left=100)), TIMEOUTS, 70_003))
+    joined(ledger.take(look(1020, session(left=90), session(40001, left=90), whole=False), TIMEOUTS, 135_000))
+    ended = take(ledger, look(2000)).ended
+    assert {one.flow.outside.port: one.place for one in ended} == {40000: 70_000, 40001: 70_003}

@@ -47,7 +47,7 @@ def test_a_record_is_a_row_and_comes_back(one, after: int, longer: int) -> None:
 
 
 def test_a_new_book_is_empty(book: SessionBook) -> None:
-    assert book.start(1000) == ([], UNKNOWN)
+    assert (book.start(1000), [*book.living()]) == (UNKNOWN, [])
     assert book.current == 1
 
 
@@ -69,7 +69,7 @@ def test_a_later_agent_knows_the_living_and_when_they_were_seen_last(book: Sessi
     book.write([], [replace(ended, ended=1015.0)], 1020)
     book.close()
     again = SessionBook(tmp_path, GB, 90 * DAY)
-    assert again.start(2000) == ([lives], 1020)
+    assert (again.start(2000), [*again.living()]) == (1020, [lives])
     assert again.current == 1
     again.close()
 
@@ -126,8 +126,8 @@ def test_a_damaged_part_is_set_aside_and_the_rest_goes_on(tmp_path: Path, conten
     book.close()
     (tmp_path / "sessions-000002.sqlite3").write_bytes(content)
     again = SessionBook(tmp_path, GB, 90 * DAY)
-    living, _ = again.start(2000)
-    assert len(living) == 1000
+    again.start(2000)
+    assert len([*again.living()]) == 1000
     assert [line.split(":")[0] for line in again.set_aside] == ["sessions-000002.sqlite3"]
     assert (tmp_path / "sessions-000002.sqlite3.damaged").exists()
     again.write([record(3000, again.current, 2000)], [], 2010)

@@ -1,5 +1,6 @@
 import json
-from ipaddress import IPv4Address
+from collections import Counter
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.nat64.drivers.scripted import ScriptedRunner, hung, said
 from tests.nat64.formats.golden import golden
 
 PUBLIC = IPv4Address("192.0.2.11")
+PROBE = IPv6Address("fd6b:756e:3634::2")
 INSTANCE = JoolInstance("kun", sixtofour_prefix(IPv4Address("203.0.113.1")))
 TCP = Pool4("kun", Protocol.TCP, PUBLIC, 20000, 60000)
 UDP_TIMEOUT = JoolGlobal("kun", "udp-timeout", "0:05:00")
@@ -70,12 +72,14 @@ async def test_names_are_never_looked_up() -> None:
     assert all("--numeric" in line for line in runner.asked)
 
 
-async def test_bindings_are_told_from_the_sessions_as_jool_tells_them() -> None:
-    runner = ScriptedRunner(living())
-    whole, cheap = await JoolDriver(runner).traffic("kun"), await JoolDriver(ScriptedRunner(living())).flows("kun")
-    assert cheap.sessions == whole.sessions
-    in_use = {(one.protocol, one.outside) for one in whole.sessions}
-    assert set(cheap.bindings) == {one for one in whole.bindings if (one.protocol, one.outside) in in_use}
+async def test_what_is_counted_is_what_jool_lists() -> None:
+    whole = await JoolDriver(ScriptedRunner(living())).traffic("kun")
+    counted = await JoolDriver(ScriptedRunner(living())).flows("kun", PROBE)
+    others = [one for one in whole.sessions if one.inside.address != PROBE]
+    assert (counted.sessions, counted.held) == (len(others), Counter(int(one.inside.address) for one in others))
+    in_use = {(one.outside.address, str(one.protocol)) for one in whole.sessions}
+    assert counted.ports.keys() == in_use
+    assert counted.bindings == len({(one.protocol, one.outside) for one in others})
 
 
 def content(path: str) -> str:
@@ -207,6 +211,6 @@ async def test_sessions_that_are_not_listed_in_time_count_for_as_far_as_they_cam
                 raise hung("jool")
             return await super().run(*argv, feed=feed, **options)
 
-    traffic = await JoolDriver(Slow(living())).flows("kun")
+    traffic = await JoolDriver(Slow(living())).flows("kun", PROBE)
     assert traffic.partial
     assert traffic.sessions

@@ -19,14 +19,14 @@ from kun_nat64.model.joolfacts import LIMIT_MARK, Protocol
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec, Limit
 from kun_nat64.model.standing import Reason, Standing
-from kun_nat64.model.traffic import Session, Traffic, bindings_of
+from kun_nat64.model.traffic import Session, Traffic
 from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import guard
 from kun_nat64.policy.limits import CHAIN, DUMMY, limited
 from kun_nat64.state.agent_state import State
 from tests.nat64.admin.test_admin import Host
-from tests.nat64.audit.flows import POOL6, session
+from tests.nat64.audit.flows import POOL6, listed, session
 from tests.nat64.fake_host import FakeHost
 
 POD0, POD1 = IPv6Network("2002:a01:2:1::10/128"), IPv6Network("2002:a01:2:1::11/128")
@@ -49,16 +49,16 @@ def holding(*counts: int) -> tuple[Session, ...]:
     ],
 )
 def test_who_holds_too_many(counts: tuple[int, ...], before: tuple[IPv6Network, ...], who: set[IPv6Network]) -> None:
-    assert limited(holding(*counts), before, Limit(100, 128)).keys() == who
+    assert limited(listed(holding(*counts)).held, before, Limit(100, 128)).keys() == who
 
 
 def test_addresses_of_one_network_can_count_together() -> None:
-    found = limited(holding(60, 60), (), Limit(100, 64))
+    found = limited(listed(holding(60, 60)).held, (), Limit(100, 64))
     assert found == {IPv6Network("2002:a01:2:1::/64"): 120}
 
 
 def test_without_a_limit_nobody_is_limited() -> None:
-    assert limited(holding(10_000), (), Limit(0, 128)) == {}
+    assert limited(listed(holding(10_000)).held, (), Limit(0, 128)) == {}
 
 
 def test_a_limited_client_is_marked_for_a_pool_that_nobody_answers(spec_with: Specs) -> None:
@@ -153,7 +153,6 @@ async def test_ports_that_are_used_up_raise_the_med_at_the_count_and_not_at_some
     assert state.decision.standing is Standing.FULL
     assert state.quiet_until > state.clock(), "time alone would have nobody ask"
     host = Host()
-    sessions = holding(99)
-    host.now_flowing = Traffic(bindings_of(sessions), sessions)
+    host.now_flowing = Traffic((), tuple(session(20000 + n) for n in range(99)))
     await TrafficLoop(state, host).count()
     assert (state.decision.standing, state.decision.reason) == (Standing.SOFT, Reason.POOL_NEARLY_EXHAUSTED)

@@ -14,12 +14,10 @@ from kun_nat64.agent.node_way_loop import NodeKeeping
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.health import ProbeResult, Symptom
-from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
-from kun_nat64.model.traffic import Endpoint4, Endpoint6, Session
 from kun_nat64.policy.diagnosis import Cause
 from kun_nat64.policy.nodeways import MOST_NODES, cut_off, nodes_of
 from kun_nat64.state.agent_state import State
@@ -29,17 +27,12 @@ NODE, OTHER, ROUTER = (IPv4Address(text) for text in ("10.1.0.2", "10.2.1.77", "
 WELL = NodeWay(NODE, ROUTER, "eth0", "kun64")
 
 
-def session(inside: IPv6Address) -> Session:
-    target, outside = Endpoint6(IPv6Address("2002:cb00:7101::1"), 80), Endpoint4(IPv4Address("192.0.2.11"), 20000)
-    return Session(Protocol.TCP, Endpoint6(inside, 1), target, outside, outside, 10.0)
-
-
-def of_node(number: int) -> Session:
-    return session(sixtofour_network(IPv4Address(0x0A010000 + number)).network_address + 5)
+def of_node(number: int) -> int:
+    return int(sixtofour_network(IPv4Address(0x0A010000 + number)).network_address) + 5
 
 
 def test_nodes_are_read_from_the_pods_addresses_and_those_outside_of_6to4_have_none() -> None:
-    pods = (session(IPv6Address("2002:a01:2:1::10")), session(IPv6Address("2001:db8::1")))
+    pods = (int(IPv6Address("2002:a01:2:1::10")), int(IPv6Address("2001:db8::1")))
     assert nodes_of(pods) == (NODE,)
     assert nodes_of(()) == ()
 
