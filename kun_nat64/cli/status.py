@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kun_base.html_page import duration
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.drain import sessions_left
 from kun_nat64.cli.errors import complain
+from kun_nat64.views.fleet import short_number
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 JSON = dict[str, Any]
 
@@ -51,8 +55,23 @@ def _print_status(status: JSON) -> None:
         oldest = traffic["oldest_tcp_s"]
         since = "" if oldest is None else f", the oldest for at least {duration(oldest)}"
         console.print(f"{traffic['tcp_sessions']} live TCP sessions{since}")
+    _print_carried(console, traffic)
     if status["drain"]["phase"] != "serving":
         console.print(f"{status['drain']['phase']}: {sessions_left(status['drain'])}")
+
+
+def _print_carried(console: "Console", traffic: JSON) -> None:
+    """Agents of older versions do not tell."""
+    rate = traffic.get("carried", {}).get("rate")
+    if rate:
+        mbit, packets = (
+            " in, ".join(short_number(rate[f"{unit}_{way}"]) for way in ("in", "out")) + " out"
+            for unit in ("mbit", "packets")
+        )
+        console.print(f"Mbit/s: {mbit}; packets/s: {packets}")
+    dropped = traffic.get("drops", {}).get("reasons", ())
+    if dropped:
+        console.print("dropped by rules: " + ", ".join(f"{one['packets']} {one['reason']}" for one in dropped))
 
 
 def _print_problems(status: JSON, machine: JSON) -> None:

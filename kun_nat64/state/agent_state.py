@@ -37,6 +37,7 @@ from kun_nat64.state.parts import (
 )
 from kun_nat64.state.past_diagnosis import PastDiagnosis
 from kun_nat64.state.session_log_state import SessionLogState
+from kun_nat64.state.traffic_rate import CarriedState
 
 Clock = Callable[[], float]
 REMEMBERED_CHANGES = 50
@@ -55,7 +56,7 @@ class State:
         # An agent recognises itself among its members by this; two gateways may have one name by mistake.
         self.identity = identity
         self.machine, self.speaker, self.flow, self.evidence = HostState(), BgpState(), TrafficState(), CounterState()
-        self.ring = RingState()
+        self.ring, self.carried = RingState(), CarriedState()
         self.fleet: Fleet = ALONE
         self.jool_version = ""
         self.drain: Drain = SERVING

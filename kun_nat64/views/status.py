@@ -14,6 +14,7 @@ from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.views.ring import ring_of
 from kun_nat64.views.tenants import tenants_data
+from kun_nat64.views.traffic import carried_data, drops_data
 
 JSON = dict[str, Any]
 
@@ -324,5 +325,7 @@ def _traffic(state: State, now: float) -> JSON:
             }
             for name, one in state.evidence.links.items()
         },
+        "carried": carried_data(state, now=now),
+        "drops": drops_data(state),
         "rising": {name: count for name, count in sorted(state.evidence.risen.items()) if count},
     }
