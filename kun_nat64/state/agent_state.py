@@ -60,6 +60,8 @@ class State:
         self.fleet: Fleet = ALONE
         self.jool_version = ""
         self.drain: Drain = SERVING
+        # While it is being decided whether this gateway may drain: other gateways see it.
+        self.drain_asked = False
         self.turns: deque[StandingChange] = deque(maxlen=REMEMBERED_CHANGES)
         self.around = UNSEEN
         self.ailments: deque[PastDiagnosis] = deque(maxlen=REMEMBERED_CHANGES)

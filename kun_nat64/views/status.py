@@ -113,6 +113,7 @@ def _announcement(state: State, now: float) -> JSON:
         "withdrawn": withdrawn(state),
         "wants_back": decision.reason is Reason.WAITING_TURN,
         "file_change": state.file_change,
+        "drain_asked": state.drain_asked,
         "back_in_s": None if decision.back_at is None else round(max(0.0, decision.back_at - now), 3),
         "falls": decision.falls.count,
         "falls_total": state.falls_total,
