@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from injection import BACK_S, status
-from questions import CONFIG, all_together, announced
 
 from lab.api import Lab
 from lab.unbroken import Load, drained, killed, long_flows, rehashed, returned, ring_packets
+from tests.lab.injection import BACK_S, status
+from tests.lab.questions import CONFIG, all_together, announced
 
 FEW = Load(downloads=8, uploads=8, echoes=16, interval_s=1.0)
 # The ring is off by default, and this takes minutes: on request, with `-m faults`.
