@@ -20,7 +20,7 @@ demo:            ## the whole path in a virtual machine, then gateways die (DEBI
 
 demo-cluster: venv  ## Kubernetes decides, resolvers follow, the deciders die: a real API server on this machine (no virtual machine)
 	@python3 lab/host_setup.py tests
-	@PYTHONPATH=. $(if $(filter 0,$(shell id -u)),unshare --net,unshare --user --map-root-user --net) $(PY) tests/cluster/demo.py
+	@$(if $(filter 0,$(shell id -u)),unshare --net,unshare --user --map-root-user --net) $(PY) -m tests.cluster.demo
 
 run:             ## kun-dns64 on this machine with defaults, no root (installs python3-venv and a compiler where missing)
 	@python3 lab/host_setup.py python

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from lab.capture import Packet
 
@@ -74,13 +75,55 @@ def change(what: str, before: Account, after: Account, own_tcp: int = 0, own_udp
     return Change(what, began, lost + max(0, stalled), len(before.seen), moved, own_tcp, own_udp)
 
 
-def reset_delays(packets: Iterable[Packet], pod: str, since: float) -> list[float]:
-    """For each connection that a RST to the pod ended: seconds since the pod's packet before it."""
-    last: dict[int, float] = {}
-    delays: dict[int, float] = {}
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A RST that ended a connection of the pod. `delay_s`: since the pod's packet that it answers; `after_s`: since the
+    death of the gateway.
+    """
+
+    port: int
+    delay_s: float
+    after_s: float
+
+
+def resets(packets: Iterable[Packet], pod: str, died: float, settled: float) -> dict[int, Reset]:
+    """The first RST to each port of the pod. Times are of the guest's clock.
+
+    Until `settled` packets still go to the dead gateway, and nobody answers them. From then on the first packet counts,
+    answered or not: a RST that comes for a repetition only is a late one.
+    """
+    asked: dict[int, float] = {}
+    found: dict[int, Reset] = {}
     for packet in sorted(packets, key=lambda one: one.time):
         if packet.source == pod:
-            last[packet.source_port] = packet.time
-        elif packet.tcp_flags & RST and packet.time >= since and packet.destination_port in last:
-            delays.setdefault(packet.destination_port, packet.time - last[packet.destination_port])
-    return sorted(delays.values())
+            port = packet.source_port
+            if asked.get(port, 0.0) < settled:
+                asked[port] = packet.time
+        elif packet.tcp_flags & RST and packet.time >= died and (port := packet.destination_port) in asked:
+            found.setdefault(port, Reset(port, packet.time - asked[port], packet.time - died))
+    return found
+
+
+def left_out_at(journal: str, member: str) -> list[float]:
+    """When an agent had this member, which was heard before, out of its ring."""
+    found = []
+    silent = True
+    for line in journal.splitlines():
+        stamp, _, rest = line.partition(" ")
+        if " ring answering=" not in rest:
+            continue
+        before, silent = silent, member in rest
+        if silent and not before:
+            found.append(datetime.fromisoformat(stamp).timestamp())
+    return found
+
+
+def port_of(flow: str) -> int:
+    """Of a connection, by its name."""
+    return int(flow.rpartition("-")[2])
+
+
+def quantile(values: Iterable[float], part: float) -> float:
+    """Of at least one value: the smallest that `part` of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]

@@ -50,12 +50,16 @@ def gateway_files(topology: Topology, gateway: Gateway, shipped: Files) -> Files
     if topology.native:
         return {
             "/etc/kun/kun-nat64.toml": native_configuration(topology, gateway, shipped["kun-nat64-native.toml"]),
-            "/etc/kun/gobgpd.conf": native_gobgpd_configuration(gateway, shipped["gobgp/gobgpd-native.conf"]),
+            "/etc/kun/gobgpd.conf": gobgpd_configuration(
+                gateway, shipped["gobgp/gobgpd-native.conf"], tor6(gateway), inside6(gateway)
+            ),
             "/etc/sysctl.d/60-kun-nat64.conf": shipped["sysctl.d/60-kun-nat64.conf"],
         }
     return {
         "/etc/kun/kun-nat64.toml": nat64_configuration(topology, gateway, shipped["kun-nat64.toml"]),
-        "/etc/kun/gobgpd.conf": gobgpd_configuration(gateway, shipped["gobgp/gobgpd.conf"]),
+        "/etc/kun/gobgpd.conf": gobgpd_configuration(
+            gateway, shipped["gobgp/gobgpd.conf"], gateway.tor, gateway.inside
+        ),
         "/etc/sysctl.d/60-kun-nat64.conf": shipped["sysctl.d/60-kun-nat64.conf"],
     }
 
@@ -69,20 +73,13 @@ def put(text: str, pattern: str, value: str) -> str:
 
 
 def nat64_configuration(topology: Topology, gateway: Gateway, shipped: str) -> str:
-    others = [f'"http://{other.inside}:9465"' for other in topology.gateways if other != gateway]
-    text = put(shipped, r'(?<=^name = )"\w+"', f'"{gateway.name}"')
-    text = put(text, r'(?<=^pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
-    text = put(text, r'(?<=^router_id = )"[\d.]+"', f'"{gateway.inside}"')
+    text = _of_gateway(topology, gateway, shipped)
     text = put(text, r'(?<=^next_hop = )"[\d.]+"', f'"{gateway.inside}"')
     text = put(text, r'(?<=^peers = \[\{ address = )"[\d.]+"', f'"{gateway.tor}"')
-    text = put(text, r"(?<=^members = )\[[^]]*\]", f"[{', '.join(others)}]")
     # Three agents share two emulated cores: at the shipped pace they would measure one another.
     for key, shipped_value, calm in (("interval_s", "0.2", "0.5"), ("timeout_s", "0.3", "0.9")):
         text = put(text, rf"(?<=^{key} = ){re.escape(shipped_value)}$", calm)
-    text = put(text, r"(?<=^observe_s = )2\.0", "4.0")
-    # The other gateways and the DNS server look at it. Commands of tests do, too, so that both are the same address.
-    text = put(text, r'(?<=^listen = )"10\.2\.1\.2:9465"', f'"{gateway.inside}:9465"')
-    return put(text, r'(?<=^listen = )"127\.0\.0\.1:9465"', f'"{gateway.inside}:9465"')
+    return put(text, r"(?<=^observe_s = )2\.0", "4.0")
 
 
 # Keys that the shipped native file leaves at their defaults, each with its section and with what is right here.
@@ -94,29 +91,31 @@ CALM = {
 
 
 def native_configuration(topology: Topology, gateway: Gateway, shipped: str) -> str:
+    text = _of_gateway(topology, gateway, shipped)
+    text = put(text, r'(?<=^next_hop6 = )"[0-9a-f:]+"', f'"{inside6(gateway)}"')
+    text = put(text, r'(?<=^peers = \[\{ address = )"[0-9a-f:]+"', f'"{tor6(gateway)}"')
+    for section, keys in CALM.items():
+        text = put(text, rf"^\[{section}\]$", f"[{section}]\n{keys}")
+    return text
+
+
+def _of_gateway(topology: Topology, gateway: Gateway, shipped: str) -> str:
+    """With the values that both shipped files of an agent have."""
     others = [f'"http://{other.inside}:9465"' for other in topology.gateways if other != gateway]
     text = put(shipped, r'(?<=^name = )"\w+"', f'"{gateway.name}"')
     text = put(text, r'(?<=^pool4 = \[\{ address = )"[\d.]+"', f'"{gateway.public}"')
     text = put(text, r'(?<=^router_id = )"[\d.]+"', f'"{gateway.inside}"')
-    text = put(text, r'(?<=^next_hop6 = )"[0-9a-f:]+"', f'"{inside6(gateway)}"')
-    text = put(text, r'(?<=^peers = \[\{ address = )"[0-9a-f:]+"', f'"{tor6(gateway)}"')
-    text = put(text, r"(?<=^members = )\[[^]]*\][^]\n]*\]", f"[{', '.join(others)}]")
-    text = put(text, r'(?<=^listen = )"\[2001:db8:2:1::2\]:9465"', f'"{gateway.inside}:9465"')
-    for section, keys in CALM.items():
-        text = put(text, rf"^\[{section}\]$", f"[{section}]\n{keys}")
+    text = put(text, r"(?<=^members = )\[.*?\](?=\s*(#.*)?$)", f"[{', '.join(others)}]")
+    # The other gateways and the DNS server look at it. Commands of tests do, too, so that both are the same address.
+    text = put(text, r'(?<=^listen = )"(10\.2\.1\.2|\[2001:db8:2:1::2\]):9465"', f'"{gateway.inside}:9465"')
     return put(text, r'(?<=^listen = )"127\.0\.0\.1:9465"', f'"{gateway.inside}:9465"')
 
 
-def native_gobgpd_configuration(gateway: Gateway, shipped: str) -> str:
+def gobgpd_configuration(gateway: Gateway, shipped: str, peer: object, own: object) -> str:
+    """`peer`, `own`: both ends of the BGP session."""
     text = put(shipped, r'(?<=^  router-id = )"[\d.]+"', f'"{gateway.inside}"')
-    text = put(text, r'(?<=^    neighbor-address = )"[0-9a-f:]+"', f'"{tor6(gateway)}"')
-    return put(text, r'(?<=^    local-address = )"[0-9a-f:]+"', f'"{inside6(gateway)}"')
-
-
-def gobgpd_configuration(gateway: Gateway, shipped: str) -> str:
-    text = put(shipped, r'(?<=^  router-id = )"[\d.]+"', f'"{gateway.inside}"')
-    text = put(text, r'(?<=^    neighbor-address = )"[\d.]+"', f'"{gateway.tor}"')
-    return put(text, r'(?<=^    local-address = )"[\d.]+"', f'"{gateway.inside}"')
+    text = put(text, r'(?<=^    neighbor-address = )"[0-9a-f:.]+"', f'"{peer}"')
+    return put(text, r'(?<=^    local-address = )"[0-9a-f:.]+"', f'"{own}"')
 
 
 def tor_configuration(topology: Topology, shipped: str) -> str:

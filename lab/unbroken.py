@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from lab.api import Lab
 from lab.evidence import embedded
-from lab.longflows import Account, Change, account, change, reset_delays
+from lab.longflows import Account, Change, Reset, account, change, left_out_at, port_of, quantile, resets
 
 LOG = "longflows"
+QUANTILES = {"median": 0.5, "of 99 %": 0.99, "longest": 1.0}
+SOON_S = 0.02
 OTHER_HASH, SHIPPED_HASH = "0x0c00", "0x0dc0"
 
 
@@ -91,22 +93,59 @@ def rehashed(lab: Lab, load: Load) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """`delays`: seconds from a packet of the pod to the RST that answered it, for each flow that ended."""
+    """`own`: the pod's ports of the connections that went through the dead gateway. `ended`: of those that ended.
+    `moved`: UDP flows that did not go through it, and have another public address or port all the same.
+    `left_out_s`: when the other gateways left it out of the ring.
+    """
 
     change: Change
-    delays: list[float]
+    own: frozenset[int]
+    ended: frozenset[int]
+    resets: dict[int, Reset]
+    moved: list[str]
+    left_out_s: list[float]
+
+    def __str__(self) -> str:
+        lines = [str(self.change)]
+        own, others = len(self.own & self.ended), len(self.ended - self.own)
+        by_rst = len(self.own & self.resets.keys())
+        lines.append(f"  of its own {len(self.own)} TCP flows {own} ended, {by_rst} by RST; of the others {others}")
+        if delays := [one.delay_s for one in self.resets.values()]:
+            figures = ", ".join(f"{word} {quantile(delays, part) * 1000:.1f} ms" for word, part in QUANTILES.items())
+            soon = sum(delay <= SOON_S for delay in delays)
+            lines.append(f"  from the pod's packet to its RST: {figures}; {soon} of {len(delays)} within 20 ms")
+        lines.append(f"  UDP flows of the others that moved: {len(self.moved)}")
+        lines.append(f"  left out of the ring after {', '.join(f'{one:.2f} s' for one in self.left_out_s)}")
+        return "\n".join(lines)
 
 
 def killed(lab: Lab, load: Load, gateway: str) -> Killed:
     """A power cut. Its own flows are those that Jool there has sessions for just before."""
-    own_tcp, own_udp = (own_sessions(lab, gateway, protocol) for protocol in ("tcp", "udp"))
+    own = frozenset(own_ports(lab, gateway, "tcp"))
+    public = lab.topology.gateway(gateway).public
     before = now(lab)
+    others = {flow: places[-1][1] for flow, places in before.seen.items() if places[-1][1].split()[0] != public}
     with lab.capture("pod", "eth0", "tcp port 80") as capture:
-        since = lab.kill(gateway)
-        time.sleep(load.settle_s)
+        died = lab.kill(gateway)
+        time.sleep(load.settle_s + load.interval_s)
         after = now(lab)
-    delays = reset_delays(capture.packets, lab.topology.pod_address, since)
-    return Killed(change(f"{gateway} killed", before, after, own_tcp, own_udp), delays)
+    out = left_out(lab, gateway, died)
+    settled = died + max(out, default=load.settle_s)
+    found = resets(capture.packets, lab.topology.pod_address, died, settled)
+    ended = frozenset(port_of(flow) for flow in after.ended.keys() - before.ended.keys())
+    moved = [flow for flow, place in others.items() if after.seen[flow][-1][1] != place]
+    whole = change(f"{gateway} killed", before, after, len(own), len(before.seen) - len(others))
+    return Killed(whole, own, ended, found, moved, out)
+
+
+def left_out(lab: Lab, gateway: str, died: float) -> list[float]:
+    """Seconds until each of the other gateways had it out of its ring, by their journals."""
+    inside = lab.topology.gateway(gateway).inside
+    found = []
+    for other in lab.topology.gateways:
+        times = left_out_at(lab.log(other.name, "kun-nat64"), inside) if other.name != gateway else []
+        found += [at - died for at in times if at >= died][:1]
+    return sorted(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +167,19 @@ class Lived:
 def lives_through_a_drain(lab: Lab) -> Lived:
     load = Load(downloads=1, uploads=0, echoes=1, interval_s=0.5)
     with long_flows(lab, load):
-        carriers = [one.name for one in lab.topology.gateways if own_sessions(lab, one.name, "tcp")]
+        carriers = [one.name for one in lab.topology.gateways if own_ports(lab, one.name, "tcp")]
         gateway = carriers[0] if carriers else lab.topology.gateways[0].name
         out = drained(lab, load, gateway)
         back = returned(lab, load, gateway)
         return Lived(gateway, out, back, [place for _, place in now(lab).seen["udp-0"]])
 
 
-def own_sessions(lab: Lab, gateway: str, protocol: str) -> int:
-    """Of the pod, and living."""
+def own_ports(lab: Lab, gateway: str, protocol: str) -> list[int]:
+    """Of the pod, in living sessions."""
     words = ("jool", "-i", "kun", "session", "display", f"--{protocol}", "--numeric", "--csv", "--no-headers")
     rows = [row.split(",") for row in lab.output(gateway, *words).splitlines()]
-    wanted = ("ESTABLISHED",) if protocol == "tcp" else ("",)
-    mine = [row for row in rows if row[1] == lab.topology.pod_address and (protocol == "udp" or row[-1] in wanted)]
-    return len(mine)
+    mine = [row for row in rows if row[1] == lab.topology.pod_address]
+    return [int(row[2]) for row in mine if protocol == "udp" or row[-1] == "ESTABLISHED"]
 
 
 def ring_packets(lab: Lab, gateway: str) -> dict[str, int]:
@@ -163,8 +201,4 @@ def measure(lab: Lab, load: Load, tell: Callable[[str], None]) -> None:
         tell(str(rehashed(lab, load)))
         for gateway in lab.topology.gateways:
             tell(f"  {gateway.name}: {ring_packets(lab, gateway.name)}")
-        end = killed(lab, load, last)
-        tell(str(end.change))
-        if end.delays:
-            middle, longest = end.delays[len(end.delays) // 2], end.delays[-1]
-            tell(f"  RST after a packet of the pod: median {middle * 1000:.1f} ms, longest {longest * 1000:.1f} ms")
+        tell(str(killed(lab, load, last)))

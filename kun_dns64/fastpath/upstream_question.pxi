@@ -182,6 +182,11 @@ cdef class UpstreamQuestion:
             self._done = True
             self._path._out_here -= 1
 
+    def lost_here(self):
+        """This machine did not send it: the general way does, soon."""
+        if not self._done:
+            self.general()
+
     def general(self):
         """The question goes on in the general way, and the queries behind it too."""
         return self.handed_over()[0]
@@ -232,4 +237,6 @@ cdef UpstreamQuestion put_question(MissPath path, bytes name, int qtype, bint do
     path._out_here += 1
     state.watch(question)
     question._left_here = port.send(asked)
+    if not question._left_here:
+        path._loop.call_soon(question.lost_here)
     return question

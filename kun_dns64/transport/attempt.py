@@ -39,11 +39,15 @@ Done = Callable[[Result], None]
 class Attempt(Protocol):
     """One question on its way to one upstream. `done` is called at most once, and never after `cancel`.
 
-    `left_here`: a packet of it has left this machine, so silence can be the upstream's.
+    `sends`: packets that have left this machine; before the first, silence is not the upstream's. `lost_here`: the last
+    packet did not leave.
     """
 
     @property
-    def left_here(self) -> bool: ...
+    def sends(self) -> int: ...
+
+    @property
+    def lost_here(self) -> bool: ...
 
     def again(self) -> None:
         """There is no answer yet: the same packet once more, or another connection where this one may be dead."""

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from kun_dns64.policy.client_share import FACTOR
 
-# A connection that has just come and asked nothing yet is no idle one for so long.
-NEWCOMER_S = 0.1
+# A connection that has just come and asked nothing yet is no idle one for so long: also where this process is late to
+# read what has come, or the client is busy.
+NEWCOMER_S = 0.5
 # What one connection may take of a turn of the loop, so that a long pipeline leaves time for the others.
 TURN_S = 0.002
 # The same when others wait for their turns: one query at least, so that who has few is not behind who has many.

@@ -20,6 +20,10 @@ MAX_SENDS = 3
 # pauses. One that has been down for longer than that is not waited for.
 RESTART_S = 2.0
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 0.4
+# The pauses before a packet that this machine did not send, as where a queue is full, is sent again.
+FIRST_RESEND_S, MAX_RESEND_S = 0.02, 0.16
+# A timer may be early by the resolution of the loop's clock.
+CLOCK_S = 0.001
 # Verdicts about the name, from any upstream. Everything else is about the upstream, and another may do better.
 FINAL = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
 # RFC 8914: a validator has spoken (DNSSEC indeterminate to no NSEC, and unsupported digest); another upstream's answer
@@ -47,7 +51,7 @@ def is_final(result: Result) -> bool:
 
 @dataclass(slots=True)
 class _Open:
-    """An upstream that was asked and has not answered. `again`: more than once."""
+    """An upstream that was asked, first at `sent_at`, and has not answered. `again`: it was sent more than once."""
 
     upstream: Upstream
     attempt: Attempt
@@ -55,7 +59,11 @@ class _Open:
     again: bool = False
 
     def put_again(self) -> None:
-        self.again = True
+        if self.attempt.sends:
+            self.again = True
+        else:
+            # What this machine did not send was not sent: the answer's time counts from now.
+            self.sent_at = monotonic()
         self.attempt.again()
 
 
@@ -67,8 +75,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_best", "_finished", "_loop", "_next", "_open", "_pause_s", "_request", "_resends", "_started", "_timer",
-        "_tried", "_upstreams",
+        "_best", "_finished", "_loop", "_next", "_open", "_pause_s", "_request", "_resend_s", "_resends", "_silent_at",
+        "_started", "_timer", "_tried", "_upstreams",
     )  # fmt: skip
 
     def __init__(
@@ -81,8 +89,8 @@ class Exchange:
         self._next = self._resends = 0
         self._best: tuple[Result, str] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._pause_s = FIRST_PAUSE_S
-        self._started = monotonic()
+        self._pause_s, self._resend_s = FIRST_PAUSE_S, FIRST_RESEND_S
+        self._started = self._silent_at = monotonic()
 
     def start(self) -> None:
         self._ask_next()
@@ -95,7 +103,7 @@ class Exchange:
         """`start` where the first upstream has been asked already, at `sent_at`."""
         self._open[0] = _Open(upstream, attempt, sent_at)
         self._next, self._started = 1, sent_at
-        self._arm(max(0.0, sent_at + upstream.health.round_trip.rto_s() - monotonic()), self._silence)
+        self._await_answer(max(0.0, sent_at + upstream.health.round_trip.rto_s() - monotonic()))
 
     def put_again(self) -> None:
         """One of the upstreams is back: what it has not heard is sent again."""
@@ -113,7 +121,7 @@ class Exchange:
         now = monotonic()
         self._open[index] = _Open(upstream, upstream.send(self._request, partial(self._heard, index)), now)
         if self._finished is not None:
-            self._arm(upstream.health.round_trip.rto_s(), self._silence)
+            self._await_answer(upstream.health.round_trip.rto_s())
 
     def _ask_anew(self) -> None:
         """All from the first on, after none of them could be reached."""
@@ -125,6 +133,20 @@ class Exchange:
             self._timer.cancel()
         self._timer = self._loop.call_later(delay_s, then)
 
+    def _await_answer(self, within_s: float) -> None:
+        """Wait so long, then see what silence means. What this machine did not send is sent again before that."""
+        self._silent_at = monotonic() + within_s
+        lost_here = any(one.attempt.lost_here for one in self._open.values())
+        self._arm(min(within_s, self._resend_s) if lost_here else within_s, self._silence)
+
+    def _resend_lost(self) -> None:
+        self._resend_s = min(2 * self._resend_s, MAX_RESEND_S)
+        for one in list(self._open.values()):
+            if one.attempt.lost_here:
+                one.put_again()
+        still_lost = any(one.attempt.lost_here for one in self._open.values())
+        self._await_answer(max(self._silent_at - monotonic(), 0.0) if still_lost else self._next_rto_s())
+
     def _silence(self) -> None:
         """Nobody has answered in time: the next upstream, or the same packets again, or the end."""
         timer = self._timer
@@ -133,8 +155,11 @@ class Exchange:
         if self._finished is None or self._timer is not timer:
             return
         now = monotonic()
+        if now < self._silent_at - CLOCK_S:
+            self._resend_lost()
+            return
         for one in self._open.values():
-            if one.attempt.left_here:
+            if one.attempt.sends:
                 one.upstream.health.silent(one.sent_at)
         if now - self._started >= LIFE_S - 0.01:
             self._finish_with_best(failure(FailureKind.TIMEOUT))
@@ -143,14 +168,15 @@ class Exchange:
             self._ask_next()
             return
         # What this machine has lost itself was not sent: it does not count (RFC 9520 counts what servers get).
-        if all(one.attempt.left_here for one in self._open.values()):
+        if not any(one.attempt.lost_here for one in self._open.values()):
             self._resends += 1
         if self._resends < MAX_SENDS:
             for one in list(self._open.values()):
-                one.put_again()
-            self._arm(min(self._next_rto_s(), self._left_s(now)), self._silence)
+                if one.attempt.sends < MAX_SENDS:
+                    one.put_again()
+            self._await_answer(min(self._next_rto_s(), self._left_s(now)))
         else:
-            self._arm(self._left_s(now), self._silence)
+            self._await_answer(self._left_s(now))
 
     def _next_rto_s(self) -> float:
         """The timeout after a resend, doubled with each (RFC 6298 section 5.5)."""

@@ -137,7 +137,7 @@ class HealthCheck:
         if attempt is None:
             return True
         attempt.cancel()
-        return attempt.left_here
+        return attempt.sends > 0
 
 
 def _reason(result: Result) -> str:

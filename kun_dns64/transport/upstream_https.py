@@ -218,14 +218,13 @@ def _kind(error: Exception) -> FailureKind:
 class HttpsAttempt:
     """Out once; again where no answer comes, since a kept connection may be dead without a word."""
 
-    left_here = True
+    sends, lost_here = 1, False
 
     def __init__(self, upstream: HttpsUpstream, request: Request, done: Done) -> None:
         self._upstream, self._request, self._done = upstream, request, done
         self._tries: set[asyncio.Task[None]] = set()
         self._left = MAX_SENDS
         self._asked_at = 0.0
-        self.left_here = True
 
     def may_send(self) -> bool:
         """Whether the question may be sent once more; it counts as sent then."""

@@ -168,7 +168,7 @@ class StreamAttempt:
     """Out on one connection; on more where one was mute; on none while it waits."""
 
     # A connection that cannot be made here says so; in any other case silence is the upstream's.
-    left_here = True
+    sends, lost_here = 1, False
     __slots__ = ("_done", "_out_on", "_request", "_retries", "_upstream")
 
     def __init__(self, upstream: StreamUpstream, request: Request, done: Done) -> None:

@@ -100,7 +100,7 @@ class UdpAttempt:
 
     __slots__ = (
         "_done", "_hints", "_ident", "_if_tcp_fails", "_in_doubt", "_may_randomise", "_port", "_question",
-        "_randomised", "_request", "_stream", "_upstream", "_wire", "left_here",
+        "_randomised", "_request", "_stream", "_upstream", "_wire", "lost_here", "sends",
     )  # fmt: skip
 
     def __init__(self, upstream: UdpUpstream, request: Request, done: Done) -> None:
@@ -113,7 +113,8 @@ class UdpAttempt:
         self._ident, self._wire = 0, b""
         self._question: Question = request.question
         self._may_randomise, self._randomised = True, False
-        self._hints, self.left_here = 0, False
+        self._hints = 0
+        self.sends, self.lost_here = 0, False
 
     @classmethod
     def out_already(
@@ -129,7 +130,7 @@ class UdpAttempt:
     ) -> "UdpAttempt":
         """An attempt whose packet `wire` was sent from `port`."""
         attempt = cls(upstream, request, done)
-        attempt._randomised, attempt.left_here = randomised, left_here
+        attempt._randomised, attempt.sends, attempt.lost_here = randomised, int(left_here), not left_here
         attempt._port, attempt._ident, attempt._wire = port, ident, wire
         name, qtype, qclass = request.question
         attempt._question = Question(wire[HEADER_SIZE : HEADER_SIZE + len(name)], qtype, qclass)
@@ -149,11 +150,15 @@ class UdpAttempt:
         self._randomised = bits is not None
         self._wire, self._question = encode(self._request, self._ident, bits)
         self._upstream.observed.asked(self._wire, self._upstream.address)
-        self.left_here |= port.send(self._wire)
+        self._send(port)
+
+    def _send(self, port: Port) -> None:
+        self.lost_here = not port.send(self._wire)
+        self.sends += not self.lost_here
 
     def again(self) -> None:
         if self._port is not None:
-            self.left_here |= self._port.send(self._wire)
+            self._send(self._port)
         if self._stream is not None:
             self._stream.again()
 
@@ -239,7 +244,9 @@ class UdpAttempt:
         self._by_tcp(if_it_fails)
 
     def _by_tcp(self, if_it_fails: Done | None) -> None:
-        self._if_tcp_fails, self.left_here = if_it_fails, True
+        self._if_tcp_fails, self.lost_here = if_it_fails, False
+        # What leaves by TCP is not counted beside the packets: the bound holds for each transport.
+        self.sends = max(self.sends, 1)
         if self._stream is None:
             self._stream = self._upstream.by_tcp.send(self._request, self._heard_by_tcp)
 

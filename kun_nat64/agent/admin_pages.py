@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from kun_base.adminhttp import AdminServer, Handler, Page
 from kun_base.html_page import HEADERS
 from kun_nat64.agent.reload import Outcome
 from kun_nat64.model.drain import Drain, Phase
+from kun_nat64.model.fleet import Fleet
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import drain as drain_policy
 from kun_nat64.policy.fleet_view import drain_refused
@@ -31,12 +33,14 @@ class Orders:
     """What others may ask of the agent. `set_drain` stores a drain and acts on it; `reload` takes the file anew.
 
     `members`: the others' whole status by URL, or why there is none, as a string. `accept`: a change of the
-    controller's table that is held, of that version ("": any).
+    controller's table that is held, of that version ("": any). `drain_turn`: the fleet as it is now, while it is
+    decided whether this gateway may drain.
     """
 
     set_drain: Callable[[Drain, bool], str | None]
     reload: Callable[..., Awaitable[Outcome]]
     members: Callable[[], Awaitable[dict[str, Any]]]
+    drain_turn: Callable[[], AbstractAsyncContextManager[Fleet]]
     accept: Callable[[str], bool] = lambda _version: False
 
 
@@ -139,10 +143,16 @@ class Admin:
 
     async def _drain(self, query: Mapping[str, str]) -> Page:
         """`until_start=1`: not stored, so that the next start serves again. `force=1`: whatever the guard says."""
-        refused = "" if query.get("force") == "1" else drain_refused(self._state.fleet, told=announced(self._state))
-        if refused and self._state.drain.phase is Phase.SERVING:
-            body = json.dumps({"phase": self._state.drain.phase, "refused": refused}) + "\n"
-            return Page(body, status=409, content_type="application/json")
+        if query.get("force") == "1" or self._state.drain.phase is not Phase.SERVING:
+            return self._drain_now(query)
+        async with self._orders.drain_turn() as fleet:
+            refused = drain_refused(fleet, told=announced(self._state))
+            if not refused:
+                return self._drain_now(query)
+        body = json.dumps({"phase": self._state.drain.phase, "refused": refused}) + "\n"
+        return Page(body, status=409, content_type="application/json")
+
+    def _drain_now(self, query: Mapping[str, str]) -> Page:
         why = query.get("why", "")[:200]
         drain = drain_policy.requested(self._state.drain, why, now=self._state.clock(), wall=time.time())
         return self._change(drain, keep="until_start" not in query)

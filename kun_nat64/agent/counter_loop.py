@@ -11,6 +11,7 @@ from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.probefacts import Passed
+from kun_nat64.model.publiccounts import CountedTraffic
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.health import TargetState
 from kun_nat64.state.agent_state import State
@@ -19,6 +20,8 @@ from kun_nat64.state.diagnosis import note_diagnosis
 CHECK_S = 1.0
 # Looking around takes some commands; what others have put in the way does not change by the second.
 AROUND_S = 5.0
+# Traffic is counted once in this time, however often something else is looked at.
+CARRIED_S = 10.0
 # Jool's gauges: what they show is no event. After an update they may wrap around below zero.
 GAUGES = frozenset({"BIB_ENTRIES", "SESSIONS"})
 LARGEST = 1 << 63
@@ -28,6 +31,7 @@ class Counters(Protocol):
     async def stats(self, instance: str) -> dict[str, int]: ...
     async def surroundings(self, spec: AgentSpec) -> Surroundings: ...
     async def passed(self, spec: AgentSpec) -> Passed | None: ...
+    async def carried(self) -> CountedTraffic: ...
     def doubt_flows(self) -> None: ...
 
 
@@ -71,6 +75,17 @@ class CounterLoop:
             state.around = await self.host.surroundings(state.spec)
             self._around_at = state.clock()
 
+    async def _count_traffic(self) -> None:
+        """Where it cannot be counted, what was counted stays, with its age."""
+        state, now = self._state, self._state.clock()
+        if state.carried.at is not None and now - state.carried.at < CARRIED_S:
+            return
+        try:
+            counted = await self.host.carried()
+        except DriverError:
+            return
+        state.carried.take(counted, now=now)
+
     async def _ways(self, failing: bool) -> dict[str, int]:
         """How many packets passed each place of the way back, while something fails."""
         tunnel = self._tunnel()
@@ -90,6 +105,7 @@ class CounterLoop:
         gateway = state.spec.gateway
         counted = {name: link_counts(name) for name in (gateway.inside_link, gateway.outside)}
         state.evidence.links = {name: counts for name, counts in counted.items() if counts is not None}
+        await self._count_traffic()
         await self._look_around()
         state.evidence.take_ways(await self._ways(failing))
         try:

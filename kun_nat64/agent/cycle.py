@@ -5,9 +5,10 @@ announcer. What fails is logged once, tried again with growing pauses, and never
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from kun_nat64.agent.carry_out import carry_out
 from kun_nat64.agent.timing import woken
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.area import Area
@@ -24,7 +25,7 @@ from kun_nat64.policy.diff import plan
 from kun_nat64.policy.flow_loss import may_cut, without_probes
 from kun_nat64.policy.guard import Circumstances, guard, passed
 from kun_nat64.policy.hard_failure import hard_faults
-from kun_nat64.policy.order import batches, holds_up_nothing, waits_for
+from kun_nat64.policy.order import batches, holds_up_nothing
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
@@ -74,7 +75,9 @@ class Cycle:
         failed = None
         if allowed := passed(todo, machine.refusals):
             self._remember((machine.seen or Observation()).facts)
-            failed = await self._apply(allowed)
+            failed = await carry_out(
+                allowed, self.host, made=self._note_done, failed=lambda _: None, stops_at_failure=False
+            )
             machine.plan = await self._plan(await self._look(fresh=True))
         self._note_failure(failed)
         self._note_settled()
@@ -143,23 +146,6 @@ class Cycle:
                 state.journal.error("refused", plan=todo.checksum, why=str(refusal))
         return refusals
 
-    async def _apply(self, todo: Plan) -> DriverError | None:
-        """The first failure. What rests on what failed is left for a later turn, and so are all removals."""
-        failed: DriverError | None = None
-        not_made: list[Change] = []
-        for batch in batches(todo.changes):
-            if waits_for(batch, not_made):
-                continue
-            try:
-                await self.host.apply(batch)
-            except DriverError as error:
-                failed = failed or error
-                not_made += () if holds_up_nothing(batch) else batch
-            else:
-                for change in batch:
-                    self._note_done(change)
-        return failed
-
     def _note_settled(self) -> None:
         """From here on, what differs has been right before: to mend it takes no flow away."""
         state = self._state
@@ -207,12 +193,13 @@ class Cycle:
                 self._state.journal.warning("drift", change=str(change))
         machine.plan = todo
 
-    def _note_done(self, change: Change) -> None:
-        kind = type(change.fact).__name__.lower()
-        self._state.machine.mended[kind] += self._state.machine.settled
-        self._state.journal.info("change", change=str(change))
-        if isinstance(change.fact, JoolGlobal) and change.fact.name == PAUSED and change.action is Action.REPLACE:
-            self._state.journal.warning("pause", undone="somebody paused the translator", remedy="`kun-nat64 drain`")
+    def _note_done(self, batch: Iterable[Change]) -> None:
+        machine, journal = self._state.machine, self._state.journal
+        for change in batch:
+            machine.mended[type(change.fact).__name__.lower()] += machine.settled
+            journal.info("change", change=str(change))
+            if isinstance(change.fact, JoolGlobal) and change.fact.name == PAUSED and change.action is Action.REPLACE:
+                journal.warning("pause", undone="somebody paused the translator", remedy="`kun-nat64 drain`")
 
     def _note_failure(self, failed: DriverError | None) -> None:
         before, self._state.machine.failed = self._state.machine.failed, failed

@@ -5,6 +5,7 @@ from typing import Any
 
 from kun_nat64.agent.timing import pause
 from kun_nat64.drivers.fleet import FleetWatch, Own
+from kun_nat64.model.fleet import Fleet
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.fleet_view import contradictions
 from kun_nat64.state.agent_state import State
@@ -42,6 +43,14 @@ class FleetLoop:
                 await pause(state.spec.fleet.poll_s, stop)
             else:
                 await self._woken.wait()
+
+    async def look_now(self) -> Fleet:
+        """All members as they are at this moment, not as they were within `poll_s`."""
+        state = self._state
+        if state.spec.fleet.members:
+            state.fleet = await self._watch.look()
+            state.evaluate(now=state.clock())
+        return state.fleet
 
     def _tell(self) -> None:
         state, wrong = self._state, self._watch.misnamed

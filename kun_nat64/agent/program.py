@@ -25,6 +25,7 @@ from kun_nat64.agent.admin_pages import Admin, Orders
 from kun_nat64.agent.announcer import Announcer, removals, told_to
 from kun_nat64.agent.counter_loop import CounterLoop
 from kun_nat64.agent.cycle import Cycle
+from kun_nat64.agent.drain_turn import DrainTurn
 from kun_nat64.agent.fleet_loop import FleetLoop
 from kun_nat64.agent.link_watch import LinkWatch
 from kun_nat64.agent.node_way_loop import NodeKeeping
@@ -56,6 +57,7 @@ from kun_nat64.model.host import Host
 from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.probefacts import Passed
+from kun_nat64.model.publiccounts import CountedTraffic
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import scope
@@ -83,6 +85,7 @@ class RunningHost(Host, Protocol):
     ) -> tuple[NodeWay, ...]: ...
     def doubt_flows(self) -> None: ...
     async def borrowed(self) -> int: ...
+    async def carried(self) -> CountedTraffic: ...
     async def glimpse(self, scope: Scope) -> Observation | None: ...
     def withdraw_blocking(self) -> None: ...
     def close(self) -> None: ...
@@ -128,7 +131,9 @@ class Agent:
         count = lambda instance: self.host.traffic(instance)  # noqa: E731 - the host may be another one then
         self.reload = Reload(self.state, Means(self._load, self._look, count, self._take, self._keep_file))
         self.fleet = FleetLoop(self.state)
-        self.admin = Admin(self.state, Orders(self.set_drain, self.reload.now, self.fleet.whole, self.table.accept))
+        self.drain_turn = DrainTurn(self.state, self.fleet.look_now)
+        orders = Orders(self.set_drain, self.reload.now, self.fleet.whole, self.drain_turn.held, self.table.accept)
+        self.admin = Admin(self.state, orders)
         self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.ring = RingLoop(self.state, self.host)
         self.announcer.warn_members = self.ring.tell
@@ -139,7 +144,7 @@ class Agent:
         self.state.keep_falls = self._keep_falls
         self.state.recall_falls(runfiles.load_falls(options.lasting))
         self._loaded: tuple[AgentSpec, AgentSpec] | None = None
-        self.table.set_drain = self.set_drain
+        self.table.set_drain, self.table.drain_turn = self.set_drain, self.drain_turn.held
         self.table.start()
 
     def _prober(self) -> Prober:

@@ -105,9 +105,9 @@ class RingLoop:
         if answering == before:
             return
         self._state.ring.answering = answering
+        await self._hurry(step(ring, answering))
         missing = ", ".join(str(one) for one in ring.members if one not in answering)
         self._state.journal.info("ring", answering=len(answering), silent=missing or None)
-        await self._hurry(step(ring, answering))
         self._state.wake_cycle()
         if before is not None:
             self._probe.tell(ring.members)

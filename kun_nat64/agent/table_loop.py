@@ -6,6 +6,7 @@ The table in force stays whatever becomes of the stream.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from kun_base.errors import ConfigError, Fault
@@ -16,6 +17,7 @@ from kun_base.table_state import TableChange
 from kun_nat64.agent.timing import pause, woken
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.drain import Drain, Phase
+from kun_nat64.model.fleet import Fleet
 from kun_nat64.model.plan import Plan
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy import drain as drain_policy
@@ -28,6 +30,8 @@ LOOK_S = 1.0
 # Changes that come meanwhile are taken together: a look at the machine costs a dozen commands, and a table of a hundred
 # thousand clients some tenths of a second, in a thread. Both take a tenth of the time at most.
 PACE_S, SHARE = 0.3, 10
+# Orders of the table that take a gateway out of service.
+LEAVING = ("drain", "out")
 WARNING, CONTRADICTION = "table", "table-contradiction"
 
 
@@ -41,6 +45,7 @@ class TableLoop:
         self._moved = asyncio.Event()
         self._follower = TableFollower(plan, state.journal, self._changed, self._check) if plan else None
         self.set_drain: Callable[[Drain, bool], object] = _ignored
+        self.drain_turn: Callable[[], AbstractAsyncContextManager[Fleet]] = lambda: nullcontext(state.fleet)
 
     def start(self) -> None:
         """Brings the state file's table into force."""
@@ -55,7 +60,7 @@ class TableLoop:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follower.run(stop))
-            group.create_task(self._obey(stop))
+            group.create_task(self._keep_obeying(stop))
             group.create_task(self._take_changes(stop))
 
     def status(self) -> dict[str, Any] | None:
@@ -160,21 +165,32 @@ class TableLoop:
             state.approved |= {(one.action, one.fact) for one in change.changes}
             self._wake()
 
-    async def _obey(self, stop: asyncio.Event) -> None:
+    async def _keep_obeying(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            self.obey()
+            await self.obey(ordered(self.base, self._said()) if self._has_table else "")
             await pause(LOOK_S, stop)
 
-    def obey(self) -> None:
-        """Does what the table wants of this gateway. The last exit stays, unless the guard is told otherwise."""
+    async def obey(self, order: str) -> None:
+        """Does what the table wants of this gateway. The last exit stays, unless the guard is told otherwise.
+
+        Several may leave while another one carries; where none does, there is nothing to agree on.
+        """
+        fleet = self._state.fleet
+        leaves = order in LEAVING and self._state.drain.phase is Phase.SERVING
+        if not leaves or not witness.others_carry(fleet, after=float("-inf")):
+            self._obey(order, fleet)
+            return
+        async with self.drain_turn() as seen:
+            self._obey(order, seen)
+
+    def _obey(self, order: str, fleet: Fleet) -> None:
         state = self._state
-        order = ordered(self.base, self._said()) if self._has_table else ""
-        may_leave = not state.spec.guard.never_withdraw_last or witness.others_carry(state.fleet, after=float("-inf"))
+        may_leave = not state.spec.guard.never_withdraw_last or witness.others_carry(fleet, after=float("-inf"))
         now, wall = state.clock(), state.wall()
         drain = drain_policy.follows(state.drain, order, may_leave=may_leave, now=now, wall=wall)
         if drain is not state.drain:
             self.set_drain(drain, True)
-        waits = order in ("drain", "out") and drain.phase is Phase.SERVING
+        waits = order in LEAVING and drain.phase is Phase.SERVING
         named = not self._has_table or order
         words = _words(state.spec.gateway.name, order, waits=waits, named=bool(named))
         if words and state.warnings.get(WARNING) != words:

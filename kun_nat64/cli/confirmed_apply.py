@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kun_nat64.cli import plan_apply
+from kun_nat64.cli.apply import apply_once
 from kun_nat64.cli.errors import complain
+from kun_nat64.cli.exit_codes import DONE, FAILED, REFUSED
 from kun_nat64.cli.followed import load_followed
+from kun_nat64.cli.machine import change
 from kun_nat64.cli.rollback import take_file, with_record
 from kun_nat64.drivers import filehistory, runfiles
 from kun_nat64.drivers.preflight import missing_for_changes
@@ -28,7 +30,6 @@ from kun_nat64.policy.diff import plan
 
 MARKER, PENDING = "confirmed", "unconfirmed"
 POLL_S = 0.2
-DONE, FAILED = 0, 1
 
 
 def apply_until_confirmed(config: Path, run_dir: Path, folder: Path, seconds: float, *, force: bool) -> int:
@@ -110,8 +111,8 @@ def _apply_and_wait(spec: AgentSpec, config: Path, run_dir: Path, folder: Path, 
     before = None if with_agent else asyncio.run(_facts(spec))
     (run_dir / PENDING).write_text(str(os.getpid()))
     try:
-        code = take_file(config, run_dir) if with_agent else plan_apply.apply_once(config, run_dir, force=force)
-        if code == plan_apply.REFUSED:
+        code = take_file(config, run_dir) if with_agent else apply_once(config, run_dir, force=force)
+        if code == REFUSED:
             return code
         if code == DONE and _confirmed(run_dir, seconds):
             with_record(folder, config, "apply", complain)
@@ -160,7 +161,7 @@ async def _back_to(spec: AgentSpec, before: Facts) -> None:
     host = RealHost(spec)
     try:
         todo = plan(before, await host.observe(scope(spec)))
-        await plan_apply.carry_out(todo, host)
+        await change(todo, host)
         rest = plan(before, await host.observe(scope(spec)))
         print(f"undone: {len(todo.changes)} changes" if not rest else f"what could not be undone:\n{rest}")
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.fleet_check import fleet_findings
-from kun_nat64.cli.plan_apply import planned
+from kun_nat64.cli.plan import planned
 from kun_nat64.config.load import load
 from kun_nat64.drivers.command import ProcessRunner
 from kun_nat64.drivers.doctor_facts import Places, inspect

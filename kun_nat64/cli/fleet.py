@@ -65,11 +65,12 @@ def _print(rows: list[FleetRow], *, redraw: bool) -> None:
     from rich.table import Table
 
     console, table = Console(highlight=False), Table(box=None, pad_edge=False)
-    for title in HEADER:
-        table.add_column(title, no_wrap=title not in ("REASON", "GATEWAY"), overflow="fold")
     room = max(1, console.height - AROUND_TABLE) if redraw and console.is_terminal else len(rows)
     texts = [cells(row) for row in rows[:room]]
-    for line in one_line_each(texts, console.width) if redraw else texts:
+    titles, *lines = one_line_each(texts, console.width) if redraw else [HEADER, *texts]
+    for title in titles:
+        table.add_column(title, no_wrap=title not in ("REASON", "GATEWAY"), overflow="fold")
+    for line in lines:
         table.add_row(*line)
     if redraw:
         console.clear()

@@ -1,7 +1,6 @@
 """A file's configuration with the controller's table beside it, as the agent has kept it; and the `table` command."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,18 +11,18 @@ from kun_base.table_file import FILE_NAME, read_table_file
 from kun_base.table_intake import TableIntake
 from kun_nat64.cli.agent_client import NoAgent, ask
 from kun_nat64.cli.errors import complain
+from kun_nat64.cli.folders import lasting_folder
 from kun_nat64.config.load import load
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.table_merge import Said, merged, with_changes
 
-USUAL = Path("/var/lib/kun-nat64")
 JSON = dict[str, object]
 
 
 def load_followed(config: Path, run_dir: Path) -> AgentSpec:
     """As `load`; what cannot be read of the table is said, and left out. Raises ConfigError."""
     spec = load(config)
-    file = kept_table(spec, lasting(run_dir))
+    file = kept_table(spec, lasting_folder(run_dir))
     if file is None or not file.exists():
         return spec
     try:
@@ -31,12 +30,6 @@ def load_followed(config: Path, run_dir: Path) -> AgentSpec:
     except (OSError, TableFault) as error:
         print(f"the controller's table is left out: {file}: {error}", file=sys.stderr)
         return spec
-
-
-def lasting(run_dir: Path) -> Path:
-    """Where the agent keeps what outlives it: systemd's StateDirectory=, its usual place, or the run directory."""
-    named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return Path(named) if named else USUAL if USUAL.is_dir() else run_dir
 
 
 def kept_table(spec: AgentSpec, folder: Path) -> Path | None:

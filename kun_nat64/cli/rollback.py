@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kun_nat64.cli.agent_client import NoAgent, ask
+from kun_nat64.cli.apply import apply_once
 from kun_nat64.cli.errors import complain
-from kun_nat64.cli.plan_apply import apply_once
+from kun_nat64.cli.exit_codes import DONE, REFUSED
 from kun_nat64.drivers import filehistory, runfiles
-
-DONE, FAILED, REFUSED = 0, 1, 11
 
 
 def show_history(folder: Path, *, as_json: bool) -> int:

@@ -1,6 +1,6 @@
 """The words of `who`, read without the command-line library.
 
-Whatever is not plainly understood here (--help, an unknown flag, a missing value) is left to `cli/commands.py`, which
+Whatever is not plainly understood here (--help, an unknown flag, a missing value) is left to `cli/commands/`, which
 knows all.
 """
 

@@ -1,6 +1,6 @@
 """The table that resets orphaned TCP flows, through `nft`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from kun_nat64.drivers.command import Runner, failed
 from kun_nat64.drivers.jool import JoolDriver
@@ -23,19 +23,25 @@ SET_IS_FULL = "Too many open files in system"  # ENFILE, in the words of nft
 class ResetsDriver:
     """`given`: RSTs since the table was made, as the last look found them; None where there is no table.
 
-    `ring`: packets of the ring, likewise.
+    `ring`: packets of the ring, likewise. `too_many`: packets of clients that began too many flows.
     """
 
     def __init__(self, runner: Runner, jool: JoolDriver) -> None:
         self._runner, self._jool = runner, jool
         self.given: int | None = None
         self.ring: RingCounts | None = None
+        self.too_many: int | None = None
         self._watch: FlowWatch | None = None
         self._doubted = False
 
     def doubt(self) -> None:
         """Flows of the account may be Jool's no more: it is made anew, from those that Jool has then."""
         self._doubted = True
+
+    def packets(self) -> Iterator[tuple[str, str, int]]:
+        """Table, chain, packets dropped there."""
+        if self.too_many is not None:
+            yield nftables.TABLE, nftables.FRESH, self.too_many
 
     async def observe(self, watch: FlowWatch | None) -> Facts:
         """`watch` None: nothing is wanted, and a machine without `nft` has nothing of ours. Raises DriverError."""
@@ -49,11 +55,11 @@ class ResetsDriver:
         if outcome.exit_code != 0:
             if "No such file" not in outcome.stderr:
                 raise failed(LIST, outcome)
-            self.given = self.ring = None
+            self.given = self.ring = self.too_many = None
             return frozenset()
         with understanding(*LIST):
             listed = nftables.parse(outcome.stdout, watch)
-        self.given, self.ring = listed.resets, listed.ring
+        self.given, self.ring, self.too_many = listed.resets, listed.ring, listed.too_many
         step: Facts = frozenset() if listed.step is None else frozenset({listed.step})
         if self._doubted and listed.fact.watch == watch:
             return frozenset({OrphanReset("of an earlier translator", armed=listed.fact.armed)}) | step

@@ -1,5 +1,7 @@
 """Tables of nftables that are ours as a whole, through `nft`."""
 
+from collections.abc import Iterator
+
 from kun_nat64.drivers.command import Runner, failed
 from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import owntable
@@ -15,6 +17,10 @@ class OwnTablesDriver:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self.counted: dict[str, dict[str, int]] = {}
+
+    def packets(self) -> Iterator[tuple[str, str, int]]:
+        """Table, chain, packets."""
+        return ((name, chain, n) for name, by in self.counted.items() for chain, n in by.items())
 
     async def observe(self, wanted: frozenset[OwnTable]) -> Facts:
         """Those of the wanted ones that are there; one that is not as it should be says so. Raises DriverError."""

@@ -21,6 +21,7 @@ from kun_nat64.drivers.rules import RulesDriver
 from kun_nat64.drivers.speaker import speaker_of
 from kun_nat64.drivers.speaker_liveness import Pulse, SpeakerPulse, established
 from kun_nat64.drivers.tenant_table import TenantTableDriver
+from kun_nat64.drivers.traffic_counts import counted_traffic
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Facts, Neighbour
@@ -29,6 +30,7 @@ from kun_nat64.model.nodeways import NodeWay
 from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.probefacts import Passed
+from kun_nat64.model.publiccounts import CountedTraffic
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.model.spec import AgentSpec
@@ -159,7 +161,7 @@ class RealHost:
             connections,
             links.own,
             links.near,
-            tuple((name, chain, n) for name, by in self._tables.counted.items() for chain, n in by.items()),
+            (*self._tables.packets(), *self._resets.packets()),
             self._tenants.refused,
             self._resets.ring,
         )
@@ -291,6 +293,10 @@ class RealHost:
 
     async def stats(self, instance: str) -> dict[str, int]:
         return await self._jool.stats(instance)
+
+    async def carried(self) -> CountedTraffic:
+        """By public address and protocol. Raises DriverError."""
+        return await counted_traffic(self._runner)
 
     async def own_addresses(self) -> frozenset[IPv4Address]:
         """IPv4 addresses of every interface. Raises DriverError."""

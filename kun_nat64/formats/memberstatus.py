@@ -41,6 +41,7 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
             router_id=str(data.get("router_id", "")),
             pool4=tuple(map(IPv4Network, data.get("pool4", ()))),
             ring=_ring(data.get("ring")),
+            drain_asked=bool(told.get("drain_asked", False)),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not the status of a gateway: {error!r}") from error

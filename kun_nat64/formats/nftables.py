@@ -31,7 +31,7 @@ from kun_nat64.model.resetfacts import RULES_VERSION, FlowWatch
 from kun_nat64.model.ringfacts import RingCounts, RingStep
 
 TABLE = f"ip6 {MARK}"
-ARMING = "arming"
+ARMING, FRESH = "arming", "fresh"
 # Keys of the account, seen from the pod: from its packets, and from those to it.
 FROM_POD = "ip6 saddr . tcp sport . ip6 daddr . tcp dport"
 TO_POD = "ip6 daddr . tcp dport . ip6 saddr . tcp sport"
@@ -52,12 +52,16 @@ GAP = "update @gaps { meta l4proto }"
 
 @dataclass(frozen=True, slots=True)
 class ListedTable:
-    """`resets`: answers given since the table was made. `step`, `ring`: None where there is no ring."""
+    """`resets`: answers given since the table was made. `step`, `ring`: None where there is no ring.
+
+    `too_many`: packets of clients that began more flows than they may; None where there is no such limit.
+    """
 
     fact: OrphanReset
     resets: int
     step: RingStep | None = None
     ring: RingCounts | None = None
+    too_many: int | None = None
 
 
 def table(watch: FlowWatch) -> str:
@@ -129,7 +133,7 @@ def _chains(watch: FlowWatch) -> dict[str, tuple[str, ...]]:
             # Only where the set is full: then a flow that is not in it may still be a good one.
             GAP,
         ),
-        "fresh": _fresh(watch),
+        FRESH: _fresh(watch),
         "orphans": ("meta l4proto @gaps return", f"jump {ARMING}"),
         **(ring_rules.standing_chains(watch) if watch.ring_flows_s else {}),
     }
@@ -227,6 +231,7 @@ def parse(text: str, watch: FlowWatch | None) -> ListedTable:
         rules = [each["rule"] for each in own if "rule" in each]
         found = sorted((str(rule["chain"]), str(rule.get("comment", ""))) for rule in rules)
         resets = sum(_packets(rule) for rule in rules if rule.get("chain") == ARMING)
+        too_many = [_packets(rule) for rule in rules if rule.get("chain") == FRESH]
         in_ring = watch is not None and watch.ring_flows_s > 0
         step = ring_rules.parse(objects, watch) if watch is not None and in_ring else None
         ring = ring_rules.counts(objects) if in_ring else None
@@ -238,7 +243,7 @@ def parse(text: str, watch: FlowWatch | None) -> ListedTable:
     fully_armed = [each for each in expected if each[0] == ARMING]
     whole = standing == [each for each in expected if each[0] != ARMING] and arming in ([], fully_armed)
     is_ours = watch if watch is not None and whole else _other(found, watch)
-    return ListedTable(OrphanReset(is_ours, armed=bool(arming)), resets, step, ring)
+    return ListedTable(OrphanReset(is_ours, armed=bool(arming)), resets, step, ring, max(too_many, default=None))
 
 
 def _comments(watch: FlowWatch) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ class Member:
     `full_for_s`: how long it has been in the ECMP set, None when it is not. `wants_back`: healthy, and waiting
     for its turn. `identity`: of the agent that answered, "" of one that does not tell. `file_change`: "waits" or "runs"
     while it has a new file that takes it out of service (policy/filechange.py). `router_id`, `pool4`: "" and none
-    of one that does not tell. `ring`: None of one that has none.
+    of one that does not tell. `ring`: None of one that has none. `drain_asked`: it is deciding about a drain just now.
     """
 
     url: str
@@ -43,6 +43,7 @@ class Member:
     router_id: str = ""
     pool4: tuple[IPv4Network, ...] = ()
     ring: MemberRing | None = None
+    drain_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

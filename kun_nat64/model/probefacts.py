@@ -6,8 +6,26 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from kun_nat64.model.area import Area, Key
 
 
+class _WayOfProbes:
+    """What both facts have in common: one key, so that one replaces the other."""
+
+    __slots__ = ()
+
+    @property
+    def area(self) -> Area:
+        return Area.PROBES
+
+    @property
+    def key(self) -> Key:
+        return ("probe-way",)
+
+    @property
+    def inside(self) -> Key | None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
-class ProbeWay:
+class ProbeWay(_WayOfProbes):
     """What makes probes enter as if `uplink` had received them, and brings their answers back into the namespace.
 
     `link` is our end of the cable to the namespace. `node` and `answer_to`: outer and inner address of the probe.
@@ -24,27 +42,12 @@ class ProbeWay:
     uplink: str = ""
     amiss: str = ""
 
-    @property
-    def area(self) -> Area:
-        return Area.PROBES
-
-    @property
-    def key(self) -> Key:
-        return ("probe-way",)
-
-    @property
-    def inside(self) -> Key | None:
-        return None
-
     def __str__(self) -> str:
-        turn = f"the router, to {self.home}" if self.by_router else "the uplink"
-        amiss = f", amiss: {self.amiss}" if self.amiss else ""
-        uplink = f" {self.uplink}" if self.uplink else ""
-        return f"way of the probes: in by the uplink{uplink} as node {self.node}, back by {turn}{amiss}"
+        return _words(self, f"node {self.node}")
 
 
 @dataclass(frozen=True, slots=True)
-class NativeProbeWay:
+class NativeProbeWay(_WayOfProbes):
     """As ProbeWay, of a gateway without a tunnel: probes come in as a pod's own packets do.
 
     `pool6`: where they go to. `answer_to`: their source. `home` has the same checksum (policy/neutral.py): it takes the
@@ -59,25 +62,18 @@ class NativeProbeWay:
     by_router: bool = True
     amiss: str = ""
 
-    @property
-    def area(self) -> Area:
-        return Area.PROBES
-
-    @property
-    def key(self) -> Key:
-        return ("probe-way",)
-
-    @property
-    def inside(self) -> Key | None:
-        return None
-
     def __str__(self) -> str:
-        turn = f"the router, to {self.home}" if self.by_router else "the uplink"
-        amiss = f", amiss: {self.amiss}" if self.amiss else ""
-        return f"way of the probes: in by the uplink {self.uplink} as pod {self.answer_to}, back by {turn}{amiss}"
+        return _words(self, f"pod {self.answer_to}")
 
 
 AnyProbeWay = ProbeWay | NativeProbeWay
+
+
+def _words(way: AnyProbeWay, sender: str) -> str:
+    turn = f"the router, to {way.home}" if way.by_router else "the uplink"
+    amiss = f", amiss: {way.amiss}" if way.amiss else ""
+    uplink = f" {way.uplink}" if way.uplink else ""
+    return f"way of the probes: in by the uplink{uplink} as {sender}, back by {turn}{amiss}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from kun_nat64.policy.probepath import probe_path, probe_way
 from kun_nat64.policy.ring import ring_tunnels
 from kun_nat64.policy.ruleset import rules
 from kun_nat64.policy.tenants import pool4_of, tenant_facts, tenant_rules
+from kun_nat64.policy.traffic_count import counted_traffic
 
 MODULES = ("jool", "sit")
 NATIVE_MODULES = ("jool",)
@@ -137,6 +138,7 @@ def _resets(spec: AgentSpec) -> Iterator[Fact]:
 def own_tables(spec: AgentSpec) -> Iterator[OwnTable]:
     yield carried_ecn(spec.gateway, with_ring=spec.fleet.ring is not None)
     yield broken_fragments(spec)
+    yield counted_traffic(spec)
 
 
 def flow_watch(spec: AgentSpec) -> FlowWatch | None:

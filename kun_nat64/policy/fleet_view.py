@@ -1,6 +1,7 @@
 """The other gateways as second witness: whose fault a failure is, whether we are the last, whose turn it is."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv4Network, collapse_addresses
 
@@ -31,6 +32,19 @@ def drain_refused(fleet: Fleet, *, told: bool) -> str:
     if not others_carry(fleet, after=float("-inf")):
         return "no other gateway is known to carry: draining this one leaves the pods without a way out"
     return ""
+
+
+def decides_later(fleet: Fleet, own_name: str) -> bool:
+    """Whether a member is deciding about a drain of its own, and its name comes after ours: it counts us as gone."""
+    return any(member.drain_asked and member.name > own_name for member in fleet.members)
+
+
+def taken_as_draining(fleet: Fleet) -> Fleet:
+    """Members that are deciding about a drain at this moment, as if they had."""
+    members = (
+        replace(member, standing=Standing.DRAINING) if member.drain_asked else member for member in fleet.members
+    )
+    return replace(fleet, members=tuple(members))
 
 
 def nobody_carries(fleet: Fleet) -> bool:

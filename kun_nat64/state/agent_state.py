@@ -37,6 +37,7 @@ from kun_nat64.state.parts import (
 )
 from kun_nat64.state.past_diagnosis import PastDiagnosis
 from kun_nat64.state.session_log_state import SessionLogState
+from kun_nat64.state.traffic_rate import CarriedState
 
 Clock = Callable[[], float]
 REMEMBERED_CHANGES = 50
@@ -55,10 +56,12 @@ class State:
         # An agent recognises itself among its members by this; two gateways may have one name by mistake.
         self.identity = identity
         self.machine, self.speaker, self.flow, self.evidence = HostState(), BgpState(), TrafficState(), CounterState()
-        self.ring = RingState()
+        self.ring, self.carried = RingState(), CarriedState()
         self.fleet: Fleet = ALONE
         self.jool_version = ""
         self.drain: Drain = SERVING
+        # While it is being decided whether this gateway may drain: other gateways see it.
+        self.drain_asked = False
         self.turns: deque[StandingChange] = deque(maxlen=REMEMBERED_CHANGES)
         self.around = UNSEEN
         self.ailments: deque[PastDiagnosis] = deque(maxlen=REMEMBERED_CHANGES)

@@ -22,6 +22,9 @@ class FleetRow:
     since_s: float | None = None
     sessions: int | None = None
     ports_used: float | None = None
+    mbit_in: float | None = None
+    mbit_out: float | None = None
+    packets_s: float | None = None
     drift: int | None = None
     drain: str | None = None
     version: str | None = None
@@ -33,6 +36,7 @@ def row_of(status: JSON, url: str) -> FleetRow:
     try:
         announcement, traffic = status["announcement"], status.get("traffic", {})
         ports = [one["used"] / one["total"] for one in traffic.get("ports", ()) if one["total"]]
+        rate = traffic.get("carried", {}).get("rate") or {}
         drain = status.get("drain", {}).get("phase")
         return FleetRow(
             name=str(status["name"]),
@@ -44,6 +48,9 @@ def row_of(status: JSON, url: str) -> FleetRow:
             since_s=announcement.get("since_s"),
             sessions=traffic.get("sessions", traffic.get("tcp_sessions")),
             ports_used=max(ports, default=None),
+            mbit_in=rate.get("mbit_in"),
+            mbit_out=rate.get("mbit_out"),
+            packets_s=rate["packets_in"] + rate["packets_out"] if rate else None,
             drift=len(status["machine"]["drift"]) if "machine" in status else None,
             drain=drain if drain != "serving" else None,
             version=status.get("version"),
@@ -68,13 +75,19 @@ def _place(url: str) -> str:
 
 
 LONGEST_NAME, GAP = 16, 2
-HEADER = ("GATEWAY", "STATE", "MED", "SINCE", "SESSIONS", "PORTS", "DRIFT", "VERSION", "REASON")
+HEADER = (
+    "GATEWAY", "STATE", "MED", "SINCE", "SESSIONS", "PORTS", "MBIT/S IN/OUT", "PACKETS/S", "DRIFT", "VERSION", "REASON"
+)  # fmt: skip
+# What a narrow terminal goes without, first to last. The summary says whether versions differ.
+LEFT_OUT = ("VERSION", "DRIFT", "SINCE", "PORTS", "PACKETS/S", "MED", "SESSIONS", "MBIT/S IN/OUT")
+LEAST_REASON = 12
+SIZES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def cells(row: FleetRow) -> tuple[str, ...]:
     """Return the row as text, in HEADER's order."""
     if row.problem:
-        return (row.name, "SILENT", *[UNKNOWN] * 6, row.problem)
+        return (row.name, "SILENT", *[UNKNOWN] * (len(HEADER) - 3), row.problem)
     state = row.drain or row.standing or UNKNOWN
     return (
         row.name,
@@ -83,6 +96,8 @@ def cells(row: FleetRow) -> tuple[str, ...]:
         UNKNOWN if row.since_s is None else _since(row.since_s),
         UNKNOWN if row.sessions is None else str(row.sessions),
         UNKNOWN if row.ports_used is None else f"{row.ports_used:.0%}",
+        _throughput(row),
+        UNKNOWN if row.packets_s is None else short_number(row.packets_s),
         UNKNOWN if row.drift is None else str(row.drift),
         row.version or UNKNOWN,
         row.reason,
@@ -90,14 +105,36 @@ def cells(row: FleetRow) -> tuple[str, ...]:
 
 
 def one_line_each(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
-    """The rows with names and reasons cut so that a line has `width` columns: what scrolls away is not seen."""
-    names = [_cut(row[0], LONGEST_NAME) for row in rows]
-    middle = [max(map(len, column)) for column in zip(*(row[1:-1] for row in [HEADER, *rows]), strict=True)]
-    used = max(map(len, [HEADER[0], *names])) + sum(middle) + GAP * (len(HEADER) - 1)
-    return [
-        [name, *row[1:-1], _cut(row[-1], max(width - used, len(HEADER[-1])))]
-        for name, row in zip(names, rows, strict=True)
-    ]
+    """Header and rows, so that a line has `width` columns: what scrolls away is not seen.
+
+    Columns are left out, then names and reasons cut.
+    """
+    lines = [list(HEADER), *([_cut(row[0], LONGEST_NAME), *row[1:]] for row in rows)]
+    for title in LEFT_OUT:
+        if width - _used(lines) >= LEAST_REASON:
+            break
+        place = lines[0].index(title)
+        lines = [[*line[:place], *line[place + 1 :]] for line in lines]
+    room = max(width - _used(lines), len(HEADER[-1]))
+    return [[*line[:-1], _cut(line[-1], room)] for line in lines]
+
+
+def _used(lines: Sequence[Sequence[str]]) -> int:
+    """Columns of all but the last cell."""
+    return sum(max(map(len, column)) + GAP for column in zip(*(line[:-1] for line in lines), strict=True))
+
+
+def _throughput(row: FleetRow) -> str:
+    if row.mbit_in is None or row.mbit_out is None:
+        return UNKNOWN
+    return f"{short_number(row.mbit_in)}/{short_number(row.mbit_out)}"
+
+
+def short_number(value: float) -> str:
+    """Three digits and a letter: 0.42, 17, 1.2k."""
+    size, letter = next(((size, letter) for size, letter in SIZES if value >= size * 0.9995), (1.0, ""))
+    scaled = value / size
+    return f"{scaled:.3g}{letter}" if scaled < 99.95 else f"{scaled:.0f}{letter}"
 
 
 def _cut(text: str, most: int) -> str:

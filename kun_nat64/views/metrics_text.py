@@ -16,11 +16,11 @@ from prometheus_client.registry import Collector
 from kun_base.version import build, version
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Phase
-from kun_nat64.model.facts import MARK
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.plan import RefusalKind
 from kun_nat64.model.standing import Standing
 from kun_nat64.policy.diagnosis import Cause
+from kun_nat64.policy.drop_reasons import rule_name
 from kun_nat64.policy.forecast import slope
 from kun_nat64.policy.health import TargetState
 from kun_nat64.state.agent_state import State
@@ -29,6 +29,7 @@ from kun_nat64.state.parts import Histogram
 from kun_nat64.views.ring import ring_size
 from kun_nat64.views.status import announced
 from kun_nat64.views.tenants import table_metrics, tenant_metrics
+from kun_nat64.views.traffic import drops_of
 
 
 def exposition(state: State) -> str:
@@ -52,6 +53,7 @@ class _Agent(Collector):
             _packets,
             _fleet,
             _traffic,
+            _carried,
             tenant_metrics,
             table_metrics,
             _session_log,
@@ -207,11 +209,6 @@ def _packets(state: State) -> Iterator[Metric]:
         yield _gauge("ring_members_answering", "Those of them that answer", len(state.ring.answering or ()))
 
 
-def rule_name(spec: str) -> str:
-    """The rule as a person would say it: without the mark, which all of them carry."""
-    return spec.replace(f"-m comment --comment {MARK} ", "").replace("-m tcp ", "")
-
-
 def _fleet(state: State) -> Iterator[Metric]:
     fleet = state.fleet
     yield _gauge("fleet_members_configured", "Other gateways named in the configuration", fleet.configured)
@@ -245,6 +242,20 @@ def _traffic(state: State) -> Iterator[Metric]:
     left = (([address, protocol], seconds) for (address, protocol), seconds in flow.exhausted_in_s.items())
     text = "Forecast seconds until all ports are in use; absent while usage does not grow"
     yield _labelled("pool4_exhaustion_seconds", text, ["address", "protocol"], left)
+
+
+def _carried(state: State) -> Iterator[Metric]:
+    """Of the table of counters and of rules: since they were made."""
+    counted = state.carried.by_address.items()
+    labels = ["address", "protocol", "direction"]
+    size = [([*place, way], n) for place, one in counted for way, n in (("in", one.bytes_in), ("out", one.bytes_out))]
+    yield _counts("pool4_bytes", "Bytes of IPv4 to (in) and from (out) a public address", labels, size)
+    packets = [
+        ([*place, way], n) for place, one in counted for way, n in (("in", one.packets_in), ("out", one.packets_out))
+    ]
+    yield _counts("pool4_packets", "Packets of IPv4 to (in) and from (out) a public address", labels, packets)
+    dropped = [([one.reason, one.rule], one.packets) for one in drops_of(state)]
+    yield _counts("dropped_packets", "Packets that rules of the agent dropped", ["reason", "rule"], dropped)
 
 
 def _session_log(state: State) -> Iterator[Metric]:

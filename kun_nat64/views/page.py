@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from kun_base.html_page import badge, clock, document, duration, link, table
+from kun_nat64.views.fleet import short_number
 
 COLOUR = {
     "full": "good", "up": "good", "healthy": "good", "established": "good",
@@ -132,7 +133,30 @@ def _traffic(traffic: JSON) -> str:
     sessions = "–" if traffic["tcp_sessions"] is None else traffic["tcp_sessions"]
     oldest = duration(traffic["oldest_tcp_s"])
     title = f"<h2>Traffic: {sessions} live TCP sessions, oldest {oldest}; {traffic['bindings']} bindings</h2>"
-    return title + table(("public address", "protocol", "ports", "", "used up"), rows)
+    return title + table(("public address", "protocol", "ports", "", "used up"), rows) + _carried(traffic)
+
+
+def _carried(traffic: JSON) -> str:
+    """Counters since the rules were made."""
+    rate = traffic["carried"]["rate"]
+    rows = (
+        (
+            f"<code>{one['address']}</code>",
+            one["protocol"],
+            *(short_number(one[f"{unit}_{way}"]) for way in ("in", "out") for unit in ("bytes", "packets")),
+        )
+        for one in traffic["carried"]["public"]
+    )
+    now = (
+        f": {short_number(rate['mbit_in'])} Mbit/s in, {short_number(rate['mbit_out'])} out; "
+        f"{short_number(rate['packets_in'])} packets/s in, {short_number(rate['packets_out'])} out"
+        if rate
+        else ""
+    )
+    titles = ("public address", "protocol", "bytes in", "packets in", "bytes out", "packets out")
+    dropped = ((one["reason"], escape(one["words"]), str(one["packets"])) for one in traffic["drops"]["reasons"])
+    drops = table(("dropped for", "", "packets"), dropped) if traffic["drops"]["reasons"] else ""
+    return f"<h2>Throughput{now}</h2>" + table(titles, rows) + drops
 
 
 def _fleet(fleet: JSON) -> str:

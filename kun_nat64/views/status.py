@@ -14,6 +14,7 @@ from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.views.ring import ring_of
 from kun_nat64.views.tenants import tenants_data
+from kun_nat64.views.traffic import carried_data, drops_data
 
 JSON = dict[str, Any]
 
@@ -112,6 +113,7 @@ def _announcement(state: State, now: float) -> JSON:
         "withdrawn": withdrawn(state),
         "wants_back": decision.reason is Reason.WAITING_TURN,
         "file_change": state.file_change,
+        "drain_asked": state.drain_asked,
         "back_in_s": None if decision.back_at is None else round(max(0.0, decision.back_at - now), 3),
         "falls": decision.falls.count,
         "falls_total": state.falls_total,
@@ -324,5 +326,7 @@ def _traffic(state: State, now: float) -> JSON:
             }
             for name, one in state.evidence.links.items()
         },
+        "carried": carried_data(state, now=now),
+        "drops": drops_data(state),
         "rising": {name: count for name, count in sorted(state.evidence.risen.items()) if count},
     }

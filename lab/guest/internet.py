@@ -2,6 +2,7 @@
 
     GET /                    "hello from the IPv4 Internet" and the client's address, as JSON
     GET /bytes?n=N&rate=R    N octets, at most R a second (0: as fast as it goes)
+          ...&every=S        in one portion every S seconds
     PUT /bytes               takes what comes, until the client ends
     UDP port 7               "<address> <port> " and the datagram, sent back
 
@@ -27,10 +28,10 @@ class Echo(asyncio.DatagramProtocol):
         self.transport.sendto(f"{address[0]} {address[1]} ".encode() + data, address)
 
 
-async def send_bytes(writer: asyncio.StreamWriter, count: int, rate: int) -> None:
+async def send_bytes(writer: asyncio.StreamWriter, count: int, rate: int, every_s: float) -> None:
     writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {count}\r\nConnection: close\r\n\r\n".encode())
     # A slow flow has one packet a second.
-    tick_s = 1.0 if 0 < rate <= 1000 else TICK_S
+    tick_s = every_s or (1.0 if 0 < rate <= 1000 else TICK_S)
     per_tick = max(1, int(rate * tick_s)) if rate else 256 * 1024
     while count > 0:
         size = min(count, per_tick)
@@ -58,7 +59,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 pass
         elif url.path == "/bytes":
             options = parse_qs(url.query)
-            await send_bytes(writer, int(options["n"][0]), int(options.get("rate", ["0"])[0]))
+            rate, every_s = (float(options.get(name, ["0"])[0]) for name in ("rate", "every"))
+            await send_bytes(writer, int(options["n"][0]), int(rate), every_s)
         else:
             writer.write(page(writer))
         await writer.drain()

@@ -4,6 +4,9 @@ Keeps TCP connections and UDP flows open until it is ended, with a packet of eac
 lines: the end of a connection ("ended"), the address and port that a server sees a UDP flow come from whenever that is
 another one ("seen"), and once a second how many connections move ("moving": something was heard of the other end
 within QUIET_S) and how many datagrams were answered.
+
+A download sends nothing by itself, so nobody could tell it that its gateway is dead: as any program that waits for
+others should, it has keepalives (RFC 9293 section 3.8.4), after INTERVAL_S and one of silence.
 """
 
 import asyncio
@@ -13,6 +16,7 @@ import struct
 import sys
 import time
 
+# Bytes of a packet of a flow.
 RATE = 200
 # Connections are opened one after the other: a burst would be lost in the emulated network.
 SPACING_S = 0.02
@@ -57,9 +61,17 @@ class Connection:
             await asyncio.sleep(interval_s)
 
 
-async def open_one(kind: str, number: int, address: str) -> Connection:
+def keep_alive(sock: socket.socket, interval_s: float) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(interval_s) + 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, int(interval_s) + 1)
+
+
+async def open_one(kind: str, number: int, address: str, interval_s: float) -> Connection:
     reader, writer = await asyncio.open_connection(address, 80)
-    request = f"GET /bytes?n=100000000&rate={RATE}" if kind == "down" else "PUT /bytes"
+    keep_alive(writer.get_extra_info("socket"), interval_s)
+    way = f"GET /bytes?n=100000000&rate={RATE / interval_s:.0f}&every={interval_s}"
+    request = way if kind == "down" else "PUT /bytes"
     writer.write(f"{request} HTTP/1.1\r\nHost: flows\r\n\r\n".encode())
     port = writer.get_extra_info("sockname")[1]
     return Connection(f"{kind}-{number}-{port}", reader, writer)
@@ -99,7 +111,7 @@ async def main() -> None:
         for number in range(max(down, up, udp)):
             for kind, count in (("down", down), ("up", up)):
                 if number < count:
-                    one = await open_one(kind, number, address)
+                    one = await open_one(kind, number, address, interval_s)
                     connections.append(one)
                     group.create_task(one.hear())
                     if kind == "up":

@@ -82,6 +82,16 @@ def following(*said: list[str]) -> TableIntake:
     return intake
 
 
+def content(intake: TableIntake) -> dict[tuple[str, str], object]:
+    table = intake.table
+    return {(kind, key): one for kind in table.counts() for key, one in table.of(kind).items()}
+
+
+def many(count: int = 1000) -> tuple[Controller, TableIntake]:
+    controller = Controller({**SMALL, **pods(count)})  # type: ignore[dict-item]
+    return controller, following(controller.snapshot())
+
+
 def changed(line: str, **fields: Any) -> str:
     """A line with other fields; None leaves a field out."""
     value = {**json.loads(line), **fields}

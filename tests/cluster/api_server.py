@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import certificates
 import yaml
 
+from tests.cluster import certificates
 from tests.ports import free_port
 
 START_S = 60

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import Cluster
-from cluster_build import NoGo, built
 
 from kun_cluster.formats.crds import crds
+from tests.cluster.api_server import Cluster
+from tests.cluster.cluster_build import NoGo, built
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stream_reader import Reader
-
+from tests.cluster.stream_reader import Reader
 from tests.ports import free_port
 
 TOKEN = "consumers-token"

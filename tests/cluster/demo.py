@@ -17,24 +17,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "coredns"), str(HERE.parent.parent)]
+import dns.exception
+import dns.message
+import dns.query
 
-import dns.exception  # noqa: E402
-import dns.message  # noqa: E402
-import dns.query  # noqa: E402
-from api_server import Cluster  # noqa: E402
-from authority import Authority  # noqa: E402
-from cluster_build import NoGo  # noqa: E402
-from cluster_build import built as built_here  # noqa: E402
-from controller_process import TOKEN, ControllerProcess  # noqa: E402
-from coredns_build import built as built_dns  # noqa: E402
-from programs import Program, page  # noqa: E402
-
-from kun_cluster.formats.crds import crds  # noqa: E402
-from kun_cluster.model.egress import API_VERSION  # noqa: E402
-from kun_cluster.model.workload import IPV4_ENABLED  # noqa: E402
-from tests.ports import free_port  # noqa: E402
+from kun_cluster.formats.crds import crds
+from kun_cluster.model.egress import API_VERSION
+from kun_cluster.model.workload import IPV4_ENABLED
+from tests.cluster.api_server import Cluster
+from tests.cluster.cluster_build import NoGo
+from tests.cluster.cluster_build import built as built_here
+from tests.cluster.controller_process import TOKEN, ControllerProcess
+from tests.coredns.authority import Authority
+from tests.coredns.coredns_build import built as built_dns
+from tests.coredns.programs import Program, page
+from tests.ports import free_port
 
 NODES, PODS_EACH, NAMESPACES = 300, 2, 3
 COREDNS = "fd00:53::53"

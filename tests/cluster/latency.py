@@ -12,13 +12,13 @@ from pathlib import Path
 import dns.edns
 import dns.message
 import dns.query
-from api_server import Cluster
-from cluster_build import built
-from controller_process import TOKEN, ControllerProcess
 
 from kun_cluster.formats.crds import crds
 from kun_cluster.model.egress import API_VERSION
 from kun_cluster.model.workload import IPV4_ENABLED
+from tests.cluster.api_server import Cluster
+from tests.cluster.cluster_build import built
+from tests.cluster.controller_process import TOKEN, ControllerProcess
 from tests.coredns.authority import Authority
 from tests.coredns.programs import kun_dns64
 from tests.ports import free_port

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from api_server import Cluster, Refused
-from cluster_build import NoGo, built
-from controller_process import ControllerProcess
 
 from kun_cluster.formats.crds import crds
 from kun_cluster.model.egress import API_VERSION
 from kun_cluster.model.workload import IPV4_ENABLED
+from tests.cluster.api_server import Cluster, Refused
+from tests.cluster.cluster_build import NoGo, built
+from tests.cluster.controller_process import ControllerProcess
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 ROOT = Path(__file__).resolve().parent.parent.parent

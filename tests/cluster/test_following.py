@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import Cluster, Refused
-from controller_process import TOKEN, ControllerProcess
-from stream_reader import refusal
 
 from kun_cluster.model.egress import API_VERSION
 from kun_cluster.model.workload import IPV4_ENABLED
+from tests.cluster.api_server import Cluster, Refused
+from tests.cluster.controller_process import TOKEN, ControllerProcess
+from tests.cluster.stream_reader import refusal
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 POD = "2002:a01:2:1::10"

@@ -4,10 +4,10 @@ import copy
 from typing import Any
 
 import pytest
-from api_server import Cluster, Refused, path_of
 
 from kun_cluster.formats.egress_objects import ObjectError, read_egress_object
 from kun_cluster.model.egress import API_VERSION
+from tests.cluster.api_server import Cluster, Refused, path_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 

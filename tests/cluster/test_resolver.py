@@ -13,10 +13,10 @@ import dns.message
 import dns.query
 import dns.rdatatype
 import pytest
-from api_server import Cluster
-from controller_process import TOKEN, ControllerProcess
-from test_following import egress, pod, status
 
+from tests.cluster.api_server import Cluster
+from tests.cluster.controller_process import TOKEN, ControllerProcess
+from tests.cluster.test_following import egress, pod, status
 from tests.coredns.authority import Authority
 from tests.coredns.coredns_build import NoGo, built
 from tests.coredns.programs import Program, kun_dns64, page

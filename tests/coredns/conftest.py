@@ -7,10 +7,10 @@ from pathlib import Path
 import dns.message
 import dns.query
 import pytest
-from authority import Authority
-from coredns_build import NoGo, built
-from programs import Program, kun_dns64, page
 
+from tests.coredns.authority import Authority
+from tests.coredns.coredns_build import NoGo, built
+from tests.coredns.programs import Program, kun_dns64, page
 from tests.ports import free_port
 
 SHIPPED = Path(__file__).resolve().parent.parent.parent / "gateway-config" / "coredns"

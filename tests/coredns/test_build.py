@@ -5,7 +5,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from coredns_build import NoGo, go_command
+
+from tests.coredns.coredns_build import NoGo, go_command
 
 HERE = Path(__file__).resolve().parent
 

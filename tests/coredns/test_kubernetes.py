@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from coredns_build import NoGo, built
-from programs import Program
 
+from tests.coredns.coredns_build import NoGo, built
+from tests.coredns.programs import Program
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dashboards import CONFIG, DASHBOARDS, expressions, panels
-from metric_names import exported
+
+from tests.gateway_config.dashboards import CONFIG, DASHBOARDS, expressions, panels
+from tests.gateway_config.metric_names import exported
 
 ROOT = CONFIG.parent
 RULES = CONFIG / "prometheus" / "rules.yml"

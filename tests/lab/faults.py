@@ -1,6 +1,6 @@
 """The faults of the data plane that are injected into a running gateway, as a table."""
 
-from fault import Action, Fault, policy, rule
+from tests.lab.fault import Action, Fault, policy, rule
 
 INSTANCE = "jool -i kun"
 DEFAULT = "ip route replace default via 192.0.2.1 dev eth1"

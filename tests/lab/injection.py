@@ -9,14 +9,14 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from fault import Action, Fault
-from questions import announced
-from traffic import Traffic
 
 from lab.api import Lab
 from lab.errors import LabError
 from lab.guest import CommandFailed
 from lab.outage import Outage
+from tests.lab.fault import Action, Fault
+from tests.lab.questions import announced
+from tests.lab.traffic import Traffic
 
 # Generous: the guest is emulated, and the machine may be busy.
 # The kernel itself takes up to a minute to give a silent neighbour up.

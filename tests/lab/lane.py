@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from fault import Action, Fault
-from injection import CONTROL, Seen, disturbance, inject, status
-from traffic import Traffic
-
 from lab.api import Lab
 from lab.errors import LabError
+from tests.lab.fault import Action, Fault
+from tests.lab.injection import CONTROL, Seen, disturbance, inject, status
+from tests.lab.traffic import Traffic
 
 BROKEN = ("gw2", "gw3")
 TRIES = 2

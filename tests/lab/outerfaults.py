@@ -2,7 +2,7 @@
 
 from signal import SIGKILL, SIGSTOP, SIGTERM
 
-from fault import Action, Fault, rule
+from tests.lab.fault import Action, Fault, rule
 
 # Longer than the agent's own dead-man's switch takes.
 AWAY_S = 15.0

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from injection import BACK_S, status
-from questions import CONFIG, all_together, readyz
-
 from lab.api import Lab
+from tests.lab.injection import BACK_S, status
+from tests.lab.questions import CONFIG, all_together, readyz
 
 GATEWAY = "gw2"
 SHIPPED = {

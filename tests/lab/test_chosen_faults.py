@@ -6,13 +6,13 @@ All of them: test_faults.py.
 from collections.abc import Iterator
 
 import pytest
-from faults import LEAVING, RAISING, RETURNING
-from injection import on_request
-from lane import Outcomes, TooBusy, lanes
-from pace import hurried
-from traffic import continuous
 
 from lab.api import Lab
+from tests.lab.faults import LEAVING, RAISING, RETURNING
+from tests.lab.injection import on_request
+from tests.lab.lane import Outcomes, TooBusy, lanes
+from tests.lab.pace import hurried
+from tests.lab.traffic import continuous
 
 pytestmark = on_request
 CHOSEN = (

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from questions import all_together
 
 from lab.api import Lab
 from lab.demo import TIMEOUT_S, deaths_under_load
 from lab.progress import Silent
+from tests.lab.questions import all_together
 
 pytestmark = pytest.mark.both_debians
 # The hold time of three seconds, and what a busy emulated processor adds to it.

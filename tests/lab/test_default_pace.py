@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from fault import Fault
-from faults import LEAVING, RETURNING
-from injection import BACK_S, CONTROL, disturbance, on_request, status, well
-from pace import GATEWAY, one_at_the_shipped_pace
-from questions import announced
-from route import left_at, route_changes
-from traffic import continuous
 
 from lab.api import Lab
+from tests.lab.fault import Fault
+from tests.lab.faults import LEAVING, RETURNING
+from tests.lab.injection import BACK_S, CONTROL, disturbance, on_request, status, well
+from tests.lab.pace import GATEWAY, one_at_the_shipped_pace
+from tests.lab.questions import announced
+from tests.lab.route import left_at, route_changes
+from tests.lab.traffic import continuous
 
 pytestmark = on_request
 TRIES = 3

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fault import Fault
-from faults import LEAVING
-from injection import BACK_S, SEEN_S, Status, heal, on_request, status, strike, well
-from questions import CONFIG, all_together
 
 from lab.api import Lab
+from tests.lab.fault import Fault
+from tests.lab.faults import LEAVING
+from tests.lab.injection import BACK_S, SEEN_S, Status, heal, on_request, status, strike, well
+from tests.lab.questions import CONFIG, all_together
 
 pytestmark = on_request
 GATEWAY = "gw3"

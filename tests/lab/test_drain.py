@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from injection import BACK_S, SEEN_S, on_request, status
-from questions import all_together, announced, carrier_of, readyz
 
 from lab.api import Lab
+from tests.lab.injection import BACK_S, SEEN_S, on_request, status
+from tests.lab.questions import all_together, announced, carrier_of, readyz
 
 GRACEFUL_SHUTDOWN = "(65535,0)"
 pytestmark = on_request

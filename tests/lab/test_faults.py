@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from concurrent.futures import wait
 
 import pytest
-from fault import Fault
-from faults import LEAVING, RAISING, RETURNING, STAYING
-from injection import on_request
-from lane import Lane, Outcomes, TooBusy, lanes
-from outerfaults import AGENT, ANNOUNCEMENT, EVERYWHERE
-from pace import hurried
-from traffic import Traffic, continuous
 
 from lab.api import Lab
+from tests.lab.fault import Fault
+from tests.lab.faults import LEAVING, RAISING, RETURNING, STAYING
+from tests.lab.injection import on_request
+from tests.lab.lane import Lane, Outcomes, TooBusy, lanes
+from tests.lab.outerfaults import AGENT, ANNOUNCEMENT, EVERYWHERE
+from tests.lab.pace import hurried
+from tests.lab.traffic import Traffic, continuous
 
 FAULTS = (*LEAVING, *RAISING, *RETURNING, *STAYING, *ANNOUNCEMENT, *AGENT)
 # Every fall doubles the hold-down: right for a fleet, too long for one that is broken thirty times in a row. Probes are

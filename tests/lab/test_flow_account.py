@@ -1,16 +1,12 @@
 """The account behind the RSTs for orphaned flows, beside the sessions of real Jool: the same flows, as long."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-from injection import on_request
-from questions import POD6, embedded, tcp_sessions
 
 from lab.api import Lab
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.lab.injection import on_request
+from tests.lab.questions import POD6, embedded, tcp_sessions
 from tests.nat64.tcp_states import OPENING, sequences
 
 PORT = 4443

@@ -4,7 +4,9 @@ import json
 import time
 
 import pytest
-from questions import (
+
+from lab.api import Lab
+from tests.lab.questions import (
     CONFIG,
     all_together,
     announced,
@@ -14,8 +16,6 @@ from questions import (
     readyz,
     rules,
 )
-
-from lab.api import Lab
 
 # Generous: the guest is emulated, and the machine may be busy. The cycle looks every two seconds.
 MENDED_S, GONE_S, BACK_S = 30.0, 30.0, 120.0

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from questions import embedded
 
 from lab.api import Lab
 from lab.topology import INSIDE_MTU
+from tests.lab.questions import embedded
 
 FAR = "198.51.100.90"
 SMALL_MTU = 1300

@@ -4,13 +4,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from conftest import LOGS, missing_part
-from fault import Action, Fault, rule
-from injection import inject, status
-from pace import hurried
-from questions import page, plan_code, public_addresses, rules
-from test_faults import PACE
-from traffic import Traffic
 
 from lab.api import Lab
 from lab.demo import deaths_under_load, watch_one_fetch
@@ -18,6 +11,13 @@ from lab.errors import LabError
 from lab.evidence import prove
 from lab.outage import Outage
 from lab.progress import Silent
+from tests.lab.conftest import LOGS, missing_part
+from tests.lab.fault import Action, Fault, rule
+from tests.lab.injection import inject, status
+from tests.lab.pace import hurried
+from tests.lab.questions import page, plan_code, public_addresses, rules
+from tests.lab.test_faults import PACE
+from tests.lab.traffic import Traffic
 
 TRIES = 24
 REACHED = ("curl", "-sS", "--max-time", "3", "-o", "/dev/null")

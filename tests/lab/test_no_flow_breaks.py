@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from injection import BACK_S, status
-from questions import CONFIG, all_together, announced
 
 from lab.api import Lab
-from lab.unbroken import Load, drained, long_flows, rehashed, returned, ring_packets
+from lab.unbroken import Load, drained, killed, long_flows, rehashed, returned, ring_packets
+from tests.lab.injection import BACK_S, status
+from tests.lab.questions import CONFIG, all_together, announced
 
 FEW = Load(downloads=8, uploads=8, echoes=16, interval_s=1.0)
 # The ring is off by default, and this takes minutes: on request, with `-m faults`.
@@ -63,3 +63,17 @@ def test_drain_return_and_rehash_end_no_tcp_flow_and_udp_keeps_its_port(lab: Lab
         assert all(row.udp_kept >= 0.99 for row in rows), "\n".join(map(str, rows))
         assert moved > 0, "no flow moved: nothing was shown"
         assert phase["borrowed"] or not phase["left"], "a drained gateway says how many flows come by way of others"
+
+
+def test_a_dead_gateways_own_flows_end_by_rst_and_no_others(lab: Lab) -> None:
+    """TCP sends again after 200 ms at the earliest: what is answered sooner, was answered at once."""
+    try:
+        with long_flows(lab, FEW):
+            end = killed(lab, FEW, "gw3")
+        assert end.ended == end.own, str(end)
+        assert end.resets.keys() == end.own, str(end)
+        assert all(reset.delay_s < 0.2 for reset in end.resets.values()), str(end)
+        assert end.moved == [], str(end)
+    finally:
+        lab.heal("gw3")
+        lab.wait_for(lambda: announced(lab, "gw3"), BACK_S, "gw3 back")

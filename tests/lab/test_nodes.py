@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from injection import on_request, status, well
-from questions import CONFIG, all_together, embedded
 
 from lab.api import Lab
+from tests.lab.injection import on_request, status, well
+from tests.lab.questions import CONFIG, all_together, embedded
 
 GATEWAY = "gw1"
 PINNED = "78"

@@ -3,9 +3,8 @@
 import json
 import time
 
-from questions import CONFIG, all_together, plan_code, rules
-
 from lab.api import Lab
+from tests.lab.questions import CONFIG, all_together, plan_code, rules
 
 WAIT_S = 60.0
 WITH_1400 = f"sed 's/^mss = .*/mss = 1400/' {CONFIG} > /tmp/changed.toml && mv /tmp/changed.toml {CONFIG}"

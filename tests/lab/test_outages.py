@@ -8,14 +8,14 @@ prints the figures of docs/failures.md.
 from collections.abc import Iterator
 
 import pytest
-from fault import Fault
-from faults import LEAVING, RAISING, RETURNING, STAYING
-from injection import CONTROL, inject
-from outerfaults import AGENT, ANNOUNCEMENT, EVERYWHERE
-from pace import GATEWAY, one_at_the_shipped_pace
-from traffic import Traffic, continuous
 
 from lab.api import Lab
+from tests.lab.fault import Fault
+from tests.lab.faults import LEAVING, RAISING, RETURNING, STAYING
+from tests.lab.injection import CONTROL, inject
+from tests.lab.outerfaults import AGENT, ANNOUNCEMENT, EVERYWHERE
+from tests.lab.pace import GATEWAY, one_at_the_shipped_pace
+from tests.lab.traffic import Traffic, continuous
 
 pytestmark = pytest.mark.soak
 # Gateways of different paces do not learn together that nobody reaches the targets: the quick one leaves first.

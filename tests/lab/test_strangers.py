@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from injection import on_request
-from questions import CONFIG, all_together, announced, embedded, plan_code, rules
 
 from lab.api import Lab
 from lab.capture import Packet
+from tests.lab.injection import on_request
+from tests.lab.questions import CONFIG, all_together, announced, embedded, plan_code, rules
 
 GATEWAY = "gw3"
 PREFIX = "2002:cb00:7101::/96"

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from questions import CONFIG, all_together, announced, embedded, page, plan_code
 
 from kun_cluster.formats.record_text import Record
 from kun_cluster.model.table import ClassRecord, Client, GatewayRecord, PoolRecord, Share
 from lab.api import Lab
 from lab.topology import Gateway
 from tests.base.table_world import Controller
+from tests.lab.questions import CONFIG, all_together, announced, embedded, page, plan_code
 
 WAIT_S, BACK_S = 60.0, 120.0
 WEB, BY_FILE, REFUSED, NOBODY = (f"2002:a01:2:1::1{n}" for n in range(4))

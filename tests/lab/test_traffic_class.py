@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from questions import embedded
 
 from lab.api import Lab
+from tests.lab.questions import embedded
 
 # Not-ECT, ECT(1), ECT(0), CE; DSCP with each of them; EF and AF11.
 CLASSES = (0x00, 0x01, 0x02, 0x03, 0x21, 0xB8, 0xB9, 0xBA, 0xBB, 0x28)

@@ -1,9 +1,9 @@
 """From a pod without IPv4 to IPv4-only servers, by name, over real parts."""
 
 import pytest
-from questions import embedded, page, public_addresses
 
 from lab.api import Lab
+from tests.lab.questions import embedded, page, public_addresses
 
 pytestmark = pytest.mark.both_debians
 TRIES = 24

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from route import back_at, left_at
-
 from lab.api import Lab
 from lab.evidence import embedded
 from lab.outage import Outage, outage, parse_requests
+from tests.lab.route import back_at, left_at
 
 LOG = "/run/lab/log/pod.flows.log"
 # Twelve UDP flows and six of short TCP connections, each twice a second: some ten requests a second for each of three

@@ -1,6 +1,7 @@
 """A forwarder that opens a connection for each question is answered on each (CoreDNS with force_tcp)."""
 
 import asyncio
+import socket
 import threading
 from pathlib import Path
 
@@ -19,16 +20,21 @@ async def test_none_of_150_connections_is_closed_unanswered(tmp_path: Path) -> N
     with quick_upstream(held=held) as upstream:
         async with running(tmp_path, upstream.port) as one:
 
-            async def asked(number: int) -> dns.message.Message:
-                reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+            def asking(number: int) -> socket.socket:
+                """A connection whose question follows at once, however busy this machine is."""
                 wire = query(f"n{number}.t.example.", "A")
-                writer.write(len(wire).to_bytes(2) + wire)
+                sock = socket.create_connection(("127.0.0.1", one.port))
+                sock.sendall(len(wire).to_bytes(2) + wire)
+                return sock
+
+            async def answer(sock: socket.socket) -> dns.message.Message:
+                reader, writer = await asyncio.open_connection(sock=sock)
                 size = int.from_bytes(await reader.readexactly(2))
                 reply = dns.message.from_wire(await reader.readexactly(size))
                 writer.close()
                 return reply
 
-            tasks = [asyncio.create_task(asked(number)) for number in range(CONNECTIONS)]
+            tasks = [asyncio.create_task(answer(asking(number))) for number in range(CONNECTIONS)]
             await asyncio.sleep(0.5)
             held.set()
             replies = await asyncio.gather(*tasks)

@@ -11,8 +11,8 @@ from tests.dns64.hardening.cost import asked_all, ms_each, query, with_many
 from tests.dns64.transport.fake import fake_upstream
 
 RECORDS = 2000
-# Loading and the meter's own ticks (10 ms) included. The old code took 6 to 25 ms.
-MOST_MS = 0.5
+# Loading, the meter's own ticks (10 ms) and what a busy machine adds included. The old code took 6 to 25 ms.
+MOST_MS = 2.0
 
 SHAPES = {
     "EDNS sizes": [query("many.t.example.", payload=512 + n, ident=n) for n in range(600)],

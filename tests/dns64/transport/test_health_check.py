@@ -23,7 +23,8 @@ REFUSES = Result(Response(Rcode.REFUSED), b"a packet")
 @dataclass
 class Attempt:
     done: Done
-    left_here: bool = True
+    sends: int = 1
+    lost_here: bool = False
     sent: int = 1
     cancelled: bool = False
 
@@ -42,7 +43,7 @@ class Upstream:
     """Says `says` to every question, at once; None: nothing."""
 
     says: Result | None = None
-    left_here: bool = True
+    sends: int = 1
     address: UpstreamAddress = field(default_factory=lambda: UpstreamAddress.parse("udp://192.0.2.53"))
     health: Health = field(default_factory=Health)
     asked: list[Request] = field(default_factory=list)
@@ -50,7 +51,7 @@ class Upstream:
 
     def send(self, request: Request, done: Done) -> Any:
         self.asked.append(request)
-        attempt = Attempt(done, self.left_here)
+        attempt = Attempt(done, self.sends)
         self.attempts.append(attempt)
         if self.says is not None:
             asyncio.get_running_loop().call_soon(done, self.says)
@@ -166,7 +167,7 @@ async def test_a_refusal_makes_it_down_at_once(world: World) -> None:
 async def test_what_could_not_be_sent_is_no_verdict_and_is_sent_a_second_later(
     world: World, says: Result | None
 ) -> None:
-    world.upstream.says, world.upstream.left_here = says, says is not None
+    world.upstream.says, world.upstream.sends = says, int(says is not None)
     world.upstream.health.unreachable()
     await world.clock.pass_(10)
     assert (world.upstream.health.down, world.changes) == (False, [])

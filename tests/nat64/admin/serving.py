@@ -1,7 +1,7 @@
 """An agent over a fake host whose admin port is served for real."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from kun_nat64.agent.program import Agent
 from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.nodeways import NodeWay
+from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.probefacts import Passed
+from kun_nat64.model.publiccounts import CountedTraffic, PublicCounts
 from kun_nat64.model.spec import AgentSpec
 from tests.nat64.fake_host import FakeHost
 
@@ -19,6 +21,10 @@ from tests.nat64.fake_host import FakeHost
 class Host(FakeHost):
     def listen(self) -> None:
         return
+
+    async def observe(self, scope: Scope, *, fresh: bool = True) -> Observation:
+        seen = await super().observe(scope, fresh=fresh)
+        return replace(seen, counted=(("ip kun-nat64-fragments", "early", 0),))
 
     def withdraw_blocking(self) -> None:
         return
@@ -34,6 +40,9 @@ class Host(FakeHost):
 
     async def ways_to(self, nodes: Sequence[IPv4Address], vip: IPv4Address) -> tuple[NodeWay, ...]:
         return ()
+
+    async def carried(self) -> CountedTraffic:
+        return {("192.0.2.11", "tcp"): PublicCounts(7, 4900, 5, 300)}
 
     def doubt_flows(self) -> None:
         return

@@ -12,7 +12,7 @@ import pytest
 
 from kun_base.journal import Journal
 from kun_nat64.agent.program import Agent, Options
-from kun_nat64.cli.status_drain import end_drain, start_drain
+from kun_nat64.cli.drain import end_drain, start_drain
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import Verdict

@@ -10,7 +10,8 @@ import pytest
 
 from kun_base.adminhttp import AdminServer, Page
 from kun_nat64.cli.doctor import _agent as agent_findings
-from kun_nat64.cli.status_drain import end_drain, show_status, start_drain
+from kun_nat64.cli.drain import end_drain, start_drain
+from kun_nat64.cli.status import show_status
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict

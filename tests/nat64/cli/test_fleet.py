@@ -34,7 +34,7 @@ def test_a_real_status_and_a_brief_one_become_rows(state: State) -> None:
     short = row_of(brief(state, now=monotonic()), "http://gw2:9465")
     assert (whole.name, whole.standing, whole.announced, whole.drift) == (short.name, short.standing, False, 0)
     assert short.drift is None
-    assert len(cells(whole)) == len(cells(short)) == 9
+    assert len(cells(whole)) == len(cells(short)) == 11
     assert summary([whole, short]).startswith("0 of 2 announced")
 
 

@@ -9,8 +9,12 @@ import pytest
 
 from kun_base.errors import ConfigError
 from kun_nat64.agent.announcer import told_to
-from kun_nat64.cli import plan_apply as oneshot
-from kun_nat64.cli.plan_apply import CHANGES, DONE, FAILED, REFUSED, _apply, _show, _tear_down, withdraw_now
+from kun_nat64.cli import withdraw
+from kun_nat64.cli.apply import _apply
+from kun_nat64.cli.exit_codes import CHANGES, DONE, FAILED, REFUSED
+from kun_nat64.cli.plan import _show
+from kun_nat64.cli.teardown import _tear_down
+from kun_nat64.cli.withdraw import withdraw_now
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.announcement import WITHDRAWN, Announcement, Told
 from kun_nat64.model.area import Area
@@ -206,7 +210,7 @@ def test_a_withdrawal_goes_by_the_file_and_by_what_the_agent_noted(
     spec: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, noted: bool
 ) -> None:
     taken: set[Told] = set()
-    monkeypatch.setattr(oneshot, "take_back", taken.add)
+    monkeypatch.setattr(withdraw, "take_back", taken.add)
     file = tmp_path / "gateway.toml"
     file.write_text(text)
     if noted:
@@ -227,6 +231,6 @@ def test_a_withdrawal_that_a_speaker_did_not_take_is_said(
     def silent(told: Told) -> None:
         raise DriverError(FailureKind.UNREACHABLE, ("grpc", told.api), "connection refused")
 
-    monkeypatch.setattr(oneshot, "take_back", silent)
+    monkeypatch.setattr(withdraw, "take_back", silent)
     assert withdraw_now(SHIPPED, tmp_path) == FAILED
     assert "not withdrawn: grpc" in capsys.readouterr().err

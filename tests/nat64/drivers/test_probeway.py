@@ -1,28 +1,24 @@
 """The way of the probes on real tc, real nft and real interfaces; a raw socket stands for tunnel and translator."""
 
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from kun_nat64.drivers.command import DEADLINE_S, CommandResult, ProcessRunner
+from kun_nat64.drivers.command import CommandResult
 from kun_nat64.drivers.probeway import ProbeWayDriver, holder_of
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import ProbeWay
 from kun_nat64.model.plan import Action, Change
+from tests.nat64.drivers.probe_bed import ProbeBed, inside, ip
 from tests.nat64.drivers.scripted import ScriptedRunner, said
 
-GW, TOR, PROBE = (f"kt{os.getpid()}{end}" for end in ("gw", "tor", "pr"))
 VIP, NODE, HOME = IPv4Address("203.0.113.1"), IPv4Address("10.255.255.254"), IPv4Address("10.2.1.2")
 WAY = ProbeWay("kunprobe", VIP, NODE, IPv6Address("2002:aff:fffe:6b75:6e36::2"), HOME)
 TURNED = replace(WAY, by_router=False)
-CABLE = "02:6b:75:6e:36:34"
 # A packet of protocol 41 by a raw socket, and how many of three arrive within two seconds.
 SEND = """
 import socket, struct, sys
@@ -33,43 +29,30 @@ sock.bind((src, 0))
 for _ in range(3):
     sock.sendto(inner + b"\\x81\\0\\0\\0abcd", (dst, 0))
 """
-HEAR = """
+RECEIVE = """
 import socket, sys
 sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, 41)
 sock.settimeout(float(sys.argv[1]))
 print("ready", flush=True)
-heard = []
+received = []
 try:
-    while len(heard) < 3:
+    while len(received) < 3:
         data = sock.recv(2000)
-        heard.append(socket.inet_ntoa(data[12:16]) + ">" + socket.inet_ntoa(data[16:20]))
+        received.append(socket.inet_ntoa(data[12:16]) + ">" + socket.inet_ntoa(data[16:20]))
 except TimeoutError:
     pass
-print(" ".join(heard))
+print(" ".join(received))
 """
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
-def inside(netns: str, *words: str) -> None:
-    ip("netns", "exec", netns, *words)
+BED = ProbeBed("kt", SEND, RECEIVE)
+GW, TOR, PROBE = BED.gateway, BED.router, BED.probe
+made = BED.made
 
 
 @pytest.fixture
 def world() -> Iterator[None]:
-    """Gateway and router on a cable; the probe's namespace on another one."""
-    if os.geteuid() != 0 or not all(shutil.which(tool) for tool in ("ip", "tc", "nft")):
-        pytest.skip("needs root, and the commands ip, tc, nft: apt-get install iproute2 nftables")
-    try:
-        for netns in (GW, TOR, PROBE):
-            ip("netns", "add", netns)
-            ip("-n", netns, "link", "set", "lo", "up")
-        ip("-n", GW, "link", "add", "eth0", "type", "veth", "peer", "name", "gw", "netns", TOR)
-        ip("-n", GW, "link", "add", "kunprobe", "type", "veth", "peer", "name", "eth0", "netns", PROBE)
-        for netns, link in ((GW, "kunprobe"), (PROBE, "eth0")):
-            ip("-n", netns, "link", "set", link, "address", CABLE, "arp", "off", "up")
+    with BED.wired():
         for netns, address, link in (
             (GW, f"{HOME}/24", "eth0"),
             (GW, f"{VIP}/32", "lo"),
@@ -79,55 +62,25 @@ def world() -> Iterator[None]:
             (PROBE, f"{NODE}/32", "eth0"),
         ):
             ip("-n", netns, "address", "add", address, "dev", link)
-        ip("-n", GW, "link", "set", "eth0", "up")
-        ip("-n", TOR, "link", "set", "gw", "up")
+        BED.uplink_up()
         ip("-n", GW, "route", "add", "10.0.0.0/8", "via", "10.2.1.1")
         ip("-n", PROBE, "route", "add", str(VIP), "via", "169.254.64.1", "src", str(NODE))
         inside(TOR, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         yield
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"this machine's kernel has no namespaces or veth for us: {error.stderr}")
-    finally:
-        for netns in (GW, TOR, PROBE):
-            subprocess.run(["ip", "netns", "del", netns], capture_output=True, check=False)
 
 
-class InGateway:
-    """Runs the real tools in the gateway's namespace."""
-
-    def __init__(self) -> None:
-        self._real = ProcessRunner()
-
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
-        return await self._real.run("ip", "netns", "exec", GW, *argv, stdin=stdin, deadline_s=deadline_s)
-
-
-async def made(way: ProbeWay) -> ProbeWayDriver:
-    driver = ProbeWayDriver(InGateway())
-    assert await driver.observe(way) == frozenset()
-    await driver.apply(Change(Action.ADD, way))
-    assert await driver.observe(way) == {way}
-    return driver
-
-
-def heard(listener: str, sender: str, *addresses: object) -> list[str]:
-    """What a raw socket of one namespace hears of what one of another sends."""
-    argv = ["ip", "netns", "exec", listener, sys.executable, "-c", HEAR, "0.7"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as hearing:
-        assert hearing.stdout is not None
-        assert hearing.stdout.readline() == "ready\n"
-        inside(sender, sys.executable, "-c", SEND, *map(str, addresses))
-        return hearing.stdout.readline().split()
+def received(listener: str, sender: str, *addresses: object) -> list[str]:
+    return BED.received(listener, sender, *addresses, wait_s=0.7)
 
 
 def probes_arrive() -> bool:
     """In the gateway, from the probe's namespace."""
-    return len(heard(GW, PROBE, NODE, VIP, WAY.answer_to, "2002:cb00:7101::1")) == 3
+    return len(received(GW, PROBE, NODE, VIP, WAY.answer_to, "2002:cb00:7101::1")) == 3
 
 
 def answers_come_back() -> bool:
     """In the probe's namespace, from the gateway, with the addresses they were sent with."""
-    return heard(PROBE, GW, VIP, NODE, "2002:cb00:7101::1", WAY.answer_to) == [f"{VIP}>{NODE}"] * 3
+    return received(PROBE, GW, VIP, NODE, "2002:cb00:7101::1", WAY.answer_to) == [f"{VIP}>{NODE}"] * 3
 
 
 def filtered(chain: str, *words: str) -> None:
@@ -207,7 +160,7 @@ async def test_a_router_that_takes_no_protocol_41_shows_by_the_router_and_not_at
 async def test_what_pods_are_sent_leaves_as_it_is(world: None) -> None:
     await made(WAY)
     ip("-n", TOR, "address", "add", "10.7.0.9/32", "dev", "lo")
-    assert heard(TOR, GW, VIP, "10.7.0.9", "2002:cb00:7101::1", "2002:a07:9:1::5") == [f"{VIP}>10.7.0.9"] * 3
+    assert received(TOR, GW, VIP, "10.7.0.9", "2002:cb00:7101::1", "2002:a07:9:1::5") == [f"{VIP}>10.7.0.9"] * 3
 
 
 BREAKS = {
@@ -241,7 +194,7 @@ async def test_what_somebody_breaks_is_seen_and_put_right(
 async def test_an_uplink_made_anew_has_the_hooks_again(world: None) -> None:
     driver = await made(WAY)
     ip("-n", GW, "link", "del", "eth0")
-    ip("-n", GW, "link", "add", "eth0", "type", "veth", "peer", "name", "gw", "netns", TOR)
+    BED.add_uplink()
     ip("-n", GW, "address", "add", f"{HOME}/24", "dev", "eth0")
     assert WAY not in await driver.observe(WAY)
 

@@ -1,28 +1,22 @@
 """The way of the probes without a tunnel, on real tc, real nft and real interfaces; UDP sockets check the checksums."""
 
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Network
 
 import pytest
 
-from kun_nat64.drivers.command import DEADLINE_S, CommandResult, ProcessRunner
-from kun_nat64.drivers.probeway import ProbeWayDriver
 from kun_nat64.model.facts import NativeProbeWay
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.policy.neutral import neutral_to
+from tests.nat64.drivers.probe_bed import ProbeBed, inside, ip
 
-GW, TOR, PROBE = (f"kn{os.getpid()}{end}" for end in ("gw", "tor", "pr"))
 HOME = IPv6Address("2001:db8:2:1::2")
 POD = neutral_to(HOME, IPv6Network("2001:db8:a1:ffff::/64"), 0x6B75_6E36_0002)
 TRANSLATED = "2001:db8:64::c633:6450"
 WAY = NativeProbeWay("kunprobe", IPv6Network("2001:db8:64::/96"), POD, HOME, "eth0")
 TURNED = replace(WAY, by_router=False)
-CABLE = "02:6b:75:6e:36:34"
 SEND = """
 import socket, sys
 sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -30,47 +24,32 @@ sock.bind((sys.argv[1], 7))
 for _ in range(3):
     sock.sendto(b"abc", (sys.argv[2], 7))
 """
-HEAR = """
+RECEIVE = """
 import socket, sys
 sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 sock.bind(("::", 7))
 sock.settimeout(float(sys.argv[1]))
 print("ready", flush=True)
-heard = []
+received = []
 try:
-    while len(heard) < 3:
-        heard.append(sock.recvfrom(2000)[1][0])
+    while len(received) < 3:
+        received.append(sock.recvfrom(2000)[1][0])
 except TimeoutError:
     pass
-print(" ".join(heard))
+print(" ".join(received))
 """
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
-def inside(netns: str, *words: str) -> None:
-    ip("netns", "exec", netns, *words)
+BED = ProbeBed("kn", SEND, RECEIVE)
+GW, TOR, PROBE = BED.gateway, BED.router, BED.probe
+made = BED.made
 
 
 @pytest.fixture
 def world() -> Iterator[None]:
-    """Gateway and router on a cable; the probe's namespace on another one. The gateway itself is the translator."""
-    if os.geteuid() != 0 or not all(shutil.which(tool) for tool in ("ip", "tc", "nft")):
-        pytest.skip("needs root, and the commands ip, tc, nft: apt-get install iproute2 nftables")
-    try:
-        for netns in (GW, TOR, PROBE):
-            ip("netns", "add", netns)
-            ip("-n", netns, "link", "set", "lo", "up")
-            # Addresses of the links themselves work at once, too.
-            inside(netns, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
-        ip("-n", GW, "link", "add", "eth0", "type", "veth", "peer", "name", "gw", "netns", TOR)
-        ip("-n", GW, "link", "add", "kunprobe", "type", "veth", "peer", "name", "eth0", "netns", PROBE)
-        for netns, link in ((GW, "kunprobe"), (PROBE, "eth0")):
-            ip("-n", netns, "link", "set", link, "address", CABLE, "arp", "off", "up")
-        ip("-n", GW, "link", "set", "eth0", "up")
-        ip("-n", TOR, "link", "set", "gw", "up")
+    """The gateway itself is the translator. Addresses of the links work at once, too."""
+    with BED.wired("net.ipv6.conf.default.accept_dad=0"):
+        BED.uplink_up()
         for netns, address, link in (
             (GW, f"{HOME}/64", "eth0"),
             (GW, f"{TRANSLATED}/128", "lo"),
@@ -82,47 +61,19 @@ def world() -> Iterator[None]:
         ip("-n", PROBE, "route", "add", str(WAY.pool6), "dev", "eth0", "src", str(POD))
         inside(TOR, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
         yield
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"this machine's kernel has no namespaces or veth for us: {error.stderr}")
-    finally:
-        for netns in (GW, TOR, PROBE):
-            subprocess.run(["ip", "netns", "del", netns], capture_output=True, check=False)
 
 
-class InGateway:
-    """Runs the real tools in the gateway's namespace."""
-
-    def __init__(self) -> None:
-        self._real = ProcessRunner()
-
-    async def run(self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S) -> CommandResult:
-        return await self._real.run("ip", "netns", "exec", GW, *argv, stdin=stdin, deadline_s=deadline_s)
-
-
-async def made(way: NativeProbeWay) -> ProbeWayDriver:
-    driver = ProbeWayDriver(InGateway())
-    assert await driver.observe(way) == frozenset()
-    await driver.apply(Change(Action.ADD, way))
-    assert await driver.observe(way) == {way}
-    return driver
-
-
-def heard(listener: str, sender: str, source: object, destination: object, wait_s: float = 5.0) -> list[str]:
-    """Sources of what a socket of one namespace hears of what one of another sends."""
-    argv = ["ip", "netns", "exec", listener, sys.executable, "-c", HEAR, str(wait_s)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as hearing:
-        assert hearing.stdout is not None
-        assert hearing.stdout.readline() == "ready\n"
-        inside(sender, sys.executable, "-c", SEND, str(source), str(destination))
-        return hearing.stdout.readline().split()
+def received(listener: str, sender: str, source: object, destination: object, wait_s: float = 5.0) -> list[str]:
+    """Sources of the packets."""
+    return BED.received(listener, sender, source, destination, wait_s=wait_s)
 
 
 def probes_arrive(wait_s: float = 5.0) -> bool:
-    return heard(GW, PROBE, POD, TRANSLATED, wait_s) == [str(POD)] * 3
+    return received(GW, PROBE, POD, TRANSLATED, wait_s) == [str(POD)] * 3
 
 
 def answers_come_back(wait_s: float = 5.0) -> bool:
-    return heard(PROBE, GW, TRANSLATED, POD, wait_s) == [TRANSLATED] * 3
+    return received(PROBE, GW, TRANSLATED, POD, wait_s) == [TRANSLATED] * 3
 
 
 @pytest.mark.parametrize("way", [WAY, TURNED], ids=["by the router", "turned at the uplink"])
@@ -169,7 +120,7 @@ async def test_a_probe_meets_the_rules_of_the_uplink_and_not_those_of_the_cable(
 async def test_what_pods_are_sent_leaves_as_it_is(world: None) -> None:
     await made(WAY)
     ip("-n", TOR, "address", "add", "2001:db8:a1:1::10/128", "dev", "lo", "nodad")
-    assert heard(TOR, GW, TRANSLATED, "2001:db8:a1:1::10") == [TRANSLATED] * 3
+    assert received(TOR, GW, TRANSLATED, "2001:db8:a1:1::10") == [TRANSLATED] * 3
 
 
 BREAKS = {

@@ -9,7 +9,7 @@ import pytest
 
 from kun_base.journal import Journal
 from kun_nat64.agent.traffic_loop import TrafficLoop
-from kun_nat64.cli.plan_apply import planned
+from kun_nat64.cli.plan import planned
 from kun_nat64.formats.joolcsv import parse_pool4
 from kun_nat64.formats.jooldocument import document
 from kun_nat64.model.announcement import WITHDRAWN

@@ -1,6 +1,5 @@
-"""Commands that ask the running agent: status, drain, undrain."""
+"""The `drain` and `undrain` commands."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -8,26 +7,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from kun_base.html_page import duration
-from kun_nat64.cli.agent_client import NoAgent, ask, its_words
+from kun_nat64.cli.agent_client import NoAgent, its_words
 from kun_nat64.cli.errors import complain
 from kun_nat64.cli.gateway_target import Ask, OrderRefused, target
 
 JSON = dict[str, Any]
 POLL_S = 0.5
-
-
-def show_status(run_dir: Path, *, as_json: bool) -> int:
-    try:
-        status = ask(run_dir, "/status")
-        with its_words(run_dir):
-            announced = bool(status["announcement"]["announced"])
-            if not as_json:
-                _print_status(status)
-    except NoAgent as error:
-        return complain(str(error), as_json=as_json)
-    if as_json:
-        print(json.dumps(status, indent=1))
-    return 0 if announced else 1
 
 
 def start_drain(
@@ -70,7 +55,7 @@ def _drain_words(status: JSON) -> str:
     left_s = max(drain["grace_s"] - (drain["for_s"] or 0), 0)
     return (
         f"draining: new flows go to other gateways; {announced} is withdrawn in {duration(left_s)} at the latest; "
-        f"{_left(drain)}. `kun-nat64 undrain` ends the drain"
+        f"{sessions_left(drain)}. `kun-nat64 undrain` ends the drain"
     )
 
 
@@ -113,7 +98,7 @@ def _wait_for_drain(asked: Ask) -> int:
                 print("the drain was taken back", file=sys.stderr)
                 return 1
             grace = max(drain["grace_s"], 0.001)
-            bar.update(task, completed=min(1.0, (drain["for_s"] or 0) / grace), description=_left(drain))
+            bar.update(task, completed=min(1.0, (drain["for_s"] or 0) / grace), description=sessions_left(drain))
             if drain["phase"] == "drained" and told["standing"] == "out" and told["withdrawn"]:
                 break
             time.sleep(POLL_S)
@@ -121,51 +106,8 @@ def _wait_for_drain(asked: Ask) -> int:
     return 0
 
 
-def _left(drain: JSON) -> str:
+def sessions_left(drain: JSON) -> str:
     left = "counting" if drain["left"] is None else f"{drain['left']} TCP sessions left"
     if drain.get("borrowed"):
         left += f", {drain['borrowed']} of them by way of other gateways"
     return left if drain["oldest_s"] is None else f"{left}, the oldest for at least {duration(drain['oldest_s'])}"
-
-
-def _print_status(status: JSON) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    told, health, machine, traffic = (status[key] for key in ("announcement", "health", "machine", "traffic"))
-    console = Console(highlight=False)
-    med = f", MED {told['med']}" if told["med"] is not None else ""
-    vip = f"VIP {status['vip']}  " if status["vip"] else ""
-    console.print(f"[bold]{status['name']}[/bold]  {vip}prefix {status['prefix']}")
-    state = "announced" if told["announced"] else "not announced"
-    console.print(f"{state} ({told['standing']}{med}) for {duration(told['since_s'])}: {told['words']}")
-    if told["back_in_s"] is not None:
-        console.print(f"back in {duration(told['back_in_s'])} at the earliest, after {told['falls']} falls")
-    table = Table("target", "state", "last", "lost")
-    for one in health["targets"]:
-        last = f"{one['latency_ms']} ms" if one["latency_ms"] is not None else one["symptom"] or "-"
-        table.add_row(one["target"], one["state"], last, f"{one['lost']} of {one['sent']}")
-    console.print(table)
-    for peer in status["bgp"]["neighbours"]:
-        console.print(f"BGP {peer['address']} AS {peer['as']}: {peer['state']}")
-    _print_problems(status, machine)
-    if traffic["tcp_sessions"] is not None:
-        oldest = traffic["oldest_tcp_s"]
-        since = "" if oldest is None else f", the oldest for at least {duration(oldest)}"
-        console.print(f"{traffic['tcp_sessions']} live TCP sessions{since}")
-    if status["drain"]["phase"] != "serving":
-        console.print(f"{status['drain']['phase']}: {_left(status['drain'])}")
-
-
-def _print_problems(status: JSON, machine: JSON) -> None:
-    looked = duration(machine["looked_s_ago"])
-    state = "as desired" if not machine["drift"] else f"differs in {len(machine['drift'])} places"
-    print(f"machine {state}, looked at {looked} ago")
-    if status["diagnosis"]["cause"] != "none":
-        print(f"  diagnosis: {status['diagnosis']['words']} ({status['diagnosis']['remedy']})")
-    for line in (*machine["drift"], *machine["refused"], *filter(None, (machine["failed"], status["bgp"]["failed"]))):
-        print(f"  {line}")
-    for area, error in machine["unknown"].items():
-        print(f"  {area} does not answer: {error}")
-    for warning in status["warnings"].values():
-        print(f"  warning: {warning}")

@@ -1,0 +1,18 @@
+"""Where the agent keeps what outlives it."""
+
+import os
+from pathlib import Path
+
+RUN_DIR = Path("/run/kun-nat64")
+USUAL = Path("/var/lib/kun-nat64")
+
+
+def state_folder() -> Path | None:
+    """systemd's StateDirectory=; None: the unit has none, and the run directory has to do."""
+    named = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(named) if named else None
+
+
+def lasting_folder(run_dir: Path) -> Path:
+    """systemd's StateDirectory=, its usual place, or the run directory."""
+    return state_folder() or (USUAL if USUAL.is_dir() else run_dir)
