@@ -16,7 +16,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import desired
 
 # Looked at for real, and answered as desired: a kernel without sit and Jool has nothing to show here.
-ASSUMED = (Area.LINKS, Area.MODULES, Area.SYSCTLS)
+ASSUMED = (Area.LINKS, Area.MODULES, Area.SYSCTLS, Area.PROBES, Area.TABLES, Area.TENANTS)
 
 
 class SettledHost(RealHost):

@@ -48,4 +48,5 @@ def spec_with(
     # A file that names the loopback is refused: no router reaches it. Here the router is on this machine.
     peers = tuple(replace(peer, address=IPv4Address(ROUTER)) for peer in spec.bgp.peers)
     here = IPv4Address(GATEWAY)
-    return replace(spec, bgp=replace(spec.bgp, router_id=here, next_hop=here, peers=peers))
+    bgp = replace(spec.bgp, router_id=here, next_hop=here, peers=peers)
+    return replace(spec, bgp=bgp, gateway=replace(spec.gateway, uplink="lo"))

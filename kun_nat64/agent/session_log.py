@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 from kun_base.journal import Journal
@@ -151,10 +152,12 @@ class SessionLog:
 
     def _guarded(self, look: Look) -> None:
         """Whatever happens to the log, the gateway goes on."""
+        begun = monotonic()
         try:
             self._take(look)
         except OSError as error:
             self._report.failed = str(error)
+        self._report.took_s = monotonic() - begun
         self._tell()
 
     def _take(self, look: Look) -> None:

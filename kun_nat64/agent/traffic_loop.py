@@ -45,6 +45,20 @@ class TrafficLoop:
             await self.count()
             await self._rest(self._state.clock() - begun)
 
+    def _paced(self, look_s: float) -> float:
+        """The pause after a look that took so long, the comparing of the log included."""
+        flow, audit, draining = self._state.flow, self._state.audit, self._state.drain.phase is Phase.DRAINING
+        cost_s = look_s + audit.took_s
+        least_s = DRAIN_S if draining else self._state.spec.nat64.session_poll_s
+        pause = max(least_s, min(cost_s * (5 if draining else SHARE), LONGEST_S))
+        if self.log is not None and self.log.wanted:
+            # A session that comes and goes between two looks would be missing from the log.
+            pause = min(pause, max(1.0, self._state.spec.audit.timeouts.shortest_s / 2))
+        if not draining:
+            pause = max(pause, cost_s * LEAST_SHARE)
+        flow.look_s, flow.pause_s = cost_s, pause
+        return pause
+
     async def count(self) -> None:
         state, begun = self._state, self._wall()
         try:
@@ -132,13 +146,5 @@ class TrafficLoop:
         if self.log is not None:
             await self.log.close()
 
-    async def _rest(self, cost_s: float) -> None:
-        draining = self._state.drain.phase is Phase.DRAINING
-        least_s = DRAIN_S if draining else self._state.spec.nat64.session_poll_s
-        pause = max(least_s, min(cost_s * (5 if draining else SHARE), LONGEST_S))
-        if self.log is not None and self.log.wanted:
-            # A session that comes and goes between two looks would be missing from the log.
-            pause = min(pause, max(1.0, self._state.spec.audit.timeouts.shortest_s / 2))
-        if not draining:
-            pause = max(pause, cost_s * LEAST_SHARE)
-        await woken(self._woken, pause)
+    async def _rest(self, look_s: float) -> None:
+        await woken(self._woken, self._paced(look_s))

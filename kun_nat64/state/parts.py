@@ -66,10 +66,12 @@ class TrafficState:
     """What flows through the translator at the last count; the canary's own sessions are not in it.
 
     `tenants`: sessions by tenant. `tenant_ports`: (used, total) by tenant, address and protocol; `ports` are those of
-    everybody.
+    everybody. `look_s`: how long the last look took; `pause_s`: until the next one, longer where looks cost more.
     """
 
     counted_at: float | None = None
+    look_s: float | None = None
+    pause_s: float | None = None
     tcp: int = 0
     sessions: int = 0
     bindings: int = 0

@@ -18,12 +18,14 @@ class Sink:
 class SessionLogState:
     """The session log. `looked_at`: wall clock of the last look that is in it; `skipped`: looks that came too soon.
 
-    `set_aside`: damaged parts of the database. `jump`: what the wall clock has done since the start.
+    `took_s`: how long comparing and writing the last look took. `set_aside`: damaged parts of the database. `jump`:
+    what the wall clock has done since the start.
     """
 
     looked_at: float | None = None
     living: int = 0
     skipped: int = 0
+    took_s: float = 0.0
     failed: str = ""
     jump: str = ""
     set_aside: tuple[str, ...] = ()

@@ -301,6 +301,8 @@ def _traffic(state: State, now: float) -> JSON:
     flow = state.flow
     return {
         "counted_s_ago": round(now - flow.counted_at, 3) if flow.counted_at is not None else None,
+        "look_s": _rounded(flow.look_s),
+        "pause_s": _rounded(flow.pause_s),
         "tcp_sessions": flow.tcp if flow.counted_at is not None else None,
         "sessions": flow.sessions,
         "bindings": flow.bindings,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.nat64.idle import Idle
+from bench.nat64.look import Looked, measure
 from bench.nat64.planning import ANNOUNCED, addresses_for, drifted
 from bench.nat64.report import limit_of, markdown
 from bench.nat64.spec import spec_with
@@ -85,8 +86,8 @@ def test_timing_is_a_median_with_its_extremes() -> None:
     [
         ("plan, 10,000 facts", 50.0),
         ("a cycle with", 150.0),
-        ("idle agent, CPU share of a core", 0.5),
-        ("idle agent in a fleet of three, CPU share", None),
+        ("idle agent, CPU share of a core", 0.3),
+        ("idle agent in a fleet of three, CPU share", 0.5),
         ("other", None),
     ],
     ids=["plan", "cycle", "idle", "fleet", "no promise"],
@@ -102,10 +103,21 @@ def test_table_says_what_is_met_missed_and_not_measured() -> None:
         ["machine"],
         ["busy"],
         timings,
-        {"idle agent": Idle((0.3, 0.4, 0.6), 60), "other": None},
+        {"one look at {rows:,} sessions": Looked(1_000_000, 3.0, 120.0), "a look": None},
+        {"idle agent": Idle((0.2, 0.25, 0.6), 60), "idle agent in a fleet": Idle((0.4,), 60), "other": None},
         ["idle: needs root"],
     )
     assert "| plan a | 40.0 ms (30.0–50.0) | ≤ 50 ms | yes |" in page
     assert "| a cycle b | 200.0 ms (100.0–300.0) | ≤ 150 ms | **no** |" in page
-    assert "| 0.40 % (0.30–0.60) | ≤ 0.5 % | yes |" in page
+    assert "| one look at 1,000,000 sessions, CPU | 3.0 s | ≤ 4 s | yes |" in page
+    assert "| one look at 1,000,000 sessions, memory | 120 MiB | ≤ 100 MiB | **no** |" in page
+    assert "| 0.25 % (0.20–0.60) | ≤ 0.3 % | yes |" in page
+    assert "| 0.40 % (0.40–0.40) | ≤ 0.5 % | yes |" in page
     assert "not measured: idle: needs root" in page
+
+
+@pytest.mark.parametrize("flood", [False, True], ids=["many pods", "one pod"])
+def test_a_look_is_measured_in_a_process_of_its_own(tmp_path: Path, flood: bool) -> None:
+    looked = measure(3_000, tmp_path, flood=flood) if not flood else measure(100_000, tmp_path, flood=True)
+    assert looked.rows == (100_000 if flood else 3_000)
+    assert looked.cpu_s > 0

@@ -194,6 +194,26 @@ async def test_looks_come_often_enough_for_the_shortest_session(spec_with: Specs
     await one.count.close()
 
 
+@pytest.mark.parametrize(
+    ("look_s", "log_s", "pause_s"),
+    [
+        pytest.param(0.02, 0.0, 15.0, id="cheap: as often as the file says"),
+        pytest.param(0.1, 0.0, 30.0, id="dearer: but often enough for the shortest session"),
+        pytest.param(4.0, 1.0, 30.0, id="a million: at most a seventh of a core"),
+        pytest.param(6.0, 3.0, 54.0, id="more: at most a seventh, whatever is missed"),
+    ],
+)
+async def test_looks_become_rarer_as_they_cost_more(
+    spec: AgentSpec, look_s: float, log_s: float, pause_s: float
+) -> None:
+    one = Logged(spec)
+    one.state.audit.took_s = log_s
+    assert one.count._paced(look_s) == pytest.approx(pause_s)
+    said = snapshot(one.state, now=one.state.clock(), wall=time.time())["traffic"]
+    assert (said["look_s"], said["pause_s"]) == (pytest.approx(look_s + log_s), pytest.approx(pause_s))
+    await one.count.close()
+
+
 async def test_a_log_that_is_moved_by_a_reload_ends_the_old_one_first(spec: AgentSpec, tmp_path: Path) -> None:
     one = Logged(spec)
     await one.look(session())
