@@ -27,7 +27,7 @@ def fleet(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Without an agent here: the file that names the members.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Redraw every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw every two seconds, until q or Ctrl-C.")] = False,
     run_dir: RunDir = RUN_DIR,
     token_file: TokenFile = None,
     as_json: AsJson = False,
