@@ -14,10 +14,13 @@ import typer
 
 from kun_base.path_test import PathStep, StepState, connection_steps, route_step
 from kun_base.prefix import Prefix
+from kun_base.watched_screen import wrapped
 from kun_dns64.cli.discover import ANSWER_S, ask_prefixes
 from kun_dns64.config.endpoint import Endpoint
 
 EXIT_FAILED = 1
+# Columns of the state.
+INDENT = 10
 
 
 def run_path_test(server: Endpoint, name: str, target: tuple[IPv4Address, int] | None, *, as_json: bool) -> int:
@@ -26,9 +29,9 @@ def run_path_test(server: Endpoint, name: str, target: tuple[IPv4Address, int] |
     for step in _steps(server, name, target):
         steps.append(step)
         if not as_json:
-            typer.echo(f"{step.state:<8}  {step.name}: {step.detail}")
+            typer.echo(wrapped(f"{step.state:<8}  {step.name}: {step.detail}", INDENT))
             if step.remedy:
-                typer.echo(f"          {step.remedy}")
+                typer.echo(wrapped(f"{'':{INDENT}}{step.remedy}", INDENT))
     if as_json:
         typer.echo(json.dumps({"steps": [asdict(step) for step in steps]}, indent=2))
     return EXIT_FAILED if any(step.state is StepState.FAILED for step in steps) else 0

@@ -1,6 +1,7 @@
 """Find the running server's control socket, ask it, and end the command with a clear message where that fails."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any, NoReturn
 import typer
 
 from kun_base.control_client import ControlAnswer, NoServer, ask_socket
+from kun_base.watched_screen import watch
 from kun_dns64.config.control_path import search_path
 
 EXIT_FAILED = 1
+PERIOD_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,21 @@ def show(
     if not answer.ok:
         raise typer.Exit(EXIT_FAILED)
     return answer.value
+
+
+def keep_showing(target: Target, path: str, fields: Mapping[str, str] | None, as_text: Callable[[Any], str]) -> None:
+    """Redraw what the server answers until q or Ctrl-C. Exit 1 where there is no answer."""
+
+    def frame(_columns: int, _lines: int) -> list[str]:
+        answer = target.ask(path, fields)
+        if not answer.ok:
+            raise NoServer(str(answer.value.get("error", f"HTTP status {answer.status}")))
+        return [time.strftime("%H:%M:%S   q ends"), *as_text(answer.value).splitlines()]
+
+    try:
+        watch(frame, PERIOD_S)
+    except NoServer as error:
+        fail(str(error), as_json=False)
 
 
 def fail(words: str, *, as_json: bool) -> NoReturn:

@@ -9,7 +9,7 @@ import typer
 from kun_base.command_line import CommandLine, ExitCodes
 from kun_base.control_client import NoServer
 from kun_dns64.cli import tables
-from kun_dns64.cli.running_server import Target, fail, show
+from kun_dns64.cli.running_server import Target, fail, keep_showing, show
 
 Socket = Annotated[
     Path | None, typer.Option("--socket", help="Control socket; default: where --config or the system puts it.")
@@ -19,7 +19,7 @@ Config = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Seconds = Annotated[float, typer.Option(min=0.1, max=4.0, help="Length of the sample.")]
-
+Watch = Annotated[bool, typer.Option("--watch", help="Redraw until q or Ctrl-C.")]
 
 NO_SERVER = {1: "no server answers, or it refuses"}
 EXITS: dict[str, ExitCodes] = {
@@ -36,8 +36,11 @@ def add_to(app: CommandLine) -> None:
         app.command(name, epilog=f"Example: kun-dns64 {example}", exits=EXITS.get(name, NO_SERVER))(function)
 
 
-def status(socket: Socket = None, config: Config = None, as_json: AsJson = False) -> None:
+def status(socket: Socket = None, config: Config = None, watched: Watch = False, as_json: AsJson = False) -> None:
     """Show the running server: readiness, prefixes, workers, cache."""
+    if watched and not as_json:
+        keep_showing(Target(socket, config), "/status", None, tables.status_text)
+        return
     value = show(Target(socket, config), "/status", None, tables.status_text, as_json=as_json)
     if not value["ready"]["forward"]:
         raise typer.Exit(1)
@@ -133,6 +136,7 @@ def top(
     clients: Annotated[bool, typer.Option("--clients", help="By client address.")] = False,
     pools: Annotated[bool, typer.Option("--pools", help="By egress pool.")] = False,
     seconds: Seconds = 1.0,
+    watched: Watch = False,
     socket: Socket = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -142,6 +146,9 @@ def top(
         raise typer.BadParameter("give one of --names, --clients, --pools")
     by = "clients" if clients else "pools" if pools else "names"
     fields = {"by": by, "seconds": str(seconds)}
+    if watched and not as_json:
+        keep_showing(Target(socket, config), "/top", fields, tables.top_text)
+        return
     show(Target(socket, config), "/top", fields, tables.top_text, as_json=as_json)
 
 

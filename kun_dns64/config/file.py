@@ -90,16 +90,16 @@ class ServerSection(Section):
     """UDP replies per second for one client (an IPv4 address or an IPv6 /56). Above it, the reply has TC=1 or is
     dropped. 0 disables the limit."""
     client_max_waiting: int = Field(default=1000, ge=1)
-    """Queries of one client that may wait for upstreams, per worker. The limit is ten times higher with a DNS cookie
-    or over TCP."""
+    """Queries of one client that may wait for upstreams, all workers together. The limit is ten times higher with a
+    DNS cookie or over TCP."""
     tcp_idle_s: float = Field(default=10, gt=0, le=3600)
     """Close a TCP connection after this many seconds without a complete query and without a pending reply."""
     tcp_max_connections: int = Field(default=1000, ge=1)
-    """TCP and TLS connections per worker. A TLS connection counts from before its handshake. Above the limit, the
-    connection that is idle longest is closed."""
+    """TCP and TLS connections, all workers together. A TLS connection counts from before its handshake. Above the
+    limit, the connection that is idle longest is closed."""
     tcp_max_per_client: int = Field(default=100, ge=1)
-    """TCP and TLS connections of one client, per worker. Above the limit, its connection that is idle longest is
-    closed."""
+    """TCP and TLS connections of one client (an IPv4 address or an IPv6 /56), all workers together. Above the limit,
+    its connection that is idle longest is closed."""
     special_names: list[Special] = list(SpecialName)
     """Special-use names that are answered locally as their RFCs require. A [[zone]] with servers takes precedence."""
     identity: ChaosText = ""
@@ -170,7 +170,7 @@ class UpstreamSection(Section):
     check_not_dns64: bool = False
     """At start, ask the upstreams for AAAA of ipv4only.arpa and warn if one of them synthesises."""
     max_outstanding: int = Field(default=10_000, ge=1)
-    """Upstream questions without an answer, per worker."""
+    """Upstream questions without an answer, all workers together."""
     ca_file: Place = ""
     """PEM file with the certificate authorities of tls:// and https:// upstreams. "" uses the system's."""
 
@@ -181,7 +181,7 @@ class CacheSection(Section):
     max_entries: int = Field(default=500_000, ge=0)
     """Entries of the answer cache, and as many finished replies. All workers share it."""
     max_bytes: int = Field(default=0, ge=0)
-    """Memory of both caches in bytes. All workers share it. 0 means a third of the cgroup's memory limit, at most
+    """Memory of both caches in bytes. All workers share it. 0 means a quarter of the cgroup's memory limit, at most
     536870912."""
     max_ttl_s: int = Field(default=86_400, ge=0, le=604_800)
     """Longest time in seconds that an answer is kept."""
@@ -256,7 +256,8 @@ class DnstapSection(Section):
     forwarder: bool = True
     """Write FORWARDER_QUERY and FORWARDER_RESPONSE messages: the traffic with upstreams."""
     queue_bytes: int = Field(default=4 * 1024 * 1024, ge=65_536, le=1024 * 1024 * 1024)
-    """Queue in bytes, per worker and output. When it is full, messages are dropped and counted. Answers never wait."""
+    """Queue in bytes per output, all workers together. When it is full, messages are dropped and counted.
+    Answers never wait."""
 
 
 class ZoneSection(Section):

@@ -1,7 +1,7 @@
 """What the program uses: the configuration, checked, with every default and path resolved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from kun_dns64.config.client_source import ClientSource
 from kun_dns64.config.endpoint import Endpoint, UpstreamAddress
 from kun_dns64.config.file_stamp import FileStamp
 from kun_dns64.model.rules import Rules
+from kun_dns64.policy.memory_share import part
 
 # Where to listen, and whether TLS is spoken there.
 Address = tuple[Endpoint, bool]
@@ -25,7 +26,11 @@ class TlsListen:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Towards clients. Times in seconds, sizes in octets; `rate_per_s` 0: no limit."""
+    """Towards clients. Times in seconds, sizes in octets; `rate_per_s` 0: no limit.
+
+    `parts`: into how many the bounds of the whole server were divided here (`Settings.of_one_worker`). Rates and
+    connections are not divided: workers share what they have counted.
+    """
 
     budget_s: float
     udp_payload_max: int
@@ -34,6 +39,7 @@ class Limits:
     tcp_idle_s: float
     tcp_max_connections: int
     tcp_max_per_client: int
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,18 @@ class Settings:
     follow: FollowPlan | None = None
     # What the file and the flags say, for the difference that a reload makes.
     written: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_one_worker(self) -> "Settings":
+        """The same with one worker's part of what the file bounds for the whole server."""
+        workers, limits, asking, dnstap = self.workers, self.limits, self.asking, self.dnstap
+        if workers == 1:
+            return self
+        return replace(
+            self,
+            limits=replace(limits, client_max_waiting=part(limits.client_max_waiting, workers), parts=workers),
+            asking=replace(asking, max_outstanding=part(asking.max_outstanding, workers)),
+            dnstap=dnstap and replace(dnstap, queue_octets=part(dnstap.queue_octets, workers)),
+        )
 
     @property
     def tls_listen(self) -> tuple[Endpoint, ...]:

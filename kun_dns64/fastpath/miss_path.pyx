@@ -42,7 +42,6 @@ cdef enum:
     AAAA = 28
     OPT = 41
     PLAIN_UDP = 512
-    MOST_SOURCES = 16384
     LARGEST = 4096
     REFRESH_COST = 1
 
@@ -185,7 +184,7 @@ cdef class MissPath:
     cdef Waiter client(self, source):
         """None: the general path answers this source."""
         cdef Waiter made = None
-        if len(self._clients) >= MOST_SOURCES:
+        if len(self._clients) >= <Py_ssize_t>self._lookup.most_sources:
             self._clients.clear()
         plain = self._plain_for(source)
         if plain is not None:

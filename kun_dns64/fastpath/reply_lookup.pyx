@@ -23,9 +23,7 @@ cdef extern from "<time.h>" nogil:
     int CLOCK_MONOTONIC
 
 cdef enum:
-    MOST_SOURCES = 16384
-    # Of what was said this second, by all memos together; and what an entry takes beside its octets.
-    MOST_HOT_OCTETS = 8 << 20
+    # Of what was said this second: what an entry takes beside its octets.
     HOT_ENTRY = 250
 
 cdef Py_ssize_t COOKIE_REPLY_OCTETS = reply_key.COOKIE_REPLY_OCTETS
@@ -61,10 +59,13 @@ cdef bytes aged(bytes value, long tick):
 
 
 cdef class Second:
-    """What all readers keep of this second: its end empties those that are not asked again, too."""
+    """What all readers keep of this second: its end empties those that are not asked again, too.
+
+    `most`: octets, of all memos together.
+    """
 
     cdef long tick
-    cdef Py_ssize_t octets
+    cdef Py_ssize_t octets, most
     cdef list filled
 
     cdef int turn(self, long tick) except -1:
@@ -120,7 +121,7 @@ cdef class ReplyReader:
         cell[0] += 1
         start = REPLY_STAMP + 2 * kept[9]
         reply = with_name(kept + start, PyBytes_GET_SIZE(value) - start, at + HEADER, end - HEADER)
-        if name == lower and self.second.octets < MOST_HOT_OCTETS:  # a case made at random does not come again
+        if name == lower and self.second.octets < self.second.most:  # a case made at random does not come again
             if not self.hot:
                 self.second.filled.append(self)
             self.hot[rest] = reply, cell
@@ -206,9 +207,11 @@ cdef class CompiledReplyLookup:
     cdef dict _of_source, _of_memo, _of_class
     cdef ClientLookup _classes
     cdef Second _second
+    cdef Py_ssize_t _most_hot, _most_sources
 
-    def __init__(self, memo_of):
-        self._memo_of = memo_of
+    def __init__(self, memo_of, hot_octets, sources):
+        """`hot_octets`: of replies for the rest of the second. `sources`: how many are known at a time."""
+        self._memo_of, self._most_hot, self._most_sources = memo_of, hot_octets, sources
         self.renew()
 
     def renew(self, ClientLookup classes=None):
@@ -217,7 +220,7 @@ cdef class CompiledReplyLookup:
         self._classes = None
         self.forget_members(classes)
         self._second = Second.__new__(Second)
-        self._second.tick, self._second.filled = -1, []
+        self._second.tick, self._second.filled, self._second.most = -1, [], self._most_hot
 
     def forget_members(self, ClientLookup classes):
         """Other clients are in the classes: which one a source is in is looked up again. All replies stay.
@@ -252,7 +255,7 @@ cdef class CompiledReplyLookup:
             reader = found if found is not None else self.made(memo)
             if key is not None:
                 self._of_class[key] = reader
-        if len(self._of_source) >= MOST_SOURCES:
+        if len(self._of_source) >= self._most_sources:
             self._of_source = {}
         self._of_source[source] = reader
         return reader

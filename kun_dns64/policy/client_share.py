@@ -40,25 +40,35 @@ class Waiting(Protocol):
 
 
 class ClientShare:
-    """Of one client. `waiting`: its queries under way; `most`: what it may have, without a proof of its address.
+    """Of one client, at one of `workers`: an equal part of what it has with all of them, as names go to all alike.
 
+    `waiting`: its queries under way; `most`: what it may have, without a proof of its address.
     `held`: answers that must leave at the pace, each with what sends it, in the order they came.
     """
 
-    __slots__ = ("_free_bytes", "_held_bytes", "_looked_at", "held", "is_forwarder", "most", "slow", "waiting")
+    __slots__ = (
+        "_burst_bytes", "_bytes_per_s", "_free_bytes", "_held_bytes", "_looked_at", "held", "is_forwarder", "most",
+        "slow", "waiting",
+    )  # fmt: skip
 
-    def __init__(self, most: int, is_forwarder: bool) -> None:
+    def __init__(self, most: int, is_forwarder: bool, workers: int = 1) -> None:
         self.most, self.is_forwarder = most * FACTOR if is_forwarder else most, is_forwarder
         self.waiting = 0
         # In the order they came; those that end at once never stand here.
         self.slow: OrderedDict[Waiting, None] = OrderedDict()
         self.held: deque[tuple[Callable[[bytes | None], None], bytes]] = deque()
-        self._held_bytes, self._free_bytes, self._looked_at = 0, float(PACE_BURST_BYTES), 0.0
+        self._bytes_per_s, self._burst_bytes = PACE_BYTES_PER_S / workers, PACE_BURST_BYTES // workers
+        self._held_bytes, self._free_bytes, self._looked_at = 0, float(self._burst_bytes), 0.0
 
     @property
     def most_proven(self) -> int:
         """What it may have once its address is proven."""
         return self.most if self.is_forwarder else self.most * FACTOR
+
+    @property
+    def most_at_once(self) -> int:
+        """Bytes of held answers that may leave together."""
+        return self._burst_bytes
 
     def make_room(self, now: float) -> bool:
         """The query that has waited longest goes; False: none has waited long enough."""
@@ -71,16 +81,16 @@ class ClientShare:
 
     def may_leave(self, size: int, now: float) -> bool:
         """Take `size` bytes from the allowance, if it has them. Unused, it grows to the burst and no further."""
-        gained = max(0.0, now - self._looked_at) * PACE_BYTES_PER_S
-        self._free_bytes, self._looked_at = min(self._free_bytes + gained, float(PACE_BURST_BYTES)), now
-        if self._free_bytes < min(size, PACE_BURST_BYTES):
+        gained = max(0.0, now - self._looked_at) * self._bytes_per_s
+        self._free_bytes, self._looked_at = min(self._free_bytes + gained, float(self._burst_bytes)), now
+        if self._free_bytes < min(size, self._burst_bytes):
             return False
         self._free_bytes -= size
         return True
 
     def hold(self, send: Callable[[bytes | None], None], packet: bytes) -> bool:
         """Put an answer behind those that are held; False: it would leave too late to be of use."""
-        if self._held_bytes + len(packet) > PACE_BYTES_PER_S * MOST_DELAY_S:
+        if self._held_bytes + len(packet) > self._bytes_per_s * MOST_DELAY_S:
             return False
         self.held.append((send, packet))
         self._held_bytes += len(packet)
@@ -97,14 +107,19 @@ class ClientShare:
         """How long until the first of those that are held may leave."""
         if not self.held:
             return 0.0
-        return max(0.0, min(len(self.held[0][1]), PACE_BURST_BYTES) - self._free_bytes) / PACE_BYTES_PER_S
+        return max(0.0, min(len(self.held[0][1]), self._burst_bytes) - self._free_bytes) / self._bytes_per_s
 
 
 class ClientShares:
-    """Of all clients of a worker. `key_of(source)` names a client, `is_forwarder(source)` one with a larger share."""
+    """Of all clients of a worker. `key_of(source)` names a client, `is_forwarder(source)` one with a larger share.
 
-    def __init__(self, most: int, key_of: Callable[[Source], object], is_forwarder: Callable[[Source], bool]) -> None:
-        self._most, self._key_of, self._is_forwarder = most, key_of, is_forwarder
+    `workers`: how many there are; `most` is for this one alone.
+    """
+
+    def __init__(
+        self, most: int, key_of: Callable[[Source], object], is_forwarder: Callable[[Source], bool], workers: int = 1
+    ) -> None:
+        self._most, self._key_of, self._is_forwarder, self._workers = most, key_of, is_forwarder, workers
         self._by_client: dict[object, ClientShare] = {}
 
     def of(self, source: Source) -> ClientShare:
@@ -114,5 +129,5 @@ class ClientShares:
             if len(self._by_client) >= MOST_CLIENTS:
                 # Those in use are as many as queries are under way, which others bound.
                 self._by_client = {client: share for client, share in self._by_client.items() if share.waiting}
-            found = self._by_client[key] = ClientShare(self._most, self._is_forwarder(source))
+            found = self._by_client[key] = ClientShare(self._most, self._is_forwarder(source), self._workers)
         return found

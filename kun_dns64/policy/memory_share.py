@@ -1,7 +1,7 @@
-"""Who may hold how much: `[cache] max_bytes` and `max_entries` are the whole server's, divided here.
+"""Who may hold how much: bounds such as `[cache] max_bytes` are the whole server's, divided here.
 
-Each worker gets an equal part. Of that, a quarter is for finished replies and the rest for upstreams' answers, failures
-among them (cache.py).
+Each worker gets an equal part. Of a cache's, a quarter is for finished replies and the rest for upstreams' answers,
+failures among them (cache.py).
 """
 
 from typing import NamedTuple
@@ -10,17 +10,22 @@ MIB = 1 << 20
 # Without a memory limit, and at most.
 DEFAULT_OCTETS, DEFAULT_ENTRIES = 512 * MIB, 500_000
 # Of a memory limit: the interpreters, connections, sources and the kernel's buffers need the rest.
-LIMIT_SHARE = 3
+LIMIT_SHARE = 4
 REPLIES_SHARE = 4
+# Replies kept for the rest of the second, and sources that are known: of all workers, and the most of one.
+HOT_OCTETS, MOST_HOT_OCTETS = 32 * MIB, 8 * MIB
+SOURCES, MOST_SOURCES = 65_536, 16_384
 
 
 class MemoryShare(NamedTuple):
-    """What one worker may keep, in entries and octets."""
+    """What one worker may keep, in entries and octets; `hot_octets`: of replies for the rest of the second."""
 
     answer_entries: int
     answer_octets: int
     reply_entries: int
     reply_octets: int
+    hot_octets: int = MOST_HOT_OCTETS
+    sources: int = MOST_SOURCES
 
 
 def default_octets(memory_limit: int | None) -> int:
@@ -32,7 +37,13 @@ def share(max_entries: int, max_octets: int, workers: int) -> MemoryShare:
     """One worker's part of the whole."""
     entries, octets = max_entries // workers, max_octets // workers
     replies = octets // REPLIES_SHARE
-    return MemoryShare(entries, octets - replies, entries, replies)
+    hot, sources = min(MOST_HOT_OCTETS, HOT_OCTETS // workers), min(MOST_SOURCES, SOURCES // workers)
+    return MemoryShare(entries, octets - replies, entries, replies, hot, sources)
+
+
+def part(whole: int, workers: int) -> int:
+    """One worker's part of a bound; one at least."""
+    return max(1, whole // workers)
 
 
 # Of a lone worker without a configuration.

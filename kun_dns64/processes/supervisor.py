@@ -23,6 +23,7 @@ from kun_dns64.serving.worker_group import Explanation, WorkerStatus
 from kun_dns64.state.followed_rules import updated_rules
 from kun_dns64.state.metrics import Metrics, summed
 from kun_dns64.transport.sharding import Sharding
+from kun_dns64.transport.shared_table import shared_limits
 from kun_dns64.transport.sockets import ListenError, Listening, bind_sets, leave_group
 
 START_S = 20.0
@@ -52,6 +53,7 @@ class Crew:
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._sharding = Sharding(sockets)
+        self._shared = shared_limits(len(sockets))
         self._absent: frozenset[int] = frozenset()
         self.restarts = 0
 
@@ -151,7 +153,7 @@ class Crew:
 
     async def _one_life(self, index: int) -> int:
         here, there = socket.socketpair()
-        post = Post(self.settings, tuple(self._sockets[index]), there, self._journal, os.getpid())
+        post = Post(self.settings, tuple(self._sockets[index]), there, self._journal, os.getpid(), self._shared[index])
         try:
             pid = os.fork()
         except OSError:
@@ -179,6 +181,7 @@ class Crew:
             self._links.pop(index, None)
             self._present(index, False)
             status = await _reap(pid)
+            self._shared[index].forget()
             OWN.discard(pid)
             self._pids.pop(index, None)
         return status

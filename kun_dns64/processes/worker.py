@@ -17,6 +17,7 @@ from kun_dns64.fastpath.selection import choose_parts
 from kun_dns64.processes.worker_rpc import Link
 from kun_dns64.serving.server import Server
 from kun_dns64.serving.worker_control import perform
+from kun_dns64.transport.connections import SharedLimits
 from kun_dns64.transport.death_signal import end_with
 from kun_dns64.transport.sockets import Listening
 
@@ -30,6 +31,7 @@ class Post:
     link: socket.socket
     journal: Journal
     parent: int
+    shared: SharedLimits
 
     def fds(self) -> set[int]:
         own = {self.link.fileno()}
@@ -68,7 +70,8 @@ async def _serve(post: Post) -> int:
     stop, ended = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     assert post.settings.cookie_secret is not None
-    server = Server(post.settings, post.sockets, post.journal, (post.settings.cookie_secret,), choose_parts())
+    secrets, parts = (post.settings.cookie_secret,), choose_parts()
+    server = Server(post.settings, post.sockets, post.journal, secrets, parts, post.shared)
 
     async def handle(name: str, arguments: Sequence[Any]) -> Any:
         return await _handled(server, stop, name, arguments)

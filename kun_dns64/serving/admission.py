@@ -29,7 +29,7 @@ class Admission:
     def change(self, rules: Rules, limits: Limits, secrets: tuple[bytes, ...]) -> None:
         """Queries that wait already keep their places, and count in the old shares."""
         self._rules, self._secrets = rules, secrets
-        self._shares = ClientShares(limits.client_max_waiting, client_key, self.is_forwarder)
+        self._shares = ClientShares(limits.client_max_waiting, client_key, self.is_forwarder, limits.parts)
 
     def share_of(self, source: Source) -> ClientShare:
         return self._shares.of(source)

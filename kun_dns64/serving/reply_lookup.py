@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from kun_dns64.fastpath.reply_lookup import CompiledReplyLookup
 
 Quick = Callable[[bytes, Source], bytes | None]
-# Sources remembered; what is known of each is some 300 octets here.
-MAX_SOURCES = 16384
 # How long a made cookie is given out again: it tells its time, so its age is what others see (RFC 9018 section 4.3).
 COOKIE_MEMO_S = 60
-MAX_COOKIES = 16384
 
 
 @lru_cache(maxsize=16384)
@@ -51,13 +48,15 @@ class ReplyLookup:
     ) -> None:
         """`most`: octets of the largest reply by UDP. `own`: what may be kept here."""
         self._reply_store = ReplyStore(own.reply_entries, own.reply_octets, parts.store)
+        # Sources remembered; what is known of each is some 300 octets here.
+        self.most_sources = own.sources
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
         self._compiled: CompiledReplyLookup | None = None
         if parts.compiled:
             from kun_dns64.fastpath import reply_lookup
 
-            self._compiled = reply_lookup.CompiledReplyLookup(self._udp_memo)
+            self._compiled = reply_lookup.CompiledReplyLookup(self._udp_memo, own.hot_octets, own.sources)
         # What answers a datagram.
         self.quick: Quick = self.udp if self._compiled is None else self._compiled.udp
         self.renew(rules, secrets, most)
@@ -136,7 +135,7 @@ class ReplyLookup:
     def cookie(self, data: bytes, source: Source) -> bytes:
         """What answers a COOKIE option with this data from this address. The same for both paths, so made here."""
         now = time.monotonic()
-        if now >= self._cookies_until or len(self._cookies) >= MAX_COOKIES:
+        if now >= self._cookies_until or len(self._cookies) >= self.most_sources:
             self._cookies.clear()
             self._cookies_until = now + COOKIE_MEMO_S
         made = self._cookies.get((data, source))
@@ -159,7 +158,7 @@ class ReplyLookup:
     def _memo(self, source: Source, transport: Transport) -> ReplyCache:
         memo = self._by_source.get((source, transport))
         if memo is None:
-            if len(self._by_source) >= MAX_SOURCES:
+            if len(self._by_source) >= self.most_sources:
                 self._by_source.clear()
                 self._udp.clear()
             memo = self._by_source[source, transport] = self._memos.of(address_of(source), transport)

@@ -23,7 +23,7 @@ from kun_dns64.serving.resolver import Resolver
 from kun_dns64.serving.worker_group import Explanation, UpstreamPulse, WorkerPulse, WorkerStatus
 from kun_dns64.state.followed_rules import updated_rules
 from kun_dns64.state.metrics import Metrics
-from kun_dns64.transport.connections import Connections, StreamLimits
+from kun_dns64.transport.connections import Connections, SharedLimits, StreamLimits
 from kun_dns64.transport.file_limit import allowed_connections
 from kun_dns64.transport.sockets import Listening
 from kun_dns64.transport.tcp_server import StreamServing
@@ -51,13 +51,16 @@ class Server:
         journal: Journal,
         cookie_secrets: Sequence[bytes],
         parts: Parts,
+        shared: SharedLimits | None = None,
     ) -> None:
+        """`shared`: the connections of the other workers; None: there are no others."""
+        settings = settings.of_one_worker()
         self.settings, self._parts = settings, parts
         self._sockets = list(sockets)
         self.metrics = Metrics()
         self.resolver = Resolver(settings, self.metrics, journal, parts)
         self.front = Front(self.resolver, settings.limits, self.metrics, tuple(cookie_secrets), parts)
-        self._connections = Connections(self._stream_limits(settings.limits))
+        self._connections = Connections(self._stream_limits(settings.limits), shared)
         self._udp: dict[Listening, UdpServing] = {}
         self._streams: dict[Listening, StreamServing | TlsServing] = {}
         self._tls: ssl.SSLContext | None = None
@@ -79,6 +82,7 @@ class Server:
 
     async def change(self, settings: Settings) -> None:
         """New queries are answered by `settings`. Raises OSError, with nothing changed, when TLS files are bad."""
+        settings = settings.of_one_worker()
         if self._tls is not None and settings.tls is not None:
             # The running context: new handshakes get the new certificate.
             self._tls.load_cert_chain(settings.tls.certificate, settings.tls.key)
@@ -301,12 +305,17 @@ class Server:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            self._connections.close_idle(loop.time())
+            self._connections.keep_house(loop.time())
 
     def _stream_limits(self, limits: Limits) -> StreamLimits:
-        connections = min(limits.tcp_max_connections, allowed_connections())
-        is_forwarder = self.front.admission.is_forwarder
-        return StreamLimits(limits.tcp_idle_s, connections, limits.tcp_max_per_client, limits.budget_s, is_forwarder)
+        return StreamLimits(
+            limits.tcp_idle_s,
+            limits.tcp_max_connections,
+            limits.tcp_max_per_client,
+            limits.budget_s,
+            self.front.admission.is_forwarder,
+            allowed_connections(),
+        )
 
 
 def _limited(numbers: Mapping[tuple[str, ...], float]) -> int:

@@ -16,13 +16,29 @@ from kun_dns64.transport.health import Health
 from kun_dns64.transport.randomness import Randomness
 
 CHOKING = frozenset((Rcode.FORMERR, Rcode.NOTIMP))
+# To one server, by one transport (RFC 9520 section 3.1).
+MAX_SENDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """`sends`: how often it left for each server by a stream, whatever the attempt and the connection."""
+
     question: Question
     flags: AskedFlags
     edns: bool = True
+    sends: dict[UpstreamAddress, int] = field(default_factory=dict, compare=False)
+
+    def may_send(self, to: UpstreamAddress) -> bool:
+        """Whether it may be put there once more."""
+        return self.sends.get(to, 0) < MAX_SENDS
+
+    def sent(self, to: UpstreamAddress) -> None:
+        self.sends[to] = self.sends.get(to, 0) + 1
+
+    def not_sent(self, to: UpstreamAddress) -> None:
+        """It counted as sent, and there was no connection to send it on."""
+        self.sends[to] -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +145,7 @@ def knows_no_edns(wire: bytes, request: Request) -> bool:
 
 def failure(kind: FailureKind, detail: str = "") -> Result:
     return Result(UpstreamFailure(kind, detail))
+
+
+# It was put as often as it may be. No reply, and nothing about the upstream that was not said before.
+SPENT = failure(FailureKind.TIMEOUT, f"asked {MAX_SENDS} times, and not answered")

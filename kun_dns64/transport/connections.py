@@ -1,12 +1,19 @@
-"""The connections of a worker: how many there may be, and which one goes (RFC 7766 section 6.2, RFC 9210 section 4)."""
+"""The connections of a worker: how many there may be, and which one goes (RFC 7766 section 6.2, RFC 9210 section 4).
+
+The bounds are those of all workers together. A worker closes its own connections only. One that takes a newcomer and
+has no other to close keeps it; within a second those that have more do the rest.
+"""
 
 import asyncio
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kun_dns64.policy.client_share import FACTOR
+from kun_dns64.state.rate_limit import client_key
+from kun_dns64.state.shared_counts import SharedCounts
 
 # A connection that has just come and asked nothing yet is no idle one for so long: also where this process is late to
 # read what has come, or the client is busy.
@@ -20,7 +27,8 @@ SHORT_TURN_S = 0.0001
 # A client may have that many times its connections while each of them waits for us: who opens one for each question
 # is not turned away for our slowness.
 BUSY_SHARE = 2
-# Connections whose clients do not read, each with some MAX_UNSENT and one answer unsent (tcp_server.py): 128 KiB.
+# Connections whose clients do not read, of all workers, each with some MAX_UNSENT and one answer unsent
+# (tcp_server.py): 128 KiB.
 MOST_CLOGGED, MOST_CLOGGED_OF_CLIENT = 160, 20
 
 
@@ -33,7 +41,8 @@ class StreamLimits:
     """`idle_s` without a whole query closes a connection; beyond the counts the one idle longest goes.
 
     `budget_s`: within it every query is answered, so no connection waits for an answer for longer. `is_forwarder`: of
-    an address, whether it asks for many, and has FACTOR times a client's connections.
+    an address, whether it asks for many, and has FACTOR times a client's connections. `most_here`: this process has
+    files for no more.
     """
 
     idle_s: float
@@ -41,9 +50,22 @@ class StreamLimits:
     max_per_client: int
     budget_s: float
     is_forwarder: Callable[[str], bool] = field(default=_is_never, compare=False)
+    most_here: int = sys.maxsize
 
     def most_of(self, client: str) -> int:
         return self.max_per_client * FACTOR if self.is_forwarder(client) else self.max_per_client
+
+
+class SharedLimits(NamedTuple):
+    """Connections of all workers: those that are open, and those whose clients do not read."""
+
+    open: SharedCounts
+    clogged: SharedCounts
+
+    def forget(self) -> None:
+        """This worker has none."""
+        for counts in self:
+            counts.forget()
 
 
 class Connection(Protocol):
@@ -100,11 +122,15 @@ class Turns:
 class Connections:
     """All open connections, the one idle longest first (RFC 7766 section 6.2.2, RFC 9210 section 4)."""
 
-    def __init__(self, limits: StreamLimits) -> None:
+    def __init__(self, limits: StreamLimits, shared: SharedLimits | None = None) -> None:
+        """`shared`: what other workers have; None: there are no others."""
         self.limits = limits
         self.turns = Turns()
+        self._shared = shared or SharedLimits(SharedCounts(), SharedCounts())
         self._by_age: OrderedDict[Connection, float] = OrderedDict()
-        self._by_client: dict[str, OrderedDict[Connection, None]] = {}
+        # Those of one client, a /32 or a /56; and of each connection, whose they are.
+        self._by_client: dict[object, OrderedDict[Connection, None]] = {}
+        self._beside: dict[Connection, OrderedDict[Connection, None]] = {}
         self._clogged: OrderedDict[Connection, None] = OrderedDict()
         self._none = asyncio.Event()
         self._none.set()
@@ -117,43 +143,76 @@ class Connections:
         """Others may have to go for it, more than one when the limits are new."""
         self._none.clear()
         self._by_age[connection] = now
-        own = self._by_client.setdefault(connection.client, OrderedDict())
+        own = self._by_client.setdefault(client_key(connection.client), OrderedDict())
         own[connection] = None
-        most = self.limits.most_of(connection.client)
-        while len(own) > most and self._makes_room(own, now, len(own) > BUSY_SHARE * most):
-            pass
-        while len(self._by_age) > self.limits.max_connections and self._makes_room(self._by_age, now, True):
-            pass
+        self._beside[connection] = own
+        self._shared.open.add(connection.client, 1)
+        self._keep_to_share(connection.client, own, now)
+        self._keep_to_most(now)
+
+    def _keep_to_share(self, client: str, own: OrderedDict[Connection, None], now: float) -> None:
+        """A client's last one here stays, as long as the others wait for us or can go."""
+        most = self.limits.most_of(client)
+        while own and (count := len(own) + self._shared.open.elsewhere(client)) > most:
+            beyond = count > BUSY_SHARE * most
+            if (len(own) == 1 and not beyond) or not self._makes_room(own, now, beyond):
+                return
+
+    def _keep_to_most(self, now: float) -> None:
+        while len(self._by_age) > 1 and (
+            len(self._by_age) > self.limits.most_here
+            or len(self._by_age) + self._shared.open.all_elsewhere() > self.limits.max_connections
+        ):
+            if not self._makes_room(self._by_age, now, True):
+                return
 
     def clog(self, connection: Connection) -> None:
         """Its client does not read what is ready. Of too many such connections the one that began first goes."""
+        if connection not in self._by_age or connection in self._clogged:
+            return
         self._clogged[connection] = None
-        own = [one for one in self._clogged if one.client == connection.client]
-        if len(own) > MOST_CLOGGED_OF_CLIENT or len(self._clogged) > MOST_CLOGGED:
-            self._close_for_limit(own[0] if len(own) > MOST_CLOGGED_OF_CLIENT else next(iter(self._clogged)))
+        self._shared.clogged.add(connection.client, 1)
+        beside = self._beside[connection]
+        own = [one for one in self._clogged if one in beside]
+        elsewhere = self._shared.clogged.elsewhere(connection.client)
+        if len(own) + elsewhere > MOST_CLOGGED_OF_CLIENT:
+            self._close_for_limit(own[0])
+        elif len(self._clogged) + self._shared.clogged.all_elsewhere() > MOST_CLOGGED:
+            self._close_for_limit(next(iter(self._clogged)))
 
     def unclog(self, connection: Connection) -> None:
-        self._clogged.pop(connection, None)
+        if connection in self._clogged:
+            del self._clogged[connection]
+            self._shared.clogged.add(connection.client, -1)
 
     def touch(self, connection: Connection, now: float) -> None:
         if connection in self._by_age:
             self._by_age[connection] = now
             self._by_age.move_to_end(connection)
-            self._by_client[connection.client].move_to_end(connection)
+            self._beside[connection].move_to_end(connection)
 
     def remove(self, connection: Connection) -> None:
-        self._clogged.pop(connection, None)
+        self.unclog(connection)
         if self._by_age.pop(connection, None) is None:
             return
-        own = self._by_client[connection.client]
+        self._shared.open.add(connection.client, -1)
+        own = self._beside.pop(connection)
         del own[connection]
         if not own:
-            del self._by_client[connection.client]
+            del self._by_client[client_key(connection.client)]
         if not self._by_age:
             self._none.set()
 
+    def keep_house(self, now: float) -> None:
+        """Close what has been idle too long or is beyond the bounds; to be called about once a second."""
+        self.close_idle(now)
+        for own in list(self._by_client.values()):
+            if len(own) > 1:
+                self._keep_to_share(next(iter(own)).client, own, now)
+        self._keep_to_most(now)
+
     def close_idle(self, now: float) -> None:
-        """Closes what has been idle too long; to be called about once a second."""
+        """Closes what has been idle too long."""
         for connection, since in list(self._by_age.items()):
             age = now - since
             if age < self.limits.idle_s:

@@ -9,13 +9,11 @@ from time import monotonic
 from kun_dns64.model.question import Rcode
 from kun_dns64.model.step import FailureKind, UpstreamFailure
 from kun_dns64.policy.retransmission import FIRST_RTO_S
-from kun_dns64.transport.attempt import Attempt, Done, Request, Result, Upstream, failure
+from kun_dns64.transport.attempt import MAX_SENDS, SPENT, Attempt, Done, Request, Result, Upstream, failure
 from kun_dns64.transport.health_check import shows_life
 
 # Beyond every client's budget, so that a late answer still reaches the cache.
 LIFE_S = 5.0
-# To one server, by one transport (RFC 9520 section 3.1).
-MAX_SENDS = 3
 # An upstream that restarts refuses everything for a while: a question is put to it again for so long, and after these
 # pauses. One that has been down for longer than that is not waited for.
 RESTART_S = 2.0
@@ -191,13 +189,15 @@ class Exchange:
             return
         one = self._open.pop(index)
         now = monotonic()
-        self._note(one, result, now)
+        if result is not SPENT:
+            self._note(one, result, now)
         name = str(one.upstream.address)
-        self._tried(name, result)
+        if result is not SPENT:
+            self._tried(name, result)
         if is_final(result):
             self._finish(result, name, now - one.sent_at)
             return
-        if self._best is None or isinstance(self._best[0].outcome, UpstreamFailure):
+        if self._best is None or (isinstance(self._best[0].outcome, UpstreamFailure) and result is not SPENT):
             self._best = result, name
         if self._next < len(self._upstreams):
             self._ask_next()
@@ -222,7 +222,7 @@ class Exchange:
         best = self._best[0].outcome if self._best else result.outcome
         not_asked = isinstance(best, UpstreamFailure) and best.kind in NOT_ASKED
         may_return = any(upstream.health.down_for_s(now) < RESTART_S for upstream in self._upstreams)
-        if not_asked and may_return and now - self._started < RESTART_S:
+        if not_asked and may_return and result is not SPENT and now - self._started < RESTART_S:
             self._arm(self._pause_s, self._ask_anew)
             self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S)
         else:

@@ -13,7 +13,8 @@ from kun_dns64.config.endpoint import Endpoint
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 # Of a connection, inherited from its listener: unless told, the kernel keeps 4 MB for a client that does not read.
-SEND_BUFFER = 128 * 1024
+# It takes twice this, for what it needs itself (socket(7)).
+SEND_BUFFER = 64 * 1024
 BACKLOG = 1024
 CHANCES = 20
 # Linux <linux/in.h>; the socket module of Python 3.11 has no name for it.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.formats.response import matches
 from kun_dns64.model.step import FailureKind, UpstreamFailure
-from kun_dns64.transport.attempt import Attempt, Done, Observed, Request, Result, encode, failure, read
+from kun_dns64.transport.attempt import SPENT, Attempt, Done, Observed, Request, Result, encode, failure, read
 from kun_dns64.transport.errnos import failure_kind
 from kun_dns64.transport.health import Health
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 MEDIA_TYPE = b"application/dns-message"
 # Of HTTP/1.1, where each carries one question at a time.
 MAX_CONNECTIONS = 16
-# A question is sent so often at most, on whatever connection (RFC 9520 section 3.1).
-MAX_SENDS = 3
 MAX_BODY = 65535
 TOTAL_S, CONNECT_S, KEPT_S = 5.0, 1.5, 60.0
 # A pool of connections from which nothing has come for so long, asked something, is left for a new one.
@@ -53,7 +51,10 @@ class HttpsUpstream:
 
     def send(self, request: Request, done: Done) -> Attempt:
         attempt = HttpsAttempt(self, request, done)
-        attempt.again()
+        if request.may_send(self.address):
+            attempt.again()
+        else:
+            asyncio.get_running_loop().call_soon(attempt.finish, SPENT)
         return attempt
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -111,9 +112,13 @@ class HttpsUpstream:
             by_get = self._by_get
             try:
                 said: bytes | UpstreamFailure = await self._put_in_turn(wire)
-            except (httpcore.ConnectTimeout, httpcore.PoolTimeout, httpcore.ReadTimeout, httpcore.WriteTimeout):
+            except (httpcore.ConnectTimeout, httpcore.PoolTimeout):
+                more.not_sent()
+                return UpstreamFailure(FailureKind.TIMEOUT, "no HTTP response in time")
+            except (httpcore.ReadTimeout, httpcore.WriteTimeout):
                 return UpstreamFailure(FailureKind.TIMEOUT, "no HTTP response in time")
             except httpcore.ConnectError as error:
+                more.not_sent()
                 return UpstreamFailure(_kind(error), _reason(error))
             except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
                 said = UpstreamFailure(FailureKind.CLOSED, _reason(error))
@@ -223,13 +228,17 @@ class HttpsAttempt:
     def __init__(self, upstream: HttpsUpstream, request: Request, done: Done) -> None:
         self._upstream, self._request, self._done = upstream, request, done
         self._tries: set[asyncio.Task[None]] = set()
-        self._left = MAX_SENDS
         self._asked_at = 0.0
 
     def may_send(self) -> bool:
         """Whether the question may be sent once more; it counts as sent then."""
-        self._left -= 1
-        return self._left >= 0
+        if not self._request.may_send(self._upstream.address):
+            return False
+        self._request.sent(self._upstream.address)
+        return True
+
+    def not_sent(self) -> None:
+        self._request.not_sent(self._upstream.address)
 
     def again(self) -> None:
         if self._tries:
@@ -251,5 +260,8 @@ class HttpsAttempt:
         self._tries.discard(cast(asyncio.Task[None], asyncio.current_task()))
         if isinstance(result.outcome, UpstreamFailure) and self._tries:
             return
+        self.finish(result)
+
+    def finish(self, result: Result) -> None:
         self.cancel()
         self._done(result)

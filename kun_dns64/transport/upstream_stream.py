@@ -9,6 +9,7 @@ from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.formats.response import matches
 from kun_dns64.model.step import FailureKind
 from kun_dns64.transport.attempt import (
+    SPENT,
     Attempt,
     Done,
     Observed,
@@ -26,8 +27,6 @@ from kun_dns64.transport.stream_connection import UpstreamConnection
 
 CONNECT_S = 1.5
 MAX_WAITING = 2000
-# One question is put again so often because its connection was lost; once if it was alone there, and the first.
-MAX_RETRIES = 10
 MAX_CONNECTIONS = 16
 # A connection that has said nothing for so long, asked something, is asked no more; twice as long for the next one.
 MUTE_S, MAX_MUTE_S = 0.5, 8.0
@@ -59,7 +58,9 @@ class StreamUpstream:
 
     def send(self, request: Request, done: Done) -> Attempt:
         attempt = StreamAttempt(self, request, done)
-        if len(self._waiting) < MAX_WAITING:
+        if not attempt.may_send:
+            self._loop.call_soon(attempt.finish, SPENT)
+        elif len(self._waiting) < MAX_WAITING:
             self.put(attempt)
         else:
             self._loop.call_soon(attempt.finish, failure(FailureKind.UNREACHABLE, "too many waiting"))
@@ -169,18 +170,23 @@ class StreamAttempt:
 
     # A connection that cannot be made here says so; in any other case silence is the upstream's.
     sends, lost_here = 1, False
-    __slots__ = ("_done", "_out_on", "_request", "_retries", "_upstream")
+    __slots__ = ("_done", "_out_on", "_request", "_upstream", "_was_alone")
 
     def __init__(self, upstream: StreamUpstream, request: Request, done: Done) -> None:
         self._upstream, self._request = upstream, request
         self._done: Done | None = done
         # The id and the packet on each connection.
         self._out_on: dict[UpstreamConnection, tuple[int, bytes]] = {}
-        self._retries = 0
+        self._was_alone = False
+
+    @property
+    def may_send(self) -> bool:
+        return self._request.may_send(self._upstream.spoken_to)
 
     def sent_on(self, connection: UpstreamConnection, ident: int) -> bytes:
         wire, _ = encode(self._request, ident)
         self._out_on[connection] = ident, wire
+        self._request.sent(self._upstream.spoken_to)
         self._upstream.observed.asked(wire, self._upstream.spoken_to)
         return wire
 
@@ -200,7 +206,7 @@ class StreamAttempt:
         if not matches(wire, ident, self._request.question):
             return False
         self._upstream.observed.heard(wire, self._upstream.spoken_to)
-        if knows_no_edns(wire, self._request):
+        if knows_no_edns(wire, self._request) and self.may_send:
             self._upstream.observed.edns_fallbacks += 1
             self._leave()
             self._request = replace(self._request, edns=False)
@@ -210,6 +216,8 @@ class StreamAttempt:
         return True
 
     def connection_left(self) -> None:
+        if not self.may_send:
+            return
         self._upstream.observed.stream_retries += 1
         self._upstream.put(self)
 
@@ -219,10 +227,11 @@ class StreamAttempt:
         self._upstream.observed.out.discard(wire)
         if self._done is None or self._out_on or self._upstream.awaits(self):
             return
-        if self._retries >= (1 if alone else MAX_RETRIES):
+        # Once more where it was the only one ever put there: it may be what the upstream cannot take.
+        if not self.may_send or (alone and self._was_alone):
             self.finish(failure(FailureKind.CLOSED, reason))
         else:
-            self._retries += 1
+            self._was_alone = alone
             self._upstream.observed.stream_retries += 1
             self._upstream.put(self)
 

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ class Orders:
 
     `members`: the others' whole status by URL, or why there is none, as a string. `accept`: a change of the
     controller's table that is held, of that version ("": any). `drain_turn`: the fleet as it is now, while it is
-    decided whether this gateway may drain.
+    decided whether this gateway may drain. `lookups`: what is private, by path.
     """
 
     set_drain: Callable[[Drain, bool], str | None]
@@ -42,6 +42,7 @@ class Orders:
     members: Callable[[], Awaitable[dict[str, Any]]]
     drain_turn: Callable[[], AbstractAsyncContextManager[Fleet]]
     accept: Callable[[str], bool] = lambda _version: False
+    lookups: Mapping[str, Handler] = field(default_factory=dict)
 
 
 class Admin:
@@ -93,6 +94,7 @@ class Admin:
             "/undrain": self._undrain,
             "/reload": self._reload,
             "/table/accept": self._accept,
+            **self._orders.lookups,
         }
 
     async def _healthz(self, _query: Mapping[str, str]) -> Page:

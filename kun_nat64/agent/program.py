@@ -34,6 +34,7 @@ from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.agent.reload import NOT_TAKEN, WARNING, Means, Reload
 from kun_nat64.agent.ring_loop import RingLoop
 from kun_nat64.agent.session_log import SessionLog
+from kun_nat64.agent.session_lookups import SessionLookups
 from kun_nat64.agent.speaker_conf_loop import SpeakerConfLoop
 from kun_nat64.agent.table_loop import TableLoop
 from kun_nat64.agent.timing import pause, ticking
@@ -85,6 +86,7 @@ class RunningHost(Host, Protocol):
     ) -> tuple[NodeWay, ...]: ...
     def doubt_flows(self) -> None: ...
     async def borrowed(self) -> int: ...
+    async def own_addresses(self) -> frozenset[IPv4Address]: ...
     async def carried(self) -> CountedTraffic: ...
     async def glimpse(self, scope: Scope) -> Observation | None: ...
     def withdraw_blocking(self) -> None: ...
@@ -132,7 +134,9 @@ class Agent:
         self.reload = Reload(self.state, Means(self._load, self._look, count, self._take, self._keep_file))
         self.fleet = FleetLoop(self.state)
         self.drain_turn = DrainTurn(self.state, self.fleet.look_now)
-        orders = Orders(self.set_drain, self.reload.now, self.fleet.whole, self.drain_turn.held, self.table.accept)
+        lookups = SessionLookups(self.state, lambda: self.host).handlers()
+        turn = self.drain_turn.held
+        orders = Orders(self.set_drain, self.reload.now, self.fleet.whole, turn, self.table.accept, lookups)
         self.admin = Admin(self.state, orders)
         self.serving = AdminLoop(self.state, self.admin, options.run_dir / runfiles.CONTROL)
         self.ring = RingLoop(self.state, self.host)
@@ -144,7 +148,7 @@ class Agent:
         self.state.keep_falls = self._keep_falls
         self.state.recall_falls(runfiles.load_falls(options.lasting))
         self._loaded: tuple[AgentSpec, AgentSpec] | None = None
-        self.table.set_drain, self.table.drain_turn = self.set_drain, self.drain_turn.held
+        self.table.set_drain, self.table.drain_turn = self.set_drain, turn
         self.table.start()
 
     def _prober(self) -> Prober:

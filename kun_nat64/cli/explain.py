@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ from typing import TypeVar
 from kun_base.errors import ConfigError, Fault
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.followed import load_followed
+from kun_nat64.cli.members import MemberAnswer, ask_members
 from kun_nat64.drivers.real_host import RealHost
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.spec import AgentSpec
@@ -23,8 +25,17 @@ CONFIG = Path("/etc/kun/kun-nat64.toml")
 Found = TypeVar("Found")
 
 
-def explain_destination(text: str, config: Path | None, run_dir: Path, client: str, *, as_json: bool) -> int:
-    """Exit code 0: a pod's packet gets through, 1: it does not. Raises ConfigError."""
+def explain_destination(
+    text: str,
+    config: Path | None,
+    run_dir: Path,
+    client: str,
+    *,
+    as_json: bool,
+    here: bool = False,
+    token_file: Path | None = None,
+) -> int:
+    """Exit code 0: a pod's packet gets through here, 1: it does not. Raises ConfigError."""
     destination, sender = _addresses(text, client)
     spec = load_followed(config or CONFIG, run_dir)
     traffic, own = asyncio.run(_looked(spec))
@@ -36,8 +47,24 @@ def explain_destination(text: str, config: Path | None, run_dir: Path, client: s
             json.dumps(as_data(said, spec, ports, status), indent=1) if as_json else as_text(said, spec, ports, status)
         )
 
-    print(_with_status(run_dir, told))
+    local = _with_status(run_dir, told)
+    words = {"destination": str(destination), "client": str(sender) if sender else ""}
+    members = [] if here else ask_members(run_dir, "/explain", words, token_file)
+    if as_json:
+        print(json.dumps({**json.loads(local), "members": [asdict(one) for one in members]}, indent=1))
+    else:
+        print("\n".join([local, *(f"{one.gateway + ':':<10}{_member(one)}" for one in members)]))
     return 0 if said.reachable else 1
+
+
+def _member(one: MemberAnswer) -> str:
+    if one.answer is None:
+        return f"not asked: {one.problem}"
+    let = "lets it through" if one.answer["reachable"] else "drops it"
+    why = f": {one.answer['denied_by']}" if one.answer.get("denied_by") else ""
+    if not one.answer["sessions_counted"]:
+        return f"{let}{why}; its sessions are not known"
+    return f"{let}{why}; {one.answer['sessions_found']} sessions, {one.answer['bindings_found']} bindings"
 
 
 def _addresses(text: str, client: str) -> tuple[IPv6Address, IPv6Address | None]:

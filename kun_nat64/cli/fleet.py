@@ -1,6 +1,7 @@
 """The `fleet` command: all gateways in one table, as the local agent and the members' admin ports report them."""
 
 import json
+import textwrap
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kun_base.watched_screen import watch as watch_screen
 from kun_nat64.cli.agent_client import NoAgent, ask
 from kun_nat64.cli.errors import complain
 from kun_nat64.config.load import load
@@ -16,23 +18,26 @@ from kun_nat64.views.fleet import HEADER, FleetRow, cells, one_line_each, row_of
 
 PERIOD_S = 2.0
 # Lines of a watched screen that are no gateway's: time, head, summary of up to two, the cursor's.
-AROUND_TABLE = 5
+AROUND_TABLE = 4
 
 
 def show_fleet(run_dir: Path, config: Path | None, *, watch: bool, as_json: bool) -> int:
     """Print the table; with `watch` again and again. Exit 0: every gateway is announced, 1: one is not or is silent."""
-    while True:
-        try:
+    try:
+        if watch and not as_json:
+            watch_screen(lambda columns, lines: _screen(list(_rows(run_dir, config)), columns, lines), PERIOD_S)
+            return 0
+        while True:
             rows = list(_rows(run_dir, config))
-        except NoAgent as error:
-            return complain(str(error), as_json=as_json)
-        if as_json:
-            print(json.dumps([asdict(row) for row in rows], indent=None if watch else 1), flush=True)
-        else:
-            _print(rows, redraw=watch)
-        if not watch:
-            return 0 if all(row.announced for row in rows) else 1
-        time.sleep(PERIOD_S)
+            if as_json:
+                print(json.dumps([asdict(row) for row in rows], indent=None if watch else 1), flush=True)
+            else:
+                _print(rows)
+            if not watch:
+                return 0 if all(row.announced for row in rows) else 1
+            time.sleep(PERIOD_S)
+    except NoAgent as error:
+        return complain(str(error), as_json=as_json)
 
 
 def _rows(run_dir: Path, config: Path | None) -> Iterator[FleetRow]:
@@ -60,21 +65,27 @@ def _member(url: str, ca_file: str) -> FleetRow:
         return FleetRow(urlsplit(url).netloc or url, url, problem=str(error))
 
 
-def _print(rows: list[FleetRow], *, redraw: bool) -> None:
+def _screen(rows: list[FleetRow], columns: int, lines: int) -> list[str]:
+    """A line for each gateway, and how many more there are."""
+    room = max(1, lines - AROUND_TABLE)
+    titles, *texts = one_line_each([cells(row) for row in rows[:room]], columns)
+    widths = [max(map(len, column)) for column in zip(titles, *texts, strict=True)]
+    more = f"; {len(rows) - room} more do not fit" if len(rows) > room else ""
+    return [
+        time.strftime("%H:%M:%S   q ends"),
+        *("  ".join(map(str.ljust, line, widths)).rstrip() for line in (titles, *texts)),
+        *textwrap.wrap(summary(rows) + more, columns),
+    ]
+
+
+def _print(rows: list[FleetRow]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console, table = Console(highlight=False), Table(box=None, pad_edge=False)
-    room = max(1, console.height - AROUND_TABLE) if redraw and console.is_terminal else len(rows)
-    texts = [cells(row) for row in rows[:room]]
-    titles, *lines = one_line_each(texts, console.width) if redraw else [HEADER, *texts]
-    for title in titles:
+    for title in HEADER:
         table.add_column(title, no_wrap=title not in ("REASON", "GATEWAY"), overflow="fold")
-    for line in lines:
-        table.add_row(*line)
-    if redraw:
-        console.clear()
-        console.print(time.strftime("%H:%M:%S"))
+    for row in rows:
+        table.add_row(*cells(row))
     console.print(table)
-    more = f"; {len(rows) - room} more do not fit" if len(rows) > room else ""
-    console.print(summary(rows) + more)
+    console.print(summary(rows))

@@ -8,10 +8,13 @@ from typing import Any
 
 from kun_base.html_page import duration
 from kun_base.path_test import PathStep, StepState
+from kun_base.watched_screen import wrapped
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.errors import complain
 
 JSON = dict[str, Any]
+# Columns of the state.
+INDENT = 10
 
 
 def run_path_test(run_dir: Path, *, as_json: bool) -> int:
@@ -26,9 +29,9 @@ def run_path_test(run_dir: Path, *, as_json: bool) -> int:
         print(json.dumps({"steps": [asdict(step) for step in steps]}, indent=1))
     else:
         for step in steps:
-            print(f"{step.state:<8}  {step.name}: {step.detail}")
+            print(wrapped(f"{step.state:<8}  {step.name}: {step.detail}", INDENT))
             if step.remedy:
-                print(f"          {step.remedy}")
+                print(wrapped(f"{'':{INDENT}}{step.remedy}", INDENT))
     return 1 if any(step.state is StepState.FAILED for step in steps) else 0
 
 

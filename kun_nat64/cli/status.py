@@ -1,10 +1,14 @@
 """The `status` command."""
 
+import io
 import json
+import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kun_base.html_page import duration
+from kun_base.watched_screen import watch
 from kun_nat64.cli.agent_client import NoAgent, ask, its_words
 from kun_nat64.cli.drain import sessions_left
 from kun_nat64.cli.errors import complain
@@ -14,6 +18,27 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 JSON = dict[str, Any]
+PERIOD_S = 2.0
+
+
+def watch_status(run_dir: Path) -> int:
+    """Redraw until q or Ctrl-C."""
+    try:
+        watch(lambda columns, _lines: _text(run_dir, columns), PERIOD_S)
+    except NoAgent as error:
+        return complain(str(error))
+    return 0
+
+
+def _text(run_dir: Path, columns: int) -> list[str]:
+    from rich.console import Console
+
+    with its_words(run_dir):
+        status = ask(run_dir, "/status")
+        console = Console(highlight=False, file=io.StringIO(), width=columns, color_system=None)
+        with console.capture() as shown:
+            _print_status(status, console)
+    return [time.strftime("%H:%M:%S   q ends"), *shown.get().splitlines()]
 
 
 def show_status(run_dir: Path, *, as_json: bool) -> int:
@@ -22,7 +47,9 @@ def show_status(run_dir: Path, *, as_json: bool) -> int:
         with its_words(run_dir):
             announced = bool(status["announcement"]["announced"])
             if not as_json:
-                _print_status(status)
+                from rich.console import Console
+
+                _print_status(status, Console(highlight=False))
     except NoAgent as error:
         return complain(str(error), as_json=as_json)
     if as_json:
@@ -30,12 +57,10 @@ def show_status(run_dir: Path, *, as_json: bool) -> int:
     return 0 if announced else 1
 
 
-def _print_status(status: JSON) -> None:
-    from rich.console import Console
+def _print_status(status: JSON, console: "Console") -> None:
     from rich.table import Table
 
     told, health, machine, traffic = (status[key] for key in ("announcement", "health", "machine", "traffic"))
-    console = Console(highlight=False)
     med = f", MED {told['med']}" if told["med"] is not None else ""
     vip = f"VIP {status['vip']}  " if status["vip"] else ""
     console.print(f"[bold]{status['name']}[/bold]  {vip}prefix {status['prefix']}")
@@ -50,7 +75,7 @@ def _print_status(status: JSON) -> None:
     console.print(table)
     for peer in status["bgp"]["neighbours"]:
         console.print(f"BGP {peer['address']} AS {peer['as']}: {peer['state']}")
-    _print_problems(status, machine)
+    _print_problems(status, machine, console)
     if traffic["tcp_sessions"] is not None:
         oldest = traffic["oldest_tcp_s"]
         since = "" if oldest is None else f", the oldest for at least {duration(oldest)}"
@@ -74,15 +99,17 @@ def _print_carried(console: "Console", traffic: JSON) -> None:
         console.print("dropped by rules: " + ", ".join(f"{one['packets']} {one['reason']}" for one in dropped))
 
 
-def _print_problems(status: JSON, machine: JSON) -> None:
+def _print_problems(status: JSON, machine: JSON, console: "Console") -> None:
+    # What others wrote is no markup.
+    say = partial(console.print, markup=False)
     looked = duration(machine["looked_s_ago"])
     state = "as desired" if not machine["drift"] else f"differs in {len(machine['drift'])} places"
-    print(f"machine {state}, looked at {looked} ago")
+    say(f"machine {state}, looked at {looked} ago")
     if status["diagnosis"]["cause"] != "none":
-        print(f"  diagnosis: {status['diagnosis']['words']} ({status['diagnosis']['remedy']})")
+        say(f"  diagnosis: {status['diagnosis']['words']} ({status['diagnosis']['remedy']})")
     for line in (*machine["drift"], *machine["refused"], *filter(None, (machine["failed"], status["bgp"]["failed"]))):
-        print(f"  {line}")
+        say(f"  {line}")
     for area, error in machine["unknown"].items():
-        print(f"  {area} does not answer: {error}")
+        say(f"  {area} does not answer: {error}")
     for warning in status["warnings"].values():
-        print(f"  warning: {warning}")
+        say(f"  warning: {warning}")

@@ -1,65 +1,46 @@
 """The `who` command: from a public address and port, and a time, to the pod that had it."""
 
 import json
-import re
-import sqlite3
 import sys
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from ipaddress import AddressValueError, IPv4Address
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kun_base.errors import ConfigError, Fault
 from kun_nat64.cli.errors import complain
 from kun_nat64.cli.who_flags import Asked
 from kun_nat64.config.sessionplace import LOG, beside, session_database
-from kun_nat64.drivers.session_database import parts_of, reader
+from kun_nat64.drivers.runfiles import CONTROL
+from kun_nat64.drivers.session_database import parts_of
+from kun_nat64.drivers.session_search import search
 from kun_nat64.formats.elastic_common_schema import iso
-from kun_nat64.formats.sessionrow import outside_key, record_of, who_query
-from kun_nat64.model.audit import UNKNOWN, Record
+from kun_nat64.formats.port_question import Answer, Question, answer_data, parse
+from kun_nat64.model.audit import UNKNOWN
 from kun_nat64.model.clients import Client
-from kun_nat64.model.joolfacts import Protocol
-from kun_nat64.policy.port_holders import Holder, holders
+from kun_nat64.policy.port_holders import Holder
+
+if TYPE_CHECKING:
+    from kun_nat64.cli.members import MemberAnswer
 
 CONFIG = Path("/etc/kun/kun-nat64.toml")
 DATABASE = Path(beside(LOG))
-PUBLIC = re.compile(r"([0-9.]+):(\d{1,5})")
-AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)(?: ago)?")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # More sessions of one holder than these are counted, not listed.
 LISTED = 10
-LATEST = 253402300799.0
 NOT_LOOKED_UP = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    address: IPv4Address
-    port: int
-    at: float
-    protocols: tuple[Protocol, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`unread`: parts of the database that could not be read."""
-
-    holders: tuple[Holder, ...]
-    unread: tuple[str, ...]
 
 
 def show_who(asked: Asked) -> int:
     """Exit code 0: somebody had it, 1: nobody is known, 3: it could not be looked up. Raises ConfigError."""
     question = parse(asked.public, asked.at, asked.proto, now=time())
+    told = [] if asked.here or asked.database else _others(asked, question)
     folder = asked.database or _folder(asked.config)
     if folder is None:
         words = f"no sessions are logged: [nat64] session_log is empty in {asked.config or CONFIG}"
         return complain(words, as_json=asked.as_json, code=NOT_LOOKED_UP)
     try:
-        return _answered(folder, question, asked)
+        return _answered(folder, question, asked, told)
     except OSError as error:
         remedy = "; run this with sudo" if isinstance(error, PermissionError) else ""
         return complain(
@@ -67,18 +48,51 @@ def show_who(asked: Asked) -> int:
         )
 
 
-def _answered(folder: Path, question: Question, asked: Asked) -> int:
+def _answered(folder: Path, question: Question, asked: Asked, told: "Sequence[MemberAnswer]") -> int:
     if not folder.is_dir() or not parts_of(folder):
         words = (
             f"there is no session database in {folder}: `[nat64] session_log` makes one; --config FILE or --database "
             "FOLDER names another place"
         )
         return complain(words, as_json=asked.as_json, code=NOT_LOOKED_UP)
-    answer = ask(folder, question)
+    answer = search(folder, question)
     for line in answer.unread:
         print(f"not read: {line}", file=sys.stderr)
-    print(json.dumps(_as_data(question, answer), indent=1) if asked.as_json else _as_text(question, answer))
-    return 0 if answer.holders else NOT_LOOKED_UP if answer.unread else 1
+    if asked.as_json:
+        members = [asdict(one) for one in told]
+        print(json.dumps({**answer_data(question, answer), "members": members}, indent=1))
+    else:
+        print("\n".join([_as_text(question, answer), *_of_members(told)]))
+    if answer.holders or any(one.answer and one.answer["holders"] for one in told):
+        return 0
+    return NOT_LOOKED_UP if answer.unread or any(one.problem for one in told) else 1
+
+
+def _others(asked: Asked, question: Question) -> "list[MemberAnswer]":
+    """`who` is quick where no agent runs: nothing more is loaded then."""
+    if not (asked.run_dir / CONTROL).exists():
+        return []
+    from kun_nat64.cli.members import ask_members
+
+    words = {"public": asked.public, "at": str(question.at), "proto": asked.proto}
+    return ask_members(asked.run_dir, "/who", words, asked.token_file)
+
+
+def _of_members(told: "Iterable[MemberAnswer]") -> Iterator[str]:
+    for one in told:
+        if one.answer is None:
+            yield f"{one.gateway} was not asked: {one.problem}"
+        elif not one.answer["holders"]:
+            yield f"{one.gateway}: nobody, as far as its log says"
+        else:
+            yield from (f"{one.gateway}: {_holder(holder)}" for holder in one.answer["holders"])
+
+
+def _holder(data: dict[str, Any]) -> str:
+    pod = f", pod {data['namespace']}/{data['pod']}" if data.get("pod") else ""
+    tenant = f", tenant {data['tenant']}" if data.get("tenant") else ""
+    sure = "" if data["certain"] else " (possibly)"
+    return f"{data['protocol']} [{data['inside']}]:{data['port']}{pod}{tenant}{sure}, {len(data['sessions'])} sessions"
 
 
 def _folder(config: Path | None) -> Path | None:
@@ -86,102 +100,6 @@ def _folder(config: Path | None) -> Path | None:
         if config is None and not CONFIG.exists():
             return DATABASE
     return session_database(config or CONFIG)
-
-
-def parse(public: str, at: str, proto: str, *, now: float) -> Question:
-    """Raises ConfigError with every fault at once."""
-    faults = []
-    address, port, moment = IPv4Address(0), 0, now
-    protocols: tuple[Protocol, ...] = tuple(Protocol)
-    try:
-        found = PUBLIC.fullmatch(public.strip())
-        address, port = IPv4Address(found[1] if found else ""), int(found[2] if found else "x")
-        if port > 65535:
-            raise ValueError
-    except (AddressValueError, ValueError):
-        faults.append(Fault("IP:PORT", repr(public), 'must be a public IPv4 address and a port, "192.0.2.11:40283"'))
-    try:
-        moment = parse_time(at, now=now)
-    except (ValueError, OverflowError):
-        wanted = 'must be a time, "2026-11-21T06:15:00Z", Unix seconds, "90m ago", "now"'
-        faults.append(Fault("--at", repr(at), wanted))
-    if proto:
-        try:
-            protocols = (Protocol(proto.lower()),)
-        except ValueError:
-            faults.append(Fault("--proto", repr(proto), "must be tcp, udp or icmp"))
-    if faults:
-        raise ConfigError("command line", faults)
-    return Question(address, port, moment, protocols)
-
-
-def parse_time(text: str, *, now: float) -> float:
-    """Seconds since 1970. Without an offset a time is UTC, as in the log. Raises ValueError, OverflowError."""
-    at = _seconds(text.strip(), now)
-    if not 0 <= at <= LATEST:
-        raise ValueError(f"{text} is before 1970, or after 9999")
-    return at
-
-
-def _seconds(text: str, now: float) -> float:
-    if text == "now":
-        return now
-    if ago := AGO.fullmatch(text):
-        return now - float(ago[1]) * SECONDS[ago[2]]
-    if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
-        return float(text)
-    found = datetime.fromisoformat(text)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
-def ask(folder: Path, question: Question) -> Answer:
-    """From all parts: a session that still lives may have begun in any of them."""
-    records: list[Record] = []
-    unread = []
-    keys = [outside_key(question.address, question.port, protocol) for protocol in question.protocols]
-    moment = round(question.at * 1000)
-    for place, path in reversed(parts_of(folder)):
-        try:
-            with closing(reader(path)) as db:
-                query = who_query(db.execute("PRAGMA user_version").fetchone()[0])
-                found = [row for key in keys for row in db.execute(query, (key, moment))]
-            records += [record_of(row, place) for row in found]
-        except (sqlite3.Error, ValueError, IndexError, TypeError) as error:
-            unread.append(f"part {place}: {error}")
-    return Answer(holders(records, question.at), tuple(unread))
-
-
-def _as_data(question: Question, answer: Answer) -> dict[str, Any]:
-    return {
-        "public": f"{question.address}:{question.port}",
-        "at": iso(question.at),
-        "holders": [
-            {
-                "protocol": one.protocol,
-                "inside": str(one.inside),
-                "port": one.port,
-                "certain": one.certain,
-                **_names(one.client),
-                "sessions": [_session(record) for record in one.sessions],
-            }
-            for one in answer.holders
-        ],
-        "unread": list(answer.unread),
-    }
-
-
-def _names(client: Client) -> dict[str, str | None]:
-    """None: nobody told the gateway."""
-    return {"tenant": client.tenant or None, "namespace": client.namespace or None, "pod": client.pod or None}
-
-
-def _session(record: Record) -> dict[str, Any]:
-    return {
-        "remote": str(record.flow.remote),
-        "earliest_start": None if record.after == UNKNOWN else iso(record.after),
-        "start": iso(record.began),
-        "end": None if record.ended is None else iso(record.ended),
-    }
 
 
 def _as_text(question: Question, answer: Answer) -> str:

@@ -7,7 +7,9 @@ knows all.
 from dataclasses import dataclass
 from pathlib import Path
 
-VALUES = ("--at", "--proto", "--config", "--database")
+from kun_nat64.cli.folders import RUN_DIR
+
+VALUES = ("--at", "--proto", "--config", "--database", "--run-dir", "--token-file")
 SHORT = {"-c": "--config"}
 
 
@@ -21,19 +23,24 @@ class Asked:
     config: Path | None = None
     database: Path | None = None
     as_json: bool = False
+    here: bool = False
+    run_dir: Path = RUN_DIR
+    token_file: Path | None = None
 
 
 def read_flags(arguments: list[str]) -> Asked | None:
     """None: let the command-line library have a look."""
     found: dict[str, str] = {}
     public: list[str] = []
-    as_json = False
+    as_json = here = False
     rest = list(reversed(arguments))
     while rest:
         word = rest.pop()
         flag, equals, value = word.partition("=") if word.startswith("--") else (SHORT.get(word, word), "", "")
         if flag == "--json" and not equals:
             as_json = True
+        elif flag == "--here" and not equals:
+            here = True
         elif flag in VALUES and flag not in found:
             if not equals:
                 if not rest or rest[-1].startswith("-"):
@@ -46,5 +53,9 @@ def read_flags(arguments: list[str]) -> Asked | None:
             public.append(word)
     if len(public) != 1 or "--at" not in found:
         return None
-    config, database = (Path(found[flag]) if flag in found else None for flag in ("--config", "--database"))
-    return Asked(public[0], found["--at"], found.get("--proto", ""), config, database, as_json)
+    places = ("--config", "--database", "--token-file")
+    config, database, token_file = (Path(found[flag]) if flag in found else None for flag in places)
+    run_dir = Path(found.get("--run-dir", RUN_DIR))
+    return Asked(
+        public[0], found["--at"], found.get("--proto", ""), config, database, as_json, here, run_dir, token_file
+    )

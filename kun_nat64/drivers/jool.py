@@ -14,6 +14,7 @@ from kun_nat64.drivers.command import CommandResult, Runner, failed
 from kun_nat64.drivers.output_parsing import understanding
 from kun_nat64.formats import joolcsv, jooldocument
 from kun_nat64.formats.sessionlisting import SessionListing
+from kun_nat64.formats.sessionsearch import SessionSearch
 from kun_nat64.formats.versions import refuses_local_ports
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Fact, Facts, JoolGlobal, JoolInstance, Pool4, Protocol
@@ -82,7 +83,14 @@ class JoolDriver:
             await self._stream(instance, protocol, listing)
         return listing.found()
 
-    async def _stream(self, instance: str, protocol: Protocol, listing: SessionListing) -> None:
+    async def sessions_at(self, instance: str, port: int) -> tuple[tuple[Session, ...], bool]:
+        """Those that have `port` at some end, and whether these are all. Raises DriverError."""
+        search = SessionSearch(port)
+        for protocol in Protocol:
+            await self._stream(instance, protocol, search)
+        return tuple(search.found), search.whole
+
+    async def _stream(self, instance: str, protocol: Protocol, listing: SessionListing | SessionSearch) -> None:
         """A list that does not come to its end in time counts for as far as it came; one of nothing is an error."""
         argv = ("jool", "-i", instance, "session", "display", f"--{protocol}", "--numeric", "--csv")
         before = listing.rows

@@ -13,7 +13,14 @@ class MemberSilent(Exception):
 
 
 def ask_member(
-    url: str, path: str, *, method: str = "GET", ca_file: str = "", token: str = "", also: tuple[int, ...] = ()
+    url: str,
+    path: str,
+    *,
+    method: str = "GET",
+    ca_file: str = "",
+    token: str = "",
+    also: tuple[int, ...] = (),
+    timeout_s: float = TIMEOUT_S,
 ) -> Any:
     """`url` as in [fleet] members; `ca_file` "": the system's authorities; `also`: other HTTP statuses than 200.
 
@@ -22,7 +29,7 @@ def ask_member(
     parts = urlsplit(url)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        connection = _connection(parts.scheme, parts.hostname or "", parts.port, ca_file)
+        connection = _connection(parts.scheme, parts.hostname or "", parts.port, ca_file, timeout_s)
         try:
             connection.request(method, f"{parts.path.rstrip('/')}{path}", headers=headers)
             answer = connection.getresponse()
@@ -39,10 +46,10 @@ def ask_member(
         raise MemberSilent(str(error) or type(error).__name__) from error
 
 
-def _connection(scheme: str, host: str, port: int | None, ca_file: str) -> http.client.HTTPConnection:
+def _connection(scheme: str, host: str, port: int | None, ca_file: str, timeout_s: float) -> http.client.HTTPConnection:
     if scheme != "https":
-        return http.client.HTTPConnection(host, port or 80, timeout=TIMEOUT_S)
+        return http.client.HTTPConnection(host, port or 80, timeout=timeout_s)
     import ssl
 
     context = ssl.create_default_context(cafile=ca_file or None)
-    return http.client.HTTPSConnection(host, port or 443, timeout=TIMEOUT_S, context=context)
+    return http.client.HTTPSConnection(host, port or 443, timeout=timeout_s, context=context)

@@ -35,7 +35,7 @@ from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.tenantfacts import TenantRules
-from kun_nat64.model.traffic import Traffic
+from kun_nat64.model.traffic import Session, Traffic
 from kun_nat64.policy.desired import widened
 from kun_nat64.policy.flow_loss import ends_sessions
 from kun_nat64.policy.probepath import probe_way
@@ -287,6 +287,9 @@ class RealHost:
 
     async def traffic(self, instance: str) -> Traffic:
         return await self._jool.traffic(instance)
+
+    async def sessions_at(self, instance: str, port: int) -> tuple[tuple[Session, ...], bool]:
+        return await self._jool.sessions_at(instance, port)
 
     async def flows(self, instance: str, probe: IPv6Address) -> SessionList:
         return await self._jool.flows(instance, probe)

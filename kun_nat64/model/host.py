@@ -9,7 +9,7 @@ from kun_nat64.model.observation import Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.sessionlist import SessionList
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.traffic import Traffic
+from kun_nat64.model.traffic import Session, Traffic
 
 
 class Host(Protocol):
@@ -27,6 +27,9 @@ class Host(Protocol):
 
     async def flows(self, instance: str, probe: IPv6Address) -> SessionList:
         """Live sessions, packed, but for those of the inside address `probe`. Raises DriverError."""
+
+    async def sessions_at(self, instance: str, port: int) -> tuple[tuple[Session, ...], bool]:
+        """Live sessions that have `port` at some end, and whether these are all. Raises DriverError."""
 
     async def stats(self, instance: str) -> dict[str, int]:
         """Jool's counters, by name without `JSTAT_`; one that is not there is 0, or unknown. Raises DriverError."""

@@ -39,12 +39,12 @@ def as_data(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSO
         "sessions_per_client": spec.nat64.limit.sessions or None,
         "client_length": spec.nat64.limit.length,
         "client": None if said.sender is None else _sender_data(said.sender, status),
-        "sessions": [_session_data(one) for one in said.sessions],
+        "sessions": [session_data(one) for one in said.sessions],
         "bindings": [_binding_data(one) for one in said.bindings],
     }
 
 
-def _session_data(one: Session) -> JSON:
+def session_data(one: Session) -> JSON:
     return {
         "protocol": one.protocol,
         "inside": str(one.inside),

@@ -24,7 +24,7 @@ from kun_nat64.model.facts import (
 from kun_nat64.model.observation import Foreign, LinkReport, Observation, Scope
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.sessionlist import SessionList
-from kun_nat64.model.traffic import Traffic
+from kun_nat64.model.traffic import Session, Traffic
 from kun_nat64.policy.desired import widened
 from kun_nat64.policy.portranges import merged, without
 from tests.nat64.audit.flows import listed
@@ -168,6 +168,9 @@ class FakeHost:
         if Area.JOOL in self.fail_observing:
             raise self.fail_observing[Area.JOOL]
         return self.now_flowing
+
+    async def sessions_at(self, instance: str, port: int) -> tuple[tuple[Session, ...], bool]:
+        return (await self.traffic(instance)).sessions, True
 
     async def flows(self, instance: str, probe: IPv6Address) -> SessionList:
         return listed((await self.traffic(instance)).sessions, probe)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kun_nat64.cli.command_line import AsJson, RunDir, app
+from kun_nat64.cli.command_line import AsJson, RunDir, TokenFile, app
 from kun_nat64.cli.folders import RUN_DIR
 
 
@@ -20,7 +20,9 @@ def explain(
         Path | None, typer.Option("--config", "-c", help="The gateway's TOML file; else /etc/kun/kun-nat64.toml.")
     ] = None,
     client: Annotated[str, typer.Option(help="The pod's IPv6 address: is it let in, what does it hold.")] = "",
+    here: Annotated[bool, typer.Option("--here", help="Ask this gateway alone, not the others of the fleet.")] = False,
     run_dir: RunDir = RUN_DIR,
+    token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what happens to packets for an IPv6 address, and why.
@@ -29,4 +31,6 @@ def explain(
     """
     from kun_nat64.cli.explain import explain_destination
 
-    raise typer.Exit(explain_destination(destination, config, run_dir, client, as_json=as_json))
+    raise typer.Exit(
+        explain_destination(destination, config, run_dir, client, as_json=as_json, here=here, token_file=token_file)
+    )

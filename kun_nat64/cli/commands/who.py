@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from kun_nat64.cli.command_line import AsJson, app
+from kun_nat64.cli.command_line import AsJson, RunDir, TokenFile, app
+from kun_nat64.cli.folders import RUN_DIR
 
 
 @app.command(
@@ -19,10 +20,16 @@ def who(
     proto: Annotated[str, typer.Option("--proto", help="tcp, udp or icmp; all of them without it.")] = "",
     config: Annotated[Path | None, typer.Option("--config", "-c", help="The gateway's TOML file.")] = None,
     database: Annotated[Path | None, typer.Option("--database", help="Folder of the session database.")] = None,
+    here: Annotated[bool, typer.Option("--here", help="Ask this gateway alone, not the others of the fleet.")] = False,
+    run_dir: RunDir = RUN_DIR,
+    token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which pod had a public port, and when."""
+    """Show which pod had a public port, and when.
+
+    From this gateway's log and, where an agent runs here, from those of the others.
+    """
     from kun_nat64.cli.who import show_who
     from kun_nat64.cli.who_flags import Asked
 
-    raise typer.Exit(show_who(Asked(public, at, proto, config, database, as_json)))
+    raise typer.Exit(show_who(Asked(public, at, proto, config, database, as_json, here, run_dir, token_file)))

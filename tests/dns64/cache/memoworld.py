@@ -20,6 +20,7 @@ from kun_dns64.model.message import IPAddress, Query, Transport
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Pool, Rules, Zone, ZoneMode
 from kun_dns64.model.step import Ask, FailureKind, Heard, Reply
 from kun_dns64.policy.client import answered_subnet
+from kun_dns64.policy.memory_share import WHOLE
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.prepared import prepare
 
@@ -111,7 +112,9 @@ class Server:
         if COMPILED:
             from kun_dns64.fastpath.reply_lookup import CompiledReplyLookup
 
-            self.desk = CompiledReplyLookup(lambda source: self.memos.of(ip_address(source), Transport.UDP))
+            self.desk = CompiledReplyLookup(
+                lambda source: self.memos.of(ip_address(source), Transport.UDP), WHOLE.hot_octets, WHOLE.sources
+            )
 
     @staticmethod
     def bake(data: bytes, source: str) -> bytes:

@@ -37,12 +37,12 @@ async def received(sock: socket.socket, for_s: float) -> list[tuple[float, int]]
     return found
 
 
-@pytest.mark.parametrize("names", [1, 3000], ids=["one name", "a name each"])
-async def test_what_was_held_back_leaves_at_a_pace(tmp_path: Path, names: int) -> None:
+@pytest.mark.parametrize(("names", "workers"), [(1, 1), (3000, 3)], ids=["one name", "a name each, three workers"])
+async def test_what_was_held_back_leaves_at_a_pace(tmp_path: Path, names: int, workers: int) -> None:
     held = threading.Event()
     with quick_upstream(held=held) as upstream:
         upstream.answer, upstream.count = LARGE, ADDRESSES.to_bytes(2)
-        async with running(tmp_path, upstream.port, more={"[upstream]": "stagger_ms = 0"}) as one:
+        async with running(tmp_path, upstream.port, workers=workers, more={"[upstream]": "stagger_ms = 0"}) as one:
             with client(VICTIM, one.port) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
                 for number in range(3000):

@@ -19,9 +19,9 @@ import h2.events
 import pytest
 
 from kun_dns64.model.step import UpstreamFailure
-from kun_dns64.transport.attempt import Observed, Request, Result
+from kun_dns64.transport.attempt import MAX_SENDS, Observed, Request, Result
 from kun_dns64.transport.tls import upstream_context
-from kun_dns64.transport.upstream_https import MAX_SENDS, HttpsUpstream
+from kun_dns64.transport.upstream_https import HttpsUpstream
 from tests.dns64.transport.conftest import Certificate
 from tests.dns64.transport.fake import ADDRESS, reply_to
 from tests.dns64.transport.test_encrypted import trusting, url

@@ -11,14 +11,18 @@ import dns.flags
 import dns.message
 import pytest
 
-from kun_dns64.config.endpoint import Scheme, UpstreamAddress
-from kun_dns64.model.step import FailureKind
+from kun_dns64.config.endpoint import Endpoint, Scheme, UpstreamAddress
+from kun_dns64.model.step import FailureKind, UpstreamFailure
 from kun_dns64.transport import stream_connection, upstream_stream
-from kun_dns64.transport.attempt import Observed, Request, Result
+from kun_dns64.transport.attempt import MAX_SENDS, Observed, Request, Result
 from kun_dns64.transport.stream_connection import MOST_OUT, UNACKNOWLEDGED_MS, UpstreamConnection
+from kun_dns64.transport.tls import upstream_context
+from kun_dns64.transport.upstream_https import HttpsUpstream
 from kun_dns64.transport.upstream_stream import MAX_CONNECTIONS, MUTE_S, StreamUpstream
+from tests.dns64.transport.conftest import Certificate
 from tests.dns64.transport.fake import ADDRESS, FakeUpstream, fake_upstream, good, reply_to
 from tests.dns64.transport.test_upstreams import ASKING, NAME, PLAIN, a_of, asker, failure_of, question
+from tests.ports import free_port
 
 NAMES = [f"n{number}.t.example." for number in range(20)]
 PATIENT_S = 8.0
@@ -212,6 +216,45 @@ async def test_one_question_that_makes_the_upstream_close_costs_no_other() -> No
         outcomes = await asyncio.gather(*asking)
         assert failure_of(outcomes[0]) is FailureKind.CLOSED
         assert {a_of(outcome) for outcome in outcomes[1:]} == {ADDRESS}
+
+
+@pytest.mark.parametrize("company", [0, 200], ids=["alone", "among many"])
+async def test_a_question_is_put_three_times_at_most(company: int) -> None:
+    """RFC 9520 section 3.1: over all connections that are lost, and all tries of the exchange."""
+
+    def closing(query: dns.message.Message, transport: str) -> list[bytes]:
+        if query.question[0].name.to_text() == NAME:
+            raise ConnectionResetError
+        return good(query, transport)
+
+    async with fake_upstream(closing) as fake, asker(fake.address(Scheme.TCP), asking=ROOMY) as asks:
+        # Each connection is lost with others out on it, so that none shows which question was to blame.
+        fake.close_after = 2
+        others = [question(f"o{number}.t.example.") for number in range(company)]
+        outcome, *_ = await asyncio.gather(asks.ask(), *(asks.ask(one) for one in others))
+        assert failure_of(outcome) in (FailureKind.CLOSED, FailureKind.TIMEOUT)
+        sent = sum(dns.message.from_wire(one.wire).question[0].name.to_text() == NAME for one in fake.seen)
+        assert 1 <= sent <= MAX_SENDS
+
+
+async def test_refusals_do_not_count_as_sent(certificate: Certificate) -> None:
+    """A question that was refused until its upstream was back is answered then: it was never sent."""
+    port = free_port()
+    for scheme in (Scheme.TCP, Scheme.HTTPS):
+        address = UpstreamAddress(scheme, Endpoint.parse(f"127.0.0.1:{port}"), "dns.example", "/dns-query")
+        request = Request(question(), PLAIN)
+        upstream = (
+            StreamUpstream(address, Observed())
+            if scheme is Scheme.TCP
+            else HttpsUpstream(address, Observed(), upstream_context(certificate.file))
+        )
+        for _ in range(2 * MAX_SENDS):
+            heard: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+            upstream.send(request, heard.set_result)
+            async with asyncio.timeout(PATIENT_S):
+                assert cast(UpstreamFailure, (await heard).outcome).kind is FailureKind.UNREACHABLE
+        assert request.may_send(address)
+        await upstream.close()
 
 
 async def test_after_a_while_questions_share_a_connection_again(monkeypatch: pytest.MonkeyPatch) -> None:

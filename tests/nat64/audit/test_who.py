@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from kun_base.errors import ConfigError
-from kun_nat64.cli.who import parse, parse_time, show_who
+from kun_nat64.cli.who import show_who
 from kun_nat64.cli.who_flags import Asked, read_flags
 from kun_nat64.config.sessionplace import session_database
 from kun_nat64.drivers.session_database import SessionBook
+from kun_nat64.formats.port_question import parse, parse_time
 from kun_nat64.model.audit import UNKNOWN, Record
 from kun_nat64.model.joolfacts import Protocol
 from kun_nat64.policy.port_holders import holders

@@ -1,18 +1,16 @@
-"""`fleet --watch` on a terminal of 80 columns and 24 lines: nothing is wider, nothing scrolls away."""
+"""`fleet --watch`, `status --watch` and `test` on a terminal of 80 columns and 24 lines.
 
-import fcntl
+No line is longer than the terminal is wide, nothing scrolls away, q and Ctrl-C end it, and the terminal is as before.
+"""
+
+import asyncio
 import json
-import os
-import pty
 import re
-import select
-import struct
-import subprocess
+import signal
 import sys
-import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
@@ -20,22 +18,25 @@ from time import monotonic
 import pytest
 
 from kun_base.journal import Journal
+from kun_nat64.model.publiccounts import TrafficRate
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.state.agent_state import State
 from kun_nat64.views.status import snapshot
+from tests.nat64.admin.three_gateways import Gateways, gateways
 from tests.nat64.conftest import SHIPPED
+from tests.terminal import COLUMNS, LINES, Screen, Seen, on_a_terminal
 
-COLUMNS, LINES = 80, 24
-ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-CLEAR = "\x1b[2J"
+__all__ = ["gateways"]
+COMMAND = str(Path(sys.executable).with_name("kun-nat64"))
 
 
 @pytest.fixture
 def members(spec: AgentSpec) -> Iterator[list[str]]:
-    """Six gateways with a reason that is long."""
-    status = snapshot(
-        State(spec, Journal("t", level="error"), clock=monotonic, wall=time.time), now=monotonic(), wall=0
-    )
+    """Six gateways with a reason that is long and much traffic."""
+    state = State(spec, Journal("t", level="error"), clock=monotonic, wall=time.time)
+    state.carried.rate = TrafficRate(9.87e12, 1.23e12, 1.234e6, 9.87e5)
+    status = snapshot(state, now=monotonic(), wall=0)
+    status["name"] = "gateway-with-a-name-that-is-much-too-long.example.net"
     body = json.dumps(status).encode()
 
     class Handler(BaseHTTPRequestHandler):
@@ -56,36 +57,56 @@ def members(spec: AgentSpec) -> Iterator[list[str]]:
         server.server_close()
 
 
-def on_a_terminal(argv: list[str], seconds: float) -> str:
-    """What the command writes to a terminal of 80 by 24 until it is ended."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
-    process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm"})
-    os.close(theirs)
-    written, end = b"", monotonic() + seconds
-    while monotonic() < end and process.poll() is None and written.count(CLEAR.encode()) < 2:
-        if select.select([ours], [], [], 0.2)[0]:
-            written += os.read(ours, 65536)
-    process.kill()
-    process.wait()
-    os.close(ours)
-    return written.decode(errors="replace")
+def drawn_twice(words: str) -> Callable[[Screen], bool]:
+    return lambda screen: sum(words in frame for frame in screen.frames) >= 1 and words in screen.text()
+
+
+def is_clean(seen: Seen) -> None:
+    screen = seen.screen
+    assert screen.wraps == []
+    assert all(len(line) <= COLUMNS for frame in screen.frames for line in frame.splitlines())
+    assert seen.restored
+    assert not screen.alternate
+    assert screen.cursor
+    assert "Traceback" not in seen.written
 
 
 @pytest.mark.parametrize("silent", [1, 40])
 def test_the_watched_fleet_fits(members: list[str], tmp_path: Path, silent: int) -> None:
     config = tmp_path / "gw.toml"
-    text = SHIPPED.read_text()
     listed = json.dumps([*members, *(f"http://127.0.0.1:{port}" for port in range(1, 1 + silent))])
-    config.write_text(re.sub(r"(?m)^members = \[.*\]$", f"members = {listed}", text))
-    command = Path(sys.executable).with_name("kun-nat64")
-    argv = [str(command), "fleet", "--watch", "--config", str(config), "--run-dir", str(tmp_path)]
-    frame = ESCAPE.sub("", on_a_terminal(argv, 40).split(CLEAR)[1]).replace("\r", "")
-    lines = frame.rstrip("\n").split("\n")
-    assert max(map(len, lines)) <= COLUMNS, frame
-    assert len(lines) < LINES, frame
-    assert "GATEWAY" in frame
+    config.write_text(re.sub(r"(?m)^members = \[.*\]$", f"members = {listed}", SHIPPED.read_text()))
+    argv = [COMMAND, "fleet", "--watch", "--config", str(config), "--run-dir", str(tmp_path)]
+    seen = on_a_terminal(argv, until=drawn_twice("GATEWAY"))
+    is_clean(seen)
+    assert seen.code == 0
+    frame = next(one for one in seen.screen.frames if "GATEWAY" in one)
+    assert len(frame.splitlines()) < LINES
+    assert "MBIT/S IN/OUT" in frame
+    assert ("9.87M/1.23M" in frame) == (silent == 1)
     assert "SILENT" in frame
-    assert "announced" in " ".join(lines[-2:])
-    assert ("more do not fit" in frame) == (silent == 40)
+    assert "announced" in " ".join(frame.splitlines()[-2:])
+    assert ("more do not fit" in " ".join(frame.split())) == (silent == 40)
+
+
+async def test_the_watched_status_fits_and_ends_and_test_is_cut_into_lines(gateways: Gateways, tmp_path: Path) -> None:
+    gateways.agents["gw1"].state.warnings["long"] = "a warning of many words " * 30
+    run_dir = ["--run-dir", str(tmp_path / "gw1")]
+    for ending in (b"q", b"\x03", signal.SIGTERM):
+        argv = [COMMAND, "status", "--watch", *run_dir]
+        seen = await asyncio.to_thread(on_a_terminal, argv, until=drawn_twice("announced (full"), then=ending)
+        is_clean(seen)
+        assert seen.code == 0
+        assert "announced (full" in seen.screen.text(), "the last frame stays"
+    seen = await asyncio.to_thread(on_a_terminal, [COMMAND, "test", *run_dir])
+    is_clean(seen)
+    assert "pod to node" in seen.written
+    assert max(map(len, seen.written.splitlines())) <= COLUMNS
+
+
+def test_an_agent_that_is_not_there_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    seen = on_a_terminal([COMMAND, "status", "--watch", "--run-dir", str(tmp_path)])
+    assert seen.restored
+    assert not seen.screen.alternate
+    assert seen.code == 1
+    assert "no agent runs" in seen.written

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kun_nat64.formats import joolcsv, sessionlisting
 from kun_nat64.formats.sessionlisting import SessionListing
+from kun_nat64.formats.sessionsearch import SessionSearch
 from kun_nat64.formats.table import FormatError
 from kun_nat64.model.audit import SessionKey
 from kun_nat64.model.joolfacts import Protocol
@@ -98,6 +99,21 @@ def test_columns_that_a_newer_version_moves_or_adds_are_found() -> None:
     listing.feed(",".join(["7", *(cells.get(name, "") for name in columns)]).encode() + b"\n")
     listing.end()
     assert flows_of(listing.found()) == flows_of(read(HEADER + ROW))
+
+
+def test_the_sessions_of_one_port_are_found_among_many() -> None:
+    rows = b"".join(flood(1000)) + ROW
+    for size in (13, 5000):
+        search = SessionSearch(50_000)
+        for start in range(0, len(HEADER + rows), size):
+            search.feed((HEADER + rows)[start : start + size])
+        search.end()
+        assert (search.rows, search.whole) == (1001, True)
+        assert [one.outside.port for one in search.found] == [40_000]
+    cut = SessionSearch(50_000)
+    cut.feed(HEADER + ROW)
+    cut.end(partial=True)
+    assert not cut.whole
 
 
 def read(*chunks: bytes) -> SessionList:
