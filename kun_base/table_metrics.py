@@ -16,7 +16,9 @@ class TableSample(NamedTuple):
 def table_samples(status: Mapping[str, Any]) -> Iterator[TableSample]:
     """Give the metrics of `TableFollower.status`."""
     age = -1.0 if status["age_s"] is None else status["age_s"]
-    yield TableSample("table_connected", "gauge", "1: the controller's stream is open.", float(status["connected"]))
+    # Whoever follows a file has no stream that could be closed.
+    if status["source"] != status["file"]:
+        yield TableSample("table_connected", "gauge", "1: the controller's stream is open.", float(status["connected"]))
     yield TableSample("table_age_seconds", "gauge", "Since the last line of stream or file; -1: none has come.", age)
     yield TableSample(
         "table_committed_seconds", "gauge", "When the table in force was committed, Unix time.", status["committed_at"]

@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+from kun_base.table_metrics import table_samples
 from kun_dns64.state.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,5 +34,14 @@ def of_nat64() -> set[str]:
     return found
 
 
+def of_the_table() -> set[str]:
+    """Those of the follower of the controller's table, which both programs have."""
+    status = {
+        "source": "https://controller:8443/", "file": "", "connected": True, "age_s": 1.0, "committed_at": 1.0,
+        "revision": 1, "records": {"client": 1}, "held": None, "changes": 1, "faults": 0,
+    }  # fmt: skip
+    return {prefix + one.name for one in table_samples(status) for prefix in ("kun_nat64_", PREFIX)}
+
+
 def exported() -> set[str]:
-    return of_dns64() | of_nat64() | MADE_BY_PROMETHEUS
+    return of_dns64() | of_nat64() | of_the_table() | MADE_BY_PROMETHEUS
