@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -35,8 +36,8 @@ def tool() -> Callable[[str, str], str]:
 def run() -> Run:
     """Runs argv to its end; output is text; never raises for an exit code."""
 
-    def execute(*argv: str | Path, timeout_s: float = 60, **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+    def execute(*argv: str | Path, timeout_s: float = 60, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [str(a) for a in argv], capture_output=True, text=True, timeout=timeout_s, check=False, **options
         )
 

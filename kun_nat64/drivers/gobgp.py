@@ -42,7 +42,7 @@ class GobgpSpeaker:
         with understanding("grpc", self._api, "ListPath"):
             return [path for answer in answers for path in gobgpapi.read_paths(dialect, answer, self._next_hop)]
 
-    async def observe_neighbours(self, versions: Collection[int] = (4,)) -> tuple[Neighbour, ...]:
+    async def observe_neighbours(self, versions: Collection[int]) -> tuple[Neighbour, ...]:
         """Every neighbour; for those with a session what it was sent of these families. Raises DriverError."""
         answers, _ = await self._looks.ask("ListPeer", lambda dialect: gobgpapi.list_peers())
         with understanding("grpc", self._api, "ListPeer"):

@@ -190,5 +190,5 @@ def test_the_version_is_the_controllers() -> None:
     found: dict[str, dict[str, Record]] = {kind: {} for kind in ("pool", "gateway", "class", "client")}
     for (kind, key), record in Controller().view.records.items():
         found[kind][key] = record
-    table = Table(*found.values())  # type: ignore[arg-type]
+    table = Table(*found.values())
     assert following(LINES).in_force.version == version_of(table)

@@ -64,7 +64,7 @@ def test_a_policy_is_loaded_with_its_prefix(tmp_path: Path, number: int) -> None
     ],
     ids=["right", "old-policy", "other-address", "nodata", "other-case"],
 )
-def test_the_client_tells_wrong_answers_from_right_ones(answer, told: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_client_tells_wrong_answers_from_right_ones(answer, told: str) -> None:
     wire = query(name_of(5), opt_record(b"12345678"))
     found = fault(wire, answer(wire), [right(0, IPV4)])
     assert told in found

@@ -48,7 +48,7 @@ def pod(name: str, address: str = "", namespace: str = "team-00", created: int =
 def gathered(*found: Any) -> Objects:
     """All objects by kind."""
 
-    def by_name(kind: type) -> dict[Any, Any]:
+    def by_name(kind: Any) -> dict[Any, Any]:
         return {getattr(one, "name", None) or one.meta.name: one for one in found if isinstance(one, kind)}
 
     return Objects(

@@ -305,7 +305,7 @@ def test_a_policys_own_addresses_and_mark() -> None:
 def test_an_allocation_that_does_not_fit_is_not_in_force(wrong: dict[str, object], reason: Reason) -> None:
     tenant, gw = Owner("EgressPolicy", "web", "team-00"), Owner("EgressGateway", "gw1")
     fields = {"name": "192-0-2-1-20480", "owner": tenant, "first": 20480, "last": 21503, "at": "gw1"} | wrong
-    own = share(use=Use.SHARE, **fields)  # type: ignore[arg-type]
+    own = share(use=Use.SHARE, **fields)
     objects = (pool(networks="192.0.2.0/28", is_default=True), gateway(), gateway("gw2"), dedicated())
     found = rules(*objects, share("192-0-2-1", Use.DEDICATED_ADDRESS, gw), own)
     assert found.classes["team-00/web"].addresses == ()

@@ -30,9 +30,10 @@ def rows() -> list[tuple[str, tuple[str, str, str, str]]]:
 
 def row_ids() -> set[str]:
     """Of the conformance table and of the files that are judged."""
+    marks: list[pytest.Mark] = getattr(test_config.test_file_is_judged_rightly, "pytestmark")  # noqa: B009
     judged = {
         parameter.id
-        for mark in test_config.test_file_is_judged_rightly.pytestmark
+        for mark in marks
         if mark.name == "parametrize"
         for parameter in mark.args[1]
         if parameter.id is not None

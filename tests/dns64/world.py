@@ -155,7 +155,7 @@ def run(
     asking: Query, upstream: dict[str, Outcome | Heard], under: Rules = RULES, now: float = 0.0, most: int = 2
 ) -> Run:
     """Perform every Ask from the table; a question that is not in it, or one more than `most`, fails the test."""
-    result = Run(Drop(rule=None))  # type: ignore[arg-type]
+    result = Run(Drop(rule=None))
     while True:
         step = next_step(asking, tuple(result.heard), under, now)
         if not isinstance(step, Ask):

@@ -1,3 +1,4 @@
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,11 @@ SCRIPTS = sorted(
 )
 
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_shellcheck_has_nothing_to_say(script: Path, tool: Callable[..., str], run: Callable[..., object]) -> None:
+def test_shellcheck_has_nothing_to_say(script: Path, tool: Callable[..., str], run: Run) -> None:
     # SC1091: a sourced file is checked by itself, or belongs to the system.
     checked = run(tool("shellcheck", "shellcheck"), "-x", "-e", "SC1091", script)
     assert checked.returncode == 0, checked.stdout

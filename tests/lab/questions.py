@@ -42,7 +42,7 @@ def announced(lab: Lab, host: str) -> bool:
 
 
 def plan_code(lab: Lab, host: str) -> int:
-    return lab.run(host, "kun-nat64", "plan", "--config", CONFIG, check=False).code
+    return lab.run(host, "kun-nat64", "plan", "--config", CONFIG, check=False).code or 0
 
 
 def readyz(lab: Lab, host: str) -> str:

@@ -55,6 +55,7 @@ def broken_once(lab: Lab, fault: Fault) -> Try:
         at = lab.wait_for(lambda: left_at(lab.log("tor", "routes"), hop, begun), 30, f"out: {fault.name}")
     finally:
         lab.run(GATEWAY, "sh", "-ec", fault.heals.format(public=public, name=GATEWAY))
+    assert at is not None
     return Try(begun, at - begun)
 
 

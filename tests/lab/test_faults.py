@@ -7,6 +7,7 @@ says nothing.
 
 from collections.abc import Iterator
 from concurrent.futures import wait
+from typing import cast
 
 import pytest
 
@@ -43,7 +44,8 @@ def traffic(lab: Lab) -> Iterator[Traffic]:
 def outcomes(request: pytest.FixtureRequest, lab: Lab, traffic: Traffic) -> Iterator[Outcomes]:
     """Of the faults that this run asks for; each test waits for its own."""
     here = [item for item in request.session.items if item.getparent(pytest.Module) is request.node]
-    asked = {item.callspec.params["fault"].name for item in here if "outcomes" in item.fixturenames}
+    functions = [item for item in here if isinstance(item, pytest.Function)]
+    asked = {cast(Fault, item.callspec.params["fault"]).name for item in functions if "outcomes" in item.fixturenames}
     with lanes(lab, traffic, [fault for fault in FAULTS if fault.name in asked]) as started:
         yield started
 

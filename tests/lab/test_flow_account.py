@@ -1,6 +1,7 @@
 """The account behind the RSTs for orphaned flows, beside the sessions of real Jool: the same flows, as long."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -57,7 +58,7 @@ def known(lab: Lab, host: str) -> dict[int, float]:
 
 
 @pytest.fixture
-def carrier(lab: Lab) -> str:
+def carrier(lab: Lab) -> Iterator[str]:
     """The gateway that all flows of this test go through: the others are out of the pod's node's way."""
     only = lab.topology.gateway("gw3")
     lab.run(

@@ -1,6 +1,7 @@
 """A gateway is drained and comes back, and the router hashes anew: what long flows of a pod notice with the ring."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,10 @@ FEW = Load(downloads=8, uploads=8, echoes=16, interval_s=1.0)
 pytestmark = pytest.mark.faults
 
 
+def _others_answer(lab: Lab, name: str) -> bool:
+    return len(answering(lab, name)) == 2
+
+
 @pytest.fixture(scope="module", autouse=True)
 def with_ring(lab: Lab) -> Iterator[None]:
     """The ring on every gateway, and off again at the end."""
@@ -24,7 +29,7 @@ def with_ring(lab: Lab) -> Iterator[None]:
         for name in names:
             set_file(lab, name, files[name].replace("ring = false", "ring = true", 1))
         for name in names:
-            lab.wait_for(lambda name=name: len(answering(lab, name)) == 2, BACK_S, f"the ring of {name}")
+            lab.wait_for(partial(_others_answer, lab, name), BACK_S, f"the ring of {name}")
         all_together(lab)
         yield
     finally:

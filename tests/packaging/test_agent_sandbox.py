@@ -73,8 +73,10 @@ for _ in range(200):
 with open("/run/kun-nat64/again", "w") as file:
     json.dump(again, file)
 """
-REFUSED = ("mount", "remount /", "umount", "unshare mounts", "mounts of process 1", "write /etc", "write /run")
-REFUSED += ("write /run/netns", "systemd")
+REFUSED = (
+    "mount", "remount /", "umount", "unshare mounts", "mounts of process 1", "write /etc", "write /run",
+    "write /run/netns", "systemd",
+)  # fmt: skip
 WORKS = ("write own folder", "lock of iptables", "enter the namespace")
 
 

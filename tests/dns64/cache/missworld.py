@@ -277,7 +277,7 @@ def stamps(cache: Cache) -> dict[bytes, bytes]:
 
 def share_cookies(quick: Quick, general: General) -> None:
     """They tell the time."""
-    general.shortcut.cookie = quick.shortcut.cookie  # type: ignore[method-assign]
+    general.shortcut.cookie = quick.shortcut.cookie
 
 
 def grow_older(cache: Cache, seconds: int) -> None:

@@ -21,7 +21,7 @@ A = answer("w 100 A 192.0.2.33")
 
 
 def kept(outcome: Outcome, question: Question = Q, **more: int) -> Cache:
-    cache = Cache(**more)  # type: ignore[arg-type]
+    cache = Cache(**more)
     cache.store(question, FLAGS, "", outcome, 1000.0)
     return cache
 

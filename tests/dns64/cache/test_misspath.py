@@ -157,7 +157,7 @@ def test_a_defect_costs_the_short_way_and_not_the_answer() -> None:
         """It cannot weigh what it is given."""
         return choose_parts().store(most, octets, lambda value: 1 // 0)
 
-    quick.resolver.cache = Cache(store=store)  # type: ignore[arg-type]
+    quick.resolver.cache = Cache(store=store)
     quick.renew()
     assert quick.ask(packet(), SOURCE, upstream) == HANDED_OVER
     assert "ZeroDivisionError" in told[0]

@@ -264,7 +264,7 @@ def test_no_second_question_is_put_for_what_is_answered_or_denied() -> None:
 def test_an_odd_answer_hands_over_all_that_wait_for_it_once() -> None:
     out = Out()
     resumed: list[bytes] = []
-    out.quick._resumed = lambda wire, *_: resumed.append(wire)  # type: ignore[method-assign]
+    out.quick._resumed = lambda wire, *_: resumed.append(wire)
     out.quick.start(SimpleNamespace(call_later=lambda delay, call: None))
     out.take(packet("cname"), packet("cname", ident=9), packet("cname", "A", ident=10))
     out.answer(RRType.AAAA)

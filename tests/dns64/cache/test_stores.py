@@ -80,7 +80,7 @@ def test_an_answer_ends_a_failure() -> None:
     shelf = stores.MissStore(cache.stores())
     assert shelf.find(KEY, 1000.0) is False
     cache.store(Q, FLAGS, "", nodata(), 1000.5)
-    packed = cache._data.get(KEY)[12:]  # type: ignore[index]
+    packed = cache._data.get(KEY)[12:]
     cache.store(Q, FLAGS, "", UpstreamFailure(FailureKind.TIMEOUT), 1001.0)
     assert shelf.keep(KEY, packed, 60, 1001.0)
     assert shelf.find(KEY, 1001.0) == (cache._data.get(KEY), 0, 55)

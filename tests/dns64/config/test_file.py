@@ -8,6 +8,7 @@ from ipaddress import IPv6Network
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from kun_base.follow_section import FollowSection
 from kun_dns64.config.endpoint import UpstreamAddress
@@ -383,8 +384,11 @@ def test_the_cookie_secret_is_sixteen_octets_in_hex(tmp_path: Path, content: str
 
 def test_the_shipped_file_shows_every_key_with_its_default(tmp_path: Path) -> None:
     shown = tomllib.loads(re.sub(r"^#(?=[\w\[])", "", EXAMPLE.read_text(), flags=re.MULTILINE))
-    sections = {"zone": (ZoneSection, {"suffix"}), "client": (ClientSection, {"name", "networks"})}
-    sections |= {"pool": (PoolSection, {"name"})}
+    sections: dict[str, tuple[type[BaseModel], set[str]]] = {
+        "zone": (ZoneSection, {"suffix"}),
+        "client": (ClientSection, {"name", "networks"}),
+        "pool": (PoolSection, {"name"}),
+    }
     for name, (section, required) in sections.items():
         (entry,) = shown.pop(name)
         assert set(entry) == set(section.model_fields), name

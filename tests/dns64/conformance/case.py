@@ -51,7 +51,7 @@ class Expect:
     seen: SeenCheck | None = field(default=None, compare=False)
 
     def but(self, **changes: object) -> Expect:
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,7 @@ async def test_a_support_bundle_masks_secrets(tmp_path: Path) -> None:
         await command(one, "support-bundle", "--output", str(out))
         assert "cannot write" in await command(one, "support-bundle", "--output", str(out), code=1)
         with tarfile.open(out) as tar:
-            texts = {member.name: tar.extractfile(member).read().decode() for member in tar}  # type: ignore[union-attr]
+            texts = {member.name: tar.extractfile(member).read().decode() for member in tar}
     assert json.loads(texts["bundle/status.json"])["program"] == "kun-dns64"
     assert "servers" in texts["bundle/config.toml"]
 

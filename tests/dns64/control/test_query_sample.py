@@ -16,16 +16,16 @@ class Front:
 
 async def test_looks_that_overlap_leave_no_tap_behind() -> None:
     front = Front()
-    looks = [asyncio.create_task(sample(front, seconds)) for seconds in (0.12, 0.2, 0.16)]  # type: ignore[arg-type]
+    looks = [asyncio.create_task(sample(front, seconds)) for seconds in (0.12, 0.2, 0.16)]
     await asyncio.sleep(0.03)
-    late = asyncio.create_task(sample(front, 0.1))  # type: ignore[arg-type]
+    late = asyncio.create_task(sample(front, 0.1))
     await asyncio.gather(*looks, late)
     assert front.tap is None
 
 
 async def test_a_tap_that_is_exchanged_during_a_look_stays() -> None:
     front, dnstap = Front(), object()
-    look = asyncio.create_task(sample(front, 0.04))  # type: ignore[arg-type]
+    look = asyncio.create_task(sample(front, 0.04))
     await asyncio.sleep(0.02)
     front.tell(dnstap)
     await look

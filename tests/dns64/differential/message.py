@@ -73,7 +73,8 @@ class Message:
         if place != len(wire):
             raise ValueError("bytes after the message")
         rcode = flags & 15 | (opt.ttl >> 24 << 4 if opt else 0)
-        return cls(flags & ~15, rcode, question, wire[12:end], end, *sections, _opt(opt))
+        answer, authority, additional = sections
+        return cls(flags & ~15, rcode, question, wire[12:end], end, answer, authority, additional, _opt(opt))
 
 
 def encode_name(text: str) -> bytes:

@@ -38,7 +38,7 @@ def aaaa(count: int, name: bytes = NAME) -> tuple[Record, ...]:
 
 def reply(*answer: Record, **more: object) -> Reply:
     more.setdefault("rule", Rule.FORWARDED)
-    return Reply(0, answer=answer, **more)  # type: ignore[arg-type]
+    return Reply(0, answer=answer, **more)
 
 
 def read(wire: bytes) -> dns.message.Message:

@@ -27,7 +27,7 @@ class QuickUpstream:
     count: bytes = b"\x00\x01"
     held: threading.Event | None = None
     seen: int = 0
-    _waiting: list[tuple[bytes, object]] = field(default_factory=list)
+    _waiting: list[tuple[bytes, tuple[str, int]]] = field(default_factory=list)
 
     @property
     def port(self) -> int:
@@ -61,7 +61,7 @@ class QuickUpstream:
         if self.held is not None and not self.held.is_set():
             return
         for reply, source in self._waiting:
-            self.sock.sendto(reply, source)  # type: ignore[arg-type]
+            self.sock.sendto(reply, source)
         self._waiting.clear()
 
 

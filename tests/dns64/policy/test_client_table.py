@@ -28,7 +28,7 @@ CLASSES = st.lists(st.lists(st.one_of(V6, V4), max_size=6), max_size=6)
 def first_match(classes: list[list[Network]], wanted: Network) -> int:
     """The rule itself, network by network."""
     for number, networks in enumerate(classes):
-        if any(wanted.version == n.version and wanted.subnet_of(n) for n in networks):  # type: ignore[arg-type]
+        if any(wanted.version == n.version and wanted.subnet_of(n) for n in networks):
             return number
     return MISS
 

@@ -40,7 +40,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 def test_exclusion(row: Row) -> None:
-    upstream: dict[str, Outcome] = {"w AAAA": answer(row.aaaa)} | ({"w A": row.a} if row.a is not None else {})
+    upstream: dict[str, Outcome] = {"w AAAA": answer(row.aaaa), **({"w A": row.a} if row.a is not None else {})}
     got = run(query("w", "AAAA"), upstream)
     assert (got.rcode, got.lines) == ("NOERROR", row.lines)
     assert got.asked == list(upstream)

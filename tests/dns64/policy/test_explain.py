@@ -18,7 +18,7 @@ A33 = answer("w 3600 A 192.0.2.33\nw 3600 A 127.0.0.1")
 
 def told(asking: Query, upstream: dict[str, Outcome], under: Rules | None = None) -> list[str]:
     under = under or changed_rules()
-    got: Run = run(asking, upstream, under)  # type: ignore[arg-type]
+    got: Run = run(asking, upstream, under)
     return [f"{note.text} ({note.source})" for note in explain(asking, got.heard, got.reply, under)]
 
 
@@ -78,7 +78,7 @@ def test_who_asked_and_which_zone() -> None:
     ],
 )
 def test_every_answer_ends_with_its_verdict(asking: Query, upstream: dict[str, Outcome]) -> None:
-    got = run(asking, upstream)  # type: ignore[arg-type]
+    got = run(asking, upstream)
     assert explain(asking, got.heard, got.reply, changed_rules())[-1] == VERDICTS[Rule(got.rule)]
 
 

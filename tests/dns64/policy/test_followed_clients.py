@@ -71,7 +71,7 @@ def member(network: Network, number: int) -> Member:
 
 
 def longest(known: dict[Network, int], wanted: Network) -> int:
-    holding = [one for one in known if one.version == wanted.version and wanted.subnet_of(one)]  # type: ignore[arg-type]
+    holding = [one for one in known if one.version == wanted.version and wanted.subnet_of(one)]
     return known[max(holding, key=lambda one: one.prefixlen)] if holding else MISS
 
 

@@ -5,15 +5,15 @@ import pytest
 from kun_dns64.model.rules import ClientPolicy
 from kun_dns64.policy.ipv4_filter import without_hint
 
-from ..world import Run, answer, error, lost, nodata, nxdomain, prefix, query, run
+from ..world import Outcome, Run, answer, error, lost, nodata, nxdomain, prefix, query, run
 from ..world import rules as changed_rules
 
 UNDER = changed_rules(clients=(ClientPolicy("v6", (prefix("2001:db8::/32").network,), filter_a=True),))
 A33 = "w 60 A 192.0.2.33"
 
 
-def asked(rtype: str, said: object, **more: object) -> Run:
-    return run(query("w", rtype, **more), {f"w {rtype}": said}, UNDER)  # type: ignore[dict-item, arg-type]
+def asked(rtype: str, said: Outcome, **more: object) -> Run:
+    return run(query("w", rtype, **more), {f"w {rtype}": said}, UNDER)
 
 
 def shown(got: Run) -> str:
@@ -90,7 +90,7 @@ def test_what_is_changed_is_neither_signed_nor_authentic() -> None:
     said = answer(f"w 60 HTTPS 1 . ipv4hint=192.0.2.33\n{signature}", ad=True)
     got = asked("HTTPS", said, do=True, ad=True)
     assert got.lines == ["w 60 HTTPS 1 ."]
-    assert not got.reply.ad  # type: ignore[union-attr]
+    assert not got.reply.ad
 
 
 def test_others_see_everything() -> None:

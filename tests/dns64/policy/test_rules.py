@@ -20,7 +20,7 @@ ECS = 8
 
 def synth(under: Rules, name: str = "w", **asking: object) -> Run:
     a = answer(f"{name} 3600 A 192.0.2.33")
-    return run(query(name, "AAAA", **asking), {f"{name} AAAA": nodata(), f"{name} A": a}, under)  # type: ignore[arg-type]
+    return run(query(name, "AAAA", **asking), {f"{name} AAAA": nodata(), f"{name} A": a}, under)
 
 
 @pytest.mark.parametrize("source", ["192.0.2.1", "2001:dead::1", "::ffff:192.0.2.1"])

@@ -9,8 +9,8 @@ from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.model.message import Response
 from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.step import AskedFlags
-from kun_dns64.transport.attempt import Done, Request, Result
-from kun_dns64.transport.exchange import MAX_SENDS, Exchange
+from kun_dns64.transport.attempt import MAX_SENDS, Done, Request, Result
+from kun_dns64.transport.exchange import Exchange
 from kun_dns64.transport.health import Health
 
 REQUEST = Request(Question(b"\x03www\x01t\x07example\x00", 1), AskedFlags())

@@ -6,6 +6,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -236,6 +237,11 @@ async def test_a_forwarder_has_many_times_a_clients_connections() -> None:
             writer.close()
 
 
+def reading(writer: asyncio.StreamWriter) -> asyncio.ReadTransport:
+    """The side of its transport that reads."""
+    return cast(asyncio.Transport, writer.transport)
+
+
 async def test_answers_that_come_to_a_clogged_connection_are_not_kept() -> None:
     """Their questions are, and are answered when the client reads again."""
     front = Front()
@@ -243,17 +249,18 @@ async def test_answers_that_come_to_a_clogged_connection_are_not_kept() -> None:
     async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, connections):
         front.holding = True
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 17)
-        writer.transport.pause_reading()
+        reading(writer).pause_reading()
         writer.write(b"".join(frame(number.to_bytes(2) + HEADER[2:]) for number in range(60)))
         await eventually(lambda: len(front.held) == 60)
         front.holding = False
         for wire, send in front.held:
             send(wire[:12] + bytes(60_000))
             await asyncio.sleep(0)
+        connection: Any
         (connection,) = connections._by_age
         assert connection._transport.get_write_buffer_size() < MAX_UNSENT + 3 * 60_000
         assert len(connection._parked) > 40
-        writer.transport.resume_reading()
+        reading(writer).resume_reading()
         got = {(await read_frame(reader))[:2] for _ in range(60)}
         assert len(got) == 60
         writer.close()
@@ -267,10 +274,11 @@ async def test_of_too_many_clogged_connections_the_first_goes(monkeypatch: pytes
         opened = []
         for number in range(4):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.transport.pause_reading()
+            reading(writer).pause_reading()
             writer.write(frame(HEADER) * 20)
             opened.append(writer)
-            await eventually(lambda number=number: len(connections._clogged) == min(2, number + 1))
+            clogged = min(2, number + 1)
+            await eventually(lambda: len(connections._clogged) == clogged)  # noqa: B023
             await asyncio.sleep(0.05)
         assert connections.closed_for_limit == 2
         assert len(connections) == 2

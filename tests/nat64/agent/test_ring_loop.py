@@ -90,7 +90,7 @@ async def test_a_new_agent_leaves_in_force_what_the_last_one_found_until_everybo
 async def test_a_member_that_dies_is_left_out_within_a_second_and_the_others_are_told(running: Running) -> None:
     await running.go(2.0)
     running.members.alive = False
-    running.members.answers = dict  # type: ignore[method-assign]
+    running.members.answers = dict
     told = running.members.told
     await running.go(0.9)
     assert running.state.ring.answering == frozenset()

@@ -3,9 +3,10 @@
 import asyncio
 import io
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -195,7 +196,7 @@ async def refuse(_head: str, writer: asyncio.StreamWriter) -> None:
 async def test_a_held_table_changes_nothing_until_it_is_accepted(
     fast: AgentSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stream = Stream({**BASE, **web(dedicated(share(30))), **pods(150, "team-00/web")})
+    stream = Stream({**BASE, **web(dedicated(share(30))), **cast(Records, pods(150, "team-00/web"))})
     async with stream.server.running(), Running(follows_stream(fast, stream.server.url, tmp_path), tmp_path) as it:
         await it.until(lambda: len(tables(it)) == 1, "the snapshot")
         (before,) = tables(it)
@@ -274,7 +275,12 @@ async def test_many_changes_are_taken_together_and_clients_without_a_tenant_wake
         await it.until(lambda: not it.agent.state.approved, "settled")
         taken: list[int] = []
         follow = it.agent.state.follow
-        it.agent.state.follow = lambda spec, places: (taken.append(len(places)), follow(spec, places))
+
+        def counted(spec: AgentSpec, places: Collection[tuple[int, int]]) -> None:
+            taken.append(len(places))
+            follow(spec, places)
+
+        it.agent.state.follow = counted  # type: ignore[assignment]
         for n in range(1, 101):
             stream.say(pods(1, "default", n))
             await asyncio.sleep(0.005)

@@ -52,7 +52,7 @@ def up() -> Gateway:
 
 def member(seen_at: float, **changes: object) -> Member:
     well = Member("http://10.2.2.2:9465", "gw2", seen_at, Standing.FULL, Verdict.HEALTHY, full_for_s=3600.0)
-    return replace(well, **changes)  # type: ignore[arg-type]
+    return replace(well, **changes)
 
 
 def beside(evidence: Evidence, *members: Member, configured: int = 1) -> Evidence:

@@ -88,7 +88,7 @@ async def test_a_new_agent_goes_on_where_the_old_one_stopped(spec: AgentSpec, tm
         one = Logged(spec)
         await one.look(*table)
         await one.count.close()
-    said = [(line["event"]["action"], line["source"]["nat"]["port"]) for line in lines(tmp_path)]  # type: ignore[index]
+    said = [(line["event"]["action"], line["source"]["nat"]["port"]) for line in lines(tmp_path)]
     assert sorted(said) == [
         ("session-ended", 40000),
         ("session-ended", 40001),

@@ -40,7 +40,7 @@ def rows(folder: Path, port: int, at: float) -> list[Record]:
 
 
 @given(flows, st.integers(0, 2**41), st.integers(0, 10**6))
-def test_a_record_is_a_row_and_comes_back(one, after: int, longer: int) -> None:  # type: ignore[no-untyped-def]
+def test_a_record_is_a_row_and_comes_back(one, after: int, longer: int) -> None:
     kept = Record(one, after / 1000, (after + longer) / 1000, None, 4)
     outside, after_ms, began_ms, *rest = insert_row(kept)
     assert record_of((outside, after_ms, began_ms, None, *rest), 4) == kept

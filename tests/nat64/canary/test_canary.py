@@ -128,7 +128,7 @@ def symptoms(results: list[ProbeResult], target: Target) -> list[Symptom]:
     return [result.symptom for result in results if result.target == target]
 
 
-async def test_every_kind_of_probe_is_answered_again_and_again(far_end) -> None:  # type: ignore[no-untyped-def]
+async def test_every_kind_of_probe_is_answered_again_and_again(far_end) -> None:
     far_end()
     results = await probe(SPEC, 20)
     for target in (TCP, ICMP, DNS):
@@ -136,7 +136,7 @@ async def test_every_kind_of_probe_is_answered_again_and_again(far_end) -> None:
     assert all(result.latency_s is not None and result.latency_s < 0.2 for result in results)
 
 
-async def test_a_closed_port_is_a_proof_and_silence_is_a_loss(far_end) -> None:  # type: ignore[no-untyped-def]
+async def test_a_closed_port_is_a_proof_and_silence_is_a_loss(far_end) -> None:
     far_end()
     closed = replace(TCP, port=81)
     no_server = Target(TargetKind.DNS, TCP.address, 53)
@@ -151,7 +151,7 @@ async def test_a_closed_port_is_a_proof_and_silence_is_a_loss(far_end) -> None: 
     assert set(symptoms(results, silent)) <= {Symptom.TIMEOUT, Symptom.NO_ROUTE_HERE}
 
 
-async def test_no_route_is_told_with_who_said_so(far_end) -> None:  # type: ignore[no-untyped-def]
+async def test_no_route_is_told_with_who_said_so(far_end) -> None:
     far_end()
     nowhere = Target(TargetKind.TCP, IPv4Address("198.51.100.98"), 80)
     ip("netns", "exec", FAR, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
@@ -160,7 +160,7 @@ async def test_no_route_is_told_with_who_said_so(far_end) -> None:  # type: igno
     assert {str(result.error_from) for result in results} == {"fd00:9::1"}
 
 
-async def test_after_a_stall_nothing_is_proven(far_end) -> None:  # type: ignore[no-untyped-def]
+async def test_after_a_stall_nothing_is_proven(far_end) -> None:
     far_end()
     silent = Target(TargetKind.ICMP, IPv4Address("198.51.100.99"))
     results: list[ProbeResult] = []

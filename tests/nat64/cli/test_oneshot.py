@@ -23,6 +23,7 @@ from kun_nat64.model.facts import Address, BgpPath, Facts, JoolInstance, LinkSta
 from kun_nat64.model.observation import Foreign, Observation, Scope
 from kun_nat64.model.plan import Change
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.traffic import Traffic
 from kun_nat64.policy.desired import desired
 from tests.nat64.conftest import SHIPPED
 from tests.nat64.fake_host import FakeHost, hung
@@ -146,12 +147,12 @@ async def test_flows_that_a_change_cuts_are_told_by_apply_too(spec: AgentSpec, c
     entry = next(fact for fact in host.facts if isinstance(fact, Pool4))
     other = Pool4(entry.instance, entry.protocol, IPv4Address("192.0.2.99"), 1, 9)
     host.facts |= {other}
-    host.traffic = _no_answer  # type: ignore[method-assign]
+    host.traffic = _no_answer  # type: ignore[assignment]
     assert await _apply(spec, host, tmp_path, force=False) == DONE
     assert "! an unknown number of live flows are cut: they use " in capsys.readouterr().err
 
 
-async def _no_answer(_instance: str) -> object:
+async def _no_answer(_instance: str) -> Traffic:
     raise DriverError(FailureKind.TIMEOUT, ("jool",), "no answer")
 
 

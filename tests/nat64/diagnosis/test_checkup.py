@@ -77,7 +77,7 @@ def test_a_good_gateway_has_no_bad_finding(good: Inspection, spec: AgentSpec) ->
 def test_each_fault_is_named_with_what_mends_it(
     good: Inspection, spec: AgentSpec, changes: dict[str, object], check: str, remedy: str
 ) -> None:
-    findings = examine(replace(good, **changes), spec)  # type: ignore[arg-type]
+    findings = examine(replace(good, **changes), spec)
     found = [finding for finding in findings if finding.check == check and finding.level is Level.BAD]
     assert found, bad(findings)
     assert remedy in found[0].remedy
@@ -142,7 +142,7 @@ def test_without_a_configuration_only_the_machine_is_judged(good: Inspection) ->
 def test_a_version_that_nobody_has_tried_is_noted_beside_those_that_were(
     good: Inspection, spec: AgentSpec, changes: dict[str, object], check: str, version: str
 ) -> None:
-    findings = examine(replace(good, **changes), spec)  # type: ignore[arg-type]
+    findings = examine(replace(good, **changes), spec)
     (note,) = [finding for finding in findings if finding.check.startswith("version of")]
     assert (note.level, note.check) == (Level.NOTE, check)
     assert note.words.startswith(f"{version} is not one that the tests run with; those are ")

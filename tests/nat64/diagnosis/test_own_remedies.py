@@ -17,8 +17,7 @@ from kun_nat64.model.spec import AgentSpec, TargetKind
 from kun_nat64.model.standing import Reason
 from kun_nat64.policy.diagnosis import TABLE, diagnose
 from kun_nat64.policy.diagnosis_input import DiagnosisInput
-from kun_nat64.policy.doctor_checks import surroundings_judged
-from kun_nat64.policy.foreign_checks import is_one_armed
+from kun_nat64.policy.foreign_checks import is_one_armed, surroundings_judged
 from kun_nat64.policy.own_remedies import MENDED_BY, as_it_is
 
 INSTANCE = JoolInstance("kun", sixtofour_prefix(IPv4Address("203.0.113.1")))

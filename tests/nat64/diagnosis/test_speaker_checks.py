@@ -18,7 +18,7 @@ SpecWith = Callable[..., AgentSpec]
 
 
 def judged(spec: AgentSpec, **found: object) -> list[tuple[Level, str, str, str]]:
-    inspection = Inspection(kernel="6.1", **found)  # type: ignore[arg-type]
+    inspection = Inspection(kernel="6.1", **found)
     return [(one.level, one.check, one.words, one.remedy) for one in speaker_judged(inspection, spec)]
 
 

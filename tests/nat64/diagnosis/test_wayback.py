@@ -136,7 +136,7 @@ def test_what_keeps_answers_in_is_found(table: str, line: str, found: bool) -> N
 
 
 def back(**found: object) -> Surroundings:
-    return Surroundings(True, back=replace(WayBack(), **found), uplink="eth0")  # type: ignore[arg-type]
+    return Surroundings(True, back=replace(WayBack(), **found), uplink="eth0")
 
 
 ANSWERED_OUTSIDE = replace(WELL, symptoms=probes(LOST, LOST), counters=FLOWING)

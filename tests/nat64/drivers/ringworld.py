@@ -63,10 +63,7 @@ def ip(*words: str) -> None:
 class RingWorld:
     def __init__(self, watch: FlowWatch) -> None:
         self.watch, self.prefix = watch, f"kunring-{os.getpid()}-"
-        self.drivers = {
-            name: ResetsDriver(Inside(self.prefix + name), NoJool())  # type: ignore[arg-type]
-            for name in MEMBERS
-        }
+        self.drivers = {name: ResetsDriver(Inside(self.prefix + name), NoJool()) for name in MEMBERS}
         self.sockets: dict[str, socket.socket] = {}
 
     def nft(self, name: str, *words: str, stdin: str = "") -> str:

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import subprocess
 import threading
 import time
@@ -118,7 +119,7 @@ async def test_a_tool_that_cannot_be_ended_is_not_started_again_until_it_has_end
 ) -> None:
     """As one in uninterruptible sleep: no signal ends it, and one more each time would pile up."""
     with monkeypatch.context() as deaf:
-        deaf.setattr(command.os, "killpg", lambda *_: None)
+        deaf.setattr(os, "killpg", lambda *_: None)
         deaf.setattr(subprocess.Popen, "kill", lambda _: None)
         error = await failure("sleep", "3", deadline_s=0.2)
         assert error.kind is FailureKind.TIMEOUT

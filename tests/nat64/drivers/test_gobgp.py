@@ -50,7 +50,7 @@ async def speaker(api: str) -> AsyncIterator[Speaker]:
 async def until_it_answers(speaker: Speaker) -> None:
     for _ in range(100):
         try:
-            if await speaker.observe_neighbours():
+            if await speaker.observe_neighbours((4,)):
                 return
         except DriverError:
             await asyncio.sleep(0.2)
@@ -79,7 +79,7 @@ async def test_paths_that_are_not_asked_for_are_somebody_elses(speaker: Speaker)
 
 
 async def test_a_neighbour_without_a_session_is_seen_as_such(speaker: Speaker) -> None:
-    (neighbour,) = await speaker.observe_neighbours()
+    (neighbour,) = await speaker.observe_neighbours((4,))
     assert (neighbour.address, neighbour.asn, neighbour.established) == ("127.0.0.9", 65000, False)
     assert neighbour.advertised is None
 
@@ -114,7 +114,7 @@ async def test_a_speaker_takes_a_path_that_its_import_policy_refuses_without_a_w
 @pytest.mark.parametrize("where", ["127.0.0.1:1", "unix:///no/such/socket"])
 async def test_a_speaker_that_does_not_run_is_unreachable(where: str) -> None:
     with pytest.raises(DriverError) as raised:
-        await GobgpSpeaker(where, HOP).observe_neighbours()
+        await GobgpSpeaker(where, HOP).observe_neighbours((4,))
     assert raised.value.kind is FailureKind.UNREACHABLE
 
 
@@ -137,7 +137,7 @@ async def against(answer: bytes, *, hang: bool = False) -> DriverError:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     speaker = GobgpSpeaker(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", HOP)
     with pytest.raises(DriverError) as raised:
-        await speaker.observe_neighbours()
+        await speaker.observe_neighbours((4,))
     speaker.close()
     await ended.wait()
     server.close()
@@ -164,7 +164,7 @@ async def test_a_speaker_that_hangs_is_given_up_in_time(monkeypatch: pytest.Monk
 
 
 async def test_graceful_restart_is_told_of_each_neighbour(speaker: Speaker) -> None:
-    (neighbour,) = await speaker.observe_neighbours()
+    (neighbour,) = await speaker.observe_neighbours((4,))
     assert neighbour.restart_s == 20
 
 

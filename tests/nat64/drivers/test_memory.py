@@ -122,7 +122,7 @@ def test_what_is_not_as_it_was_is_read_anew(change: dict[tuple[str, str], Found 
     kernel = Kernel()
     beat = SpeakerPulse("127.0.0.1:50051", 1, write(tmp_path, *BOTH), kernel)
     first = beat.take(100.0)
-    kernel.sockets |= change  # type: ignore[arg-type]
+    kernel.sockets |= change
     write(tmp_path)
     assert beat.take(102.0) != first
 

@@ -129,7 +129,7 @@ def session(port: int) -> Session:
 async def test_an_orphan_gets_a_reset_and_a_flow_that_is_known_does_not(wire: socket.socket, spec: AgentSpec) -> None:
     watch = flow_watch(spec)
     assert watch is not None
-    driver = ResetsDriver(Inside(), Jool(session(40001)))  # type: ignore[arg-type]
+    driver = ResetsDriver(Inside(), Jool(session(40001)))
     wanted = OrphanReset(watch)
     await driver.apply(Change(Action.ADD, wanted))
     assert await driver.observe(watch) == {wanted}, "what nft lists is what was wanted"
@@ -186,7 +186,7 @@ async def test_the_account_follows_jools_state_machine(wire: socket.socket, spec
     """Every course of three packets after the opening: known at least as long as Jool knows it, and hardly longer."""
     watch = flow_watch(spec)
     assert watch is not None
-    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))  # type: ignore[arg-type]
+    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))
     courses = dict(enumerate(sequences(3), start=20000))
     with make_inside(GATEWAY, server_side) as server:
         play(wire, server, courses)
@@ -205,8 +205,8 @@ async def test_the_account_follows_jools_state_machine(wire: socket.socket, spec
 
 async def test_a_port_used_again_after_a_close_ends_when_jool_ends_it(wire: socket.socket, spec: AgentSpec) -> None:
     """Jool keeps V4 FIN + V6 FIN for its time whatever comes then, and forgets it in the middle of the new flow."""
-    watch = replace(flow_watch(spec), closed_s=2)  # type: ignore[type-var]
-    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))  # type: ignore[arg-type]
+    watch = replace(flow_watch(spec), closed_s=2)
+    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))
     closed = (*OPENING, "pod F", "server F", "pod A")
     with make_inside(GATEWAY, server_side) as server:
         play(wire, server, {20000: (*closed, *OPENING)})
@@ -219,8 +219,8 @@ async def test_a_port_used_again_after_a_close_ends_when_jool_ends_it(wire: sock
 
 
 async def test_an_old_fin_says_nothing_about_a_new_flow_by_the_same_ports(wire: socket.socket, spec: AgentSpec) -> None:
-    watch = replace(flow_watch(spec), closed_s=1)  # type: ignore[type-var]
-    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))  # type: ignore[arg-type]
+    watch = replace(flow_watch(spec), closed_s=1)
+    await ResetsDriver(Inside(), Jool()).apply(Change(Action.ADD, OrphanReset(watch)))
     with make_inside(GATEWAY, server_side) as server:
         play(wire, server, {20000: (*OPENING, "pod F", "server F")})
         await asyncio.sleep(1.5)
@@ -236,7 +236,7 @@ async def test_sessions_of_jool_are_taken_over_in_their_states(wire: socket.sock
         replace(session(20000 + place), state=state, expires_s=expires)
         for place, (state, expires) in enumerate(states.items())
     ]
-    await ResetsDriver(Inside(), Jool(*sessions)).apply(Change(Action.ADD, OrphanReset(watch)))  # type: ignore[arg-type]
+    await ResetsDriver(Inside(), Jool(*sessions)).apply(Change(Action.ADD, OrphanReset(watch)))
     known = await left_s("flows", "init", "ended")
     for one in sessions:
         assert one.expires_s <= known[one.inside.port] <= one.expires_s + 240 + watch.longer_s + 1, one.state
@@ -249,8 +249,8 @@ async def test_sessions_of_jool_are_taken_over_in_their_states(wire: socket.sock
 
 
 async def test_more_flows_than_the_account_holds_arm_it_and_reset_nothing(wire: socket.socket, spec: AgentSpec) -> None:
-    watch = replace(flow_watch(spec), flows=1024)  # type: ignore[type-var]
-    driver = ResetsDriver(Inside(), Jool(*map(session, range(30000, 31025))))  # type: ignore[arg-type]
+    watch = replace(flow_watch(spec), flows=1024)
+    driver = ResetsDriver(Inside(), Jool(*map(session, range(30000, 31025))))
     wanted = OrphanReset(watch)
     await driver.apply(Change(Action.ADD, wanted))
     assert await driver.observe(watch) == {wanted}, "or it would be made anew with every turn"
@@ -365,7 +365,7 @@ async def test_a_client_that_begins_more_flows_than_it_may_keeps_those_that_it_h
     """In the packets' path, at once: the list of sessions is looked at too late for a flood."""
     watch = flow_watch(spec_with(nat64={"new_flows_per_client_s": 10}))
     assert watch is not None
-    driver = ResetsDriver(Inside(), Jool())  # type: ignore[arg-type]
+    driver = ResetsDriver(Inside(), Jool())
     await driver.apply(Change(Action.ADD, OrphanReset(watch)))
     assert await driver.observe(watch) == {OrphanReset(watch)}
     with make_inside(POD_HOST, raw_udp) as pod, make_inside(POD_HOST, lambda: raw_udp(GREEDY)) as other:

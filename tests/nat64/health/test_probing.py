@@ -19,7 +19,8 @@ class Prober:
     """Every probe is answered at once, while `answers`."""
 
     def __init__(self, state: State) -> None:
-        self.state, self.fired, self.answers, self.problem = state, [], True, None
+        self.state, self.fired, self.answers = state, [], True
+        self.problem: str | None = None
 
     def fire(self, now: float) -> None:
         self.fired.append(now)
