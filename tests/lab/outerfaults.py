@@ -62,6 +62,14 @@ ANNOUNCEMENT = (
         tor_heals="birdc -s /run/bird.ctl enable {name}",
     ),
     Fault(
+        "the session flaps every two seconds",
+        Action.UNHEARD,
+        "session-down",
+        tor_breaks="setsid sh -c 'while birdc -s /run/bird.ctl disable {name}; do sleep 1;"
+        " birdc -s /run/bird.ctl enable {name}; sleep 1; done' >/dev/null 2>&1 </dev/null & echo $! >/run/flap-{name}",
+        tor_heals="kill -- -$(cat /run/flap-{name}); sleep 1.5; birdc -s /run/bird.ctl enable {name}",
+    ),
+    Fault(
         "BGP is dropped",
         Action.UNHEARD,
         "session-down",
