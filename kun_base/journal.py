@@ -2,11 +2,12 @@
 
 import json
 import logging
-import math
 import os
 import sys
 from datetime import datetime
 from typing import IO
+
+from kun_base.plain_json import plain
 
 LEVEL_OF = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -52,9 +53,8 @@ class Journal:
         self.write("debug", event, **fields)
 
     def _as_json(self, level: str, event: str, fields: dict[str, object]) -> str:
-        plain = {key: _plain(value) for key, value in fields.items()}
         time = {"time": _now()} if self._timed else {}
-        return json.dumps({**time, "program": self._program, "level": level, "event": event, **plain}, default=str)
+        return json.dumps(plain({**time, "program": self._program, "level": level, "event": event, **fields}))
 
     def _as_text(self, level: str, event: str, fields: dict[str, object]) -> str:
         words = [self._program, level, event, *(f"{key}={_quoted(value)}" for key, value in fields.items())]
@@ -80,8 +80,3 @@ def _quoted(value: object) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     plain = text and text.isprintable() and not any(c in text for c in ' "=')
     return text if plain else json.dumps(text)
-
-
-def _plain(value: object) -> object:
-    """JSON has no word for NaN and the infinities (RFC 8259 section 6)."""
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

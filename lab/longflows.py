@@ -13,7 +13,7 @@ RST = 0x04
 @dataclass(frozen=True, slots=True)
 class Account:
     """`ended`: connections by name, and when; `seen`: what servers saw of UDP flows, with times, in order; `moving`:
-    how many downloads and uploads went on at the last look; `sent`, `answered`: datagrams so far.
+    how many downloads and uploads went on at the last look, at the time `looked`; `sent`, `answered`: datagrams so far.
     """
 
     ready: bool = False
@@ -22,12 +22,14 @@ class Account:
     moving: dict[str, int] = field(default_factory=dict)
     sent: int = 0
     answered: int = 0
+    looked: float = 0.0
 
 
 def account(text: str) -> Account:
     """A line that is cut off is left out."""
     ready, ended, seen, moving = False, dict[str, float](), dict[str, list[tuple[float, str]]](), dict[str, int]()
     sent = answered = 0
+    looked = 0.0
     for line in text.splitlines():
         try:
             told = json.loads(line)
@@ -40,7 +42,8 @@ def account(text: str) -> Account:
             seen.setdefault(told["flow"], []).append((told["at"], told["seen"]))
         if "moving" in told:
             moving, sent, answered = told["moving"], told["sent"], told["answered"]
-    return Account(ready, ended, seen, moving, sent, answered)
+            looked = told["at"]
+    return Account(ready, ended, seen, moving, sent, answered, looked)
 
 
 @dataclass(frozen=True, slots=True)

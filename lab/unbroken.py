@@ -59,8 +59,15 @@ def now(lab: Lab) -> Account:
 def changed(lab: Lab, load: Load, what: str, act: Callable[[], None]) -> Change:
     before = now(lab)
     act()
-    time.sleep(load.settle_s)
-    return change(what, before, now(lab))
+    return change(what, before, settled(lab, load.settle_s))
+
+
+def settled(lab: Lab, seconds: float) -> Account:
+    """The first look after so many seconds: a client that has ended has none, and proves nothing."""
+    time.sleep(seconds)
+    since = lab.clock()
+    lab.wait_for(lambda: now(lab).looked > since, 60, "a look of the flows' client")
+    return now(lab)
 
 
 def drained(lab: Lab, load: Load, gateway: str) -> Change:
@@ -127,11 +134,10 @@ def killed(lab: Lab, load: Load, gateway: str) -> Killed:
     others = {flow: places[-1][1] for flow, places in before.seen.items() if places[-1][1].split()[0] != public}
     with lab.capture("pod", "eth0", "tcp port 80") as capture:
         died = lab.kill(gateway)
-        time.sleep(load.settle_s + load.interval_s)
-        after = now(lab)
+        after = settled(lab, load.settle_s + load.interval_s)
     out = left_out(lab, gateway, died)
-    settled = died + max(out, default=load.settle_s)
-    found = resets(capture.packets, lab.topology.pod_address, died, settled)
+    gone = died + max(out, default=load.settle_s)
+    found = resets(capture.packets, lab.topology.pod_address, died, gone)
     ended = frozenset(port_of(flow) for flow in after.ended.keys() - before.ended.keys())
     moved = [flow for flow, place in others.items() if after.seen[flow][-1][1] != place]
     whole = change(f"{gateway} killed", before, after, len(own), len(before.seen) - len(others))

@@ -12,10 +12,10 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import RingStep
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.ringfacts import RingSpec
-from kun_nat64.policy.ring import step, unheard
+from kun_nat64.policy.ring import unheard
 from kun_nat64.state.agent_state import State
 
-ASK_S = 0.2
+ASK_S = 0.15
 # A member is left out after so many questions without an answer, and asked for packets again after one that has come.
 UNANSWERED = 3
 # What it takes to hear everybody after a start.
@@ -105,7 +105,7 @@ class RingLoop:
         if answering == before:
             return
         self._state.ring.answering = answering
-        await self._hurry(step(ring, answering))
+        await self._hurry(self._state.ring_step_of(answering))
         missing = ", ".join(str(one) for one in ring.members if one not in answering)
         self._state.journal.info("ring", answering=len(answering), silent=missing or None)
         self._state.wake_cycle()

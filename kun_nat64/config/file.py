@@ -282,9 +282,10 @@ class FleetSection(Section):
     """Ask each member every so many seconds."""
     timeout_s: Annotated[Seconds, Field(ge=0.05, le=60)] = 0.8
     """A member that has not answered after so many seconds is unknown."""
-    ring: StrictBool = False
+    ring: StrictBool | Literal["auto"] = "auto"
     """Show packets of unknown flows to the other gateways before they are answered with RST. Protocol 41 must pass
-    between the gateways. It needs [nat64] reset_orphans = true."""
+    between the gateways. It needs [nat64] reset_orphans = true. "auto" means true where `members` or `ring_members`
+    have IPv4 addresses of other gateways."""
     ring_address: Ipv4 | Literal[""] = ""
     """This gateway's end of the tunnels to the others. "" takes [bgp] next_hop."""
     ring_members: Annotated[tuple[Ipv4, ...], Field(max_length=MOST_MEMBERS)] = ()

@@ -86,7 +86,8 @@ def resolve(file: ConfigFile, source: str, kernel: tuple[int, ...] = ()) -> Agen
 def _ring(file: ConfigFile) -> RingSpec | None:
     fleet, own = file.fleet, ring_address(file.fleet, file.bgp)
     members = ring_members(fleet, own)
-    if not fleet.ring:
+    possible = bool(members) and file.nat64.reset_orphans
+    if not (possible if fleet.ring == "auto" else fleet.ring):
         return None
     # Native packets come without the outer header that the ring's tunnels add.
     header = 20 if file.gateway.inside == "native" else 0

@@ -12,10 +12,10 @@ def ring_faults(
     fleet: FleetSection, bgp: BgpSection | None, gateway: GatewaySection | None, nat64: Nat64Section | None
 ) -> Iterator[Fault]:
     vip = gateway.vip if gateway else None
-    if fleet.ring and nat64 is not None and not nat64.reset_orphans:
+    if fleet.ring is True and nat64 is not None and not nat64.reset_orphans:
         wanted = "needs nat64.reset_orphans = true: its table knows which flows are unknown"
         yield Fault("fleet.ring", "true", wanted)
-    if fleet.ring and bgp is not None and not ring_members(fleet, ring_address(fleet, bgp)):
+    if fleet.ring is True and bgp is not None and not ring_members(fleet, ring_address(fleet, bgp)):
         wanted = "needs other gateways: IPv4 addresses in the URLs of fleet.members, or fleet.ring_members"
         yield Fault("fleet.ring", "true", wanted)
     if fleet.ring_address and fleet.ring_address == vip:

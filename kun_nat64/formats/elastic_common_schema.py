@@ -4,12 +4,12 @@
 `destination.nat` the IPv4 that its last 32 bits embed (RFC 6052 section 2.2).
 """
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
+from kun_base.plain_json import one_line
 from kun_base.prefix import Prefix
 from kun_nat64.model.audit import UNKNOWN, Record, SessionEvent
 from kun_nat64.model.clients import Client
@@ -23,7 +23,7 @@ class EcsLines:
     def __init__(self, name: str, vip: IPv4Address | IPv6Address, pool6: Prefix, version: str) -> None:
         self._pool6 = pool6
         observer = {"name": name, "type": "nat64", "product": "kun-nat64", "version": version, "ip": [str(vip)]}
-        told = json.dumps(observer, separators=(",", ":"))
+        told = one_line(observer)
         self._tail = f',"observer":{told},"ecs":{{"version":"{ECS_VERSION}"}}}}'
 
     def started(self, record: Record) -> str:
@@ -60,8 +60,8 @@ def _pod(client: Client) -> str:
     """As it was named when the session began."""
     if not client.pod:
         return ""
-    resource = json.dumps({"name": client.pod, "type": "pod"}, separators=(",", ":"))
-    return f',"orchestrator":{{"type":"kubernetes","namespace":{json.dumps(client.namespace)},"resource":{resource}}}'
+    resource = one_line({"name": client.pod, "type": "pod"})
+    return f',"orchestrator":{{"type":"kubernetes","namespace":{one_line(client.namespace)},"resource":{resource}}}'
 
 
 def _own(record: Record) -> str:
@@ -69,7 +69,7 @@ def _own(record: Record) -> str:
     told = {} if record.after == UNKNOWN else {"earliest_start": iso(record.after)}
     if record.client.tenant:
         told["tenant"] = record.client.tenant
-    return f',"kun_nat64":{json.dumps(told, separators=(",", ":"))}' if told else ""
+    return f',"kun_nat64":{one_line(told)}' if told else ""
 
 
 def iso(at: float) -> str:

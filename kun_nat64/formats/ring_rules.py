@@ -7,6 +7,7 @@ from PREROUTING it leaves through LOCAL_OUT, and Jool (-75) never sees it.
 Its flow label says how many gateways may still see it, the receiver included. Each one lowers that number, or ends the
 trip: so no packet goes round for ever, whatever the gateways believe of each other. TCP ends with the last of the
 others, which answers RST. UDP goes once more, to where it came from, which then translates it as a new flow.
+A gateway whose own translator gets nothing out (`refuse`) translates none of it, and otherwise is one of the ring.
 
     set       holds                                                  for
     lent      TCP flows from pods that were handed on                lent_s after the last packet
@@ -46,7 +47,7 @@ MOVED_FLOWS_S = 5
 BURST_S = 10
 # Of a client, where new_flows_per_client_s sets no rate.
 CLIENT_FLOWS_S = 1000
-STEP_CHAINS = ("handover", "udp_handover", "pass_on", "udp_pass_on", "onward", "send")
+STEP_CHAINS = ("handover", "udp_handover", "pass_on", "udp_pass_on", "refuse", "onward", "send")
 COUNTERS = tuple(field.name for field in fields(RingCounts))
 LABEL = "ip6 flowlabel"
 # There is no key without a packet: every packet of this family has this one.
@@ -82,6 +83,7 @@ def standing_chains(watch: FlowWatch) -> dict[str, tuple[str, ...]]:
             f"{pool6} {LABEL} > {LAST_LABEL} drop",
             f"{pool6} meta l4proto != {{ tcp, udp }} drop",
             f"{pool6} tcp flags & (syn | ack | rst) == syn drop",
+            f"{pool6} jump refuse",
             f"{TCP_FLOW} @flows update @borrowed {{ {TCP_FLOW} timeout {BORROWED_S}s }}",
             f"{TCP_FLOW} @flows counter name taken return",
             f"{TCP_FLOW} @ended counter name taken return",
@@ -103,10 +105,12 @@ def step(watch: FlowWatch, wanted: RingStep) -> str:
 
 
 def _step_chains(watch: FlowWatch, wanted: RingStep) -> dict[str, tuple[str, ...]]:
+    refuse = {} if wanted.takes else {"refuse": _refuse(wanted.to is not None)}
     if wanted.to is None:
-        return {"handover": (f"{RING} counter name nobodys",)}
+        return {"handover": (f"{RING} counter name nobodys",), **refuse}
     others = wanted.others
     return {
+        **refuse,
         "send": (f'dup to {link_local(wanted.to)} device "{ring_link(wanted.to)}"', "drop"),
         "onward": (
             *(_sent_on(f"{FIRST_LABEL + left}", left - 1) for left in range(2, others + 2)),
@@ -126,6 +130,19 @@ def _step_chains(watch: FlowWatch, wanted: RingStep) -> dict[str, tuple[str, ...
             "udp_pass_on",
         ),
     }
+
+
+def _refuse(others: bool) -> tuple[str, ...]:
+    """A gateway whose translator gets nothing out ends what it knows, as a dead one would.
+
+    Another one may know it, too, and the gateway that a datagram came from begins a new flow with it.
+    """
+    return (
+        *(("jump onward",) if others else ()),
+        "tcp flags & rst == rst drop",
+        "meta l4proto tcp counter name nobodys reject with tcp reset",
+        "drop",
+    )
 
 
 def _sent_on(labels: str, left: int) -> str:
@@ -164,7 +181,8 @@ def _noticed(watch: FlowWatch) -> tuple[str, ...]:
 
 
 def _comment(chain: str, place: int, wanted: RingStep) -> str:
-    return f"{MARK} {chain} {place} ring {RING_VERSION} {wanted.to} {wanted.others}"
+    takes = "takes" if wanted.takes else "refuses"
+    return f"{MARK} {chain} {place} ring {RING_VERSION} {wanted.to} {wanted.others} {takes}"
 
 
 def parse(objects: Iterable[dict[str, Any]], watch: FlowWatch) -> RingStep:
@@ -183,9 +201,9 @@ def parse(objects: Iterable[dict[str, Any]], watch: FlowWatch) -> RingStep:
 def _said(found: list[tuple[str, str]]) -> RingStep | None:
     words = {tuple(comment.split()[3:]) for _, comment in found}
     match list(words):
-        case [("ring", version, to, others)] if version == RING_VERSION:
+        case [("ring", version, to, others, takes)] if version == RING_VERSION:
             try:
-                return RingStep(None if to == "None" else IPv4Address(to), int(others))
+                return RingStep(None if to == "None" else IPv4Address(to), int(others), takes=takes == "takes")
             except ValueError:
                 return None
     return None

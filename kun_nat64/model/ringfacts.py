@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from kun_nat64.model.area import Area, Key
 
 # The rules are told apart by it: another program version makes others.
-RING_VERSION = "1"
+RING_VERSION = "2"
 # Names of the ring's tunnels: this and the other gateway's address, in hexadecimal.
 LINK_PREFIX = "kunr-"
 # A packet carries in its flow label how many gateways it may still be shown to; the label ends with the translation.
@@ -38,12 +38,14 @@ class RingSpec:
 class RingStep:
     """What becomes of a packet that no session here is known of: it goes to `to`; None: to nobody.
 
-    `others`: so many gateways may be asked. `odd`: what somebody else made of the rules; "": nothing.
+    `others`: so many gateways may be asked. `takes` False: this one translates nothing of the ring, as nothing would
+    come of it. `odd`: what somebody else made of the rules; "": nothing.
     """
 
     to: IPv4Address | None = None
     others: int = 0
     odd: str = ""
+    takes: bool = True
 
     @property
     def area(self) -> Area:
@@ -60,9 +62,10 @@ class RingStep:
     def __str__(self) -> str:
         if self.odd:
             return f"ring: {self.odd}"
+        refusal = "" if self.takes else "; nothing of the ring is translated here"
         if self.to is None:
-            return "ring: packets of unknown flows go to no other gateway"
-        return f"ring: packets of unknown flows go to {self.to}, {self.others} gateways may be asked"
+            return f"ring: packets of unknown flows go to no other gateway{refusal}"
+        return f"ring: packets of unknown flows go to {self.to}, {self.others} gateways may be asked{refusal}"
 
 
 TO_NOBODY = RingStep()

@@ -10,8 +10,10 @@ from ipaddress import IPv4Address
 
 from kun_nat64.model.facts import Facts, RingStep, Tunnel
 from kun_nat64.model.fleet import Fleet, Member
+from kun_nat64.model.health import Verdict
 from kun_nat64.model.ringfacts import TO_NOBODY, RingSpec, ring_link
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import Reason, Standing
 
 
 def ring_tunnels(spec: AgentSpec) -> Iterator[Tunnel]:
@@ -21,19 +23,28 @@ def ring_tunnels(spec: AgentSpec) -> Iterator[Tunnel]:
             yield Tunnel(ring_link(member), local=ring.own, remote=member, mtu=ring.mtu)
 
 
-def step(ring: RingSpec | None, answering: Collection[IPv4Address]) -> RingStep:
+def step(ring: RingSpec | None, answering: Collection[IPv4Address], *, takes: bool = True) -> RingStep:
     """To the next member that answers."""
-    if ring is None or not answering:
+    if ring is None:
         return TO_NOBODY
+    if not answering:
+        return RingStep(takes=takes)
     after = sorted(one for one in answering if one > ring.own)
-    return RingStep((after or sorted(answering))[0], len(answering))
+    return RingStep((after or sorted(answering))[0], len(answering), takes=takes)
+
+
+def takes(standing: Standing, verdict: Verdict, hard: Collection[Reason]) -> bool:
+    """Whether flows of the ring get through here. A gateway that is out for a while, or for good, and whose packets
+    come back carries on with those that it has.
+    """
+    return not (hard or (standing is Standing.OUT and verdict is Verdict.FAILED))
 
 
 def in_force(observed: Facts, ring: RingSpec | None) -> RingStep:
     """What the machine does now, where that can be right: only the running agent knows who answers."""
     found = next((fact for fact in observed if isinstance(fact, RingStep) and not fact.odd), TO_NOBODY)
     possible = ring is not None and found.to in ring.members and 0 < found.others <= len(ring.members)
-    return found if possible else TO_NOBODY
+    return found if possible else RingStep(takes=found.takes)
 
 
 def unheard(

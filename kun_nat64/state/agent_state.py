@@ -23,7 +23,7 @@ from kun_nat64.policy.drain import DrainRules
 from kun_nat64.policy.health import Health, HealthRules
 from kun_nat64.policy.holddown import FallRecord, HoldDownRules, recalled, recorded
 from kun_nat64.policy.pathmtu import Swept
-from kun_nat64.policy.ring import in_force, step
+from kun_nat64.policy.ring import in_force, step, takes
 from kun_nat64.state.client_history import ClientHistory
 from kun_nat64.state.parts import (
     LATENCY_BOUNDS,
@@ -217,11 +217,16 @@ class State:
             self._desired_of, self._desired = made_of, desired(self.spec, self.announcement, *found)
         return self._desired
 
+    def ring_step_of(self, answering: frozenset[IPv4Address]) -> RingStep:
+        """What becomes of packets of unknown flows while these members answer."""
+        carries = takes(self.decision.standing, self.verdict, self.machine.hard)
+        return step(self.spec.fleet.ring, answering, takes=carries)
+
     def _ring_step(self) -> RingStep:
         """Until the members have had the time to answer, what an earlier agent found stays."""
         ring, seen = self.spec.fleet.ring, self.machine.seen
         if self.ring.answering is not None:
-            return step(ring, self.ring.answering)
+            return self.ring_step_of(self.ring.answering)
         return in_force(seen.facts if seen else frozenset(), ring)
 
     @property

@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 
 # Bytes of a packet of a flow.
 RATE = 200
@@ -37,7 +38,10 @@ class Connection:
         if self.ended:
             return False
         sock = self.writer.get_extra_info("socket")
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        try:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        except OSError:
+            return False  # `hear` says so
         heard_ms = min(struct.unpack_from("I", info, place)[0] for place in (LAST_DATA_RECV, LAST_ACK_RECV))
         return bool(heard_ms < quiet_s * 1000)
 
@@ -67,14 +71,21 @@ def keep_alive(sock: socket.socket, interval_s: float) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, int(interval_s) + 1)
 
 
-async def open_one(kind: str, number: int, address: str, interval_s: float) -> Connection:
-    reader, writer = await asyncio.open_connection(address, 80)
+async def open_one(kind: str, number: int, address: str, interval_s: float, own_port: int) -> Connection:
+    reader, writer = await asyncio.open_connection(address, 80, local_addr=("::", own_port))
     keep_alive(writer.get_extra_info("socket"), interval_s)
     way = f"GET /bytes?n=100000000&rate={RATE / interval_s:.0f}&every={interval_s}"
     request = way if kind == "down" else "PUT /bytes"
     writer.write(f"{request} HTTP/1.1\r\nHost: flows\r\n\r\n".encode())
-    port = writer.get_extra_info("sockname")[1]
-    return Connection(f"{kind}-{number}-{port}", reader, writer)
+    return Connection(f"{kind}-{number}-{own_port}", reader, writer)
+
+
+def own_ports() -> Iterator[int]:
+    """Others in each minute of an hour. A translator remembers a flow that has ended for four minutes, and drops what
+    comes by its ports once it forgets (RFC 6146 section 3.5.2.2, V4 FIN + V6 FIN RCV).
+    """
+    first = 4000 + int(time.time()) // 60 % 60 * 1000
+    return iter(range(first, first + 1000))
 
 
 class Echoes(asyncio.DatagramProtocol):
@@ -106,12 +117,13 @@ async def echo(name: str, address: str, interval_s: float, echoes: Echoes) -> No
 async def main() -> None:
     address, (down, up, udp), (interval_s, quiet_s) = sys.argv[1], map(int, sys.argv[2:5]), map(float, sys.argv[5:7])
     connections: list[Connection] = []
+    ports = own_ports()
     echoes = Echoes()
     async with asyncio.TaskGroup() as group:
         for number in range(max(down, up, udp)):
             for kind, count in (("down", down), ("up", up)):
                 if number < count:
-                    one = await open_one(kind, number, address, interval_s)
+                    one = await open_one(kind, number, address, interval_s, next(ports))
                     connections.append(one)
                     group.create_task(one.hear())
                     if kind == "up":

@@ -10,8 +10,9 @@ from lab.unbroken import Load, drained, killed, long_flows, rehashed, returned, 
 from tests.lab.injection import BACK_S, status
 from tests.lab.questions import CONFIG, all_together, announced
 
+FILTERED = "protocol 41 from 10.2.2.2 to 10.2.1.2 is dropped on the way, the other direction works: a filter"
 FEW = Load(downloads=8, uploads=8, echoes=16, interval_s=1.0)
-# The ring is off by default, and this takes minutes: on request, with `-m faults`.
+# This takes minutes: on request, with `-m faults`.
 pytestmark = pytest.mark.faults
 
 
@@ -21,36 +22,16 @@ def _others_answer(lab: Lab, name: str) -> bool:
 
 @pytest.fixture(scope="module", autouse=True)
 def with_ring(lab: Lab) -> Iterator[None]:
-    """The ring on every gateway, and off again at the end."""
+    """Every gateway hears the others, and serves at the end."""
     all_together(lab)
     names = [gateway.name for gateway in lab.topology.gateways]
-    files = {name: lab.output(name, "cat", CONFIG) for name in names}
-    try:
-        for name in names:
-            set_file(lab, name, files[name].replace("ring = false", "ring = true", 1))
-        for name in names:
-            lab.wait_for(partial(_others_answer, lab, name), BACK_S, f"the ring of {name}")
-        all_together(lab)
-        yield
-    finally:
-        for name in names:
-            if status(lab, name)["drain"]["phase"] != "serving":
-                lab.run(name, "kun-nat64", "undrain")
-            set_file(lab, name, files[name])
-        all_together(lab)
-
-
-def set_file(lab: Lab, gateway: str, text: str) -> None:
-    """A restart of the agent, which disturbs no flow."""
-    lab.run(gateway, "sh", "-c", f"cat > {CONFIG}", stdin=text)
-    lab.restart_service(gateway, "kun-nat64")
-    lab.wait_for(lambda: answers(lab, gateway), BACK_S, f"the agent of {gateway} to answer")
-    lab.wait_for(lambda: announced(lab, gateway), BACK_S, f"{gateway} announced")
-
-
-def answers(lab: Lab, gateway: str) -> bool:
-    inside = lab.topology.gateway(gateway).inside
-    return lab.run(gateway, "curl", "-s", "-o", "/dev/null", f"http://{inside}:9465/healthz", check=False).code == 0
+    for name in names:
+        lab.wait_for(partial(_others_answer, lab, name), BACK_S, f"the ring of {name}")
+    yield
+    for name in names:
+        if status(lab, name)["drain"]["phase"] != "serving":
+            lab.run(name, "kun-nat64", "undrain")
+    all_together(lab)
 
 
 def answering(lab: Lab, host: str) -> list[str]:
@@ -68,6 +49,32 @@ def test_drain_return_and_rehash_end_no_tcp_flow_and_udp_keeps_its_port(lab: Lab
         assert all(row.udp_kept >= 0.99 for row in rows), "\n".join(map(str, rows))
         assert moved > 0, "no flow moved: nothing was shown"
         assert phase["borrowed"] or not phase["left"], "a drained gateway says how many flows come by way of others"
+
+
+def test_a_filter_in_one_direction_between_two_gateways_is_named_by_both_and_by_doctor(lab: Lab) -> None:
+    rule = ("FORWARD", "-s", "10.2.2.2", "-d", "10.2.1.2", "-p", "41", "-j", "DROP")
+    lab.run("tor", "iptables", "-I", *rule)
+    try:
+        for host in ("gw1", "gw2"):
+            lab.wait_for(partial(_is_named, lab, host), BACK_S, f"the warning of {host}")
+        said = lab.run("gw1", "kun-nat64", "doctor", "--config", CONFIG, timeout_s=240, check=False)
+        assert FILTERED in " ".join(said.stdout.split()), said.stdout
+    finally:
+        lab.run("tor", "iptables", "-D", *rule)
+    for host in ("gw1", "gw2"):
+        lab.wait_for(partial(_hears_all, lab, host), BACK_S, f"{host} to hear everybody again")
+
+
+def _is_named(lab: Lab, host: str) -> bool:
+    return FILTERED in ring_warning(lab, host)
+
+
+def _hears_all(lab: Lab, host: str) -> bool:
+    return not ring_warning(lab, host)
+
+
+def ring_warning(lab: Lab, host: str) -> str:
+    return str(status(lab, host)["warnings"].get("ring", ""))
 
 
 def test_a_dead_gateways_own_flows_end_by_rst_and_no_others(lab: Lab) -> None:

@@ -15,6 +15,7 @@ from kun_nat64.model.facts import RingStep
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Change
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.standing import Reason
 from kun_nat64.state.agent_state import State
 from kun_nat64.views.ring import ring_of
 
@@ -135,3 +136,11 @@ async def test_the_status_shows_the_ring(running: Running) -> None:
     wanted = {"own": "10.2.1.2", "members": ["10.2.2.2"], "answering": ["10.2.2.2"], "heard": ["10.2.2.2"]}
     assert {key: shown[key] for key in wanted} == wanted
     assert shown["next"] == "10.2.2.2"
+
+
+async def test_a_gateway_with_a_hard_failure_takes_no_more_flows_of_the_ring(running: Running) -> None:
+    await running.go(2.0)
+    running.state.machine.hard = (Reason.CARRIER_DOWN,)
+    assert RingStep(B, 1, takes=False) in running.state.desired()
+    running.state.machine.hard = ()
+    assert RingStep(B, 1) in running.state.desired()

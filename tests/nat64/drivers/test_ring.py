@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -240,6 +241,41 @@ async def test_a_step_that_somebody_changed_is_seen_and_mended(world: RingWorld)
     assert ALL_IN_TURN["a"] in await driver.observe(world.watch)
     ip("-n", world.prefix + "a", "link", "delete", ring_link(B))
     assert RingStep(odd="its tunnel was made anew") in await driver.observe(world.watch)
+
+
+REFUSING = {**ALL_IN_TURN, "b": replace(ALL_IN_TURN["b"], takes=False)}
+
+
+async def test_a_gateway_that_gets_nothing_out_translates_nothing_of_the_ring(world: RingWorld) -> None:
+    """Its flows end by RST as those of a dead one do; what others know goes past it, and UDP starts anew."""
+    await world.arm(REFUSING)
+    world.know("b", 40001)
+    world.know("c", 40002)
+    world.know("b", 40003, "datagrams")
+    world.nft("a", "add", "element", "ip6", "kun-nat64", "moving", "{", "ip6", "}")
+    world.listen()
+    world.send("a", 40001)
+    assert world.is_reset(40001, SOON_S)
+    world.send("a", 40002)
+    world.send_datagram("a", 40003)
+    await asyncio.sleep(SETTLED_S)
+    assert world.translated() == {"a": 1, "b": 0, "c": 1}
+    world.send("b", 40001)
+    await asyncio.sleep(SETTLED_S)
+    assert world.translated()["b"] == 1, "what the router sends it is its own matter"
+
+
+async def test_two_gateways_that_refuse_answer_by_rst_and_nothing_goes_round(world: RingWorld) -> None:
+    await world.arm({name: replace(step, takes=False) for name, step in ALL_IN_TURN.items()})
+    world.know("b", 40001)
+    world.listen()
+    world.send("a", 40001)
+    assert world.is_reset(40001, SOON_S)
+    assert not world.is_reset(40001, NEVER_S), "one"
+    await world.arm({"a": RingStep(B, 1), "b": RingStep(takes=False), "c": TO_NOBODY})
+    world.know("b", 40002)
+    world.send("a", 40002)
+    assert world.is_reset(40002, SOON_S)
 
 
 async def test_a_member_that_is_left_out_gets_nothing(world: RingWorld) -> None:

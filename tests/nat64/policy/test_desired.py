@@ -222,7 +222,8 @@ def test_a_teardown_that_remembers_nothing_leaves_settings_and_modules_as_they_a
 
 
 def test_orphaned_flows_are_watched_for_longer_than_jool_remembers_any(spec_with: Callable[..., AgentSpec]) -> None:
-    spec = spec_with(nat64={"tcp_established_s": 9000, "tcp_transitory_s": 300, "reset_orphans_flows": 2048})
+    nat64 = {"tcp_established_s": 9000, "tcp_transitory_s": 300, "reset_orphans_flows": 2048}
+    spec = spec_with(nat64=nat64, fleet={"ring": False})
     watch = FlowWatch("kun", spec.gateway.pool6, 9330, 330, 2048, longest_s=9000, new_flows_s=1000, udp_s=330)
     assert OrphanReset(watch) in desired(spec, ANNOUNCED)
     assert scope(spec).watch == watch

@@ -12,12 +12,12 @@ from kun_nat64.model.health import Verdict
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.ringfacts import MOST_MEMBERS, TO_NOBODY, RingSpec, ring_link
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.model.standing import Standing
+from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.policy.desired import desired, flow_watch, scope
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import guard
 from kun_nat64.policy.hard_failure import hard_faults
-from kun_nat64.policy.ring import in_force, step, unheard
+from kun_nat64.policy.ring import in_force, step, takes, unheard
 from tests.nat64.fake_host import after
 
 A, B, C, D = (IPv4Address(f"10.2.{place}.2") for place in range(1, 5))
@@ -49,6 +49,27 @@ def test_the_next_one_is_the_next_address_that_answers(
     own: IPv4Address, answering: set[IPv4Address], wanted: RingStep
 ) -> None:
     assert step(ring(own, *({A, B, C} - {own})), answering) == wanted
+
+
+@pytest.mark.parametrize(
+    ("standing", "verdict", "hard", "wanted"),
+    [
+        (Standing.FULL, Verdict.HEALTHY, (), True),
+        (Standing.OUT, Verdict.HEALTHY, (), True),
+        (Standing.DRAINING, Verdict.HEALTHY, (), True),
+        (Standing.SOFT, Verdict.FAILED, (), True),
+        (Standing.OUT, Verdict.UNPROVEN, (), True),
+        (Standing.OUT, Verdict.FAILED, (), False),
+        (Standing.OUT, Verdict.HEALTHY, (Reason.CARRIER_DOWN,), False),
+    ],
+    ids=["serves", "drained or holds down", "draining", "all fail", "agent starts", "canary dead", "no link"],
+)
+def test_a_gateway_whose_packets_get_nowhere_takes_none_of_the_ring(
+    standing: Standing, verdict: Verdict, hard: tuple[Reason, ...], wanted: bool
+) -> None:
+    assert takes(standing, verdict, hard) is wanted
+    assert step(ring(A, B), {B}, takes=wanted) == RingStep(B, 1, takes=wanted)
+    assert step(ring(A, B), (), takes=wanted) == RingStep(takes=wanted)
 
 
 @given(st.sets(st.integers(1, 2**32 - 1), min_size=2, max_size=MOST_MEMBERS + 1))
@@ -97,8 +118,18 @@ def test_the_tunnels_are_facts_and_lead_to_each_member(spec_with: SpecWith) -> N
 
 
 def test_without_the_key_nothing_of_a_ring_is_there(spec_with: SpecWith) -> None:
-    wanted = desired(spec_with(), WITHDRAWN)
+    wanted = desired(spec_with(fleet={"ring": False}), WITHDRAWN)
     assert not [one for one in wanted if isinstance(one, RingStep) or "kunr" in str(one) or " ring" in str(one)]
+
+
+def test_a_fleet_has_a_ring_by_default_where_its_members_have_addresses(spec_with: SpecWith) -> None:
+    assert spec_with().fleet.ring is not None
+    without = (
+        {"fleet": {"members": []}},
+        {"fleet": {"members": ["http://gw2.example:9465"]}},
+        {"nat64": {"reset_orphans": False}},
+    )
+    assert [spec_with(**keys).fleet.ring for keys in without] == [None, None, None]
 
 
 def test_a_table_that_is_made_anew_gets_its_step_in_the_same_plan(spec: AgentSpec) -> None:

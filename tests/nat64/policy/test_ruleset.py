@@ -32,7 +32,7 @@ def test_only_clients_may_send_protocol_41_and_a_probe_is_one_of_them(spec_with:
 
 
 def test_pool6_is_reached_by_the_tunnel_and_by_the_ring_only(spec_with: Callable[..., AgentSpec]) -> None:
-    spec, alone = spec_with(fleet={"ring": True}), spec_with()
+    spec, alone = spec_with(fleet={"ring": True}), spec_with(fleet={"ring": False})
     ring = ("-i kunr-+ -j RETURN",)
     for one, more in ((spec, ring), (alone, ())):
         assert chain(one, "KUN-NAT64-POOL6").rules == ("-i kun64 -j RETURN", *more, "-j DROP")
