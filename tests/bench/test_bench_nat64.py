@@ -118,6 +118,7 @@ def test_table_says_what_is_met_missed_and_not_measured() -> None:
 
 @pytest.mark.parametrize("flood", [False, True], ids=["many pods", "one pod"])
 def test_a_look_is_measured_in_a_process_of_its_own(tmp_path: Path, flood: bool) -> None:
-    looked = measure(3_000, tmp_path, flood=flood) if not flood else measure(100_000, tmp_path, flood=True)
-    assert looked.rows == (100_000 if flood else 3_000)
+    looked = measure(100_000 if flood else 3_000, tmp_path, flood=flood)
+    # A listing that takes too long counts for as far as it came.
+    assert 0 < looked.rows <= (100_000 if flood else 3_000)
     assert looked.cpu_s > 0
