@@ -5,8 +5,9 @@ The table in force stays whatever becomes of the stream.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from kun_base.errors import ConfigError, Fault
@@ -18,10 +19,11 @@ from kun_nat64.agent.timing import pause, woken
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.fleet import Fleet
-from kun_nat64.model.plan import Plan
+from kun_nat64.model.plan import Change, Plan
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy import drain as drain_policy
-from kun_nat64.policy import fleet_view as witness
+from kun_nat64.policy import fleet_view
 from kun_nat64.policy.filechange import change_of
 from kun_nat64.policy.table_merge import Networks, Place, Said, merged, ordered, place_of, with_changes
 from kun_nat64.state.agent_state import State
@@ -32,26 +34,36 @@ LOOK_S = 1.0
 PACE_S, SHARE = 0.3, 10
 # Orders of the table that take a gateway out of service.
 LEAVING = ("drain", "out")
-WARNING, CONTRADICTION = "table", "table-contradiction"
+
+
+@dataclass(frozen=True, slots=True)
+class TableOrders:
+    """What a table makes the agent do. `take`: a configuration, and the networks whose clients have changed in it.
+
+    `approve`: changes that the guard passes, now. `set_drain`: a drain, and whether it is stored. `drain_turn`: the
+    fleet as it is now, while it is decided whether this gateway may drain.
+    """
+
+    take: Callable[[AgentSpec, set[Place]], None]
+    approve: Callable[[Iterable[Change]], None]
+    set_drain: Callable[[Drain, bool], object]
+    drain_turn: Callable[[], AbstractAsyncContextManager[Fleet]]
 
 
 class TableLoop:
     """`base` is the file's own configuration. Nothing is followed where `plan` is None."""
 
-    def __init__(self, state: State, plan: FollowPlan | None, base: AgentSpec, wake: Callable[[], None]) -> None:
-        self._state, self.base, self._wake = state, base, wake
+    def __init__(self, state: State, plan: FollowPlan | None, base: AgentSpec, orders: TableOrders) -> None:
+        self._state, self.base, self._orders = state, base, orders
         self._networks: Networks = {}
         self._pending: dict[str, FollowedClient | None] = {}
         self._moved = asyncio.Event()
         self._follower = TableFollower(plan, state.journal, self._changed, self._check) if plan else None
-        self.set_drain: Callable[[Drain, bool], object] = _ignored
-        self.drain_turn: Callable[[], AbstractAsyncContextManager[Fleet]] = lambda: nullcontext(state.fleet)
 
     def start(self) -> None:
         """Brings the state file's table into force."""
         if self._follower is not None:
             self._follower.start()
-            self._state.table = self.status
             if self._moved.is_set():
                 self._bring_into_force(*self._worked_out(*self._taken()))
 
@@ -154,16 +166,16 @@ class TableLoop:
         state = self._state
         if isinstance(new, TableFault):  # a held change, accepted after the file had changed
             state.journal.error("table", not_taken=str(new))
-            state.warnings[CONTRADICTION] = f"the table in force contradicts the file, which stays: {new}"
+            words = f"the table in force contradicts the file, which stays: {new}"
+            state.warnings.warn(WarningName.TABLE_CONTRADICTION, words)
             return
         if base is not self.base:
             self._moved.set()  # another file has been taken meanwhile
             return
-        state.warnings.pop(CONTRADICTION, None)
-        state.follow(new, places)
+        state.warnings.end_warning(WarningName.TABLE_CONTRADICTION)
+        self._orders.take(new, places)
         if change:
-            state.approved |= {(one.action, one.fact) for one in change.changes}
-            self._wake()
+            self._orders.approve(change.changes)
 
     async def _keep_obeying(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -177,28 +189,24 @@ class TableLoop:
         """
         fleet = self._state.fleet
         leaves = order in LEAVING and self._state.drain.phase is Phase.SERVING
-        if not leaves or not witness.others_carry(fleet, after=float("-inf")):
+        if not leaves or not fleet_view.others_carry(fleet):
             self._obey(order, fleet)
             return
-        async with self.drain_turn() as seen:
+        async with self._orders.drain_turn() as seen:
             self._obey(order, seen)
 
     def _obey(self, order: str, fleet: Fleet) -> None:
         state = self._state
-        may_leave = not state.spec.guard.never_withdraw_last or witness.others_carry(fleet, after=float("-inf"))
+        may_leave = not state.spec.guard.never_withdraw_last or fleet_view.others_carry(fleet)
         now, wall = state.clock(), state.wall()
         drain = drain_policy.follows(state.drain, order, may_leave=may_leave, now=now, wall=wall)
         if drain is not state.drain:
-            self.set_drain(drain, True)
+            self._orders.set_drain(drain, True)
         waits = order in LEAVING and drain.phase is Phase.SERVING
         named = not self._has_table or order
         words = _words(state.spec.gateway.name, order, waits=waits, named=bool(named))
-        if words and state.warnings.get(WARNING) != words:
+        if state.warnings.warn(WarningName.TABLE, words):
             state.journal.warning("table", waits=words)
-        if words:
-            state.warnings[WARNING] = words
-        else:
-            state.warnings.pop(WARNING, None)
 
 
 def _words(name: str, order: str, *, waits: bool, named: bool) -> str:
@@ -209,7 +217,3 @@ def _words(name: str, order: str, *, waits: bool, named: bool) -> str:
 
 def _changed(records: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {name: one for name, one in {**records, **changes}.items() if one is not None} if changes else records
-
-
-def _ignored(_drain: Drain, _keep: bool) -> None:
-    return None

@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from kun_nat64.model.announcement import Told
+from kun_nat64.model.announcement import LastAnnounced
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, LinkState, Sysctl
 from kun_nat64.model.speakers import OLD_SPEAKERS
@@ -137,18 +137,18 @@ def save_falls(folder: Path, record: FallRecord) -> None:
     _write_whole(folder / FALLS, asdict(record))
 
 
-def load_told(run_dir: Path) -> Told | None:
+def load_announced(run_dir: Path) -> LastAnnounced | None:
     """What the last agent told BGP to announce; None: nothing, or nobody knows."""
     try:
         data: Any = json.loads((run_dir / TOLD).read_text())
         prefixes = tuple(str(ip_network(prefix)) for prefix in data["prefixes"])
         speaker = OLD_SPEAKERS.get(data["speaker"], str(data["speaker"]))
-        return Told(speaker, str(data["api"]), prefixes, str(data.get("paths_file", "")))
+        return LastAnnounced(speaker, str(data["api"]), prefixes, str(data.get("paths_file", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def save_told(run_dir: Path, told: Told) -> None:
+def save_announced(run_dir: Path, told: LastAnnounced) -> None:
     """Whole or not at all. Raises OSError."""
     if told.prefixes:
         _write_whole(run_dir / TOLD, asdict(told))

@@ -29,17 +29,17 @@ NOTHING_ODD = ReadBack()
 
 
 def read_back(
-    before: ReadBack, wanted: BgpSpec, seen: Observation, *, main: str, told_at: float, begun: float
+    before: ReadBack, wanted: BgpSpec, seen: Observation, *, main: str, announced_at: float, begun: float
 ) -> ReadBack:
-    """After a look that began at `begun`, while the speaker is to announce since `told_at`.
+    """After a look that began at `begun`, while the speaker is to announce since `announced_at`.
 
     `main`: the prefix that brings the pods' packets here.
     """
-    if Area.BGP in seen.failures or told_at >= begun:
+    if Area.BGP in seen.failures or announced_at >= begun:
         return before
     if not {*wanted.prefixes} <= {fact.prefix for fact in seen.facts if isinstance(fact, BgpPath)}:
         since = begun if before.missing_since is None else before.missing_since
-        return ReadBack(since, refused=told_at >= since)
+        return ReadBack(since, refused=announced_at >= since)
     peers = [str(peer.address) for peer in wanted.peers]
     return ReadBack(unsent=tuple(one.address for one in seen.neighbours if _is_not_sent(one, peers, main)))
 

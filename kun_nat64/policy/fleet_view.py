@@ -11,7 +11,7 @@ from kun_nat64.model.spec import AgentSpec, Target
 from kun_nat64.model.standing import RANK, Standing
 
 
-def others_carry(fleet: Fleet, *, after: float) -> bool:
+def others_carry(fleet: Fleet, *, after: float = float("-inf")) -> bool:
     """True when another gateway is announced and proven, and said so later than `after`."""
     return any(
         member.seen_at > after and member.verdict is Verdict.HEALTHY and RANK[member.standing] > RANK[Standing.OUT]
@@ -20,16 +20,16 @@ def others_carry(fleet: Fleet, *, after: float) -> bool:
     )
 
 
-def drain_refused(fleet: Fleet, *, told: bool) -> str:
-    """Why an operator's drain of this gateway would do harm, "" where it does none. `told`: it is announced.
+def drain_refused(fleet: Fleet, *, announced: bool) -> str:
+    """Why an operator's drain of this gateway would do harm, "" where it does none. `announced`: this gateway is.
 
     Only where a fleet is named can we know; without one the operator decides.
     """
-    if not fleet.configured or not told:
+    if not fleet.configured or not announced:
         return ""
     if draining := [member.name for member in fleet.members if member.standing is Standing.DRAINING]:
         return f"{', '.join(draining)} is draining: one gateway at a time"
-    if not others_carry(fleet, after=float("-inf")):
+    if not others_carry(fleet):
         return "no other gateway is known to carry: draining this one leaves the pods without a way out"
     return ""
 

@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.agent.program import Agent, Options
+from kun_nat64.agent.options import Options
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.spec import AgentSpec
 from tests.nat64.admin.serving import Host, Served
