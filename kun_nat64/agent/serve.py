@@ -35,8 +35,8 @@ async def serve(agent: Agent) -> None:
     dead_man.start()
     try:
         async with asyncio.TaskGroup() as group:
-            for name, run in _loops(agent).items():
-                group.create_task(_kept(agent, name, run))
+            for name, loop in LOOPS.items():
+                group.create_task(_kept(agent, name, loop(agent)))
             for work in (_beat(agent, dead_man), _say_ready(agent), _leave(agent, noted), _end(agent)):
                 group.create_task(work)
     finally:
@@ -47,35 +47,33 @@ async def serve(agent: Agent) -> None:
         agent.host.close()
 
 
-Loop = Callable[[], Coroutine[Any, Any, None]]
+Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
-def _loops(agent: Agent) -> dict[str, Loop]:
-    """Each name is that of a warning, "loop-NAME"."""
-    parts: dict[str, Callable[[asyncio.Event], Coroutine[Any, Any, None]]] = {
-        "probes": agent.probes.run,
-        "cycle": agent.cycle.run,
-        "announcer": agent.announcer.run,
-        "link-watch": agent.link_watch.run,
-        "sessions": agent.traffic.run,
-        "counters": agent.counters.run,
-        "path-mtu": agent.pmtu.run,
-        "node-ways": agent.node_ways.run,
-        "speaker-conf": agent.speaker_conf.run,
-        "admin": agent.admin_loop.run,
-        "fleet": agent.fleet.run,
-        "ring": agent.ring.run,
-        "reload": agent.reload.run,
-        "table": agent.table.run,
-    }
-    return {name: partial(run, agent.stop) for name, run in parts.items()}
+# By name: that of the warning is "loop-NAME".
+LOOPS: dict[str, Callable[[Agent], Loop]] = {
+    "probes": lambda agent: agent.probes.run,
+    "cycle": lambda agent: agent.cycle.run,
+    "announcer": lambda agent: agent.announcer.run,
+    "link-watch": lambda agent: agent.link_watch.run,
+    "sessions": lambda agent: agent.traffic.run,
+    "counters": lambda agent: agent.counters.run,
+    "path-mtu": lambda agent: agent.pmtu.run,
+    "node-ways": lambda agent: agent.node_ways.run,
+    "speaker-conf": lambda agent: agent.speaker_conf.run,
+    "admin": lambda agent: agent.admin_loop.run,
+    "fleet": lambda agent: agent.fleet.run,
+    "ring": lambda agent: agent.ring.run,
+    "reload": lambda agent: agent.reload.run,
+    "table": lambda agent: agent.table.run,
+}
 
 
 async def _kept(agent: Agent, name: str, run: Loop) -> None:
     """One loop, begun again where the machine failed it: no descriptors, no memory. The others do not notice."""
     while not agent.stop.is_set():
         try:
-            await run()
+            await run(agent.stop)
             break
         except (OSError, DriverError) as error:
             words = f"the part {name} of the agent failed, and goes on: {error}"
