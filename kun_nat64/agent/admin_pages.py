@@ -22,7 +22,7 @@ from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import drain as drain_policy
 from kun_nat64.policy.fleet_view import drain_refused
 from kun_nat64.state.agent_state import State
-from kun_nat64.views.status import announced, brief, snapshot, unheard
+from kun_nat64.views.status import announced, brief, snapshot, why_unheard
 
 METRICS_TYPE = "text/plain"
 Started = TypeVar("Started")
@@ -104,7 +104,7 @@ class Admin:
         decision, wanted, there = self._state.standing.decision, self._state.announcement.wanted, announced(self._state)
         words = f"{decision.standing}: {decision.reason}: {WORDS[decision.reason]}"
         if wanted != there:
-            words += f"; {unheard(self._state) or 'BGP has not taken it yet'}"
+            words += f"; {why_unheard(self._state) or 'BGP has not taken it yet'}"
         return Page(f"{words}\n", status=200 if wanted and there else 503)
 
     async def _metrics(self, _query: Mapping[str, str]) -> Page:

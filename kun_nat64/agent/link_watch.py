@@ -54,6 +54,6 @@ class LinkWatch:
         if found == set(machine.hard):
             return
         self._note_hard(tuple(reason for reason in ORDER if reason in found))
-        state.journal.warning("hard", faults=", ".join(machine.hard), seen="at a glance")
+        state.journal.warning("hard", faults=", ".join(machine.hard), seen="between cycles")
         state.evaluate(now=state.clock())
         note_diagnosis(state)

@@ -1,6 +1,6 @@
 """Takes a new file: at SIGHUP, or for `apply --force`. What is refused changes nothing.
 
-A change that takes the gateway out of service waits for its turn: all gateways of a fleet may be told at once.
+A change that takes the gateway out of service waits for its turn: all gateways of a fleet may get their files at once.
 """
 
 import asyncio

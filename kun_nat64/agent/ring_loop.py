@@ -13,7 +13,7 @@ from kun_nat64.model.facts import RingStep
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.ringfacts import RingSpec
 from kun_nat64.model.warnings import WarningName
-from kun_nat64.policy.ring import unheard
+from kun_nat64.policy.ring import silent_members
 from kun_nat64.state.agent_state import State
 
 ASK_S = 0.15
@@ -90,7 +90,7 @@ class RingLoop:
         self._probe.ask(ring.members, self._seq)
         if now - self._received_at >= HEAR_S:
             self._received_at = now
-            self._note_heard(ring, now)
+            self._note_senders(ring, now)
         if self._state.drain.phase is Phase.DRAINING and now - self._counted_at >= COUNT_S:
             self._counted_at = now
             await self._count()
@@ -123,7 +123,7 @@ class RingLoop:
         except DriverError as error:
             self._state.journal.warning("ring", failed=str(error))
 
-    def _note_heard(self, ring: RingSpec, now: float) -> None:
+    def _note_senders(self, ring: RingSpec, now: float) -> None:
         state, received = self._state, self._probe.received(ring.members)
         state.ring.sending = frozenset(one for one, count in received.items() if count > self._received.get(one, count))
         self._received = received
@@ -132,7 +132,7 @@ class RingLoop:
             return
         self._silent_since = {one: self._silent_since.get(one, now) for one in ring.members if one not in answering}
         lasting = {one for one, since in self._silent_since.items() if now - since >= PATIENCE_S}
-        words = unheard(ring, frozenset(ring.members) - lasting, state.ring.sending, state.fleet)
+        words = silent_members(ring, frozenset(ring.members) - lasting, state.ring.sending, state.fleet)
         if state.warnings.warn(WarningName.RING, "; ".join(words)):
             state.journal.warning("ring", unheard="; ".join(words))
 

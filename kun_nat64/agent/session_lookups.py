@@ -83,12 +83,12 @@ class SessionLookups:
                 traffic: Traffic | None = await self._host.traffic(spec.nat64.instance)
             except DriverError:
                 traffic = None
-            said = explain(destination, spec, traffic or Traffic(), sender, self._state.machine.own)
-            ports = None if traffic is None else ports_of(said.owner, owned_ports(traffic, spec))
-        data = as_data(said, spec, ports, None)
+            found = explain(destination, spec, traffic or Traffic(), sender, self._state.machine.own)
+            ports = None if traffic is None else ports_of(found.owner, owned_ports(traffic, spec))
+        data = as_data(found, spec, ports, None)
         data |= {name: data[name][:LISTED] for name in ("sessions", "bindings")}
-        data |= {"sessions_counted": traffic is not None, "sessions_found": len(said.sessions)}
-        return _page(self._named({**data, "bindings_found": len(said.bindings)}))
+        data |= {"sessions_counted": traffic is not None, "sessions_found": len(found.sessions)}
+        return _page(self._named({**data, "bindings_found": len(found.bindings)}))
 
     def _named(self, body: JSON) -> JSON:
         return {"gateway": self._state.spec.gateway.name, **body}

@@ -24,7 +24,7 @@ class SpeakerConfLoop:
         self._daemon = configuration_of(self._speaker, self._runner)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. A file that cannot be written is said, and tried again: the daemon goes on with its old one."""
+        """Until `stop`. What cannot be written is warned about, and tried again: the daemon keeps its old file."""
         while not stop.is_set():
             await self.settle()
             await pause(CHECK_FRR_S if self._speaker == FRR.name else CHECK_S, stop)

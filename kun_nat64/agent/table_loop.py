@@ -25,7 +25,7 @@ from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy import drain as drain_policy
 from kun_nat64.policy import fleet_view
 from kun_nat64.policy.filechange import change_of
-from kun_nat64.policy.table_merge import Networks, Place, Said, merged, ordered, place_of, with_changes
+from kun_nat64.policy.table_merge import Networks, Place, TableRecords, merged, ordered, place_of, with_changes
 from kun_nat64.state.agent_state import State
 
 LOOK_S = 1.0
@@ -79,7 +79,7 @@ class TableLoop:
         """None: nothing is followed."""
         if self._follower is None:
             return None
-        return {**self._follower.status(), "desired": ordered(self.base, self._said())}
+        return {**self._follower.status(), "desired": ordered(self.base, self._records())}
 
     def accept(self, version: str) -> bool:
         """What the bounds hold comes into force; False: nothing is held, or another version."""
@@ -97,7 +97,7 @@ class TableLoop:
         if not self._has_table:
             return base
         try:
-            return merged(base, self._said(), self._networks)
+            return merged(base, self._records(), self._networks)
         except TableFault as fault:
             raise ConfigError(base.source, [Fault("follow", "the controller's table", str(fault))]) from fault
 
@@ -106,13 +106,13 @@ class TableLoop:
         table = self._follower.table if self._follower is not None else None
         return table is not None and bool(table.pools or table.classes or table.gateways or table.clients)
 
-    def _said(self, change: TableChange | None = None) -> Said:
+    def _records(self, change: TableChange | None = None) -> TableRecords:
         """The table's records; with `change`, as they would be."""
         assert self._follower is not None
         table = self._follower.table
         if change is None:
-            return Said(table.pools, table.gateways, table.classes)
-        return Said(
+            return TableRecords(table.pools, table.gateways, table.classes)
+        return TableRecords(
             _changed(table.pools, change.pools),
             _changed(table.gateways, change.gateways),
             _changed(table.classes, change.classes),
@@ -121,7 +121,7 @@ class TableLoop:
     def _check(self, change: TableChange) -> None:
         """Clients alone contradict nothing."""
         if change.pools or change.gateways or change.classes:
-            merged(self.base, self._said(change), self._networks)
+            merged(self.base, self._records(change), self._networks)
 
     def _changed(self, change: TableChange) -> None:
         self._pending |= change.clients
@@ -136,12 +136,12 @@ class TableLoop:
             self._bring_into_force(*await asyncio.to_thread(self._worked_out, *self._taken()))
             await pause(max(PACE_S, (self._state.clock() - begun) * SHARE), stop)
 
-    def _taken(self) -> tuple[AgentSpec, AgentSpec, Announcement, Said, dict[str, FollowedClient | None]]:
+    def _taken(self) -> tuple[AgentSpec, AgentSpec, Announcement, TableRecords, dict[str, FollowedClient | None]]:
         """What the next configuration follows from. The table's own maps change while a thread reads."""
         self._moved.clear()
         pending, self._pending = self._pending, {}
-        said = self._said()
-        kept = Said(dict(said.pools), dict(said.gateways), dict(said.classes))
+        records = self._records()
+        kept = TableRecords(dict(records.pools), dict(records.gateways), dict(records.classes))
         return self.base, self._state.spec, self._state.announcement, kept, pending
 
     def _worked_out(
@@ -149,14 +149,14 @@ class TableLoop:
         base: AgentSpec,
         old: AgentSpec,
         announced: Announcement,
-        said: Said,
+        records: TableRecords,
         pending: dict[str, FollowedClient | None],
     ) -> tuple[AgentSpec, AgentSpec | TableFault, Plan, set[Place]]:
         """In a thread. The change is worked out here as well: what it needs is remembered then."""
         self._networks = with_changes(self._networks, pending)
         places = {place for network in pending if (place := place_of(network)) is not None}
         try:
-            new = merged(base, said, self._networks)
+            new = merged(base, records, self._networks)
         except TableFault as fault:
             return base, fault, Plan(), places
         return base, new, change_of(old, new, announced), places
@@ -179,11 +179,11 @@ class TableLoop:
 
     async def _keep_obeying(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self.obey(ordered(self.base, self._said()) if self._has_table else "")
+            await self.obey(ordered(self.base, self._records()) if self._has_table else "")
             await pause(LOOK_S, stop)
 
     async def obey(self, order: str) -> None:
-        """Does what the table wants of this gateway. The last exit stays, unless the guard is told otherwise.
+        """Does what the table wants of this gateway. The last exit stays, unless [guard] never_withdraw_last is false.
 
         Several may leave while another one carries; where none does, there is nothing to agree on.
         """

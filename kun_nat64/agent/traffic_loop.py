@@ -102,7 +102,7 @@ class TrafficLoop:
         state.evaluate(now=now)
 
     def _note_full(self, full: bool) -> None:
-        """While TCP has no ports left pods are told so."""
+        """While TCP has no ports left, pods get an ICMPv6 error (policy/exhaustion.py)."""
         if full is not self._state.flow.full:
             self._state.flow.full = full
             self._state.journal.warning("pool4", full=full)

@@ -1,4 +1,4 @@
-"""Files that outlive an agent: the lock that keeps two apart, its drain and falls, what it told BGP, and the settings
+"""Files that outlive an agent: the lock that keeps two apart, its drain and falls, what it announced, and the settings
 that a teardown puts back.
 """
 
@@ -20,7 +20,7 @@ from kun_nat64.policy.holddown import FallRecord
 # The same for agents of every run directory.
 COMMON = Path("/run/kun-nat64")
 LOCK, CONTROL = "agent.lock", "control.sock"
-DRAIN, FALLS, TOLD, BEFORE, TAKEN = "drain.json", "falls.json", "told.json", "before.json", "taken.json"
+DRAIN, FALLS, ANNOUNCED, BEFORE, TAKEN = "drain.json", "falls.json", "told.json", "before.json", "taken.json"
 
 
 class AlreadyRunning(Exception):
@@ -138,9 +138,9 @@ def save_falls(folder: Path, record: FallRecord) -> None:
 
 
 def load_announced(run_dir: Path) -> LastAnnounced | None:
-    """What the last agent told BGP to announce; None: nothing, or nobody knows."""
+    """What the last agent announced; None: nothing, or it is not known."""
     try:
-        data: Any = json.loads((run_dir / TOLD).read_text())
+        data: Any = json.loads((run_dir / ANNOUNCED).read_text())
         prefixes = tuple(str(ip_network(prefix)) for prefix in data["prefixes"])
         speaker = OLD_SPEAKERS.get(data["speaker"], str(data["speaker"]))
         return LastAnnounced(speaker, str(data["api"]), prefixes, str(data.get("paths_file", "")))
@@ -148,12 +148,12 @@ def load_announced(run_dir: Path) -> LastAnnounced | None:
         return None
 
 
-def save_announced(run_dir: Path, told: LastAnnounced) -> None:
+def save_announced(run_dir: Path, last: LastAnnounced) -> None:
     """Whole or not at all. Raises OSError."""
-    if told.prefixes:
-        _write_whole(run_dir / TOLD, asdict(told))
+    if last.prefixes:
+        _write_whole(run_dir / ANNOUNCED, asdict(last))
     else:
-        (run_dir / TOLD).unlink(missing_ok=True)
+        (run_dir / ANNOUNCED).unlink(missing_ok=True)
 
 
 def remember_before(run_dir: Path, facts: Facts) -> None:

@@ -1,6 +1,6 @@
-"""What the speaker made of what it was told: it takes a path without a word that its own policy then refuses.
+"""What the speaker made of our path: it takes a path without a word that its own policy then refuses.
 
-A path that is missing once may have been deleted by somebody, and is told again. One that is missing after that as
+A path that is missing once may have been deleted by somebody, and is announced again. One that is missing after that as
 well was refused on its way into the table: GoBGP lets paths of its API pass the import policy, and says nothing.
 """
 
@@ -15,7 +15,7 @@ from kun_nat64.model.spec import BgpSpec
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """`missing_since`: of a path that the speaker took. `refused`: it was told again since, and it is missing still.
+    """`missing_since`: of a path that the speaker took. `refused`: announced again since, and missing still.
 
     `unsent`: those of the wanted peers with a session, to which the path that is in the table is not sent.
     """

@@ -1,4 +1,4 @@
-"""The other gateways as second witness: whose fault a failure is, whether we are the last, whose turn it is."""
+"""What the other gateways show: whose fault a failure is, whether we are the last, whose turn it is."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from kun_nat64.model.standing import RANK, Standing
 
 
 def others_carry(fleet: Fleet, *, after: float = float("-inf")) -> bool:
-    """True when another gateway is announced and proven, and said so later than `after`."""
+    """True when another gateway is announced and proven, and reported it later than `after`."""
     return any(
         member.seen_at > after and member.verdict is Verdict.HEALTHY and RANK[member.standing] > RANK[Standing.OUT]
         for member in fleet.members
@@ -54,7 +54,7 @@ def nobody_carries(fleet: Fleet) -> bool:
 
 
 def all_fail(fleet: Fleet) -> bool:
-    """True when there are witnesses and not one of them is healthy: what we share is suspect, not we."""
+    """True when other gateways answer and not one of them is healthy: what we share is suspect, not we."""
     return bool(fleet.members) and all(member.verdict is not Verdict.HEALTHY for member in fleet.members)
 
 

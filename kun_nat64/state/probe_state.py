@@ -30,7 +30,7 @@ class ProbeState:
         self.counts[name, result.symptom] += 1
         if result.latency_s is not None:
             self.latencies.setdefault(name, Histogram(LATENCY_BOUNDS)).add(result.latency_s)
-        before, self.health = self.health, health.heard(self.health, result, rules, now=now)
+        before, self.health = self.health, health.after_result(self.health, result, rules, now=now)
         return [
             (was.state, is_.state)
             for was, is_ in zip(before.targets, self.health.targets, strict=True)

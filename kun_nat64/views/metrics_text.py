@@ -102,10 +102,10 @@ def _histogram(name: str, text: str, labels: list[str], rows: Iterable[tuple[lis
 
 def _identity(state: State, certificate_end: float | None) -> Iterator[Metric]:
     spec = state.spec.gateway
-    told = {"name": spec.name, "vip": str(spec.vip or ""), "prefix": str(spec.pool6), "version": version()}
-    yield InfoMetricFamily("kun_nat64_agent", "Name and addresses of this gateway", value=told)
-    told = {"version": version(), "commit": build().commit, "kind": build().kind}
-    yield InfoMetricFamily("kun_nat64_build", "Always 1; the labels name the running build", value=told)
+    labels = {"name": spec.name, "vip": str(spec.vip or ""), "prefix": str(spec.pool6), "version": version()}
+    yield InfoMetricFamily("kun_nat64_agent", "Name and addresses of this gateway", value=labels)
+    labels = {"version": version(), "commit": build().commit, "kind": build().kind}
+    yield InfoMetricFamily("kun_nat64_build", "Always 1; the labels name the running build", value=labels)
     yield _gauge("uptime_seconds", "Seconds since the agent started", state.clock() - state.started_at)
     if certificate_end is not None:
         text = "Expiry of the admin pages' certificate, Unix time"
@@ -283,7 +283,7 @@ def _session_log(state: State) -> Iterator[Metric]:
     yield _counts("session_log_dropped", "Session records dropped because the disk is full", ["sink"], dropped)
     waiting = (([name], float(sink.waiting)) for name, sink in sinks)
     yield _labelled("session_log_waiting", "Session records waiting to be written", ["sink"], waiting)
-    octets = (([name], float(sink.octets)) for name, sink in sinks)
-    yield _labelled("session_log_bytes", "Bytes on disk", ["sink"], octets)
+    sizes = (([name], float(sink.size_bytes)) for name, sink in sinks)
+    yield _labelled("session_log_bytes", "Bytes on disk", ["sink"], sizes)
     failed = {name: bool(sink.failed or audit.failed) for name, sink in sinks}
     yield _flags("session_log_failed", "1 while the last attempt to write failed", "sink", failed)

@@ -75,19 +75,19 @@ def brief(state: State, *, now: float) -> JSON:
 
 
 def announced(state: State) -> bool:
-    """True while BGP was told to send traffic here, took it, and has somebody to tell: whatever was decided since."""
-    told = state.speaker.announced
-    return told is not None and told.wanted and not unheard(state)
+    """True while BGP has our path and a router to send it to, whatever was decided since."""
+    last = state.speaker.announced
+    return last is not None and last.wanted and not why_unheard(state)
 
 
 def withdrawn(state: State) -> bool:
     """True when BGP has taken the withdrawal, or had no path to begin with."""
-    told = state.speaker.announced
-    return told is not None and not told.wanted
+    last = state.speaker.announced
+    return last is not None and not last.wanted
 
 
-def unheard(state: State) -> str:
-    """Why no router hears what BGP was told; "" where one does, or nobody knows. A slow speaker keeps its sessions."""
+def why_unheard(state: State) -> str:
+    """Why no router has our path; "" where one has, or where that is unknown. A slow speaker keeps its sessions."""
     seen = state.machine.seen
     if seen is None:
         return ""
@@ -124,12 +124,12 @@ def _announcement(state: State, now: float) -> JSON:
 
 
 def _health(state: State, now: float) -> JSON:
-    said = outcomes(state.probes.health)
+    found = outcomes(state.probes.health)
     return {
         "verdict": state.standing.verdict,
         "quorum": state.spec.health.quorum,
         "up": sum(one.state is TargetState.UP for one in state.probes.health.targets),
-        "targets": [_target(one, said[str(one.target)], now) for one in state.probes.health.targets],
+        "targets": [_target(one, found[str(one.target)], now) for one in state.probes.health.targets],
     }
 
 
@@ -280,7 +280,7 @@ def _session_log(state: State, wall: float) -> JSON:
                 "records": sink.records,
                 "dropped": sink.dropped,
                 "waiting": sink.waiting,
-                "octets": sink.octets,
+                "octets": sink.size_bytes,
                 "failed": sink.failed or None,
             }
             for name, sink in audit.sinks.items()
