@@ -38,6 +38,10 @@ class HostSlot(RunningHost):
     def __init__(self, host: RunningHost) -> None:
         self._host = host
 
+    @property
+    def present(self) -> RunningHost:
+        return self._host
+
     def replace(self, host: RunningHost) -> None:
         """Close the present host and listen with `host` from now on."""
         self._host.close()

@@ -167,7 +167,7 @@ async def test_a_drain_until_the_next_start_is_not_stored(served: Served, tmp_pa
 
 async def test_a_run_directory_that_cannot_be_written_is_said_and_does_not_stop_a_drain(served: Served) -> None:
     await come_up(served.agent)
-    served.agent.options = Options(Path("none.toml"), Path("/proc/nowhere"))
+    served.agent.kept._options = Options(Path("none.toml"), Path("/proc/nowhere"))
     _, body = await served.post("/drain")
     assert "will not survive a restart" in json.loads(body)["warning"]
     assert served.agent.state.standing.decision.standing is Standing.DRAINING

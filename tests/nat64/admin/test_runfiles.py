@@ -102,7 +102,7 @@ def test_what_bgp_was_told_outlives_the_agent_until_it_is_taken_back(tmp_path: P
 
 @pytest.mark.parametrize("text", ["", "[]", '{"speaker": "gobgp"}', '{"prefixes": ["x"]}', '{"prefixes": 1}'])
 def test_a_note_of_what_bgp_was_told_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / runfiles.TOLD).write_text(text)
+    (tmp_path / runfiles.ANNOUNCED).write_text(text)
     assert runfiles.load_announced(tmp_path) is None
 
 
