@@ -1,4 +1,4 @@
-"""The whole agent over stand-ins, until it is told to stop.
+"""The whole agent over stand-ins, until it is stopped.
 
 usage: python -m bench.nat64.agent FOLDER ADDRESSES ADMIN-PORT PROBE-NAMESPACE API [MEMBER...]
 """

@@ -22,6 +22,7 @@ from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Standing
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy.table_guard import GatewayBounds
 from kun_nat64.views.metrics_text import exposition
 from tests.base.table_world import HEAD, Controller, StreamServer, pods
@@ -113,7 +114,9 @@ async def test_the_table_drains_takes_out_and_brings_back(fast: AgentSpec, tmp_p
         await it.until(lambda: it.announced, "announced")
         gateway = BASE["gateway", "gw1"]
         write(tmp_path, {**BASE, ("gateway", "gw1"): replace(gateway, desired="out")})
-        await it.until(lambda: "goes on serving" in it.agent.state.warnings.get("table", ""), "the last exit stays")
+        await it.until(
+            lambda: "goes on serving" in it.agent.state.warnings.get(WarningName.TABLE, ""), "the last exit stays"
+        )
         assert it.announced
         it.agent.state.take_fleet(carrying(fast, it.agent.state.clock()))
         await it.until(lambda: it.agent.state.drain.phase is Phase.DRAINED, "out")

@@ -117,8 +117,10 @@ def aliases_in(function: ast.AST) -> dict[str, str]:
         pairs: list[tuple[ast.expr, ast.expr]] = []
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
             target, value = node.targets[0], node.value
-            both = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
-            pairs = list(zip(target.elts, value.elts, strict=False)) if both else [(target, value)]
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                pairs = list(zip(target.elts, value.elts, strict=False))
+            else:
+                pairs = [(target, value)]
         elif isinstance(node, ast.NamedExpr):
             pairs = [(node.target, node.value)]
         for target, value in pairs:
