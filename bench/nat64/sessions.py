@@ -18,7 +18,7 @@ from kun_nat64.drivers.session_database import SessionBook, parts_of
 from kun_nat64.drivers.sessionfile import SessionFile
 from kun_nat64.formats.elastic_common_schema import EcsLines
 from kun_nat64.model.audit import PROTOCOLS, Record, SessionKey, Timeouts
-from kun_nat64.model.sessionlist import Page, Pages, key_of, packed
+from kun_nat64.model.sessionlist import Pages, SessionPage, key_of, packed
 from kun_nat64.model.traffic import Endpoint4, Endpoint6
 from kun_nat64.policy.session_tracking import Ledger, Look
 
@@ -107,7 +107,7 @@ def table(count: int) -> Pages:
     pages: Pages = {}
     for number in range(count):
         flow = record(number, 0).flow
-        page = pages.setdefault(key_of(flow), Page(bytearray(), array("f")))
+        page = pages.setdefault(key_of(flow), SessionPage(bytearray(), array("f")))
         page.flows += packed(flow)
         page.left_s.append(50.0)
     return pages

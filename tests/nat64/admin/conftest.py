@@ -24,3 +24,4 @@ async def served(spec_with: Specs, tmp_path: Path) -> AsyncIterator[Served]:
     async with aiohttp.ClientSession() as http:
         yield Served(agent, f"http://127.0.0.1:{port}", http, tmp_path / runfiles.CONTROL)
     await agent.admin.close()
+    await agent.fleet.close()

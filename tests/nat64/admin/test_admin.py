@@ -188,6 +188,7 @@ async def test_a_port_changes_nothing_wherever_it_listens(spec_with: Specs, tmp_
             assert answer.status == 404
     assert agent.state.drain.phase is Phase.SERVING
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 async def test_the_token_drains_by_the_port_and_nothing_else_does(spec_with: Specs, tmp_path: Path) -> None:
@@ -210,6 +211,7 @@ async def test_the_token_drains_by_the_port_and_nothing_else_does(spec_with: Spe
             assert answer.status == 200
     assert agent.state.drain.phase is not Phase.SERVING
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 async def test_both_listeners_are_opened_and_one_that_cannot_be_is_named(spec_with: Specs, tmp_path: Path) -> None:
@@ -220,6 +222,7 @@ async def test_both_listeners_are_opened_and_one_that_cannot_be_is_named(spec_wi
     assert "the admin port 192.0.2.7:9465 does not work" in agent.state.warnings["admin"]
     assert "127.0.0.1:0 does not work" not in agent.state.warnings["admin"]
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 async def test_the_socket_takes_orders_from_root_and_its_own_user_only(
@@ -235,6 +238,7 @@ async def test_the_socket_takes_orders_from_root_and_its_own_user_only(
         async with aiohttp.ClientSession(connector=connector) as http, http.post("http://localhost/drain") as answer:
             assert answer.status == expected
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 class Checker(HTMLParser):

@@ -45,6 +45,7 @@ async def other(spec_with: Specs, tmp_path: Path, served: Served) -> AsyncIterat
     agent.state.take_fleet(Fleet(1, (member("gw1"),)))
     yield agent
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 async def drain(run_dir: Path, name: str, token: Path | None, *, force: bool = False) -> int:
