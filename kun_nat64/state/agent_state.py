@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from typing import Any
 
 from kun_base.journal import Journal
