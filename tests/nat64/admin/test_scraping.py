@@ -104,6 +104,7 @@ async def test_every_panel_of_the_dashboards_has_something_to_show(
             empty = {
                 promql
                 for dashboard in DASHBOARDS
+                if dashboard.stem != "kun-controller"  # it does not run here
                 for promql in expressions(dashboard)
                 if not await asked.ask(promql.replace("[1m]", "[10s]"))
             }
