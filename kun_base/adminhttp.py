@@ -78,7 +78,7 @@ class AdminServer:
         await web.SockSite(runner, sock, ssl_context=self._encryption()).start()
 
     async def start_unix(self, path: str) -> None:
-        """Listens on a unix socket; who may open it is said by the directory it lies in. Raises OSError."""
+        """Listens on a unix socket; the directory it lies in decides who may open it. Raises OSError."""
         from aiohttp import web
 
         runner = await self._set_up()

@@ -37,8 +37,8 @@ def _parts(der: bytes) -> list[tuple[int, bytes]]:
     while at < len(der):
         tag, size, start = der[at], der[at + 1], at + 2
         if size & 0x80:
-            octets = size & 0x7F
-            size, start = int.from_bytes(der[start : start + octets]), start + octets
+            count = size & 0x7F
+            size, start = int.from_bytes(der[start : start + count]), start + count
         if start + size > len(der):
             raise ValueError("holds a certificate that is cut short")
         found.append((tag, der[start : start + size]))

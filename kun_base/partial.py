@@ -39,7 +39,7 @@ def readable(data: object, model: type[BaseModel]) -> Any:
 
 
 def as_far_as_readable(faults: Iterator[Fault]) -> Iterator[Fault]:
-    """A key that is wrong or missing has its own fault already; what hangs on it cannot be said."""
+    """A key that is wrong or missing has its own fault already; what depends on it cannot be checked."""
     try:
         yield from faults
     except AttributeError:

@@ -49,11 +49,11 @@ class Prefix:
 
     @property
     def head(self) -> bytes:
-        """The octets before the embedded address; for /96 an AAAA is `head` plus the four octets of the A."""
+        """The bytes before the embedded address; for /96 an AAAA is `head` plus the four bytes of the A."""
         return self.network.network_address.packed[: self.network.prefixlen // 8]
 
     def embed_octets(self, ipv4: bytes) -> bytes:
-        """16 octets for 4 octets."""
+        """16 bytes for 4 bytes."""
         if self.network.prefixlen == 96:
             return self.network.network_address.packed[:12] + ipv4
         out = bytearray(self.network.network_address.packed)

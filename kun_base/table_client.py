@@ -123,17 +123,17 @@ class TableConnection:
         raise NoTable("the controller ended the stream")
 
     async def say_applied(self, version: str) -> None:
-        """Tell the controller which version is in force, if there is a connection. It is told again next time."""
+        """Tell the controller which version is in force, if there is a connection. It is reported again next time."""
         import aiohttp
 
         if self._session is None:
             return
-        said = {"consumer": self.source.consumer, "role": self.source.role, "version": version}
+        query = {"consumer": self.source.consumer, "role": self.source.role, "version": version}
         try:
             async with (
                 asyncio.timeout(CONNECT_S),
                 self._session.post(
-                    f"{self.source.url}/v1/applied?{urlencode(said)}",
+                    f"{self.source.url}/v1/applied?{urlencode(query)}",
                     headers=_authorization(self.source),
                     ssl=_context(self.source),
                     allow_redirects=False,

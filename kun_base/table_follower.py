@@ -1,6 +1,6 @@
 """Follow the controller's table: from the state file at start, then from the stream or from the file.
 
-`start` reads the file before the first question is answered; `run` goes on until it is told to stop. Whatever fails,
+`start` reads the file before the first question is answered; `run` goes on until `stop`. Whatever fails,
 the table in force stays, and `status` tells what has failed. docs/kubernetes.md, "What a consumer does".
 """
 

@@ -67,7 +67,7 @@ class TableMark:
 
 @dataclass(slots=True)
 class HeldTable:
-    """What the stream has said and the guard keeps back. `reason` "": nothing is held."""
+    """What the stream has sent and the guard holds. `reason` "": nothing is held."""
 
     change: TableChange = field(default_factory=TableChange)
     total: int = 0
@@ -155,7 +155,7 @@ class TableIntake:
         return len(here) + sum((record is not None) - (key in here) for key, record in held.items())
 
     def _known(self, kind: str, key: str) -> Any:
-        """Give the record as the stream has last said it."""
+        """Return the record as the stream sent it last."""
         held = self.held.change.of(kind)
         return held[key] if key in held else self.table.of(kind).get(key)
 
@@ -249,8 +249,8 @@ class TableIntake:
         is_snapshot = found.begin.change == "snapshot"
         for kind in LIMITS:
             here, new, into = self.table.of(kind), found.records.of(kind), out.of(kind)
-            said = new if is_snapshot else {**self.held.change.of(kind), **new}
-            into.update((key, record) for key, record in said.items() if here.get(key) != record)
+            records = new if is_snapshot else {**self.held.change.of(kind), **new}
+            into.update((key, record) for key, record in records.items() if here.get(key) != record)
             if is_snapshot:
                 into.update((key, None) for key in here if key not in new)
         return out

@@ -1,4 +1,4 @@
-"""Packets that tcpdump recorded, taken apart as far as the lab's questions go. Pure: octets in, values out."""
+"""Packets that tcpdump recorded, taken apart as far as the lab's questions go. Pure: bytes in, values out."""
 
 import struct
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _SYN, _ACK = 0x02, 0x10
 class Packet:
     """One IP packet. Of protocol 41, `inner` is the IPv6 packet it carries. Without TCP or UDP, ports and flags are 0.
 
-    `payload` is what was recorded of it: a capture keeps the first octets of a packet only.
+    `payload` is what was recorded of it: a capture keeps the first bytes of a packet only.
     """
 
     time: float

@@ -32,17 +32,17 @@ def account(text: str) -> Account:
     looked = 0.0
     for line in text.splitlines():
         try:
-            told = json.loads(line)
+            event = json.loads(line)
         except ValueError:
             continue
-        ready = ready or "ready" in told
-        if "ended" in told:
-            ended[told["ended"]] = told["at"]
-        if "seen" in told:
-            seen.setdefault(told["flow"], []).append((told["at"], told["seen"]))
-        if "moving" in told:
-            moving, sent, answered = told["moving"], told["sent"], told["answered"]
-            looked = told["at"]
+        ready = ready or "ready" in event
+        if "ended" in event:
+            ended[event["ended"]] = event["at"]
+        if "seen" in event:
+            seen.setdefault(event["flow"], []).append((event["at"], event["seen"]))
+        if "moving" in event:
+            moving, sent, answered = event["moving"], event["sent"], event["answered"]
+            looked = event["at"]
     return Account(ready, ended, seen, moving, sent, answered, looked)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 INSIDE_MTU = 8800
-"""MTU the pods and the 6to4 tunnels see; the cables between the inside hosts carry 20 octets of outer header more."""
+"""MTU the pods and the 6to4 tunnels see; the cables between the inside hosts carry 20 bytes of outer header more."""
 CABLE_MTU = 9000
 OUTSIDE_MTU = 1500
 

@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from kun_cluster.views.metrics_text import METRICS as CONTROLLER_METRICS
+from kun_cluster.views.metrics_text import PREFIX as CONTROLLER_PREFIX
 from kun_dns64.state.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
 from reference.markdown import row, table_head
 
 ROOT = Path(__file__).parent.parent
 METRIC_CALL = re.compile(r"(_gauge|_counts|_labelled|_histogram|_one_of|.*MetricFamily)$")
+STABILITY = "The name of an event and its fields stay; an event may get more fields. Texts in fields may change."
 LEVELS = {"debug", "info", "warning", "error"}
 
 
@@ -25,6 +28,10 @@ def metric_tables() -> Iterator[str]:
     yield from table_head("metric", "meaning")
     for name, text in sorted(_written_metrics("kun_nat64", "kun_nat64_").items()):
         yield row(f"`{name}`", text)
+    yield from ("", "## Metrics of kun-controller", "")
+    yield from table_head("metric", "type", "labels", "meaning")
+    for name, (kind, labels, text) in CONTROLLER_METRICS.items():
+        yield row(f"`{CONTROLLER_PREFIX}{name}`", kind, ", ".join(labels), text)
 
 
 def _written_metrics(package: str, prefix: str) -> dict[str, str]:
@@ -51,6 +58,10 @@ def _constant(value: ast.expr) -> str:
 def event_tables() -> Iterator[str]:
     for program, package in (("kun-dns64", "kun_dns64"), ("kun-nat64", "kun_nat64"), ("kun-controller", "kun_cluster")):
         yield from ("", f"## Log events of {program}", "")
+        yield from (
+            "The name of an event and its fields stay; an event may get more fields. Texts in fields may change.",
+            "",
+        )
         yield from table_head("event", "level", "fields")
         for event, (levels, fields) in sorted(_events(package).items()):
             shown = ", ".join(f"`{one}`" for one in sorted(fields))

@@ -1,4 +1,4 @@
-"""The whole agent over stand-ins, until it is told to stop.
+"""The whole agent over stand-ins, until it is stopped.
 
 usage: python -m bench.nat64.agent FOLDER ADDRESSES ADMIN-PORT PROBE-NAMESPACE API [MEMBER...]
 """
@@ -11,7 +11,9 @@ from pathlib import Path
 from bench.nat64.host import SettledHost, with_tools
 from bench.nat64.spec import spec_with
 from kun_base.journal import Journal
-from kun_nat64.agent.program import Agent, Options, serve
+from kun_nat64.agent.options import Options
+from kun_nat64.agent.serve import serve
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.model.spec import AgentSpec
 
 

@@ -18,7 +18,7 @@ from kun_nat64.drivers.session_database import SessionBook, parts_of
 from kun_nat64.drivers.sessionfile import SessionFile
 from kun_nat64.formats.elastic_common_schema import EcsLines
 from kun_nat64.model.audit import PROTOCOLS, Record, SessionKey, Timeouts
-from kun_nat64.model.sessionlist import Page, Pages, key_of, packed
+from kun_nat64.model.sessionlist import Pages, SessionPage, key_of, packed
 from kun_nat64.model.traffic import Endpoint4, Endpoint6
 from kun_nat64.policy.session_tracking import Ledger, Look
 
@@ -32,11 +32,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """`wall_s`, `cpu_s` in seconds; `octets` on the disk."""
+    """`wall_s`, `cpu_s` in seconds; `size_bytes` on the disk."""
 
     wall_s: float
     cpu_s: float
-    octets: int = 0
+    size_bytes: int = 0
 
 
 def record(number: int, place: int) -> Record:
@@ -66,9 +66,9 @@ def fill(folder: Path, records: int) -> Spent:
         wall, cpu = wall + spent.wall_s, cpu + spent.cpu_s
         waiting = [replace(one, ended=now + 60) for one in fresh]
     book.write([], waiting, BEGIN + records / 1000 + 100)
-    octets = book.trim(BEGIN)
+    size_bytes = book.trim(BEGIN)
     book.close()
-    return Spent(wall, cpu, octets)
+    return Spent(wall, cpu, size_bytes)
 
 
 def asked(folder: Path, records: int, times: int) -> list[tuple[float, float]]:
@@ -98,16 +98,16 @@ def lines(folder: Path, records: int) -> Spent:
     form = EcsLines("gw1", IPv4Address("203.0.113.1"), POOL6, "0")
     ended = tuple(replace(record(number, 0), ended=BEGIN + number / 1000 + 60) for number in range(records))
     spent, _ = timed(lambda: file.write(form.lines((), ended), BEGIN))
-    octets = file.trim(BEGIN)
+    size_bytes = file.trim(BEGIN)
     file.close()
-    return replace(spent, octets=octets)
+    return replace(spent, size_bytes=size_bytes)
 
 
 def table(count: int) -> Pages:
     pages: Pages = {}
     for number in range(count):
         flow = record(number, 0).flow
-        page = pages.setdefault(key_of(flow), Page(bytearray(), array("f")))
+        page = pages.setdefault(key_of(flow), SessionPage(bytearray(), array("f")))
         page.flows += packed(flow)
         page.left_s.append(50.0)
     return pages
@@ -146,12 +146,12 @@ def report(folder: Path, records: int, live: int, times: int) -> str:
     rows = (
         (f"database: write {records:,} sessions, begin and end", f"{filled.cpu_s / records * 1e6:.1f} µs CPU each"),
         ("database: all of it, wall time", f"{filled.wall_s:.0f} s"),
-        (f"database: size, in {len(parts_of(folder))} parts", f"{filled.octets / records:.0f} octets each"),
+        (f"database: size, in {len(parts_of(folder))} parts", f"{filled.size_bytes / records:.0f} bytes each"),
         (f"`kun-nat64 who` among {records:,} records, median of {times}", f"{took[len(took) // 2][0]:.0f} ms"),
         ("the slowest of them", f"{took[-1][0]:.0f} ms"),
         ("CPU of the whole command, median", f"{sorted(cpu for _, cpu in took)[len(took) // 2]:.0f} ms"),
-        ("JSON lines: write one", f"{written.cpu_s / count * 1e6:.1f} µs CPU, {written.octets / count:.0f} octets"),
+        ("JSON lines: write one", f"{written.cpu_s / count * 1e6:.1f} µs CPU, {written.size_bytes / count:.0f} bytes"),
         (f"one look at {live:,} known live sessions", f"{seen.cpu_s:.2f} s CPU"),
-        ("memory for the sessions and their first look", f"{memory / live:.0f} octets each"),
+        ("memory for the sessions and their first look", f"{memory / live:.0f} bytes each"),
     )
     return "\n".join(["| what | figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)]) + "\n"

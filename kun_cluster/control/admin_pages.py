@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from kun_base.adminhttp import Handler, Page
 from kun_base.version import version
 from kun_cluster.control.controller import Controller
+from kun_cluster.views.metrics_text import metrics_text
 from kun_cluster.views.pod_text import pod_value
 
 
@@ -26,7 +27,7 @@ def pages(controller: Controller) -> dict[str, Handler]:
         return Page(json.dumps(status_value(controller), indent=2) + "\n", content_type="application/json")
 
     async def metrics(_: Mapping[str, str]) -> Page:
-        return Page(metrics_text(controller))
+        return Page(controller_metrics(controller))
 
     async def explain(query: Mapping[str, str]) -> Page:
         namespace, _, name = query.get("pod", "").partition("/")
@@ -73,28 +74,19 @@ def status_value(controller: Controller) -> dict[str, object]:
     }
 
 
-def metrics_text(controller: Controller) -> str:
+def controller_metrics(controller: Controller) -> str:
     """Prometheus text format."""
-    journal = controller.journals["all"]
-    lines = ["# TYPE kun_controller_table_records gauge"]
-    lines += [f'kun_controller_table_records{{kind="{kind}"}} {count}' for kind, count in journal.counts.items()]
-    lines += ["# TYPE kun_controller_events_total counter"]
-    for name, count in sorted(controller.events.items()):
-        kind, event = name.split(" ")
-        lines.append(f'kun_controller_events_total{{kind="{kind}",event="{event}"}} {count}')
-    now = time.monotonic()
-    lines += ["# TYPE kun_controller_watch_heard_seconds gauge"]
-    for kind, one in controller.informers.items():
-        if one.last_heard:
-            lines.append(f'kun_controller_watch_heard_seconds{{kind="{kind}"}} {now - one.last_heard:.3f}')
-    lines += ["# TYPE kun_controller_write_errors_total counter"]
-    for code, count in sorted(controller.writer.errors.items()):
-        lines.append(f'kun_controller_write_errors_total{{code="{code}"}} {count}')
-    for name, value in (
-        ("kun_controller_ready", int(controller.is_ready)),
-        ("kun_controller_leader", int(controller.leadership.leads)),
-        ("kun_controller_consumers", sum(one.connections for one in controller.followers.all())),
-        ("kun_controller_table_revision", journal.revision),
-    ):
-        lines += [f"# TYPE {name} gauge", f"{name} {value}"]
-    return "\n".join(lines) + "\n"
+    journal, now = controller.journals["all"], time.monotonic()
+    informers = controller.informers.items()
+    return metrics_text(
+        {
+            "table_records": [((kind,), count) for kind, count in journal.counts.items()],
+            "events_total": [(tuple(name.split(" ")), count) for name, count in sorted(controller.events.items())],
+            "watch_heard_seconds": [((kind,), now - one.last_heard) for kind, one in informers if one.last_heard],
+            "write_errors_total": [((str(code),), count) for code, count in sorted(controller.writer.errors.items())],
+            "ready": [((), float(controller.is_ready))],
+            "leader": [((), float(controller.leadership.leads))],
+            "consumers": [((), sum(one.connections for one in controller.followers.all()))],
+            "table_revision": [((), journal.revision)],
+        }
+    )

@@ -14,3 +14,19 @@ cdef enum:
     COOKIE_OPTION = 10
     OWN_PAYLOAD = 1232
     MAX_TTL = 604800
+
+
+cdef inline long u16(const unsigned char *at) noexcept:
+    return <long>at[0] << 8 | at[1]
+
+
+cdef inline long u32(const unsigned char *at) noexcept:
+    return <long>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
+
+
+cdef inline void put16(unsigned char *at, unsigned long value) noexcept:
+    at[0], at[1] = value >> 8 & 0xFF, value & 0xFF
+
+
+cdef inline void put32(unsigned char *at, unsigned long value) noexcept:
+    at[0], at[1], at[2], at[3] = value >> 24 & 0xFF, value >> 16 & 0xFF, value >> 8 & 0xFF, value & 0xFF

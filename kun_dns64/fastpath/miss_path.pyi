@@ -15,7 +15,7 @@ class MissPath:
     def __init__(
         self,
         resolver: Resolver,
-        shortcut: ReplyLookup,
+        lookup: ReplyLookup,
         loop: AbstractEventLoop,
         resumed: Callable[..., Any],
         settled: Callable[[], None],

@@ -11,9 +11,10 @@ Twin: serving/resolution.py.
 
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
-from libc.time cimport time_t
 
-from kun_dns64.fastpath.wire cimport encode_ask, forward, read_denial, read_query, synthesise
+from kun_dns64.fastpath.wire cimport (
+    PlainQuery, Reply, encode_ask, forward, read_denial, read_query, synthesise,
+)
 from kun_dns64.formats.reply_key import COOKIE_REPLY_OCTETS
 from kun_dns64.formats.options import COOKIE, option
 from kun_dns64.formats.wire import DO, RRHEAD
@@ -27,15 +28,9 @@ from kun_dns64.fastpath.layout cimport MAX_TTL
 from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply
 from kun_dns64.formats.reply_size cimport offered
 from kun_dns64.policy.lifetime cimport reply_lifetime
-from kun_dns64.fastpath.port_pool cimport Port, PortPool, Randomness, heard
+from kun_dns64.fastpath.port_pool cimport WIDTH, Port, PortPool, PortQuestion, Randomness, heard
+from kun_dns64.fastpath.system cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from kun_dns64.policy.retransmission cimport RoundTrip
-
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        time_t tv_sec
-        long tv_nsec
-    int clock_gettime(int, timespec *)
-    int CLOCK_MONOTONIC
 
 cdef enum:
     A = 1
@@ -54,6 +49,10 @@ cdef object REAL = Rule.REAL_AAAA, FORWARDED = Rule.FORWARDED, SYNTHESISED = Rul
 cdef int REAL_PLACE = PLACES[REAL], FORWARDED_PLACE = PLACES[FORWARDED], SYNTHESISED_PLACE = PLACES[SYNTHESISED]
 cdef tuple HERE = ANSWERED_HERE
 cdef int BUCKETS = len(LATENCY_BUCKETS)
+
+
+# Where an answer is read that no query waits for.
+cdef Reply SCRATCH = Reply()
 
 
 cdef double monotonic() noexcept:
@@ -141,11 +140,12 @@ cdef class MissPath:
 
     cpdef bint take(self, bytes wire, source, send) except -1:
         """Whether the query is answered here, now or later, by `send`. False: nothing has been done."""
-        cdef tuple found = read_query(wire), way
+        cdef PlainQuery found
+        cdef tuple way
         cdef MissQuery query
         cdef Waiter client
         cdef bytes lower
-        if found is None:
+        if not read_query(wire, &found):
             return False
         known = self._clients.get(source, self)
         if known is self:
@@ -153,10 +153,11 @@ cdef class MissPath:
         if known is None or wire in self._out:
             return False
         client = known
-        query = MissQuery.__new__(MissQuery)
-        query._end, query._qtype, query._edns, query._do, query._payload, query._cookie = found
-        if query._do and not client.with_do:
+        if found.do and not client.with_do:
             return False
+        query = MissQuery.__new__(MissQuery)
+        query._end, query._qtype, query._edns, query._do = found.end, found.qtype, found.edns, found.do
+        query._payload, query._cookie = found.payload, found.cookie
         query._name = wire[12 : query._end]
         query._lower = lower = query._name.lower()
         if client.one is None:
@@ -217,7 +218,7 @@ cdef class MissPath:
             made.path, made.upstream, made.health = self, upstream, upstream.health
             made.round_trip = upstream.health.round_trip
             made.tally = self._tallies.setdefault(str(upstream.address), LatencyHistogram())
-            made.pool, made.random = upstream.pool, upstream.random
+            made.pool, made.random, made.leaving = upstream.pool, upstream.random, []
         return made
 
     def _make_room(self):
@@ -226,7 +227,7 @@ cdef class MissPath:
         for known in list(self._states.values()):
             state = known
             while self._out_here > self._most_here and state.oldest is not None:
-                state.hand_over()
+                state.oldest.general()
 
     cdef int stagger(self, MissQuery query) except -1:
         if not self._stagger_s:
@@ -260,7 +261,7 @@ cdef class MissPath:
             return b""
         if not query._cookie:
             return self._opts[2 * query._do + made]
-        cdef bytes cookie = self._lookup.cookie(query._cookie, query._source)
+        cdef bytes cookie = self._lookup.cookie(query._wire[query._cookie :], query._source)
         return <bytes>self._cookie_opts[2 * query._do + made] + cookie
 
     cdef bytes _opt(self, bint do, bytes options):

@@ -15,15 +15,17 @@ cdef class Waiter:
 
 # Thousands may hang on one another (`_next`).
 @cython.trashcan(True)
-cdef class MissQuery:
+cdef class MissQuery(Reply):
     """One query under way: what it asks next, what it waits for, and its reply."""
 
     cdef MissPath _path
     cdef MissQuery _next
     cdef Waiter _client
-    cdef bytes _wire, _name, _lower, _cookie, _head, _tail
+    cdef bytes _wire, _name, _lower, _head, _tail
     cdef object _source, _send, _group
     cdef int _end, _qtype, _payload
+    # Where its cookie stands, 0: none.
+    cdef int _cookie
     cdef bint _edns, _do, _over
     cdef double _began
     cdef unsigned int _fixed
@@ -39,21 +41,20 @@ cdef class MissQuery:
     cdef bint _beside
     cdef bytes _early_packet, _early_asked
     cdef long _early_steady_s, _early_tick
-    # What the cache alone has answered, until it is sent.
-    cdef tuple _ready
+    # Whether the cache alone has answered it, until that is sent.
+    cdef bint _ready
     cdef int _ready_type
     cdef long _ready_steady_s, _ready_tick
 
     cdef bint next(self, int qtype, double now) except -1:
         """Takes it from the cache, waits for who has asked, or asks. False, with nothing done: see `over`."""
         cdef bytes key = self.key(qtype), entry
-        cdef tuple denial
         cdef long age, steady_s
         cdef MissPath path = self._path
         question = path._in_flight.get(key)
         if type(question) is UpstreamQuestion and not (<UpstreamQuestion>question)._aside:
             return self.wait_for(<UpstreamQuestion>question, qtype)
-        known = path._store.find(key, now)
+        known = path._store.find(key, now, self._denial_packet is not None)
         if known is False:
             return False
         if known is None:
@@ -69,17 +70,16 @@ cdef class MissQuery:
             if question is None and path._resolver.may_refresh(now, REFRESH_COST):
                 self.fetch_anew(qtype, key, now)
         if qtype == AAAA:
-            denial = read_denial(entry, None, self._wire, self._end, MAX_TTL, age)
-            if denial is not None:
-                self._denied, self._denial_ttl = True, denial[1]
+            if read_denial(SCRATCH, entry, None, self._wire, self._end, MAX_TTL, age):
+                self._denied, self._denial_ttl = True, SCRATCH.lifetime
                 self._steady_s, self._tick = steady_s, <long>now
                 if self.next(A, now):
                     return True
                 self._denied = False
                 return False
-        self._ready = self.made(entry, None, qtype, age)
+        self._ready = self.make(entry, None, qtype, age)
         self._ready_type, self._ready_steady_s, self._ready_tick = qtype, steady_s, <long>now
-        return self._ready is not None
+        return self._ready
 
     cdef int fetch_anew(self, int qtype, bytes key, double now) except -1:
         """For the cache's sake alone, as Resolver.cached does it with data that ends soon."""
@@ -112,20 +112,20 @@ cdef class MissQuery:
         question._waiting.append(self)
         return True
 
-    cdef tuple made(self, bytes wire, bytes asked, int qtype, unsigned int age):
-        """The reply, as coldwire.finished gives it. None: the general path must."""
+    cdef bint make(self, bytes wire, bytes asked, int qtype, unsigned int age) except -1:
+        """The reply. False: the general path must."""
         cdef MissPath path = self._path
         cdef Waiter client = self._client
         cdef bytes opt = path.opt(self, qtype != self._qtype)
         cdef int limit = path.limit(self)
         if qtype != self._qtype:
             return synthesise(
-                wire, asked, self._wire, self._end, path._max_ttl, age, self._head, client.never, self._denial_ttl,
-                self._fixed, opt, limit,
+                self, wire, asked, self._wire, self._end, path._max_ttl, age, self._head, client.never,
+                self._denial_ttl, self._fixed, opt, limit,
             )
         return forward(
-            wire, asked, self._wire, self._end, qtype, path._max_ttl, age, client.excluded if qtype == AAAA else b"",
-            self._do or self._wire[3] & 0x20, opt, limit,
+            self, wire, asked, self._wire, self._end, qtype, path._max_ttl, age,
+            client.excluded if qtype == AAAA else b"", self._do or self._wire[3] & 0x20, opt, limit,
         )
 
     cdef bint waits_for_aaaa(self) noexcept:
@@ -156,15 +156,13 @@ cdef class MissQuery:
         self, bytes wire, object upstream, double rtt_s, unsigned int ttl, long steady_s, double now
     ) except -1:
         """No AAAA: the A is next, unless it came before."""
-        cdef tuple data
         self._denied, self._denial_ttl, self._steady_s, self._tick = True, ttl, steady_s, <long>now
         self._denial_packet, self._denied_by, self._denial_rtt_s = wire, upstream, rtt_s
         if self._early_packet is not None:
-            data = self.made(self._early_packet, self._early_asked, A, 0)
-            if data is None:
-                self.over()
+            if self.make(self._early_packet, self._early_asked, A, 0):
+                self.answer(A, self._early_steady_s, self._early_tick, now)
             else:
-                self.answer(data, A, self._early_steady_s, self._early_tick, now)
+                self.over()
         elif not self._beside:
             if self.next(A, now):
                 self.answer_now()
@@ -174,21 +172,20 @@ cdef class MissQuery:
 
     cdef int answer_now(self) except -1:
         """If the cache had it all."""
-        if self._ready is not None:
-            self.answer(self._ready, self._ready_type, self._ready_steady_s, self._ready_tick, monotonic())
+        if self._ready:
+            self.answer(self._ready_type, self._ready_steady_s, self._ready_tick, monotonic())
         return 0
 
-    cdef int answer(self, tuple data, int qtype, long steady_s, long tick, double now) except -1:
-        """`steady_s` from `tick` on: of the answer to `qtype` this reply is made of."""
-        cdef bytes packet = data[0]
+    cdef int answer(self, int qtype, long steady_s, long tick, double now) except -1:
+        """Send what was made. `steady_s` from `tick` on: of the answer to `qtype` it is made of."""
+        cdef bytes packet = self.packet
         cdef int place = REAL_PLACE if qtype == AAAA else FORWARDED_PLACE if qtype == self._qtype else SYNTHESISED_PLACE
-        cdef long own_steady_s = data[3], ages_s = data[4]
         self._over = True
         if tick != <long>now:
             steady_s = 0
         if qtype != self._qtype:
             steady_s = min(steady_s, self._steady_s) if tick == self._tick else 0
-        steady_s = reply_lifetime(steady_s, own_steady_s, ages_s)
+        steady_s = reply_lifetime(steady_s, self.own_steady_s, self.ages_s)
         self._path.replied(place, now - self._began)
         if now - self._began < HELD_BACK_S:
             self._send(packet)
@@ -197,8 +194,8 @@ cdef class MissQuery:
         self._path.left(self)
         if steady_s > 0 and self._client.plain.prepared is self._path._prepared:
             keep_reply(
-                self._client.store, self._client.prefix, self._wire, self._end, self._cookie, packet, place,
-                steady_s, data[5], tick,
+                self._client.store, self._client.prefix, self._wire, self._lower, self._cookie != 0, packet,
+                place, steady_s, self.places, tick,
             )
         return 0
 

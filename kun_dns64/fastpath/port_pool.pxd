@@ -12,6 +12,18 @@ cdef class Randomness:
     cdef Py_ssize_t under(self, Py_ssize_t limit) except -1
 
 
+# Packets of one system call: as many of a port's as are read, and of a turn's questions as leave, at once.
+cdef enum:
+    WIDTH = 32
+
+
+cdef class PortQuestion:
+    cdef bytes wire
+    cdef bint left_here
+
+    cpdef bint received(self, bytes wire) except -1
+
+
 cdef class Port:
     cdef PortPool _pool
     cdef object _sock
@@ -23,7 +35,8 @@ cdef class Port:
 
     cpdef free(self, ident)
     cpdef bint send(self, bytes wire) except -1
-    cdef bint readable(self) except -1
+    cdef int send_all(self, list questions) except -1
+    cdef int read(self) except -1
     cpdef read_waiting(self)
 
 
@@ -37,5 +50,7 @@ cdef class PortPool:
     cdef int _epoll_fd
 
     cpdef Port port(self, double now)
+    cdef Port fresh(self, double now)
+    cdef Port shared(self)
     cdef Port _open(self)
     cdef int _retire(self, Port port) except -1

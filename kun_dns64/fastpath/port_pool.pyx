@@ -10,6 +10,7 @@ from os import strerror
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport EINTR, errno
 
+from kun_dns64.fastpath.system cimport MSG_DONTWAIT, iovec, mmsghdr, recvmmsg, send_one, sendmmsg
 from kun_dns64.transport import portpool
 from kun_dns64.transport.errnos import LOCAL as LOCAL_ERRNOS
 
@@ -23,17 +24,28 @@ cdef extern from "<sys/epoll.h>" nogil:
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *, size_t, unsigned int)
 
-cdef extern from "<sys/socket.h>" nogil:
-    ssize_t c_recv "recv"(int, void *, size_t, int)
-    ssize_t c_send "send"(int, const void *, size_t, int)
-    int MSG_DONTWAIT
-
 cdef enum:
     BURST = 128
     MAX_DATAGRAM = 65535
     CHUNK = 8192
 
-cdef unsigned char ROOM[MAX_DATAGRAM]
+cdef unsigned char ROOM[WIDTH][MAX_DATAGRAM]
+cdef iovec PARTS_IN[WIDTH]
+cdef iovec PARTS_OUT[WIDTH]
+cdef mmsghdr IN[WIDTH]
+cdef mmsghdr OUT[WIDTH]
+
+
+cdef void point() noexcept:
+    """Each message to its part, once: the kernel leaves that as it is."""
+    cdef int i
+    for i in range(WIDTH):
+        PARTS_IN[i].iov_base, PARTS_IN[i].iov_len = ROOM[i], MAX_DATAGRAM
+        IN[i].msg_hdr.msg_iov, IN[i].msg_hdr.msg_iovlen = &PARTS_IN[i], 1
+        OUT[i].msg_hdr.msg_iov, OUT[i].msg_hdr.msg_iovlen = &PARTS_OUT[i], 1
+
+
+point()
 cdef double RENEWED_PER_S = portpool.RENEWED_PER_S, SAVED = portpool.SAVED
 cdef Py_ssize_t KEEP = portpool.KEEP, MOST = portpool.MOST
 cdef int GUESSES = portpool.GUESSES
@@ -92,6 +104,14 @@ cdef class Randomness:
         return self.under(limit)
 
 
+cdef class PortQuestion:
+    """A question of compiled code that is out on a port."""
+
+    cpdef bint received(self, bytes wire) except -1:
+        """As transport/portpool.py's PortQuestion."""
+        return False
+
+
 cdef class Port:
     """A connected socket: the kernel drops what comes from elsewhere, and tells of ICMP errors at once."""
 
@@ -109,32 +129,58 @@ cdef class Port:
 
     cpdef bint send(self, bytes wire) except -1:
         """Whether the packet has left this machine; if not, it is as good as lost on the way, and sent again later."""
-        if c_send(self.fileno, PyBytes_AS_STRING(wire), PyBytes_GET_SIZE(wire), MSG_DONTWAIT) >= 0:
+        if send_one(self.fileno, PyBytes_AS_STRING(wire), PyBytes_GET_SIZE(wire), MSG_DONTWAIT) >= 0:
             return True
         self._pool.loop.call_soon(self.failed, errno)
         return False
+
+    cdef int send_all(self, list questions) except -1:
+        """`send` for at most WIDTH questions, each a PortQuestion, which learns whether its packet has left."""
+        cdef PortQuestion question
+        cdef int i = 0, sent = 0, more, count = len(questions)
+        for question in questions:
+            PARTS_OUT[i].iov_base, PARTS_OUT[i].iov_len = PyBytes_AS_STRING(question.wire), PyBytes_GET_SIZE(question.wire)
+            i += 1
+        while sent < count:
+            more = sendmmsg(self.fileno, &OUT[sent], count - sent, MSG_DONTWAIT)
+            if more < 0:
+                self._pool.loop.call_soon(self.failed, errno)
+                sent += 1
+            for i in range(sent, sent + more):
+                (<PortQuestion>questions[i]).left_here = True
+            sent += max(0, more)
+        return 0
 
     cpdef free(self, ident):
         if self.out.pop(ident, None) is not None and not self.out and self.leaving:
             self._pool.drop(self)
 
-    cdef bint readable(self) except -1:
-        """Read one packet; whether there was one."""
-        cdef ssize_t size = c_recv(self.fileno, ROOM, MAX_DATAGRAM, MSG_DONTWAIT)
-        if size < 0:
+    cdef int read(self) except -1:
+        """Read at most WIDTH packets; how many there were. What a packet sets going may drop the port."""
+        cdef int i, count = recvmmsg(self.fileno, IN, WIDTH, MSG_DONTWAIT, NULL)
+        cdef bytes wire
+        cdef bint good
+        if count < 0:
             self.failed(errno)
-            return False
-        attempt = self.out.get(ROOM[0] << 8 | ROOM[1]) if size >= 12 else None
-        if attempt is None or not attempt.received(PyBytes_FromStringAndSize(<char *>ROOM, size)):
-            self.guessed()
-        return True
+            return 0
+        for i in range(count):
+            if self.fileno < 0:
+                break
+            wire = PyBytes_FromStringAndSize(<char *>ROOM[i], IN[i].msg_len)
+            attempt = self.out.get(ROOM[i][0] << 8 | ROOM[i][1]) if IN[i].msg_len >= 12 else None
+            if isinstance(attempt, PortQuestion):
+                good = (<PortQuestion>attempt).received(wire)
+            else:
+                good = attempt is not None and attempt.received(wire)
+            if not good:
+                self.guessed()
+        return count
 
     cpdef read_waiting(self):
         """Read what has come to this port."""
-        cdef int i
-        for i in range(BURST):
-            if self.fileno < 0 or not self.readable():
-                return
+        cdef int left = BURST
+        while left > 0 and self.fileno >= 0:
+            left = left - WIDTH if self.read() == WIDTH else 0
 
     def guessed(self):
         self.upstream.observed.wrong_replies += 1
@@ -173,6 +219,14 @@ cdef class PortPool:
 
         Raises what `Owner.connect` raises, where no port is open.
         """
+        cdef Port port = self.fresh(now)
+        return self.shared() if port is None else port
+
+    cdef Port shared(self):
+        return self._shared[self.random.under(len(self._shared))]
+
+    cdef Port fresh(self, double now):
+        """`port` where it opens one. None: one is to be shared."""
         cdef Py_ssize_t count = len(self._shared)
         self._tokens = min(SAVED, self._tokens + (now - self._counted_at) * RENEWED_PER_S)
         self._counted_at = now
@@ -184,7 +238,7 @@ cdef class PortPool:
                 # No descriptor is left, say; the open ones are as good as under load.
                 if not count:
                     raise
-        return self._shared[self.random.under(count)]
+        return None
 
     cdef Port _open(self):
         cdef object sock = self.owner.connect()
@@ -218,14 +272,14 @@ cdef class PortPool:
         port.close()
 
     def drain(self):
-        """One packet from each port that has some, at most BURST ports."""
+        """Read from the ports that have packets, until BURST have been read."""
         cdef epoll_event events[BURST]
-        cdef int i, count = epoll_wait(self._epoll_fd, events, BURST, 0)
+        cdef int i, count = epoll_wait(self._epoll_fd, events, BURST, 0), left = BURST
         cdef Port port
         for i in range(count):
             port = self.ports.get(events[i].data.fd)
-            if port is not None:
-                port.readable()
+            if port is not None and left > 0:
+                left -= port.read()
 
     def close(self):
         for port in list(self.ports.values()):

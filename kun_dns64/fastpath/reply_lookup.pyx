@@ -8,19 +8,12 @@ Twin: serving/reply_lookup.py, cache/reply_cache.py.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcpy
-from libc.time cimport time_t
 
 from kun_dns64.formats import reply_key
 from kun_dns64.fastpath.client_lookup cimport ClientLookup
-from kun_dns64.fastpath.layout cimport COOKIE_OPTION, CUT, HEADER, OPT_TAIL, REPLY_STAMP
+from kun_dns64.fastpath.layout cimport COOKIE_OPTION, CUT, HEADER, OPT_TAIL, REPLY_STAMP, put32, u16, u32
 from kun_dns64.fastpath.stores cimport Generations, limit_of, write_key
-
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        time_t tv_sec
-        long tv_nsec
-    int clock_gettime(int, timespec *)
-    int CLOCK_MONOTONIC
+from kun_dns64.fastpath.system cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 cdef enum:
     # Of what was said this second: what an entry takes beside its octets.
@@ -28,18 +21,6 @@ cdef enum:
 
 cdef Py_ssize_t COOKIE_REPLY_OCTETS = reply_key.COOKIE_REPLY_OCTETS
 cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE, NO_OPTIONS = b""
-
-
-cdef inline long u16(const unsigned char *at) noexcept:
-    return <long>at[0] << 8 | at[1]
-
-
-cdef inline long u32(const unsigned char *at) noexcept:
-    return <long>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
-
-
-cdef inline void put_u32(unsigned char *at, long number) noexcept:
-    at[0], at[1], at[2], at[3] = number >> 24 & 255, number >> 16 & 255, number >> 8 & 255, number & 255
 
 
 cdef bytes aged(bytes value, long tick):
@@ -53,8 +34,8 @@ cdef bytes aged(bytes value, long tick):
     cdef long age = tick - u32(out), count = out[9], i
     for i in range(count):
         ttl = out + REPLY_STAMP + 2 * count + u16(out + REPLY_STAMP + 2 * i)
-        put_u32(ttl, u32(ttl) - age)
-    put_u32(out, tick)
+        put32(ttl, u32(ttl) - age)
+    put32(out, tick)
     return made
 
 

@@ -8,6 +8,7 @@ cdef class Generations:
     cpdef put(self, bytes key, value)
     cpdef replace(self, bytes key, value)
     cpdef drop(self, bytes key)
+    cdef bint has(self, bytes key) except -1
     cdef Py_ssize_t weight(self, bytes key, value) except -1
     cdef int insert(self, bytes key, value) except -1
     cdef int forget_some(self, dict dying) except -1
@@ -17,7 +18,7 @@ cdef class MissStore:
     cdef Generations _data, _failures
     cdef bint _prefetch
 
-    cpdef find(self, bytes key, double now)
+    cpdef find(self, bytes key, double now, bint exists=*)
     cdef object unknown(self, bytes key)
     cpdef put_off(self, bytes key, bytes entry, long age)
     cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1
@@ -27,6 +28,6 @@ cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_s
 cdef int limit_of(bytes wire, Py_ssize_t end, int most)
 
 cpdef int keep_reply(
-    Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,
+    Generations store, bytes prefix, bytes wire, bytes lower, bint cookie, bytes packet, int rule, long seconds,
     bytes places, long tick,
 ) except -1

@@ -11,7 +11,7 @@ from libc.string cimport memchr, memcmp, memcpy
 
 from kun_dns64.cache import answers, generations as plain, reply_cache
 from kun_dns64.fastpath cimport layout
-from kun_dns64.fastpath.layout cimport ANSWER_STAMP, OPT_TAIL, REPLY_STAMP
+from kun_dns64.fastpath.layout cimport ANSWER_STAMP, HEADER, OPT_TAIL, REPLY_STAMP, put32, u16, u32
 from kun_dns64.formats import reply_key, response
 from kun_dns64.formats import options, wire as wire_rules
 from kun_dns64.formats.reply_size cimport offered
@@ -77,7 +77,10 @@ cdef class Generations:
 
     def __contains__(self, bytes key):
         """Whether `get` would find something; it does not count as use."""
-        return key in self._young or key in self._old
+        return self.has(key)
+
+    cdef bint has(self, bytes key) except -1:
+        return key in self._young or len(self._old) and key in self._old
 
     cpdef put(self, bytes key, value):
         cdef dict young = self._young
@@ -147,24 +150,16 @@ cdef class Generations:
         return self._octets + self._octets_old
 
 
-cdef inline void put32(unsigned char *at, unsigned long value) noexcept:
-    at[0], at[1], at[2], at[3] = value >> 24 & 0xFF, value >> 16 & 0xFF, value >> 8 & 0xFF, value & 0xFF
-
-
-cdef inline long u32(const unsigned char *at) noexcept:
-    return <long>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
-
-
 cdef class MissStore:
     """A cache's answers for who has them as octets. `stores`: as `Cache.stores` gives them."""
 
     def __init__(self, stores):
         self._data, self._failures, self._prefetch = stores
 
-    cpdef find(self, bytes key, double now):
+    cpdef find(self, bytes key, double now, bint exists=False):
         """(entry, age, steady seconds) of data that holds, 0 or less where it is due to be fetched anew.
 
-        None: must be asked; False: `Cache.lookup` must say.
+        None: must be asked; False: `Cache.lookup` must say. `exists`: the name does, as has just been heard.
         """
         cdef const unsigned char *at
         cdef long age
@@ -172,11 +167,11 @@ cdef class MissStore:
             return False
         cdef bytes entry = self._data.get(key)
         if entry is None:
-            return self.unknown(key)
+            return None if exists else self.unknown(key)
         at = <const unsigned char *>PyBytes_AS_STRING(entry)
         age = <long>now - u32(at)
         if age >= u32(at + 4):
-            return self.unknown(key)
+            return None if exists else self.unknown(key)
         return entry, age, u32(at + 8) - age
 
     cdef object unknown(self, bytes key):
@@ -185,7 +180,7 @@ cdef class MissStore:
         cdef char *at = PyBytes_AS_STRING(nowhere)
         cdef char *root = <char *>memchr(at, 0, PyBytes_GET_SIZE(nowhere))
         root[1] = root[2] = 0
-        return False if nowhere in self._data else None
+        return False if self._data.has(nowhere) else None
 
     cpdef put_off(self, bytes key, bytes entry, long age):
         """`Cache.put_off` for an entry that `find` has just found, so old."""
@@ -216,7 +211,7 @@ cdef int limit_of(bytes wire, Py_ssize_t end, int most):
     cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(wire)
     if not most or PyBytes_GET_SIZE(wire) < end + 13 or not has_opt(at, at + end + 4):
         return 0
-    return offered(at[end + 7] << 8 | at[end + 8], most)
+    return offered(u16(at + end + 7), most)
 
 
 cdef inline bint has_opt(const unsigned char *at, const unsigned char *opt) noexcept:
@@ -247,17 +242,21 @@ cdef bytes write_key(bytes prefix, bytes wire, bytes lower, Py_ssize_t end, Py_s
 
 
 cpdef int keep_reply(
-    Generations store, bytes prefix, bytes wire, Py_ssize_t end, bytes cookie, bytes packet, int rule, long seconds,
+    Generations store, bytes prefix, bytes wire, bytes lower, bint cookie, bytes packet, int rule, long seconds,
     bytes places, long tick,
 ) except -1:
-    """`Memo.remember` for who knows it all. `cookie`: the lone option; `rule`: its place; `places`: of the TTLs."""
+    """`ReplyCache.remember` for who knows it all.
+
+    `lower`: the name; `cookie`: whether it is the lone option; `rule`: its place; `places`: of the TTLs.
+    """
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(lower) + HEADER
     cdef Py_ssize_t count = PyBytes_GET_SIZE(places) // 2, size = PyBytes_GET_SIZE(packet), rest = size - end
     # Nothing is left out of a reply that is made here; without OPT, none is larger than the client can take.
     cdef Py_ssize_t needs = size if PyBytes_GET_SIZE(wire) > end + 4 else 0
     if seconds <= 0 or count > 255:
         return 0
     cdef Py_ssize_t until = end + OPT_TAIL - 2 if cookie else PyBytes_GET_SIZE(wire)
-    cdef bytes key = write_key(prefix, wire, wire[12:end].lower(), end, until, WITH_COOKIE if cookie else b"", 0)
+    cdef bytes key = write_key(prefix, wire, lower, end, until, WITH_COOKIE if cookie else b"", 0)
     cdef bytes entry = PyBytes_FromStringAndSize(NULL, REPLY_STAMP + 2 * count + 10 + rest)
     cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(entry)
     put32(out, tick)

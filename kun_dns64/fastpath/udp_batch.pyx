@@ -11,14 +11,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memcpy, memset
 
+from kun_dns64.fastpath.system cimport MSG_DONTWAIT, iovec, mmsghdr, msghdr, recvmmsg, sendmmsg
+
 cdef extern from *:
     """
     #ifndef _GNU_SOURCE
     #define _GNU_SOURCE
     #endif
     #include <netinet/in.h>
-    #include <sys/socket.h>
-    #include <sys/uio.h>
     """
     struct in_addr:
         pass
@@ -28,20 +28,6 @@ cdef extern from *:
         in_addr sin_addr
     struct sockaddr_in6:
         in_addr sin6_addr
-    struct iovec:
-        void *iov_base
-        size_t iov_len
-    struct msghdr:
-        void *msg_name
-        unsigned int msg_namelen
-        iovec *msg_iov
-        size_t msg_iovlen
-        void *msg_control
-        size_t msg_controllen
-        int msg_flags
-    struct mmsghdr:
-        msghdr msg_hdr
-        unsigned int msg_len
     struct cmsghdr:
         int cmsg_level
         int cmsg_type
@@ -51,12 +37,9 @@ cdef extern from *:
         in_addr ipi_addr
     cmsghdr *CMSG_FIRSTHDR(msghdr *)
     unsigned char *CMSG_DATA(cmsghdr *)
-    int recvmmsg(int, mmsghdr *, unsigned int, int, void *) nogil
-    int sendmmsg(int, mmsghdr *, unsigned int, int) nogil
     int AF_INET
     int IPPROTO_IP
     int IP_PKTINFO
-    int MSG_DONTWAIT
 
 cdef enum:
     WIDTH = 64

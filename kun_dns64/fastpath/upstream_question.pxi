@@ -11,16 +11,39 @@ cdef class UpstreamState:
     cdef Randomness random
     cdef LatencyHistogram tally
     cdef UpstreamQuestion oldest, newest
+    # Questions of this turn of the loop that share a port, and leave together.
+    cdef Port port
+    cdef list leaving
 
     cdef double patience_s(self) except -1:
         """How long a question stays here: until it would be sent again, or is no common one any more."""
         return min(self.round_trip.rto_s(), self.path._longest_s)
 
+    cdef int send_later(self, UpstreamQuestion question) except -1:
+        self.leaving.append(question)
+        if len(self.leaving) == 1:
+            self.path._loop.call_soon(self.send)
+        elif len(self.leaving) == WIDTH:
+            self.send()
+        return 0
+
+    def send(self):
+        """Send what is leaving. Where the port has been closed, its questions have been told."""
+        cdef list leaving = self.leaving
+        cdef UpstreamQuestion question
+        self.leaving = []
+        if not leaving or self.port.fileno < 0:
+            return
+        self.port.send_all(leaving)
+        for question in leaving:
+            if not question.left_here:
+                self.path._loop.call_soon(question.lost_here)
+
     cdef int watch(self, UpstreamQuestion question) except -1:
         if self.oldest is None:
             self.oldest = question
         else:
-            self.newest._next = question
+            self.newest._next, question._before = question, self.newest
         self.newest = question
         if self.timer is None:
             self.timer = self.path._loop.call_later(self.patience_s(), self.look)
@@ -31,36 +54,40 @@ cdef class UpstreamState:
     def look(self):
         """Hands over what has been out too long."""
         cdef double patience_s = self.patience_s(), left
+        cdef UpstreamQuestion oldest
         while self.oldest is not None:
-            if not self.oldest._done:
-                left = self.oldest._sent_at + patience_s - monotonic()
-                if left > 0:
-                    self.timer = self.path._loop.call_later(left, self.look)
-                    return
-                # After a pause of this process timers are called before packets are read.
-                self.oldest._port.read_waiting()
-            self.hand_over()
+            oldest = self.oldest
+            left = oldest._sent_at + patience_s - monotonic()
+            if left > 0:
+                self.timer = self.path._loop.call_later(left, self.look)
+                return
+            # After a pause of this process timers are called before packets are read.
+            oldest._port.read_waiting()
+            if not oldest._done:
+                oldest.general()
         self.timer = None
 
-    cdef int hand_over(self) except -1:
-        """The oldest goes on in the general way, unless it is over."""
-        cdef UpstreamQuestion question = self.oldest
-        self.oldest, question._next = question._next, None
-        if self.oldest is None:
-            self.newest = None
-        if not question._done:
-            question.general()
-        return 0
+    cdef void forget(self, UpstreamQuestion question) noexcept:
+        """It is over. What is kept until a timer comes falls out of the processor's caches."""
+        if question._before is None:
+            self.oldest = question._next
+        else:
+            question._before._next = question._next
+        if question._next is None:
+            self.newest = question._before
+        else:
+            question._next._before = question._before
+        question._before = question._next = None
 
 
 # Thousands may hang on one another (`_next`).
 @cython.trashcan(True)
-cdef class UpstreamQuestion:
+cdef class UpstreamQuestion(PortQuestion):
     """For its port it is what is out there; for `Upstreams` it is what is in question."""
 
     cdef MissPath _path
-    cdef UpstreamQuestion _next
-    cdef bytes _name, _key, _asked
+    cdef UpstreamQuestion _before, _next
+    cdef bytes _name, _key
     cdef object _group, _upstreams, _ident
     cdef UpstreamState _state
     cdef Port _port
@@ -69,7 +96,7 @@ cdef class UpstreamQuestion:
     cdef list _waiting
     cdef int _qtype
     # Nobody has to wait for it: it fetches anew what the cache still has.
-    cdef bint _do, _done, _aside, _scrambled, _left_here
+    cdef bint _do, _done, _aside, _scrambled
     cdef double _sent_at
 
     cdef bint join(self, MissQuery query) except -1:
@@ -87,7 +114,7 @@ cdef class UpstreamQuestion:
             count += (<MissQuery>other)._client.share is query._client.share
         return count
 
-    def received(self, bytes wire):
+    cpdef bint received(self, bytes wire) except -1:
         """As UdpAttempt's. A defect costs the short way, not the answer."""
         try:
             return self._received(wire)
@@ -98,52 +125,52 @@ cdef class UpstreamQuestion:
                 (<MissQuery>query).over()
             return True
 
-    cdef object _received(self, bytes wire):
-        cdef list waiting = [query for query in self._waiting if not (<MissQuery>query)._over], replies = []
+    cdef bint _received(self, bytes wire) except -1:
+        cdef list waiting = self._waiting
         cdef MissQuery query
-        cdef tuple denial, data
+        cdef Reply made = None
         cdef double now = monotonic()
+        cdef unsigned int ttl, max_ttl = self._path._max_ttl
         cdef long steady_s
-        cdef int i
         if self._done:
             return False
-        if self._qtype == AAAA:
-            denial = read_denial(wire, self._asked, self._asked, self.end(), self._path._max_ttl, 0)
-            if denial is not None:
-                steady_s = self.answered(denial[0], denial[1], now)
-                if not waiting:
-                    self._path.late += not self._aside
-                for query in waiting:
-                    query.denied(wire, self._state.upstream, now - self._sent_at, denial[1], steady_s, now)
-                return True
-        data = None
         for query in waiting:
-            if query._qtype == self._qtype or query._denied:
-                data = query.made(wire, self._asked, self._qtype, 0)
-            else:
-                data = self.bare(wire)
-            if data is None:
+            if query._over:
+                waiting = [query for query in waiting if not (<MissQuery>query)._over]
+                break
+        if self._qtype == AAAA and read_denial(SCRATCH, wire, self.wire, self.wire, self.end(), max_ttl, 0):
+            ttl = SCRATCH.lifetime
+            steady_s = self.answered(SCRATCH, now)
+            if not waiting:
+                self._path.late += not self._aside
+            for query in waiting:
+                query.denied(wire, self._state.upstream, now - self._sent_at, ttl, steady_s, now)
+            return True
+        for query in waiting:
+            made = query if query._qtype == self._qtype or query._denied else SCRATCH
+            if not (self.bare(wire) if made is SCRATCH else query.make(wire, self.wire, self._qtype, 0)):
                 return self.adopted().received(wire)
-            replies.append(data)
-        if data is None:
+        if made is None:
             # Nobody waits for it any more; the cache does.
-            data = self.bare(wire)
-            if data is None:
+            made = SCRATCH
+            if not self.bare(wire):
                 return self.adopted().received(wire)
             self._path.late += not self._aside
-        steady_s = self.answered(data[1], data[2], now)
-        for i, query in enumerate(waiting):
+        steady_s = self.answered(made, now)
+        for query in waiting:
             if query._qtype == self._qtype or query._denied:
-                query.answer(replies[i], self._qtype, steady_s, <long>now, now)
+                query.answer(self._qtype, steady_s, <long>now, now)
             else:
-                query._early_packet, query._early_asked = wire, self._asked
+                query._early_packet, query._early_asked = wire, self.wire
                 query._early_steady_s, query._early_tick = steady_s, <long>now
         return True
 
-    cdef tuple bare(self, bytes wire):
+    cdef bint bare(self, bytes wire) except -1:
         """What the cache keeps of it, where there is no reply to be made."""
-        cdef unsigned int max_ttl = self._path._max_ttl
-        return forward(wire, self._asked, self._asked, self.end(), self._qtype, max_ttl, 0, b"", False, b"", LARGEST)
+        return forward(
+            SCRATCH, wire, self.wire, self.wire, self.end(), self._qtype, self._path._max_ttl, 0, b"", False, b"",
+            LARGEST,
+        )
 
     cdef int end(self):
         """Of the name in the question."""
@@ -153,20 +180,20 @@ cdef class UpstreamQuestion:
         """Off the port, and out of all books."""
         if not self._done:
             self.done()
-            self._out.discard(self._asked)
+            self._out.discard(self.wire)
             self._port.free(self._ident)
             self._in_flight.pop(self._key, None)
         return 0
 
-    cdef long answered(self, bytes packed, unsigned int lifetime, double now) except -1:
+    cdef long answered(self, Reply made, double now) except -1:
         """The answer is in, and goes to the cache. For how long the cache will say the same."""
         cdef double rtt_s = now - self._sent_at
         self.leave()
         if self._scrambled and self._state.upstream.case_in_doubt:
-            self._state.upstream.kept_case(self._asked[12 : self.end()])
+            self._state.upstream.kept_case(self.wire[12 : self.end()])
         heard(self._state.health, self._state.round_trip, rtt_s, now)
         self._state.tally.add(rtt_s)
-        return self._path._store.keep(self._key, packed, lifetime, now)
+        return self._path._store.keep(self._key, made.packed, made.lifetime, now)
 
     def move_to_tcp(self):
         self.adopted().move_to_tcp()
@@ -181,6 +208,7 @@ cdef class UpstreamQuestion:
         if not self._done:
             self._done = True
             self._path._out_here -= 1
+            self._state.forget(self)
 
     def lost_here(self):
         """This machine did not send it: the general way does, soon."""
@@ -196,9 +224,10 @@ cdef class UpstreamQuestion:
 
     cdef tuple handed_over(self):
         self.done()
+        self._state.send()
         found = self._upstreams.adopt(
             Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._state.upstream,
-            self._port, self._ident, self._asked, self._scrambled, self._left_here, self._sent_at,
+            self._port, self._ident, self.wire, self._scrambled, self.left_here, self._sent_at,
         )
         for query in self._waiting:
             (<MissQuery>query).over()
@@ -209,15 +238,19 @@ cdef UpstreamQuestion put_question(MissPath path, bytes name, int qtype, bint do
     """Puts the question. None, with nothing done: the general path must."""
     cdef UpstreamState state = path.first(group)
     cdef UpstreamQuestion question
-    cdef Port port
+    cdef Port port, own
     cdef bytes asked
     cdef object ident
     if state is None:
         return None
     try:
-        port = state.pool.port(now)
+        port = own = state.pool.fresh(now)
     except OSError:
         return None
+    if own is None:
+        if not state.leaving or state.port.fileno < 0:
+            state.leaving, state.port = [], state.pool.shared()
+        port = state.port
     cdef object upstream = state.upstream
     cdef bint scrambled = upstream.randomise_case and now >= <double>upstream.plain_case_until
     while True:
@@ -227,7 +260,7 @@ cdef UpstreamQuestion put_question(MissPath path, bytes name, int qtype, bint do
             break
     question = UpstreamQuestion.__new__(UpstreamQuestion)
     question._path, question._name, question._qtype, question._do, question._group = path, name, qtype, do, group
-    question._key, question._asked, question._ident, question._sent_at = key, asked, ident, now
+    question._key, question.wire, question._ident, question._sent_at = key, asked, ident, now
     question._scrambled = scrambled
     question._upstreams, question._state, question._port = path._upstreams, state, port
     question._out, question._in_flight, question._waiting = path._out, path._in_flight, []
@@ -236,7 +269,10 @@ cdef UpstreamQuestion put_question(MissPath path, bytes name, int qtype, bint do
     question._in_flight[key] = question
     path._out_here += 1
     state.watch(question)
-    question._left_here = port.send(asked)
-    if not question._left_here:
-        path._loop.call_soon(question.lost_here)
+    if own is None:
+        state.send_later(question)
+    else:
+        question.left_here = port.send(asked)
+        if not question.left_here:
+            path._loop.call_soon(question.lost_here)
     return question

@@ -12,7 +12,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memchr, memcmp, memcpy
 
 from kun_dns64.fastpath.layout cimport (
-    ANSWER_STAMP, COOKIE_OPTION, HEADER, MAX_TTL, OWN_PAYLOAD, QUESTION_TAIL,
+    ANSWER_STAMP, COOKIE_OPTION, HEADER, MAX_TTL, OWN_PAYLOAD, QUESTION_TAIL, put16, put32, u16, u32,
 )
 from kun_dns64.policy.lifetime cimport capped_ttl, soa_ttl, steady_seconds
 
@@ -32,19 +32,6 @@ cdef enum:
     # Type and class of the question, and the header behind the id, which a finished reply has before the rest.
     BEHIND_NAME = QUESTION_TAIL + HEADER - 2
 
-cdef inline unsigned int u16(octets at) noexcept:
-    return at[0] << 8 | at[1]
-
-cdef inline unsigned int u32(octets at) noexcept:
-    return <unsigned int>at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3]
-
-cdef inline void put16(unsigned char *at, unsigned int value) noexcept:
-    at[0], at[1] = value >> 8 & 0xFF, value & 0xFF
-
-cdef inline void put32(unsigned char *at, unsigned int value) noexcept:
-    put16(at, value >> 16)
-    put16(at + 2, value & 0xFFFF)
-
 cdef inline unsigned char low(unsigned char octet) noexcept:
     return octet | 0x20 if 65 <= octet <= 90 else octet
 
@@ -63,36 +50,37 @@ cdef int name_end(octets wire, int size) noexcept:
     return 0
 
 
-cdef tuple read_query(bytes wire):
-    """(end of the name, type, has OPT, DO, payload, cookie) of a recursive IN query for A or AAAA without CD."""
+cdef bint read_query(bytes wire, PlainQuery *found) noexcept:
+    """Whether it is a recursive IN query for A or AAAA without CD, and with no option but a cookie."""
     cdef octets at = <octets>PyBytes_AS_STRING(wire)
     cdef int size = PyBytes_GET_SIZE(wire), end, qtype, place, length
     # RD and nothing else of the first flags but AA and TC, which mean nothing here; CD off; one question alone.
     if size < HEADER + 5 or at[2] & 0xF9 != 1 or at[3] & 0x10:
-        return None
+        return False
     if u32(at + 4) != 0x10000 or at[8] or at[9] or at[10] or at[11] > 1:
-        return None
+        return False
     end = name_end(at, size)
     if not end or end - HEADER < 2 or end + 4 > size or u16(at + end + 2) != 1:
-        return None
+        return False
     qtype = u16(at + end)
     if qtype != A and qtype != AAAA:
-        return None
+        return False
     place = end + 4
+    found.end, found.qtype, found.edns, found.do, found.payload, found.cookie = end, qtype, at[11], False, 0, 0
     if not at[11]:
-        return (end, qtype, False, False, 0, b"") if place == size else None
+        return place == size
     if size < place + 11 or at[place] or u16(at + place + 1) != OPT or at[place + 6]:
-        return None
+        return False
     length = u16(at + place + 9)
     if place + 11 + length != size:
-        return None
+        return False
+    found.do, found.payload = at[place + 7] >= 0x80, u16(at + place + 3)
     if not length:
-        return end, qtype, True, at[place + 7] >= 0x80, u16(at + place + 3), b""
+        return True
     if length < 12 or u16(at + place + 11) != COOKIE_OPTION or u16(at + place + 13) != length - 4:
-        return None
-    if length != 12 and not 20 <= length <= 44:
-        return None
-    return end, qtype, True, at[place + 7] >= 0x80, u16(at + place + 3), wire[place + 15 :]
+        return False
+    found.cookie = place + 15
+    return length == 12 or 20 <= length <= 44
 
 
 cdef bytes encode_ask(bytes name, int qtype, bint do, octets bits, bint scrambled):
@@ -120,8 +108,19 @@ include "read_answer.pxi"
 include "write_reply.pxi"
 
 
-cdef tuple read_denial(bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age):
-    """(octets for the cache, lifetime in seconds) of a denial of AAAA with one SOA and no more (RFC 2308 section 2.2).
+cdef class Reply:
+    """What `read_denial`, `synthesise` and `forward` make, where they know the shape. The next one takes its place.
+
+    `packet`: the reply. `packed`, `lifetime`: what the cache keeps, and for how long. `own_steady_s`: as
+    `model.step.Reply`'s. `ages_s`: the least TTL that counts down. `places`: where those stand, two octets each, as
+    cache/reply_cache.py has them.
+    """
+
+
+cdef bint read_denial(
+    Reply into, bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age
+) except -1:
+    """`packed` and `lifetime` of a denial of AAAA with one SOA and no more (RFC 2308 section 2.2).
 
     `asked`: the question as it was put; None for `wire` from the cache, `age` seconds old. So in all that follow.
     """
@@ -130,29 +129,26 @@ cdef tuple read_denial(bytes wire, bytes asked, bytes query, int end, unsigned i
     cdef unsigned int ttl, minimum
     cdef octets at = READER.wire
     if not READER.start(wire, asked, <octets>PyBytes_AS_STRING(query), end, AAAA, max_ttl, age) or u32(at + 6) != 1:
-        return None
+        return False
     if not READER.expand(READER.place, name, &head) or head + 10 > READER.size:
-        return None
+        return False
     past = head + 10 + u16(at + head + 8)
     if u16(at + head) != SOA or u16(at + head + 2) != 1 or past > READER.size:
-        return None
+        return False
     if not READER.expand(head + 10, name, &after) or not READER.expand(after, name, &after) or after + 20 != past:
-        return None
+        return False
     READER.place = past
     if not READER.ends_with(u16(at + 10)):
-        return None
+        return False
     minimum = u32(at + past - 4)
     ttl = soa_ttl(READER.ttl(head + 4), minimum)
     put32(READER.wire + head + 4, ttl)
-    return READER.packed(0, 1, 0), ttl
+    into.packed, into.lifetime = READER.packed(0, 1, 0), ttl
+    return True
 
 
-cdef tuple finished(unsigned int flags, bytes opt, unsigned int ttl, int steady_s):
-    """The rest of a reply whose answer section is written with this TTL.
-
-    (packet; what the cache keeps; its lifetime; `steady_s` as in `Reply`; the least TTL that counts down; where those
-    stand, two octets each, as cache/reply_cache.py has them).
-    """
+cdef bint finish(Reply into, unsigned int flags, bytes opt, unsigned int ttl, int steady_s) except -1:
+    """The rest of a reply whose answer section is written with this TTL."""
     cdef unsigned int ttls[2 * MOST_RECORDS]
     cdef int places[2 * MOST_RECORDS]
     cdef int answers = u16(WRITER.out + 6), authority = u16(READER.wire + 8), additional = u16(READER.wire + 10)
@@ -161,27 +157,25 @@ cdef tuple finished(unsigned int flags, bytes opt, unsigned int ttl, int steady_
     opts = 1 if additional and u16(READER.wire + READER.size - 10) == OPT and not READER.wire[READER.size - 11] else 0
     additional -= opts
     if not carry_over(authority, NS, ttls, places):
-        return None
+        return False
     if not carry_over(additional, 0, ttls + authority, places + authority) or not READER.ends_with(opts):
-        return None
+        return False
     if not WRITER.room(PyBytes_GET_SIZE(opt)):
-        return None
+        return False
     put16(WRITER.out + 2, flags)
     put16(WRITER.out + 8, authority)
     put16(WRITER.out + 10, additional + (1 if PyBytes_GET_SIZE(opt) else 0))
     WRITER.raw(PyBytes_AS_STRING(opt), PyBytes_GET_SIZE(opt))
-    cdef tuple aging = ageing(0 if steady_s else answers, ttl, each, authority + additional, ttls, places)
-    return (
-        PyBytes_FromStringAndSize(<char *>WRITER.out, WRITER.size),
-        READER.packed(ADDRESSES.count, authority, additional),
-        ADDRESSES.ttl,
-        steady_s,
-        aging[0],
-        aging[1],
-    )
+    note_ageing(into, 0 if steady_s else answers, ttl, each, authority + additional, ttls, places)
+    into.packet = PyBytes_FromStringAndSize(<char *>WRITER.out, WRITER.size)
+    into.packed, into.lifetime = READER.packed(ADDRESSES.count, authority, additional), ADDRESSES.ttl
+    into.own_steady_s = steady_s
+    return True
 
 
-cdef tuple ageing(int answers, unsigned int ttl, int each, int others, unsigned int *ttls, int *places):
+cdef int note_ageing(
+    Reply into, int answers, unsigned int ttl, int each, int others, unsigned int *ttls, int *places
+) except -1:
     cdef bytes found = PyBytes_FromStringAndSize(NULL, 2 * (answers + others))
     cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(found)
     cdef unsigned int least = ttl if answers else 0xFFFFFFFF
@@ -192,45 +186,46 @@ cdef tuple ageing(int answers, unsigned int ttl, int each, int others, unsigned 
     for i in range(others):
         least = min(least, ttls[i])
         put16(out + 2 * i, places[i] - READER.question + BEHIND_NAME)
-    return least, found
+    into.ages_s, into.places = least, found
+    return 0
 
 
-cdef tuple synthesise(
-    bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age, bytes head, bytes never,
+cdef bint synthesise(
+    Reply into, bytes wire, bytes asked, bytes query, int end, unsigned int max_ttl, unsigned int age, bytes head, bytes never,
     unsigned int denial_ttl, unsigned int fixed, bytes opt, int limit,
-):
-    """The reply to `query`, AAAA under `head`, made of an A: see `finished`. None: the general path must."""
+) except -1:
+    """The reply to `query`, AAAA under `head`, made of an A. False: the general path must."""
     cdef octets at = <octets>PyBytes_AS_STRING(query)
     cdef int steady_s
     cdef unsigned int ttl
     if not READER.start(wire, asked, at, end, A, max_ttl, age):
-        return None
+        return False
     if not ADDRESSES.read(READER, A, u16(READER.wire + 6)):
-        return None
+        return False
     ttl = min(ADDRESSES.ttl, denial_ttl)
     steady_s = steady_seconds(ttl, fixed)
     ttl = capped_ttl(ttl, fixed)
     WRITER.begin(at, end, min(limit, ROOM))
     if not answer(AAAA, head, ttl, never):
-        return None
-    return finished(QR_RD_RA, opt, ttl, steady_s)
+        return False
+    return finish(into, QR_RD_RA, opt, ttl, steady_s)
 
 
-cdef tuple forward(
-    bytes wire, bytes asked, bytes query, int end, int rtype, unsigned int max_ttl, unsigned int age, bytes excluded,
+cdef bint forward(
+    Reply into, bytes wire, bytes asked, bytes query, int end, int rtype, unsigned int max_ttl, unsigned int age, bytes excluded,
     bint wants_ad, bytes opt, int limit,
-):
-    """The reply to `query` with the addresses upstream has. None: the general path must, or one of them is excluded."""
+) except -1:
+    """The reply to `query` with the addresses upstream has. False: the general path must, or one of them is excluded."""
     cdef octets at = <octets>PyBytes_AS_STRING(query)
     cdef int i
     if not READER.start(wire, asked, at, end, rtype, max_ttl, age):
-        return None
+        return False
     if not ADDRESSES.read(READER, rtype, u16(READER.wire + 6)):
-        return None
+        return False
     for i in range(ADDRESSES.count):
         if held(ADDRESSES.data[i], 4 if rtype == A else 16, excluded):
-            return None
+            return False
     WRITER.begin(at, end, min(limit, ROOM))
     if not answer(rtype, b"", ADDRESSES.ttl, b""):
-        return None
-    return finished(QR_RD_RA | (READER.wire[3] & 0x20 if wants_ad else 0), opt, ADDRESSES.ttl, 0)
+        return False
+    return finish(into, QR_RD_RA | (READER.wire[3] & 0x20 if wants_ad else 0), opt, ADDRESSES.ttl, 0)

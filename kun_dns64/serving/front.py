@@ -71,7 +71,7 @@ class Front:
         parts: Parts,
     ) -> None:
         self._resolver, self._metrics, self._cookie_secrets = resolver, metrics, cookie_secrets
-        self.shortcut = ReplyLookup(resolver.rules, cookie_secrets, parts, limits.udp_payload_max, resolver.memory)
+        self.reply_lookup = ReplyLookup(resolver.rules, cookie_secrets, parts, limits.udp_payload_max, resolver.memory)
         self._limits = SizeLimits(limits.udp_payload_max, limits.tcp_idle_s)
         self._rate_per_s = limits.rate_per_s
         self._limiter = _limiter(limits)
@@ -83,11 +83,11 @@ class Front:
         self.admission = Admission(metrics)
         self.admission.change(resolver.rules, limits, cookie_secrets)
         resolver.is_proven = self.admission.is_proven
-        self._misses = MissHandler(resolver, self.shortcut, parts, self.awaited, self.settled, self.admission)
+        self._misses = MissHandler(resolver, self.reply_lookup, parts, self.awaited, self.settled, self.admission)
         self._misses.renew(self._limits.udp_payload_max)
         # By whether each query is counted.
         self._ways = {
-            False: Ways(self.shortcut.quick, self._misses.way(self._datagram)),
+            False: Ways(self.reply_lookup.quick, self._misses.way(self._datagram)),
             True: Ways(nothing_ready, self._datagram),
         }
 
@@ -132,18 +132,18 @@ class Front:
 
     def renew(self) -> None:
         """The rules or the secrets are others: finished replies made under the old ones are not given any more."""
-        self.shortcut.resize(self._resolver.memory)
-        self.shortcut.renew(self._resolver.rules, self._cookie_secrets, self._limits.udp_payload_max)
+        self.reply_lookup.resize(self._resolver.memory)
+        self.reply_lookup.renew(self._resolver.rules, self._cookie_secrets, self._limits.udp_payload_max)
         self._misses.renew(self._limits.udp_payload_max)
 
     def forget_members(self, *, networks: bool = True) -> None:
         """Other clients are in the classes of the same rules. `networks` False: single followed addresses only."""
-        self.shortcut.forget_members(networks=networks)
+        self.reply_lookup.forget_members(networks=networks)
         self._misses.forget_members()
 
-    def count_shortcuts(self) -> None:
+    def count_quick(self) -> None:
         """What `quick` answered: it counts nothing but hits by rule, and a hit there is a query by UDP."""
-        hits = self.shortcut.hits()
+        hits = self.reply_lookup.hits()
         for rule, count in hits.items():
             self._metrics.set_count("fast_replies", count, rule)
         quick = sum(hits.values()) - self._handled_hits
@@ -160,7 +160,7 @@ class Front:
     def taken(self) -> int:
         """Grows with every query."""
         counted = sum(self._metrics.counters["queries"].values())
-        return int(counted) + sum(self.shortcut.hits().values()) + self._misses.taken
+        return int(counted) + sum(self.reply_lookup.hits().values()) + self._misses.taken
 
     async def idle(self) -> None:
         """Returns when no query is under way."""
@@ -190,7 +190,7 @@ class Front:
                 self._limited(wire, verdict, send)
                 return
         if transport is not Transport.UDP or self._counts_each:
-            finished = self.shortcut.stream(wire, source, transport)
+            finished = self.reply_lookup.stream(wire, source, transport)
             if finished is not None:
                 self._handled_hits += 1
                 send(finished)
@@ -222,7 +222,7 @@ class Front:
         """The query is pending now; this is to be called, once, with the decision about it."""
         self._pending += 1
         share.waiting += 1
-        members = self.shortcut.members
+        members = self.reply_lookup.members
 
         def decided(step: Reply | Drop, heard: tuple[Heard, ...]) -> None:
             self._pending -= 1
@@ -257,7 +257,7 @@ class Front:
             whole = self._rendered(largest, reply, source)
             at_most = whole[2] & TC_BIT > 0
             packet = whole if at_most else packet
-        self.shortcut.remember(wire, packet, reply, heard, source, query.transport, rules, at_most, members)
+        self.reply_lookup.remember(wire, packet, reply, heard, source, query.transport, rules, at_most, members)
 
     def _reply(self, query: Query, reply: Reply, source: Source, send: Send) -> bytes:
         if reply.rule is Rule.COOKIE_ONLY and self._cookie_is_bad(query):
@@ -275,7 +275,7 @@ class Front:
 
     def _rendered(self, query: Query, reply: Reply, source: Source) -> bytes:
         data = cookie_data(query)
-        cookie = b"" if data is None else self.shortcut.cookie(data, source)
+        cookie = b"" if data is None else self.reply_lookup.cookie(data, source)
         subnet = answered_subnet(query, prepare(self._resolver.rules)) if query.edns and query.edns.options else b""
         return render(query, reply, self._limits, cookie, subnet)
 

@@ -255,8 +255,8 @@ class Server:
         """The numbers of now."""
         metrics, upstreams = self.metrics, self.resolver.upstreams
         observed = upstreams.observed
-        self.front.count_shortcuts()
-        metrics.gauge("memo_entries", len(self.front.shortcut))
+        self.front.count_quick()
+        metrics.gauge("memo_entries", len(self.front.reply_lookup))
         metrics.set_count("upstream_wrong_replies", observed.wrong_replies)
         metrics.set_count("upstream_case_fallbacks", observed.case_fallbacks)
         metrics.set_count("upstream_tcp_fallbacks", observed.tcp_fallbacks)

@@ -3,12 +3,14 @@
 Up to RENEWED_PER_S questions a second each have a new port. What they leave of that is saved up: after ten quiet
 seconds SAVED questions have one each, however fast they come. Beyond that the last KEEP ports are shared, one picked at
 random, and the oldest leaves for every new one: under load a port lives KEEP / RENEWED_PER_S = 0.64 s, and 400 of them
-a second, 12 to 25 us each, are 1 % of a core at most.
+a second, 12 to 25 us each, are 1 % of a core at most. The miss path draws a shared port once for up to 32 questions
+of a turn of the loop, which leave in one system call and whose answers are read in one.
 
 Why that is enough. A forged answer must have the question's id, its port and its letters' case (section 9.1). The
 kernel draws every port from its range (28,232 by default), so a packet of somebody who knows nothing is right once in
 65,536 x 28,232 = 1.9e9, before the letters, whether a port carries one question or many: section 7.2's D is 1, since
-equal questions are never out twice, and a packet that reaches another port of ours matches nothing there. Somebody who
+equal questions are never out twice, and a packet that reaches another port of ours, or another question on the right
+one, matches nothing there. Somebody who
 has found an open port by other ways must use it within that 0.64 s, knows the question's port with 1 in KEEP, and has
 GUESSES packets: then the port is closed, and what was out on it is asked by TCP (section 9.3).
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from kun_nat64.agent.admin_pages import Admin
 from kun_nat64.agent.timing import pause
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.state.agent_state import State
 
 # Somebody else has the port, or the disk is full: that may end.
 RETRY_S = 2.0
 SOCKET = "socket"
-WARNING = "admin"
 
 
 class AdminLoop:
@@ -35,12 +35,9 @@ class AdminLoop:
             for what, opened in self._open.items()
             if not opened and (problem := await self._tried(what)) is not None
         ]
-        state, before = self._state, self._state.warnings.get(WARNING)
-        if not problems:
-            state.warnings.pop(WARNING, None)
-        else:
-            state.warnings[WARNING] = "; ".join(problems)
-        if state.warnings.get(WARNING) != before:
+        state, before = self._state, self._state.warnings.get(WarningName.ADMIN, "")
+        state.warnings.warn(WarningName.ADMIN, "; ".join(problems))
+        if "; ".join(problems) != before:
             (state.journal.error if problems else state.journal.info)(
                 "admin", listen=", ".join(_ports(state)), failed="; ".join(problems) or None
             )

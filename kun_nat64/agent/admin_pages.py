@@ -22,7 +22,7 @@ from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import drain as drain_policy
 from kun_nat64.policy.fleet_view import drain_refused
 from kun_nat64.state.agent_state import State
-from kun_nat64.views.status import announced, brief, snapshot, unheard
+from kun_nat64.views.status import announced, brief, snapshot, why_unheard
 
 METRICS_TYPE = "text/plain"
 Started = TypeVar("Started")
@@ -101,18 +101,18 @@ class Admin:
         return Page("alive\n")
 
     async def _readyz(self, _query: Mapping[str, str]) -> Page:
-        decision, wanted, there = self._state.decision, self._state.announcement.wanted, announced(self._state)
+        decision, wanted, there = self._state.standing.decision, self._state.announcement.wanted, announced(self._state)
         words = f"{decision.standing}: {decision.reason}: {WORDS[decision.reason]}"
         if wanted != there:
-            words += f"; {unheard(self._state) or 'BGP has not taken it yet'}"
+            words += f"; {why_unheard(self._state) or 'BGP has not taken it yet'}"
         return Page(f"{words}\n", status=200 if wanted and there else 503)
 
     async def _metrics(self, _query: Mapping[str, str]) -> Page:
         from kun_nat64.views.metrics_text import exposition
 
         ends = [server.certificate_end for server in self._servers if server.certificate_end is not None]
-        self._state.certificate_end = min(ends, default=None)
-        return Page(exposition(self._state), content_type=METRICS_TYPE)
+        text = exposition(self._state, certificate_end=min(ends, default=None))
+        return Page(text, content_type=METRICS_TYPE)
 
     async def _status(self, _query: Mapping[str, str]) -> Page:
         return Page(json.dumps(self._snapshot(), indent=1) + "\n", content_type="application/json")
@@ -148,7 +148,7 @@ class Admin:
         if query.get("force") == "1" or self._state.drain.phase is not Phase.SERVING:
             return self._drain_now(query)
         async with self._orders.drain_turn() as fleet:
-            refused = drain_refused(fleet, told=announced(self._state))
+            refused = drain_refused(fleet, announced=announced(self._state))
             if not refused:
                 return self._drain_now(query)
         body = json.dumps({"phase": self._state.drain.phase, "refused": refused}) + "\n"

@@ -1,10 +1,10 @@
-"""Tells BGP what was decided. A lane of its own: a withdrawal never waits for the rest of the machine."""
+"""Announces what was decided to BGP, in a loop of its own: a withdrawal never waits for the rest of the machine."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 
 from kun_nat64.agent.timing import woken
-from kun_nat64.model.announcement import Announcement, Told
+from kun_nat64.model.announcement import Announcement, LastAnnounced
 from kun_nat64.model.area import Area, Key
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import any_path
@@ -18,19 +18,24 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.2, 5.0
 
 
 class Announcer:
-    """`poke` makes it tell BGP again what the decision is now; it never acts on an older one.
+    """`poke` makes it announce the present decision again; it never acts on an older one.
 
     `stale`: removals of paths of ours that no decision wants any more, since the configuration has changed.
-    `remember` is called with what BGP was told, when that is something else than before; `warn_members` just before
-    routers are told something else: flows will move.
+    `remember` is called with what is announced, when that is something else than before; `warn_members` just before
+    something else is announced: flows will move.
     """
 
-    def __init__(self, state: State, host: Host, remember: Callable[[Told], None] = lambda _: None) -> None:
-        self._state, self.host, self._remember = state, host, remember
+    def __init__(
+        self,
+        state: State,
+        host: Host,
+        remember: Callable[[LastAnnounced], None] = lambda _: None,
+        warn_members: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._state, self._host, self._remember, self._warn_members = state, host, remember, warn_members
         self.poked = asyncio.Event()
         self._stale: dict[Key, Change] = {}
-        self._noted: Told | None = None
-        self.warn_members: Callable[[], None] = _nobody
+        self._noted: LastAnnounced | None = None
 
     def poke(self, stale: Iterable[Change] = ()) -> None:
         self._stale |= {change.fact.key: change for change in stale}
@@ -41,39 +46,44 @@ class Announcer:
         while not stop.is_set():
             await self.poked.wait()
             self.poked.clear()
-            if stop.is_set() or await self.tell():
+            if stop.is_set() or await self.announce():
                 retry_s = FIRST_RETRY_S
                 continue
             retry_s = await self._back_off(retry_s)
-        if self._state.knows_bgp and self._state.speaker.told != self._state.announcement:
-            await self.tell()  # the last word: what was decided and not taken yet would stay undone
+        if self._state.standing.knows_bgp and self._state.speaker.announced != self._state.announcement:
+            await self.announce()  # otherwise what was decided and not taken yet would stay undone
 
-    async def tell(self) -> bool:
+    async def announce(self) -> bool:
         """One attempt. False: the speaker did not take it, and the state says why."""
         state = self._state
         spec, wanted = state.spec, state.announcement
         own = {("bgp", str(prefix)) for prefix in spec.bgp.prefixes}
         stale = {key: change for key, change in self._stale.items() if key not in own}
-        if state.speaker.told != wanted:
-            self.warn_members()
+        if state.speaker.announced != wanted:
+            self._warn_members()
         try:
-            await self.host.apply((*stale.values(), *changes_for(spec, wanted)))
+            await self._host.apply((*stale.values(), *changes_for(spec, wanted)))
         except DriverError as error:
             self._failed(error)
             return False
         self._stale = {key: change for key, change in self._stale.items() if stale.get(key) is not change}
-        told = state.speaker.told != wanted
-        state.speaker.told, state.speaker.told_at = wanted, state.clock()
-        self._note(told_to(spec.bgp, wanted))
-        if told or state.speaker.failed is not None:
+        is_new = state.speaker.announced != wanted
+        state.speaker.announced, state.speaker.announced_at = wanted, state.clock()
+        self._note(last_announced(spec.bgp, wanted))
+        if is_new or state.speaker.failed is not None:
             state.journal.info("bgp", announced=wanted.wanted, med=wanted.med if wanted.wanted else None)
         state.speaker.failed = None
         return True
 
-    def _note(self, told: Told) -> None:
-        if told != self._noted:
-            self._noted = told
-            self._remember(told)
+    def forget(self) -> None:
+        """Somebody else withdrew our path: announce it again."""
+        self._state.speaker.announced = None
+        self.poke()
+
+    def _note(self, now: LastAnnounced) -> None:
+        if now != self._noted:
+            self._noted = now
+            self._remember(now)
 
     def _failed(self, error: DriverError) -> None:
         if str(error) != str(self._state.speaker.failed):
@@ -85,17 +95,13 @@ class Announcer:
         return min(retry_s * 2, LAST_RETRY_S)
 
 
-def _nobody() -> None:
-    return None
+def last_announced(bgp: BgpSpec, wanted: Announcement) -> LastAnnounced:
+    return LastAnnounced(bgp.speaker, bgp.api, tuple(map(str, bgp.prefixes)) if wanted.wanted else (), bgp.paths_file)
 
 
-def told_to(bgp: BgpSpec, wanted: Announcement) -> Told:
-    return Told(bgp.speaker, bgp.api, tuple(map(str, bgp.prefixes)) if wanted.wanted else (), bgp.paths_file)
-
-
-def removals(told: Told, kept: Collection[object]) -> tuple[Change, ...]:
-    """Of what was told and is not among `kept`, prefixes as text."""
-    return tuple(Change(Action.REMOVE, any_path(prefix)) for prefix in told.prefixes if prefix not in kept)
+def removals(announced: LastAnnounced, kept: Collection[object]) -> tuple[Change, ...]:
+    """Of paths that were announced and are not among `kept`, prefixes as text."""
+    return tuple(Change(Action.REMOVE, any_path(prefix)) for prefix in announced.prefixes if prefix not in kept)
 
 
 def changes_for(spec: AgentSpec, wanted: Announcement) -> tuple[Change, ...]:

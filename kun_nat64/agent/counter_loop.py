@@ -1,4 +1,4 @@
-"""Second witnesses: Jool's counters and the tunnel's, sampled more often while something fails."""
+"""Reads Jool's counters and the tunnel's, more often while something fails: evidence for the diagnosis."""
 
 import asyncio
 from typing import Protocol
@@ -37,7 +37,7 @@ class Counters(Protocol):
 
 class CounterLoop:
     def __init__(self, state: State, host: Counters) -> None:
-        self._state, self.host = state, host
+        self._state, self._host = state, host
         self._around_at = float("-inf")
         self._failed_before = False
         self._woken = asyncio.Event()
@@ -63,16 +63,16 @@ class CounterLoop:
 
     def _fails(self) -> bool:
         state = self._state
-        return state.verdict is not Verdict.HEALTHY or any(
-            one.state is TargetState.DOWN for one in state.health.targets
+        return state.standing.verdict is not Verdict.HEALTHY or any(
+            one.state is TargetState.DOWN for one in state.probes.health.targets
         )
 
     async def _look_around(self) -> None:
         state = self._state
         if not self._fails():
-            state.around, self._around_at = UNSEEN, float("-inf")
+            state.evidence.around, self._around_at = UNSEEN, float("-inf")
         elif state.clock() - self._around_at >= AROUND_S:
-            state.around = await self.host.surroundings(state.spec)
+            state.evidence.around = await self._host.surroundings(state.spec)
             self._around_at = state.clock()
 
     async def _count_traffic(self) -> None:
@@ -81,15 +81,15 @@ class CounterLoop:
         if state.carried.at is not None and now - state.carried.at < CARRIED_S:
             return
         try:
-            counted = await self.host.carried()
+            counted = await self._host.carried()
         except DriverError:
             return
-        state.carried.take(counted, now=now)
+        state.carried.take_traffic(counted, now=now)
 
     async def _ways(self, failing: bool) -> dict[str, int]:
         """How many packets passed each place of the way back, while something fails."""
         tunnel = self._tunnel()
-        passed = await self.host.passed(self._state.spec) if failing else None
+        passed = await self._host.passed(self._state.spec) if failing else None
         ways = {"tunnel errors": tunnel.send_errors} if tunnel else {}
         return ways | ({"left": passed.left, "back": passed.back} if passed else {})
 
@@ -100,8 +100,8 @@ class CounterLoop:
     async def sample(self) -> None:
         """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
         state, failing = self._state, self._fails()
-        state.evidence.telling, self._failed_before = failing and self._failed_before, failing
-        state.jool_version = module_version("jool")
+        state.evidence.is_evidence, self._failed_before = failing and self._failed_before, failing
+        state.evidence.jool_version = module_version("jool")
         gateway = state.spec.gateway
         counted = {name: link_counts(name) for name in (gateway.inside_link, gateway.outside)}
         state.evidence.links = {name: counts for name, counts in counted.items() if counts is not None}
@@ -109,17 +109,17 @@ class CounterLoop:
         await self._look_around()
         state.evidence.take_ways(await self._ways(failing))
         try:
-            stats = await self.host.stats(state.spec.nat64.instance)
+            stats = await self._host.stats(state.spec.nat64.instance)
         except DriverError:
             state.evidence.risen = {}
             return
         counters = {name: value for name, value in stats.items() if name not in GAUGES and value < LARGEST}
         if _began_anew(state.evidence.counters, counters):
             # Its sessions may be gone with it: `jool file handle` keeps them, another instance does not.
-            self.host.doubt_flows()
+            self._host.doubt_flows()
             state.wake_cycle()
         tunnel = self._tunnel()
-        state.evidence.take(counters, tunnel.received if tunnel else None)
+        state.evidence.take_counters(counters, tunnel.received if tunnel else None)
 
 
 def _began_anew(before: dict[str, int], now: dict[str, int]) -> bool:

@@ -1,4 +1,4 @@
-"""One turn: observe, compare with what is desired, plan, ask the guard, apply in batches, observe again.
+"""One cycle: observe, compare with what is desired, plan, ask the guard, apply in batches, observe again.
 
 The announcement is not made here: the turn only notices when BGP does not say what was decided, and pokes the
 announcer. What fails is logged once, tried again with growing pauses, and never decides the announcement by itself.
@@ -18,8 +18,10 @@ from kun_nat64.model.host import Host
 from kun_nat64.model.observation import Observation
 from kun_nat64.model.plan import Action, Change, Plan, Refusal, RefusalKind
 from kun_nat64.model.speakers import SPEAKERS
+from kun_nat64.model.standing import Reason
 from kun_nat64.model.traffic import Traffic
-from kun_nat64.policy import fleet_view as witness
+from kun_nat64.model.warnings import WarningName
+from kun_nat64.policy import fleet_view
 from kun_nat64.policy.announcement_check import NOTHING_ODD, read_back
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.flow_loss import may_cut, without_probes
@@ -32,7 +34,7 @@ from kun_nat64.state.diagnosis import note_diagnosis
 
 # What happens in a burst (a link that goes, with its addresses and routes) is one reason to look, not ten.
 LEAST_PAUSE_S = 0.1
-PAUSED, RESTART = "manually-enabled", "graceful-restart"
+PAUSED = "manually-enabled"
 FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.5, 30.0
 
 
@@ -46,14 +48,29 @@ class Cycle:
         poke_announcer: Callable[[tuple[Change, ...]], None],
         remember: Callable[[Facts], None] = lambda _: None,
     ) -> None:
-        self._state, self.host = state, host
+        self._state, self._host = state, host
         self._poke_announcer, self._remember = poke_announcer, remember
         self._woken = asyncio.Event()
         self._fresh = True
         self._alike: tuple[Facts, Observation] | None = None
 
+    def approve(self, changes: Iterable[Change], *, everything: bool = False) -> None:
+        """Have the guard pass the changes of a file that takes force. `everything`: whatever else the plan holds."""
+        machine = self._state.machine
+        machine.approved = frozenset((one.action, one.fact) for one in changes)
+        machine.all_approved = everything
+
+    def approve_more(self, changes: Iterable[Change]) -> None:
+        """As `approve`, beside what is approved already; and look now."""
+        self._state.machine.approved |= {(one.action, one.fact) for one in changes}
+        self.wake(fresh=False)
+
+    def note_hard(self, hard: tuple[Reason, ...]) -> None:
+        """Note hard failures. The caller evaluates."""
+        self._state.machine.hard = hard
+
     def wake(self, *, fresh: bool = True) -> None:
-        """Another turn now; `fresh`: one that trusts no earlier look."""
+        """Have another turn now; `fresh`: one that trusts no earlier look."""
         self._fresh = self._fresh or fresh
         self._woken.set()
 
@@ -76,7 +93,7 @@ class Cycle:
         if allowed := passed(todo, machine.refusals):
             self._remember((machine.seen or Observation()).facts)
             failed = await carry_out(
-                allowed, self.host, made=self._note_done, failed=lambda _: None, stops_at_failure=False
+                allowed, self._host, made=self._note_done, failed=lambda _: None, stops_at_failure=False
             )
             machine.plan = await self._plan(await self._look(fresh=True))
         self._note_failure(failed)
@@ -90,19 +107,19 @@ class Cycle:
         """Observes, and lets everybody know what that means: hard failures, a lost path, a path to adopt."""
         state, machine = self._state, self._state.machine
         begun = state.clock()
-        seen = await self.host.observe(state.scope, fresh=fresh)
+        seen = await self._host.observe(state.scope, fresh=fresh)
         now = state.clock()
         self._note_unknown(machine.seen, seen)
         self._note_read_back(seen, begun)
         machine.seen, machine.seen_at = seen, now
         if Area.LINKS not in seen.failures:
-            state.own = seen.own
+            machine.own = seen.own
         self._note_restart(seen)
         hard = hard_faults(state.desired(), seen, state.spec.gateway.outside)
         if hard != machine.hard:
             state.journal.warning("hard", faults=", ".join(hard) or "none")
-        machine.hard = hard
-        if not state.knows_bgp and Area.BGP not in seen.failures:
+        self.note_hard(hard)
+        if not state.standing.knows_bgp and Area.BGP not in seen.failures:
             state.adopt(found_announcement(seen, state.spec.gateway.announced), now=now)
         state.evaluate(now=now)
         note_diagnosis(state)
@@ -126,7 +143,7 @@ class Cycle:
     async def _traffic(self) -> Traffic | None:
         spec = self._state.spec
         try:
-            return without_probes(await self.host.traffic(spec.nat64.instance), probe_address(spec))
+            return without_probes(await self._host.traffic(spec.nat64.instance), probe_address(spec))
         except DriverError:
             return None
 
@@ -134,11 +151,11 @@ class Cycle:
         state = self._state
         seen = state.machine.seen or Observation()
         circumstances = Circumstances(
-            other_exit=witness.others_carry(state.fleet, after=float("-inf")),
+            other_exit=fleet_view.others_carry(state.fleet),
             foreign=seen.foreign,
             repair=state.machine.settled,
-            approved=state.approved,
-            all_approved=state.forced,
+            approved=state.machine.approved,
+            all_approved=state.machine.all_approved,
         )
         refusals = guard(todo, state.spec.guard, circumstances)
         for refusal in refusals:
@@ -153,7 +170,7 @@ class Cycle:
         left = passed(state.machine.plan, surplus).changes
         if all(map(holds_up_nothing, batches(left))):
             state.machine.settled = True
-            state.approved, state.forced = frozenset(), False
+            state.machine.approved, state.machine.all_approved = frozenset(), False
 
     async def _rest(self, seconds: float) -> None:
         begun = self._state.clock()
@@ -163,26 +180,31 @@ class Cycle:
             await asyncio.sleep(left_s)
 
     def _note_read_back(self, seen: Observation, begun: float) -> None:
-        spec, speaker = self._state.spec, self._state.speaker
-        if speaker.told is None or not speaker.told.wanted or speaker.told != self._state.announcement:
-            speaker.made = NOTHING_ODD
+        spec, speaker, machine = self._state.spec, self._state.speaker, self._state.machine
+        if speaker.announced is None or not speaker.announced.wanted or speaker.announced != self._state.announcement:
+            machine.read_back = NOTHING_ODD
         else:
-            main = str(spec.gateway.announced)
-            speaker.made = read_back(speaker.made, spec.bgp, seen, main=main, told_at=speaker.told_at, begun=begun)
+            machine.read_back = read_back(
+                machine.read_back,
+                spec.bgp,
+                seen,
+                main=str(spec.gateway.announced),
+                announced_at=speaker.announced_at,
+                begun=begun,
+            )
 
     def _note_restart(self, seen: Observation) -> None:
         """The speaker's file may be the operator's: with graceful restart a router keeps the path of a dead machine."""
         if Area.BGP in seen.failures:
             return
-        warnings, longest = self._state.warnings, max((one.restart_s for one in seen.neighbours), default=0)
+        words, longest = "", max((one.restart_s for one in seen.neighbours), default=0)
         if longest:
             kind = SPEAKERS[self._state.spec.bgp.speaker]
-            warnings[RESTART] = (
+            words = (
                 f"{kind.daemon} has graceful restart on: a router keeps our paths for up to {longest} s after a crash "
                 f"of this machine, and its packets are lost; {kind.no_graceful_restart}"
             )
-        else:
-            warnings.pop(RESTART, None)
+        self._state.warnings.warn(WarningName.GRACEFUL_RESTART, words)
 
     def _note_plan(self, todo: Plan) -> None:
         """Once for each change in what differs: after the first settled state that is drift."""

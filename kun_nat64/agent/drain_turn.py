@@ -28,11 +28,11 @@ class DrainTurn:
     async def held(self) -> AsyncIterator[Fleet]:
         """The fleet as it is now. The decision is made, and acted on, before this ends."""
         async with self._one:
-            self._state.drain_asked = True
+            self._state.drain_turn.asked = True
             try:
                 yield await self._seen()
             finally:
-                self._state.drain_asked = False
+                self._state.drain_turn.asked = False
 
     async def _seen(self) -> Fleet:
         state = self._state

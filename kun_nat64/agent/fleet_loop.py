@@ -7,10 +7,9 @@ from kun_nat64.agent.timing import pause
 from kun_nat64.drivers.fleet import FleetWatch, Own
 from kun_nat64.model.fleet import Fleet
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy.fleet_view import contradictions
 from kun_nat64.state.agent_state import State
-
-WARNING = "fleet"
 
 
 class FleetLoop:
@@ -36,8 +35,8 @@ class FleetLoop:
         state = self._state
         while not stop.is_set():
             self._woken.clear()
-            state.fleet = await self._watch.look()
-            self._tell()
+            state.take_fleet(await self._watch.look())
+            self._warn()
             state.evaluate(now=state.clock())
             if state.spec.fleet.members:
                 await pause(state.spec.fleet.poll_s, stop)
@@ -48,20 +47,16 @@ class FleetLoop:
         """All members as they are at this moment, not as they were within `poll_s`."""
         state = self._state
         if state.spec.fleet.members:
-            state.fleet = await self._watch.look()
+            state.take_fleet(await self._watch.look())
             state.evaluate(now=state.clock())
         return state.fleet
 
-    def _tell(self) -> None:
+    def _warn(self) -> None:
         state, wrong = self._state, self._watch.misnamed
         named = [f"[fleet] members names {url}, which {why}" for url, why in wrong.items()]
         words = "; ".join([*named, *contradictions(state.spec, state.fleet)])
-        if words and state.warnings.get(WARNING) != words:
+        if state.warnings.warn(WarningName.FLEET, words):
             state.journal.error("fleet", failed=words)
-        if words:
-            state.warnings[WARNING] = words
-        else:
-            state.warnings.pop(WARNING, None)
 
     async def whole(self) -> dict[str, Any]:
         """Each member's whole status by URL, or why there is none, as a string."""

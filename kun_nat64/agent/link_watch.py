@@ -1,14 +1,16 @@
-"""A glance at the links the moment the kernel tells of a change: what is broken there is not left to wait for a turn.
+"""Looks at the links the moment the kernel reports a change: a broken link does not wait for the next cycle.
 
-A turn may be long under way: it waits for every tool's answer, up to its deadline. A glance only makes things worse;
-that they are well again is for a turn to find.
+A cycle may take long: it waits for every tool's answer, up to its deadline. This look only adds hard failures; that a
+link works again is for a cycle to find.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from kun_nat64.agent.timing import pause
 from kun_nat64.model.observation import Observation, Scope
+from kun_nat64.model.standing import Reason
 from kun_nat64.policy.hard_failure import ORDER, hard_faults
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
@@ -26,10 +28,10 @@ class Visible(Protocol):
 
 
 class LinkWatch:
-    """`poke`: something has changed among the links."""
+    """`poke`: something has changed among the links. `note_hard`: the cycle's, the one writer of the host's state."""
 
-    def __init__(self, state: State, host: Visible) -> None:
-        self._state, self.host = state, host
+    def __init__(self, state: State, host: Visible, note_hard: Callable[[tuple[Reason, ...]], None]) -> None:
+        self._state, self._host, self._note_hard = state, host, note_hard
         self.poked = asyncio.Event()
 
     def poke(self) -> None:
@@ -40,18 +42,18 @@ class LinkWatch:
             await self.poked.wait()
             self.poked.clear()
             if not stop.is_set():
-                await self.glance()
+                await self.look()
                 await pause(LEAST_PAUSE_S, stop)
 
-    async def glance(self) -> None:
+    async def look(self) -> None:
         state, machine = self._state, self._state.machine
-        seen = await self.host.glimpse(state.scope) if machine.settled else None
+        seen = await self._host.glimpse(state.scope) if machine.settled else None
         if seen is None:
             return
         found = {*machine.hard, *hard_faults(state.desired(), seen, state.spec.gateway.outside)}
         if found == set(machine.hard):
             return
-        machine.hard = tuple(reason for reason in ORDER if reason in found)
-        state.journal.warning("hard", faults=", ".join(machine.hard), seen="at a glance")
+        self._note_hard(tuple(reason for reason in ORDER if reason in found))
+        state.journal.warning("hard", faults=", ".join(machine.hard), seen="between cycles")
         state.evaluate(now=state.clock())
         note_diagnosis(state)

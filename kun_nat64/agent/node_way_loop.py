@@ -20,9 +20,9 @@ class Routed(Protocol):
         """Raises DriverError."""
 
 
-class NodeKeeping:
+class NodeWayLoop:
     def __init__(self, state: State, host: Routed) -> None:
-        self._state, self.host = state, host
+        self._state, self._host = state, host
         self._before: tuple[str, ...] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -35,15 +35,15 @@ class NodeKeeping:
         state = self._state
         gateway = state.spec.gateway
         try:
-            ways = await self.host.ways_to(state.flow.nodes, gateway.vip) if state.flow.nodes else ()
+            ways = await self._host.ways_to(state.flow.nodes, gateway.vip) if state.flow.nodes else ()
         except DriverError:
             return
         found = cut_off(ways, gateway, gateway.uplink)
         lasting = tuple(one for one in found if one in self._before)
         self._before = found
-        if lasting != state.cut_off:
+        if lasting != state.node_ways.cut_off:
             write = state.journal.warning if lasting else state.journal.info
             write("nodes", cut_off="; ".join(lasting) or "none")
-            state.cut_off = lasting
+            state.node_ways.cut_off = lasting
             state.evaluate(now=state.clock())
             note_diagnosis(state)

@@ -10,8 +10,9 @@ from kun_nat64.drivers.pathsweep import PathSweep
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import Target, TargetKind
 from kun_nat64.policy.pathmtu import Swept, largest_passing, needed_for, possible_with
-from kun_nat64.state.agent_state import NARROW_LOOKS, State
+from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import note_diagnosis
+from kun_nat64.state.parts import NARROW_SWEEPS
 
 # Paths outside change without a word to us; a sweep of a good path costs two packets.
 SWEEP_S = 20.0
@@ -36,41 +37,42 @@ class PmtuLoop:
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             state = self._state
-            due = self._doubted() or state.clock() - state.swept_at >= SWEEP_S
-            if due and state.verdict is Verdict.HEALTHY:
+            due = self._doubted() or state.clock() - state.path.swept_at >= SWEEP_S
+            if due and state.standing.verdict is Verdict.HEALTHY:
                 await self.sweep()
             await pause(self.check_s, stop)
 
     def _doubted(self) -> bool:
         """Nothing is known, or a narrow path has been seen once."""
-        return self._state.swept is None or 0 < self._state.narrow_looks < NARROW_LOOKS
+        return self._state.path.swept is None or 0 < self._state.path.narrow_sweeps < NARROW_SWEEPS
 
     async def sweep(self) -> None:
-        """Without an ICMP target nothing is proven, and nothing said."""
+        """Without an ICMP target nothing is proven, and nothing reported."""
         state = self._state
         target = next((one for one in state.spec.health.targets if one.kind is TargetKind.ICMP), None)
         if target is None:
             return
         swept = await asyncio.to_thread(self._measure, target)
-        if state.verdict is not Verdict.HEALTHY or swept is None:
+        if state.standing.verdict is not Verdict.HEALTHY or swept is None:
             return  # what failed in a failing gateway says nothing about sizes
-        state.swept_at = state.clock()
-        if swept != state.swept:
+        state.path.swept_at = state.clock()
+        if swept != state.path.swept:
             write = state.journal.info if swept.mss_fits else state.journal.warning
             write("path", words=swept.words)
-        state.swept = swept
+        state.path.swept = swept
         self._draw_conclusions(swept)
 
     def _draw_conclusions(self, swept: Swept) -> None:
         """The MSS that fits, if it is ours to set; else a path that is too narrow is no path in health."""
         state = self._state
         mss = self._fitting(swept.largest)
-        if mss != state.mss:
-            state.mss = mss
+        if mss != state.path.mss:
+            state.path.mss = mss
             state.journal.info("mss", now=mss or state.spec.gateway.mss)
             state.wake_cycle()
-        before, state.narrow_looks = state.narrow_looks, 0 if swept.mss_fits else state.narrow_looks + 1
-        if before != state.narrow_looks:
+        before = state.path.narrow_sweeps
+        state.path.narrow_sweeps = 0 if swept.mss_fits else before + 1
+        if before != state.path.narrow_sweeps:
             state.evaluate(now=state.clock())
             note_diagnosis(state)
 

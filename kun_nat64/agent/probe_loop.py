@@ -1,28 +1,61 @@
 """The health clock: fires the canary every `interval_s`, ends what is overdue, and has the decision made with time."""
 
 import asyncio
+from collections.abc import Callable
 
 from kun_nat64.agent.timing import ticking
-from kun_nat64.drivers.canary import Prober
+from kun_nat64.drivers.canary import Canary, Prober
+from kun_nat64.model.health import ProbeResult
+from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.state.agent_state import State
+from kun_nat64.state.diagnosis import note_diagnosis
 
 # How often the sockets are checked against the namespace they should live in.
 RENEW_S = 1.0
 
 
+Taker = Callable[[ProbeResult], None]
+Opener = Callable[[AgentSpec, Taker], Prober]
+
+
+def open_canary(spec: AgentSpec, take: Taker) -> Prober:
+    return Canary(spec.health, spec.gateway.pool6, take)
+
+
 class ProbeLoop:
-    def __init__(self, state: State, prober: Prober) -> None:
-        self._state, self._prober = state, prober
+    """`open_prober` makes a prober that hands over its results."""
+
+    def __init__(self, state: State, open_prober: Opener = open_canary) -> None:
+        self._state, self._open = state, open_prober
+        self._prober = self._open(state.spec, self.take)
         self._renewed_at = float("-inf")
         self._next_fire = float("-inf")
 
-    def replace(self, prober: Prober) -> None:
-        """Probes other targets, or from another namespace, from now on."""
+    def reopen(self) -> None:
+        """Probe the configured targets with new sockets, from the configured namespace, from now on."""
         self._prober.close()
-        self._prober, self._renewed_at = prober, float("-inf")
+        self._prober, self._renewed_at = self._open(self._state.spec, self.take), float("-inf")
+
+    def take(self, result: ProbeResult) -> None:
+        """Most results change nothing; one that moves a target is acted on at once."""
+        now = self._state.clock()
+        if self._state.take_probe(result, now=now):
+            self._state.evaluate(now=now)
+            note_diagnosis(self._state)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. Keeps its rhythm whatever a tick costs, and skips what a stall made it miss."""
+        """Probe until `stop`, in one rhythm whatever a tick costs; what a stall made it miss is skipped.
+
+        The prober is closed at the end, however that comes; there is another one for another beginning.
+        """
+        try:
+            await self._probe(stop)
+        except OSError:
+            self.reopen()
+            raise
+
+    async def _probe(self, stop: asyncio.Event) -> None:
         clock = self._state.clock
         try:
             await ticking(lambda due: self.tick(clock(), due), clock, stop)
@@ -33,10 +66,10 @@ class ProbeLoop:
         """What is due at `now`; returns when to come back. Pure of sleeping, so that a test can be the clock."""
         lag = now - due
         if lag > self._state.spec.health.timeout_s:
-            self._state.stood_still(lag)
+            self._state.take_stall(lag)
         self._prober.expire(now, lag)
         next_fire = self._next_fire if now < self._next_fire else self._fire(now)
-        if now >= self._state.quiet_until:
+        if now >= self._state.standing.quiet_until:
             self._state.evaluate(now=now)
         expiry = self._prober.next_expiry()
         return next_fire if expiry is None else min(next_fire, max(expiry, now))
@@ -52,14 +85,13 @@ class ProbeLoop:
         return self._next_fire
 
     def _note_renewal(self, problem: str | None) -> None:
-        before = self._state.warnings.get("canary")
-        if problem == before:
+        warnings = self._state.warnings
+        if problem == warnings.get(WarningName.CANARY):
             return
+        warnings.warn(WarningName.CANARY, problem or "")
         if problem is None:
-            self._state.warnings.pop("canary", None)
             self._state.journal.info("canary", ready=True)
         else:
-            self._state.warnings["canary"] = problem
             self._state.journal.warning("canary", ready=False, why=problem)
             # Nothing tells of a namespace that lost its name: who holds it, as we do, keeps it alive.
             self._state.wake_cycle()

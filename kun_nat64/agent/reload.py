@@ -1,6 +1,6 @@
 """Takes a new file: at SIGHUP, or for `apply --force`. What is refused changes nothing.
 
-A change that takes the gateway out of service waits for its turn: all gateways of a fleet may be told at once.
+A change that takes the gateway out of service waits for its turn: all gateways of a fleet may get their files at once.
 """
 
 import asyncio
@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from kun_base.errors import ConfigError
 from kun_nat64.agent.timing import pause, woken
 from kun_nat64.model.errors import DriverError
-from kun_nat64.model.facts import Fact
 from kun_nat64.model.observation import Observation
-from kun_nat64.model.plan import Action, Plan, Refusal, RefusalKind
+from kun_nat64.model.plan import Plan, Refusal, RefusalKind
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Standing
 from kun_nat64.model.traffic import Traffic
-from kun_nat64.policy import filechange
-from kun_nat64.policy import fleet_view as witness
+from kun_nat64.model.warnings import WarningName
+from kun_nat64.policy import filechange, fleet_view
 from kun_nat64.policy.flow_loss import may_cut, without_probes
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 
-WARNING = "config"
 NOT_TAKEN = "the new file is not taken, the old one stays in force"
 # A fleet whose gateways do not come back for so long is one where no further gateway should change.
 LONGEST_TURN_S = 60.0
@@ -40,12 +38,14 @@ class Outcome:
 class Means:
     """What a reload needs of the agent.
 
-    `look`: at the machine, with the scope of that file. `keep`: for the next start, what the machine was brought to.
+    `look`: at the machine, with the scope of that file. `approve`: the changes of a file, for the guard; True: all.
+    `keep`: for the next start, what the machine was brought to.
     """
 
     load: Callable[[], AgentSpec]
     look: Callable[[AgentSpec], Awaitable[Observation]]
     count: Callable[[str], Awaitable[Traffic]]
+    approve: Callable[[Plan, bool], None]
     take: Callable[[AgentSpec], None]
     keep: Callable[[AgentSpec], None] = lambda _: None
 
@@ -103,7 +103,7 @@ class Reload:
         gateways = (old.gateway, new.gateway)
         same = len({(one.tunnel, one.vip, one.outside, one.uplink) for one in gateways}) == 1
         seen = Observation() if same else await self._means.look(new)
-        carried = witness.others_carry(state.fleet, after=float("-inf"))
+        carried = fleet_view.others_carry(state.fleet)
         return change, filechange.refusals(old, new, change, seen, other_exit=carried)
 
     async def _traffic(self, spec: AgentSpec) -> Traffic | None:
@@ -118,7 +118,7 @@ class Reload:
         fleet = state.spec.fleet
         if not fleet.members:
             return ()
-        state.file_change = filechange.WAITS
+        state.reload.phase = filechange.WAITS
         begun = state.clock()
         try:
             await pause(2 * (fleet.poll_s + fleet.timeout_s), stop)
@@ -133,11 +133,11 @@ class Reload:
                 await pause(fleet.poll_s, stop)
             return ()
         finally:
-            state.file_change = ""
+            state.reload.phase = ""
 
     def _alone(self) -> tuple[Refusal, ...]:
         """What was so before the wait may have changed."""
-        if witness.others_carry(self._state.fleet, after=float("-inf")):
+        if fleet_view.others_carry(self._state.fleet):
             return ()
         reason = "no other gateway is known to carry meanwhile: the pods would have no way out"
         return (Refusal(RefusalKind.LAST_EXIT, reason),)
@@ -145,30 +145,32 @@ class Reload:
     def _take(self, new: AgentSpec, change: Plan, *, force: bool) -> None:
         state = self._state
         changed = new != state.spec
-        state.warnings.pop(WARNING, None)
-        approved: frozenset[tuple[Action, Fact]] = frozenset((one.action, one.fact) for one in change.changes)
-        state.approved, state.forced = approved, force
+        state.warnings.end_warning(WarningName.CONFIG)
+        self._means.approve(change, force)
         if filechange.is_dangerous(change):
-            state.file_change, self._since = filechange.RUNS, state.clock()
+            state.reload.phase, self._since = filechange.RUNS, state.clock()
         self._means.take(new)
         state.journal.info("reload", changed=changed, forced=force or None)
 
     def _note_end(self) -> None:
         state = self._state
-        if state.machine.settled and not state.approved and self._is_another_file(state.spec):
+        if state.machine.settled and not state.machine.approved and self._is_another_file(state.spec):
             self._kept = state.spec
             self._means.keep(state.spec)
-        if state.file_change == filechange.RUNS:
-            done = state.decision.standing is Standing.FULL and not state.approved
+        if state.reload.phase == filechange.RUNS:
+            done = state.standing.decision.standing is Standing.FULL and not state.machine.approved
             if done or state.clock() - self._since > LONGEST_TURN_S:
-                state.file_change = ""
+                state.reload.phase = ""
 
     def _is_another_file(self, spec: AgentSpec) -> bool:
         """The controller's table makes another spec of the same file."""
         return self._kept is None or (spec is not self._kept and spec.written is not self._kept.written)
 
+    def warn_not_taken(self, words: str) -> None:
+        self._state.warnings.warn(WarningName.CONFIG, f"{NOT_TAKEN}: {words}")
+
     def _refused(self, reasons: list[str]) -> Outcome:
         words = "; ".join(reasons)
-        self._state.warnings[WARNING] = f"{NOT_TAKEN}: {words}"
+        self.warn_not_taken(words)
         self._state.journal.error("reload", failed=words)
         return Outcome(False, tuple(reasons))

@@ -12,7 +12,8 @@ from kun_nat64.model.errors import DriverError
 from kun_nat64.model.facts import RingStep
 from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.ringfacts import RingSpec
-from kun_nat64.policy.ring import unheard
+from kun_nat64.model.warnings import WarningName
+from kun_nat64.policy.ring import silent_members
 from kun_nat64.state.agent_state import State
 
 ASK_S = 0.15
@@ -21,7 +22,6 @@ UNANSWERED = 3
 # What it takes to hear everybody after a start.
 FIRST_S = 1.0
 HEAR_S, COUNT_S = 2.0, 2.0
-WARNING = "ring"
 # A member that starts is silent for a while, and that needs no warning.
 PATIENCE_S = 15.0
 
@@ -33,7 +33,7 @@ class RingHost(Protocol):
 
 class RingLoop:
     def __init__(self, state: State, host: RingHost) -> None:
-        self._state, self.host = state, host
+        self._state, self._host = state, host
         self._probe = RingProbe()
         self._woken = asyncio.Event()
         self._forget()
@@ -51,7 +51,7 @@ class RingLoop:
     def wake(self) -> None:
         self._woken.set()
 
-    def tell(self) -> None:
+    def tell_members(self) -> None:
         """Before this gateway goes or comes: so the members ask each other for UDP flows, too."""
         if (ring := self._state.spec.fleet.ring) is not None:
             self._probe.tell(ring.members)
@@ -76,8 +76,8 @@ class RingLoop:
         if not same:
             self._forget()
             self._state.ring.answering = None
-            self._state.ring.heard = frozenset()
-            self._state.warnings.pop(WARNING, None)
+            self._state.ring.sending = frozenset()
+            self._state.warnings.end_warning(WarningName.RING)
         self._spec = ring
 
     async def turn(self, ring: RingSpec) -> None:
@@ -90,7 +90,7 @@ class RingLoop:
         self._probe.ask(ring.members, self._seq)
         if now - self._received_at >= HEAR_S:
             self._received_at = now
-            self._note_heard(ring, now)
+            self._note_senders(ring, now)
         if self._state.drain.phase is Phase.DRAINING and now - self._counted_at >= COUNT_S:
             self._counted_at = now
             await self._count()
@@ -119,29 +119,25 @@ class RingLoop:
         if before is None or before == wanted:
             return
         try:
-            await self.host.apply((Change(Action.REPLACE, wanted, before),))
+            await self._host.apply((Change(Action.REPLACE, wanted, before),))
         except DriverError as error:
             self._state.journal.warning("ring", failed=str(error))
 
-    def _note_heard(self, ring: RingSpec, now: float) -> None:
+    def _note_senders(self, ring: RingSpec, now: float) -> None:
         state, received = self._state, self._probe.received(ring.members)
-        state.ring.heard = frozenset(one for one, count in received.items() if count > self._received.get(one, count))
+        state.ring.sending = frozenset(one for one, count in received.items() if count > self._received.get(one, count))
         self._received = received
         answering = state.ring.answering
         if answering is None:
             return
         self._silent_since = {one: self._silent_since.get(one, now) for one in ring.members if one not in answering}
         lasting = {one for one, since in self._silent_since.items() if now - since >= PATIENCE_S}
-        words = unheard(ring, frozenset(ring.members) - lasting, state.ring.heard, state.fleet)
-        if words and state.warnings.get(WARNING) != "; ".join(words):
+        words = silent_members(ring, frozenset(ring.members) - lasting, state.ring.sending, state.fleet)
+        if state.warnings.warn(WarningName.RING, "; ".join(words)):
             state.journal.warning("ring", unheard="; ".join(words))
-        if words:
-            state.warnings[WARNING] = "; ".join(words)
-        else:
-            state.warnings.pop(WARNING, None)
 
     async def _count(self) -> None:
         try:
-            self._state.ring.borrowed = await self.host.borrowed()
+            self._state.ring.borrowed = await self._host.borrowed()
         except DriverError:
             self._state.ring.borrowed = None

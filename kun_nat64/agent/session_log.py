@@ -87,7 +87,7 @@ class Outlet:
 
     def _trim(self, now: float) -> None:
         try:
-            self.report.octets = self.store.trim(now)
+            self.report.size_bytes = self.store.trim(now)
         except OSError as error:
             self.report.failed = self.report.failed or str(error)
 

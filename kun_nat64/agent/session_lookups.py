@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,9 +29,9 @@ class Looks(Protocol):
 
 
 class SessionLookups:
-    """`host` returns the host of the moment. One look at a time: a list of sessions takes memory."""
+    """One look at a time: a list of sessions takes memory."""
 
-    def __init__(self, state: State, host: Callable[[], Looks]) -> None:
+    def __init__(self, state: State, host: Looks) -> None:
         self._state, self._host = state, host
         self._one = asyncio.Lock()
 
@@ -46,7 +46,7 @@ class SessionLookups:
             return _problem(str(error), status=400)
         async with self._one:
             try:
-                listed, whole = await self._host().sessions_at(self._state.spec.nat64.instance, endpoint.port)
+                listed, whole = await self._host.sessions_at(self._state.spec.nat64.instance, endpoint.port)
             except DriverError as error:
                 return _problem(f"Jool could not be asked: {error}")
             found = list(sessions_with(listed, endpoint))
@@ -80,15 +80,15 @@ class SessionLookups:
         spec = self._state.spec
         async with self._one:
             try:
-                traffic: Traffic | None = await self._host().traffic(spec.nat64.instance)
+                traffic: Traffic | None = await self._host.traffic(spec.nat64.instance)
             except DriverError:
                 traffic = None
-            said = explain(destination, spec, traffic or Traffic(), sender, self._state.own)
-            ports = None if traffic is None else ports_of(said.owner, owned_ports(traffic, spec))
-        data = as_data(said, spec, ports, None)
+            found = explain(destination, spec, traffic or Traffic(), sender, self._state.machine.own)
+            ports = None if traffic is None else ports_of(found.owner, owned_ports(traffic, spec))
+        data = as_data(found, spec, ports, None)
         data |= {name: data[name][:LISTED] for name in ("sessions", "bindings")}
-        data |= {"sessions_counted": traffic is not None, "sessions_found": len(said.sessions)}
-        return _page(self._named({**data, "bindings_found": len(said.bindings)}))
+        data |= {"sessions_counted": traffic is not None, "sessions_found": len(found.sessions)}
+        return _page(self._named({**data, "bindings_found": len(found.bindings)}))
 
     def _named(self, body: JSON) -> JSON:
         return {"gateway": self._state.spec.gateway.name, **body}

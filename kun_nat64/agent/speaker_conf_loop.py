@@ -7,13 +7,14 @@ from kun_nat64.drivers.command import ProcessRunner, Runner
 from kun_nat64.drivers.daemon_configuration import configuration_of
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.speakers import FRR, SPEAKERS
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.state.agent_state import State
 
 CHECK_S = 30.0
 # A bgpd that started again has lost what it was given: until it has it again there is no session.
 CHECK_FRR_S = 5.0
-# The warning is by the name of the daemon.
-WARNINGS = {kind.name: kind.daemon for kind in SPEAKERS.values()}
+# The warning has the name of the daemon.
+WARNINGS = {kind.name: WarningName(kind.daemon) for kind in SPEAKERS.values()}
 
 
 class SpeakerConfLoop:
@@ -23,7 +24,7 @@ class SpeakerConfLoop:
         self._daemon = configuration_of(self._speaker, self._runner)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. A file that cannot be written is said, and tried again: the daemon goes on with its old one."""
+        """Until `stop`. What cannot be written is warned about, and tried again: the daemon keeps its old file."""
         while not stop.is_set():
             await self.settle()
             await pause(CHECK_FRR_S if self._speaker == FRR.name else CHECK_S, stop)
@@ -41,9 +42,8 @@ class SpeakerConfLoop:
         except DriverError as error:
             daemon = WARNINGS[self._speaker]
             words = f"{daemon} goes on with its old configuration, the new one is not in place: {error}"
-            if state.warnings.get(daemon) != words:
+            if state.warnings.warn(daemon, words):
                 state.journal.error(daemon, failed=str(error))
-            state.warnings[daemon] = words
             return
         self._forget()
         if done:
@@ -51,4 +51,4 @@ class SpeakerConfLoop:
 
     def _forget(self) -> None:
         for daemon in WARNINGS.values():
-            self._state.warnings.pop(daemon, None)
+            self._state.warnings.end_warning(daemon)

@@ -5,8 +5,9 @@ The table in force stays whatever becomes of the stream.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from kun_base.errors import ConfigError, Fault
@@ -18,12 +19,13 @@ from kun_nat64.agent.timing import pause, woken
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.fleet import Fleet
-from kun_nat64.model.plan import Plan
+from kun_nat64.model.plan import Change, Plan
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy import drain as drain_policy
-from kun_nat64.policy import fleet_view as witness
+from kun_nat64.policy import fleet_view
 from kun_nat64.policy.filechange import change_of
-from kun_nat64.policy.table_merge import Networks, Place, Said, merged, ordered, place_of, with_changes
+from kun_nat64.policy.table_merge import Networks, Place, TableRecords, merged, ordered, place_of, with_changes
 from kun_nat64.state.agent_state import State
 
 LOOK_S = 1.0
@@ -32,26 +34,36 @@ LOOK_S = 1.0
 PACE_S, SHARE = 0.3, 10
 # Orders of the table that take a gateway out of service.
 LEAVING = ("drain", "out")
-WARNING, CONTRADICTION = "table", "table-contradiction"
+
+
+@dataclass(frozen=True, slots=True)
+class TableOrders:
+    """What a table makes the agent do. `take`: a configuration, and the networks whose clients have changed in it.
+
+    `approve`: changes that the guard passes, now. `set_drain`: a drain, and whether it is stored. `drain_turn`: the
+    fleet as it is now, while it is decided whether this gateway may drain.
+    """
+
+    take: Callable[[AgentSpec, set[Place]], None]
+    approve: Callable[[Iterable[Change]], None]
+    set_drain: Callable[[Drain, bool], object]
+    drain_turn: Callable[[], AbstractAsyncContextManager[Fleet]]
 
 
 class TableLoop:
     """`base` is the file's own configuration. Nothing is followed where `plan` is None."""
 
-    def __init__(self, state: State, plan: FollowPlan | None, base: AgentSpec, wake: Callable[[], None]) -> None:
-        self._state, self.base, self._wake = state, base, wake
+    def __init__(self, state: State, plan: FollowPlan | None, base: AgentSpec, orders: TableOrders) -> None:
+        self._state, self.base, self._orders = state, base, orders
         self._networks: Networks = {}
         self._pending: dict[str, FollowedClient | None] = {}
         self._moved = asyncio.Event()
         self._follower = TableFollower(plan, state.journal, self._changed, self._check) if plan else None
-        self.set_drain: Callable[[Drain, bool], object] = _ignored
-        self.drain_turn: Callable[[], AbstractAsyncContextManager[Fleet]] = lambda: nullcontext(state.fleet)
 
     def start(self) -> None:
         """Brings the state file's table into force."""
         if self._follower is not None:
             self._follower.start()
-            self._state.table = self.status
             if self._moved.is_set():
                 self._bring_into_force(*self._worked_out(*self._taken()))
 
@@ -67,7 +79,7 @@ class TableLoop:
         """None: nothing is followed."""
         if self._follower is None:
             return None
-        return {**self._follower.status(), "desired": ordered(self.base, self._said())}
+        return {**self._follower.status(), "desired": ordered(self.base, self._records())}
 
     def accept(self, version: str) -> bool:
         """What the bounds hold comes into force; False: nothing is held, or another version."""
@@ -85,7 +97,7 @@ class TableLoop:
         if not self._has_table:
             return base
         try:
-            return merged(base, self._said(), self._networks)
+            return merged(base, self._records(), self._networks)
         except TableFault as fault:
             raise ConfigError(base.source, [Fault("follow", "the controller's table", str(fault))]) from fault
 
@@ -94,13 +106,13 @@ class TableLoop:
         table = self._follower.table if self._follower is not None else None
         return table is not None and bool(table.pools or table.classes or table.gateways or table.clients)
 
-    def _said(self, change: TableChange | None = None) -> Said:
+    def _records(self, change: TableChange | None = None) -> TableRecords:
         """The table's records; with `change`, as they would be."""
         assert self._follower is not None
         table = self._follower.table
         if change is None:
-            return Said(table.pools, table.gateways, table.classes)
-        return Said(
+            return TableRecords(table.pools, table.gateways, table.classes)
+        return TableRecords(
             _changed(table.pools, change.pools),
             _changed(table.gateways, change.gateways),
             _changed(table.classes, change.classes),
@@ -109,7 +121,7 @@ class TableLoop:
     def _check(self, change: TableChange) -> None:
         """Clients alone contradict nothing."""
         if change.pools or change.gateways or change.classes:
-            merged(self.base, self._said(change), self._networks)
+            merged(self.base, self._records(change), self._networks)
 
     def _changed(self, change: TableChange) -> None:
         self._pending |= change.clients
@@ -124,12 +136,12 @@ class TableLoop:
             self._bring_into_force(*await asyncio.to_thread(self._worked_out, *self._taken()))
             await pause(max(PACE_S, (self._state.clock() - begun) * SHARE), stop)
 
-    def _taken(self) -> tuple[AgentSpec, AgentSpec, Announcement, Said, dict[str, FollowedClient | None]]:
+    def _taken(self) -> tuple[AgentSpec, AgentSpec, Announcement, TableRecords, dict[str, FollowedClient | None]]:
         """What the next configuration follows from. The table's own maps change while a thread reads."""
         self._moved.clear()
         pending, self._pending = self._pending, {}
-        said = self._said()
-        kept = Said(dict(said.pools), dict(said.gateways), dict(said.classes))
+        records = self._records()
+        kept = TableRecords(dict(records.pools), dict(records.gateways), dict(records.classes))
         return self.base, self._state.spec, self._state.announcement, kept, pending
 
     def _worked_out(
@@ -137,14 +149,14 @@ class TableLoop:
         base: AgentSpec,
         old: AgentSpec,
         announced: Announcement,
-        said: Said,
+        records: TableRecords,
         pending: dict[str, FollowedClient | None],
     ) -> tuple[AgentSpec, AgentSpec | TableFault, Plan, set[Place]]:
         """In a thread. The change is worked out here as well: what it needs is remembered then."""
         self._networks = with_changes(self._networks, pending)
         places = {place for network in pending if (place := place_of(network)) is not None}
         try:
-            new = merged(base, said, self._networks)
+            new = merged(base, records, self._networks)
         except TableFault as fault:
             return base, fault, Plan(), places
         return base, new, change_of(old, new, announced), places
@@ -154,51 +166,47 @@ class TableLoop:
         state = self._state
         if isinstance(new, TableFault):  # a held change, accepted after the file had changed
             state.journal.error("table", not_taken=str(new))
-            state.warnings[CONTRADICTION] = f"the table in force contradicts the file, which stays: {new}"
+            words = f"the table in force contradicts the file, which stays: {new}"
+            state.warnings.warn(WarningName.TABLE_CONTRADICTION, words)
             return
         if base is not self.base:
             self._moved.set()  # another file has been taken meanwhile
             return
-        state.warnings.pop(CONTRADICTION, None)
-        state.follow(new, places)
+        state.warnings.end_warning(WarningName.TABLE_CONTRADICTION)
+        self._orders.take(new, places)
         if change:
-            state.approved |= {(one.action, one.fact) for one in change.changes}
-            self._wake()
+            self._orders.approve(change.changes)
 
     async def _keep_obeying(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self.obey(ordered(self.base, self._said()) if self._has_table else "")
+            await self.obey(ordered(self.base, self._records()) if self._has_table else "")
             await pause(LOOK_S, stop)
 
     async def obey(self, order: str) -> None:
-        """Does what the table wants of this gateway. The last exit stays, unless the guard is told otherwise.
+        """Does what the table wants of this gateway. The last exit stays, unless [guard] never_withdraw_last is false.
 
         Several may leave while another one carries; where none does, there is nothing to agree on.
         """
         fleet = self._state.fleet
         leaves = order in LEAVING and self._state.drain.phase is Phase.SERVING
-        if not leaves or not witness.others_carry(fleet, after=float("-inf")):
+        if not leaves or not fleet_view.others_carry(fleet):
             self._obey(order, fleet)
             return
-        async with self.drain_turn() as seen:
+        async with self._orders.drain_turn() as seen:
             self._obey(order, seen)
 
     def _obey(self, order: str, fleet: Fleet) -> None:
         state = self._state
-        may_leave = not state.spec.guard.never_withdraw_last or witness.others_carry(fleet, after=float("-inf"))
+        may_leave = not state.spec.guard.never_withdraw_last or fleet_view.others_carry(fleet)
         now, wall = state.clock(), state.wall()
         drain = drain_policy.follows(state.drain, order, may_leave=may_leave, now=now, wall=wall)
         if drain is not state.drain:
-            self.set_drain(drain, True)
+            self._orders.set_drain(drain, True)
         waits = order in LEAVING and drain.phase is Phase.SERVING
         named = not self._has_table or order
         words = _words(state.spec.gateway.name, order, waits=waits, named=bool(named))
-        if words and state.warnings.get(WARNING) != words:
+        if state.warnings.warn(WarningName.TABLE, words):
             state.journal.warning("table", waits=words)
-        if words:
-            state.warnings[WARNING] = words
-        else:
-            state.warnings.pop(WARNING, None)
 
 
 def _words(name: str, order: str, *, waits: bool, named: bool) -> str:
@@ -209,7 +217,3 @@ def _words(name: str, order: str, *, waits: bool, named: bool) -> str:
 
 def _changed(records: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return {name: one for name, one in {**records, **changes}.items() if one is not None} if changes else records
-
-
-def _ignored(_drain: Drain, _keep: bool) -> None:
-    return None

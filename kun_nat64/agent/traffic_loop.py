@@ -1,6 +1,7 @@
 """Counts what flows through the translator: for the metrics, for the pool's use, and for the end of a drain."""
 
 import asyncio
+from collections.abc import Callable
 from time import time
 
 from kun_nat64.agent.session_log import SessionLog
@@ -10,6 +11,7 @@ from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import DriverError
 from kun_nat64.model.host import Host
 from kun_nat64.model.sessionlist import SessionList
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy import drain, forecast
 from kun_nat64.policy.drain import Ages
 from kun_nat64.policy.exhaustion import is_full
@@ -22,7 +24,6 @@ from kun_nat64.policy.tenants import at_their_limit, sessions_of
 from kun_nat64.state.agent_state import Clock, State
 
 DRAIN_S = 1.0
-WARNING = "sessions"
 # Counting many sessions costs time: it may take one part in this many, but is done every minute.
 SHARE, LONGEST_S = 500, 60.0
 # Of a million sessions even that is dear: then rarely enough for a seventh of a core, and short ones are missed.
@@ -30,8 +31,18 @@ LEAST_SHARE = 6
 
 
 class TrafficLoop:
-    def __init__(self, state: State, host: Host, log: SessionLog | None = None, wall: Clock = time) -> None:
-        self._state, self.host, self.log, self._wall = state, host, log, wall
+    """`note_sessions`: takes the number of live TCP sessions and the age of the oldest, for a drain."""
+
+    def __init__(
+        self,
+        state: State,
+        host: Host,
+        log: SessionLog | None = None,
+        wall: Clock = time,
+        note_sessions: Callable[[int, float | None], None] = lambda _left, _oldest_s: None,
+    ) -> None:
+        self._state, self._host, self.log, self._wall = state, host, log, wall
+        self._note_sessions = note_sessions
         self._ages: Ages = {}
         self._woken = asyncio.Event()
 
@@ -62,7 +73,7 @@ class TrafficLoop:
     async def count(self) -> None:
         state, begun = self._state, self._wall()
         try:
-            listed = await self.host.flows(state.spec.nat64.instance, probe_address(state.spec))
+            listed = await self._host.flows(state.spec.nat64.instance, probe_address(state.spec))
         except DriverError as error:
             if str(error) != str(state.flow.failed):
                 state.journal.warning("sessions", failed=str(error))
@@ -87,12 +98,11 @@ class TrafficLoop:
         self._note_what_is_not_listed(listed)
         self._ages = drain.first_seen(self._ages, listed.live or (), now=now)
         flow.oldest_tcp_s = drain.oldest_s(self._ages, now=now)
-        if state.drain.phase is Phase.DRAINING:
-            state.drain = drain.counted(state.drain, flow.tcp, flow.oldest_tcp_s)
+        self._note_sessions(flow.tcp, flow.oldest_tcp_s)
         state.evaluate(now=now)
 
     def _note_full(self, full: bool) -> None:
-        """While TCP has no ports left pods are told so."""
+        """While TCP has no ports left, pods get an ICMPv6 error (policy/exhaustion.py)."""
         if full is not self._state.flow.full:
             self._state.flow.full = full
             self._state.journal.warning("pool4", full=full)
@@ -108,13 +118,10 @@ class TrafficLoop:
             )
         if listed.partial:
             words.append("the list of sessions did not come to its end in time: what was seen is counted")
-        warnings, said = self._state.warnings, "; ".join(words)
-        if said and WARNING not in warnings:
-            self._state.journal.warning("sessions", partly=said)
-        if said:
-            warnings[WARNING] = said
-        else:
-            warnings.pop(WARNING, None)
+        warnings, text = self._state.warnings, "; ".join(words)
+        if text and WarningName.SESSIONS not in warnings:
+            self._state.journal.warning("sessions", partly=text)
+        warnings.warn(WarningName.SESSIONS, text)
 
     def _limit(self, listed: SessionList) -> None:
         state, flow = self._state, self._state.flow

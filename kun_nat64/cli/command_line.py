@@ -22,7 +22,7 @@ Examples:
 
 app = CommandLine("Agent on a NAT64 gateway: plans, applies, proves and announces.", EXAMPLE)
 
-# Not `readable`: what cannot be read is said in our own words.
+# Not `readable`: what cannot be read is reported in our own words.
 Config = Annotated[
     Path, typer.Option("--config", "-c", help="The gateway's TOML file.", show_default=False, readable=False)
 ]

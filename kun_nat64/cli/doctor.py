@@ -52,15 +52,15 @@ def _agent(run_dir: Path) -> list[Finding]:
     try:
         status = ask(run_dir, "/status")
         with its_words(run_dir):
-            return _told(status)
+            return _of_status(status)
     except NoAgent as error:
         return [Finding(Level.NOTE, "agent", str(error))]
 
 
-def _told(status: Any) -> list[Finding]:
-    told, diagnosis = status["announcement"], status["diagnosis"]
-    level = Level.GOOD if told["announced"] else Level.BAD
-    findings = [Finding(level, "agent", f"{told['standing']}: {told['words']}")]
+def _of_status(status: Any) -> list[Finding]:
+    announcement, diagnosis = status["announcement"], status["diagnosis"]
+    level = Level.GOOD if announcement["announced"] else Level.BAD
+    findings = [Finding(level, "agent", f"{announcement['standing']}: {announcement['words']}")]
     if diagnosis["cause"] != "none":
         words = f"{diagnosis['words']} ({diagnosis['cause']})"
         findings.append(Finding(Level.BAD, "diagnosis", words, diagnosis["remedy"]))
@@ -73,10 +73,10 @@ def _told(status: Any) -> list[Finding]:
     return findings
 
 
-def _past(ailment: dict[str, Any]) -> Finding:
-    begun = strftime("%H:%M:%S", localtime(ailment["at"]))
-    lasted = ailment["until"] - ailment["at"]
-    return Finding(Level.NOTE, "was", f"{ailment['words']} ({ailment['cause']}, from {begun}, for {lasted:.1f} s)")
+def _past(past: dict[str, Any]) -> Finding:
+    begun = strftime("%H:%M:%S", localtime(past["at"]))
+    lasted = past["until"] - past["at"]
+    return Finding(Level.NOTE, "was", f"{past['words']} ({past['cause']}, from {begun}, for {lasted:.1f} s)")
 
 
 def _print(findings: list[Finding]) -> None:

@@ -65,9 +65,9 @@ def _served(status: JSON) -> str:
 
 
 def _announced(status: JSON) -> str:
-    told = status["announcement"]
-    med = f", MED {told['med']}" if told["med"] is not None else ""
-    return f"{'announced' if told['announced'] else 'not announced'} ({told['standing']}{med}): {told['words']}"
+    shown = status["announcement"]
+    med = f", MED {shown['med']}" if shown["med"] is not None else ""
+    return f"{'announced' if shown['announced'] else 'not announced'} ({shown['standing']}{med}): {shown['words']}"
 
 
 def end_drain(run_dir: Path, name: str = "", token_file: Path | None = None) -> int:
@@ -93,13 +93,13 @@ def _wait_for_drain(asked: Ask) -> int:
         task = bar.add_task("", total=1.0)
         while True:
             status = asked("/status")
-            drain, told = status["drain"], status["announcement"]
+            drain, announcement = status["drain"], status["announcement"]
             if drain["phase"] == "serving":
                 print("the drain was taken back", file=sys.stderr)
                 return 1
             grace = max(drain["grace_s"], 0.001)
             bar.update(task, completed=min(1.0, (drain["for_s"] or 0) / grace), description=sessions_left(drain))
-            if drain["phase"] == "drained" and told["standing"] == "out" and told["withdrawn"]:
+            if drain["phase"] == "drained" and announcement["standing"] == "out" and announcement["withdrawn"]:
                 break
             time.sleep(POLL_S)
     print(f"withdrawn: {drain['ended']}")

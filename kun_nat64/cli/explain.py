@@ -39,22 +39,22 @@ def explain_destination(
     destination, sender = _addresses(text, client)
     spec = load_followed(config or CONFIG, run_dir)
     traffic, own = asyncio.run(_looked(spec))
-    said = explain(destination, spec, traffic or Traffic(), sender, own)
-    ports = None if traffic is None else ports_of(said.owner, owned_ports(traffic, spec))
+    result = explain(destination, spec, traffic or Traffic(), sender, own)
+    ports = None if traffic is None else ports_of(result.owner, owned_ports(traffic, spec))
 
-    def told(status: JSON | None) -> str:
-        return (
-            json.dumps(as_data(said, spec, ports, status), indent=1) if as_json else as_text(said, spec, ports, status)
-        )
+    def shown(status: JSON | None) -> str:
+        if as_json:
+            return json.dumps(as_data(result, spec, ports, status), indent=1)
+        return as_text(result, spec, ports, status)
 
-    local = _with_status(run_dir, told)
+    local = _with_status(run_dir, shown)
     words = {"destination": str(destination), "client": str(sender) if sender else ""}
     members = [] if here else ask_members(run_dir, "/explain", words, token_file)
     if as_json:
         print(json.dumps({**json.loads(local), "members": [asdict(one) for one in members]}, indent=1))
     else:
         print("\n".join([local, *(f"{one.gateway + ':':<10}{_member(one)}" for one in members)]))
-    return 0 if said.reachable else 1
+    return 0 if result.reachable else 1
 
 
 def _member(one: MemberAnswer) -> str:
@@ -98,11 +98,11 @@ async def _unless_it_fails(what: str, look: Awaitable[Found]) -> Found | None:
         return None
 
 
-def _with_status(run_dir: Path, told: Callable[[JSON | None], str]) -> str:
+def _with_status(run_dir: Path, shown: Callable[[JSON | None], str]) -> str:
     """The verdict needs no agent; who carries packets now, and who is limited, does."""
     try:
         status: JSON = ask(run_dir, "/status")
         with its_words(run_dir):
-            return told(status)
+            return shown(status)
     except NoAgent:
-        return told(None)
+        return shown(None)

@@ -35,14 +35,12 @@ def _back(own: str, url: str, status: Any) -> Iterator[Finding]:
     """Whether that gateway hears of this one: the last exit is guarded by what both know."""
     try:
         name, fleet = str(status["name"]), status["fleet"]
-        heard = [str(one["name"]) for one in fleet["members"]]
+        known = [str(one["name"]) for one in fleet["members"]]
         silent = {str(one): str(why) for one, why in fleet["silent"].items()}
     except (KeyError, TypeError, AttributeError):
-        yield Finding(
-            Level.UNKNOWN, "fleet", f"{url} runs another version: whether it reaches this gateway is not said"
-        )
+        yield Finding(Level.UNKNOWN, "fleet", f"{url} runs another version: whether it reaches this gateway is unknown")
         return
-    if own in heard:
+    if own in known:
         return
     remedy = f"there: name this gateway in [fleet] members; here: [fleet] listen and [admin] allow must admit {name}"
     if silent:

@@ -32,34 +32,34 @@ def show_session(endpoint: str, run_dir: Path, token_file: Path | None, *, as_js
         )
     except NoAgent as error:
         return complain(str(error), as_json=as_json, code=NOT_ASKED)
-    told = [here, *ask_members(run_dir, "/sessions", words, token_file)]
+    answers = [here, *ask_members(run_dir, "/sessions", words, token_file)]
     if as_json:
-        print(json.dumps({"with": endpoint, "gateways": [asdict(one) for one in told]}, indent=1))
+        print(json.dumps({"with": endpoint, "gateways": [asdict(one) for one in answers]}, indent=1))
     else:
-        _print(endpoint, told)
-    found = sum(one.answer["found"] for one in told if one.answer)
-    return 0 if found else NOT_ASKED if any(one.problem for one in told) else 1
+        _print(endpoint, answers)
+    found = sum(one.answer["found"] for one in answers if one.answer)
+    return 0 if found else NOT_ASKED if any(one.problem for one in answers) else 1
 
 
-def _print(endpoint: str, told: Iterable[MemberAnswer]) -> None:
+def _print(endpoint: str, answers: Iterable[MemberAnswer]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*HEADER, box=None, pad_edge=False)
-    for gateway, session in _sessions(told):
+    for gateway, session in _sessions(answers):
         cells = (session["protocol"], session["inside"], session["outside"], session["remote"])
         table.add_row(gateway, *cells, session["state"] or "-", f"{session['expires_s']:.0f}s")
     if table.row_count:
         Console(highlight=False).print(table)
     else:
         print(f"no gateway that was asked has a session with {endpoint}")
-    for one in told:
+    for one in answers:
         if one.problem:
             print(f"{one.gateway} was not asked: {one.problem}", file=sys.stderr)
         elif one.answer and one.answer["found"] > len(one.answer["sessions"]):
             print(f"{one.gateway} has {one.answer['found'] - len(one.answer['sessions'])} more")
 
 
-def _sessions(told: Iterable[MemberAnswer]) -> Iterator[tuple[str, JSON]]:
-    for one in told:
+def _sessions(answers: Iterable[MemberAnswer]) -> Iterator[tuple[str, JSON]]:
+    for one in answers:
         yield from ((one.gateway, session) for session in (one.answer["sessions"] if one.answer else ()))

@@ -14,13 +14,13 @@ from kun_nat64.cli.errors import complain
 from kun_nat64.cli.folders import lasting_folder
 from kun_nat64.config.load import load
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.policy.table_merge import Said, merged, with_changes
+from kun_nat64.policy.table_merge import TableRecords, merged, with_changes
 
 JSON = dict[str, object]
 
 
 def load_followed(config: Path, run_dir: Path) -> AgentSpec:
-    """As `load`; what cannot be read of the table is said, and left out. Raises ConfigError."""
+    """As `load`; what cannot be read of the table is reported, and left out. Raises ConfigError."""
     spec = load(config)
     file = kept_table(spec, lasting_folder(run_dir))
     if file is None or not file.exists():
@@ -46,11 +46,11 @@ def _with_table(spec: AgentSpec, file: Path) -> AgentSpec:
         intake.take(line, 0.0)
     table = intake.table
     networks = with_changes({}, dict(table.clients))
-    return merged(spec, Said(table.pools, table.gateways, table.classes), networks)
+    return merged(spec, TableRecords(table.pools, table.gateways, table.classes), networks)
 
 
 def show_table(run_dir: Path, *, accept: str | None, as_json: bool) -> int:
-    """Exit code 0: a table is in force and heard of, 1: not, or nothing was accepted."""
+    """Exit code 0: a table is in force and nothing is wrong, 1: not, or nothing was accepted."""
     try:
         if accept is not None:
             return _accept(run_dir, accept, as_json=as_json)

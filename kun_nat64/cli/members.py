@@ -35,11 +35,11 @@ def ask_members(run_dir: Path, path: str, words: dict[str, str], token_file: Pat
     place = str(token_file or fleet.get("token_file", ""))
     token = read_token(place) if members else ""
     if members and not token:
-        why = f"sessions are told from afar with the token of [admin] token_file only; {place or 'none'} holds none"
+        why = f"sessions are answered from afar with the token of [admin] token_file only; {place or 'none'} holds none"
         return [*(MemberAnswer(name, problem=why) for name in members.values()), *silent]
     query = f"{path}?{urlencode(words)}"
 
-    def told(url: str) -> MemberAnswer:
+    def asked(url: str) -> MemberAnswer:
         try:
             answer = ask_member(
                 url, query, method="POST", ca_file=str(fleet.get("ca_file", "")), token=token, timeout_s=TIMEOUT_S
@@ -50,4 +50,4 @@ def ask_members(run_dir: Path, path: str, words: dict[str, str], token_file: Pat
             return MemberAnswer(members[url], problem=str(error))
 
     with ThreadPoolExecutor(max(1, len(members))) as pool:
-        return sorted([*pool.map(told, members), *silent], key=lambda one: one.gateway)
+        return sorted([*pool.map(asked, members), *silent], key=lambda one: one.gateway)

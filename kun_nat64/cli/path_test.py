@@ -87,7 +87,7 @@ def _segment_size(status: JSON) -> PathStep:
 
 
 def _announcement(status: JSON) -> PathStep:
-    told, served = status["announcement"], status["vip"] or status["prefix"]
-    if told["announced"]:
-        return PathStep("announced", StepState.OK, f"{served} with MED {told['med']}: {told['words']}")
-    return PathStep("announced", StepState.FAILED, f"{served}: {told['words']}", status["diagnosis"]["remedy"])
+    announcement, served = status["announcement"], status["vip"] or status["prefix"]
+    if announcement["announced"]:
+        return PathStep("announced", StepState.OK, f"{served} with MED {announcement['med']}: {announcement['words']}")
+    return PathStep("announced", StepState.FAILED, f"{served}: {announcement['words']}", status["diagnosis"]["remedy"])

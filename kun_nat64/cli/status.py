@@ -60,14 +60,14 @@ def show_status(run_dir: Path, *, as_json: bool) -> int:
 def _print_status(status: JSON, console: "Console") -> None:
     from rich.table import Table
 
-    told, health, machine, traffic = (status[key] for key in ("announcement", "health", "machine", "traffic"))
-    med = f", MED {told['med']}" if told["med"] is not None else ""
+    shown, health, machine, traffic = (status[key] for key in ("announcement", "health", "machine", "traffic"))
+    med = f", MED {shown['med']}" if shown["med"] is not None else ""
     vip = f"VIP {status['vip']}  " if status["vip"] else ""
     console.print(f"[bold]{status['name']}[/bold]  {vip}prefix {status['prefix']}")
-    state = "announced" if told["announced"] else "not announced"
-    console.print(f"{state} ({told['standing']}{med}) for {duration(told['since_s'])}: {told['words']}")
-    if told["back_in_s"] is not None:
-        console.print(f"back in {duration(told['back_in_s'])} at the earliest, after {told['falls']} falls")
+    state = "announced" if shown["announced"] else "not announced"
+    console.print(f"{state} ({shown['standing']}{med}) for {duration(shown['since_s'])}: {shown['words']}")
+    if shown["back_in_s"] is not None:
+        console.print(f"back in {duration(shown['back_in_s'])} at the earliest, after {shown['falls']} falls")
     table = Table("target", "state", "last", "lost")
     for one in health["targets"]:
         last = f"{one['latency_ms']} ms" if one["latency_ms"] is not None else one["symptom"] or "-"

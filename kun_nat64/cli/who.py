@@ -34,13 +34,13 @@ NOT_LOOKED_UP = 3
 def show_who(asked: Asked) -> int:
     """Exit code 0: somebody had it, 1: nobody is known, 3: it could not be looked up. Raises ConfigError."""
     question = parse(asked.public, asked.at, asked.proto, now=time())
-    told = [] if asked.here or asked.database else _others(asked, question)
+    answers = [] if asked.here or asked.database else _others(asked, question)
     folder = asked.database or _folder(asked.config)
     if folder is None:
         words = f"no sessions are logged: [nat64] session_log is empty in {asked.config or CONFIG}"
         return complain(words, as_json=asked.as_json, code=NOT_LOOKED_UP)
     try:
-        return _answered(folder, question, asked, told)
+        return _answered(folder, question, asked, answers)
     except OSError as error:
         remedy = "; run this with sudo" if isinstance(error, PermissionError) else ""
         return complain(
@@ -48,7 +48,7 @@ def show_who(asked: Asked) -> int:
         )
 
 
-def _answered(folder: Path, question: Question, asked: Asked, told: "Sequence[MemberAnswer]") -> int:
+def _answered(folder: Path, question: Question, asked: Asked, answers: "Sequence[MemberAnswer]") -> int:
     if not folder.is_dir() or not parts_of(folder):
         words = (
             f"there is no session database in {folder}: `[nat64] session_log` makes one; --config FILE or --database "
@@ -59,13 +59,13 @@ def _answered(folder: Path, question: Question, asked: Asked, told: "Sequence[Me
     for line in answer.unread:
         print(f"not read: {line}", file=sys.stderr)
     if asked.as_json:
-        members = [asdict(one) for one in told]
+        members = [asdict(one) for one in answers]
         print(json.dumps({**answer_data(question, answer), "members": members}, indent=1))
     else:
-        print("\n".join([_as_text(question, answer), *_of_members(told)]))
-    if answer.holders or any(one.answer and one.answer["holders"] for one in told):
+        print("\n".join([_as_text(question, answer), *_of_members(answers)]))
+    if answer.holders or any(one.answer and one.answer["holders"] for one in answers):
         return 0
-    return NOT_LOOKED_UP if answer.unread or any(one.problem for one in told) else 1
+    return NOT_LOOKED_UP if answer.unread or any(one.problem for one in answers) else 1
 
 
 def _others(asked: Asked, question: Question) -> "list[MemberAnswer]":
@@ -78,8 +78,8 @@ def _others(asked: Asked, question: Question) -> "list[MemberAnswer]":
     return ask_members(asked.run_dir, "/who", words, asked.token_file)
 
 
-def _of_members(told: "Iterable[MemberAnswer]") -> Iterator[str]:
-    for one in told:
+def _of_members(answers: "Iterable[MemberAnswer]") -> Iterator[str]:
+    for one in answers:
         if one.answer is None:
             yield f"{one.gateway} was not asked: {one.problem}"
         elif not one.answer["holders"]:

@@ -31,7 +31,7 @@ from kun_nat64.model.spec import HealthSpec, Target, TargetKind
 
 FIRST_IDENT = 0x6B75
 LARGEST_PACKET = 2048
-# Packets heard before the event loop has its turn again. Taking a handshake back makes a sound of its own, too.
+# Packets read before the event loop has its turn again. Taking a handshake back makes a sound of its own, too.
 MOST_AT_ONCE = 256
 
 
@@ -96,7 +96,7 @@ class Canary:
                 return lane
 
     def _listen(self) -> None:
-        """One descriptor for the event loop: what comes together is heard at once.
+        """One descriptor for the event loop: what comes together is read at once.
 
         The lanes are edge-triggered, for a disconnected TCP socket is always "writable".
         """
@@ -168,18 +168,18 @@ class Canary:
             return  # an error about an earlier packet; its ICMPv6 message comes here as a packet, too
         self._take(icmp6.parse(data), source[0].partition("%")[0])
 
-    def _take(self, heard: icmp6.Echo | icmp6.Error | None, source: str) -> None:
+    def _take(self, packet: icmp6.Echo | icmp6.Error | None, source: str) -> None:
         now = time.monotonic()
-        match heard:
+        match packet:
             case icmp6.Echo(ident, seq):
                 asked = self._by_ident.get(ident)
                 if asked is not None and asked.is_at(source):
                     asked.finish(seq, Symptom.ANSWERED, now)
             case icmp6.Error():
                 sender = IPv6Address(source)
-                symptom = self._symptom_of(heard, sender)
+                symptom = self._symptom_of(packet, sender)
                 for lane in self._lanes:
-                    if lane.address == heard.about and lane.next_header == heard.next_header:
+                    if lane.address == packet.about and lane.next_header == packet.next_header:
                         lane.finish_all(symptom, now, sender)
 
     def _symptom_of(self, error: icmp6.Error, source: IPv6Address) -> Symptom:

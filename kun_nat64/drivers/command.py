@@ -68,7 +68,7 @@ class ProcessRunner:
     is not started again until they have ended.
     """
 
-    stuck: ClassVar[dict[str, dict[int, "_Heard"]]] = {}
+    stuck: ClassVar[dict[str, dict[int, "_Output"]]] = {}
 
     def __init__(self) -> None:
         self.children: deque[int] = deque(maxlen=64)
@@ -77,32 +77,32 @@ class ProcessRunner:
         self, *argv: str, stdin: str = "", deadline_s: float = DEADLINE_S, feed: Feed | None = None
     ) -> CommandResult:
         self._refuse_while_stuck(argv)
-        transport, heard = await _started(argv, feed, with_input=bool(stdin))
+        transport, output = await _started(argv, feed, with_input=bool(stdin))
         self.children.append(transport.get_pid())
         try:
             async with asyncio.timeout(deadline_s):
                 if stdin:
                     _tell(transport, stdin.encode())
-                await heard.all
+                await output.all
         except TimeoutError:
             raise DriverError(FailureKind.TIMEOUT, argv, f"no answer within {deadline_s:g} s") from None
         except _TooMuch:
             limit = LARGEST_OUTPUT // (1024 * 1024)
             raise DriverError(FailureKind.GARBAGE, argv, f"more than {limit} MB of output") from None
         finally:
-            if not heard.gone.is_set():
-                await _end(transport, heard)
+            if not output.gone.is_set():
+                await _end(transport, output)
             transport.close()
-            if not heard.gone.is_set():
-                self.stuck.setdefault(argv[0], {})[transport.get_pid()] = heard
+            if not output.gone.is_set():
+                self.stuck.setdefault(argv[0], {})[transport.get_pid()] = output
         code = transport.get_returncode()
         assert code is not None
-        stdout, stderr = (b"".join(heard.said[pipe]).decode(errors="replace") for pipe in (1, 2))
+        stdout, stderr = (b"".join(output.read[pipe]).decode(errors="replace") for pipe in (1, 2))
         return CommandResult(code, stdout, stderr[:LONGEST_COMPLAINT])
 
     def _refuse_while_stuck(self, argv: tuple[str, ...]) -> None:
         """Raises DriverError."""
-        left = {pid: heard for pid, heard in self.stuck.pop(argv[0], {}).items() if not heard.gone.is_set()}
+        left = {pid: output for pid, output in self.stuck.pop(argv[0], {}).items() if not output.gone.is_set()}
         if left:
             self.stuck[argv[0]] = left
             words = f"not started: an earlier {argv[0]} cannot be ended (process {', '.join(map(str, left))})"
@@ -113,7 +113,7 @@ class _TooMuch(Exception):
     pass
 
 
-class _Heard(asyncio.SubprocessProtocol):
+class _Output(asyncio.SubprocessProtocol):
     """What a tool says, by pipe. `all`: it has ended and its pipes are closed, or _TooMuch.
 
     Without asyncio's streams, whose tasks and buffers cost an idle agent more than all else about a command.
@@ -121,7 +121,7 @@ class _Heard(asyncio.SubprocessProtocol):
 
     def __init__(self, feed: Feed | None = None) -> None:
         self._feed = feed
-        self.said: dict[int, list[bytes]] = {1: [], 2: []}
+        self.read: dict[int, list[bytes]] = {1: [], 2: []}
         self.all: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.gone = asyncio.Event()
         self._size = 0
@@ -132,7 +132,7 @@ class _Heard(asyncio.SubprocessProtocol):
             return
         self._size += len(data)
         if self._size <= LARGEST_OUTPUT:
-            self.said[fd].append(data)
+            self.read[fd].append(data)
         elif not self.all.done():
             self.all.set_exception(_TooMuch())
 
@@ -152,10 +152,10 @@ class _Heard(asyncio.SubprocessProtocol):
 
 async def _started(
     argv: tuple[str, ...], feed: Feed | None, *, with_input: bool
-) -> tuple[asyncio.SubprocessTransport, _Heard]:
+) -> tuple[asyncio.SubprocessTransport, _Output]:
     try:
         return await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Heard(feed),
+            lambda: _Output(feed),
             *argv,
             stdin=asyncio.subprocess.PIPE if with_input else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -179,13 +179,13 @@ def _tell(transport: asyncio.SubprocessTransport, given: bytes) -> None:
     pipe.close()
 
 
-async def _end(transport: asyncio.SubprocessTransport, heard: _Heard) -> None:
+async def _end(transport: asyncio.SubprocessTransport, output: _Output) -> None:
     """With all its children. One in uninterruptible sleep does not end: it is left to the kernel."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(transport.get_pid(), signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.0):
-            await heard.gone.wait()
+            await output.gone.wait()
 
 
 async def tried(runner: Runner, *argv: str) -> CommandResult | None:

@@ -1,4 +1,4 @@
-"""gobgpd's configuration on the disk, and gobgpd told of it."""
+"""Writes gobgpd's configuration, and makes gobgpd read it."""
 
 import contextlib
 import errno

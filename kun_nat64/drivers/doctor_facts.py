@@ -71,8 +71,8 @@ async def _versions(runner: Runner, spec: AgentSpec | None) -> dict[str, str]:
     """What each tool says of itself; "" for one that is missing. Without a file only speakers that are there."""
     asked = dict(VERSIONS)
     asked |= dict(found for name, found in SPEAKER_VERSIONS.items() if spec is None or name == spec.bgp.speaker)
-    told = await asyncio.gather(*(_says(runner, tool, option) for tool, option in asked.items()))
-    lines = {tool: _version_line(text) for tool, text in zip(asked, told, strict=True)}
+    texts = await asyncio.gather(*(_says(runner, tool, option) for tool, option in asked.items()))
+    lines = {tool: _version_line(text) for tool, text in zip(asked, texts, strict=True)}
     return {tool: line for tool, line in lines.items() if line or spec is not None or tool in VERSIONS}
 
 

@@ -55,7 +55,7 @@ class ExecWatch:
             data = os.read(self._descriptor, EVENT.size * AT_ONCE)
         except OSError:
             return
-        place, heard = 0, False
+        place, found = 0, False
         while place + EVENT.size <= len(data):
             length, _, _, _, _, descriptor, process = EVENT.unpack_from(data, place)
             place += max(length, EVENT.size)
@@ -63,8 +63,8 @@ class ExecWatch:
                 os.close(descriptor)
             if process not in self._own and _is_somebody_here(process):
                 self._await_end(process)
-                heard = True
-        if heard:
+                found = True
+        if found:
             self._notice()
 
     def _await_end(self, process: int) -> None:

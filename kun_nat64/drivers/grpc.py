@@ -65,7 +65,7 @@ class GrpcClient:
             self._wire = await _connected(self._where)
         whole = False
         try:
-            status, said, body = await self._wire.exchange(path, request)
+            status, message, body = await self._wire.exchange(path, request)
             whole = True
         finally:
             if not whole:
@@ -73,7 +73,7 @@ class GrpcClient:
         if status == UNIMPLEMENTED:
             raise Unimplemented(path)
         if status != OK:
-            raise DriverError(FailureKind.EXIT_CODE, argv, f"gRPC status {status}: {said}")
+            raise DriverError(FailureKind.EXIT_CODE, argv, f"gRPC status {status}: {message}")
         return list(_messages(body, argv))
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class _Wire:
         self._http.initiate_connection()
 
     async def exchange(self, path: str, request: bytes) -> tuple[str, str, bytes]:
-        """gRPC status and message, and the octets of the answer. Raises OSError."""
+        """gRPC status and message, and the bytes of the answer. Raises OSError."""
         from h2.exceptions import ProtocolError
 
         try:

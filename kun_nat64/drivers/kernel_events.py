@@ -73,16 +73,16 @@ class Notices:
         return areas
 
     def _drained(self, sock: socket.socket) -> bool:
-        heard = False
+        is_changed = False
         while True:
             try:
                 sock.recv(65536)
             except BlockingIOError:
-                return heard
+                return is_changed
             except OSError:
                 # The kernel had more to tell than the buffer holds (ENOBUFS): something has changed for sure.
                 return True
-            heard = True
+            is_changed = True
 
     def close(self) -> None:
         self._leave()

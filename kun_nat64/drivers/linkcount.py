@@ -21,7 +21,7 @@ def link_counts(link: str, source: Path = NET_DEV) -> LinkCounts | None:
 
 
 def _counts(cells: list[str]) -> LinkCounts | None:
-    """Eight columns for receiving (octets, packets, errors, drops, ...), and as many for sending."""
+    """Eight columns for receiving (bytes, packets, errors, drops, ...), and as many for sending."""
     try:
         numbers = [int(cell) for cell in cells]
         packets = (numbers[1], numbers[2], numbers[3], numbers[9], numbers[10], numbers[11])

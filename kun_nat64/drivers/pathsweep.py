@@ -22,11 +22,11 @@ class PathSweep:
         self._to, self._wait_s, self._seq = (str(address), 0), wait_s, 0
         self._sock = make_inside(netns, raw_socket)
         self._sock.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, 1)
-        # Sends what it is told to, whatever the kernel believes about the path.
+        # Sends every size, whatever the kernel believes about the path.
         self._sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
 
     def passes(self, size: int) -> bool:
-        """True when an IPv6 packet of `size` octets came back whole. One that is lost by chance gets other tries."""
+        """True when an IPv6 packet of `size` bytes came back whole. One that is lost by chance gets other tries."""
         return any(self._once(size) for _ in range(TRIES))
 
     def _once(self, size: int) -> bool:

@@ -208,7 +208,7 @@ class RealHost:
         self._pulse, self._watch, self._asked_tenants = beat, scope.watch, scope.tenants
 
     async def _look_at_links(self, scope: Scope) -> LinksSeen:
-        self._notices.follow(scope.netns)  # first: what changes from here on is heard of
+        self._notices.follow(scope.netns)  # first: what changes from here on is noticed
         return await self._links.observe(scope)
 
     async def _bgp(self, scope: Scope) -> tuple[Facts, tuple[Neighbour, ...]]:

@@ -1,4 +1,4 @@
-"""Files that outlive an agent: the lock that keeps two apart, its drain and falls, what it told BGP, and the settings
+"""Files that outlive an agent: the lock that keeps two apart, its drain and falls, what it announced, and the settings
 that a teardown puts back.
 """
 
@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from kun_nat64.model.announcement import Told
+from kun_nat64.model.announcement import LastAnnounced
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, LinkState, Sysctl
 from kun_nat64.model.speakers import OLD_SPEAKERS
@@ -20,7 +20,7 @@ from kun_nat64.policy.holddown import FallRecord
 # The same for agents of every run directory.
 COMMON = Path("/run/kun-nat64")
 LOCK, CONTROL = "agent.lock", "control.sock"
-DRAIN, FALLS, TOLD, BEFORE, TAKEN = "drain.json", "falls.json", "told.json", "before.json", "taken.json"
+DRAIN, FALLS, ANNOUNCED, BEFORE, TAKEN = "drain.json", "falls.json", "told.json", "before.json", "taken.json"
 
 
 class AlreadyRunning(Exception):
@@ -137,23 +137,23 @@ def save_falls(folder: Path, record: FallRecord) -> None:
     _write_whole(folder / FALLS, asdict(record))
 
 
-def load_told(run_dir: Path) -> Told | None:
-    """What the last agent told BGP to announce; None: nothing, or nobody knows."""
+def load_announced(run_dir: Path) -> LastAnnounced | None:
+    """What the last agent announced; None: nothing, or it is not known."""
     try:
-        data: Any = json.loads((run_dir / TOLD).read_text())
+        data: Any = json.loads((run_dir / ANNOUNCED).read_text())
         prefixes = tuple(str(ip_network(prefix)) for prefix in data["prefixes"])
         speaker = OLD_SPEAKERS.get(data["speaker"], str(data["speaker"]))
-        return Told(speaker, str(data["api"]), prefixes, str(data.get("paths_file", "")))
+        return LastAnnounced(speaker, str(data["api"]), prefixes, str(data.get("paths_file", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def save_told(run_dir: Path, told: Told) -> None:
+def save_announced(run_dir: Path, last: LastAnnounced) -> None:
     """Whole or not at all. Raises OSError."""
-    if told.prefixes:
-        _write_whole(run_dir / TOLD, asdict(told))
+    if last.prefixes:
+        _write_whole(run_dir / ANNOUNCED, asdict(last))
     else:
-        (run_dir / TOLD).unlink(missing_ok=True)
+        (run_dir / ANNOUNCED).unlink(missing_ok=True)
 
 
 def remember_before(run_dir: Path, facts: Facts) -> None:

@@ -31,7 +31,7 @@ PART = re.compile(r"sessions-(\d{6})\.sqlite3")
 # A part of this many rows takes about 200 MB with its index.
 ROWS = 2_000_000
 ROW_OCTETS = 110
-# A part is closed at the latest when it has this share of what may be kept, in octets or in age.
+# A part is closed at the latest when it has this share of what may be kept, in bytes or in age.
 SHARES = 8
 SIDES = ("", "-wal", "-shm")
 BUSY_S = 2.0
@@ -133,9 +133,9 @@ class SessionBook:
         return groups
 
     def trim(self, now: float) -> int:
-        """Removes the oldest parts while there is too much; the octets that are left. Raises OSError."""
+        """Removes the oldest parts while there is too much; the bytes that are left. Raises OSError."""
         parts = parts_of(self._folder)
-        sizes = {number: self._octets(path) for number, path in parts}
+        sizes = {number: self._size(path) for number, path in parts}
         total = sum(sizes.values())
         written = {number: self._written_at(number, path) for number, path in parts}
         oldest = min((at for number, at in written.items() if number != self.current), default=None)
@@ -169,7 +169,7 @@ class SessionBook:
     def jump(self) -> str:
         return self._retention.jump
 
-    def _octets(self, path: Path) -> int:
+    def _size(self, path: Path) -> int:
         total = 0
         for side in SIDES:
             with suppress(FileNotFoundError):

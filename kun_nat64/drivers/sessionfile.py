@@ -1,4 +1,4 @@
-"""The session log as a file of JSON lines: rotated, and bounded in octets and in age."""
+"""The session log as a file of JSON lines: rotated, and bounded in bytes and in age."""
 
 import os
 import re
@@ -18,7 +18,7 @@ OURS = re.compile(r"\d{8}T\d{6}(\.\d+)?")
 
 
 class SessionFile:
-    """`limit`: octets of all parts; `keep_s`: age at which a part goes. The file is reopened when others move it."""
+    """`limit`: bytes of all parts; `keep_s`: age at which a part goes. The file is reopened when others move it."""
 
     def __init__(self, path: Path, limit: int, keep_s: float) -> None:
         self._path, self._limit, self._keep_s = path, limit, keep_s
@@ -42,13 +42,13 @@ class SessionFile:
     def _append(self, chunk: list[str], now: float) -> None:
         file = self._opened(now)
         before = os.fstat(file).st_size
-        octets = ("\n".join(chunk) + "\n").encode()
+        data = ("\n".join(chunk) + "\n").encode()
         try:
-            written = os.write(file, octets)
-            if written < len(octets):
+            written = os.write(file, data)
+            if written < len(data):
                 # The disk was full in the middle: the next write says so, or completes it.
-                os.write(file, octets[written:])
-            whole = os.fstat(file).st_size >= before + len(octets)
+                os.write(file, data[written:])
+            whole = os.fstat(file).st_size >= before + len(data)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(file, before)
@@ -90,7 +90,7 @@ class SessionFile:
         self.close()
 
     def trim(self, now: float) -> int:
-        """Removes what is too old or too much, oldest first; returns the octets that are left. Raises OSError."""
+        """Removes what is too old or too much, oldest first; returns the bytes that are left. Raises OSError."""
         parts = self._parts()
         sizes = {part: part.stat() for part in parts}
         total = sum(stat.st_size for stat in sizes.values())

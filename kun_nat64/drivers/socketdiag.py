@@ -45,7 +45,7 @@ class SocketDiag:
 
 def _question(local: str, remote: str) -> bytes:
     family = socket.AF_INET if len(local) == len("0100007F:0000") else socket.AF_INET6
-    (source, source_port), (target, target_port) = _octets(local), _octets(remote)
+    (source, source_port), (target, target_port) = _bytes(local), _bytes(remote)
     asked = REQUEST.pack(
         family, socket.IPPROTO_TCP, 0, 0, ANY_STATE, source_port, target_port, source, target, 0, ANY_COOKIE, ANY_COOKIE
     )
@@ -59,8 +59,8 @@ def _found(data: bytes) -> Found | None:
     return str(answer[9]), f"{answer[1]:02X}"
 
 
-def _octets(end: str) -> tuple[bytes, bytes]:
-    """Address, filled up to 16 octets, and port, as the network writes them. /proc writes words as the machine does."""
+def _bytes(end: str) -> tuple[bytes, bytes]:
+    """Address, filled up to 16 bytes, and port, as the network writes them. /proc writes words as the machine does."""
     address, port = end.split(":")
     words = [int(address[place : place + 8], 16) for place in range(0, len(address), 8)]
     return struct.pack(f"={len(words)}I", *words).ljust(16, b"\0"), bytes.fromhex(port)

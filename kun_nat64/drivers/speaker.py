@@ -7,7 +7,7 @@ from kun_nat64.drivers.bird import BirdSpeaker
 from kun_nat64.drivers.command import ProcessRunner, Runner
 from kun_nat64.drivers.frr import FrrSpeaker
 from kun_nat64.drivers.gobgp import NOBODY, GobgpSpeaker
-from kun_nat64.model.announcement import Told
+from kun_nat64.model.announcement import LastAnnounced
 from kun_nat64.model.facts import Facts, Neighbour
 from kun_nat64.model.plan import Change
 from kun_nat64.model.speakers import BIRD, FRR
@@ -32,7 +32,7 @@ class Speaker(Protocol):
     def close(self) -> None: ...
 
 
-def speaker_of(where: BgpSpec | Told, runner: Runner) -> Speaker:
+def speaker_of(where: BgpSpec | LastAnnounced, runner: Runner) -> Speaker:
     """A path has a prefix of either family and a next hop; all that a speaker knows beside it is where it listens."""
     if where.speaker == FRR.name:
         return FrrSpeaker(runner, where.api)
@@ -41,6 +41,6 @@ def speaker_of(where: BgpSpec | Told, runner: Runner) -> Speaker:
     return GobgpSpeaker(where.api, where.next_hop if isinstance(where, BgpSpec) else NOBODY)
 
 
-def take_back(told: Told) -> None:
-    """Withdraws what a speaker was told. Blocks. Raises DriverError after having tried every prefix."""
-    speaker_of(told, ProcessRunner()).withdraw_blocking(told.prefixes)
+def take_back(last: LastAnnounced) -> None:
+    """Withdraw what a speaker announces. Blocks. Raises DriverError after having tried every prefix."""
+    speaker_of(last, ProcessRunner()).withdraw_blocking(last.prefixes)

@@ -23,8 +23,8 @@ class EcsLines:
     def __init__(self, name: str, vip: IPv4Address | IPv6Address, pool6: Prefix, version: str) -> None:
         self._pool6 = pool6
         observer = {"name": name, "type": "nat64", "product": "kun-nat64", "version": version, "ip": [str(vip)]}
-        told = one_line(observer)
-        self._tail = f',"observer":{told},"ecs":{{"version":"{ECS_VERSION}"}}}}'
+        fields = one_line(observer)
+        self._tail = f',"observer":{fields},"ecs":{{"version":"{ECS_VERSION}"}}}}'
 
     def started(self, record: Record) -> str:
         return self._line(record, SessionEvent.STARTED, record.began, "start", f'"start":"{iso(record.began)}"')
@@ -66,10 +66,10 @@ def _pod(client: Client) -> str:
 
 def _own(record: Record) -> str:
     """What no name of ECS fits. The session was not there yet at `earliest_start`, if anybody had looked before."""
-    told = {} if record.after == UNKNOWN else {"earliest_start": iso(record.after)}
+    fields = {} if record.after == UNKNOWN else {"earliest_start": iso(record.after)}
     if record.client.tenant:
-        told["tenant"] = record.client.tenant
-    return f',"kun_nat64":{one_line(told)}' if told else ""
+        fields["tenant"] = record.client.tenant
+    return f',"kun_nat64":{one_line(fields)}' if fields else ""
 
 
 def iso(at: float) -> str:

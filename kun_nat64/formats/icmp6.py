@@ -47,6 +47,6 @@ def parse(data: bytes) -> Echo | Error | None:
 def filter_mask() -> bytes:
     mask = bytearray(b"\xff" * 32)
     for wanted in WANTED_TYPES:
-        # Words are in host order; every platform we run on is little-endian, where bit n is bit n%8 of octet n//8.
+        # Words are in host order; every platform we run on is little-endian, where bit n is bit n%8 of byte n//8.
         mask[wanted // 8] &= ~(1 << wanted % 8) & 0xFF
     return bytes(mask)

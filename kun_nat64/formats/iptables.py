@@ -90,7 +90,7 @@ class _Reader:
         else:
             raise FormatError("output of iptables-save", line)
 
-    def _rule(self, chain: str, text: str, packets: int, octets: int) -> None:
+    def _rule(self, chain: str, text: str, packets: int, byte_count: int) -> None:
         spec, place = canonical_spec(text), (self._table, chain)
         own = place in self._chains
         if own:
@@ -102,7 +102,7 @@ class _Reader:
             target = TARGET.search(spec)
             self._foreign.setdefault(place, []).append((target[1], target[2]) if target else ("", ""))
             return
-        self._counters.append(RuleCounter(self._family, self._table, chain, spec, packets, octets))
+        self._counters.append(RuleCounter(self._family, self._table, chain, spec, packets, byte_count))
 
     def _is_shadowed(self, rule: Rule, behind: int) -> bool:
         """Whether one of the first `behind` foreign rules of its chain keeps some packets from it."""

@@ -22,26 +22,26 @@ def read(body: bytes, url: str, *, seen_at: float) -> Member:
 def parse(data: Any, url: str, *, seen_at: float) -> Member:
     """Raises ValueError for what is not the status of a gateway."""
     try:
-        told, health = data["announcement"], data["health"]
+        announcement, health = data["announcement"], data["health"]
         targets = {str(one["target"]): ProbeOutcome(one["outcome"]) for one in health["targets"]}
         return Member(
             url=url,
             name=str(data["name"]),
             seen_at=seen_at,
-            standing=Standing(told["standing"]),
+            standing=Standing(announcement["standing"]),
             verdict=Verdict(health["verdict"]),
             targets=targets,
-            full_for_s=_seconds(told["since_s"]) if told["standing"] == Standing.FULL else None,
-            wants_back=bool(told.get("wants_back", False)),
+            full_for_s=_seconds(announcement["since_s"]) if announcement["standing"] == Standing.FULL else None,
+            wants_back=bool(announcement.get("wants_back", False)),
             sessions=_count(data.get("traffic", {}).get("tcp_sessions")),
             vip=str(data.get("vip") or ""),
             prefix=str(data.get("prefix", "")),
             identity=str(data.get("id", "")),
-            file_change=str(told.get("file_change", "")),
+            file_change=str(announcement.get("file_change", "")),
             router_id=str(data.get("router_id", "")),
             pool4=tuple(map(IPv4Network, data.get("pool4", ()))),
             ring=_ring(data.get("ring")),
-            drain_asked=bool(told.get("drain_asked", False)),
+            drain_asked=bool(announcement.get("drain_asked", False)),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not the status of a gateway: {error!r}") from error
@@ -50,8 +50,8 @@ def parse(data: Any, url: str, *, seen_at: float) -> Member:
 def _ring(data: Any) -> MemberRing | None:
     if not data:
         return None
-    members, heard = (frozenset(map(IPv4Address, data.get(name, ()))) for name in ("members", "heard"))
-    return MemberRing(IPv4Address(data["own"]), members, heard)
+    members, sending = (frozenset(map(IPv4Address, data.get(name, ()))) for name in ("members", "heard"))
+    return MemberRing(IPv4Address(data["own"]), members, sending)
 
 
 def _seconds(value: Any) -> float:

@@ -101,7 +101,7 @@ def answer_data(question: Question, answer: Answer) -> dict[str, Any]:
 
 
 def _names(client: Client) -> dict[str, str | None]:
-    """None: nobody told the gateway."""
+    """None: the gateway did not know."""
     return {"tenant": client.tenant or None, "namespace": client.namespace or None, "pod": client.pod or None}
 
 

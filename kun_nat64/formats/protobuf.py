@@ -15,7 +15,7 @@ def number(field: int, value: int) -> bytes:
 
 
 def text(field: int, value: str | bytes) -> bytes:
-    """A text, octets, or a message; an empty text is the default, which is not written."""
+    """A text, bytes, or a message; an empty text is the default, which is not written."""
     return message(field, value.encode() if isinstance(value, str) else value) if value else b""
 
 
@@ -48,7 +48,7 @@ def fields(data: bytes) -> Iterator[Field]:
             case kind:
                 raise FormatError("a protobuf field", f"wire type {kind}")
         if place + size > len(data):
-            raise FormatError("a protobuf message", f"{len(data)} octets where {place + size} were announced")
+            raise FormatError("a protobuf message", f"{len(data)} bytes where {place + size} were announced")
         yield tag >> 3, data[place : place + size]
         place += size
 
@@ -62,17 +62,17 @@ class Message:
     def number(self, field: int) -> int:
         return next((value for key, value in reversed(self._fields) if key == field and isinstance(value, int)), 0)
 
-    def octets(self, field: int) -> bytes:
+    def raw(self, field: int) -> bytes:
         return next((value for key, value in reversed(self._fields) if key == field and isinstance(value, bytes)), b"")
 
     def text(self, field: int) -> str:
-        return self.octets(field).decode(errors="replace")
+        return self.raw(field).decode(errors="replace")
 
     def has(self, field: int) -> bool:
         return any(key == field for key, _ in self._fields)
 
     def message(self, field: int) -> "Message":
-        return Message(self.octets(field))
+        return Message(self.raw(field))
 
     def messages(self, field: int) -> Iterator["Message"]:
         return (Message(value) for key, value in self._fields if key == field and isinstance(value, bytes))
@@ -110,9 +110,9 @@ def _read_varint(data: bytes, place: int) -> tuple[int, int]:
     for shift in range(LONGEST_VARINT):
         if place >= len(data):
             break
-        octet = data[place]
+        byte = data[place]
         place += 1
-        value |= (octet & 0x7F) << (7 * shift)
-        if octet < 0x80:
+        value |= (byte & 0x7F) << (7 * shift)
+        if byte < 0x80:
             return value, place
     raise FormatError("a protobuf number", data[:40].hex())

@@ -17,7 +17,7 @@ from operator import add, itemgetter
 from kun_nat64.formats.joolcsv import SESSION_COLUMNS, ipv4_of, ipv6_of, protocol_of
 from kun_nat64.formats.table import FormatError, rows
 from kun_nat64.model.audit import PROTOCOLS
-from kun_nat64.model.sessionlist import FLOW, PAGE_BITS, Page, Pages, SessionList, split
+from kun_nat64.model.sessionlist import FLOW, PAGE_BITS, Pages, SessionList, SessionPage, split
 from kun_nat64.policy.drain import LIVE_STATES
 
 # A node's pods have a /64 or a part of one each; a busy one holds some thousand sessions.
@@ -44,7 +44,7 @@ MINUTES = {f"{number:02}".encode(): number * 60 for number in range(60)}
 Column = Sequence[bytes]
 
 
-class Inside(dict[bytes, bytes]):
+class InsideAddresses(dict[bytes, bytes]):
     """Reads each inside address once, as long as it is remembered. Raises ValueError for what is none."""
 
     def __missing__(self, text: bytes) -> bytes:
@@ -65,7 +65,7 @@ class SessionListing:
         self.rows = 0
         self.partial = False
         self._probe = probe.packed if probe is not None else b""
-        self._inside = Inside()
+        self._inside = InsideAddresses()
         self._pages: Pages = {}
         self._taken, self._own, self._live_tcp = 0, 0, 0
         self._live: list[bytes] | None = []
@@ -183,7 +183,7 @@ class SessionListing:
             key = protocol, int.from_bytes(_four(public), "big"), upper
             page = self._pages.get(key)
             if page is None:
-                page = self._pages[key] = Page(bytearray(), array("f"))
+                page = self._pages[key] = SessionPage(bytearray(), array("f"))
             assert isinstance(page.flows, bytearray)
             page.flows += batch.flows[start * FLOW : end * FLOW]
             page.left_s += batch.left_s[start:end]

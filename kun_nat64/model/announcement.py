@@ -1,4 +1,4 @@
-"""What we tell the network: whether the VIP is reachable through this gateway, and how much we like that."""
+"""What this gateway announces: whether the VIP is reachable through it, and with which MED."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a speaker was told to announce, so that somebody else can take it back: prefixes of either family.
+class LastAnnounced:
+    """What a speaker announces for us, so that somebody else can take it back: prefixes of either family.
 
     `speaker`, `api`, `paths_file`: as in [bgp].
     """

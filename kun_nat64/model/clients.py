@@ -10,7 +10,7 @@ ALL_BITS = (1 << 128) - 1
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """`tenant`: name of its tenant, "" for none. `namespace` and `pod` in Kubernetes, "" where nobody told."""
+    """`tenant`: name of its tenant, "" for none. `namespace` and `pod` in Kubernetes, "" where unknown."""
 
     tenant: str = ""
     namespace: str = ""

@@ -16,7 +16,7 @@ class FailureKind(StrEnum):
 
 
 class DriverError(Exception):
-    """What was tried (`argv`; for netlink the equivalent `ip` command), how it ended, and what it said.
+    """What was tried (`argv`; for netlink the equivalent `ip` command), how it ended, and what it printed.
 
     `exit_code` is the process's, a negated signal number, or the errno of a system call; None: it never ended.
     """

@@ -1,4 +1,4 @@
-"""What the other gateways say about themselves: the second witness."""
+"""The other gateways, as each reports itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class MemberRing:
 
     own: IPv4Address
     members: frozenset[IPv4Address] = frozenset()
-    heard: frozenset[IPv4Address] = frozenset()
+    sending: frozenset[IPv4Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

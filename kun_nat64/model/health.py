@@ -1,4 +1,4 @@
-"""What a canary probe is and what it said. Health has three values: ok, failed, and could-not-tell."""
+"""What a canary probe is and how it ended. Health has three values: ok, failed, and could-not-tell."""
 
 from dataclasses import dataclass
 from enum import StrEnum

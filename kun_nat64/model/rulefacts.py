@@ -74,11 +74,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleCounter:
-    """Packets and octets that a rule of ours has met since it was made."""
+    """Packets and bytes that a rule of ours has met since it was made."""
 
     family: Family
     table: str
     chain: str
     spec: str
     packets: int
-    octets: int
+    byte_count: int

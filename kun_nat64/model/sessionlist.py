@@ -23,14 +23,14 @@ PAGE_BITS = 12
 
 
 @dataclass(slots=True)
-class Page:
+class SessionPage:
     """`left_s`: seconds that each session has left, in the order of `flows`."""
 
     flows: bytes | bytearray
     left_s: "array[float]"
 
 
-Pages = dict[PageKey, Page]
+Pages = dict[PageKey, SessionPage]
 
 
 @dataclass(frozen=True, slots=True)

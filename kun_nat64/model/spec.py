@@ -265,7 +265,7 @@ class AdminSpec:
 
 @dataclass(frozen=True, slots=True)
 class AuditSpec:
-    """The session log: `log` a file ("": no log at all), `database` a folder; limits in octets for all parts of each.
+    """The session log: `log` a file ("": no log at all), `database` a folder; limits in bytes for all parts of each.
 
     `timeouts` are Jool's: they say how often one has to look, and when a session's last packet was.
     """

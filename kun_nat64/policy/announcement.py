@@ -15,8 +15,8 @@
     quorum reached                                      | in the ECMP set | healthy
 
 Why `confirm_s`: when all gateways lose the same targets, each still sees the others as healthy for a moment. All raise
-their MED at once, which keeps all of them in use; only a witness that is still healthy after everybody's detection time
-allows a withdrawal. So two gateways never withdraw because of each other.
+their MED at once, which keeps all of them in use; only another gateway that is still healthy after everybody's
+detection time allows a withdrawal. So two gateways never withdraw because of each other.
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from kun_nat64.model.fleet import ALONE, Fleet
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import Target
 from kun_nat64.model.standing import RANK, Reason, Standing
-from kun_nat64.policy import fleet_view as witness
+from kun_nat64.policy import fleet_view
 from kun_nat64.policy.holddown import NO_FALLS, Falls, HoldDownRules, fell, forgiven, hold_s
 
 Judgement = tuple[Standing, Reason]
@@ -164,9 +164,9 @@ def _judge(known: Decision, seen: Evidence, rules: AnnounceRules, now: float) ->
 
 def _failed(known: Decision, seen: Evidence, rules: AnnounceRules) -> Judgement:
     confirmed_after = (known.failing_since or 0.0) + rules.confirm_s
-    if witness.others_carry(seen.fleet, after=confirmed_after):
+    if fleet_view.others_carry(seen.fleet, after=confirmed_after):
         return Standing.OUT, Reason.CANARY_DEAD
-    reason = Reason.TARGETS_SUSPECT if witness.all_fail(seen.fleet) else Reason.TARGETS_UNREACHABLE
+    reason = Reason.TARGETS_SUSPECT if fleet_view.all_fail(seen.fleet) else Reason.TARGETS_UNREACHABLE
     stays_out = known.standing is Standing.OUT or not rules.never_withdraw_last
     return (Standing.OUT if stays_out else Standing.SOFT), reason
 
@@ -179,14 +179,14 @@ def _unproven(known: Decision, seen: Evidence, rules: AnnounceRules, now: float)
         return known.standing, known.reason
     if not seen.fleet.configured or not rules.never_withdraw_last:
         return Standing.OUT, Reason.UNPROVEN
-    if witness.others_carry(seen.fleet, after=(known.failing_since or 0.0) + rules.confirm_s):
+    if fleet_view.others_carry(seen.fleet, after=(known.failing_since or 0.0) + rules.confirm_s):
         return Standing.OUT, Reason.UNPROVEN
     return Standing.SOFT, Reason.LAST_EXIT
 
 
 def _healthy(known: Decision, seen: Evidence, rules: AnnounceRules) -> Judgement:
     confirmed_after = (known.partly_since or 0.0) + rules.confirm_s
-    if any(witness.reached_elsewhere(target, seen.fleet, after=confirmed_after) for target in seen.dead_targets):
+    if any(fleet_view.reached_elsewhere(target, seen.fleet, after=confirmed_after) for target in seen.dead_targets):
         return Standing.SOFT, Reason.KIND_UNREACHABLE
     if _nearly_exhausted(seen, rules):
         return Standing.SOFT, Reason.POOL_NEARLY_EXHAUSTED
@@ -229,11 +229,14 @@ def _rise(known: Decision, to: Judgement, seen: Evidence, rules: AnnounceRules, 
     """
     since = _since(known.better_since, now)
     waiting = replace(known, better_since=since)
-    at_once = known.at_once or witness.nobody_carries(seen.fleet)
+    at_once = known.at_once or fleet_view.nobody_carries(seen.fleet)
     back_at = since if at_once else since + hold_s(known.falls, rules.hold_down)
     if now < back_at:
         return replace(waiting, reason=Reason.HOLD_DOWN, back_at=back_at)
-    if not witness.may_return(rules.name, seen.fleet, spacing_s=rules.spacing_s) and now < back_at + rules.turn_max_s:
+    if (
+        not fleet_view.may_return(rules.name, seen.fleet, spacing_s=rules.spacing_s)
+        and now < back_at + rules.turn_max_s
+    ):
         return replace(waiting, reason=Reason.WAITING_TURN, back_at=None)
     return replace(
         waiting, standing=to[0], reason=to[1], since=now, better_since=None, back_at=None, fallen=False, at_once=False

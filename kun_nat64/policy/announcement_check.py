@@ -1,6 +1,6 @@
-"""What the speaker made of what it was told: it takes a path without a word that its own policy then refuses.
+"""What the speaker made of our path: it takes a path without a word that its own policy then refuses.
 
-A path that is missing once may have been deleted by somebody, and is told again. One that is missing after that as
+A path that is missing once may have been deleted by somebody, and is announced again. One that is missing after that as
 well was refused on its way into the table: GoBGP lets paths of its API pass the import policy, and says nothing.
 """
 
@@ -15,7 +15,7 @@ from kun_nat64.model.spec import BgpSpec
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """`missing_since`: of a path that the speaker took. `refused`: it was told again since, and it is missing still.
+    """`missing_since`: of a path that the speaker took. `refused`: announced again since, and missing still.
 
     `unsent`: those of the wanted peers with a session, to which the path that is in the table is not sent.
     """
@@ -29,17 +29,17 @@ NOTHING_ODD = ReadBack()
 
 
 def read_back(
-    before: ReadBack, wanted: BgpSpec, seen: Observation, *, main: str, told_at: float, begun: float
+    before: ReadBack, wanted: BgpSpec, seen: Observation, *, main: str, announced_at: float, begun: float
 ) -> ReadBack:
-    """After a look that began at `begun`, while the speaker is to announce since `told_at`.
+    """After a look that began at `begun`, while the speaker is to announce since `announced_at`.
 
     `main`: the prefix that brings the pods' packets here.
     """
-    if Area.BGP in seen.failures or told_at >= begun:
+    if Area.BGP in seen.failures or announced_at >= begun:
         return before
     if not {*wanted.prefixes} <= {fact.prefix for fact in seen.facts if isinstance(fact, BgpPath)}:
         since = begun if before.missing_since is None else before.missing_since
-        return ReadBack(since, refused=told_at >= since)
+        return ReadBack(since, refused=announced_at >= since)
     peers = [str(peer.address) for peer in wanted.peers]
     return ReadBack(unsent=tuple(one.address for one in seen.neighbours if _is_not_sent(one, peers, main)))
 

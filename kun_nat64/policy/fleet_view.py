@@ -1,4 +1,4 @@
-"""The other gateways as second witness: whose fault a failure is, whether we are the last, whose turn it is."""
+"""What the other gateways show: whose fault a failure is, whether we are the last, whose turn it is."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,8 +11,8 @@ from kun_nat64.model.spec import AgentSpec, Target
 from kun_nat64.model.standing import RANK, Standing
 
 
-def others_carry(fleet: Fleet, *, after: float) -> bool:
-    """True when another gateway is announced and proven, and said so later than `after`."""
+def others_carry(fleet: Fleet, *, after: float = float("-inf")) -> bool:
+    """True when another gateway is announced and proven, and reported it later than `after`."""
     return any(
         member.seen_at > after and member.verdict is Verdict.HEALTHY and RANK[member.standing] > RANK[Standing.OUT]
         for member in fleet.members
@@ -20,16 +20,16 @@ def others_carry(fleet: Fleet, *, after: float) -> bool:
     )
 
 
-def drain_refused(fleet: Fleet, *, told: bool) -> str:
-    """Why an operator's drain of this gateway would do harm, "" where it does none. `told`: it is announced.
+def drain_refused(fleet: Fleet, *, announced: bool) -> str:
+    """Why an operator's drain of this gateway would do harm, "" where it does none. `announced`: this gateway is.
 
     Only where a fleet is named can we know; without one the operator decides.
     """
-    if not fleet.configured or not told:
+    if not fleet.configured or not announced:
         return ""
     if draining := [member.name for member in fleet.members if member.standing is Standing.DRAINING]:
         return f"{', '.join(draining)} is draining: one gateway at a time"
-    if not others_carry(fleet, after=float("-inf")):
+    if not others_carry(fleet):
         return "no other gateway is known to carry: draining this one leaves the pods without a way out"
     return ""
 
@@ -54,7 +54,7 @@ def nobody_carries(fleet: Fleet) -> bool:
 
 
 def all_fail(fleet: Fleet) -> bool:
-    """True when there are witnesses and not one of them is healthy: what we share is suspect, not we."""
+    """True when other gateways answer and not one of them is healthy: what we share is suspect, not we."""
     return bool(fleet.members) and all(member.verdict is not Verdict.HEALTHY for member in fleet.members)
 
 

@@ -63,7 +63,7 @@ def start(targets: tuple[Target, ...]) -> Health:
     return Health(tuple(TargetHealth(target) for target in targets))
 
 
-def heard(health: Health, result: ProbeResult, rules: HealthRules, *, now: float) -> Health:
+def after_result(health: Health, result: ProbeResult, rules: HealthRules, *, now: float) -> Health:
     """Health after one more result. A result for a target that is not watched any more changes nothing."""
     return Health(
         tuple([_one(each, result, rules, now) if each.target == result.target else each for each in health.targets])
@@ -120,7 +120,7 @@ def verdict(health: Health, rules: HealthRules, *, now: float) -> Verdict:
 
 
 def proof_ends(health: Health, rules: HealthRules) -> float:
-    """When the first target is unproven again unless it is heard of before; infinite where none was ever heard of."""
+    """When the first target is unproven again unless it answers before; infinite where none has ever answered."""
     return min(
         (one.proven_at + rules.proof_s for one in health.targets if one.proven_at is not None), default=float("inf")
     )
@@ -128,12 +128,12 @@ def proof_ends(health: Health, rules: HealthRules) -> float:
 
 def outcomes(health: Health) -> dict[str, ProbeOutcome]:
     """By target, what the other gateways may know about it."""
-    said = {
+    outcome_of = {
         TargetState.UP: ProbeOutcome.OK,
         TargetState.DOWN: ProbeOutcome.FAILED,
         TargetState.UNPROVEN: ProbeOutcome.UNKNOWN,
     }
-    return {str(one.target): said[one.state] for one in health.targets}
+    return {str(one.target): outcome_of[one.state] for one in health.targets}
 
 
 def dead_kinds(health: Health) -> tuple[TargetKind, ...]:

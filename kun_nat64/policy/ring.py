@@ -47,16 +47,16 @@ def in_force(observed: Facts, ring: RingSpec | None) -> RingStep:
     return found if possible else RingStep(takes=found.takes)
 
 
-def unheard(
-    ring: RingSpec, answering: Collection[IPv4Address], heard: Collection[IPv4Address], fleet: Fleet
+def silent_members(
+    ring: RingSpec, answering: Collection[IPv4Address], sending: Collection[IPv4Address], fleet: Fleet
 ) -> list[str]:
-    """Each member that does not answer in the ring, and why. `heard`: those whose packets come in."""
+    """Each member that does not answer in the ring, and why. `sending`: those whose packets come in."""
     known = {member.ring.own: member for member in fleet.members if member.ring is not None}
     silent = [one for one in ring.members if one not in answering]
-    return [_why_silent(ring.own, one, one in heard, known.get(one), fleet) for one in silent]
+    return [_why_silent(ring.own, one, one in sending, known.get(one), fleet) for one in silent]
 
 
-def _why_silent(own: IPv4Address, other: IPv4Address, heard: bool, member: Member | None, fleet: Fleet) -> str:
+def _why_silent(own: IPv4Address, other: IPv4Address, sending: bool, member: Member | None, fleet: Fleet) -> str:
     if member is None or member.ring is None:
         without = sorted(one.name for one in fleet.members if one.ring is None)
         if without:
@@ -66,9 +66,9 @@ def _why_silent(own: IPv4Address, other: IPv4Address, heard: bool, member: Membe
         return f"{other} does not answer in the ring"
     if own not in member.ring.members:
         return f"{member.name} does not name {own} in its ring: fleet.members there"
-    there = own in member.ring.heard
-    if there and not heard:
+    there = own in member.ring.sending
+    if there and not sending:
         return f"protocol 41 from {other} to {own} is dropped on the way, the other direction works: a filter"
-    if heard and not there:
+    if sending and not there:
         return f"protocol 41 from {own} to {other} is dropped on the way, the other direction works: a filter"
     return f"protocol 41 between {own} and {other} is dropped on the way: a filter"

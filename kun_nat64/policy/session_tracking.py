@@ -18,7 +18,7 @@ from math import nan
 from kun_nat64.model.audit import PROTOCOLS, UNKNOWN, Record, Timeouts
 from kun_nat64.model.clients import NOBODY, Client
 from kun_nat64.model.joolfacts import Protocol
-from kun_nat64.model.sessionlist import Page, PageKey, Pages, key_of, packed, split, unpacked
+from kun_nat64.model.sessionlist import PageKey, Pages, SessionPage, key_of, packed, split, unpacked
 
 # So many beginnings and ends are told at once: as values they take much more than they do here.
 BATCH = 10_000
@@ -127,7 +127,7 @@ class Ledger:
         turn = _Turn(look, timeouts, place, who_was, last)
         for key in sorted({*self._pages, *look.pages}):
             page, before = look.pages.pop(key, None), self._pages.pop(key, None)
-            living = turn.page(key, page or Page(b"", array("f")), before or Living())
+            living = turn.page(key, page or SessionPage(b"", array("f")), before or Living())
             if living.places:
                 self._pages[key] = living
             if turn.size >= BATCH:
@@ -152,7 +152,7 @@ class _Turn:
         self._started, self._ended = [], []
         return news
 
-    def page(self, key: PageKey, page: Page, before: Living) -> Living:
+    def page(self, key: PageKey, page: SessionPage, before: Living) -> Living:
         if page.flows == before.flows:
             return replace(before, seen=self._look.done, left_s=page.left_s, newest=max(self._place, before.newest))
         where = {flow: place for place, flow in enumerate(split(before.flows))}
@@ -196,7 +196,7 @@ class _Turn:
         return _joined(living, before.only(kept)) if kept else living
 
 
-def _once(page: Page) -> "tuple[list[bytes], array[float]]":
+def _once(page: SessionPage) -> "tuple[list[bytes], array[float]]":
     """Without those that were listed twice: the table moved while it was read."""
     flows = [*split(page.flows)]
     if len(set(flows)) == len(flows):

@@ -25,7 +25,7 @@ Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TableRecords:
     """The table's records that a gateway needs, clients apart."""
 
     pools: Mapping[str, FollowedPool]
@@ -33,23 +33,23 @@ class Said:
     classes: Mapping[str, FollowedClass]
 
 
-def merged(spec: AgentSpec, said: Said, networks: Networks) -> AgentSpec:
+def merged(spec: AgentSpec, records: TableRecords, networks: Networks) -> AgentSpec:
     """`spec`: the file's. Raises TableFault where the table contradicts it, or is none for this gateway."""
-    own = said.gateways.get(spec.gateway.name)
+    own = records.gateways.get(spec.gateway.name)
     pool = own.pool if own else ""
     if own:
-        _check_pool(spec, pool, said.pools[pool])
+        _check_pool(spec, pool, records.pools[pool])
     shared = tuple(map(_range, _held(own.addresses, spec.gateway.name))) if own else ()
     nat64 = replace(spec.nat64, pool4=shared) if shared else spec.nat64
-    tenants = (*spec.tenants, *_tenants(spec, said.classes, pool))
+    tenants = (*spec.tenants, *_tenants(spec, records.classes, pool))
     out = replace(spec, nat64=nat64, tenants=tenants, clients=_clients(spec, networks))
     _check_ports(out)
     return out
 
 
-def ordered(spec: AgentSpec, said: Said) -> str:
+def ordered(spec: AgentSpec, records: TableRecords) -> str:
     """What the table wants of this gateway: serve, drain or out; "" where it does not name it."""
-    own = said.gateways.get(spec.gateway.name)
+    own = records.gateways.get(spec.gateway.name)
     return own.desired if own else ""
 
 
@@ -64,7 +64,7 @@ def _check_pool(spec: AgentSpec, name: str, pool: FollowedPool) -> None:
 
 
 def _tenants(spec: AgentSpec, classes: Mapping[str, FollowedClass], pool: str) -> Iterator[Tenant]:
-    """Classes whose packets are told apart here, by name."""
+    """Classes whose packets are kept apart here, by name."""
     known = {one.name for one in spec.tenants}
     found = [_tenant(spec, name, classes[name], pool) for name in sorted(classes)]
     taken: dict[int, str] = {}

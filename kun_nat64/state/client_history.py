@@ -26,7 +26,7 @@ class ClientHistory:
         self._past: dict[Place, tuple[tuple[float, Client | None], ...]] = {}
         self._changes: deque[tuple[float, Place]] = deque()
 
-    def take(self, clients: Clients, changed: Collection[Place] | None = None, *, now: float) -> None:
+    def take_clients(self, clients: Clients, changed: Collection[Place] | None = None, *, now: float) -> None:
         """`changed`: where the new ones may differ; None: anywhere."""
         before, self.clients = self.clients, clients
         self._lengths = tuple(sorted({*self._lengths, *clients.lengths}, reverse=True))

@@ -1,4 +1,4 @@
-"""Gathers from the agent's state the signs that policy/diagnosis.py reads."""
+"""Gathers from the agent's state what policy/diagnosis.py reads, and remembers past diagnoses."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from kun_nat64.state.past_diagnosis import PastDiagnosis
 
 
 def diagnosis(state: State) -> Diagnosis:
-    return as_it_is(diagnose(signs(state)), state.machine.refusals, state.machine.failed)
+    return as_it_is(diagnose(diagnosis_input(state)), state.machine.refusals, state.machine.failed)
 
 
 def note_diagnosis(state: State) -> None:
@@ -24,22 +24,22 @@ def note_diagnosis(state: State) -> None:
 
     That nothing is known is worth a line only when somebody has looked.
     """
-    found, last = diagnosis(state), state.ailments[-1] if state.ailments else None
+    found, last = diagnosis(state), state.past_diagnoses[-1] if state.past_diagnoses else None
     current = last.cause if last and last.until is None else Cause.NONE
-    starting = state.verdict is Verdict.UNPROVEN and not state.machine.settled
-    unseen = found.cause is Cause.UNKNOWN and not state.evidence.telling
+    starting = state.standing.verdict is Verdict.UNPROVEN and not state.machine.settled
+    unseen = found.cause is Cause.UNKNOWN and not state.evidence.is_evidence
     if found.cause is current or starting or unseen:
         return
     if last and last.until is None:
-        state.ailments[-1] = replace(last, until=state.wall())
+        state.past_diagnoses[-1] = replace(last, until=state.wall())
     if found.cause is Cause.NONE:
         state.journal.info("diagnosis", cause=found.cause, was=current)
         return
-    state.ailments.append(PastDiagnosis(found.cause, found.words, state.wall()))
+    state.past_diagnoses.append(PastDiagnosis(found.cause, found.words, state.wall()))
     state.journal.warning("diagnosis", cause=found.cause, words=found.words, remedy=found.remedy)
 
 
-def signs(state: State) -> DiagnosisInput:
+def diagnosis_input(state: State) -> DiagnosisInput:
     seen = state.machine.seen
     facts = seen.facts if seen else frozenset()
     looked = seen is not None and Area.JOOL not in seen.failures
@@ -48,8 +48,8 @@ def signs(state: State) -> DiagnosisInput:
     return DiagnosisInput(
         symptoms=_symptoms(state),
         hard=frozenset(state.machine.hard),
-        counters=state.evidence.risen if state.evidence.telling else {},
-        tunnel_rx=state.evidence.tunnel_risen if state.evidence.telling else None,
+        counters=state.evidence.risen if state.evidence.is_evidence else {},
+        tunnel_rx=state.evidence.tunnel_risen if state.evidence.is_evidence else None,
         fallback_up=any(isinstance(fact, LinkState) and fact.name == "sit0" and fact.up for fact in facts),
         pool6_differs=any(one.pool6 != state.spec.gateway.pool6 for one in instances),
         pool4=_protocols(facts) if looked and instances else None,
@@ -57,19 +57,19 @@ def signs(state: State) -> DiagnosisInput:
         pool_use=state.flow.pool_use,
         pool_limit=state.spec.health.pool_limit,
         pods_route=seen is None or Area.LINKS in seen.failures or _leads_back(state, facts),
-        around=state.around,
+        around=state.evidence.around,
         speaker=state.spec.bgp.speaker,
         speaker_error=_speaker_error(state),
         sessions_down=tuple(peer.address for peer in seen.neighbours if not peer.established) if seen else (),
-        path_refused=state.speaker.made.refused,
-        path_unsent=state.speaker.made.unsent,
+        path_refused=state.machine.read_back.refused,
+        path_unsent=state.machine.read_back.unsent,
         qdisc=outside.qdisc if outside else "",
-        jool_version=version_in(state.jool_version),
+        jool_version=version_in(state.evidence.jool_version),
         native=state.spec.gateway.is_native,
-        one_armed=is_one_armed(state.spec.gateway, state.around),
-        cut_off=state.cut_off,
-        too_narrow=state.too_narrow,
-        ways=state.evidence.ways_risen if state.evidence.telling else {},
+        one_armed=is_one_armed(state.spec.gateway, state.evidence.around),
+        cut_off=state.node_ways.cut_off,
+        too_narrow=state.path.too_narrow,
+        ways=state.evidence.ways_risen if state.evidence.is_evidence else {},
     )
 
 
@@ -92,7 +92,7 @@ def _speaker_error(state: State) -> str:
 
 def _symptoms(state: State) -> dict[TargetKind, frozenset[Symptom]]:
     found: dict[TargetKind, frozenset[Symptom]] = {}
-    for one in state.health.targets:
+    for one in state.probes.health.targets:
         if one.last is not None:
             found[one.target.kind] = found.get(one.target.kind, frozenset()) | {one.last.symptom}
     return found

@@ -1,42 +1,47 @@
-"""What the parts of the agent have found out: plain values that they write and the others read."""
+"""What the parts of the agent know: plain values. Each is written by one module, named here, and read by all.
 
-from bisect import bisect_left
-from collections import Counter
+tests/nat64/state/test_writers.py holds the rule.
+"""
+
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError
+from kun_nat64.model.facts import Fact
+from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
+from kun_nat64.model.health import Verdict
 from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.observation import Observation
-from kun_nat64.model.plan import Plan, Refusal
+from kun_nat64.model.plan import Action, Plan, Refusal
 from kun_nat64.model.standing import Reason, Standing
+from kun_nat64.policy.announcement import Decision
 from kun_nat64.policy.announcement_check import NOTHING_ODD, ReadBack
 from kun_nat64.policy.forecast import Courses
+from kun_nat64.policy.pathmtu import Swept
+from kun_nat64.state.histogram import TURN_BOUNDS, Histogram
 
-LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-TURN_BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+REMEMBERED_CHANGES = 50
+NARROW_SWEEPS = 2
 
 
-@dataclass
-class Histogram:
-    """A histogram: `counts[i]` values up to `bounds[i]` and above the one before, the last one for all larger."""
+@dataclass(frozen=True)
+class StandingChange:
+    """One change of standing, for people to read later. `at`: wall clock."""
 
-    bounds: tuple[float, ...]
-    counts: list[int] = field(default_factory=list)
-    total: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = [0] * (len(self.bounds) + 1)
-
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    at: float
+    standing: Standing
+    reason: Reason
 
 
 @dataclass
 class HostState:
-    """The last look at the machine and what came of it."""
+    """The last look at the machine and what came of it. Written by agent/cycle.py.
+
+    `own`: addresses of this machine, by the last look that saw them. `read_back`: what BGP made of our path.
+    `approved`: changes of a file that passed the guard; `all_approved`: the file was taken by force.
+    """
 
     seen: Observation | None = None
     seen_at: float = 0.0
@@ -49,21 +54,29 @@ class HostState:
     mended: Counter[str] = field(default_factory=Counter)
     durations: Histogram = field(default_factory=lambda: Histogram(TURN_BOUNDS))
     settled: bool = False
+    own: frozenset[IPv4Address] = frozenset()
+    read_back: ReadBack = NOTHING_ODD
+    approved: frozenset[tuple[Action, Fact]] = frozenset()
+    all_approved: bool = False
 
 
 @dataclass
 class BgpState:
-    """What we last told BGP: `told` None until the first success. `failed`: why the last attempt did not work."""
+    """What the speaker announces for us. Written by agent/announcer.py.
 
-    told: Announcement | None = None
-    told_at: float = 0.0
+    `announced` None: not known, until the first success. `failed`: why the last attempt did not work.
+    """
+
+    announced: Announcement | None = None
+    announced_at: float = 0.0
     failed: DriverError | None = None
-    made: ReadBack = NOTHING_ODD
 
 
 @dataclass
 class TrafficState:
     """What flows through the translator at the last count; the canary's own sessions are not in it.
+
+    Written by agent/traffic_loop.py.
 
     `tenants`: sessions by tenant. `tenant_ports`: (used, total) by tenant, address and protocol; `ports` are those of
     everybody. `look_s`: how long the last look took; `pause_s`: until the next one, longer where looks cost more.
@@ -101,12 +114,14 @@ class TrafficState:
 
 @dataclass
 class RingState:
-    """`answering`: members that answer in the ring, None until they have had the time to. `heard`: those whose packets
-    come in. `borrowed`: TCP flows that came by the ring lately, counted while this gateway drains.
+    """The ring of gateways. Written by agent/ring_loop.py.
+
+    `answering`: members that answer, None until they have had the time to. `sending`: members whose packets come in.
+    `borrowed`: TCP flows that came by the ring lately, counted while this gateway drains.
     """
 
     answering: frozenset[IPv4Address] | None = None
-    heard: frozenset[IPv4Address] = frozenset()
+    sending: frozenset[IPv4Address] = frozenset()
     borrowed: int | None = None
 
 
@@ -114,8 +129,9 @@ class RingState:
 class CounterState:
     """Counters of Jool and of the tunnel: as they are, and by how much they rose between the last two looks.
 
-    `ways`: packets that passed places of the way back. `telling`: something failed at both looks. What rose before
-    that, rose while packets still passed.
+    Written by agent/counter_loop.py. `ways`: packets that passed places of the way back. `is_evidence`: something
+    failed at both looks; what rose before that, rose while packets still passed. `around`: what others have put in the
+    way, looked at while something fails.
     """
 
     counters: dict[str, int] = field(default_factory=dict)
@@ -125,9 +141,11 @@ class CounterState:
     links: dict[str, LinkCounts] = field(default_factory=dict)
     ways: dict[str, int] = field(default_factory=dict)
     ways_risen: dict[str, int] = field(default_factory=dict)
-    telling: bool = False
+    is_evidence: bool = False
+    around: Surroundings = UNSEEN
+    jool_version: str = ""
 
-    def take(self, counters: dict[str, int], tunnel_rx: int | None) -> None:
+    def take_counters(self, counters: dict[str, int], tunnel_rx: int | None) -> None:
         """A counter that went down was reset (Jool does so when its configuration is replaced): then it rose from 0."""
         before, self.counters = self.counters, counters
         self.risen = {name: _rise(before.get(name, 0), value) for name, value in counters.items()} if before else {}
@@ -145,10 +163,63 @@ def _rise(before: int, after: int) -> int:
     return after - before if after >= before else after
 
 
-@dataclass(frozen=True)
-class StandingChange:
-    """One change of standing, for people to read later. `at`: wall clock."""
+@dataclass
+class PathState:
+    """The largest packets that make the whole trip. Written by agent/pmtu_loop.py; another file resets it.
 
-    at: float
-    standing: Standing
-    reason: Reason
+    `mss`: less than the file's, where the path carries less and the file leaves it to us. `narrow_sweeps`: how many
+    sweeps in a row lost full TCP segments.
+    """
+
+    swept: Swept | None = None
+    swept_at: float = float("-inf")
+    narrow_sweeps: int = 0
+    mss: int | None = None
+
+    @property
+    def too_narrow(self) -> bool:
+        """Full TCP segments are lost outside. Two sweeps must say so: one may have met a crowded link."""
+        return self.narrow_sweeps >= NARROW_SWEEPS
+
+    def forget_path(self) -> None:
+        self.swept, self.narrow_sweeps, self.mss = None, 0, None
+
+
+@dataclass
+class NodeWayState:
+    """Nodes with sessions here that nothing leads back to. Written by agent/node_way_loop.py."""
+
+    cut_off: tuple[str, ...] = ()
+
+
+@dataclass
+class DrainTurnState:
+    """Written by agent/drain_turn.py. `asked`: it is being decided whether this gateway may drain; others see it."""
+
+    asked: bool = False
+
+
+@dataclass
+class ReloadState:
+    """A file that takes the gateway out of service. Written by agent/reload.py.
+
+    `phase` "": there is none; "waits": for its turn in the fleet; "runs": it is in force and not proven yet.
+    """
+
+    phase: str = ""
+
+
+@dataclass
+class StandingState:
+    """The decision about the VIP. Written by State alone: evaluate() makes it from all the other parts.
+
+    `knows_bgp`: it is known what an earlier agent announced. `quiet_until`: until then no decision changes by time
+    alone.
+    """
+
+    decision: Decision
+    verdict: Verdict = Verdict.UNPROVEN
+    knows_bgp: bool = False
+    quiet_until: float = float("-inf")
+    falls_total: int = 0
+    changes: deque[StandingChange] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CHANGES))

@@ -10,7 +10,7 @@ class Sink:
     records: int = 0
     dropped: int = 0
     waiting: int = 0
-    octets: int = 0
+    size_bytes: int = 0
     failed: str = ""
 
 

@@ -7,7 +7,10 @@ from kun_nat64.model.publiccounts import CountedTraffic, PublicCounts, TrafficRa
 
 @dataclass
 class CarriedState:
-    """`at`: the clock at the last look, None before the first one. `rate`: None until two looks agree."""
+    """Written by agent/counter_loop.py. `at`: the clock at the last look, None before the first one.
+
+    `rate`: None until two looks agree.
+    """
 
     by_address: CountedTraffic = field(default_factory=dict)
     at: float | None = None
@@ -17,7 +20,7 @@ class CarriedState:
     def whole(self) -> PublicCounts:
         return total(self.by_address.values())
 
-    def take(self, counted: CountedTraffic, *, now: float) -> None:
+    def take_traffic(self, counted: CountedTraffic, *, now: float) -> None:
         """Another set of addresses is counted anew, so that it has no rate yet."""
         same = self.at is not None and counted.keys() == self.by_address.keys()
         before, since = self.whole, self.at or 0.0

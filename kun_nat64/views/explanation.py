@@ -19,28 +19,28 @@ LISTED = 10
 BEST_FIRST = (Standing.FULL, Standing.SOFT, Standing.DRAINING)
 
 
-def as_data(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> JSON:
+def as_data(found: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> JSON:
     return {
-        "destination": str(said.destination),
+        "destination": str(found.destination),
         "serves": [str(spec.gateway.pool6)],
         "vip": None if spec.gateway.vip is None else str(spec.gateway.vip),
         "inside": spec.gateway.inside,
-        "ipv4": None if said.ipv4 is None else str(said.ipv4),
-        "outside_prefix": said.outsider,
-        "reachable": said.reachable,
-        "denied_by": None if said.denied_by is None else str(said.denied_by),
-        "denied": said.denied,
+        "ipv4": None if found.ipv4 is None else str(found.ipv4),
+        "outside_prefix": found.outsider,
+        "reachable": found.reachable,
+        "denied_by": None if found.denied_by is None else str(found.denied_by),
+        "denied": found.denied,
         "gateways": standings(status),
         "public": [
             {"address": address, "protocol": protocol, "used": None if ports is None else used, "total": total}
-            for (address, protocol), (used, total) in (ports or totals(spec, said.owner)).items()
+            for (address, protocol), (used, total) in (ports or totals(spec, found.owner)).items()
         ],
         "public_chosen_by": list(chosen_by(spec)),
         "sessions_per_client": spec.nat64.limit.sessions or None,
         "client_length": spec.nat64.limit.length,
-        "client": None if said.sender is None else _sender_data(said.sender, status),
-        "sessions": [session_data(one) for one in said.sessions],
-        "bindings": [_binding_data(one) for one in said.bindings],
+        "client": None if found.sender is None else _sender_data(found.sender, status),
+        "sessions": [session_data(one) for one in found.sessions],
+        "bindings": [_binding_data(one) for one in found.bindings],
     }
 
 
@@ -87,43 +87,44 @@ def standings(status: JSON | None) -> JSON:
     return own | {one["name"]: one["standing"] for one in status["fleet"]["members"]}
 
 
-def as_text(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> str:
-    return "\n".join(f"{head + ':':<10}{words}" if head else words for head, words in _lines(said, spec, ports, status))
+def as_text(found: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> str:
+    lines = _lines(found, spec, ports, status)
+    return "\n".join(f"{head + ':':<10}{words}" if head else words for head, words in lines)
 
 
-def _lines(said: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> Iterator[tuple[str, str]]:
+def _lines(found: Explanation, spec: AgentSpec, ports: Ports | None, status: JSON | None) -> Iterator[tuple[str, str]]:
     gateway = spec.gateway
-    if said.ipv4 is None:
-        yield "", f"{said.destination} is outside {gateway.pool6}, the only prefix that this gateway serves"
-        yield "what", _outsider(said, spec)
+    if found.ipv4 is None:
+        yield "", f"{found.destination} is outside {gateway.pool6}, the only prefix that this gateway serves"
+        yield "what", _outsider(found, spec)
         yield "rules", "not ours to translate" if gateway.is_native else "dropped when it comes out of the tunnel"
     else:
-        embeds = f"{said.destination} embeds {said.ipv4}"
+        embeds = f"{found.destination} embeds {found.ipv4}"
         of_vip = "" if gateway.is_native else f" of VIP {gateway.vip}"
         yield "", f"{embeds}: prefix {gateway.pool6}{of_vip} (RFC 6052 section 2.2)"
-        yield "rules", _rules(said)
-    if said.sender is not None:
-        yield "pod", _pod(said.sender, spec)
-        yield from _whose(said.sender.who)
-    if said.reachable:
+        yield "rules", _rules(found)
+    if found.sender is not None:
+        yield "pod", _pod(found.sender, spec)
+        yield from _whose(found.sender.who)
+    if found.reachable:
         yield "gateway", _gateway(spec, status)
-        yield "outside", _outside(spec, said.owner, ports)
-        yield "limit", _limit(spec, said.sender, status)
-    if said.ipv4 is not None:
-        yield from _traffic(said, known=ports is not None)
+        yield "outside", _outside(spec, found.owner, ports)
+        yield "limit", _limit(spec, found.sender, status)
+    if found.ipv4 is not None:
+        yield from _traffic(found, known=ports is not None)
 
 
-def _outsider(said: Explanation, spec: AgentSpec) -> str:
-    meant = WELL_KNOWN.extract(said.destination)
+def _outsider(found: Explanation, spec: AgentSpec) -> str:
+    meant = WELL_KNOWN.extract(found.destination)
     if meant is not None:
-        return f"{said.outsider}; from them {meant} is {spec.gateway.pool6.embed(meant)}"
-    named = said.destination.sixtofour
-    return f"{said.outsider}" if named in (None, spec.gateway.vip) else f"{said.outsider} ({named})"
+        return f"{found.outsider}; from them {meant} is {spec.gateway.pool6.embed(meant)}"
+    named = found.destination.sixtofour
+    return f"{found.outsider}" if named in (None, spec.gateway.vip) else f"{found.outsider} ({named})"
 
 
-def _rules(said: Explanation) -> str:
-    if said.denied is not None:
-        return f"dropped before translation: {said.denied_by}, {said.denied}"
+def _rules(found: Explanation) -> str:
+    if found.denied is not None:
+        return f"dropped before translation: {found.denied_by}, {found.denied}"
     return "let through: not in gateway.never_reach, and no address of the gateways themselves"
 
 
@@ -194,14 +195,14 @@ def _is_limited(sender: Sender, status: JSON | None) -> bool | None:
     return None if status is None else str(sender.client) in status["traffic"]["limited"]
 
 
-def _traffic(said: Explanation, *, known: bool) -> Iterator[tuple[str, str]]:
+def _traffic(found: Explanation, *, known: bool) -> Iterator[tuple[str, str]]:
     if not known:
         yield "sessions", "not known: Jool could not be asked"
         return
-    own = said.sender.bindings if said.sender else ()
+    own = found.sender.bindings if found.sender else ()
     yield from _listed("binding", own, lambda one: f"{one.protocol} {one.inside} is seen outside as {one.outside}")
-    yield from _listed("session", said.sessions, _session)
-    if not said.sessions:
+    yield from _listed("session", found.sessions, _session)
+    if not found.sessions:
         yield "session", "none now"
 
 

@@ -25,27 +25,28 @@ from kun_nat64.policy.forecast import slope
 from kun_nat64.policy.health import TargetState
 from kun_nat64.state.agent_state import State
 from kun_nat64.state.diagnosis import diagnosis
-from kun_nat64.state.parts import Histogram
+from kun_nat64.state.histogram import Histogram
 from kun_nat64.views.ring import ring_size
 from kun_nat64.views.status import announced
 from kun_nat64.views.tenants import table_metrics, tenant_metrics
 from kun_nat64.views.traffic import drops_of
 
 
-def exposition(state: State) -> str:
+def exposition(state: State, *, certificate_end: float | None = None) -> str:
+    """`certificate_end`: expiry of the admin pages' certificate, Unix time; None: they have none."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Agent(state))
+    registry.register(_Agent(state, certificate_end))
     return generate_latest(registry).decode()
 
 
 class _Agent(Collector):
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, state: State, certificate_end: float | None) -> None:
+        self._state, self._certificate_end = state, certificate_end
 
     def collect(self) -> Iterable[Metric]:
         state = self._state
+        yield from _identity(state, self._certificate_end)
         for part in (
-            _identity,
             _announcement,
             _health,
             _machine,
@@ -99,41 +100,43 @@ def _histogram(name: str, text: str, labels: list[str], rows: Iterable[tuple[lis
     return family
 
 
-def _identity(state: State) -> Iterator[Metric]:
+def _identity(state: State, certificate_end: float | None) -> Iterator[Metric]:
     spec = state.spec.gateway
-    told = {"name": spec.name, "vip": str(spec.vip or ""), "prefix": str(spec.pool6), "version": version()}
-    yield InfoMetricFamily("kun_nat64_agent", "Name and addresses of this gateway", value=told)
-    told = {"version": version(), "commit": build().commit, "kind": build().kind}
-    yield InfoMetricFamily("kun_nat64_build", "Always 1; the labels name the running build", value=told)
+    labels = {"name": spec.name, "vip": str(spec.vip or ""), "prefix": str(spec.pool6), "version": version()}
+    yield InfoMetricFamily("kun_nat64_agent", "Name and addresses of this gateway", value=labels)
+    labels = {"version": version(), "commit": build().commit, "kind": build().kind}
+    yield InfoMetricFamily("kun_nat64_build", "Always 1; the labels name the running build", value=labels)
     yield _gauge("uptime_seconds", "Seconds since the agent started", state.clock() - state.started_at)
-    if state.certificate_end is not None:
+    if certificate_end is not None:
         text = "Expiry of the admin pages' certificate, Unix time"
-        yield _gauge("certificate_expiry_timestamp_seconds", text, state.certificate_end)
-    rows = (([what], 1.0) for what in state.warnings)
+        yield _gauge("certificate_expiry_timestamp_seconds", text, certificate_end)
+    rows = (([what.value], 1.0) for what in state.warnings)
     yield _labelled("warning", "1 for each thing the agent warns about, see /status", ["what"], rows)
 
 
 def _announcement(state: State) -> Iterator[Metric]:
-    decision, now = state.decision, state.clock()
+    decision, now = state.standing.decision, state.clock()
     yield _gauge("announced", "1 while the VIP is announced by this gateway", float(announced(state)))
     yield _one_of("standing", "Standing in BGP: full, soft or out", "standing", Standing, decision.standing)
     yield _labelled("reason", "Reason of the standing", ["reason"], [([decision.reason], 1.0)])
     yield _gauge("standing_age_seconds", "Seconds since the standing changed", now - decision.since)
     med = state.announcement.med if state.announcement.wanted else 0
     yield _gauge("med", "MED of the announced path; 0 without a path", med)
-    yield _counts("falls", "Times this gateway left the ECMP set because of a failure", [], [([], state.falls_total)])
+    yield _counts(
+        "falls", "Times this gateway left the ECMP set because of a failure", [], [([], state.standing.falls_total)]
+    )
     yield _one_of("drain_phase", "Phase of the drain", "phase", Phase, state.drain.phase)
 
 
 def _health(state: State) -> Iterator[Metric]:
-    yield _one_of("health", "Verdict of the probes", "verdict", Verdict, state.verdict)
+    yield _one_of("health", "Verdict of the probes", "verdict", Verdict, state.standing.verdict)
     cause = diagnosis(state).cause
     yield _one_of("diagnosis", "Diagnosed cause of a failure", "cause", Cause, cause)
-    rows = (([str(one.target)], float(one.state is TargetState.UP)) for one in state.health.targets)
+    rows = (([str(one.target)], float(one.state is TargetState.UP)) for one in state.probes.health.targets)
     yield _labelled("target_up", "1 while probes to the target come back", ["target"], rows)
-    probes = (([target, symptom], count) for (target, symptom), count in state.probes.items())
+    probes = (([target, symptom], count) for (target, symptom), count in state.probes.counts.items())
     yield _counts("probes", "Probes, by result", ["target", "symptom"], probes)
-    latencies = (([target], buckets) for target, buckets in state.latencies.items())
+    latencies = (([target], buckets) for target, buckets in state.probes.latencies.items())
     yield _histogram("probe_latency_seconds", "Time from probe to answer", ["target"], latencies)
 
 
@@ -186,7 +189,7 @@ def _packets(state: State) -> Iterator[Metric]:
         for way, count in (("in", one.received_bytes), ("out", one.sent_bytes))
     ]
     yield _counts("link_bytes", "Bytes of the inside and the outside link", ["link", "direction"], rows)
-    if (swept := state.swept) is not None:
+    if (swept := state.path.swept) is not None:
         text = "Largest IPv6 packet that passed unfragmented; 0: none"
         yield _gauge("path_mtu_bytes", text, swept.largest or 0)
         text = "1 while full TCP segments of the configured MSS make the whole trip"
@@ -280,7 +283,7 @@ def _session_log(state: State) -> Iterator[Metric]:
     yield _counts("session_log_dropped", "Session records dropped because the disk is full", ["sink"], dropped)
     waiting = (([name], float(sink.waiting)) for name, sink in sinks)
     yield _labelled("session_log_waiting", "Session records waiting to be written", ["sink"], waiting)
-    octets = (([name], float(sink.octets)) for name, sink in sinks)
-    yield _labelled("session_log_bytes", "Bytes on disk", ["sink"], octets)
+    sizes = (([name], float(sink.size_bytes)) for name, sink in sinks)
+    yield _labelled("session_log_bytes", "Bytes on disk", ["sink"], sizes)
     failed = {name: bool(sink.failed or audit.failed) for name, sink in sinks}
     yield _flags("session_log_failed", "1 while the last attempt to write failed", "sink", failed)

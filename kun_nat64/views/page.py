@@ -16,10 +16,10 @@ JSON = dict[str, Any]
 
 
 def render(status: JSON) -> str:
-    told = status["announcement"]
+    announcement = status["announcement"]
     parts = [
         _head(status),
-        f'<p class="banner {COLOUR.get(told["standing"], "")}">{escape(_headline(told))}</p>',
+        f'<p class="banner {COLOUR.get(announcement["standing"], "")}">{escape(_headline(announcement))}</p>',
         _diagnosis(status["diagnosis"]),
         _drain(status["drain"]),
         _warnings(status["warnings"]),
@@ -30,14 +30,14 @@ def render(status: JSON) -> str:
         _fleet(status["fleet"]),
         _history(status["history"], status["time"]),
     ]
-    return document(f"{status['name']} · {told['standing']}", parts)
+    return document(f"{status['name']} · {announcement['standing']}", parts)
 
 
-def _headline(told: JSON) -> str:
-    med = f" with MED {told['med']}" if told["med"] is not None else ""
-    state = f"Announced{med}" if told["announced"] else "Not announced"
-    back = f" Back in {duration(told['back_in_s'])}." if told["back_in_s"] is not None else ""
-    return f"{state} for {duration(told['since_s'])}: {told['words']}.{back}"
+def _headline(announcement: JSON) -> str:
+    med = f" with MED {announcement['med']}" if announcement["med"] is not None else ""
+    state = f"Announced{med}" if announcement["announced"] else "Not announced"
+    back = f" Back in {duration(announcement['back_in_s'])}." if announcement["back_in_s"] is not None else ""
+    return f"{state} for {duration(announcement['since_s'])}: {announcement['words']}.{back}"
 
 
 def _badge(word: object) -> str:

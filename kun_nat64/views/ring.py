@@ -18,7 +18,7 @@ def ring_of(state: State) -> dict[str, Any] | None:
         "own": str(ring.own),
         "members": [str(one) for one in ring.members],
         "answering": sorted(map(str, state.ring.answering or ())),
-        "heard": sorted(map(str, state.ring.heard)),
+        "heard": sorted(map(str, state.ring.sending)),
         "next": next((str(one.to) for one in steps if one.to is not None), None),
         "packets": asdict(counts) if counts else None,
     }

@@ -8,6 +8,7 @@ from kun_nat64.model.drain import Phase
 from kun_nat64.model.errors import FailureKind
 from kun_nat64.model.foreign_objects import Surroundings
 from kun_nat64.model.standing import WORDS, Reason
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy.fleet_view import public_networks
 from kun_nat64.policy.health import TargetHealth, TargetState, outcomes
 from kun_nat64.state.agent_state import State
@@ -47,10 +48,12 @@ def snapshot(state: State, *, now: float, wall: float) -> JSON:
         "drain": _drain(state, now),
         "traffic": _traffic(state, now),
         "tenants": tenants_data(state),
-        "follow": state.table(),
+        "follow": state.table_status(),
         "session_log": _session_log(state, wall),
         "warnings": _warnings(state),
-        "history": [{"at": turn.at, "standing": turn.standing, "reason": turn.reason} for turn in state.turns],
+        "history": [
+            {"at": turn.at, "standing": turn.standing, "reason": turn.reason} for turn in state.standing.changes
+        ],
     }
 
 
@@ -72,19 +75,19 @@ def brief(state: State, *, now: float) -> JSON:
 
 
 def announced(state: State) -> bool:
-    """True while BGP was told to send traffic here, took it, and has somebody to tell: whatever was decided since."""
-    told = state.speaker.told
-    return told is not None and told.wanted and not unheard(state)
+    """True while BGP has our path and a router to send it to, whatever was decided since."""
+    last = state.speaker.announced
+    return last is not None and last.wanted and not why_unheard(state)
 
 
 def withdrawn(state: State) -> bool:
     """True when BGP has taken the withdrawal, or had no path to begin with."""
-    told = state.speaker.told
-    return told is not None and not told.wanted
+    last = state.speaker.announced
+    return last is not None and not last.wanted
 
 
-def unheard(state: State) -> str:
-    """Why no router hears what BGP was told; "" where one does, or nobody knows. A slow speaker keeps its sessions."""
+def why_unheard(state: State) -> str:
+    """Why no router has our path; "" where one has, or where that is unknown. A slow speaker keeps its sessions."""
     seen = state.machine.seen
     if seen is None:
         return ""
@@ -95,14 +98,14 @@ def unheard(state: State) -> str:
     up = [one.address for one in seen.neighbours if one.established]
     if seen.neighbours and not up:
         return "no BGP session is up"
-    made = state.speaker.made
+    made = state.machine.read_back
     if made.refused:
         return "the BGP speaker's own configuration refuses the path"
     return "the BGP speaker sends the path to nobody" if up and set(up) <= set(made.unsent) else ""
 
 
 def _announcement(state: State, now: float) -> JSON:
-    decision = state.decision
+    decision = state.standing.decision
     return {
         "standing": decision.standing,
         "reason": decision.reason,
@@ -112,21 +115,21 @@ def _announcement(state: State, now: float) -> JSON:
         "announced": announced(state),
         "withdrawn": withdrawn(state),
         "wants_back": decision.reason is Reason.WAITING_TURN,
-        "file_change": state.file_change,
-        "drain_asked": state.drain_asked,
+        "file_change": state.reload.phase,
+        "drain_asked": state.drain_turn.asked,
         "back_in_s": None if decision.back_at is None else round(max(0.0, decision.back_at - now), 3),
         "falls": decision.falls.count,
-        "falls_total": state.falls_total,
+        "falls_total": state.standing.falls_total,
     }
 
 
 def _health(state: State, now: float) -> JSON:
-    said = outcomes(state.health)
+    found = outcomes(state.probes.health)
     return {
-        "verdict": state.verdict,
+        "verdict": state.standing.verdict,
         "quorum": state.spec.health.quorum,
-        "up": sum(one.state is TargetState.UP for one in state.health.targets),
-        "targets": [_target(one, said[str(one.target)], now) for one in state.health.targets],
+        "up": sum(one.state is TargetState.UP for one in state.probes.health.targets),
+        "targets": [_target(one, found[str(one.target)], now) for one in state.probes.health.targets],
     }
 
 
@@ -136,9 +139,9 @@ def _diagnosis(state: State) -> JSON:
         "cause": found.cause,
         "words": found.words,
         "remedy": found.remedy,
-        "evidence": [*_evidence(state.around), *state.cut_off],
+        "evidence": [*_evidence(state.evidence.around), *state.node_ways.cut_off],
         "recent": [
-            {"cause": one.cause, "words": one.words, "at": one.at, "until": one.until} for one in state.ailments
+            {"cause": one.cause, "words": one.words, "at": one.at, "until": one.until} for one in state.past_diagnoses
         ],
     }
 
@@ -187,7 +190,7 @@ def _machine(state: State, now: float) -> JSON:
 
 def _path(state: State, now: float) -> JSON | None:
     """None until the path has been measured: that needs an icmp:// target, and health."""
-    swept = state.swept
+    swept = state.path.swept
     if swept is None:
         return None
     return {
@@ -197,7 +200,7 @@ def _path(state: State, now: float) -> JSON | None:
         "mss_fits": swept.mss_fits,
         "safe_mss": swept.safe_mss,
         "words": swept.words,
-        "measured_s_ago": round(now - state.swept_at, 3),
+        "measured_s_ago": round(now - state.path.swept_at, 3),
     }
 
 
@@ -205,7 +208,7 @@ def _bgp(state: State, now: float) -> JSON:
     seen = state.machine.seen
     failed = state.speaker.failed
     return {
-        "told_s_ago": round(now - state.speaker.told_at, 3) if state.speaker.told else None,
+        "told_s_ago": round(now - state.speaker.announced_at, 3) if state.speaker.announced else None,
         "failed": str(failed) if failed else None,
         "neighbours": [
             {
@@ -277,7 +280,7 @@ def _session_log(state: State, wall: float) -> JSON:
                 "records": sink.records,
                 "dropped": sink.dropped,
                 "waiting": sink.waiting,
-                "octets": sink.octets,
+                "octets": sink.size_bytes,
                 "failed": sink.failed or None,
             }
             for name, sink in audit.sinks.items()
@@ -290,10 +293,10 @@ def _warnings(state: State) -> dict[str, str]:
     problem = state.audit.problem
     damaged = "; ".join(state.audit.set_aside)
     return {
-        **state.warnings,
-        **({"session-log": f"sessions are not logged as they should be: {problem}"} if problem else {}),
-        **({"clock": state.audit.jump} if state.audit.jump else {}),
-        **({"session-database": f"damaged parts were set aside: {damaged}"} if damaged else {}),
+        **{str(name): words for name, words in state.warnings.items()},
+        **({WarningName.SESSION_LOG: f"sessions are not logged as they should be: {problem}"} if problem else {}),
+        **({WarningName.CLOCK: state.audit.jump} if state.audit.jump else {}),
+        **({WarningName.SESSION_DATABASE: f"damaged parts were set aside: {damaged}"} if damaged else {}),
     }
 
 

@@ -82,7 +82,7 @@ def tenant_metrics(state: State) -> Iterator[Metric]:
 
 
 def table_metrics(state: State) -> Iterator[Metric]:
-    status = state.table()
+    status = state.table_status()
     for one in table_samples(status) if status is not None else ():
         family = GaugeMetricFamily if one.kind == "gauge" else CounterMetricFamily
         yield family(f"kun_nat64_{one.name}", one.help, value=one.value)

@@ -1,7 +1,7 @@
 """Command server inside the guest: runs commands in the lab's hosts for the machine outside.
 
 One connection is one request. The first line is JSON (`token`, `op`, and the arguments of the operation); afterwards
-both sides send frames: one octet kind, four octets length, payload. See lab/channel.py for the other end.
+both sides send frames: one byte kind, four bytes length, payload. See lab/channel.py for the other end.
 
     to the guest     i standard input   e end of input   w window size {"rows", "columns"}
     from the guest   o standard output  r standard error  x result (JSON), always last

@@ -1,7 +1,7 @@
 """The lab's Internet: a web server and a UDP echo, on every address of the host. Both tell the client how they see it.
 
     GET /                    "hello from the IPv4 Internet" and the client's address, as JSON
-    GET /bytes?n=N&rate=R    N octets, at most R a second (0: as fast as it goes)
+    GET /bytes?n=N&rate=R    N bytes, at most R a second (0: as fast as it goes)
           ...&every=S        in one portion every S seconds
     PUT /bytes               takes what comes, until the client ends
     UDP port 7               "<address> <port> " and the datagram, sent back

@@ -142,9 +142,9 @@ def test_the_end_of_a_certificate_is_openssls(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_what_is_no_certificate_is_a_value_error(octets: bytes) -> None:
+def test_what_is_no_certificate_is_a_value_error(content: bytes) -> None:
     import base64
 
-    for pem in (octets, b"-----BEGIN CERTIFICATE-----" + base64.b64encode(octets) + b"-----END CERTIFICATE-----"):
+    for pem in (content, b"-----BEGIN CERTIFICATE-----" + base64.b64encode(content) + b"-----END CERTIFICATE-----"):
         with pytest.raises(ValueError):
             certificate_end(pem)

@@ -77,15 +77,15 @@ async def test_the_admin_server_serves_and_stops() -> None:
         pass
 
 
-@pytest.mark.parametrize("octets", [b"", b"GET /echo HTTP/1.1\r\nHost: a"], ids=["silent", "half-a-request"])
-async def test_a_client_that_asks_nothing_whole_is_closed(octets: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"GET /echo HTTP/1.1\r\nHost: a"], ids=["silent", "half-a-request"])
+async def test_a_client_that_asks_nothing_whole_is_closed(content: bytes) -> None:
     async def echo(_: Mapping[str, str]) -> Page:
         return Page("here")
 
     server = AdminServer({"/echo": echo}, idle_s=0.2)
     port = await server.start("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(octets)
+    writer.write(content)
     async with asyncio.timeout(5):
         assert await reader.read() == b""
     writer.close()
@@ -104,8 +104,8 @@ async def test_a_request_that_comes_by_drops_is_closed(first: bytes) -> None:
     writer.write(first)
     began = asyncio.get_running_loop().time()
     ended = asyncio.create_task(reader.read())
-    for octet in drops:
-        writer.write(bytes((octet,)))
+    for byte in drops:
+        writer.write(bytes((byte,)))
         await asyncio.wait([ended], timeout=0.05)
         if ended.done():
             break

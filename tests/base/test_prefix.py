@@ -31,7 +31,7 @@ def test_extracting_gives_back_what_was_embedded(length: int, number: int) -> No
     address = IPv4Address(number)
     embedded = prefix.embed(address)
     assert prefix.extract(embedded) == address
-    assert embedded.packed[8] == 0 or length == 96, "the u octet stays zero (RFC 6052 section 2.2)"
+    assert embedded.packed[8] == 0 or length == 96, "the u byte stays zero (RFC 6052 section 2.2)"
 
 
 def test_an_address_outside_the_prefix_embeds_nothing() -> None:

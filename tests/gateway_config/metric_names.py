@@ -4,6 +4,8 @@ import ast
 from pathlib import Path
 
 from kun_base.table_metrics import table_samples
+from kun_cluster.views.metrics_text import METRICS as CONTROLLER_METRICS
+from kun_cluster.views.metrics_text import PREFIX as PREFIX_OF_CONTROLLER
 from kun_dns64.state.metrics import COUNTERS, GAUGES, HISTOGRAMS, PREFIX
 
 ROOT = Path(__file__).parent.parent.parent
@@ -44,4 +46,10 @@ def of_the_table() -> set[str]:
 
 
 def exported() -> set[str]:
-    return of_dns64() | of_nat64() | of_the_table() | MADE_BY_PROMETHEUS
+    return (
+        of_dns64()
+        | of_nat64()
+        | {PREFIX_OF_CONTROLLER + name for name in CONTROLLER_METRICS}
+        | of_the_table()
+        | MADE_BY_PROMETHEUS
+    )

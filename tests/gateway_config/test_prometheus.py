@@ -22,7 +22,7 @@ ALERTS = {
     if "alert" in rule
 }
 SECTIONS = ("What it means", "What users feel", "First three commands", "Fix", "When it lies")
-NAME = re.compile(r"\bkun_(?:dns64|nat64)[a-z0-9_:]*\b")
+NAME = re.compile(r"\bkun_(?:dns64|nat64|controller)[a-z0-9_:]*\b")
 RECORDED = set(re.findall(r"record: (\S+)", RULES.read_text()))
 
 

@@ -75,7 +75,7 @@ def test_the_sweep_finds_the_true_mtu_of_the_path_and_notices_a_smaller_one(lab:
         narrow = sweep_again(lab)
     finally:
         lab.run("internet", "ip", "link", "set", GATEWAY, "mtu", "1500")
-    # The kernel's virtual cable lets 4 octets more through, for a VLAN tag.
+    # The kernel's virtual cable lets 4 bytes more through, for a VLAN tag.
     assert NARROW <= narrow["largest"] - 20 <= NARROW + 4
     assert not narrow["mss_fits"]
     assert narrow["safe_mss"] == narrow["largest"] - 60

@@ -10,7 +10,7 @@ from tests.lab.questions import embedded
 
 FAR = "198.51.100.90"
 SMALL_MTU = 1300
-# A link of 1300 octets outside, with a server behind it whose own link carries 1500: it offers an MSS of 1460.
+# A link of 1300 bytes outside, with a server behind it whose own link carries 1500: it offers an MSS of 1460.
 FAR_UP = f"""
 ip netns add far
 ip link add far0 type veth peer name far1 netns far

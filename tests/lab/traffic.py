@@ -12,7 +12,7 @@ LOG = "/run/lab/log/pod.flows.log"
 # Twelve UDP flows and six of short TCP connections, each twice a second: some ten requests a second for each of three
 # gateways. More would slow down the emulated network that they measure.
 UDP_FLOWS, TCP_FLOWS, INTERVAL_S, TIMEOUT_S = 12, 6, 0.5, 1.0
-# What a fault and its end can take: 36 lines of 65 octets a second, for four minutes.
+# What a fault and its end can take: 36 lines of 65 bytes a second, for four minutes.
 REMEMBERED = 600_000
 ROUTES = "routes-meanwhile"
 

@@ -14,6 +14,7 @@ def run(config: Config, run_dir: RunDir = RUN_DIR) -> None:
 
     The VIP is announced while probes pass through the translator and return.
     """
-    from kun_nat64.agent.program import Options, main
+    from kun_nat64.agent.options import Options
+    from kun_nat64.agent.program import main
 
     raise typer.Exit(main(Options(config, run_dir, state_folder())))

@@ -141,7 +141,7 @@ class Quick:
         # Whether data that is due may be fetched anew.
         self.room = True
         self.resolver = SimpleNamespace(upstreams=Upstreams(), cache=cache, may_refresh=lambda now, cost: self.room)
-        self.shortcut = ReplyLookup(under, SECRETS, choose_parts(), payload_max)
+        self.lookup = ReplyLookup(under, SECRETS, choose_parts(), payload_max)
         self.resumed = False
         self.start(SimpleNamespace(call_later=lambda delay, call: None))
 
@@ -150,7 +150,7 @@ class Quick:
         self.shares = ClientShares(1000, str, lambda _: False)
         self.path = misspath.MissPath(
             self.resolver,
-            self.shortcut,
+            self.lookup,
             loop,
             self._resumed,
             self._settled,
@@ -197,7 +197,7 @@ class Quick:
 class General:
     def __init__(self, under: Rules, payload_max: int = 1232) -> None:
         self.under, self.limits = under, SizeLimits(payload_max)
-        self.cache, self.shortcut = (
+        self.cache, self.lookup = (
             Cache(max_ttl_s=under.max_ttl_s),
             ReplyLookup(under, SECRETS, choose_parts(), payload_max),
         )
@@ -222,8 +222,8 @@ class General:
             heard.append(self.settled(step, build, asked, now))
         assert isinstance(step, Reply)
         data = [data for code, data in (query.edns.options if query.edns else ()) if code == 10]
-        made = render(query, step, self.limits, self.shortcut.cookie(data[0], source) if data else b"")
-        self.shortcut.remember(wire, made, step, heard, source, Transport.UDP, self.under)
+        made = render(query, step, self.limits, self.lookup.cookie(data[0], source) if data else b"")
+        self.lookup.remember(wire, made, step, heard, source, Transport.UDP, self.under)
         for ask in due:
             if ask.question.qtype in asked:
                 self.settled(ask, build, asked, now)
@@ -263,9 +263,9 @@ def spelled_out(asked: bytes, response: Response) -> bytes:
     return asked[:2] + flags + counts + asked[12:-11] + records + OPT
 
 
-def entries(shortcut: ReplyLookup) -> list[tuple[bytes, int, bytes]]:
+def entries(lookup: ReplyLookup) -> list[tuple[bytes, int, bytes]]:
     """What the memo holds: key, seconds it holds, all but the moment."""
-    store = shortcut._reply_store._store
+    store = lookup._reply_store._store
     found = {**store._old, **store._young}
     return [(k, int.from_bytes(v[4:8]) - int.from_bytes(v[:4]), v[8:]) for k, v in sorted(found.items())]
 
@@ -277,7 +277,7 @@ def stamps(cache: Cache) -> dict[bytes, bytes]:
 
 def share_cookies(quick: Quick, general: General) -> None:
     """They tell the time."""
-    general.shortcut.cookie = quick.shortcut.cookie
+    general.lookup.cookie = quick.lookup.cookie
 
 
 def grow_older(cache: Cache, seconds: int) -> None:
@@ -327,7 +327,7 @@ def _compare_kept(wire: bytes, asked: dict[int, bytes], quick: Quick, general: G
             assert kept[0][4:8] == kept[1][4:8]
             # The general path's cache gives names that the question holds its letters; no reply shows the difference.
             assert pack(question, unpack(question, kept[0][STAMP:], 0)) == kept[1][STAMP:]
-    assert entries(quick.shortcut) == entries(general.shortcut)
+    assert entries(quick.lookup) == entries(general.lookup)
 
 
 def _flags(wire: bytes) -> AskedFlags:

@@ -68,7 +68,7 @@ class Pair:
         if int(monotonic()) != began:
             return None
         assert said.hex() == expected.hex()
-        assert entries(self.quick.shortcut) == entries(self.general.shortcut)
+        assert entries(self.quick.lookup) == entries(self.general.lookup)
         assert stamps(self.quick.resolver.cache) == stamps(self.general.cache)
         return said
 

@@ -94,7 +94,7 @@ from kun_dns64.model.message import Transport
 from kun_dns64.model.step import Heard, Reply, Rule
 
 CLASSES = 60
-shortcut = ReplyLookup(
+lookup = ReplyLookup(
     rules(clients=tuple(ClientPolicy(str(n), (ip_network(f"2001:db8:{n:x}::/48"),)) for n in range(CLASSES))),
     (bytes(16),), choose_parts(), 1232, MemoryShare(1 << 30, BOUND, 1 << 30, BOUND),
 )
@@ -110,10 +110,10 @@ def fill(count, size):
         source = f"2001:db8:{number % CLASSES:x}::1"
         tick = int(time.monotonic())
         heard = (Heard(Question(b"\\x00", 16), UpstreamFailure(FailureKind.LAME), steady_s=300, tick=tick),)
-        memo = shortcut._memo(source, Transport.UDP)
+        memo = lookup._memo(source, Transport.UDP)
         key = memo._prefix + memo._keyed(wire)[1].of(wire)
         memo._store.put(key, tick.to_bytes(4) + (tick + 300).to_bytes(4) + bytes(6) + packet[2:12] + packet[30:])
-        assert shortcut.quick(wire, source) is not None
+        assert lookup.quick(wire, source) is not None
 """
 REPLY_FILLS = {"short replies": (40_000, 40), "long replies": (10_000, 1100)}
 # What was said this second, of all memos together (reply_lookup), and what is known of each source.

@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.agent.program import Agent, Options
+from kun_nat64.agent.options import Options
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.spec import AgentSpec
 from tests.nat64.admin.serving import Host, Served
@@ -23,3 +24,4 @@ async def served(spec_with: Specs, tmp_path: Path) -> AsyncIterator[Served]:
     async with aiohttp.ClientSession() as http:
         yield Served(agent, f"http://127.0.0.1:{port}", http, tmp_path / runfiles.CONTROL)
     await agent.admin.close()
+    await agent.fleet.close()

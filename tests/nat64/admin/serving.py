@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
-from kun_nat64.agent.program import Agent
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.model.foreign_objects import UNSEEN, Surroundings
 from kun_nat64.model.health import ProbeResult, Symptom
 from kun_nat64.model.nodeways import NodeWay
@@ -73,8 +73,8 @@ async def come_up(agent: Agent) -> None:
     await agent.cycle.turn()
     for _ in range(agent.state.spec.health.rise):
         for target in agent.state.spec.health.targets:
-            agent.state.hear(ProbeResult(target, Symptom.ANSWERED, 0.003), now=agent.state.clock())
+            agent.state.take_probe(ProbeResult(target, Symptom.ANSWERED, 0.003), now=agent.state.clock())
     agent.state.evaluate(now=agent.state.clock())
-    await agent.announcer.tell()
-    await agent.sessions.count()
-    await agent.counting.sample()
+    await agent.announcer.announce()
+    await agent.traffic.count()
+    await agent.counters.sample()

@@ -15,7 +15,8 @@ import pytest
 
 from kun_base.journal import Journal
 from kun_nat64.agent.admin_loop import AdminLoop
-from kun_nat64.agent.program import Agent, Options
+from kun_nat64.agent.options import Options
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.drivers import runfiles
 from kun_nat64.drivers.fleet import LARGEST_STATUS, FleetWatch, Own
 from kun_nat64.formats import memberstatus
@@ -28,6 +29,7 @@ from kun_nat64.model.health import Verdict
 from kun_nat64.model.linkcounts import LinkCounts
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy.pathmtu import Swept
 from kun_nat64.views.metrics_text import exposition
 from kun_nat64.views.page import render
@@ -124,7 +126,7 @@ async def test_metrics_pass_promtool(served: Served) -> None:
     rule = RuleCounter(Family.IPV6, "mangle", "PREROUTING", "-j TCPMSS --set-mss 1420", 5, 300)
     state.machine.seen = replace(state.machine.seen, counters=(rule,), resets=3)
     state.evidence.links = {"kun64": LinkCounts(100, 1, 2, 90, 3, 4)}
-    state.swept = Swept("icmp://198.51.100.81", 1520, 1480, 1520)
+    state.path.swept = Swept("icmp://198.51.100.81", 1520, 1480, 1520)
     status, text = await served.get("/metrics")
     assert status == 200
     assert "orphan_resets" in text
@@ -149,27 +151,27 @@ async def test_drain_is_asked_for_and_taken_back(served: Served, tmp_path: Path)
     await come_up(served.agent)
     status, body = await served.post("/drain?why=new%20kernel")
     assert (status, json.loads(body)["phase"]) == (200, "draining")
-    assert served.agent.state.decision.standing is Standing.DRAINING
+    assert served.agent.state.standing.decision.standing is Standing.DRAINING
     assert runfiles.load_drain(tmp_path, now=0.0, wall=0.0).why == "new kernel"
     await served.post("/undrain")
-    assert served.agent.state.decision.standing is Standing.FULL
+    assert served.agent.state.standing.decision.standing is Standing.FULL
     assert not (tmp_path / runfiles.DRAIN).exists()
 
 
 async def test_a_drain_until_the_next_start_is_not_stored(served: Served, tmp_path: Path) -> None:
     await come_up(served.agent)
     await served.post("/drain?until_start=1")
-    assert served.agent.state.decision.standing is Standing.DRAINING
+    assert served.agent.state.standing.decision.standing is Standing.DRAINING
     assert not (tmp_path / runfiles.DRAIN).exists()
 
 
 async def test_a_run_directory_that_cannot_be_written_is_said_and_does_not_stop_a_drain(served: Served) -> None:
     await come_up(served.agent)
-    served.agent.options = Options(Path("none.toml"), Path("/proc/nowhere"))
+    served.agent.kept._options = Options(Path("none.toml"), Path("/proc/nowhere"))
     _, body = await served.post("/drain")
     assert "will not survive a restart" in json.loads(body)["warning"]
-    assert served.agent.state.decision.standing is Standing.DRAINING
-    assert 'kun_nat64_warning{what="run-dir"} 1.0' in exposition(served.agent.state)
+    assert served.agent.state.standing.decision.standing is Standing.DRAINING
+    assert 'kun_nat64_warning{what="drain"} 1.0' in exposition(served.agent.state)
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0", "127.0.0.1", "::1"])
@@ -186,6 +188,7 @@ async def test_a_port_changes_nothing_wherever_it_listens(spec_with: Specs, tmp_
             assert answer.status == 404
     assert agent.state.drain.phase is Phase.SERVING
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 async def test_the_token_drains_by_the_port_and_nothing_else_does(spec_with: Specs, tmp_path: Path) -> None:
@@ -208,6 +211,7 @@ async def test_the_token_drains_by_the_port_and_nothing_else_does(spec_with: Spe
             assert answer.status == 200
     assert agent.state.drain.phase is not Phase.SERVING
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 async def test_both_listeners_are_opened_and_one_that_cannot_be_is_named(spec_with: Specs, tmp_path: Path) -> None:
@@ -218,6 +222,7 @@ async def test_both_listeners_are_opened_and_one_that_cannot_be_is_named(spec_wi
     assert "the admin port 192.0.2.7:9465 does not work" in agent.state.warnings["admin"]
     assert "127.0.0.1:0 does not work" not in agent.state.warnings["admin"]
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 async def test_the_socket_takes_orders_from_root_and_its_own_user_only(
@@ -233,6 +238,7 @@ async def test_the_socket_takes_orders_from_root_and_its_own_user_only(
         async with aiohttp.ClientSession(connector=connector) as http, http.post("http://localhost/drain") as answer:
             assert answer.status == expected
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 class Checker(HTMLParser):
@@ -260,7 +266,7 @@ class Checker(HTMLParser):
 
 async def test_the_page_is_whole_and_self_contained(served: Served) -> None:
     await come_up(served.agent)
-    served.agent.state.warnings["<script>"] = "not shown as markup"
+    served.agent.state.warnings.warn(WarningName.CONFIG, "<script> not shown as markup")
     status, text = await served.get("/")
     checker = Checker()
     checker.feed(text)
@@ -301,10 +307,10 @@ async def test_a_restarted_agent_knows_how_often_it_fell(served: Served, tmp_pat
     state = served.agent.state
     state.machine.hard = (Reason.CARRIER_DOWN,)
     state.evaluate(now=state.clock())
-    assert (state.decision.standing, state.falls_total) == (Standing.OUT, 1)
+    assert (state.standing.decision.standing, state.standing.falls_total) == (Standing.OUT, 1)
     again = Agent(state.spec, Options(Path("none.toml"), tmp_path), Journal("test", stream=io.StringIO()), Host())
     await again.cycle.turn()  # adopts what it finds in BGP, and still knows
-    assert (again.state.falls_total, again.state.decision.falls.count) == (1, 1)
+    assert (again.state.standing.falls_total, again.state.standing.decision.falls.count) == (1, 1)
 
 
 async def test_falls_that_cannot_be_kept_are_said_and_stop_nothing(served: Served, tmp_path: Path) -> None:
@@ -313,6 +319,6 @@ async def test_falls_that_cannot_be_kept_are_said_and_stop_nothing(served: Serve
     (tmp_path / "falls.new").mkdir()  # in the place of the file that would be written
     state.machine.hard = (Reason.CARRIER_DOWN,)
     state.evaluate(now=state.clock())
-    assert state.decision.standing is Standing.OUT
-    assert "earlier falls" in state.warnings["run-dir"]
-    assert 'kun_nat64_warning{what="run-dir"} 1.0' in exposition(state)
+    assert state.standing.decision.standing is Standing.OUT
+    assert "earlier falls" in state.warnings["falls"]
+    assert 'kun_nat64_warning{what="falls"} 1.0' in exposition(state)

@@ -9,6 +9,7 @@ import pytest
 
 from kun_nat64.model.fleet import Fleet
 from kun_nat64.model.standing import Reason
+from kun_nat64.model.warnings import WarningName
 from tests.nat64.admin.browser import Tab, browser
 from tests.nat64.admin.serving import Served, come_up
 
@@ -45,7 +46,7 @@ async def test_the_page_shows_what_is_and_follows_it_by_itself(served: Served, t
 @pytest.mark.parametrize("width", [390, 1280])
 async def test_the_page_fits(served: Served, tab: Tab, width: int) -> None:
     await come_up(served.agent)
-    served.agent.state.warnings["config"] = "a warning of one word that is long: " + "x" * 200
+    served.agent.state.warnings.warn(WarningName.CONFIG, "a warning of one word that is long: " + "x" * 200)
     await tab.resize(width, 800)
     await tab.open(served.url + "/")
     assert await tab.value("document.querySelectorAll('table').length") >= 4
@@ -78,7 +79,7 @@ async def test_the_fleet_and_a_drain_fit_and_complain_of_nothing(
     object.__setattr__(served.agent.admin._orders, "members", members)
     await tab.resize(width, 800)
     await tab.prefer(scheme)
-    served.agent.state.fleet = Fleet(2, (), {"http://10.2.2.2:9465": "refused " * 20, "http://10.2.3.2:9465": "x"})
+    served.agent.state.take_fleet(Fleet(2, (), {"http://10.2.2.2:9465": "refused " * 20, "http://10.2.3.2:9465": "x"}))
     await served.post("/drain?force=1&why=" + "new%20kernel%20" * 10)
     for path, marks in (("/fleet", 4), ("/", 3)):
         await tab.open(served.url + path)
@@ -110,7 +111,8 @@ async def test_the_fleet_shows_each_gateway_its_reason_and_who_is_silent(served:
 
 async def test_what_others_wrote_is_text_and_the_page_fetches_nothing(served: Served, tab: Tab) -> None:
     await come_up(served.agent)
-    served.agent.state.warnings["evil"] = '<img src="http://127.0.0.1:9/x"><script>document.title = "evil"</script>'
+    evil = '<img src="http://127.0.0.1:9/x"><script>document.title = "evil"</script>'
+    served.agent.state.warnings.warn(WarningName.CONFIG, evil)
     await tab.open(served.url + "/")
     assert await tab.value("document.querySelectorAll('img, script').length") == 0
     assert "evil" not in str(await tab.value("document.title"))

@@ -63,7 +63,7 @@ def test_asking_twice_does_not_begin_anew() -> None:
 def test_a_clock_that_jumps_ends_no_drain(spec: AgentSpec) -> None:
     walls = [1.7e9 + 86400, 1.0]
     state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 100.0, wall=lambda: walls[0])
-    state.drain = drain.requested(SERVING, "", now=100.0, wall=1.7e9)
+    state.take_drain(drain.requested(SERVING, "", now=100.0, wall=1.7e9))
     while walls:
         state.evaluate(now=100.0)
         assert state.drain.phase is Phase.DRAINING

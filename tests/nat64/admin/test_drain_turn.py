@@ -50,6 +50,6 @@ def member(name: str, *, asked: bool) -> Member:
 def test_the_first_name_waits_for_the_others_to_decide(own: str, waits: bool) -> None:
     fleet = Fleet(1, (member("gw2", asked=True),))
     assert fleet_view.decides_later(fleet, own) is waits
-    assert fleet_view.drain_refused(fleet_view.taken_as_draining(fleet), told=True)
+    assert fleet_view.drain_refused(fleet_view.taken_as_draining(fleet), announced=True)
     serving = Fleet(1, (member("gw2", asked=False),))
-    assert not fleet_view.drain_refused(fleet_view.taken_as_draining(serving), told=True)
+    assert not fleet_view.drain_refused(fleet_view.taken_as_draining(serving), announced=True)

@@ -34,7 +34,7 @@ async def called(work: Callable[[], int]) -> int:
 
 
 def flowing(gateways: Gateways, name: str) -> None:
-    host = gateways.agents[name].host
+    host = gateways.agents[name].host.present
     host.now_flowing = Traffic(sessions=(HELD,))  # type: ignore[attr-defined]
 
 

@@ -11,7 +11,8 @@ from urllib.error import HTTPError
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.agent.program import Agent, Options
+from kun_nat64.agent.options import Options
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.cli.drain import end_drain, start_drain
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.fleet import Fleet, Member
@@ -40,10 +41,11 @@ async def other(spec_with: Specs, tmp_path: Path, served: Served) -> AsyncIterat
     port = await agent.admin.start_public("127.0.0.1", 0)
     await come_up(served.agent)
     await come_up(Served(agent, "", served.http, folder).agent)
-    served.agent.state.fleet = Fleet(1, (member("gw2", f"http://127.0.0.1:{port}"),))
-    agent.state.fleet = Fleet(1, (member("gw1"),))
+    served.agent.state.take_fleet(Fleet(1, (member("gw2", f"http://127.0.0.1:{port}"),)))
+    agent.state.take_fleet(Fleet(1, (member("gw1"),)))
     yield agent
     await agent.admin.close()
+    await agent.fleet.close()
 
 
 async def drain(run_dir: Path, name: str, token: Path | None, *, force: bool = False) -> int:
@@ -63,7 +65,7 @@ async def test_its_own_agent_guards_the_last_exit(
     other: Agent, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever asks, and by which way: not only the command looks."""
-    other.state.fleet = Fleet(1, ())
+    other.state.take_fleet(Fleet(1, ()))
     assert await drain(tmp_path, "gw2", tmp_path / "token") == 11
     assert "no other gateway is known to carry" in capsys.readouterr().err
     assert other.state.drain.phase is Phase.SERVING
@@ -72,7 +74,7 @@ async def test_its_own_agent_guards_the_last_exit(
 
 
 async def test_the_guard_holds_against_a_plain_request(other: Agent, served: Served, tmp_path: Path) -> None:
-    other.state.fleet = Fleet(1, ())
+    other.state.take_fleet(Fleet(1, ()))
     url = served.agent.state.fleet.members[0].url
     request = urllib.request.Request(f"{url}/drain", method="POST", headers={"Authorization": f"Bearer {TOKEN}"})
 
@@ -88,7 +90,7 @@ async def test_the_guard_holds_against_a_plain_request(other: Agent, served: Ser
 
 
 async def test_one_gateway_at_a_time(other: Agent, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other.state.fleet = Fleet(2, (member("gw1"), member("gw3", standing=Standing.DRAINING)))
+    other.state.take_fleet(Fleet(2, (member("gw1"), member("gw3", standing=Standing.DRAINING))))
     assert await drain(tmp_path, "gw2", tmp_path / "token") == 11
     assert "gw3 is draining" in capsys.readouterr().err
 
@@ -118,5 +120,5 @@ async def test_the_own_name_is_this_gateway(other: Agent, served: Served, tmp_pa
 
 async def test_where_no_fleet_is_named_the_operator_decides(served: Served, tmp_path: Path) -> None:
     await come_up(served.agent)
-    served.agent.state.fleet = replace(served.agent.state.fleet, configured=0)
+    served.agent.state.take_fleet(replace(served.agent.state.fleet, configured=0))
     assert await drain(tmp_path, "", None) == 0

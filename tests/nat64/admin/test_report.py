@@ -16,6 +16,7 @@ from kun_nat64.model.drain import Phase
 from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
 from kun_nat64.model.standing import Standing
+from kun_nat64.model.warnings import WarningName
 from tests.nat64.admin.serving import Served, come_up
 
 Output = pytest.CaptureFixture[str]
@@ -58,9 +59,9 @@ async def test_status_says_what_differs_what_is_wrong_and_what_was_warned_of(
     agent = up.agent
     for _ in range(agent.state.spec.health.fall * 2):
         for one in agent.state.spec.health.targets:
-            agent.state.hear(ProbeResult(one, Symptom.TIMEOUT, None), now=agent.state.clock())
+            agent.state.take_probe(ProbeResult(one, Symptom.TIMEOUT, None), now=agent.state.clock())
     agent.state.evaluate(now=agent.state.clock())
-    agent.state.warnings["config"] = "the file is wrong"
+    agent.state.warnings.warn(WarningName.CONFIG, "the file is wrong")
     await called(lambda: show_status(tmp_path, as_json=False))
     said = capsys.readouterr().out
     assert "│ down" in said
@@ -86,9 +87,9 @@ async def test_a_drain_is_waited_for_until_the_path_is_withdrawn(up: Served, tmp
     await draining(up)
     assert not waiting.done()
     assert up.agent.state.drain.why == "new kernel"
-    await up.agent.sessions.count()  # none is left
+    await up.agent.traffic.count()  # none is left
     up.agent.state.evaluate(now=up.agent.state.clock())
-    await up.agent.announcer.tell()
+    await up.agent.announcer.announce()
     assert await waiting == 0
     assert "withdrawn: 0 TCP sessions left" in capsys.readouterr().out
 
@@ -103,12 +104,12 @@ async def test_a_drain_that_is_taken_back_is_no_success(up: Served, tmp_path: Pa
 
 async def test_the_last_exit_is_drained_by_force_only(up: Served, tmp_path: Path, capsys: Output) -> None:
     silent = Fleet(configured=1)
-    up.agent.state.fleet = silent
+    up.agent.state.take_fleet(silent)
     assert await called(lambda: start_drain(tmp_path, wait=False, why="", **NO_FLAGS)) == 11
     assert "`drain --force`" in capsys.readouterr().err
     assert up.agent.state.drain.phase is Phase.SERVING
     beside = Member("http://gw2", "gw2", 0.0, Standing.FULL, Verdict.HEALTHY)
-    up.agent.state.fleet = replace(silent, members=(beside,))
+    up.agent.state.take_fleet(replace(silent, members=(beside,)))
     assert await called(lambda: start_drain(tmp_path, wait=False, why="", **NO_FLAGS)) == 0
     assert up.agent.state.drain.phase is Phase.DRAINING
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kun_nat64.drivers import runfiles
-from kun_nat64.model.announcement import Told
+from kun_nat64.model.announcement import LastAnnounced
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import LinkState, Module, Sysctl
 from kun_nat64.policy.holddown import FallRecord
@@ -90,20 +90,20 @@ def test_a_drain_file_that_makes_no_sense_is_no_drain(tmp_path: Path, text: str)
     assert runfiles.load_drain(tmp_path, now=0.0, wall=0.0) == SERVING
 
 
-TOLD = Told("gobgp", "127.0.0.1:50051", ("203.0.113.1/32", "2001:db8::/32"))
+TOLD = LastAnnounced("gobgp", "127.0.0.1:50051", ("203.0.113.1/32", "2001:db8::/32"))
 
 
 def test_what_bgp_was_told_outlives_the_agent_until_it_is_taken_back(tmp_path: Path) -> None:
-    runfiles.save_told(tmp_path, TOLD)
-    assert runfiles.load_told(tmp_path) == TOLD
-    runfiles.save_told(tmp_path, replace(TOLD, prefixes=()))
-    assert runfiles.load_told(tmp_path) is None
+    runfiles.save_announced(tmp_path, TOLD)
+    assert runfiles.load_announced(tmp_path) == TOLD
+    runfiles.save_announced(tmp_path, replace(TOLD, prefixes=()))
+    assert runfiles.load_announced(tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"speaker": "gobgp"}', '{"prefixes": ["x"]}', '{"prefixes": 1}'])
 def test_a_note_of_what_bgp_was_told_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / runfiles.TOLD).write_text(text)
-    assert runfiles.load_told(tmp_path) is None
+    (tmp_path / runfiles.ANNOUNCED).write_text(text)
+    assert runfiles.load_announced(tmp_path) is None
 
 
 def test_only_the_settings_before_the_first_change_are_kept(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ async def prometheus(program: str, folder: Path, targets: dict[str, int]) -> Asy
 async def some_traffic(server: Running, agent: Served) -> None:
     for number in range(3):
         assert await server.addresses("www.example.") == await server.addresses(f"n{number}.example.")
-    await agent.agent.sessions.count()
+    await agent.agent.traffic.count()
 
 
 async def test_every_panel_of_the_dashboards_has_something_to_show(
@@ -104,6 +104,7 @@ async def test_every_panel_of_the_dashboards_has_something_to_show(
             empty = {
                 promql
                 for dashboard in DASHBOARDS
+                if dashboard.stem != "kun-controller"  # it does not run here
                 for promql in expressions(dashboard)
                 if not await asked.ask(promql.replace("[1m]", "[10s]"))
             }

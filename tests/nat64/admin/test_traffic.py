@@ -22,12 +22,12 @@ AFTER = PublicCounts(packets_in=21_000, bytes_in=26_000_000, packets_out=10_100,
 async def carrying(served: Served) -> Served:
     """25 MB came in and 0.5 MB went out within ten seconds; 12 packets were dropped."""
     await come_up(served.agent)
-    await served.agent.counting.sample()
+    await served.agent.counters.sample()
     state = served.agent.state
     assert state.carried.by_address == await served.agent.host.carried(), "the loop takes them from the host"
     state.carried = CarriedState()
-    state.carried.take({PLACE: BEFORE}, now=0.0)
-    state.carried.take({PLACE: AFTER}, now=10.0)
+    state.carried.take_traffic({PLACE: BEFORE}, now=0.0)
+    state.carried.take_traffic({PLACE: AFTER}, now=10.0)
     assert state.machine.seen is not None
     state.machine.seen = replace(state.machine.seen, counted=(("ip6 kun-nat64-full", "pods", 12),))
     return served
@@ -67,11 +67,11 @@ async def test_the_page_and_the_fleet_show_it(carrying: Served) -> None:
 
 def test_no_rate_is_told_over_a_time_in_which_counting_began_anew() -> None:
     carried = CarriedState()
-    carried.take({PLACE: AFTER}, now=0.0)
+    carried.take_traffic({PLACE: AFTER}, now=0.0)
     assert carried.rate is None
-    carried.take({PLACE: BEFORE}, now=10.0)
+    carried.take_traffic({PLACE: BEFORE}, now=10.0)
     assert carried.rate is None, "counts went down"
-    carried.take({PLACE: BEFORE, ("192.0.2.12", "tcp"): AFTER}, now=20.0)
+    carried.take_traffic({PLACE: BEFORE, ("192.0.2.12", "tcp"): AFTER}, now=20.0)
     assert carried.rate is None, "another address was counted before"
     assert rate_between(BEFORE, AFTER, 0.0) is None
 

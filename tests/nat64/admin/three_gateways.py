@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from kun_base.journal import Journal
-from kun_nat64.agent.program import Agent, Options
+from kun_nat64.agent.options import Options
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.drivers import runfiles
 from kun_nat64.model.drain import SERVING, Phase
 from kun_nat64.model.spec import AgentSpec
@@ -35,7 +36,7 @@ class Gateways:
 
     async def serve_again(self) -> None:
         for agent in self.agents.values():
-            agent.set_drain(SERVING, False)
+            agent.drain.set(SERVING, False)
         for agent in self.agents.values():
             await agent.fleet.look_now()
             agent.state.evaluate(now=agent.state.clock())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kun_base.prefix import sixtofour_prefix
+from kun_nat64.agent import kept_files, wiring
 from kun_nat64.agent import program as app
 from kun_nat64.config.load import load
 from kun_nat64.drivers import runfiles
@@ -91,9 +92,9 @@ async def test_a_refused_file_changes_nothing(
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         it.host.now_flowing = flows(POD)
-        before, did, decision = it.host.facts, list(it.host.log), it.agent.state.decision
-        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
-        monkeypatch.setattr(app, "load", lambda path: change(fast))
+        before, did, decision = it.host.facts, list(it.host.log), it.agent.state.standing.decision
+        monkeypatch.setattr(wiring, "RealHost", lambda spec, notice: it.host)
+        monkeypatch.setattr(wiring, "load", lambda path: change(fast))
         outcome = await it.agent.reload.now()
         assert not outcome.taken
         assert why in "; ".join(outcome.refused)
@@ -101,7 +102,7 @@ async def test_a_refused_file_changes_nothing(
         await it.until(lambda: it.agent.state.machine.turns > turns + 2, "some turns later")
         assert it.agent.state.spec == fast
         assert (it.host.facts, it.host.log) == (before, did)
-        assert it.agent.state.decision.standing is decision.standing is Standing.FULL
+        assert it.agent.state.standing.decision.standing is decision.standing is Standing.FULL
         assert it.agent.state.machine.refusals == ()
         assert why in it.agent.state.warnings["config"], "it is said until it is mended"
 
@@ -112,12 +113,12 @@ async def test_the_probes_own_sessions_count_for_nothing(
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         it.host.now_flowing = flows(PROBE)
-        it.agent.state.fleet = Fleet(1, (member("gw2", Standing.FULL),))
-        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
-        monkeypatch.setattr(app, "load", lambda path: another_tunnel(fast))
+        it.agent.state.take_fleet(Fleet(1, (member("gw2", Standing.FULL),)))
+        monkeypatch.setattr(wiring, "RealHost", lambda spec, notice: it.host)
+        monkeypatch.setattr(wiring, "load", lambda path: another_tunnel(fast))
         assert (await it.agent.reload.now()).taken
         await it.until(lambda: Tunnel("kun65", fast.gateway.vip, fast.gateway.inside_mtu) in it.host.facts, "made")
-        await it.until(lambda: it.announced and it.agent.state.decision.standing is Standing.FULL, "and back")
+        await it.until(lambda: it.announced and it.agent.state.standing.decision.standing is Standing.FULL, "and back")
 
 
 async def test_force_takes_what_the_guard_refuses(
@@ -127,8 +128,8 @@ async def test_force_takes_what_the_guard_refuses(
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         it.host.now_flowing = flows(POD)
-        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
-        monkeypatch.setattr(app, "load", lambda path: new)
+        monkeypatch.setattr(wiring, "RealHost", lambda spec, notice: it.host)
+        monkeypatch.setattr(wiring, "load", lambda path: new)
         assert (await it.agent.reload.now(force=True)).taken
         await it.until(lambda: it.prefixes == {"203.0.113.2/32"}, "the new one alone is announced")
 
@@ -139,8 +140,8 @@ async def test_no_force_takes_what_stands_in_the_way(
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         it.host.foreign = (Foreign("kun65 is a link of kind dummy", "rename it", ("link", "", "kun65")),)
-        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
-        monkeypatch.setattr(app, "load", lambda path: another_tunnel(fast))
+        monkeypatch.setattr(wiring, "RealHost", lambda spec, notice: it.host)
+        monkeypatch.setattr(wiring, "load", lambda path: another_tunnel(fast))
         assert not (await it.agent.reload.now(force=True)).taken
         assert it.agent.state.spec == fast
         assert it.announced
@@ -175,8 +176,8 @@ async def test_a_gateway_whose_turn_does_not_come_stays_as_it_is(
         monkeypatch.setattr(it.agent.fleet._watch, "look", lambda: answered(busy))
         await it.until(lambda: it.agent.state.fleet == busy, "the other one is seen")
         monkeypatch.setattr("kun_nat64.agent.reload.LONGEST_TURN_S", 0.5)
-        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
-        monkeypatch.setattr(app, "load", lambda path: another_tunnel(spec))
+        monkeypatch.setattr(wiring, "RealHost", lambda spec, notice: it.host)
+        monkeypatch.setattr(wiring, "load", lambda path: another_tunnel(spec))
         outcome = await it.agent.reload.now()
         assert not outcome.taken
         assert "another gateway was changing" in outcome.refused[0]
@@ -214,7 +215,8 @@ async def test_nobody_reads_the_file_who_was_not_asked_to(
     fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(app, "load", lambda path: read.append(path) or fast)
+    for module in (wiring, kept_files):
+        monkeypatch.setattr(module, "load", lambda path: read.append(path) or fast)
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         await asyncio.sleep(1.5)

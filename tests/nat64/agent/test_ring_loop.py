@@ -121,7 +121,7 @@ async def test_a_member_that_stays_silent_is_named_after_a_while(running: Runnin
 async def test_flows_on_borrowed_hops_are_counted_while_draining(running: Running) -> None:
     await running.go(3.0)
     assert running.state.ring.borrowed is None
-    running.state.drain = replace(Drain(), phase=Phase.DRAINING)
+    running.state.take_drain(replace(Drain(), phase=Phase.DRAINING))
     await running.go(3.0)
     assert running.state.ring.borrowed == 7
 

@@ -13,7 +13,8 @@ import pytest
 from kun_base.journal import Journal
 from kun_base.table_client import TableSource
 from kun_base.table_follower import FollowPlan
-from kun_nat64.agent.program import Agent, Options
+from kun_nat64.agent.options import Options
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.cli.followed import load_followed, show_table
 from kun_nat64.model.drain import Phase
 from kun_nat64.model.facts import Pool4, TenantTable
@@ -21,6 +22,7 @@ from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import Verdict
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Standing
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.policy.table_guard import GatewayBounds
 from kun_nat64.views.metrics_text import exposition
 from tests.base.table_world import HEAD, Controller, StreamServer, pods
@@ -95,7 +97,7 @@ async def test_a_table_may_take_more_tenants_away_than_a_plan_may_remove_objects
         await it.until(lambda: len(marked(it)) == 4, "four tenants")
         write(tmp_path, BASE)
         await it.until(lambda: not marked(it), "none of them")
-        await it.until(lambda: not it.agent.state.approved, "settled")
+        await it.until(lambda: not it.agent.state.machine.approved, "settled")
         assert not it.agent.state.machine.refusals
 
 
@@ -112,9 +114,11 @@ async def test_the_table_drains_takes_out_and_brings_back(fast: AgentSpec, tmp_p
         await it.until(lambda: it.announced, "announced")
         gateway = BASE["gateway", "gw1"]
         write(tmp_path, {**BASE, ("gateway", "gw1"): replace(gateway, desired="out")})
-        await it.until(lambda: "goes on serving" in it.agent.state.warnings.get("table", ""), "the last exit stays")
+        await it.until(
+            lambda: "goes on serving" in it.agent.state.warnings.get(WarningName.TABLE, ""), "the last exit stays"
+        )
         assert it.announced
-        it.agent.state.fleet = carrying(fast, it.agent.state.clock())
+        it.agent.state.take_fleet(carrying(fast, it.agent.state.clock()))
         await it.until(lambda: it.agent.state.drain.phase is Phase.DRAINED, "out")
         await it.until(lambda: not it.announced, "withdrawn")
         assert "table" not in it.agent.state.warnings
@@ -272,21 +276,21 @@ async def test_many_changes_are_taken_together_and_clients_without_a_tenant_wake
     stream = Stream({**BASE, **web(dedicated(share(30)))})
     async with stream.server.running(), Running(follows_stream(fast, stream.server.url, tmp_path), tmp_path) as it:
         await it.until(lambda: len(tables(it)) == 1, "the snapshot")
-        await it.until(lambda: not it.agent.state.approved, "settled")
+        await it.until(lambda: not it.agent.state.machine.approved, "settled")
         taken: list[int] = []
-        follow = it.agent.state.follow
+        take = it.agent.state.take_table
 
         def counted(spec: AgentSpec, places: Collection[tuple[int, int]]) -> None:
             taken.append(len(places))
-            follow(spec, places)
+            take(spec, places)
 
-        it.agent.state.follow = counted  # type: ignore[assignment]
+        it.agent.state.take_table = counted  # type: ignore[assignment]
         for n in range(1, 101):
             stream.say(pods(1, "default", n))
             await asyncio.sleep(0.005)
         await it.until(lambda: len(it.agent.state.spec.clients) == 102, "all of them")
         assert sum(taken) == 100
         assert len(taken) < 10
-        assert not it.agent.state.approved, "no fact follows from them"
+        assert not it.agent.state.machine.approved, "no fact follows from them"
         stream.say(pods(1, "team-00/web", 500))
         await it.until(lambda: len(tables(it)[0].entries) == 2, "a tenant's pod")

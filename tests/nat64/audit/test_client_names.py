@@ -38,7 +38,7 @@ def clients(pod: Client | None, node: Client | None = NODE) -> Clients:
 def history(*steps: tuple[float, Clients]) -> ClientHistory:
     made = ClientHistory(steps[0][1])
     for at, table in steps[1:]:
-        made.take(table, now=at)
+        made.take_clients(table, now=at)
     return made
 
 
@@ -62,7 +62,7 @@ def test_an_address_is_whose_it_was(steps: list[tuple[float, Clients]], at: floa
 
 def test_what_is_long_over_is_forgotten() -> None:
     kept = history((0, clients(OLD)), (100, clients(NEW)))
-    kept.take(kept.clients, now=100 + KEEP_S + 1)
+    kept.take_clients(kept.clients, now=100 + KEEP_S + 1)
     assert not kept._past
 
 
@@ -74,7 +74,7 @@ def taken(ledger: Ledger, at: float, kept: ClientHistory, *sessions: Session) ->
 def test_a_session_keeps_the_name_it_began_with() -> None:
     kept, ledger = history((0, clients(OLD))), Ledger()
     first = taken(ledger, 100.0, kept, session(left=7199))
-    kept.take(clients(NEW), now=110.0)
+    kept.take_clients(clients(NEW), now=110.0)
     late = session(port=40001, left=7195)
     second = taken(ledger, 120.0, kept, session(left=7180), late)
     last = taken(ledger, 400.0, kept)

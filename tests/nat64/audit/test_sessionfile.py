@@ -84,10 +84,10 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_whole_lines(tmp_path: Path, m
     one.write(["whole"], 1000)
     really = os.write
 
-    def half(file: int, octets: bytes) -> int:
-        if len(octets) < 50:
+    def half(file: int, data: bytes) -> int:
+        if len(data) < 50:
             raise OSError(28, "No space left on device")
-        return really(file, octets[: len(octets) // 2])
+        return really(file, data[: len(data) // 2])
 
     monkeypatch.setattr(os, "write", half)
     with pytest.raises(OSError, match="No space left"):

@@ -13,12 +13,16 @@ import pytest
 
 from kun_base.journal import Journal
 from kun_nat64.agent import admin_loop as adminkeeping
-from kun_nat64.agent import program as app
-from kun_nat64.agent.announcer import told_to
-from kun_nat64.agent.program import Agent, Options, handle_signals, serve
+from kun_nat64.agent import former_paths, wiring
+from kun_nat64.agent import serve as serving
+from kun_nat64.agent.announcer import last_announced
+from kun_nat64.agent.options import Options
+from kun_nat64.agent.program import handle_signals
+from kun_nat64.agent.serve import serve
+from kun_nat64.agent.wiring import Agent
 from kun_nat64.cli.agent_client import ask
 from kun_nat64.drivers import runfiles
-from kun_nat64.model.announcement import Announcement, Told
+from kun_nat64.model.announcement import Announcement, LastAnnounced
 from kun_nat64.model.area import Area
 from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.errors import DriverError, FailureKind
@@ -39,7 +43,7 @@ class Answering:
 
     def fire(self, now: float) -> None:
         for target in self.agent.state.spec.health.targets:
-            self.agent.state.hear(ProbeResult(target, self.symptom, 0.001), now=now)
+            self.agent.state.take_probe(ProbeResult(target, self.symptom, 0.001), now=now)
 
     def expire(self, now: float, lag_s: float) -> None: ...
 
@@ -57,7 +61,8 @@ class Running:
         self.host, self.log = host or Host(), io.StringIO()
         self.agent = Agent(spec, Options(config, run_dir), Journal("test", stream=self.log), self.host)
         self.prober = Answering(self.agent)
-        self.agent.probing.replace(self.prober)
+        self.agent.probes._open = lambda _spec, _take: self.prober
+        self.agent.probes.reopen()
 
     async def __aenter__(self) -> "Running":
         handle_signals(self.agent)
@@ -99,9 +104,9 @@ async def test_it_comes_up_falls_and_comes_back(fast: AgentSpec, tmp_path: Path)
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         it.prober.symptom = Symptom.TIMEOUT
-        await it.until(lambda: it.agent.state.speaker.told.med == fast.bgp.soft_fail_med, "the MED was raised")
+        await it.until(lambda: it.agent.state.speaker.announced.med == fast.bgp.soft_fail_med, "the MED was raised")
         it.prober.symptom = Symptom.ANSWERED
-        await it.until(lambda: it.agent.state.speaker.told.med == fast.bgp.med, "back in the ECMP set")
+        await it.until(lambda: it.agent.state.speaker.announced.med == fast.bgp.med, "back in the ECMP set")
 
 
 async def test_sigterm_keeps_data_plane_and_announcement(fast: AgentSpec, tmp_path: Path) -> None:
@@ -121,7 +126,7 @@ async def test_a_restart_touches_nothing_of_a_running_gateway(fast: AgentSpec, t
     done = [line for line in first.host.log if "gobgp" not in line]
     async with Running(fast, tmp_path, host=first.host) as again:
         await again.until(lambda: again.agent.state.machine.turns > 1, "two turns")
-        assert again.agent.state.decision.standing is Standing.FULL
+        assert again.agent.state.standing.decision.standing is Standing.FULL
         assert again.announced
     assert [line for line in first.host.log if "gobgp" not in line] == done
 
@@ -187,10 +192,10 @@ async def test_without_a_run_directory_the_gateway_works_and_says_what_is_lost(f
     async with Running(fast, tmp_path / "file" / "run") as it:
         await it.until(lambda: it.announced, "announced")
         it.prober.symptom = Symptom.TIMEOUT
-        await it.until(lambda: it.agent.state.falls_total == 1, "a fall")
+        await it.until(lambda: it.agent.state.standing.falls_total == 1, "a fall")
         it.prober.symptom = Symptom.ANSWERED
-        await it.until(lambda: it.agent.state.speaker.told.med == fast.bgp.med, "back in the ECMP set")
-        assert "falls" in it.agent.state.warnings["run-dir"]
+        await it.until(lambda: it.agent.state.speaker.announced.med == fast.bgp.med, "back in the ECMP set")
+        assert "earlier falls" in it.agent.state.warnings["falls"]
         assert "admin" in it.agent.state.warnings, "the commands have no socket"
 
 
@@ -212,7 +217,7 @@ async def test_what_bgp_did_not_take_is_said_once_more_at_the_end(fast: AgentSpe
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
         it.host.fail_applying[Area.BGP] = DriverError(FailureKind.TIMEOUT, ("gobgp",), "no answer within 2 s")
-        it.agent.set_drain(Drain(Phase.DRAINED, 1.0), False)
+        it.agent.drain.set(Drain(Phase.DRAINED, 1.0), False)
         await it.until(lambda: it.agent.state.speaker.failed is not None, "the speaker hangs")
         told = (await asyncio.to_thread(ask, tmp_path, "/status"))["announcement"]
         assert (told["standing"], told["announced"], told["withdrawn"]) == ("out", True, False)
@@ -233,8 +238,8 @@ async def test_a_prefix_that_the_file_lost_is_withdrawn(
     extra = "198.51.100.200/32"
     async with Running(with_prefixes(fast, extra), tmp_path) as it:
         await it.until(lambda: extra in it.prefixes, "both are announced")
-        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
-        monkeypatch.setattr(app, "load", lambda path: fast)
+        monkeypatch.setattr(wiring, "RealHost", lambda spec, notice: it.host)
+        monkeypatch.setattr(wiring, "load", lambda path: fast)
         await it.agent.reload.now()
         await it.until(lambda: extra not in it.prefixes, "the other one is withdrawn")
         assert it.announced
@@ -253,16 +258,16 @@ async def test_nor_does_it_stay_when_the_file_lost_it_before_a_restart(fast: Age
 async def test_another_speaker_leaves_nothing_with_the_old_one(
     fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken: list[Told] = []
-    monkeypatch.setattr(app, "take_back", taken.append)
+    taken: list[LastAnnounced] = []
+    monkeypatch.setattr(former_paths, "take_back", taken.append)
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
-        monkeypatch.setattr(app, "RealHost", lambda spec, notice: it.host)
-        monkeypatch.setattr(app, "load", lambda path: with_prefixes(fast, api="127.0.0.2:50051"))
+        monkeypatch.setattr(wiring, "RealHost", lambda spec, notice: it.host)
+        monkeypatch.setattr(wiring, "load", lambda path: with_prefixes(fast, api="127.0.0.2:50051"))
         await it.agent.reload.now()
         await it.until(lambda: bool(taken), "taken back")
-        await it.until(lambda: runfiles.load_told(tmp_path).api == "127.0.0.2:50051", "the new one is noted")
-    assert taken == [told_to(fast.bgp, Announcement(True, 0))]
+        await it.until(lambda: runfiles.load_announced(tmp_path).api == "127.0.0.2:50051", "the new one is noted")
+    assert taken == [last_announced(fast.bgp, Announcement(True, 0))]
 
 
 async def test_another_instance_name_is_not_taken_while_flows_go_through_the_old_one(
@@ -271,7 +276,7 @@ async def test_another_instance_name_is_not_taken_while_flows_go_through_the_old
     renamed = replace(fast, nat64=replace(fast.nat64, instance="other"))
     async with Running(fast, tmp_path) as it:
         await it.until(lambda: it.announced, "announced")
-        monkeypatch.setattr(app, "load", lambda path: renamed)
+        monkeypatch.setattr(wiring, "load", lambda path: renamed)
         await it.agent.reload.now()
         assert it.agent.state.spec == fast
         assert "nat64.instance is kun" in it.agent.state.warnings["config"]
@@ -283,20 +288,19 @@ async def test_other_targets_are_proven_before_anything_moves(fast: AgentSpec, t
     config = tmp_path / "gateway.toml"
     config.write_text(text)
     async with Running(fast, tmp_path, config) as it:
-        await it.until(lambda: it.agent.state.decision.reason is Reason.HEALTHY, "healthy")
+        await it.until(lambda: it.agent.state.standing.decision.reason is Reason.HEALTHY, "healthy")
         others = re.sub(r"^targets = .*$", 'targets = ["icmp://198.51.100.99"]', text, flags=re.MULTILINE)
         assert others != text
         config.write_text(others)
-        it.agent.probing.replace = lambda prober: None  # the prober that answers stays
         it.prober.symptom = Symptom.NOT_SENT
         await it.agent.reload.now()
-        assert it.agent.state.health.targets[0].last is None
+        assert it.agent.state.probes.health.targets[0].last is None
         await asyncio.sleep(0.5)
         assert it.announced
-        assert it.agent.state.decision.standing is Standing.FULL
-        assert it.agent.state.falls_total == 0
+        assert it.agent.state.standing.decision.standing is Standing.FULL
+        assert it.agent.state.standing.falls_total == 0
         it.prober.symptom = Symptom.TIMEOUT
-        await it.until(lambda: it.agent.state.decision.standing is not Standing.FULL, "what fails is acted on")
+        await it.until(lambda: it.agent.state.standing.decision.standing is not Standing.FULL, "what fails is acted on")
 
 
 async def test_a_file_with_another_admin_port_is_refused_as_a_whole_by_that_name(
@@ -306,12 +310,12 @@ async def test_a_file_with_another_admin_port_is_refused_as_a_whole_by_that_name
         fast, admin=replace(fast.admin, port=free_port()), health=replace(fast.health, fall=fast.health.fall + 1)
     )
     async with Running(fast, tmp_path) as it:
-        monkeypatch.setattr(app, "load", lambda path: other)
+        monkeypatch.setattr(wiring, "load", lambda path: other)
         for _ in range(2):
             assert not (await it.agent.reload.now()).taken
             assert "admin.listen" in it.agent.state.warnings["config"]
             assert it.agent.state.spec == fast
-        monkeypatch.setattr(app, "load", lambda path: fast)
+        monkeypatch.setattr(wiring, "load", lambda path: fast)
         await it.agent.reload.now()
         assert "config" not in it.agent.state.warnings
 
@@ -320,7 +324,7 @@ async def test_one_parts_failure_is_not_the_agents_end(
     fast: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As without descriptors: whichever part needs one first fails, and the others go on."""
-    monkeypatch.setattr(app, "AGAIN_S", 0.05)
+    monkeypatch.setattr(serving, "AGAIN_S", 0.05)
     it = Running(fast, tmp_path)
     fails = dict.fromkeys(("stats", "traffic"), 2)
 
@@ -341,4 +345,4 @@ async def test_one_parts_failure_is_not_the_agents_end(
         await it.until(lambda: it.announced, "announced")
         await it.until(lambda: not any(fails.values()), "every failure was met")
         assert "Too many open files" in it.log.getvalue()
-        assert it.agent.state.decision.standing is Standing.FULL
+        assert it.agent.state.standing.decision.standing is Standing.FULL

@@ -19,7 +19,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diagnosis import Cause
-from kun_nat64.state.agent_state import State
+from kun_nat64.state.agent_state import Callbacks, State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.views.status import announced
 from tests.nat64.fake_host import FakeHost, hung
@@ -52,13 +52,13 @@ class Gateway:
     async def tell(self) -> None:
         if self.announcer.poked.is_set():
             self.announcer.poked.clear()
-            await self.announcer.tell()
+            await self.announcer.announce()
 
     async def hear(self, symptom: Symptom, count: int = 20) -> None:
         for _ in range(count):
             self.clock[0] += self.spec.health.interval_s
             for target in self.spec.health.targets:
-                self.state.hear(ProbeResult(target, symptom, 0.01), now=self.now)
+                self.state.take_probe(ProbeResult(target, symptom, 0.01), now=self.now)
             self.state.evaluate(now=self.now)
         await self.tell()
 
@@ -72,7 +72,7 @@ class Gateway:
 
     @property
     def standing(self) -> Standing:
-        return self.state.decision.standing
+        return self.state.standing.decision.standing
 
 
 @pytest.fixture
@@ -84,10 +84,10 @@ def on(host: FakeHost, spec: AgentSpec) -> Gateway:
     log = io.StringIO()
     host.links = (LinkReport(spec.gateway.outside, present=True, up=True, carrier=True, mtu=1500),)
     clock = [1000.0]
-    state = State(spec, Journal("test", stream=log), clock=lambda: clock[0], wall=lambda: 0.0)
+    callbacks = Callbacks(wake_announcer=lambda: announcer.poke(), wake_cycle=lambda: cycle.wake())
+    state = State(spec, Journal("test", stream=log), clock=lambda: clock[0], wall=lambda: 0.0, callbacks=callbacks)
     announcer = Announcer(state, host)
     cycle = Cycle(state, host, announcer.poke)
-    state.wake_announcer, state.wake_cycle = announcer.poke, cycle.wake
     return Gateway(spec, host, state, cycle, announcer, log, clock)
 
 
@@ -125,7 +125,7 @@ async def test_a_missing_instance_withdraws_before_it_is_mended(gateway: Gateway
 
     async def apply(changes):
         if any(isinstance(change.fact, JoolInstance) for change in changes):
-            paths_when_mended.append(gateway.state.decision.standing is Standing.OUT)
+            paths_when_mended.append(gateway.state.standing.decision.standing is Standing.OUT)
         await plain_apply(changes)
 
     gateway.host.apply = apply
@@ -133,7 +133,7 @@ async def test_a_missing_instance_withdraws_before_it_is_mended(gateway: Gateway
     assert paths_when_mended == [True]
     assert of_kind(gateway, JoolInstance), "mended"
     assert gateway.path() is None
-    assert Reason.INSTANCE_MISSING in [turn.reason for turn in gateway.state.turns]
+    assert Reason.INSTANCE_MISSING in [turn.reason for turn in gateway.state.standing.changes]
 
 
 @pytest.mark.parametrize("kind", [Rule, Pool4], ids=["an ip6tables rule", "a pool4 entry"])
@@ -153,7 +153,7 @@ async def test_a_path_lost_by_the_speaker_is_told_again(gateway: Gateway) -> Non
     gateway.host.break_by_hand(gateway.path())
     await gateway.cycle.turn()
     assert gateway.announcer.poked.is_set()
-    await gateway.announcer.tell()
+    await gateway.announcer.announce()
     assert gateway.path() is not None
 
 
@@ -189,7 +189,7 @@ async def test_a_path_that_the_speaker_takes_and_refuses_is_not_announced_and_sa
         await later(gateway)
     assert diagnosis(gateway.state).cause is Cause.NONE
     assert announced(gateway.state)
-    assert [ailment.cause for ailment in gateway.state.ailments] == [Cause.PATH_REFUSED]
+    assert [ailment.cause for ailment in gateway.state.past_diagnoses] == [Cause.PATH_REFUSED]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ async def test_a_lost_carrier_withdraws(gateway: Gateway) -> None:
     gateway.host.links = (LinkReport(gateway.spec.gateway.outside, present=True, up=True, carrier=False),)
     await gateway.turn()
     assert gateway.path() is None
-    assert gateway.state.decision.reason is Reason.CARRIER_DOWN
+    assert gateway.state.standing.decision.reason is Reason.CARRIER_DOWN
 
 
 async def test_a_restart_adopts_the_path_it_finds(gateway: Gateway) -> None:
@@ -235,7 +235,7 @@ async def test_a_restart_adopts_the_path_it_finds(gateway: Gateway) -> None:
     after = on(gateway.host, gateway.spec)
     await after.turn()
     assert after.standing is Standing.FULL
-    assert after.state.speaker.told == after.state.announcement, "or /readyz would stay 503"
+    assert after.state.speaker.announced == after.state.announcement, "or /readyz would stay 503"
     assert after.path() == gateway.path()
     assert [line for line in after.host.log[len(done) :] if "gobgp" not in line] == []
 
@@ -248,7 +248,7 @@ async def test_a_restart_whose_probes_are_quicker_than_its_first_look_decides_no
     await after.hear(Symptom.ANSWERED)
     assert not after.announcer.poked.is_set()
     await after.turn()
-    assert {turn.standing for turn in after.state.turns} == {Standing.FULL}, "it was announced all the time"
+    assert {turn.standing for turn in after.state.standing.changes} == {Standing.FULL}, "it was announced all the time"
     assert after.standing is Standing.FULL
 
 
@@ -297,7 +297,7 @@ async def test_a_speaker_that_refuses_is_told_again(gateway: Gateway) -> None:
     assert gateway.path() is None
     assert gateway.state.speaker.failed is not None
     gateway.host.fail_applying = {}
-    assert await gateway.announcer.tell()
+    assert await gateway.announcer.announce()
     assert gateway.path() is not None
 
 

@@ -32,7 +32,7 @@ class Translating(Host):
 def told(state: State, symptom: Symptom) -> None:
     for _ in range(state.spec.health.rise):
         for target in state.spec.health.targets:
-            state.hear(ProbeResult(target, symptom, 0.003), now=0.0)
+            state.take_probe(ProbeResult(target, symptom, 0.003), now=0.0)
     state.evaluate(now=0.0)
 
 
@@ -53,7 +53,7 @@ async def test_what_rose_before_the_fault_is_no_evidence_of_it(spec_with: Callab
     assert "diagnosis" not in log.getvalue(), "not named before anybody looked"
     await counting.sample()
     note_diagnosis(state)
-    assert [one.cause for one in state.ailments] == [Cause.UNKNOWN]
+    assert [one.cause for one in state.past_diagnoses] == [Cause.UNKNOWN]
 
 
 async def test_what_rises_during_the_fault_is(spec_with: Callable[..., AgentSpec]) -> None:
@@ -66,7 +66,7 @@ async def test_what_rises_during_the_fault_is(spec_with: Callable[..., AgentSpec
     await counting.sample()
     await counting.sample()
     note_diagnosis(state)
-    assert [one.cause for one in state.ailments] == [Cause.REPLIES_MISSING]
+    assert [one.cause for one in state.past_diagnoses] == [Cause.REPLIES_MISSING]
 
 
 class Counted(Translating):

@@ -78,7 +78,7 @@ async def test_output_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) ->
     assert error.kind is FailureKind.GARBAGE
 
 
-async def test_octets_that_are_no_text_are_still_output() -> None:
+async def test_bytes_that_are_no_text_are_still_output() -> None:
     outcome = await ProcessRunner().run("printf", r"a\377b")
     assert outcome.stdout == "a�b"
 

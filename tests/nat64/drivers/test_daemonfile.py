@@ -137,7 +137,7 @@ async def test_what_cannot_be_written_is_a_warning_and_ends_with_its_cause(
     keeping = SpeakerConfLoop(state, ScriptedRunner())
     await keeping.settle()
     assert "/nonexistent/" in state.warnings["gobgpd"]
-    state.take(managed())
+    state.take_file(managed())
     await keeping.settle()
     assert "gobgpd" not in state.warnings
 

@@ -151,7 +151,7 @@ async def test_a_speaker_that_hangs_up_is_unreachable() -> None:
 
 @pytest.mark.parametrize("hang", [True, False])
 async def test_something_that_is_no_speaker_is_an_error_in_time(hang: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first octets may look like the head of a long frame, which is then waited for."""
+    """The first bytes may look like the head of a long frame, which is then waited for."""
     monkeypatch.setattr("kun_nat64.drivers.gobgp.DEADLINE_S", 0.5)
     error = await against(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 20, hang=hang)
     assert error.kind in (FailureKind.UNREACHABLE, FailureKind.TIMEOUT)

@@ -95,7 +95,7 @@ def test_text_of_no_kind_is_read_or_refused(name: str, text: str) -> None:
 
 
 @given(data=st.binary(max_size=200))
-def test_octets_of_no_kind_are_read_or_refused(data: bytes) -> None:
+def test_bytes_of_no_kind_are_read_or_refused(data: bytes) -> None:
     for dialect in (gobgpapi.V3, gobgpapi.V4):
         for read in (lambda: gobgpapi.read_paths(dialect, data, "10.2.1.2"), lambda: gobgpapi.read_peer(data)):  # noqa: B023
             try:

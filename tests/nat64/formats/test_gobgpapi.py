@@ -59,7 +59,7 @@ def test_a_neighbour_is_read(version: str, dialect: Dialect) -> None:
 def test_a_path_that_is_added_reads_as_itself(version: str, dialect: Dialect) -> None:
     """The request's path, wrapped as the speaker would answer it."""
     for path in (VIP, SIX):
-        sent = Message(gobgpapi.add_path(dialect, path)).octets(3)
+        sent = Message(gobgpapi.add_path(dialect, path)).raw(3)
         answer = message(1, text(1, str(path.prefix)) + message(2, sent))
         assert gobgpapi.read_paths(dialect, answer, "10.2.1.2") == [gobgpapi.FoundPath(path, local=True)]
 
@@ -86,7 +86,7 @@ def test_numbers_one_by_one_are_read_like_packed_ones() -> None:
 
 
 @given(st.binary(max_size=80))
-def test_no_octets_make_a_reader_fail_in_another_way(data: bytes) -> None:
+def test_no_bytes_make_a_reader_fail_in_another_way(data: bytes) -> None:
     for dialect in (V3, V4):
         for read in (lambda d, each=dialect: gobgpapi.read_paths(each, d, "10.2.1.2"), gobgpapi.read_peer):
             try:

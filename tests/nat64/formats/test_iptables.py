@@ -41,11 +41,11 @@ def test_the_name_that_the_machine_has_for_protocol_41_does_not_matter() -> None
     assert saved.facts == {CLIENTS, Rule(Family.IPV4, "filter", "INPUT", jump)}
 
 
-def test_packets_and_octets_are_counted() -> None:
+def test_packets_and_bytes_are_counted() -> None:
     saved = parse_save(golden("iptables-1.8.9-nft-ip6tables-save.txt"), Family.IPV6)
     by_spec = {counter.spec: counter for counter in saved.counters if counter.table == "mangle"}
     assert by_spec[PRE.spec].packets > 0
-    assert by_spec[PRE.spec].octets >= 40 * by_spec[PRE.spec].packets
+    assert by_spec[PRE.spec].byte_count >= 40 * by_spec[PRE.spec].packets
 
 
 def test_rules_without_our_comment_are_nobody_of_ours() -> None:

@@ -20,7 +20,7 @@ def after(results: str, *, target: Target = WEB, health_before: Health | None = 
     """Health of `target` after a word of results, one letter each, `step_s` apart."""
     state = health_before or health.start((WEB, PING))
     for number, letter in enumerate(results):
-        state = health.heard(state, ProbeResult(target, SYMPTOMS[letter]), RULES, now=number * step_s)
+        state = health.after_result(state, ProbeResult(target, SYMPTOMS[letter]), RULES, now=number * step_s)
     return state
 
 
@@ -82,10 +82,10 @@ def test_time_in_which_the_agent_stood_still_makes_no_proof_old() -> None:
 
 def test_a_second_stall_without_a_proof_between_them_does() -> None:
     stood = health.after_a_stall(after("oooo"), 15.0)
-    unknown = health.heard(stood, ProbeResult(WEB, Symptom.STALLED), RULES, now=15.7)
+    unknown = health.after_result(stood, ProbeResult(WEB, Symptom.STALLED), RULES, now=15.7)
     again = health.after_a_stall(unknown, 15.0)
     assert health.verdict(again, RULES, now=3 * 0.2 + 30.0) is Verdict.UNPROVEN
-    proven = health.heard(stood, ProbeResult(WEB, Symptom.ANSWERED), RULES, now=15.7)
+    proven = health.after_result(stood, ProbeResult(WEB, Symptom.ANSWERED), RULES, now=15.7)
     assert health.verdict(health.after_a_stall(proven, 15.0), RULES, now=3 * 0.2 + 30.0) is Verdict.HEALTHY
 
 
@@ -95,7 +95,7 @@ def test_a_stall_proves_nothing_by_itself() -> None:
 
 def test_after_an_old_proof_the_rise_begins_anew() -> None:
     proven = after("oooo")
-    late = health.heard(proven, ProbeResult(WEB, Symptom.ANSWERED), RULES, now=100.0)
+    late = health.after_result(proven, ProbeResult(WEB, Symptom.ANSWERED), RULES, now=100.0)
     assert late.of(WEB).state is TargetState.UNPROVEN
     assert late.of(WEB).row == 1
 
@@ -103,7 +103,7 @@ def test_after_an_old_proof_the_rise_begins_anew() -> None:
 def test_a_result_of_another_target_changes_nothing() -> None:
     other = Target(TargetKind.TCP, IPv4Address("198.51.100.99"), 443)
     before = after("oo")
-    assert health.heard(before, ProbeResult(other, Symptom.TIMEOUT), RULES, now=1.0) == before
+    assert health.after_result(before, ProbeResult(other, Symptom.TIMEOUT), RULES, now=1.0) == before
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_target_goes_down_only_after_as_many_failures_in_a_row_as_fall(symptom
     state, row = health.start((WEB,)), 0
     for number, symptom in enumerate(symptoms):
         before = state.of(WEB).state
-        state = health.heard(state, ProbeResult(WEB, symptom), RULES, now=number * 0.01)
+        state = health.after_result(state, ProbeResult(WEB, symptom), RULES, now=number * 0.01)
         outcome = OUTCOME_OF[symptom]
         row = row + 1 if outcome is ProbeOutcome.FAILED else 0 if outcome is ProbeOutcome.OK else row
         if before is not TargetState.DOWN and state.of(WEB).state is TargetState.DOWN:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kun_nat64.agent.announcer import removals, told_to
+from kun_nat64.agent.announcer import last_announced, removals
 from kun_nat64.agent.cycle import found_announcement
 from kun_nat64.formats import gobgpconf
 from kun_nat64.model.announcement import Announcement
@@ -78,7 +78,7 @@ def test_a_path_that_is_there_is_adopted(facts: Facts, native: AgentSpec) -> Non
 
 
 def test_a_path_of_ipv6_is_taken_back_with_a_next_hop_of_its_family(native: AgentSpec) -> None:
-    (change,) = removals(told_to(native.bgp, ANNOUNCED), ())
+    (change,) = removals(last_announced(native.bgp, ANNOUNCED), ())
     assert isinstance(change.fact, BgpPath)
     assert (change.fact.prefix, change.fact.next_hop.version) == (POOL6, 6)
 

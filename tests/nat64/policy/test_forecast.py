@@ -10,7 +10,7 @@ from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.policy.announcement import Evidence, adopted, announcement_of, decide
 from kun_nat64.policy.forecast import SAMPLES, WINDOW_S, Course, exhausted_in_s, forecasts, seen, slope
-from kun_nat64.state.agent_state import announce_rules
+from kun_nat64.state.rules import announce_rules
 
 ONE = ("192.0.2.11", "tcp")
 TOTAL = 40_001

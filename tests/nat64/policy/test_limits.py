@@ -24,7 +24,7 @@ from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import guard
 from kun_nat64.policy.limits import CHAIN, DUMMY, limited
-from kun_nat64.state.agent_state import State
+from kun_nat64.state.agent_state import Callbacks, State
 from tests.nat64.admin.test_admin import Host
 from tests.nat64.audit.flows import POOL6, listed, session
 from tests.nat64.fake_host import FakeHost
@@ -125,11 +125,14 @@ def test_a_marked_entry_is_read_and_written_as_one() -> None:
 
 async def test_a_client_is_limited_by_the_next_look_and_released_by_a_later_one(spec_with: Specs) -> None:
     said = io.StringIO()
-    state = State(
-        spec_with(nat64={"sessions_per_client": 100}), Journal("test", stream=said), clock=monotonic, wall=time
-    )
     woken: list[int] = []
-    state.wake_cycle = lambda: woken.append(1)
+    state = State(
+        spec_with(nat64={"sessions_per_client": 100}),
+        Journal("test", stream=said),
+        clock=monotonic,
+        wall=time,
+        callbacks=Callbacks(wake_cycle=lambda: woken.append(1)),
+    )
     host = Host()
     count = TrafficLoop(state, host)
     for holds in (50, 100, 98, 10):
@@ -148,11 +151,14 @@ async def test_ports_that_are_used_up_raise_the_med_at_the_count_and_not_at_some
     state.adopt(None, now=state.clock())
     for _ in range(20):
         for target in state.spec.health.targets:
-            state.hear(ProbeResult(target, Symptom.ANSWERED, 0.01), now=state.clock())
+            state.take_probe(ProbeResult(target, Symptom.ANSWERED, 0.01), now=state.clock())
     state.evaluate(now=state.clock())
-    assert state.decision.standing is Standing.FULL
-    assert state.quiet_until > state.clock(), "time alone would have nobody ask"
+    assert state.standing.decision.standing is Standing.FULL
+    assert state.standing.quiet_until > state.clock(), "time alone would have nobody ask"
     host = Host()
     host.now_flowing = Traffic((), tuple(session(20000 + n) for n in range(99)))
     await TrafficLoop(state, host).count()
-    assert (state.decision.standing, state.decision.reason) == (Standing.SOFT, Reason.POOL_NEARLY_EXHAUSTED)
+    assert (state.standing.decision.standing, state.standing.decision.reason) == (
+        Standing.SOFT,
+        Reason.POOL_NEARLY_EXHAUSTED,
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from kun_base.journal import Journal
 from kun_base.prefix import sixtofour_network
-from kun_nat64.agent.node_way_loop import NodeKeeping
+from kun_nat64.agent.node_way_loop import NodeWayLoop
 from kun_nat64.model.announcement import Announcement
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.health import ProbeResult, Symptom
@@ -93,7 +93,7 @@ def well(spec: AgentSpec) -> State:
     state.adopt(Announcement(True, spec.bgp.med), now=0.0)
     for _ in range(spec.health.rise):
         for target in spec.health.targets:
-            state.hear(ProbeResult(target, Symptom.ANSWERED, 0.003), now=0.0)
+            state.take_probe(ProbeResult(target, Symptom.ANSWERED, 0.003), now=0.0)
     state.evaluate(now=0.0)
     state.flow.nodes = (NODE,)
     return state
@@ -101,25 +101,25 @@ def well(spec: AgentSpec) -> State:
 
 def test_two_looks_raise_the_med_and_another_one_ends_it(spec: AgentSpec) -> None:
     state, routes = well(spec), Routes()
-    keeping = NodeKeeping(state, routes)
+    keeping = NodeWayLoop(state, routes)
     asyncio.run(keeping.look())
-    assert (state.cut_off, diagnosis(state).cause) == ((), Cause.NONE)
+    assert (state.node_ways.cut_off, diagnosis(state).cause) == ((), Cause.NONE)
     routes.ways = (replace(WELL, error="no route: Invalid argument"),)
     asyncio.run(keeping.look())
-    assert state.decision.standing is Standing.FULL, "the agent may be mending its own"
+    assert state.standing.decision.standing is Standing.FULL, "the agent may be mending its own"
     asyncio.run(keeping.look())
-    assert (state.decision.standing, state.decision.reason) == (Standing.SOFT, Reason.NODES_CUT_OFF)
+    assert (state.standing.decision.standing, state.standing.decision.reason) == (Standing.SOFT, Reason.NODES_CUT_OFF)
     assert diagnosis(state).cause is Cause.NODES_CUT_OFF
     routes.hangs = True
     asyncio.run(keeping.look())
-    assert state.cut_off, "who does not answer says nothing"
+    assert state.node_ways.cut_off, "who does not answer says nothing"
     routes.ways, routes.hangs = (WELL,), False
     asyncio.run(keeping.look())
-    assert (state.cut_off, diagnosis(state).cause) == ((), Cause.NONE)
+    assert (state.node_ways.cut_off, diagnosis(state).cause) == ((), Cause.NONE)
 
 
 def test_without_sessions_nobody_is_asked(spec: AgentSpec) -> None:
     state, routes = well(spec), Routes()
     state.flow.nodes = ()
-    asyncio.run(NodeKeeping(state, routes).look())
+    asyncio.run(NodeWayLoop(state, routes).look())
     assert not routes.asked

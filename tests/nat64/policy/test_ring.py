@@ -17,7 +17,7 @@ from kun_nat64.policy.desired import desired, flow_watch, scope
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.guard import guard
 from kun_nat64.policy.hard_failure import hard_faults
-from kun_nat64.policy.ring import in_force, step, takes, unheard
+from kun_nat64.policy.ring import in_force, silent_members, step, takes
 from tests.nat64.fake_host import after
 
 A, B, C, D = (IPv4Address(f"10.2.{place}.2") for place in range(1, 5))
@@ -178,9 +178,9 @@ REASONS = {
 def test_a_member_that_does_not_answer_is_named_with_the_reason(
     its: MemberRing | None, heard: frozenset[IPv4Address], words: str
 ) -> None:
-    (found,) = unheard(ring(A, B, C), {C}, heard, Fleet(2, (member("gw2", its), member("gw3", MemberRing(C)))))
+    (found,) = silent_members(ring(A, B, C), {C}, heard, Fleet(2, (member("gw2", its), member("gw3", MemberRing(C)))))
     assert words in found
 
 
 def test_members_that_answer_are_not_spoken_of() -> None:
-    assert unheard(ring(A, B), {B}, frozenset(), Fleet(1, (member("gw2", None),))) == []
+    assert silent_members(ring(A, B), {B}, frozenset(), Fleet(1, (member("gw2", None),))) == []

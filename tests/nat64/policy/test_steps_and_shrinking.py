@@ -28,7 +28,7 @@ DAY = 86_400.0
 def probe(state: State, times: int) -> None:
     for _ in range(times):
         for target in state.spec.health.targets:
-            state.hear(ProbeResult(target, Symptom.ANSWERED, 0.01), now=state.clock())
+            state.take_probe(ProbeResult(target, Symptom.ANSWERED, 0.01), now=state.clock())
     state.evaluate(now=state.clock())
     note_diagnosis(state)
 
@@ -39,12 +39,12 @@ def test_a_clock_that_steps_moves_no_standing(spec: AgentSpec, step: float) -> N
     state = State(spec, Journal("test", stream=io.StringIO()), clock=monotonic, wall=lambda: wall[0])
     state.adopt(None, now=state.clock())
     probe(state, 20)
-    assert state.decision.standing is Standing.FULL
-    turns, wall[0] = len(state.turns), wall[0] + step
+    assert state.standing.decision.standing is Standing.FULL
+    turns, wall[0] = len(state.standing.changes), wall[0] + step
     probe(state, 3)
-    assert state.decision.standing is Standing.FULL
-    assert len(state.turns) == turns
-    assert not state.ailments
+    assert state.standing.decision.standing is Standing.FULL
+    assert len(state.standing.changes) == turns
+    assert not state.past_diagnoses
 
 
 def from_node(last: int) -> Session:

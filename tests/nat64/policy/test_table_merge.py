@@ -17,7 +17,7 @@ from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.spec import AgentSpec, Tenant
 from kun_nat64.policy.drain import follows
 from kun_nat64.policy.table_guard import GatewayBounds
-from kun_nat64.policy.table_merge import Said, merged, ordered, with_changes
+from kun_nat64.policy.table_merge import TableRecords, merged, ordered, with_changes
 from kun_nat64.policy.tenants import tenant_table
 from tests.base.table_world import Controller
 
@@ -53,7 +53,7 @@ def intake_of(records: Records) -> TableIntake:
 def with_table(spec: AgentSpec, more: Records, base: Records = BASE) -> AgentSpec:
     table = intake_of({**base, **more}).table
     networks = with_changes({}, dict(table.clients))
-    return merged(spec, Said(table.pools, table.gateways, table.classes), networks)
+    return merged(spec, TableRecords(table.pools, table.gateways, table.classes), networks)
 
 
 def tenant(spec: AgentSpec, name: str) -> Tenant | None:
@@ -158,7 +158,7 @@ def test_a_table_that_contradicts_the_file_is_refused(shipped_data: dict[str, An
 def test_the_order_is_that_of_the_own_gateway(spec: AgentSpec) -> None:
     for wanted in ("serve", "drain", "out"):
         table = intake_of({**BASE, ("gateway", "gw1"): GatewayRecord("standard", wanted, "", ())}).table
-        said = Said(table.pools, table.gateways, table.classes)
+        said = TableRecords(table.pools, table.gateways, table.classes)
         assert ordered(spec, said) == wanted
         assert ordered(replace(spec, gateway=replace(spec.gateway, name="gw9")), said) == ""
 

@@ -134,7 +134,7 @@ def status_of(spec: AgentSpec, **limited: int) -> dict[str, Any]:
     """As the agent gives it: gw1 soft, gw2 in the set, a third one silent."""
     state = State(spec, Journal("test", stream=io.StringIO()), clock=monotonic, wall=time)
     members = (Member("http://gw2", "gw2", 0.0, Standing.FULL, Verdict.HEALTHY),)
-    state.fleet = Fleet(2, members)
+    state.take_fleet(Fleet(2, members))
     state.flow.limited = {IPv6Network(POD): 2} if limited else {}
     data = snapshot(state, now=0.0, wall=0.0)
     data["announcement"]["standing"] = "soft"

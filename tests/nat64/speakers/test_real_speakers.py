@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from kun_nat64.drivers.command import wait_without_threads
-from kun_nat64.drivers.runfiles import save_told
+from kun_nat64.drivers.runfiles import save_announced
 from kun_nat64.drivers.speaker import Speaker
-from kun_nat64.model.announcement import Told
+from kun_nat64.model.announcement import LastAnnounced
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import BgpPath
 from kun_nat64.model.plan import Action, Change
@@ -264,7 +264,7 @@ async def test_the_command_withdraws_with_a_broken_file_what_the_agent_noted(
     await speaker.apply(Change(Action.ADD, PATH))
     wait_for("the router has it", place.received, 3)
     paths_file = str(place.paths_file) if place.kind == "bird" else ""
-    save_told(tmp_path, Told(place.kind, f"unix://{place.api}", (VIP,), paths_file))
+    save_announced(tmp_path, LastAnnounced(place.kind, f"unix://{place.api}", (VIP,), paths_file))
     broken = tmp_path / "kun-nat64.toml"
     broken.write_text("[gateway")
     argv = [sys.executable, "-m", "kun_nat64", "withdraw", "--config", str(broken), "--run-dir", str(tmp_path)]

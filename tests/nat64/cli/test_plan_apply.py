@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kun_base.errors import ConfigError
-from kun_nat64.agent.announcer import told_to
+from kun_nat64.agent.announcer import last_announced
 from kun_nat64.cli import withdraw
 from kun_nat64.cli.apply import _apply
 from kun_nat64.cli.exit_codes import CHANGES, DONE, FAILED, REFUSED
@@ -16,7 +16,7 @@ from kun_nat64.cli.plan import _show
 from kun_nat64.cli.teardown import _tear_down
 from kun_nat64.cli.withdraw import withdraw_now
 from kun_nat64.drivers import runfiles
-from kun_nat64.model.announcement import WITHDRAWN, Announcement, Told
+from kun_nat64.model.announcement import WITHDRAWN, Announcement, LastAnnounced
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
 from kun_nat64.model.facts import Address, BgpPath, Facts, JoolInstance, LinkState, Module, Pool4, Sysctl, Tunnel
@@ -203,7 +203,7 @@ async def test_a_teardown_that_fails_remembers_what_it_has_to_put_back(
     assert (tmp_path / runfiles.BEFORE).exists()
 
 
-NOTED = Told("gobgp", "unix:///run/gobgpd/api.sock", ("198.51.100.200/32",))
+NOTED = LastAnnounced("gobgp", "unix:///run/gobgpd/api.sock", ("198.51.100.200/32",))
 
 
 @pytest.mark.parametrize("text", ["nonsense", SHIPPED.read_text()], ids=["a broken file", "a good file"])
@@ -211,26 +211,26 @@ NOTED = Told("gobgp", "unix:///run/gobgpd/api.sock", ("198.51.100.200/32",))
 def test_a_withdrawal_goes_by_the_file_and_by_what_the_agent_noted(
     spec: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, noted: bool
 ) -> None:
-    taken: set[Told] = set()
+    taken: set[LastAnnounced] = set()
     monkeypatch.setattr(withdraw, "take_back", taken.add)
     file = tmp_path / "gateway.toml"
     file.write_text(text)
     if noted:
-        runfiles.save_told(tmp_path, NOTED)
+        runfiles.save_announced(tmp_path, NOTED)
     known = {NOTED} if noted else set()
     if text == "nonsense" and not noted:
         with pytest.raises(ConfigError):
             withdraw_now(file, tmp_path)
         return
     assert withdraw_now(file, tmp_path) == DONE
-    named = set() if text == "nonsense" else {told_to(spec.bgp, Announcement(True, 0))}
+    named = set() if text == "nonsense" else {last_announced(spec.bgp, Announcement(True, 0))}
     assert taken == known | named
 
 
 def test_a_withdrawal_that_a_speaker_did_not_take_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
-    def silent(told: Told) -> None:
+    def silent(told: LastAnnounced) -> None:
         raise DriverError(FailureKind.UNREACHABLE, ("grpc", told.api), "connection refused")
 
     monkeypatch.setattr(withdraw, "take_back", silent)

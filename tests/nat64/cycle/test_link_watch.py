@@ -30,7 +30,7 @@ class Gateway:
 
     @property
     def stands(self) -> tuple[Standing, Reason]:
-        return self.state.decision.standing, self.state.decision.reason
+        return self.state.standing.decision.standing, self.state.standing.decision.reason
 
     def lose(self, kind: type) -> None:
         lost = [fact for fact in self.host.facts if isinstance(fact, kind) and not getattr(fact, "netns", "")]
@@ -48,16 +48,16 @@ async def gateway(spec_with: Callable[..., AgentSpec]) -> Gateway:
     for _ in range(20):
         clock[0] += spec.health.interval_s
         for target in spec.health.targets:
-            state.hear(ProbeResult(target, Symptom.ANSWERED, 0.01), now=clock[0])
+            state.take_probe(ProbeResult(target, Symptom.ANSWERED, 0.01), now=clock[0])
         state.evaluate(now=clock[0])
     await cycle.turn()
-    assert state.decision.standing is Standing.FULL
-    return Gateway(host, state, cycle, LinkWatch(state, host))
+    assert state.standing.decision.standing is Standing.FULL
+    return Gateway(host, state, cycle, LinkWatch(state, host, cycle.note_hard))
 
 
 async def test_a_lost_tunnel_withdraws_and_a_turn_brings_it_back(gateway: Gateway) -> None:
     gateway.lose(Tunnel)
-    await gateway.glancing.glance()
+    await gateway.glancing.look()
     assert gateway.stands == (Standing.OUT, Reason.TUNNEL_MISSING)
     await gateway.cycle.turn()
     assert gateway.state.machine.hard == ()
@@ -66,27 +66,27 @@ async def test_a_lost_tunnel_withdraws_and_a_turn_brings_it_back(gateway: Gatewa
 async def test_a_glance_at_what_is_well_again_does_not_announce(gateway: Gateway) -> None:
     gateway.state.machine.hard = (Reason.TUNNEL_MISSING,)
     gateway.state.evaluate(now=gateway.state.clock())
-    await gateway.glancing.glance()
+    await gateway.glancing.look()
     assert gateway.state.machine.hard == (Reason.TUNNEL_MISSING,)
 
 
 async def test_what_a_glance_does_not_look_at_is_no_failure(gateway: Gateway) -> None:
     gateway.lose(JoolInstance)
-    await gateway.glancing.glance()
+    await gateway.glancing.look()
     assert gateway.stands == (Standing.FULL, Reason.HEALTHY)
 
 
 async def test_links_that_cannot_be_looked_at_decide_nothing(gateway: Gateway) -> None:
     gateway.lose(Tunnel)
     gateway.host.fail_observing = hung(Area.LINKS)
-    await gateway.glancing.glance()
+    await gateway.glancing.look()
     assert gateway.stands == (Standing.FULL, Reason.HEALTHY)
 
 
 async def test_before_the_gateway_has_been_set_up_nothing_is_missing(gateway: Gateway) -> None:
     gateway.state.machine.settled = False
     gateway.lose(Tunnel)
-    await gateway.glancing.glance()
+    await gateway.glancing.look()
     assert gateway.state.machine.hard == ()
 
 

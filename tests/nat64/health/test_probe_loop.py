@@ -12,7 +12,7 @@ from kun_nat64.agent.probe_loop import ProbeLoop
 from kun_nat64.model.drain import Drain, Phase
 from kun_nat64.model.health import ProbeResult, Symptom, Verdict
 from kun_nat64.model.spec import AgentSpec
-from kun_nat64.state.agent_state import State
+from kun_nat64.state.agent_state import Callbacks, State
 
 
 class Prober:
@@ -25,7 +25,7 @@ class Prober:
     def fire(self, now: float) -> None:
         self.fired.append(now)
         for target in self.state.spec.health.targets if self.answers else ():
-            self.state.hear(ProbeResult(target, Symptom.ANSWERED, 0.001), now=now)
+            self.state.take_probe(ProbeResult(target, Symptom.ANSWERED, 0.001), now=now)
 
     def expire(self, now: float, lag_s: float) -> None: ...
     def next_expiry(self) -> float | None: ...
@@ -36,10 +36,10 @@ class Prober:
     def close(self) -> None: ...
 
 
-def on_the_clock(spec: AgentSpec) -> tuple[State, Prober, ProbeLoop]:
-    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0, wall=time)
+def on_the_clock(spec: AgentSpec, callbacks: Callbacks | None = None) -> tuple[State, Prober, ProbeLoop]:
+    state = State(spec, Journal("test", stream=io.StringIO()), clock=lambda: 0.0, wall=time, callbacks=callbacks)
     prober = Prober(state)
-    return state, prober, ProbeLoop(state, prober)
+    return state, prober, ProbeLoop(state, lambda _spec, _take: prober)
 
 
 def run(probing: ProbeLoop, begin: float, end: float) -> float:
@@ -62,21 +62,21 @@ def test_it_keeps_its_rhythm_and_skips_what_a_stall_made_it_miss(spec_with: Call
 def test_a_stall_of_the_agent_itself_leaves_health_as_it_was(spec_with: Callable[..., AgentSpec]) -> None:
     state, prober, probing = on_the_clock(spec_with(health={"interval_s": 0.2}))
     due = run(probing, 100.0, 105.0)
-    assert state.verdict is Verdict.HEALTHY
+    assert state.standing.verdict is Verdict.HEALTHY
     prober.answers = False
     resumed = due + 15.0
     due = probing.tick(resumed, due)
-    assert state.verdict is Verdict.HEALTHY, "nothing was proven, nothing disproved"
+    assert state.standing.verdict is Verdict.HEALTHY, "nothing was proven, nothing disproved"
     run(probing, due, resumed + state.health_rules.proof_s + 1)
-    assert state.verdict is Verdict.UNPROVEN, "but from now on time counts again"
+    assert state.standing.verdict is Verdict.UNPROVEN, "but from now on time counts again"
 
 
 def test_sockets_that_cannot_be_had_are_a_reason_to_look_at_the_machine_at_once(
     spec_with: Callable[..., AgentSpec],
 ) -> None:
-    state, prober, probing = on_the_clock(spec_with(health={"interval_s": 0.2}))
     looks: list[str] = []
-    state.wake_cycle = lambda: looks.append("look")
+    callbacks = Callbacks(wake_cycle=lambda: looks.append("look"))
+    state, prober, probing = on_the_clock(spec_with(health={"interval_s": 0.2}), callbacks)
     due = run(probing, 100.0, 103.0)
     assert looks == []
     prober.problem = "no network namespace kun-probe-gw1"
@@ -110,15 +110,15 @@ def test_while_nothing_can_change_by_time_alone_nothing_would_be_decided_otherwi
     for number, (step_s, *symptoms) in enumerate(course):
         now += step_s
         always.evaluate(now=now)
-        if now >= sparing.quiet_until:
+        if now >= sparing.standing.quiet_until:
             sparing.evaluate(now=now)
-        assert sparing.decision == always.decision
-        assert sparing.verdict is always.verdict
+        assert sparing.standing.decision == always.standing.decision
+        assert sparing.standing.verdict is always.standing.verdict
         if number == draining_from:
             for state in (always, sparing):
-                state.drain = Drain(Phase.DRAINING)
+                state.take_drain(Drain(Phase.DRAINING))
                 state.evaluate(now=now)
         for target, symptom in zip(spec.health.targets, symptoms, strict=True):
             for state in (always, sparing):
-                if state.hear(ProbeResult(target, symptom), now=now):
+                if state.take_probe(ProbeResult(target, symptom), now=now):
                     state.evaluate(now=now)

@@ -16,7 +16,7 @@ from kun_nat64.model.standing import Reason, Standing
 from kun_nat64.policy.desired import desired, with_mss
 from kun_nat64.policy.diagnosis import Cause
 from kun_nat64.policy.ruleset import mss_in_force
-from kun_nat64.state.agent_state import State
+from kun_nat64.state.agent_state import Callbacks, State
 from kun_nat64.state.diagnosis import diagnosis
 from kun_nat64.views.metrics_text import exposition
 from kun_nat64.views.status import snapshot
@@ -48,10 +48,10 @@ def to(path: Path) -> Opener:
     return open_sweep
 
 
-def healthy(spec: AgentSpec) -> tuple[State, io.StringIO]:
+def healthy(spec: AgentSpec, callbacks: Callbacks | None = None) -> tuple[State, io.StringIO]:
     told = io.StringIO()
-    state = State(spec, Journal("test", stream=told), clock=monotonic, wall=time)
-    state.verdict = Verdict.HEALTHY
+    state = State(spec, Journal("test", stream=told), clock=monotonic, wall=time, callbacks=callbacks)
+    state.standing.verdict = Verdict.HEALTHY
     return state, told
 
 
@@ -78,10 +78,10 @@ async def test_a_gateway_that_falls_sick_meanwhile_has_measured_nothing(spec: Ag
     state, _ = healthy(spec)
 
     def fall_sick() -> None:
-        state.verdict = Verdict.FAILED
+        state.standing.verdict = Verdict.FAILED
 
     await PmtuLoop(state, to(Path(0, fall_sick))).sweep()
-    assert state.swept is None
+    assert state.path.swept is None
 
 
 async def test_without_a_way_to_send_nothing_is_said(spec: AgentSpec) -> None:
@@ -96,7 +96,7 @@ async def test_without_a_way_to_send_nothing_is_said(spec: AgentSpec) -> None:
 async def test_without_an_icmp_target_nothing_is_measured(spec_with: Specs) -> None:
     state, _ = healthy(spec_with(health={"targets": ["tcp://198.51.100.80:80"]}))
     await PmtuLoop(state, to(Path(1520))).sweep()
-    assert state.swept is None
+    assert state.path.swept is None
 
 
 async def test_two_narrow_sweeps_raise_the_med_and_have_a_name_and_a_wide_one_ends_it(spec: AgentSpec) -> None:
@@ -105,36 +105,36 @@ async def test_two_narrow_sweeps_raise_the_med_and_have_a_name_and_a_wide_one_en
     await PmtuLoop(state, to(Path(1420))).sweep()
     assert diagnosis(state).cause is Cause.NONE, "one sweep may have met a crowded link"
     await PmtuLoop(state, to(Path(1420))).sweep()
-    assert (diagnosis(state).cause, state.decision.standing) == (Cause.PATH_TOO_NARROW, Standing.SOFT)
-    assert state.decision.reason is Reason.PATH_TOO_NARROW
+    assert (diagnosis(state).cause, state.standing.decision.standing) == (Cause.PATH_TOO_NARROW, Standing.SOFT)
+    assert state.standing.decision.reason is Reason.PATH_TOO_NARROW
     assert "cause=path-too-narrow" in told.getvalue()
     await PmtuLoop(state, to(Path(1520))).sweep()
     assert diagnosis(state).cause is Cause.NONE
 
 
 async def test_a_narrow_path_is_looked_at_again_soon(spec: AgentSpec) -> None:
-    state, _ = healthy(spec)
-    proven(state)
     stop = asyncio.Event()
-    state.wake_announcer = stop.set  # the standing has changed
+    state, _ = healthy(spec, Callbacks(wake_announcer=stop.set))
+    proven(state)
+    stop.clear()  # from here on: the standing has changed
     sweeping = PmtuLoop(state, to(Path(1420)))
     sweeping.check_s = 0.001
     async with asyncio.timeout(5):
         await sweeping.run(stop)
-    assert state.too_narrow
+    assert state.path.too_narrow
 
 
 async def test_auto_sets_the_mss_that_fits_and_takes_it_back(spec_with: Specs) -> None:
     spec = spec_with(gateway={"mss": "auto"})
     assert spec.gateway.mss == 1420
-    state, _ = healthy(spec)
-    proven(state)
     woken: list[int] = []
-    state.wake_cycle = lambda: woken.append(1)
+    state, _ = healthy(spec, Callbacks(wake_cycle=lambda: woken.append(1)))
+    proven(state)
+    woken.clear()
     for _ in range(3):
         await PmtuLoop(state, to(Path(1420))).sweep()
     assert set_mss(state) == {1360}
-    assert not state.too_narrow
+    assert not state.path.too_narrow
     assert len(woken) == 1
     await PmtuLoop(state, to(Path(1520))).sweep()
     assert set_mss(state) == {1420}
@@ -147,7 +147,7 @@ async def test_auto_is_no_cure_for_a_path_that_carries_nothing_large(spec_with: 
     proven(state)
     for _ in range(2):
         await PmtuLoop(state, to(Path(600))).sweep()
-    assert state.too_narrow
+    assert state.path.too_narrow
 
 
 async def test_a_number_is_the_operators_to_change(spec: AgentSpec) -> None:
@@ -166,9 +166,9 @@ def proven(state: State) -> None:
     state.adopt(Announcement(True, state.spec.bgp.med), now=now)
     for _ in range(state.spec.health.rise):
         for target in state.spec.health.targets:
-            state.hear(ProbeResult(target, Symptom.ANSWERED, 0.003), now=now)
+            state.take_probe(ProbeResult(target, Symptom.ANSWERED, 0.003), now=now)
     state.evaluate(now=now)
-    assert state.decision.standing is Standing.FULL
+    assert state.standing.decision.standing is Standing.FULL
 
 
 def set_mss(state: State) -> set[int]:

@@ -1,0 +1,26 @@
+"""Where the agent finds its file and keeps what outlives it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kun_base.table_file import FILE_NAME
+from kun_base.table_follower import FollowPlan
+from kun_nat64.model.spec import AgentSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`state_dir`: for what should outlive a reboot; None: there is none, and `run_dir` has to do."""
+
+    config: Path
+    run_dir: Path
+    state_dir: Path | None = None
+
+    @property
+    def lasting(self) -> Path:
+        return self.state_dir or self.run_dir
+
+    def followed(self, spec: AgentSpec) -> FollowPlan | None:
+        """The table is always kept: commands look at the machine with it, too."""
+        plan = spec.follow
+        return replace(plan, file=plan.file or self.lasting / FILE_NAME) if plan is not None else None
