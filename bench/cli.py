@@ -91,12 +91,26 @@ def soak(
     share: Annotated[
         float, typer.Option(min=0.01, max=1, help="Of what the server can do; less on a busy machine.")
     ] = 0.8,
-    out: Annotated[Path, typer.Option(help="Folder for soak.md.")] = Path("out"),
+    attackers: Annotated[
+        str, typer.Option(help="Instead of reloads and restarts: these beside normal questions, or all.")
+    ] = "",
+    rate: Annotated[float, typer.Option(min=100, help="Normal questions a second beside attackers, at most.")] = 50_000,
+    out: Annotated[Path, typer.Option(help="Folder for soak.md or attacked.md.")] = Path("out"),
 ) -> None:
-    """kun-dns64 at 80 % of what it can do, with reloads and upstream restarts; exit 1 on a wrong answer or growth."""
+    """kun-dns64 at 80 % of what it can do, with reloads and upstream restarts; or beside attackers.
+
+    Exit 1 on a wrong answer, growth, or a target that was missed.
+    """
+    from bench.soak.attackers import RATES
     from bench.soak.run import soak as run_soak
     from bench.soak.run import tell
 
+    if attackers:
+        from bench.soak.attacked import soak_attacked
+
+        known = tuple(RATES)
+        named = known if attackers == "all" else chosen(attackers, known, "attacker")
+        raise typer.Exit(tell(soak_attacked(minutes * 60, workers, rate, named, out)))
     raise typer.Exit(tell(run_soak(minutes * 60, workers, share, out)))
 
 

@@ -26,6 +26,7 @@ from bench.queries import Mix, framed, mixed
 from bench.server import START_DEADLINE_S, check_alive
 from bench.soak.client import Client
 from bench.soak.policy import configuration, prefix_hex
+from bench.soak.siege import Siege
 from bench.soak.verdict import Sample, Verdict
 from bench.wire import first_answer
 
@@ -205,7 +206,7 @@ def status(run: Soak) -> dict[str, dict[str, int]]:
     return found
 
 
-def tell(verdict: Verdict) -> int:
+def tell(verdict: Verdict | Siege) -> int:
     """The exit code."""
     print(verdict.text(), end="")
     if not verdict.good:

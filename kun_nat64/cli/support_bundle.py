@@ -1,7 +1,9 @@
 """The `support-bundle` command: what somebody needs to understand this gateway from afar, as one tar."""
 
+import http.client
 import json
 import platform
+import socket
 import sys
 import time
 import tomllib
@@ -10,7 +12,8 @@ from pathlib import Path
 
 from kun_base.bundle import output_of, write_bundle
 from kun_base.version import build, version
-from kun_nat64.cli.agent_client import NoAgent, ask
+from kun_nat64.cli.agent_client import TIMEOUT_S, NoAgent, ask
+from kun_nat64.drivers.runfiles import CONTROL
 from kun_nat64.model.speakers import BIRD, GOBGP, SPEAKERS
 
 DEFAULT_FILE = Path("/etc/kun/kun-nat64.toml")
@@ -60,6 +63,7 @@ def make_bundle(config: Path | None, run_dir: Path, output: Path | None, *, sess
         "versions.txt": lambda: "\n".join((f"kun-nat64 {version()} {build()}", platform.platform(), sys.version, "")),
         "config.toml": file.read_text,
         "status.json": lambda: _status(run_dir),
+        "metrics.txt": lambda: _metrics(run_dir),
     }
     for name, argv in (COMMANDS | OF_SPEAKER[_speaker(file)]).items():
         parts[name] = _printed(_filled(argv, file))
@@ -112,3 +116,13 @@ def _status(run_dir: Path) -> str:
         return json.dumps(ask(run_dir, "/status"), indent=1)
     except NoAgent as error:
         return str(error)
+
+
+def _metrics(run_dir: Path) -> str:
+    """As Prometheus gets them. Raises OSError where no agent answers."""
+    connection = http.client.HTTPConnection("localhost")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection.sock:
+        connection.sock.settimeout(TIMEOUT_S)
+        connection.sock.connect(str(run_dir / CONTROL))
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
