@@ -20,6 +20,7 @@ import pytest
 from kun_base.journal import Journal
 from kun_nat64.model.publiccounts import TrafficRate
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.model.warnings import WarningName
 from kun_nat64.state.agent_state import State
 from kun_nat64.views.status import snapshot
 from tests.nat64.admin.three_gateways import Gateways, gateways
@@ -90,7 +91,7 @@ def test_the_watched_fleet_fits(members: list[str], tmp_path: Path, silent: int)
 
 
 async def test_the_watched_status_fits_and_ends_and_test_is_cut_into_lines(gateways: Gateways, tmp_path: Path) -> None:
-    gateways.agents["gw1"].state.warnings["long"] = "a warning of many words " * 30
+    gateways.agents["gw1"].state.warnings.warn(WarningName.CONFIG, "a warning of many words " * 30)
     run_dir = ["--run-dir", str(tmp_path / "gw1")]
     for ending in (b"q", b"\x03", signal.SIGTERM):
         argv = [COMMAND, "status", "--watch", *run_dir]
