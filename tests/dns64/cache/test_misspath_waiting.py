@@ -3,6 +3,7 @@
 In all of them the replies and the memo must be what the general path makes of the same packets.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from .missworld import (
     NAMES,
     SOURCE,
     Quick,
+    Upstream,
     grow_older,
     question_of,
     uncompressed,
@@ -311,3 +313,35 @@ def test_the_comparison_notices_a_reply_in_the_case_of_another_query() -> None:
     out.said[1][0] = out.said[0][0]
     with pytest.raises(AssertionError):
         out.compare()
+
+
+def test_questions_of_one_turn_that_share_a_port_leave_together() -> None:
+    shared, wires = Upstream(), [packet("plain"), packet("lean"), packet("real")]
+    for _ in range(5000):
+        # Of an hour ahead, so that no port is new any more.
+        shared.pool.port(monotonic() + 3600)
+
+    def attempt() -> bool | None:
+        began, out = int(monotonic()), Out()
+        soon: list[Callable[[], None]] = []
+        asked: dict[bytes, dict[int, bytes]] = {}
+        out.quick.resolver.upstreams.upstream = shared.begin()
+        out.quick.start(SimpleNamespace(call_later=lambda delay, call: None, call_soon=soon.append), longest_s=9.0)
+        out.take(*wires)
+        assert not shared.sent()
+        while soon:
+            soon.pop()()
+            sent = shared.sent()
+            assert len([port for port in shared.pool.ports.values() if port.out]) <= 1
+            for wire in sent:
+                question = question_of(wire)
+                asked.setdefault(question.name.lower(), {})[question.qtype] = wire
+                shared.out[int.from_bytes(wire[:2])].received(upstream(wire, question))
+        if int(monotonic()) != began:
+            return None
+        for wire, (reply,) in zip(wires, out.said, strict=True):
+            general = out.pair.general.ask(wire, SOURCE, upstream, asked[question_of(wire).name.lower()])
+            assert reply.hex() == general.hex()
+        return len(asked) == len(wires)
+
+    assert within_a_second(attempt)
