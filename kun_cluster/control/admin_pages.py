@@ -70,6 +70,10 @@ def status_value(controller: Controller) -> dict[str, object]:
             }
             for one in controller.followers.all()
         ],
+        "rollouts": {
+            pool: {"reason": one.reason, "message": one.message}
+            for pool, one in sorted(controller.writer.outlooks.items())
+        },
         "problems": [str(problem) for problem in controller.world.problems()[:1000]],
     }
 
@@ -84,6 +88,8 @@ def controller_metrics(controller: Controller) -> str:
             "events_total": [(tuple(name.split(" ")), count) for name, count in sorted(controller.events.items())],
             "watch_heard_seconds": [((kind,), now - one.last_heard) for kind, one in informers if one.last_heard],
             "write_errors_total": [((str(code),), count) for code, count in sorted(controller.writer.errors.items())],
+            "rollout": [((pool, one.reason), 1.0) for pool, one in sorted(controller.writer.outlooks.items())],
+            "consumers_dropped_total": [((), controller.dropped)],
             "ready": [((), float(controller.is_ready))],
             "leader": [((), float(controller.leadership.leads))],
             "consumers": [((), sum(one.connections for one in controller.followers.all()))],

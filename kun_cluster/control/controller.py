@@ -47,7 +47,7 @@ class Controller:
         }
         sink = Sink(self._listed, self._changed, self._deleted, self._seen, self._failed, self._unreadable)
         self.informers = {kind: Informer(kind, client, sink) for kind in KINDS}
-        self.server = TableServer(self.journals, self.followers, tokens, lambda: self.is_ready)
+        self.server = TableServer(self.journals, self.followers, tokens, lambda: self.is_ready, self._dropped)
         self.leadership = Leadership(client, namespace, identity, log)
         self.gateways = GatewayWatch(self._accepted_gateways, lambda: self.leadership.leads)
         self.writer = Writer(
@@ -55,7 +55,7 @@ class Controller:
         )
         self.events: Counter[str] = Counter()
         self.failures: dict[str, tuple[float, str]] = {}
-        self.is_ready = False
+        self.is_ready, self.dropped = False, 0
         self.started_at, self.ready_at = time.monotonic(), 0.0
         self._dirty = asyncio.Event()
 
@@ -121,6 +121,10 @@ class Controller:
         self.world.see(kind, version)
         for journal in self.journals.values():
             journal.revision = self.world.revision
+
+    def _dropped(self, name: str, reason: str) -> None:
+        self.dropped += 1
+        self.log.warning("consumer-dropped", consumer=name, reason=reason)
 
     def _failed(self, kind: str, text: str) -> None:
         """Note a failed watch; the same words are logged now and then, not each time."""

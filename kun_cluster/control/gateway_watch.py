@@ -17,11 +17,15 @@ MAX_AT_ONCE = 50
 
 
 class GatewayWatch:
-    """`reports`: what each agent said last, by the gateway's name; None: it does not answer."""
+    """`reports`: what each agent said last, by the gateway's name; None: it does not answer.
+
+    `is_known`: every agent was asked since this replica leads.
+    """
 
     def __init__(self, gateways: Callable[[], Iterable[EgressGateway]], leads: Callable[[], bool]) -> None:
         self._gateways, self._leads = gateways, leads
         self.reports: dict[str, GatewayReport | None] = {}
+        self.is_known = False
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -33,8 +37,9 @@ class GatewayWatch:
                     gateways = list(self._gateways())
                     reports = await asyncio.gather(*(self._ask(session, one.admin, limit) for one in gateways))
                     self.reports = {one.meta.name: report for one, report in zip(gateways, reports, strict=True)}
+                    self.is_known = True
                 else:
-                    self.reports = {}
+                    self.reports, self.is_known = {}, False
                 await asyncio.sleep(EVERY_S)
 
     async def _ask(self, session: aiohttp.ClientSession, admin: str, limit: asyncio.Semaphore) -> GatewayReport | None:

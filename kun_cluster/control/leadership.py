@@ -8,7 +8,8 @@ from typing import Any
 
 from kun_base.journal import Journal
 from kun_cluster.policy.lease import DURATION_S, RETRY_S, SeenLease, Step, may_write, next_step, seen
-from kun_cluster.watch.kube_client import KubeClient, KubeError
+from kun_cluster.watch.kube_client import KubeClient
+from kun_cluster.watch.kube_error import KubeError
 
 NAME = "kun-controller"
 GONE, CONFLICT = 404, 409
@@ -37,7 +38,7 @@ class Leadership:
 
     async def run(self) -> None:
         """Keep the Lease or try to get it, until cancelled."""
-        led = False
+        led, told = False, ""
         while True:
             try:
                 async with asyncio.timeout(DEADLINE_S):
@@ -48,6 +49,9 @@ class Leadership:
             if self.leads is not led:
                 led = self.leads
                 self._journal.info("leadership", leads=led, holder=self.holder, error=self.error or None)
+            if self.error and self.error != told:
+                self._journal.warning("lease-failed", error=self.error)
+            told = self.error
             await asyncio.sleep(RETRY_S * random.uniform(0.8, 1.2))
 
     async def _step(self) -> None:

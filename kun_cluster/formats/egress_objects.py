@@ -1,7 +1,7 @@
 """Our objects from JSON or YAML: checked by `spec_models.py`, and by the rules between fields."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -9,12 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from kun_base.wording import wanted
+from kun_cluster.formats.pool_orders import read_orders
 from kun_cluster.formats.spec_models import (
     PATTERN_EXAMPLES,
     AllocationSpec,
     GatewaySpec,
     PolicySpec,
     PoolSpec,
+    RolloutSpec,
     SelectorSpec,
     Spec,
     fields_at,
@@ -33,6 +35,7 @@ from kun_cluster.model.egress import (
     PoolDomains,
     Use,
 )
+from kun_cluster.model.rollout import RolloutRules
 from kun_cluster.model.selector import Expression, Operator, Selector
 from kun_cluster.model.share import address_name, share_name
 
@@ -76,7 +79,8 @@ def read_egress_object(kind: str, document: Mapping[str, Any], *, strict: bool) 
     faults = rules_between_fields(spec, meta)
     if faults:
         raise ObjectError(faults)
-    return _made(spec, meta)
+    made = _made(spec, meta)
+    return replace(made, orders=read_orders(document.get("status"))) if isinstance(made, EgressPool) else made
 
 
 def _fault(problem: Any, kind: str) -> FieldFault:
@@ -122,6 +126,9 @@ def rules_between_fields(spec: Spec, meta: Meta) -> list[FieldFault]:
     match spec:
         case PoolSpec() if spec.fallback == meta.name:
             return [FieldFault(("spec", "fallback"), repr(spec.fallback), "names the pool itself; name another one")]
+        case PoolSpec() if seconds_of(spec.rollout.hold_down) >= seconds_of(spec.rollout.return_timeout):
+            path = ("spec", "rollout", "returnTimeout")
+            return [FieldFault(path, repr(spec.rollout.return_timeout), "must be longer than holdDown")]
         case PolicySpec() if spec.ipv4 in (Ipv4.NATIVE, Ipv4.DENY) and _wants_translation(spec):
             return [
                 FieldFault(("spec", "ipv4"), repr(str(spec.ipv4)), "goes with no pool, no domains and address Shared")
@@ -173,6 +180,18 @@ def _pool(spec: PoolSpec, meta: Meta) -> EgressPool:
         ports_per_share=spec.ports_per_share,
         shared_addresses=spec.shared_addresses,
         allow_nonglobal_vip=spec.allow_non_global_vip,
+        version=spec.version,
+        rollout_rules=_rollout_rules(spec.rollout),
+    )
+
+
+def _rollout_rules(spec: RolloutSpec) -> RolloutRules:
+    return RolloutRules(
+        drain_s=seconds_of(spec.drain_timeout),
+        upgrade_s=seconds_of(spec.upgrade_timeout),
+        return_s=seconds_of(spec.return_timeout),
+        hold_down_s=seconds_of(spec.hold_down),
+        paused=spec.paused,
     )
 
 

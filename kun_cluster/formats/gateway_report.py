@@ -6,7 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class GatewayReport:
-    """`last_packet_s_ago`: since a packet came back through its translator; None: none has yet."""
+    """`last_packet_s_ago`: since a packet came back through its translator; None: none has yet.
+
+    `since_s`: how long it has had its standing.
+    """
 
     version: str
     announced: bool
@@ -18,6 +21,7 @@ class GatewayReport:
     last_packet_s_ago: float | None
     drain: str
     table_version: str
+    since_s: float = 0.0
 
 
 def read_report(data: Any) -> GatewayReport:
@@ -37,6 +41,7 @@ def read_report(data: Any) -> GatewayReport:
             last_packet_s_ago=min(ages, default=None),
             drain=str((data.get("drain") or {}).get("phase", "")),
             table_version=str((data.get("follow") or {}).get("version", "")),
+            since_s=float(told.get("since_s") or 0.0),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no /status of a gateway: {error!r}") from None

@@ -17,6 +17,7 @@ LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 DOMAIN = rf"^{LABEL}(\.{LABEL})*\.?$"
 OBJECT_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 DURATION = r"^[0-9]{1,9}(s|m|h|d)$"
+SHORT_TIME = r"^[0-9]{1,6}(s|m|h)$"
 ADMIN_URL = r"^https?://[^\s/?#]+/?$"
 
 
@@ -25,6 +26,7 @@ PATTERN_EXAMPLES = {
     OBJECT_NAME: "overseas",
     OBJECT_NAME + "|^$": "overseas",
     DURATION: "10m",
+    SHORT_TIME: "10m",
     ADMIN_URL: "http://10.2.1.2:9465",
 }
 
@@ -109,6 +111,31 @@ class AllowedNamespacesSpec(Spec):
     selector: SelectorSpec | None = Field(default=None, description="Labels of namespaces; an empty selector: all.")
 
 
+class RolloutSpec(Spec):
+    model_config = ConfigDict(
+        json_schema_extra=_rules(
+            ("duration(self.holdDown) < duration(self.returnTimeout)", "returnTimeout must be longer than holdDown")
+        )
+    )
+    drain_timeout: str = Field(
+        default="10m", pattern=SHORT_TIME,
+        description="How long to wait until a gateway is drained; after it a gateway that is withdrawn is upgraded.",
+    )  # fmt: skip
+    upgrade_timeout: str = Field(
+        default="1h", pattern=SHORT_TIME,
+        description="How long to wait until a drained gateway's agent reports the version; after it the rollout stops.",
+    )  # fmt: skip
+    return_timeout: str = Field(
+        default="10m", pattern=SHORT_TIME,
+        description="How long to wait until an upgraded gateway serves; after it the rollout stops.",
+    )  # fmt: skip
+    hold_down: str = Field(
+        default="30s", pattern=SHORT_TIME,
+        description="A gateway must have served for so long before the next one is drained.",
+    )  # fmt: skip
+    paused: bool = Field(default=False, description="Begin with no further gateway.")
+
+
 class PoolSpec(Spec):
     vip: Address = Field(
         description="IPv4 address that the gateways announce. Its NAT64 prefix is 2002:VIP::/96. Cannot be changed.",
@@ -158,6 +185,13 @@ class PoolSpec(Spec):
     allow_non_global_vip: bool = Field(
         default=False, alias="allowNonGlobalVIP", description="Allow a private VIP. RFC 3056 section 2 does not."
     )
+    version: str = Field(
+        default="", max_length=64,
+        description="Program version its gateways shall run: one at a time is drained and waits for it. Empty: any.",
+    )  # fmt: skip
+    rollout: RolloutSpec = Field(
+        default=RolloutSpec(), description="How gateways are upgraded, one at a time.",
+    )  # fmt: skip
 
 
 class GatewaySpec(Spec):
@@ -174,7 +208,7 @@ class GatewaySpec(Spec):
         default=Desired.SERVE,
         description="Serve: announce while healthy. Drain: leave the ECMP set, then finish. Out: announce nothing.",
     )
-    version: str = Field(default="", max_length=64, description="Program version it shall run; empty: any.")
+    version: str = Field(default="", max_length=64, description="Program version it shall run; empty: its pool's.")
 
 
 class PoolDomainsSpec(Spec):

@@ -55,11 +55,32 @@ STATUS: dict[str, Schema] = {
                 "cooling": _count("Released, and kept until coolDown is over."),
             },
         },
+        current=_text("Gateways that run the version they shall, of all: 2/3."),
+        rollout={
+            "type": "object",
+            "description": "The gateway whose turn it is to be upgraded.",
+            "required": ["gateway", "phase", "since", "version"],
+            "properties": {
+                "gateway": _text("Its name."),
+                "phase": _text("Draining, Upgrading (install the version now), Returning, or Stopped."),
+                "since": _time("When this phase began."),
+                "version": _text("Version it shall run."),
+                "message": _text("Why the rollout stopped."),
+            },
+        },
+        cordoned={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Gateways that are drained because their nodes are cordoned or out of service.",
+        },
     ),
     "EgressGateway": _status(
         version=_text("Version its agent says it runs."),
         lastPacketTime=_time("When a packet last came back through its translator."),
         diagnosis=_text("What its agent says is wrong."),
+        order=_text("What the table tells its agent: Serve, Drain or Out."),
+        wantedVersion=_text("Version it shall run; empty: any."),
+        rollout=_text("Draining, Upgrading (install the version now), Returning, Stopped, Cordoned; empty: none."),
     ),
     "EgressPolicy": _status(
         pods=_count("Pods it is in force for."),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 
+from kun_cluster.model.rollout import NO_ORDERS, USUAL_RULES, Orders, RolloutRules
 from kun_cluster.model.selector import EVERYTHING, Selector
 
 GROUP = "egress.networking.kun"
@@ -76,7 +77,10 @@ class AllowedNamespaces:
 
 @dataclass(frozen=True, slots=True)
 class EgressPool:
-    """`allowed` None: every namespace. `ports_per_share` is a power of two. `cool_down_s` in seconds."""
+    """`allowed` None: every namespace. `ports_per_share` is a power of two. `cool_down_s` in seconds.
+
+    `version`: what its gateways shall run, "" for any. `orders`: the leader's, from the pool's status.
+    """
 
     meta: Meta
     vip: IPv4Address
@@ -91,6 +95,9 @@ class EgressPool:
     ports_per_share: int = 1024
     shared_addresses: int = 1
     allow_nonglobal_vip: bool = False
+    version: str = ""
+    rollout_rules: RolloutRules = USUAL_RULES
+    orders: Orders = NO_ORDERS
 
     def __str__(self) -> str:
         return f"EgressPool {self.meta.name}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from kun_cluster.model.egress import Desired, EgressGateway
+from kun_cluster.model.egress import Desired, EgressGateway, EgressPool
 from kun_cluster.model.problem import Problem, Reason
 
 
@@ -30,3 +30,15 @@ def status_urls(pool: str, gateways: Mapping[str, EgressGateway]) -> tuple[str, 
     """URLs that answer 200 while a gateway of the pool announces. A gateway that shall be out is not asked."""
     of_pool = (gateway for gateway in gateways.values() if gateway.pool == pool and gateway.desired is not Desired.OUT)
     return tuple(sorted(f"{gateway.admin}/readyz" for gateway in of_pool))
+
+
+def ordered(gateway: EgressGateway, pool: EgressPool) -> Desired:
+    """What the table tells its agent: the operator's word first, then the leader's orders."""
+    if gateway.desired is Desired.SERVE and pool.orders.drains(gateway.meta.name):
+        return Desired.DRAIN
+    return gateway.desired
+
+
+def wanted_version(gateway: EgressGateway, pool: EgressPool) -> str:
+    """Version it shall run: its own, else its pool's; "" for any."""
+    return gateway.version or pool.version

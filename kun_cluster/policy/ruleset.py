@@ -11,7 +11,7 @@ from kun_cluster.model.problem import Problem, Reason
 from kun_cluster.model.table import DEFAULT_CLASS, ClassRecord, Client, GatewayRecord, PoolRecord
 from kun_cluster.model.workload import Namespace, Node
 from kun_cluster.policy.classes import all_classes, unnamed_class
-from kun_cluster.policy.gateways import accept_gateways, status_urls
+from kun_cluster.policy.gateways import accept_gateways, ordered, status_urls, wanted_version
 from kun_cluster.policy.holdings import Holdings, as_share, holdings
 from kun_cluster.policy.permission import refused_pools
 from kun_cluster.policy.policies import accept_policies
@@ -66,7 +66,7 @@ def compile_rules(rules: Rules) -> RuleSet:
         unnamed={name: unnamed_class(pools, names) for name, names in refused.items()},
         held=held,
         pool_records={name: _pool_record(pool, pools, gateways) for name, pool in pools.by_name.items()},
-        gateway_records={name: _gateway_record(gateway, held) for name, gateway in gateways.items()},
+        gateway_records={name: _gateway_record(one, pools.by_name[one.pool], held) for name, one in gateways.items()},
         classes=_with_refused(all_classes(pools, by_key, refused, held), pools),
         node_clients=nodes,
         problems=tuple(
@@ -99,11 +99,11 @@ def _pool_record(pool: EgressPool, pools: AcceptedPools, gateways: Mapping[str, 
     )
 
 
-def _gateway_record(gateway: EgressGateway, held: Holdings) -> GatewayRecord:
+def _gateway_record(gateway: EgressGateway, pool: EgressPool, held: Holdings) -> GatewayRecord:
     name = gateway.meta.name
     own = (*held.shared.get(name, ()), *held.shared.get(f"pool/{gateway.pool}", ()))
     shares = tuple(sorted(map(as_share, own), key=lambda share: (share.address, share.first_port)))
-    return GatewayRecord(gateway.pool, gateway.desired.lower(), gateway.version, shares)
+    return GatewayRecord(gateway.pool, ordered(gateway, pool).lower(), wanted_version(gateway, pool), shares)
 
 
 def _node_clients(nodes: Mapping[str, Node]) -> tuple[dict[str, Client], list[Problem]]:

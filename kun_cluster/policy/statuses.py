@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kun_cluster.formats.gateway_report import GatewayReport
+from kun_cluster.formats.pool_orders import orders_value
 from kun_cluster.formats.times import rfc3339
 from kun_cluster.model.egress import (
     AddressKind,
@@ -16,7 +17,9 @@ from kun_cluster.model.egress import (
 )
 from kun_cluster.model.problem import Problem, Reason
 from kun_cluster.policy.capacity import capacity
+from kun_cluster.policy.gateways import ordered, wanted_version
 from kun_cluster.policy.holdings import as_share
+from kun_cluster.policy.rollout import Outlook
 from kun_cluster.policy.ruleset import RuleSet
 
 Status = dict[str, Any]
@@ -66,8 +69,9 @@ def pool_status(
     problems: list[Problem],
     allocations: Iterable[EgressAllocation],
     reports: Mapping[str, GatewayReport | None],
+    outlook: Outlook | None = None,
 ) -> Status:
-    """Status of a pool."""
+    """Status of a pool. `outlook`: of its rollout, None while nobody has looked; the orders are the pool's own."""
     generation = pool.meta.generation
     room = capacity(pool, allocations)
     wanted = [one for one in rules.gateways.values() if one.pool == pool.meta.name and one.desired is Desired.SERVE]
@@ -102,13 +106,37 @@ def pool_status(
         "observedGeneration": generation,
         "gateways": f"{up}/{len(wanted)}",
         "shares": {"free": room.free, "taken": room.taken, "cooling": room.cooling},
-        "conditions": [accepted, ready, exhausted, degraded],
+        "current": _current(pool, rules, reports),
+        **orders_value(pool.orders),
+        "conditions": [accepted, ready, exhausted, degraded, _rolled_out(outlook, generation)],
     }
 
 
-def gateway_status(gateway: EgressGateway, problems: list[Problem], report: GatewayReport | None, now: float) -> Status:
-    """Status of a gateway: what its agent says, or that it does not answer."""
+def _current(pool: EgressPool, rules: RuleSet, reports: Mapping[str, GatewayReport | None]) -> str:
+    """How many gateways run what they shall, of all."""
+    own = [one for one in rules.gateways.values() if one.pool == pool.meta.name]
+    count = 0
+    for one in own:
+        wanted, report = wanted_version(one, pool), reports.get(one.meta.name)
+        count += not wanted or (report is not None and report.version == wanted)
+    return f"{count}/{len(own)}"
+
+
+def _rolled_out(outlook: Outlook | None, generation: int) -> Status:
+    if outlook is None:
+        return condition("RolledOut", UNKNOWN, "NotLookedYet", "the agents have not been asked yet", generation)
+    state = TRUE if outlook.reason == "Current" else FALSE
+    return condition("RolledOut", state, outlook.reason, outlook.message, generation)
+
+
+def gateway_status(
+    gateway: EgressGateway, pool: EgressPool | None, problems: list[Problem], report: GatewayReport | None, now: float
+) -> Status:
+    """Status of a gateway: what its agent says, or that it does not answer. `pool`: None while it is not in force."""
     generation = gateway.meta.generation
+    wanted = wanted_version(gateway, pool) if pool is not None else gateway.version
+    order = ordered(gateway, pool) if pool is not None else gateway.desired
+    orders = {"order": str(order), "wantedVersion": wanted, "rollout": _turn(gateway, pool)}
     accepted = _accepted(gateway, gateway.meta, problems)
     if report is None:
         silent = f"the agent at {gateway.admin} does not answer"
@@ -116,12 +144,12 @@ def gateway_status(gateway: EgressGateway, problems: list[Problem], report: Gate
             condition(kind, UNKNOWN, "NoAnswer", silent, generation)
             for kind in ("Announced", "Healthy", "Drained", "Current")
         ]
-        return {"observedGeneration": generation, "diagnosis": silent, "conditions": [accepted, *conditions]}
+        return {"observedGeneration": generation, "diagnosis": silent, **orders, "conditions": [accepted, *conditions]}
     age = report.last_packet_s_ago
     packet = "no packet has come back yet" if age is None else f"a packet came back {age:.1f} s ago"
     healthy = "PacketCameBack" if report.healthy else "NoPacket"
-    is_current = not gateway.version or gateway.version == report.version
-    drained = report.withdrawn and gateway.desired is not Desired.SERVE
+    is_current = not wanted or wanted == report.version
+    drained = report.withdrawn and order is not Desired.SERVE
     conditions = [
         condition(
             "Announced", _truth(report.announced), report.standing.title() or "Unknown", report.words, generation
@@ -134,7 +162,7 @@ def gateway_status(gateway: EgressGateway, problems: list[Problem], report: Gate
             "Current",
             _truth(is_current),
             "Version",
-            f"runs {report.version}, wants {gateway.version or 'any'}",
+            f"runs {report.version}, wants {wanted or 'any'}",
             generation,
         ),
     ]
@@ -142,12 +170,23 @@ def gateway_status(gateway: EgressGateway, problems: list[Problem], report: Gate
         "observedGeneration": generation,
         "version": report.version,
         "diagnosis": report.diagnosis,
+        **orders,
         "conditions": [accepted, *conditions],
     }
     if age is not None:
         # Steps of ten seconds: a status that changes each time it is looked at would be written each time.
         status["lastPacketTime"] = rfc3339((now - age) // 10 * 10)
     return status
+
+
+def _turn(gateway: EgressGateway, pool: EgressPool | None) -> str:
+    """Phase of the rollout where it is this gateway's turn; Cordoned; or ""."""
+    if pool is None:
+        return ""
+    rollout, name = pool.orders.rollout, gateway.meta.name
+    if rollout is not None and rollout.gateway == name:
+        return str(rollout.phase)
+    return "Cordoned" if name in pool.orders.cordoned else ""
 
 
 def _truth(value: bool) -> str:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -23,6 +23,7 @@ from kun_cluster.state.table_view import TableView
 
 HEARTBEAT_S = 5.0
 SLOW_S = 30.0
+PIECE = 64 * 1024
 ROLES = ("resolver", "gateway")
 VERSION = re.compile(r"[0-9a-f]{32}")
 NAME = re.compile(r"[\x21-\x7e]{1,80}")
@@ -31,7 +32,7 @@ NAME = re.compile(r"[\x21-\x7e]{1,80}")
 class TableServer:
     """`journals`: the views by name. `tokens`: who may ask, asked for each request; None: whoever reaches the listener.
 
-    `is_ready`: there is a table.
+    `is_ready`: there is a table. `dropped`: told the consumer and the reason when a connection is ended from here.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class TableServer:
         followers: Followers,
         tokens: Callable[[], list[str]] | None,
         is_ready: Callable[[], bool],
+        dropped: Callable[[str, str], None] = lambda _name, _reason: None,
     ) -> None:
         self._journals, self._followers, self._tokens, self._is_ready = journals, followers, tokens, is_ready
+        self._dropped = dropped
         self._changed = asyncio.Event()
         self._stopping = False
         self._runner: web.AppRunner | None = None
@@ -138,18 +141,23 @@ class TableServer:
                 if sent != journal.version or (first and not have):
                     lines = journal.since(sent) if sent else journal.snapshot()
                     sent = follower.sent = journal.version
-                elif first:
+                elif first or not await _heard(changed):
+                    # It may have changed in the very moment in which the wait was over.
+                    if sent != journal.version:
+                        continue
                     lines = [journal.heartbeat(time.time())]
-                elif await _heard(changed):
-                    continue
                 else:
-                    lines = [journal.heartbeat(time.time())]
+                    continue
                 first = False
-                async with asyncio.timeout(SLOW_S):
-                    await _write(response, lines, press)
-        except (TimeoutError, ConnectionError):
-            if request.transport is not None:
-                request.transport.abort()
+                await _write(response, lines, press)
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            self._dropped(follower.name, f"it took nothing for {SLOW_S:g} s")
+        else:
+            return response
+        if request.transport is not None:
+            request.transport.abort()
         return response
 
 
@@ -164,10 +172,29 @@ async def _heard(changed: asyncio.Event) -> bool:
 
 
 async def _write(response: web.StreamResponse, lines: list[str], press: "zlib._Compress | None") -> None:
-    """Write lines; a thousand at a time, so that others have their turn."""
-    for start in range(0, len(lines), 1000):
-        data = ("\n".join(lines[start : start + 1000]) + "\n").encode()
-        await response.write(data if press is None else press.compress(data) + press.flush(zlib.Z_SYNC_FLUSH))
+    """Write lines, some at a time: others have their turn, and little waits for one that is slow.
+
+    Raises TimeoutError for a consumer that takes nothing for SLOW_S.
+    """
+    for piece in pieces(lines):
+        data = piece if press is None else press.compress(piece) + press.flush(zlib.Z_SYNC_FLUSH)
+        async with asyncio.timeout(SLOW_S):
+            await response.write(data)
+
+
+def pieces(lines: list[str]) -> Iterator[bytes]:
+    """The text of lines in pieces of 64 KiB or one line more."""
+    waiting: list[bytes] = []
+    size = 0
+    for line in lines:
+        data = line.encode() + b"\n"
+        waiting.append(data)
+        size += len(data)
+        if size >= PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:

@@ -1,6 +1,5 @@
 """The table kept up to date pod by pod: what compiling from scratch would give, at the price of what has changed."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,11 +8,10 @@ from kun_cluster.model.objects import Objects
 from kun_cluster.model.problem import Problem
 from kun_cluster.model.table import Client, Table
 from kun_cluster.model.workload import Pod
-from kun_cluster.policy.claims import claim_problems, claimed, holder, unusable_addresses
+from kun_cluster.policy.claims import claim_problems, claimed, holder
 from kun_cluster.policy.decision import Decision, decide
 from kun_cluster.policy.ruleset import RuleSet
-
-PodKey = tuple[str, str]
+from kun_cluster.state.pod_survey import PodKey, PodSurvey
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What takes a look at every pod. `pods`: how many each policy is in force for, by NAMESPACE/NAME."""
+    """What is known of all pods together. `pods`: how many each policy is in force for, by NAMESPACE/NAME."""
 
     problems: tuple[Problem, ...]
     pods: Mapping[str, int]
@@ -43,6 +41,7 @@ class LiveTable:
         self._claims: dict[str, tuple[PodKey, ...]] = {}
         self._clients: dict[str, Client] = {}
         self._old: dict[tuple[str, str], Record | None] = {}
+        self._pod_survey, self._contested = PodSurvey(), set[str]()
         self._survey: Survey | None = None
         self._put_rules(None, rules)
 
@@ -64,6 +63,12 @@ class LiveTable:
         self._survey = None
         old = self._pods.get(pod.key)
         self._pods[pod.key] = pod
+        self._pod_survey.decided(pod.key, decide(pod, self._rules))
+        if old is not None and _claims_the_same(old, pod):
+            for address in claimed(pod):
+                self._settle(address)
+            return
+        self._pod_survey.addressed(pod)
         self._claim(pod.key, old, pod)
 
     def drop_pod(self, key: PodKey) -> None:
@@ -71,6 +76,7 @@ class LiveTable:
         self._survey = None
         old = self._pods.pop(key, None)
         if old is not None:
+            self._pod_survey.forget(key)
             self._claim(key, old, None)
 
     def replace_pods(self, pods: Iterable[Pod]) -> None:
@@ -87,6 +93,8 @@ class LiveTable:
         self._survey = None
         before, self._rules = self._rules, rules
         self._put_rules(before, rules)
+        for key, pod in self._pods.items():
+            self._pod_survey.decided(key, decide(pod, rules))
         for address in self._claims:
             self._settle(address)
 
@@ -114,23 +122,16 @@ class LiveTable:
         return list(self.survey().problems)
 
     def survey(self) -> Survey:
-        """Look at every pod; the same survey is given until something changes."""
+        """Give what is known of all pods; the same survey until something changes."""
         if self._survey is None:
             self._survey = self._surveyed()
         return self._survey
 
     def _surveyed(self) -> Survey:
-        found = list(self._rules.problems)
-        pods: Counter[str] = Counter()
-        for pod in self._pods.values():
-            decision = decide(pod, self._rules)
-            found += [*decision.problems, *unusable_addresses(pod)]
-            if decision.policy is not None:
-                pods[decision.policy.meta.full_name] += 1
-        for address, keys in self._claims.items():
-            if len(keys) > 1:
-                found += claim_problems(address, [self._pods[key] for key in keys])
-        return Survey(tuple(sorted(set(found))), pods)
+        found = [*self._rules.problems, *self._pod_survey.problems()]
+        for address in self._contested:
+            found += claim_problems(address, [self._pods[key] for key in self._claims[address]])
+        return Survey(tuple(sorted(set(found))), self._pod_survey.pods())
 
     def _now(self, kind: str, key: str) -> Record | None:
         table = self.table()
@@ -169,10 +170,14 @@ class LiveTable:
                     self._claims[address] = left
                 else:
                     del self._claims[address]
+                if len(left) < 2:
+                    self._contested.discard(address)
                 self._settle(address)
         for address in after:
             if address not in before:
-                self._claims[address] = (*self._claims.get(address, ()), key)
+                claims = self._claims[address] = (*self._claims.get(address, ()), key)
+                if len(claims) > 1:
+                    self._contested.add(address)
             self._settle(address)
 
     def _settle(self, address: str) -> None:
@@ -192,6 +197,11 @@ class LiveTable:
             del self._clients[network]
         else:
             self._clients[network] = client
+
+
+def _claims_the_same(old: Pod, new: Pod) -> bool:
+    """Most changes of a pod leave its addresses alone, and reading them is most of the work."""
+    return (old.addresses, old.finished, old.host_network) == (new.addresses, new.finished, new.host_network)
 
 
 def compile_objects(objects: Objects, rules: RuleSet) -> LiveTable:

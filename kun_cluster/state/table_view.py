@@ -43,6 +43,7 @@ class TableView:
     _serial: int = 0
     _serial_of: dict[str, int] = field(default_factory=dict)
     _class_changed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _snapshot: tuple[int, list[str]] = (-1, [])
 
     @property
     def version(self) -> str:
@@ -68,6 +69,7 @@ class TableView:
             return False
         self.committed_at = now
         self._serial += 1
+        self._snapshot = -1, []
         self._serial_of[self.version] = self._serial
         for kind, name in touched:
             if kind == "class":
@@ -94,9 +96,13 @@ class TableView:
         self._total %= MODULUS
 
     def snapshot(self) -> list[str]:
-        """The lines of the whole view."""
-        lines = set_lines((kind, key, record) for (kind, key), record in self.records.items())
-        return [begin_line("snapshot", "", self.view, self.cluster), *lines, self._commit()]
+        """The lines of the whole view. All who are sent one version share them: many come at once after a restart."""
+        serial, lines = self._snapshot
+        if serial != self._serial:
+            found = set_lines((kind, key, record) for (kind, key), record in self.records.items())
+            lines = [begin_line("snapshot", "", self.view, self.cluster), *found, self._commit()]
+            self._snapshot = self._serial, lines
+        return lines
 
     def since(self, version: str) -> list[str]:
         """The lines that lead from a version to the newest: a delta, or a snapshot if that version is not known."""

@@ -13,6 +13,8 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
         ("code",),
         "Writes that the API server refused, by HTTP status",
     ),
+    "rollout": ("gauge", ("pool", "reason"), "1 for the reason of each pool's condition RolledOut"),
+    "consumers_dropped_total": ("counter", (), "Connections ended because the consumer took nothing"),
     "ready": ("gauge", (), "1 while there is a table to serve"),
     "leader": ("gauge", (), "1 while this replica writes statuses and allocations"),
     "consumers": ("gauge", (), "Connections of resolvers and gateways that follow the table"),

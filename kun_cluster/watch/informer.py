@@ -16,7 +16,8 @@ import msgspec
 from kun_cluster.formats.egress_objects import EgressObject, ObjectError
 from kun_cluster.formats.watch_events import Bookmark, Deleted, EventReader, Failed, Upsert
 from kun_cluster.formats.workload_objects import Workload
-from kun_cluster.watch.kube_client import PATHS, KubeClient, KubeError
+from kun_cluster.watch.kube_client import PATHS, KubeClient
+from kun_cluster.watch.kube_error import KubeError
 
 GONE = 410
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0

@@ -1,4 +1,4 @@
-"""The API server by lightkube: its kubeconfig, its credentials, its typed errors. A watch is a stream of lines here.
+"""The API server by lightkube: its kubeconfig, its credentials, its typed errors; watches by `watch_stream.py`.
 
 lightkube's own `watch` asks for no bookmarks and has no deadline on silence, so requests are built with its parts.
 """
@@ -16,6 +16,8 @@ from lightkube.core.generic_client import BasicRequest, GenericAsyncClient
 
 from kun_base.errors import ConfigError, Fault
 from kun_cluster.model.egress import GROUP, VERSION
+from kun_cluster.watch.kube_error import KubeError
+from kun_cluster.watch.watch_stream import WatchStream
 
 PATHS = {
     "Pod": "api/v1/pods",
@@ -26,16 +28,7 @@ PATHS = {
     "EgressPolicy": f"apis/{GROUP}/{VERSION}/egresspolicies",
     "EgressAllocation": f"apis/{GROUP}/{VERSION}/egressallocations",
 }
-MAX_LINE = 8 * 1024 * 1024
-CONNECT_S = 10.0
-
-
-class KubeError(Exception):
-    """The API server did not do what was asked: HTTP status (0: no answer) and its words."""
-
-    def __init__(self, code: int, message: str) -> None:
-        self.code = code
-        super().__init__(f"{code}: {message}" if code else message)
+ANSWER_S = 10.0
 
 
 class KubeClient:
@@ -44,9 +37,12 @@ class KubeClient:
     def __init__(self, kubeconfig: str) -> None:
         """Read the kubeconfig; "": the pod's own service account. Raises ConfigError."""
         try:
-            config = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_service_account()
-            parameters = ConnectionParams(timeout=httpx2.Timeout(CONNECT_S), trust_env=False)
+            found = KubeConfig.from_file(kubeconfig) if kubeconfig else KubeConfig.from_service_account()
+            config = found.get()
+            assert config is not None, "no current context"
+            parameters = ConnectionParams(timeout=httpx2.Timeout(ANSWER_S), trust_env=False)
             self._client = GenericAsyncClient(parameters, config, field_manager="kun-controller")
+            self._stream = WatchStream(config)
         except (
             LightkubeConfigError,
             KeyError,
@@ -60,24 +56,9 @@ class KubeClient:
             wanted = "must be a kubeconfig with a current context, its cluster and its user"
             raise ConfigError("--kubeconfig", [Fault(where, "", f"{wanted}: {error}")]) from None
 
-    async def lines(self, kind: str, parameters: dict[str, str], silence_s: float) -> AsyncIterator[bytes]:
+    def lines(self, kind: str, parameters: dict[str, str], silence_s: float) -> AsyncIterator[bytes]:
         """Give the lines of a watch, until the server ends it. Raises KubeError, also after `silence_s` of silence."""
-        # Compressed, an event could wait in the compressor for the next one.
-        headers = {"Accept-Encoding": "identity"}
-        request = BasicRequest("GET", PATHS[kind], params={"watch": "true", **parameters}, headers=headers)
-        request.timeout = httpx2.Timeout(CONNECT_S, read=silence_s)
-        try:
-            response = await self._client.send(self._client.build_adapter_request(request), stream=True)
-            try:
-                if response.is_error:
-                    await response.aread()
-                self._client.raise_for_status(response)
-                async for line in split(response.aiter_bytes()):
-                    yield line
-            finally:
-                await response.aclose()
-        except httpx2.HTTPError as error:
-            raise translated(error) from None
+        return self._stream.lines(PATHS[kind], {"watch": "true", **parameters}, silence_s)
 
     async def ask(
         self, method: str, path: str, body: Any = None, parameters: dict[str, str] | None = None, content_type: str = ""
@@ -104,19 +85,8 @@ class KubeClient:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._stream.close()
         await self._client.close()
-
-
-async def split(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines of a stream of bytes; a pod may be longer than a reader's usual limit. Raises KubeError beyond 8 MiB."""
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
-        if len(rest) > MAX_LINE:
-            raise KubeError(0, f"a line of more than {MAX_LINE} bytes")
 
 
 def translated(error: httpx2.HTTPError) -> KubeError:

@@ -161,7 +161,7 @@ class Admin:
 
     async def _undrain(self, _query: Mapping[str, str]) -> Page:
         if self._state.drain.by_table:
-            words = "the controller's table drains this gateway: set desired: Serve in its EgressGateway"
+            words = "the controller's table drains this gateway: see desired and status.rollout of its EgressGateway"
             body = {"phase": self._state.drain.phase, "warning": words}
             return Page(json.dumps(body) + "\n", content_type="application/json")
         return self._change(drain_policy.revoked(self._state.drain), keep=True)

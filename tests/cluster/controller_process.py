@@ -33,10 +33,18 @@ class ControllerProcess:
         self._readers: list[Reader] = []
 
     def start(self, *, ready: bool = True) -> "ControllerProcess":
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
+        self.launch()
         self.wait(lambda: self.page("/readyz" if ready else "/healthz") is not None, START_S)
         return self
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def wait(self, what: Callable[[], bool], timeout_s: float = 30.0) -> float:
         """Wait until something is so; returns the seconds it took."""
@@ -77,7 +85,7 @@ class ControllerProcess:
         self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(30)
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(30)

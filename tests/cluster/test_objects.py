@@ -144,6 +144,7 @@ def test_kubectl_get_shows_what_matters(cluster: Cluster) -> None:
     cluster.apply(pool("shown", publicNetworks=["192.0.2.0/28"]))
     status = {
         "gateways": "2/3",
+        "current": "1/3",
         "shares": {"free": 7, "taken": 1, "cooling": 2},
         "conditions": [
             {
@@ -159,8 +160,10 @@ def test_kubectl_get_shows_what_matters(cluster: Cluster) -> None:
     shown = cluster.kubectl("get", "epool", "shown")
     assert shown.returncode == 0, shown.stderr
     head, row = shown.stdout.splitlines()
-    assert head.split() == ["NAME", "VIP", "MODE", "DEFAULT", "READY", "GATEWAYS", "FREE", "TAKEN", "COOLING", "AGE"]
-    assert row.split()[:9] == ["shown", "203.0.113.1", "Spread", "false", "True", "2/3", "7", "1", "2"]
+    assert head.split() == [
+        "NAME", "VIP", "MODE", "DEFAULT", "READY", "GATEWAYS", "FREE", "TAKEN", "COOLING", "CURRENT", "ROLLOUT", "AGE",
+    ]  # fmt: skip
+    assert row.split()[:10] == ["shown", "203.0.113.1", "Spread", "false", "True", "2/3", "7", "1", "2", "1/3"]
     cluster.delete(pool("shown"))
 
 
