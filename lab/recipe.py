@@ -14,6 +14,8 @@ ARCHITECTURE = "amd64"
 KERNEL = "linux-image-cloud-amd64"
 HEADERS = "linux-headers-cloud-amd64"
 ROLES = "gateway,dns,node,tor"
+NOT_IN_THE_LAB = b"\n# Not in the lab:"
+"""Begins the roles of packaging/files.list that the image has not."""
 DISK_SIZE = "4G"
 FORMAT = 3
 """Raised when the image is put together in another way from the same parts."""
@@ -62,7 +64,7 @@ def read_recipe(debian: Debian, repository: Path = REPOSITORY) -> Recipe:
     if listing.returncode != 0:
         raise LabError(f"{installer} --print-packages failed:\n{listing.stderr}")
     packages = tuple(sorted({KERNEL, *TOOLS, *listing.stdout.split()}))
-    files = (repository / "packaging" / "files.list").read_bytes()
+    files, _, _ = (repository / "packaging" / "files.list").read_bytes().partition(NOT_IN_THE_LAB)
     lock = (repository / "requirements.lock").read_bytes()
     # The programs' commands are installed in the image; the code behind them is on the code disk.
     scripts = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["scripts"]

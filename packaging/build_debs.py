@@ -28,7 +28,7 @@ BUILD_PACKAGES = ("debhelper", "gcc", "libc6-dev", "python3-dev", "python3-venv"
 TOOLS = ("cython", "setuptools")
 SOURCES = (
     *("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "SECURITY.md", "CHANGELOG.md"),
-    "requirements.lock",
+    *("requirements.lock", "requirements-controller.lock"),
 )
 FOLDERS = (*sorted(path.name for path in ROOT.glob("kun_*") if path.is_dir()), "gateway-config", "packaging")
 UNBUILT = shutil.ignore_patterns("*.so", "*.c", "__pycache__", "build.json", ".vagrant")
@@ -36,6 +36,8 @@ UNBUILT = shutil.ignore_patterns("*.so", "*.c", "__pycache__", "build.json", ".v
 OLDEST_DATE = 315532800
 # What pip accepts on the older of the supported systems, glibc 2.36.
 PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in (36, 34, 28, 17)), "manylinux2014_x86_64")
+# Of dpkg-deb. Several threads would give other bytes on a machine with other processors or memory.
+COMPRESSION = "-Zxz --threads-max=1"
 MAINTAINER = "KUN gateway maintainers <maintainers@kun-gateway.example>"
 
 
@@ -55,6 +57,10 @@ def source_date() -> int:
     return int(said.stdout) if said.returncode == 0 else OLDEST_DATE
 
 
+def compression() -> str:
+    return os.environ.get("KUN_COMPRESSION", COMPRESSION)
+
+
 def commit() -> str:
     """Of this tree, "-dirty" behind it where tracked files were changed."""
     argv = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
@@ -62,24 +68,42 @@ def commit() -> str:
     return said.stdout.strip() if said.returncode == 0 else read_build(ROOT / "kun_base").commit
 
 
+def blocks_of(lock: str) -> list[str]:
+    """A pin with its hashes each."""
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / lock).read_text())
+    return [block for block in blocks if "==" in block.split("\n")[0]]
+
+
 def tool_pins() -> str:
     """The lines of requirements-dev.lock that pin what builds our wheel."""
-    blocks = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / "requirements-dev.lock").read_text())
-    return "\n".join(block for block in blocks if block.split("==")[0] in TOOLS)
+    return "\n".join(block for block in blocks_of("requirements-dev.lock") if block.split("==")[0] in TOOLS)
+
+
+def controller_pins() -> str:
+    """The lines of requirements-controller.lock that requirements.lock has not."""
+    common = {block.split()[0] for block in blocks_of("requirements.lock")}
+    return "\n".join(block for block in blocks_of("requirements-controller.lock") if block.split()[0] not in common)
 
 
 def download(suite: Suite, folder: Path) -> None:
-    """Wheels for the suite's Python, each checked against its hash, into folder/wheels and folder/tools."""
+    """Wheels for the suite's Python, each checked against its hash: for all programs, the controller, the build."""
     kept = cache_folder() / f"wheels-{suite.python_tag}"
-    pins = kept / "tools.lock"
+    tools, controller = kept / "tools.lock", kept / "controller.lock"
     kept.mkdir(parents=True, exist_ok=True)
-    pins.write_text(tool_pins())
-    for lock, name in ((ROOT / "requirements.lock", "wheels"), (pins, "tools")):
+    tools.write_text(tool_pins())
+    controller.write_text(controller_pins())
+    locks = ((ROOT / "requirements.lock", "wheels"), (controller, "wheels-kun-controller"), (tools, "tools"))
+    for lock, name in locks:
         argv = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"]
         argv += ["--no-deps", "--only-binary=:all:", "--implementation=cp", f"--python-version={suite.python_tag}"]
         argv += [f"--abi={abi}" for abi in (f"cp{suite.python_tag}", "abi3", "none")]
         argv += [f"--platform={platform}" for platform in PLATFORMS]
         run_checked([*argv, "--dest", str(folder / name), "-r", str(lock)])
+
+
+def set_version(place: Path, version: str) -> None:
+    """Write the number into a copy of kun_base/version.py."""
+    place.write_text(re.sub(r'(?m)^VERSION = ".*"$', f'VERSION = "{version}"', place.read_text()))
 
 
 def copy_source(target: Path, version: str) -> None:
@@ -89,8 +113,7 @@ def copy_source(target: Path, version: str) -> None:
         shutil.copy(ROOT / name, target / name)
     for name in FOLDERS:
         shutil.copytree(ROOT / name, target / name, ignore=UNBUILT)
-    place = target / "kun_base/version.py"
-    place.write_text(re.sub(r'(?m)^VERSION = ".*"$', f'VERSION = "{version}"', place.read_text()))
+    set_version(target / "kun_base/version.py", version)
     # Modes as git keeps them, whatever the umask of this shell.
     for path in [target, *target.rglob("*")]:
         if not path.is_symlink():
@@ -117,6 +140,7 @@ def build(suite: Suite, version: str, out: Path) -> list[Path]:
             "KUN_COMMIT": commit(),
             "KUN_PYTHON": suite.python,
             "KUN_UNITS": suite.unit_folder,
+            "KUN_COMPRESSION": compression(),
         }
         if "CFLAGS" in os.environ:
             environment["CFLAGS"] = os.environ["CFLAGS"]

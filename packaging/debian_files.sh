@@ -2,7 +2,7 @@
 # debian_files.sh UNIT-FOLDER: what packaging/files.list names, into the package of its role.
 set -euo pipefail
 units=$1
-declare -A package=([gateway]=kun-nat64 [dns]=kun-dns64 [node]=kun-6to4)
+declare -A package=([gateway]=kun-nat64 [dns]=kun-dns64 [node]=kun-6to4 [controller]=kun-controller)
 
 folder_of() {
     case $1 in
@@ -19,7 +19,10 @@ folder_of() {
 while read -r role kind mode source; do
     name=${package[$role]-}
     if [[ -z $name ]]; then continue; fi
-    case $kind in depends | recommends) continue ;; esac
+    case $kind in
+        depends | recommends) continue ;;
+        folder) install -d -m "$mode" "debian/$name$source"; continue ;;
+    esac
     target=debian/$name/$(folder_of "$kind" "$name")/$(basename "$source")
     install -D -m "$mode" "gateway-config/$source" "$target"
     # Packages put commands into /usr/bin; /usr/local is the operator's.
@@ -36,6 +39,8 @@ for name in dns64 nat64; do
     install -d "debian/kun-$name/usr/share/kun-$name"
     cp -r gateway-config/prometheus gateway-config/grafana "debian/kun-$name/usr/share/kun-$name/"
 done
+install -d debian/kun-controller/usr/share/kun-controller
+cp -r gateway-config/helm debian/kun-controller/usr/share/kun-controller/
 cp -r gateway-config/coredns gateway-config/kubernetes debian/kun-dns64/usr/share/kun-dns64/
 cp -r gateway-config/bird gateway-config/sysctl.d/60-kun-tor.conf debian/kun-nat64/usr/share/kun-nat64/
 cp gateway-config/kun-nat64-native.toml gateway-config/gobgp/gobgpd-native.conf debian/kun-nat64/usr/share/kun-nat64/

@@ -1,10 +1,11 @@
 #!/bin/bash
-# debian_programs.sh PACKAGE: the command, its manual page and completions; out goes what the other package is for.
+# debian_programs.sh PACKAGE: the command, its manual page and completions; out goes what the other packages are for.
 set -euo pipefail
 package=$1
 tree=debian/$package library=debian/$package/usr/lib/$package
 case $package in
     kun-dns64) module=kun_dns64 others=(kun_nat64 kun_cluster pyroute2) ;;
+    kun-controller) module=kun_cluster others=(kun_dns64 kun_nat64 pyroute2 dnslib uvloop) ;;
     kun-nat64) module=kun_nat64 others=(kun_dns64 kun_cluster dnslib uvloop) ;;
 esac
 rm -rf "${library:?}/bin"

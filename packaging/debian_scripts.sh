@@ -2,7 +2,7 @@
 # debian_scripts.sh UNIT-FOLDER: the maintainer scripts, and the record of what could need a restart after an upgrade.
 set -euo pipefail
 units=$1
-for package in kun-dns64 kun-nat64 kun-6to4; do
+for package in kun-dns64 kun-nat64 kun-6to4 kun-controller; do
     tree=debian/$package
     # One line a part: its name and the digest of its content. postinst compares it with that of the version before.
     {

@@ -10,7 +10,11 @@ import typer
 
 from kun_base.version import version
 
-CONFIGURED = ("kun-dns64", "kun-nat64")
+FILES = {
+    "kun-dns64": "/etc/kun/kun-dns64.toml: every key with its default.",
+    "kun-nat64": "/etc/kun/kun-nat64.toml: every key with its default.",
+    "kun-controller": "/etc/kun/kun-controller.conf: the flags of kun-controller.service.",
+}
 
 
 def options_of(command: Any) -> list[Any]:
@@ -65,8 +69,8 @@ def manual(program: str, group: Any) -> str:
         ".SH EXIT STATUS",
         "0: done. 1: it could not be done. 2: a file or a flag is wrong; every error is on stderr.",
     ]
-    if program in CONFIGURED:
-        lines += [".SH FILES", f"/etc/kun/{quoted(program)}.toml: every key with its default."]
+    if program in FILES:
+        lines += [".SH FILES", quoted(FILES[program])]
     return "\n".join(line for line in lines if line) + "\n"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kun_base.command_line import CommandLine
-from kun_base.version import version
+from kun_base.version import build, version
 
 EXAMPLES = """
 Examples:
@@ -29,7 +29,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"kun-controller {version()}")
+        print(f"kun-controller {version()}, {build()}")
         raise typer.Exit
 
 

@@ -13,6 +13,7 @@ SERVICES = sorted(UNITS.glob("*.service"))
 
 # Exposure by `systemd-analyze security`, times ten. What is left of kun-nat64 is the price of links, rules and Jool.
 MOST_EXPOSED = {
+    "kun-controller.service": 13,
     "kun-dns64.service": 13,
     "kun-gobgpd.service": 13,
     "kun-nat64.service": 26,

@@ -16,6 +16,16 @@ from tests.packaging.debs import NAMES, built, content, edit, field, reissue
 from tests.packaging.machine import PACKAGES, SUITES, Machine, booted, run_inside, unpacked
 
 pytestmark = pytest.mark.timeout(2400)  # the systems are made once, over the network
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{ name: here, context: { cluster: here, user: here } }]
+clusters: [{ name: here, cluster: { server: "http://127.0.0.1:1" } }]
+users: [{ name: here, user: { token: secret } }]
+"""
+MODULES = {"kun-controller": "kun_cluster", "kun-dns64": "kun_dns64", "kun-nat64": "kun_nat64"}
+SERVICES = ("kun-controller.service", "kun-dns64.service", "kun-nat64.service")
 DNS_CONFIG, GATEWAY_CONFIG = "etc/kun/kun-dns64.toml", "etc/kun/kun-nat64.toml"
 # What dpkg, systemd and Python themselves write.
 NOT_OURS = re.compile(
@@ -64,15 +74,18 @@ def install(machine: Machine, *debs: Path, **environment: str) -> str:
 
 
 def configure(machine: Machine) -> None:
-    """What an operator does: addresses into the files, then both services and the gateway's own speaker."""
+    """What an operator does: addresses into the files, then all services and the gateway's own speaker."""
+    kubeconfig = machine.tree / "etc/kun/controller/kubeconfig"
+    kubeconfig.write_text(KUBECONFIG)
+    kubeconfig.chmod(0o600)
     for name in (DNS_CONFIG, GATEWAY_CONFIG):
         path = machine.tree / name
         path.write_text(path.read_text() + "\n# edited\n")
     speaker = machine.tree / "etc/kun/gobgpd.conf"
     speaker.write_text(speaker.read_text() + "\n# edited\n")
     machine.do("systemctl", "disable", "--now", "gobgpd.service")
-    machine.do("systemctl", "enable", "--now", "kun-gobgpd.service", "kun-dns64.service", "kun-nat64.service")
-    for unit in ("kun-gobgpd.service", "kun-dns64.service", "kun-nat64.service"):
+    machine.do("systemctl", "enable", "--now", "kun-gobgpd.service", *SERVICES)
+    for unit in ("kun-gobgpd.service", *SERVICES):
         machine.wait_for(unit)
 
 
@@ -105,10 +118,8 @@ class TestContent:
         """GoBGP, BIRD, Unbound and the operator keep every file of theirs."""
         for deb in packages.values():
             files = [path for mode, _, path in content(deb) if not mode.startswith("d")]
-            strange = [
-                path for path in files if not re.search(r"/(60-|zz-)?_?kun-(dns64|nat64|6to4|gobgpd)|^/etc/kun/", path)
-            ]
-            assert strange == []
+            ours = re.compile(r"/(60-|zz-)?_?kun-(dns64|nat64|6to4|gobgpd|controller)|^/etc/kun/")
+            assert [path for path in files if not ours.search(path)] == []
             assert not [path for path in files if path.startswith(("/usr/local", "/opt", "/var"))]
 
     def test_files_that_may_hold_secrets_are_not_for_everybody(self, packages: dict[str, Path]) -> None:
@@ -117,6 +128,8 @@ class TestContent:
         }
         modes |= {path: mode for mode, _, path in content(packages["kun-nat64"]) if path.endswith("gobgpd.conf")}
         assert modes["/etc/kun/kun-nat64.toml"] == modes["/etc/kun/gobgpd.conf"] == "-rw-r-----"
+        folder = {path: mode for mode, _, path in content(packages["kun-controller"]) if "/etc/kun/controller" in path}
+        assert folder == {"/etc/kun/controller/": "drwx------"}
         # A user without rights reads it.
         assert modes["/etc/kun/kun-dns64.toml"] == "-rw-r--r--"
 
@@ -154,14 +167,21 @@ def test_a_package_from_first_installation_to_purge(
     installed = files_of(machine)
     assert {name for name, told in before.items() if installed.get(name) != told} == set()
 
+    # A service that nobody has configured says so, and does not try again.
+    assert machine.run("systemctl", "start", "kun-controller.service").returncode != 0
+    assert machine.state("kun-controller.service") == "failed"
+    assert "must be a kubeconfig" in machine.do("journalctl", "--no-pager", "-u", "kun-controller.service")
+
     # Configured, then installed again: no process notices.
     configure(machine)
     assert "eb" in machine.do("kun-dns64", "--version")
-    watched = ("kun-dns64.service", "kun-nat64.service", "kun-gobgpd.service")
+    watched = (*SERVICES[1:], "kun-gobgpd.service", SERVICES[0])
     assert "= 1" in machine.do("sysctl", "net.ipv4.ip_forward"), "put in force where the gateway runs"
     pids = {unit: machine.main_pid(unit) for unit in watched}
     assert all(pids.values())
-    install(machine, *packages.values())
+    # Byte compiling takes most of the time here, and the controller's scripts are those of the others.
+    again = [deb for name, deb in packages.items() if name != "kun-controller"]
+    install(machine, *again)
     assert {unit: machine.main_pid(unit) for unit in watched} == pids
 
     # A later issue of one package restarts that program alone.
@@ -188,7 +208,7 @@ def test_a_package_from_first_installation_to_purge(
     machine.wait_for("kun-nat64.service")
 
     # Down to the first issue again.
-    install(machine, *packages.values())
+    install(machine, *again)
     assert field(packages["kun-nat64"], "Version") in machine.do("dpkg-query", "--show", "kun-nat64")
     for unit in watched:
         machine.wait_for(unit)
@@ -205,6 +225,9 @@ def test_a_package_from_first_installation_to_purge(
     assert machine.do("systemctl", "list-units", "--no-legend", "--state=active", "kun-*") == ""
     machine.do("dpkg", "--purge", *NAMES)
     machine.do("systemctl", "enable", "gobgpd.service")
+    # A purge removes no file that it did not bring.
+    assert (machine.tree / "etc/kun/controller/kubeconfig").read_text() == KUBECONFIG
+    shutil.rmtree(machine.tree / "etc/kun")
     after = files_of(machine)
     assert {name: told for name, told in after.items() if before.get(name) != told} == {}
     assert set(before) - set(after) == set()
@@ -242,9 +265,9 @@ def test_umask_077_and_another_language_change_nothing(release: str, packages: d
         script = "localedef -i de_DE -f UTF-8 de_DE.UTF-8; umask 077; dpkg --install /packages/*.deb"
         done = run_inside(tree, ["sh", "-ec", script], environment=language)
         assert done.returncode == 0, done.stdout + done.stderr
-        for program in ("kun-dns64", "kun-nat64"):
+        for program in ("kun-controller", "kun-dns64", "kun-nat64"):
             # Every module is there with what it imports, compiled parts too, and a user without rights can read it.
-            check = IMPORT_ALL.format(program=program, package=program.replace("-", "_"))
+            check = IMPORT_ALL.format(program=program, package=MODULES[program])
             nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
             script = f'{nobody} /usr/bin/python3 -I -c "{check}"; {nobody} {program} --version'
             done = run_inside(tree, ["sh", "-ec", script], environment=language)
