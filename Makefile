@@ -93,9 +93,12 @@ bench: venv      ## kun-dns64 beside its peers; writes out/bench.md and a plot (
 bench-nat64: venv  ## the agent's plan, cycle and idle cost
 	$(PY) -m bench nat64
 
-packages: venv   ## .deb packages for Debian 12 and 13 in out/packages (root; RELEASES=13: only that one)
+packages: venv   ## .deb packages for Debian 12 and 13 in out/packages (root; RELEASES=13: only that one; ARM64=1: those for arm64 too; RPM=1: as .rpm too, unsupported)
 	@python3 lab/host_setup.py packages
+	@rm -rf out/packages
 	$(PY) packaging/build_debs.py $(if $(RELEASES),--debian $(RELEASES))
+	$(if $(ARM64),$(PY) packaging/build_arm64.py out/packages/*_amd64.deb)
+	$(if $(RPM),$(PY) packaging/build_rpms.py out/packages/*.deb)
 
 image: packages  ## the image of kun-dns64 in out/kun-dns64-image.tar, from the package for Debian 13 (root)
 	$(PY) packaging/build_image.py --deb "$$(ls -t out/packages/kun-dns64_*~deb13_amd64.deb | head -n 1)"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 PYTHON = ("python3-venv", "python3-dev", "gcc", "libc6-dev")
 LAB = (*PYTHON, "qemu-system-x86", "debootstrap", "debian-archive-keyring", "e2fsprogs", "cpio", "kmod", "zstd")
-PACKAGES = (*PYTHON, "debootstrap", "debian-archive-keyring", "buildah")
+PACKAGES = (*PYTHON, "debootstrap", "debian-archive-keyring", "buildah", "rpm")
 TESTS = (
     *LAB,
     *(
@@ -48,7 +48,7 @@ TESTS = (
         "golang-go",
     ),
     *("nsd", "bind9", "bind9-utils", "unbound"),
-    *("dnstap-ldns", "fstrm-bin", "chromium", "lintian", "buildah"),
+    *("dnstap-ldns", "fstrm-bin", "chromium", "lintian", "buildah", "rpm"),
 )
 # A program that stands for a package which may have come another way.
 INSTEAD = {"golang-go": ("go", "/usr/local/go/bin/go"), "vagrant": ("vagrant",), "gcc": ("gcc",)}
