@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import build_image  # noqa: E402
-from build_debs import PLATFORMS, UNBUILT, commit  # noqa: E402
+from build_debs import PLATFORMS, UNBUILT, commit, set_version  # noqa: E402
 from chroots import ROOT, SUITES, ChrootError, run_checked  # noqa: E402
 
 from kun_base.version import VERSION  # noqa: E402
@@ -34,7 +34,7 @@ PYTHONPATH=/usr/lib/kun-controller PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/pytho
 """
 
 
-def gather(target: Path) -> None:
+def gather(target: Path, version: str = VERSION) -> None:
     """Put libraries and packages into target/lib and the command beside it. Raises ChrootError."""
     tag = SUITES[build_image.RELEASE].python_tag
     lib = target / "lib"
@@ -48,6 +48,7 @@ def gather(target: Path) -> None:
     shutil.rmtree(lib / "bin", ignore_errors=True)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, lib / package, ignore=UNBUILT)
+    set_version(lib / "kun_base/version.py", version)
     (lib / "kun_base/build.json").write_text(json.dumps({"commit": commit(), "kind": "image"}) + "\n")
     (target / "kun-controller").write_text(PROGRAM)
     for path in (lib, *lib.rglob("*")):
@@ -55,11 +56,11 @@ def gather(target: Path) -> None:
     (target / "kun-controller").chmod(0o755)
 
 
-def build(options: Sequence[str], name: str) -> None:
+def build(options: Sequence[str], name: str, version: str = VERSION) -> None:
     """Build the image in the storage of `options`. Raises ChrootError."""
     with tempfile.TemporaryDirectory() as context:
-        gather(Path(context, "out/controller"))
-        build_image.build_from(options, context, CONTAINERFILE, name, VERSION)
+        gather(Path(context, "out/controller"), version)
+        build_image.build_from(options, context, CONTAINERFILE, name, version)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,10 +7,14 @@ commands in a chroot, so neither a daemon nor user namespaces are needed. Needs 
 """
 
 import argparse
+import hashlib
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,7 +45,8 @@ def import_base(options: Sequence[str]) -> str:
     kept = archive(SUITES[RELEASE], BASE_PACKAGES)
     container = run_checked(["buildah", *options, "from", "scratch"]).stdout.strip()
     run_checked(["buildah", *options, "add", "--quiet", container, str(kept), "/"])
-    run_checked(["buildah", *options, "commit", "--quiet", "--rm", container, "localhost/kun-base"])
+    dated = ["--timestamp", str(source_date())]
+    run_checked(["buildah", *options, "commit", "--quiet", "--rm", *dated, container, "localhost/kun-base"])
     return "localhost/kun-base"
 
 
@@ -70,8 +75,39 @@ def build_from(options: Sequence[str], context: str, recipe: Path, name: str, ve
 
 def export(options: Sequence[str], name: str, target: Path) -> None:
     """Write the image as an archive for `podman load`."""
-    target.unlink(missing_ok=True)
-    run_checked(["buildah", *options, "push", "--quiet", name, f"docker-archive:{target}:{name}"])
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        made = Path(scratch, "image.tar")
+        run_checked(["buildah", *options, "push", "--quiet", name, f"docker-archive:{made}:{name}"])
+        settle(made, target)
+
+
+def settle(made: Path, target: Path) -> None:
+    """Write the archive again without what differs between builds: buildah's random names of container and host."""
+    with tarfile.open(made) as source, tarfile.open(target, "w") as written:
+        (told,) = json.loads(content(source, "manifest.json"))
+        settings = json.loads(content(source, told["Config"]))
+        settings.pop("container", None)
+        for part in ("config", "container_config"):
+            settings.get(part, {}).pop("Hostname", None)
+        text = json.dumps(settings, sort_keys=True).encode()
+        told["Config"] = f"{hashlib.sha256(text).hexdigest()}.json"
+        for layer in dict.fromkeys(told["Layers"]):
+            written.addfile(entry(layer, source.getmember(layer).size), source.extractfile(layer))
+        for name, data in ((told["Config"], text), ("manifest.json", json.dumps([told]).encode())):
+            written.addfile(entry(name, len(data)), io.BytesIO(data))
+
+
+def content(archive: tarfile.TarFile, name: str) -> bytes:
+    """Read a file of the archive. Raises KeyError when there is none."""
+    file = archive.extractfile(name)
+    return file.read() if file else b""
+
+
+def entry(name: str, size: int) -> tarfile.TarInfo:
+    """Give an entry of nobody in particular, and of no time."""
+    found = tarfile.TarInfo(name)
+    found.size = size
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,7 +1,8 @@
 """Make a release: make release VERSION=0.2.0, or python3 packaging/release.py 0.2.0 [--out DIR] [--allow-dirty]
 
-Into dist/VERSION: wheels, sdist, Debian packages, the image, the list of parts (CycloneDX), notes cut from CHANGELOG.md
-and SHA256SUMS; with KUN_SIGNING_KEY also SHA256SUMS.asc. The same commit gives the same sums. Needs root.
+Into dist/VERSION: wheels, sdist, packages (.deb, and .rpm that nobody supports), the images, the list of parts
+(CycloneDX), notes cut from CHANGELOG.md and SHA256SUMS; with KUN_SIGNING_KEY also SHA256SUMS.asc. The same commit gives
+the same sums. Needs root.
 """
 
 import argparse
@@ -17,11 +18,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import build_arm64  # noqa: E402
+import build_controller_image  # noqa: E402
 import build_debs  # noqa: E402
 import build_image  # noqa: E402
 import build_python  # noqa: E402
+import build_rpms  # noqa: E402
 import sbom  # noqa: E402
-from chroots import ROOT, SUITES, ChrootError, run_checked  # noqa: E402
+from chroots import ROOT, SUITES, ChrootError, Suite, run_checked  # noqa: E402
 
 VERSION_FORM = re.compile(r"\d+\.\d+\.\d+((a|b|rc|\.dev)\d+)?")
 
@@ -67,16 +71,31 @@ def sign(sums_file: Path) -> None:
         run_checked(["gpg", "--batch", "--yes", "--local-user", key, "--armor", "--detach-sign", str(sums_file)])
 
 
+def write_packages(suite: Suite, version: str, out: Path) -> list[Path]:
+    """Build those of one release of Debian, for amd64 and arm64, then all of them as RPM. Raises ChrootError."""
+    built = build_debs.build(suite, version, out)
+    built += build_arm64.build([path for path in built if path.name.endswith("_amd64.deb")], version, out)
+    return [*built, *(build_rpms.build(path, out) for path in built if path.suffix == ".deb")]
+
+
+def write_images(version: str, deb: Path, out: Path) -> None:
+    """Build both images upon one base. Raises ChrootError."""
+    dns64, controller = (f"{one.NAME}:{version}" for one in (build_image, build_controller_image))
+    with build_image.storage() as options:
+        build_image.build(options, deb, dns64)
+        build_image.export(options, dns64, out / f"kun-dns64-image-{version}.tar")
+        build_controller_image.build(options, controller, version)
+        build_image.export(options, controller, out / f"kun-controller-image-{version}.tar")
+
+
 def make(version: str, out: Path) -> None:
     """Fill `out`, which is empty. Raises ReleaseError and ChrootError."""
     text = notes((ROOT / "CHANGELOG.md").read_text(), version)
     # One wheel for any Python here; those with compiled parts come out of the packages' builds.
     build_python.build(version, out, pure=True)
-    packages = [one for suite in SUITES.values() for one in build_debs.build(suite, version, out)]
-    (deb,) = [path for path in packages if path.name.startswith("kun-dns64_") and "~deb13" in path.name]
-    with build_image.storage() as options:
-        build_image.build(options, deb, f"{build_image.NAME}:{version}")
-        build_image.export(options, f"{build_image.NAME}:{version}", out / f"kun-dns64-image-{version}.tar")
+    packages = [one for suite in SUITES.values() for one in write_packages(suite, version, out)]
+    (deb,) = [path for path in packages if re.fullmatch(r"kun-dns64_.*~deb13_amd64\.deb", path.name)]
+    write_images(version, deb, out)
     sbom.write(out / f"kun-gateway-{version}.cdx.json", ROOT, version, build_debs.commit(), build_debs.source_date())
     (out / "NOTES.md").write_text(text)
     (out / "SHA256SUMS").write_text(sums(out))
@@ -97,7 +116,7 @@ def main(arguments: Sequence[str]) -> int:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         make(asked.version, out)
-    except (ReleaseError, ChrootError) as error:
+    except (ReleaseError, ChrootError, ValueError) as error:
         print(f"release: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ReleaseError) else 1
     print((out / "SHA256SUMS").read_text(), end="")

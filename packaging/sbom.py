@@ -1,17 +1,21 @@
 """The list of parts of a release, as CycloneDX 1.5: every pinned library with its version, licence, hashes and purl.
 
-Versions and hashes are those of requirements.lock; licences are read from the installed packages of this environment.
+Versions and hashes are those of the lock files, and each part names the first that pins it. Licences are read from the
+installed packages of this environment.
 """
 
 import datetime
 import json
 import re
 import uuid
+from collections.abc import Mapping
 from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
 JSON = dict[str, Any]
+# Of the programs on hosts and in their image, then of the controller.
+LOCKS = ("requirements.lock", "requirements-controller.lock")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)")
 NAMESPACE = uuid.UUID("6c0f4c4e-9c2c-5a3e-8f0a-2f6f2b6d1d64")
 
@@ -37,7 +41,8 @@ def licence_of(told: PackageMetadata) -> str:
     return words if words and "\n" not in words and len(words) < 60 else ", ".join(classes)
 
 
-def component(name: str, version: str, hashes: list[str]) -> JSON:
+def component(name: str, version: str, hashes: list[str], lock: str) -> JSON:
+    """Give one part; `lock`: the first lock file that pins it."""
     try:
         words = licence_of(metadata(name))
     except PackageNotFoundError:
@@ -48,16 +53,30 @@ def component(name: str, version: str, hashes: list[str]) -> JSON:
         "name": name,
         "version": version,
         "purl": f"pkg:pypi/{name}@{version}",
-        "properties": [{"name": "kun:accepted-sha256", "value": one} for one in hashes],
+        "properties": [
+            {"name": "kun:lock", "value": lock},
+            *({"name": "kun:accepted-sha256", "value": one} for one in hashes),
+        ],
     }
     if words:
         part["licenses"] = [{"license": {"name": words}}]
     return part
 
 
-def document(lock: str, version: str, commit: str, date: int) -> str:
-    """Give the list as text; the same arguments give the same text."""
-    parts = [component(*pin) for pin in pins(lock)]
+def parts_of(locks: Mapping[str, str]) -> list[JSON]:
+    """Give every pin of the lock files once. Raises ValueError where two of them differ in a version."""
+    found: dict[str, JSON] = {}
+    for lock, text in locks.items():
+        for name, version, hashes in pins(text):
+            part = found.setdefault(name, component(name, version, hashes, lock))
+            if part["version"] != version:
+                raise ValueError(f"{lock} pins {name} {version}, another {part['version']}: make lock")
+    return [found[name] for name in sorted(found)]
+
+
+def document(locks: Mapping[str, str], version: str, commit: str, date: int) -> str:
+    """Give the list as text, from name and text of each lock file; the same arguments give the same text."""
+    parts = parts_of(locks)
     root = f"pkg:pypi/kun-gateway@{version}"
     bom = {
         "bomFormat": "CycloneDX",
@@ -83,5 +102,6 @@ def document(lock: str, version: str, commit: str, date: int) -> str:
 
 
 def write(target: Path, root: Path, version: str, commit: str, date: int) -> Path:
-    target.write_text(document((root / "requirements.lock").read_text(), version, commit, date))
+    locks = {name: (root / name).read_text() for name in LOCKS}
+    target.write_text(document(locks, version, commit, date))
     return target

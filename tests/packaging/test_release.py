@@ -58,14 +58,22 @@ def test_a_wrong_version_changes_nothing(number: str, tmp_path: Path) -> None:
 
 
 def test_the_list_of_parts_names_every_pin_with_its_licence(release: ModuleType) -> None:
-    lock = (ROOT / "requirements.lock").read_text()
-    text = release.sbom.document(lock, "0.2.0", "0123456789ab", 0)
-    assert text == release.sbom.document(lock, "0.2.0", "0123456789ab", 0)
+    locks = {name: (ROOT / name).read_text() for name in ("requirements.lock", "requirements-controller.lock")}
+    text = release.sbom.document(locks, "0.2.0", "0123456789ab", 0)
+    assert text == release.sbom.document(locks, "0.2.0", "0123456789ab", 0)
     parts = {part["name"]: part for part in json.loads(text)["components"]}
-    assert set(parts) == set(re.findall(r"(?m)^([a-z0-9._-]+)==", lock))
+    assert set(parts) == set(re.findall(r"(?m)^([a-z0-9._-]+)==", "".join(locks.values())))
+    assert len(parts) == len(json.loads(text)["components"])
+    told = {name: part["properties"][0]["value"] for name, part in parts.items()}
+    assert (told["aiohttp"], told["lightkube"]) == tuple(locks)
     assert [name for name, part in parts.items() if not part.get("licenses")] == []
     assert all(re.fullmatch(r"pkg:pypi/[a-z0-9._-]+@[\w.]+", part["purl"]) for part in parts.values())
     assert json.loads(text)["specVersion"] == "1.5"
+
+
+def test_locks_that_differ_are_refused(release: ModuleType) -> None:
+    with pytest.raises(ValueError, match=r"b\.lock pins idna 3\.1, another 3\.0"):
+        release.sbom.parts_of({"a.lock": "idna==3.0 \\\n", "b.lock": "idna==3.1 \\\n"})
 
 
 def test_sums_are_of_every_file_but_themselves(release: ModuleType, tmp_path: Path) -> None:

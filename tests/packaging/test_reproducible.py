@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from tests.packaging import debs
 from tests.packaging.machine import ROOT
+
+import build_image  # isort: skip
 
 pytestmark = pytest.mark.timeout(2400)
 
@@ -43,6 +46,32 @@ def test_two_builds_give_the_same_wheel_and_sdist(tmp_path: Path) -> None:
         subprocess.run(["sh", "-c", script, "sh", *argv], check=True, capture_output=True, timeout=600)
         made.append({path.name: path.read_bytes() for path in sorted(out.iterdir())})
     assert list(made[0]) == ["kun_gateway-9.8.7-py3-none-any.whl", "kun_gateway-9.8.7.tar.gz"]
+    assert made[0] == made[1]
+
+
+def test_two_builds_give_the_same_image(tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one small file, for speed, upon a base of another; each in its own storage, from files of another time."""
+    tool("buildah", "buildah")
+    if os.geteuid() != 0:
+        pytest.skip("this machine gives no root, which the build needs")
+    base, context, made = tmp_path / "base.tar", tmp_path / "context", []
+    context.mkdir()
+    with tarfile.open(base, "w") as archive:
+        archive.add(ROOT / "LICENSE", "LICENSE")
+    monkeypatch.setattr(build_image, "archive", lambda *_: base)
+    recipe = tmp_path / "Containerfile"
+    recipe.write_text("ARG BASE\nFROM ${BASE}\nARG VERSION\nLABEL version=${VERSION}\nCOPY file /file\n")
+    for turn in (1, 2):
+        (context / "file").write_text("the same")
+        os.utime(context / "file", (turn * 10**6, turn * 10**6))
+        target = tmp_path / f"{turn}.tar"
+        with build_image.storage() as options:
+            build_image.build_from(options, str(context), recipe, "localhost/small", "1")
+            build_image.export(options, "localhost/small", target)
+        made.append(target.read_bytes())
+    with build_image.storage() as options:
+        argv = ["buildah", *options, "pull", "--quiet", f"docker-archive:{target}"]
+        assert subprocess.run(argv, capture_output=True, check=False).returncode == 0, "it can be loaded"
     assert made[0] == made[1]
 
 
