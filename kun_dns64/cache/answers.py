@@ -60,7 +60,7 @@ class Cache:
     ) -> None:
         failures = max_octets // FAILURES_SHARE
         self._data: Generations[bytes] = store(max_entries, max_octets - failures, len)
-        self._failures: Generations[_Failure] = store(max(64, max_entries // 8), failures, _weight)
+        self._failures: Generations[_Failure] = Generations(max(64, max_entries // 8), failures, _weight)
         self._max_ttl_s = max_ttl_s
         self._max_stale_s = max_stale_s
         self._prefetch = prefetch

@@ -10,6 +10,8 @@ class MissStore:
     def put_off(self, key: bytes, entry: bytes, age: int) -> None: ...
     def keep(self, key: bytes, packed: bytes, lifetime: int, now: float) -> int: ...
 
+ENTRY_BYTES: int
+
 keep_reply: Callable[..., Any]
 
 LAYOUT: dict[str, int]

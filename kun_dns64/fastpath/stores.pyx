@@ -7,6 +7,7 @@ Twin: cache/generations.py, cache/answers.py.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from kun_dns64.cache import answers, generations as plain, reply_cache
@@ -18,7 +19,9 @@ from kun_dns64.formats.reply_size cimport offered
 from kun_dns64.policy import lifetime as lifetime_rules
 from kun_dns64.policy.lifetime cimport due_age
 
-cdef Py_ssize_t ENTRY_OCTETS = plain.ENTRY_OCTETS, FORGET_AT_ONCE = plain.FORGET_AT_ONCE
+# The head of an entry, what its block is rounded up by, and its slot in a table that has just grown; as measured.
+ENTRY_BYTES = 64
+cdef Py_ssize_t ENTRY_OCTETS = ENTRY_BYTES, FORGET_AT_ONCE = plain.FORGET_AT_ONCE
 cdef long PREFETCH_PART = lifetime_rules.PREFETCH_PART
 cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE
 cdef int FIRST_FLAGS = reply_key.FIRST_FLAGS, SECOND_FLAGS = reply_key.SECOND_FLAGS, DO_BIT = reply_key.DO_BIT
@@ -44,8 +47,14 @@ LAYOUT = {
 check_layout(**LAYOUT)
 
 
+include "packed_table.pxi"
+
+
 cdef class Generations:
-    """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted."""
+    """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted.
+
+    Values are bytes, and what is given is a copy.
+    """
 
     def __init__(self, max_entries, max_octets, weigh):
         self._half_entries, self._half_octets = max_entries // 2, max_octets // 2
@@ -53,23 +62,35 @@ cdef class Generations:
         self._weigh = None if weigh is len else weigh
         self.clear()
 
-    cdef Py_ssize_t weight(self, bytes key, value) except -1:
-        cdef Py_ssize_t own = len(value) if self._weigh is None else self._weigh(value)
-        return PyBytes_GET_SIZE(key) + own + ENTRY_OCTETS
+    cdef Py_ssize_t weight(self, Entry *entry) except -1:
+        cdef Py_ssize_t own = entry.size if self._weigh is None else self._weigh(value_in(entry))
+        return entry.key_size + own + ENTRY_OCTETS
 
-    cpdef get(self, bytes key):
-        value = self._young.get(key)
-        if value is None and self._old:
-            value = self._old.pop(key, None)
-            if value is not None:
-                self._octets_old -= self.weight(key, value)
-                self.insert(key, value)
+    cpdef bytes get(self, bytes key):
+        cdef unsigned int hashed = hash_of(key)
+        cdef Py_ssize_t at = self.young.find(key, hashed)
+        cdef Entry *entry
+        cdef bytes value
+        if at >= 0:
+            return value_in(self.young.entries[at])
+        at = self.old.find(key, hashed)
+        if at < 0:
+            return None
+        entry = self.old.entries[at]
+        value = value_in(entry)
+        self._octets_old -= self.weight(entry)
+        self.insert(self.old.take(at), hashed)
         return value
 
     def peek(self, bytes key):
         """As `get`, without counting as use."""
-        value = self._young.get(key)
-        return self._old.get(key) if value is None else value
+        cdef unsigned int hashed = hash_of(key)
+        cdef Table table
+        for table in (self.young, self.old):
+            at = table.find(key, hashed)
+            if at >= 0:
+                return value_in(table.entries[<Py_ssize_t>at])
+        return None
 
     def keys(self):
         """Return every key, the lately used ones first."""
@@ -80,70 +101,86 @@ cdef class Generations:
         return self.has(key)
 
     cdef bint has(self, bytes key) except -1:
-        return key in self._young or len(self._old) and key in self._old
+        cdef unsigned int hashed = hash_of(key)
+        return self.young.find(key, hashed) >= 0 or self.old.find(key, hashed) >= 0
 
-    cpdef put(self, bytes key, value):
-        cdef dict young = self._young
-        cdef Py_ssize_t before = len(young)
-        if self._old or self._dying or before >= self._half_entries or self._octets >= self._half_octets:
-            if key in young or key in self._old:
-                self.drop(key)
-            self.insert(key, value)
-            return
-        # Mostly the key is new: one look-up in a table that no cache of the processor holds.
-        known = young.setdefault(key, value)
-        if len(young) == before:
-            self._octets -= self.weight(key, known)
-            young[key] = value
-        self._octets += self.weight(key, value)
+    cpdef put(self, bytes key, bytes value):
+        cdef unsigned int hashed = hash_of(key)
+        self.remove(key, hashed)
+        self.insert(new_entry(key, value), hashed)
 
-    cpdef replace(self, bytes key, value):
+    cpdef replace(self, bytes key, bytes value):
         """Another value of the same weight for a key that `get` has just found."""
-        self._young[key] = value
+        cdef unsigned int hashed = hash_of(key)
+        cdef Py_ssize_t at = self.young.find(key, hashed)
+        cdef Entry *entry = self.young.entries[at] if at >= 0 else NULL
+        if entry != NULL and entry.size == PyBytes_GET_SIZE(value):
+            memcpy(octets_of(entry) + entry.key_size, PyBytes_AS_STRING(value), entry.size)
+            return
+        if entry != NULL:
+            PyMem_Free(self.young.take(at))
+        self.young.add(new_entry(key, value), hashed)
 
     cpdef drop(self, bytes key):
-        value = self._young.pop(key, None)
-        if value is not None:
-            self._octets -= self.weight(key, value)
-            return
-        value = self._old.pop(key, None)
-        if value is not None:
-            self._octets_old -= self.weight(key, value)
+        self.remove(key, hash_of(key))
+
+    cdef int remove(self, bytes key, unsigned int hashed) except -1:
+        cdef Py_ssize_t at = self.young.find(key, hashed)
+        if at >= 0:
+            self._octets -= self.weight(self.young.entries[at])
+            PyMem_Free(self.young.take(at))
+            return 0
+        at = self.old.find(key, hashed)
+        if at >= 0:
+            self._octets_old -= self.weight(self.old.entries[at])
+            PyMem_Free(self.old.take(at))
+        return 0
 
     def clear(self):
-        self._young, self._old, self._dying = {}, {}, []
+        self.young, self.old, self._dying = Table(), Table(), []
         self._octets = self._octets_old = 0
 
     def retire(self):
         """`clear` without its pause: nothing is found any more, and the memory comes back with the next entries."""
-        self._dying += [entries for entries in (self._old, self._young) if entries]
-        self._young, self._old = {}, {}
+        self._dying += [table for table in (self.old, self.young) if (<Table>table).count]
+        self.young, self.old = Table(), Table()
         self._octets = self._octets_old = 0
 
-    cdef int insert(self, bytes key, value) except -1:
-        if len(self._young) >= self._half_entries or self._octets >= self._half_octets:
+    cdef int insert(self, Entry *entry, unsigned int hashed) except -1:
+        """The entry is the store's from now on."""
+        if self.young.count >= self._half_entries or self._octets >= self._half_octets:
             if not self._half_entries or not self._half_octets:
+                PyMem_Free(entry)
                 return 0
-            if self._old:
-                self._dying.append(self._old)
-            self._old, self._young = self._young, {}
+            if self.old.count:
+                self._dying.append(self.old)
+            self.old, self.young = self.young, Table()
             self._octets_old, self._octets = self._octets, 0
-        self._young[key] = value
-        self._octets += self.weight(key, value)
+        self._octets += self.weight(entry)
+        self.young.add(entry, hashed)
         if self._dying:
             self.forget_some(self._dying[len(self._dying) - 1])
         return 0
 
-    cdef int forget_some(self, dict dying) except -1:
+    cdef int forget_some(self, Table dying) except -1:
         cdef Py_ssize_t i
-        for i in range(min(FORGET_AT_ONCE, len(dying))):
-            dying.popitem()
-        if not dying:
+        for i in range(FORGET_AT_ONCE):
+            dying.free_last()
+        if not dying.count:
             self._dying.pop()
         return 0
 
+    @property
+    def _young(self):
+        """A copy, as its twin has it."""
+        return self.young.copied()
+
+    @property
+    def _old(self):
+        return self.old.copied()
+
     def __len__(self):
-        return len(self._young) + len(self._old)
+        return self.young.count + self.old.count
 
     @property
     def octets(self):

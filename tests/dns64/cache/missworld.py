@@ -282,9 +282,9 @@ def share_cookies(quick: Quick, general: General) -> None:
 
 def grow_older(cache: Cache, seconds: int) -> None:
     """As if all in it had come so much earlier."""
-    for entries_ in (cache._data._young, cache._data._old):
-        for key_, entry in entries_.items():
-            entries_[key_] = (int.from_bytes(entry[:4]) - seconds).to_bytes(4) + entry[4:]
+    for key_, entry in {**cache._data._old, **cache._data._young}.items():
+        cache._data.get(key_)
+        cache._data.replace(key_, (int.from_bytes(entry[:4]) - seconds).to_bytes(4) + entry[4:])
 
 
 def compare(

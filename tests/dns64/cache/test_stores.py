@@ -1,11 +1,17 @@
 """The compiled stores say what the plain ones say, call by call."""
 
+import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kun_dns64.cache import generations
 from kun_dns64.cache.answers import Cache, key_of
 from kun_dns64.cache.generations import Generations
 from kun_dns64.model.question import Question, RRType
@@ -17,6 +23,7 @@ stores = pytest.importorskip(
     "kun_dns64.fastpath.stores", reason="kun_dns64.fastpath.stores is not compiled (make venv)"
 )
 
+ROOT = Path(__file__).resolve().parents[3]
 KEYS = st.integers(0, 40).map(lambda n: b"key%d" % n)
 CALLS = st.lists(
     st.one_of(
@@ -38,10 +45,63 @@ def weigh_double(value: bytes) -> int:
 def test_generations_are_twins(calls: list[Any], entries: int, octets: int, weigh: Any) -> None:
     plain: Generations[bytes] = Generations(entries, octets, weigh)
     compiled = stores.Generations(entries, octets, weigh)
+    with patch.object(generations, "ENTRY_OCTETS", stores.ENTRY_BYTES):
+        _compare(plain, compiled, calls)
+
+
+def _compare(plain: Generations[bytes], compiled: Any, calls: list[Any]) -> None:
     for name, *arguments in calls:
         said = [getattr(store, name)(*arguments) for store in (plain, compiled)]
         assert said[0] == said[1], name
         assert (plain._young, plain._old, plain.octets) == (compiled._young, compiled._old, compiled.octets)
+
+
+def test_a_large_store_finds_what_a_dictionary_would() -> None:
+    """Thousands of entries come, are replaced and go, so that the table grows and its chains are closed again."""
+    draw, known, store = random.Random(7), dict[bytes, bytes](), stores.Generations(1 << 20, 1 << 30, len)
+    for _ in range(60_000):
+        key = b"%d" % draw.randrange(8000)
+        if draw.random() < 0.4:
+            known.pop(key, None)
+            store.drop(key)
+        else:
+            known[key] = draw.randbytes(draw.randrange(90))
+            store.put(key, known[key])
+    assert store._young == known
+    assert all(store.get(b"%d" % number) == known.get(b"%d" % number) for number in range(8000))
+    assert store.octets == sum(len(key) + len(value) + stores.ENTRY_BYTES for key, value in known.items())
+    store.retire()
+    assert (len(store), store.get(b"1")) == (0, None)
+    for number in range(3000):
+        store.put(b"%d" % number, b"")
+    assert len(store) == 3000
+
+
+MEMORY = """
+from kun_dns64.cache.answers import key_of
+from kun_dns64.fastpath.stores import Generations
+from kun_dns64.model.question import Question
+from kun_dns64.model.step import AskedFlags
+from tests.dns64.world import wire_name
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+NAMES, flags = 50_000, AskedFlags()
+data, replies = (Generations(1 << 30, 1 << 40, len) for _ in range(2))
+before = resident()
+for number in range(NAMES):
+    name = wire_name(f"n{number:06d}.bench.example")
+    data.put(key_of(Question(name, 28), flags, ""), bytes(76))  # no AAAA, and the zone's SOA
+    data.put(key_of(Question(name, 1), flags, ""), bytes(40))  # an address
+    replies.put(bytes(18) + name + bytes(4), bytes(58))  # the synthesised reply
+print((resident() - before) / NAMES)
+"""
+
+
+def test_a_cached_name_takes_no_more_than_500_bytes() -> None:
+    found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert 200 < float(found.stdout) <= 500
 
 
 @given(st.integers(0, 86_400), st.booleans(), st.floats(0, 100_000), st.booleans())
