@@ -64,8 +64,11 @@ UNITS := tests/base tests/nat64 tests/dns64 tests/test_compiled.py tests/test_la
 # What needs programs that the tree has not (git, name servers): it has run under this machine's Python.
 NOT_THERE := --ignore=tests/dns64/conformance --ignore=tests/dns64/differential --ignore=tests/base/test_version.py
 
-unit-other: venv  ## unit tests under the Python of the other Debian (3.13 or 3.11), in its tree; root
-	$(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN=$(OTHER) $(PY) -m lab unit -- -q -m "not lab and not soak" $(NOT_THERE) $(UNITS)
+# Printed, not judged.
+COVERAGE := --cov=kun_base --cov=kun_dns64 --cov=kun_nat64 --cov-report=
+
+unit-other: venv  ## unit tests under the Python of the other Debian (3.13 or 3.11), in its tree, with coverage; root
+	$(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN=$(OTHER) $(PY) -m lab unit -- -q -m "not lab and not soak" $(COVERAGE) $(NOT_THERE) $(UNITS)
 
 fuzz: venv       ## the compiled parts under ASan and UBSan, after a planted overflow was found (SECONDS=600)
 	$(PY) -m tests.fuzz $(if $(SECONDS),$(SECONDS),600)
