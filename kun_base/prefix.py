@@ -8,7 +8,7 @@ from kun_base.special_ipv4 import DOCUMENTATION_IPV4, is_nonglobal
 LENGTHS = (32, 40, 48, 56, 64, 96)
 U_OCTET = 8
 
-# Where the four octets of the IPv4 address stand (RFC 6052 section 2.2): octet 8, the "u" octet, is stepped over.
+# Where the four bytes of the IPv4 address stand (RFC 6052 section 2.2): byte 8, the "u" octet, is stepped over.
 POSITIONS: dict[int, tuple[int, int, int, int]] = {
     32: (4, 5, 6, 7),
     40: (5, 6, 7, 9),
@@ -52,17 +52,17 @@ class Prefix:
         """The bytes before the embedded address; for /96 an AAAA is `head` plus the four bytes of the A."""
         return self.network.network_address.packed[: self.network.prefixlen // 8]
 
-    def embed_octets(self, ipv4: bytes) -> bytes:
+    def embed_bytes(self, ipv4: bytes) -> bytes:
         """16 bytes for 4 bytes."""
         if self.network.prefixlen == 96:
             return self.network.network_address.packed[:12] + ipv4
         out = bytearray(self.network.network_address.packed)
-        for place, octet in zip(POSITIONS[self.network.prefixlen], ipv4, strict=True):
-            out[place] = octet
+        for place, byte in zip(POSITIONS[self.network.prefixlen], ipv4, strict=True):
+            out[place] = byte
         return bytes(out)
 
     def embed(self, address: IPv4Address) -> IPv6Address:
-        return IPv6Address(self.embed_octets(address.packed))
+        return IPv6Address(self.embed_bytes(address.packed))
 
     def extract(self, address: IPv6Address) -> IPv4Address | None:
         """The embedded IPv4, or None for an address outside the prefix."""

@@ -4,7 +4,7 @@
  * usage: load window N ...  closed loop: N queries outstanding       (how fast does it answer)
  *        load rate R ...    open loop: R queries a second, come what may   (how long does an answer take)
  *        ... ADDRESS PORT SOCKETS SECONDS PASSES FILE [PREFIX PREFIX]
- * With two prefixes (24 hex digits each) every answer is checked: the question octet for octet, and the address: one of the
+ * With two prefixes (24 hex digits each) every answer is checked: the question byte for byte, and the address: one of the
  * prefixes before the IPv4 address that bench/names.py gives the name's number.
  * FILE holds queries in TCP framing (RFC 1035 section 4.2.2); ids are set here. It is read PASSES times (0: until SECONDS are over). */
 #define _GNU_SOURCE

@@ -60,7 +60,7 @@ def fault(wire: bytes, answer: bytes, expected: list[IPv6Address]) -> str:
     """What is wrong with this answer to this query; "" if nothing."""
     end = wire.index(0, 12) + 5
     if answer[12:end] != wire[12:end]:
-        return "the question is not echoed octet for octet"
+        return "the question is not echoed byte for byte"
     if answer[3] & 15 or answer[6:8] == b"\0\0":
         return f"rcode {answer[3] & 15}, {int.from_bytes(answer[6:8])} records"
     try:

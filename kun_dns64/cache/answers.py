@@ -26,7 +26,7 @@ FAILURE_MAX_S = 30.0
 OUTAGE_MAX_S = 5.0
 # RFC 8767 section 5: how long stale data is served before the upstreams are tried again.
 STALE_RECHECK_S = 30.0
-# Of the octets a cache may hold: what failures may take.
+# Of the bytes a cache may hold: what failures may take.
 FAILURES_SHARE = 8
 
 ANSWERS = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN))
@@ -40,7 +40,7 @@ Stores = tuple[Generations[bytes], Generations[_Failure], bool]
 
 
 class Cache:
-    """Bounded by entries and octets. All times are `now` of one monotonic clock, in seconds.
+    """Bounded by entries and bytes. All times are `now` of one monotonic clock, in seconds.
 
     Data ages by the whole seconds of that clock, all of it at the same ticks, so whatever is made of several answers
     ages at those ticks too. A key is the question without case, CD, DO, the client subnet sent along, and the group of
@@ -52,14 +52,14 @@ class Cache:
     def __init__(
         self,
         max_entries: int = 500_000,
-        max_octets: int = 1 << 30,
+        max_bytes: int = 1 << 30,
         max_ttl_s: int = 86400,
         max_stale_s: int = 86400,
         prefetch: bool = True,
         store: type[Generations[Any]] = Generations,
     ) -> None:
-        failures = max_octets // FAILURES_SHARE
-        self._data: Generations[bytes] = store(max_entries, max_octets - failures, len)
+        failures = max_bytes // FAILURES_SHARE
+        self._data: Generations[bytes] = store(max_entries, max_bytes - failures, len)
         self._failures: Generations[_Failure] = Generations(max(64, max_entries // 8), failures, _weight)
         self._max_ttl_s = max_ttl_s
         self._max_stale_s = max_stale_s
@@ -250,9 +250,9 @@ class Cache:
         return len(self._data)
 
     @property
-    def octets(self) -> int:
+    def size_bytes(self) -> int:
         """Of all that is kept, failures too."""
-        return self._data.octets + self._failures.octets
+        return self._data.size_bytes + self._failures.size_bytes
 
 
 def is_failure(outcome: Response | UpstreamFailure) -> bool:
@@ -269,9 +269,9 @@ def key_of(question: Question, flags: AskedFlags, group: str) -> bytes:
     return key + flags.subnet + b"/" + group.encode() if group or flags.subnet else key
 
 
-def without_type(key: bytes, name_octets: int) -> bytes:
+def without_type(key: bytes, name_bytes: int) -> bytes:
     """The key under which a name is kept that does not exist: there is no type 0."""
-    return key[:name_octets] + b"\x00\x00" + key[name_octets + 2 :]
+    return key[:name_bytes] + b"\x00\x00" + key[name_bytes + 2 :]
 
 
 def _stale(question: Question, packed: bytes, most: int = 0, refresh: bool = False) -> Heard:

@@ -2,7 +2,7 @@
 
 Two dictionaries: entries are made in the young one and moved there when used; when it holds half of what is allowed,
 the young becomes the old, and what stood in the old unused is forgotten a few entries at a time. So whatever was used
-within the last half of the capacity stays. (An LRU list would cost each entry 64 octets, and the collector a walk.)
+within the last half of the capacity stays. (An LRU list would cost each entry 64 bytes, and the collector a walk.)
 
 Twin: fastpath/stores.pyx.
 """
@@ -11,34 +11,34 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
-# A slot in the dictionary and the two objects' own heads, in octets, as measured on CPython 3.11.
-ENTRY_OCTETS = 150
+# A slot in the dictionary and the two objects' own heads, in bytes, as measured on CPython 3.11.
+ENTRY_BYTES = 150
 FORGET_AT_ONCE = 3
 
 
 class Generations(Generic[V]):
-    """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted.
+    """At most `max_entries` entries and about `max_bytes` bytes, keys, values and ENTRY_BYTES each counted.
 
     With less than two of either, nothing is kept.
     """
 
-    __slots__ = ("_dying", "_half_entries", "_half_octets", "_octets", "_octets_old", "_old", "_weigh", "_young")
+    __slots__ = ("_bytes", "_bytes_old", "_dying", "_half_bytes", "_half_entries", "_old", "_weigh", "_young")
 
-    def __init__(self, max_entries: int, max_octets: int, weigh: Callable[[V], int]) -> None:
-        self._half_entries, self._half_octets = max_entries // 2, max_octets // 2
+    def __init__(self, max_entries: int, max_bytes: int, weigh: Callable[[V], int]) -> None:
+        self._half_entries, self._half_bytes = max_entries // 2, max_bytes // 2
         self._weigh = weigh
         self._young: dict[bytes, V] = {}
         self._old: dict[bytes, V] = {}
         self._dying: list[dict[bytes, V]] = []
-        self._octets = 0
-        self._octets_old = 0
+        self._bytes = 0
+        self._bytes_old = 0
 
     def get(self, key: bytes) -> V | None:
         value = self._young.get(key)
         if value is None and self._old:
             value = self._old.pop(key, None)
             if value is not None:
-                self._octets_old -= len(key) + self._weigh(value) + ENTRY_OCTETS
+                self._bytes_old -= len(key) + self._weigh(value) + ENTRY_BYTES
                 self._insert(key, value)
         return value
 
@@ -67,32 +67,32 @@ class Generations(Generic[V]):
     def drop(self, key: bytes) -> None:
         value = self._young.pop(key, None)
         if value is not None:
-            self._octets -= len(key) + self._weigh(value) + ENTRY_OCTETS
+            self._bytes -= len(key) + self._weigh(value) + ENTRY_BYTES
             return
         value = self._old.pop(key, None)
         if value is not None:
-            self._octets_old -= len(key) + self._weigh(value) + ENTRY_OCTETS
+            self._bytes_old -= len(key) + self._weigh(value) + ENTRY_BYTES
 
     def clear(self) -> None:
         self._young, self._old, self._dying = {}, {}, []
-        self._octets = self._octets_old = 0
+        self._bytes = self._bytes_old = 0
 
     def retire(self) -> None:
         """`clear` without its pause: nothing is found any more, and the memory comes back with the next entries."""
         self._dying += [entries for entries in (self._old, self._young) if entries]
         self._young, self._old = {}, {}
-        self._octets = self._octets_old = 0
+        self._bytes = self._bytes_old = 0
 
     def _insert(self, key: bytes, value: V) -> None:
-        if len(self._young) >= self._half_entries or self._octets >= self._half_octets:
-            if not self._half_entries or not self._half_octets:
+        if len(self._young) >= self._half_entries or self._bytes >= self._half_bytes:
+            if not self._half_entries or not self._half_bytes:
                 return
             if self._old:
                 self._dying.append(self._old)
             self._old, self._young = self._young, {}
-            self._octets_old, self._octets = self._octets, 0
+            self._bytes_old, self._bytes = self._bytes, 0
         self._young[key] = value
-        self._octets += len(key) + self._weigh(value) + ENTRY_OCTETS
+        self._bytes += len(key) + self._weigh(value) + ENTRY_BYTES
         if self._dying:
             self._forget_some(self._dying[-1])
 
@@ -106,5 +106,5 @@ class Generations(Generic[V]):
         return len(self._young) + len(self._old)
 
     @property
-    def octets(self) -> int:
-        return self._octets + self._octets_old
+    def size_bytes(self) -> int:
+        return self._bytes + self._bytes_old

@@ -1,7 +1,7 @@
 """One finished reply kept for the next packet like it: by packet for the second, by key for as long as it holds.
 
 A reply is kept only while the general path would say the same from the cache, with every TTL one second less per tick
-(`Heard.steady_s`, `Reply.steady_s`). One test drives both paths and demands the same octets
+(`Heard.steady_s`, `Reply.steady_s`). One test drives both paths and demands the same bytes
 (tests/dns64/cache/test_memo.py).
 
 Twin: fastpath/reply_lookup.pyx.
@@ -12,7 +12,7 @@ from struct import Struct
 
 from kun_dns64.cache.generations import Generations
 from kun_dns64.formats.reply_key import (
-    COOKIE_REPLY_OCTETS,
+    COOKIE_REPLY_BYTES,
     PLAIN_TAIL,
     WITH_COOKIE,
     MemoKey,
@@ -41,7 +41,7 @@ PLACES = {rule: place for place, rule in enumerate(RULES)}
 # Packets whose reply is kept as it is for the rest of the second.
 HOT_MAX = 16384
 COOKIE_HEAD = b"\x00\x0a\x00\x18"
-# Made at this tick, good until that one, rule, number of TTLs, octets a client must be able to take (or CUT), octets of
+# Made at this tick, good until that one, rule, number of TTLs, bytes a client must be able to take (or CUT), bytes of
 # OPT where it is cut; then where each TTL stands, then the reply.
 STAMP = Struct("!IIBBHH")
 # A reply that was truncated at the largest limit: a smaller one has fewer of its records.
@@ -71,11 +71,11 @@ def steady_s(reply: Reply, heard: Sequence[Heard], tick: int) -> int:
 class ReplyCache:
     """Replies to one class of clients over one transport.
 
-    First come the packets seen this second, octet for octet: their replies need a new id and nothing else. Then the
+    First come the packets seen this second, byte for byte: their replies need a new id and nothing else. Then the
     store, under the packet's key: those replies are aged and get the question's case and the cookie of the client.
 
     `by_subnet`: for a source trusted to name clients, finds the memo of the one named. `padded`: replies to packets
-    with padding are padded themselves, so there is none to keep. `most`: octets of a reply by UDP; 0: by a stream.
+    with padding are padded themselves, so there is none to keep. `most`: bytes of a reply by UDP; 0: by a stream.
     """
 
     __slots__ = ("_by_subnet", "_hits", "_hot", "_make_cookie", "_padded", "_prefix", "_store", "_tick", "most")
@@ -137,7 +137,7 @@ class ReplyCache:
         body, _ = kept
         if cookie and self._make_cookie is not None:
             return b"".join(
-                (wire[:2], body[:10], wire[12:end], body[10:-COOKIE_REPLY_OCTETS], self._make_cookie(cookie, source))
+                (wire[:2], body[:10], wire[12:end], body[10:-COOKIE_REPLY_BYTES], self._make_cookie(cookie, source))
             )
         return wire[:2] + body[:10] + wire[12:end] + body[10:]
 
@@ -154,9 +154,9 @@ class ReplyCache:
         limit = limit_of(wire, key.name_end, self.most)
         value = self._kept(key.of(wire), tick)
         if value is not None and limit:
-            needs, opt_octets = _SIZES.unpack_from(value, _SIZES_AT)
+            needs, opt_bytes = _SIZES.unpack_from(value, _SIZES_AT)
             if needs == CUT:
-                return self._cut(value, key.name_end, opt_octets, limit)
+                return self._cut(value, key.name_end, opt_bytes, limit)
             if needs > limit:
                 value = None
         if value is None and limit:
@@ -165,12 +165,12 @@ class ReplyCache:
             return None
         return value[STAMP.size + 2 * value[9] :], self._counted(value)
 
-    def _cut(self, value: bytes, name_end: int, opt_octets: int, limit: int) -> tuple[bytes, list[int]]:
+    def _cut(self, value: bytes, name_end: int, opt_bytes: int, limit: int) -> tuple[bytes, list[int]]:
         """As the general path truncates: as many records as fit, then OPT."""
         body = value[STAMP.size + 2 * value[9] :]
-        records_end = len(body) - opt_octets
+        records_end = len(body) - opt_bytes
         # Behind the header lies the name, which is left out here, then type and class.
-        room = limit - (name_end - 10) - opt_octets
+        room = limit - (name_end - 10) - opt_bytes
         count, end = cut_records(body, 14, records_end, room)
         return body[:4] + count.to_bytes(2) + body[6:end] + body[records_end:], self._counted(value)
 
@@ -228,7 +228,7 @@ class ReplyCache:
         if (
             key.cookie
             and self._make_cookie is not None
-            and packet[-COOKIE_REPLY_OCTETS - 4 : -COOKIE_REPLY_OCTETS] != COOKIE_HEAD
+            and packet[-COOKIE_REPLY_BYTES - 4 : -COOKIE_REPLY_BYTES] != COOKIE_HEAD
         ):
             return
         places = [place for place in ttl_places(packet) if not _is_steady(reply, place)]
@@ -238,12 +238,12 @@ class ReplyCache:
             return
         offsets = b"".join([(offset - key.name_end + 10).to_bytes(2) for _, _, _, offset in places])
         limit = limit_of(wire, key.name_end, memo.most)
-        needs, opt_octets = 0, 0
+        needs, opt_bytes = 0, 0
         if limit and is_complete(packet, reply):
             limit, needs = 0, len(packet)
         elif packet[2] & TC_BIT and (at_most or limit == memo.most):
-            limit, needs, opt_octets = 0, CUT, len(packet) - answer_end(packet)
-        stamp = STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places), needs, opt_octets)
+            limit, needs, opt_bytes = 0, CUT, len(packet) - answer_end(packet)
+        stamp = STAMP.pack(tick, tick + seconds, PLACES[reply.rule], len(places), needs, opt_bytes)
         memo._store.put(memo._prefix + key.of(wire, limit), stamp + offsets + packet[2:12] + packet[key.name_end :])
 
 

@@ -25,26 +25,26 @@ STRANGER = -2
 
 
 class ReplyStore:
-    """The store all memos of one process share, bounded by entries and octets. `hits`: per rule, in RULES' order."""
+    """The store all memos of one process share, bounded by entries and bytes. `hits`: per rule, in RULES' order."""
 
     __slots__ = ("_bounds", "_generation", "_kind", "_store", "hits")
 
-    def __init__(self, max_entries: int, max_octets: int, store: type[Generations[Any]] = Generations) -> None:
-        self._kind, self._bounds = store, (max_entries, max_octets)
-        self._store: Generations[bytes] = store(max_entries, max_octets, len)
+    def __init__(self, max_entries: int, max_bytes: int, store: type[Generations[Any]] = Generations) -> None:
+        self._kind, self._bounds = store, (max_entries, max_bytes)
+        self._store: Generations[bytes] = store(max_entries, max_bytes, len)
         self._generation = 0
         self.hits: list[list[int]] = [[0] for _ in RULES]
 
-    def resize(self, max_entries: int, max_octets: int) -> None:
+    def resize(self, max_entries: int, max_bytes: int) -> None:
         """Other bounds; what was kept is gone where they differ. To be followed by `memos`."""
-        if (max_entries, max_octets) != self._bounds:
-            self._bounds = max_entries, max_octets
-            self._store = self._kind(max_entries, max_octets, len)
+        if (max_entries, max_bytes) != self._bounds:
+            self._bounds = max_entries, max_bytes
+            self._store = self._kind(max_entries, max_bytes, len)
 
     def memos(self, rules: Rules, make_cookie: MakeCookie | None, most: int = OWN_PAYLOAD) -> "ReplyCaches":
         """ReplyCaches for these rules; what was kept under others is not found any more. `make_cookie` None: none.
 
-        `most`: octets of the largest reply by UDP.
+        `most`: bytes of the largest reply by UDP.
         """
         self._generation = (self._generation + 1) & 0xFFFFFF
         self._store.retire()
@@ -54,8 +54,8 @@ class ReplyStore:
         return len(self._store)
 
     @property
-    def octets(self) -> int:
-        return self._store.octets
+    def size_bytes(self) -> int:
+        return self._store.size_bytes
 
 
 class ReplyCaches:

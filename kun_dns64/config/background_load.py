@@ -74,10 +74,10 @@ async def run_aside(name: str, work: Callable[[], object]) -> Any:
     return loaded
 
 
-def handed_over(octets: bytes) -> Any:
+def handed_over(raw: bytes) -> Any:
     """What the child wrote: a result, or a tuple for ConfigError; None where it ended before it had written all."""
     try:
-        return pickle.loads(octets)
+        return pickle.loads(raw)
     except (EOFError, pickle.UnpicklingError):
         return None
 

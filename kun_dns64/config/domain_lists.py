@@ -16,7 +16,7 @@ from kun_dns64.config.named_files import reading_faults
 from kun_dns64.model.rules import SuffixTable
 from kun_dns64.policy.suffix import build_suffix_set
 
-BLOCK_OCTETS = 1 << 20
+BLOCK_BYTES = 1 << 20
 _ESCAPED = re.compile(r"\\(\D)", re.DOTALL)
 
 
@@ -86,5 +86,5 @@ def read_blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as stream:
         if stream.read(len(BOM_UTF8)) != BOM_UTF8:
             stream.seek(0)
-        while block := stream.read(BLOCK_OCTETS):
+        while block := stream.read(BLOCK_BYTES):
             yield block + stream.readline()

@@ -12,7 +12,7 @@ class FileStamp(NamedTuple):
 
     path: Path
     mtime_ns: int = 0
-    octets: int = 0
+    size_bytes: int = 0
     inode: int = 0
 
 

@@ -11,7 +11,7 @@ NO_LIMIT = 1 << 60
 
 
 def memory_limit(own: Path = OWN, root: Path = ROOT) -> int | None:
-    """Octets: the least limit of the process's cgroup and of those above it; None: no limit, or none can be read.
+    """Bytes: the least limit of the process's cgroup and of those above it; None: no limit, or none can be read.
 
     In a container the cgroup's own folder often lies at `root` itself, so that is always looked at.
     """

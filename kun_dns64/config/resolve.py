@@ -42,7 +42,7 @@ from kun_dns64.config.values import MAX_CHARACTER_STRING, mail_name, parse_cooki
 from kun_dns64.formats.names import from_text
 from kun_dns64.model.host_address import SixToFourHost
 from kun_dns64.model.rules import ClientPolicy, GatewayDown, Mapping, Pool, PtrMode, Rules, Zone, ZoneMode
-from kun_dns64.policy.memory_share import default_octets
+from kun_dns64.policy.memory_share import default_bytes
 
 
 def resolve(loaded: Loaded) -> Settings:
@@ -124,7 +124,7 @@ def _asking(file: ConfigFile, folder: Path) -> Asking:
 
 def _cache(section: CacheSection) -> CacheLimits:
     limits = CacheLimits(**section.model_dump())
-    return limits if limits.max_bytes else replace(limits, max_bytes=default_octets(memory_limit()))
+    return limits if limits.max_bytes else replace(limits, max_bytes=default_bytes(memory_limit()))
 
 
 def _dnstap(file: ConfigFile, folder: Path) -> Dnstap | None:
@@ -137,7 +137,7 @@ def _dnstap(file: ConfigFile, folder: Path) -> Dnstap | None:
         identity=section.identity.encode(),
         client=section.client,
         forwarder=section.forwarder,
-        queue_octets=section.queue_bytes,
+        queue_bytes=section.queue_bytes,
     )
 
 

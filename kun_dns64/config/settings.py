@@ -26,7 +26,7 @@ class TlsListen:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Towards clients. Times in seconds, sizes in octets; `rate_per_s` 0: no limit.
+    """Towards clients. Times in seconds, sizes in bytes; `rate_per_s` 0: no limit.
 
     `parts`: into how many the bounds of the whole server were divided here (`Settings.of_one_worker`). Rates and
     connections are not divided: workers share what they have counted.
@@ -89,7 +89,7 @@ class Dnstap:
     identity: bytes
     client: bool
     forwarder: bool
-    queue_octets: int
+    queue_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Settings:
             self,
             limits=replace(limits, client_max_waiting=part(limits.client_max_waiting, workers), parts=workers),
             asking=replace(asking, max_outstanding=part(asking.max_outstanding, workers)),
-            dnstap=dnstap and replace(dnstap, queue_octets=part(dnstap.queue_octets, workers)),
+            dnstap=dnstap and replace(dnstap, queue_bytes=part(dnstap.queue_bytes, workers)),
         )
 
     @property

@@ -4,7 +4,7 @@ cdef class _Followed:
     cdef _Index networks4, networks6
     cdef int first
 
-    cdef int find(self, const unsigned char *address, int octets)
+    cdef int find(self, const unsigned char *address, int size_bytes)
 
 
 cdef class _Index:
@@ -13,7 +13,7 @@ cdef class _Index:
     cdef unsigned int[::1] parents
     cdef unsigned short[::1] classes
     cdef Py_ssize_t count
-    cdef int octets
+    cdef int size_bytes
 
     cdef int find(self, const unsigned char *address) noexcept
 
@@ -22,6 +22,6 @@ cdef class ClientLookup:
     cdef _Index _allowed4, _allowed6, _trusted4, _trusted6, _clients4, _clients6
     cdef _Followed _followed
 
-    cdef int client(self, const unsigned char *address, int octets)
+    cdef int client(self, const unsigned char *address, int size_bytes)
 
     cpdef long key(self, bytes source)

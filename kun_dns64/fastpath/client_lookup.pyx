@@ -27,10 +27,10 @@ cdef const char *MAPPED = b"\0\0\0\0\0\0\0\0\0\0\xff\xff"
 
 cdef class _Index:
     def __init__(self, index):
-        self.index, self.octets = index, index.octets
+        self.index, self.size_bytes = index, index.size_bytes
         self.starts, self.lengths, self.count = index.starts, index.lengths, len(index.lengths)
         self.coarse = b"".join([
-            self.starts[place : place + self.octets] for place in range(0, len(self.starts), STEP * self.octets)
+            self.starts[place : place + self.size_bytes] for place in range(0, len(self.starts), STEP * self.size_bytes)
         ])
         if self.count:
             self.parents, self.classes = index.parents, index.classes
@@ -39,14 +39,14 @@ cdef class _Index:
         cdef const unsigned char *starts = <const unsigned char *>PyBytes_AS_STRING(self.starts)
         cdef const unsigned char *lengths = <const unsigned char *>PyBytes_AS_STRING(self.lengths)
         cdef const unsigned char *coarse = <const unsigned char *>PyBytes_AS_STRING(self.coarse)
-        cdef Py_ssize_t low = behind(coarse, self.octets, 0, (self.count + STEP - 1) // STEP, address) * STEP
+        cdef Py_ssize_t low = behind(coarse, self.size_bytes, 0, (self.count + STEP - 1) // STEP, address) * STEP
         cdef unsigned int place
         if low:
-            low = behind(starts, self.octets, low - STEP, min(low, self.count), address)
+            low = behind(starts, self.size_bytes, low - STEP, min(low, self.count), address)
         if not low:
             return MISS
         place = <unsigned int>(low - 1)
-        while not holds(starts + <Py_ssize_t>place * self.octets, lengths[place], address):
+        while not holds(starts + <Py_ssize_t>place * self.size_bytes, lengths[place], address):
             place = self.parents[place]
             if place == NO_PARENT:
                 return MISS
@@ -54,13 +54,13 @@ cdef class _Index:
 
 
 cdef inline Py_ssize_t behind(
-    const unsigned char *starts, int octets, Py_ssize_t low, Py_ssize_t high, const unsigned char *address
+    const unsigned char *starts, int size_bytes, Py_ssize_t low, Py_ssize_t high, const unsigned char *address
 ) noexcept:
     """How many of the starts up to `high` are not behind the address; those before `low` are not."""
     cdef Py_ssize_t middle
     while low < high:
         middle = (low + high) >> 1
-        if memcmp(starts + middle * octets, address, octets) <= 0:
+        if memcmp(starts + middle * size_bytes, address, size_bytes) <= 0:
             low = middle + 1
         else:
             high = middle
@@ -74,27 +74,27 @@ cdef inline bint holds(const unsigned char *start, int length, const unsigned ch
     return not rest or (start[whole] ^ address[whole]) >> (8 - rest) == 0
 
 
-cdef inline unsigned long long mixed(const unsigned char *address, int octets) noexcept:
+cdef inline unsigned long long mixed(const unsigned char *address, int size_bytes) noexcept:
     """As `_mix` of policy/address_table.py."""
     cdef unsigned long long high = 0, low = 0
     cdef int place
-    for place in range(octets):
-        if place < octets - 8:
+    for place in range(size_bytes):
+        if place < size_bytes - 8:
             high = high << 8 | address[place]
         else:
             low = low << 8 | address[place]
     return (high ^ low) * FACTOR
 
 
-cdef int find_address(list all_keys, list all_values, const unsigned char *address, int octets):
-    cdef unsigned long long mix = mixed(address, octets)
+cdef int find_address(list all_keys, list all_values, const unsigned char *address, int size_bytes):
+    cdef unsigned long long mix = mixed(address, size_bytes)
     cdef Py_ssize_t part = <Py_ssize_t>(mix >> PART_SHIFT)
     cdef array.array values = all_values[part]
     cdef const unsigned char *keys = <const unsigned char *>PyByteArray_AS_STRING(all_keys[part])
     cdef const unsigned short *numbers = values.data.as_ushorts
     cdef Py_ssize_t mask = len(values) - 1, place = <Py_ssize_t>(mix >> 32) & mask
     while numbers[place]:
-        if not memcmp(keys + place * octets, address, octets):
+        if not memcmp(keys + place * size_bytes, address, size_bytes):
             return numbers[place] - 1
         place = (place + 1) & mask
     return MISS
@@ -109,15 +109,15 @@ cdef class _Followed:
         self.keys6, self.values6 = table.addresses[V6].keys, table.addresses[V6].values
         self.networks4, self.networks6 = _Index(table.networks[V4]), _Index(table.networks[V6])
 
-    cdef int find(self, const unsigned char *address, int octets):
+    cdef int find(self, const unsigned char *address, int size_bytes):
         cdef array.array policies = self.policies
         cdef int number
-        if octets == V4:
-            number = find_address(self.keys4, self.values4, address, octets)
+        if size_bytes == V4:
+            number = find_address(self.keys4, self.values4, address, size_bytes)
         else:
-            number = find_address(self.keys6, self.values6, address, octets)
+            number = find_address(self.keys6, self.values6, address, size_bytes)
         if number == MISS:
-            number = self.networks4.find(address) if octets == V4 else self.networks6.find(address)
+            number = self.networks4.find(address) if size_bytes == V4 else self.networks6.find(address)
         return self.first + policies.data.as_ushorts[number] if 0 <= number < len(policies) else MISS
 
 
@@ -133,13 +133,13 @@ cdef class ClientLookup:
         self._trusted4, self._trusted6 = _Index(trusted[0]), _Index(trusted[1])
         self._clients4, self._clients6 = _Index(clients[0]), _Index(clients[1])
 
-    cdef int client(self, const unsigned char *address, int octets):
+    cdef int client(self, const unsigned char *address, int size_bytes):
         cdef int found
         if self._followed is not None:
-            found = self._followed.find(address, octets)
+            found = self._followed.find(address, size_bytes)
             if found != MISS:
                 return found
-        return self._clients4.find(address) if octets == V4 else self._clients6.find(address)
+        return self._clients4.find(address) if size_bytes == V4 else self._clients6.find(address)
 
     cpdef long key(self, bytes source):
         """The same number for all sources that get the same answers: twice the class, and 1 more for a trusted one."""

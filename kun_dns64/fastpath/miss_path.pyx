@@ -2,7 +2,7 @@
 """The short way of the commonest misses: an A or AAAA question of a client, and of a name, that need nothing special.
 
 One object goes with each query (miss_query.pxi), one with each question that is out (upstream_question.pxi); queries wait for
-questions, several for one if need be. Octets become octets (fastpath/wire.pyx). Whatever is unusual is handed to the
+questions, several for one if need be. Bytes become bytes (fastpath/wire.pyx). Whatever is unusual is handed to the
 general path as it stands: a shape that is not known, a question somebody put in that way, silence. So that path alone
 knows failover, resending, TCP and all the rest.
 
@@ -15,7 +15,7 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from kun_dns64.fastpath.wire cimport (
     PlainQuery, Reply, encode_ask, forward, read_denial, read_query, synthesise,
 )
-from kun_dns64.formats.reply_key import COOKIE_REPLY_OCTETS
+from kun_dns64.formats.reply_key import COOKIE_REPLY_BYTES
 from kun_dns64.formats.options import COOKIE, option
 from kun_dns64.formats.wire import DO, RRHEAD
 from kun_dns64.state.metrics import LATENCY_BUCKETS
@@ -126,7 +126,7 @@ cdef class MissPath:
         kinds = [(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)]
         self._opts = [self._opt(do, ede) for do, ede in kinds]
         # All but the cookie itself, which comes last.
-        empty = bytes(COOKIE_REPLY_OCTETS)
+        empty = bytes(COOKIE_REPLY_BYTES)
         self._cookie_opts = [self._opt(do, ede + option(COOKIE, empty))[: -len(empty)] for do, ede in kinds]
 
     def way(self, otherwise):

@@ -21,22 +21,22 @@ cdef Entry *new_entry(bytes key, bytes value) except NULL:
     if entry == NULL:
         raise MemoryError
     entry.key_size, entry.size = <unsigned int>named, <unsigned int>size
-    memcpy(octets_of(entry), PyBytes_AS_STRING(key), named)
-    memcpy(octets_of(entry) + named, PyBytes_AS_STRING(value), size)
+    memcpy(bytes_of(entry), PyBytes_AS_STRING(key), named)
+    memcpy(bytes_of(entry) + named, PyBytes_AS_STRING(value), size)
     return entry
 
 
-cdef inline char *octets_of(Entry *entry) noexcept:
+cdef inline char *bytes_of(Entry *entry) noexcept:
     """The key's, then the value's."""
     return <char *>entry + sizeof(Entry)
 
 
 cdef inline bytes key_in(Entry *entry):
-    return PyBytes_FromStringAndSize(octets_of(entry), entry.key_size)
+    return PyBytes_FromStringAndSize(bytes_of(entry), entry.key_size)
 
 
 cdef inline bytes value_in(Entry *entry):
-    return PyBytes_FromStringAndSize(octets_of(entry) + entry.key_size, entry.size)
+    return PyBytes_FromStringAndSize(bytes_of(entry) + entry.key_size, entry.size)
 
 
 cdef class Table:
@@ -58,7 +58,7 @@ cdef class Table:
         while self.hashes[at]:
             if self.hashes[at] == hashed:
                 entry = self.entries[at]
-                if entry.key_size == named and not memcmp(octets_of(entry), PyBytes_AS_STRING(key), named):
+                if entry.key_size == named and not memcmp(bytes_of(entry), PyBytes_AS_STRING(key), named):
                     return at
             at = (at + 1) & mask
         return -1

@@ -5,7 +5,7 @@ cpdef int heard(object health, RoundTrip round_trip, double rtt_s, double now) e
 
 
 cdef class Randomness:
-    cdef unsigned char _octets[8192]
+    cdef unsigned char _bytes[8192]
     cdef Py_ssize_t _place
 
     cdef const unsigned char *some(self, Py_ssize_t count) except NULL

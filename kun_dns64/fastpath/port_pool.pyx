@@ -63,7 +63,7 @@ cpdef int heard(object health, RoundTrip round_trip, double rtt_s, double now) e
 
 
 cdef class Randomness:
-    """The kernel's random octets, one system call for many numbers."""
+    """The kernel's random bytes, one system call for many numbers."""
 
     def __init__(self):
         self._place = CHUNK
@@ -74,16 +74,16 @@ cdef class Randomness:
         cdef ssize_t more
         if self._place + count > CHUNK:
             while have < CHUNK:
-                more = getrandom(self._octets + have, CHUNK - have, 0)
+                more = getrandom(self._bytes + have, CHUNK - have, 0)
                 if more > 0:
                     have += more
                 elif errno != EINTR:
                     raise OSError(errno, strerror(errno))
             self._place = 0
         self._place += count
-        return self._octets + self._place - count
+        return self._bytes + self._place - count
 
-    def octets(self, Py_ssize_t count):
+    def random_bytes(self, Py_ssize_t count):
         return PyBytes_FromStringAndSize(<const char *>self.some(count), count)
 
     def id(self):
@@ -91,8 +91,8 @@ cdef class Randomness:
         cdef const unsigned char *at = self.some(2)
         return at[0] << 8 | at[1]
 
-    def bits(self, Py_ssize_t octets):
-        return int.from_bytes(self.octets(octets))
+    def bits(self, Py_ssize_t size_bytes):
+        return int.from_bytes(self.random_bytes(size_bytes))
 
     cdef Py_ssize_t under(self, Py_ssize_t limit) except -1:
         cdef const unsigned char *at = self.some(4)

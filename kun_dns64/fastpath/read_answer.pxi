@@ -12,12 +12,12 @@ cdef class _Reader:
     cdef unsigned int max_ttl, age
     cdef bint kept
 
-    cdef bint begin(self, bytes wire, bytes asked, octets query, int end, unsigned int max_ttl) noexcept:
+    cdef bint begin(self, bytes wire, bytes asked, chars query, int end, unsigned int max_ttl) noexcept:
         """Whether it is a whole reply without error to exactly what was asked, case included.
 
         `query`: of the client, whose name ends at `end`.
         """
-        cdef octets question = <octets>PyBytes_AS_STRING(asked)
+        cdef chars question = <chars>PyBytes_AS_STRING(asked)
         cdef int size = PyBytes_GET_SIZE(wire), behind = end + 4
         if size < behind or size > ROOM:
             return False
@@ -31,9 +31,9 @@ cdef class _Reader:
         self.age, self.kept = 0, False
         return True
 
-    cdef bint revive(self, bytes entry, octets query, int end, int qtype, unsigned int age) noexcept:
+    cdef bint revive(self, bytes entry, chars query, int end, int qtype, unsigned int age) noexcept:
         """`begin` for an answer the cache has (cache/answers.py), `age` seconds old."""
-        cdef octets at = <octets>PyBytes_AS_STRING(entry) + ANSWER_STAMP
+        cdef chars at = <chars>PyBytes_AS_STRING(entry) + ANSWER_STAMP
         cdef int behind = PyBytes_GET_SIZE(entry) - ANSWER_STAMP - HEADER
         if behind < 0 or end + 4 + behind > ROOM:
             return False
@@ -49,7 +49,7 @@ cdef class _Reader:
         return True
 
     cdef bint start(
-        self, bytes wire, bytes asked, octets query, int end, int qtype, unsigned int max_ttl, unsigned int age
+        self, bytes wire, bytes asked, chars query, int end, int qtype, unsigned int max_ttl, unsigned int age
     ) noexcept:
         """`revive` where nothing was asked, else `begin`."""
         if asked is None:
@@ -104,7 +104,7 @@ cdef class _Reader:
 
     cdef bint ends_with(self, int opts) noexcept:
         """Whether nothing is left but so many OPT, empty ones."""
-        cdef octets at = self.wire + self.place
+        cdef chars at = self.wire + self.place
         if not opts:
             return self.place == self.size
         return (
@@ -134,28 +134,28 @@ cdef _Reader READER = _Reader()
 cdef class _Addresses:
     """The answer section: addresses of the question's own name, each once."""
 
-    cdef octets data[MOST_RECORDS]
+    cdef chars data[MOST_RECORDS]
     cdef int count
     cdef unsigned int ttl
 
     cdef bint read(self, _Reader reader, int rtype, int count) noexcept:
-        cdef int i, j, octets_each = 4 if rtype == A else 16
-        cdef octets at
+        cdef int i, j, bytes_each = 4 if rtype == A else 16
+        cdef chars at
         if not 0 < count <= MOST_RECORDS:
             return False
         self.count, self.ttl = count, MAX_TTL
         for i in range(count):
             at = reader.wire + reader.place
-            if reader.place + 12 + octets_each > reader.size or u16(at) != 0xC00C or u16(at + 2) != rtype:
+            if reader.place + 12 + bytes_each > reader.size or u16(at) != 0xC00C or u16(at + 2) != rtype:
                 return False
-            if u16(at + 4) != 1 or u16(at + 10) != octets_each:
+            if u16(at + 4) != 1 or u16(at + 10) != bytes_each:
                 return False
             self.ttl = min(self.ttl, reader.ttl(reader.place + 6))
             self.data[i] = at + 12
             for j in range(i):
-                if not memcmp(self.data[j], at + 12, octets_each):
+                if not memcmp(self.data[j], at + 12, bytes_each):
                     return False
-            reader.place += 12 + octets_each
+            reader.place += 12 + bytes_each
         return True
 
 

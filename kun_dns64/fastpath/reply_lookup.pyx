@@ -16,10 +16,10 @@ from kun_dns64.fastpath.stores cimport Generations, limit_of, write_key
 from kun_dns64.fastpath.system cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 cdef enum:
-    # Of what was said this second: what an entry takes beside its octets.
+    # Of what was said this second: what an entry takes beside its bytes.
     HOT_ENTRY = 250
 
-cdef Py_ssize_t COOKIE_REPLY_OCTETS = reply_key.COOKIE_REPLY_OCTETS
+cdef Py_ssize_t COOKIE_REPLY_BYTES = reply_key.COOKIE_REPLY_BYTES
 cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE, NO_OPTIONS = b""
 
 
@@ -42,18 +42,18 @@ cdef bytes aged(bytes value, long tick):
 cdef class Second:
     """What all readers keep of this second: its end empties those that are not asked again, too.
 
-    `most`: octets, of all memos together.
+    `most`: bytes, of all memos together.
     """
 
     cdef long tick
-    cdef Py_ssize_t octets, most
+    cdef Py_ssize_t size_bytes, most
     cdef list filled
 
     cdef int turn(self, long tick) except -1:
         cdef ReplyReader reader
         for reader in self.filled:
             reader.hot = {}
-        self.tick, self.octets, self.filled = tick, 0, []
+        self.tick, self.size_bytes, self.filled = tick, 0, []
         return 0
 
 
@@ -102,11 +102,11 @@ cdef class ReplyReader:
         cell[0] += 1
         start = REPLY_STAMP + 2 * kept[9]
         reply = with_name(kept + start, PyBytes_GET_SIZE(value) - start, at + HEADER, end - HEADER)
-        if name == lower and self.second.octets < self.second.most:  # a case made at random does not come again
+        if name == lower and self.second.size_bytes < self.second.most:  # a case made at random does not come again
             if not self.hot:
                 self.second.filled.append(self)
             self.hot[rest] = reply, cell
-            self.second.octets += PyBytes_GET_SIZE(rest) + PyBytes_GET_SIZE(reply) + HOT_ENTRY
+            self.second.size_bytes += PyBytes_GET_SIZE(rest) + PyBytes_GET_SIZE(reply) + HOT_ENTRY
         return wire[:2] + reply
 
     cdef object with_cookie(self, bytes wire, Py_ssize_t end, long tick, source):
@@ -135,7 +135,7 @@ cdef class ReplyReader:
         cell[0] += 1
         start = REPLY_STAMP + 2 * kept[9]
         reply = with_name(
-            kept + start, PyBytes_GET_SIZE(value) - start - COOKIE_REPLY_OCTETS, at + HEADER, end - HEADER
+            kept + start, PyBytes_GET_SIZE(value) - start - COOKIE_REPLY_BYTES, at + HEADER, end - HEADER
         )
         return wire[:2] + reply + <bytes>self.make_cookie(wire[end + OPT_TAIL + 4 :], source)
 
@@ -190,9 +190,9 @@ cdef class CompiledReplyLookup:
     cdef Second _second
     cdef Py_ssize_t _most_hot, _most_sources
 
-    def __init__(self, memo_of, hot_octets, sources):
-        """`hot_octets`: of replies for the rest of the second. `sources`: how many are known at a time."""
-        self._memo_of, self._most_hot, self._most_sources = memo_of, hot_octets, sources
+    def __init__(self, memo_of, hot_bytes, sources):
+        """`hot_bytes`: of replies for the rest of the second. `sources`: how many are known at a time."""
+        self._memo_of, self._most_hot, self._most_sources = memo_of, hot_bytes, sources
         self.renew()
 
     def renew(self, ClientLookup classes=None):

@@ -21,7 +21,7 @@ cdef class Generations:
     cdef Table young, old
     cdef list _dying
     cdef object _weigh
-    cdef Py_ssize_t _half_entries, _half_octets, _octets, _octets_old
+    cdef Py_ssize_t _half_entries, _half_bytes, _bytes, _bytes_old
 
     cpdef bytes get(self, bytes key)
     cpdef put(self, bytes key, bytes value)

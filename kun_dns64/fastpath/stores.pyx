@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""generations.py compiled, and what the miss path keeps and looks up: the cache's and the memo's entries as octets.
+"""generations.py compiled, and what the miss path keeps and looks up: the cache's and the memo's entries as bytes.
 
 The entries are those of cache/answers.py and cache/reply_cache.py, written and read without them.
 
@@ -21,7 +21,7 @@ from kun_dns64.policy.lifetime cimport due_age
 
 # The head of an entry, what its block is rounded up by, and its slot in a table that has just grown; as measured.
 ENTRY_BYTES = 64
-cdef Py_ssize_t ENTRY_OCTETS = ENTRY_BYTES, FORGET_AT_ONCE = plain.FORGET_AT_ONCE
+cdef Py_ssize_t OVERHEAD = ENTRY_BYTES, FORGET_AT_ONCE = plain.FORGET_AT_ONCE
 cdef long PREFETCH_PART = lifetime_rules.PREFETCH_PART
 cdef bytes WITH_COOKIE = reply_key.WITH_COOKIE
 cdef int FIRST_FLAGS = reply_key.FIRST_FLAGS, SECOND_FLAGS = reply_key.SECOND_FLAGS, DO_BIT = reply_key.DO_BIT
@@ -51,20 +51,20 @@ include "packed_table.pxi"
 
 
 cdef class Generations:
-    """At most `max_entries` entries and about `max_octets` octets, keys, values and ENTRY_OCTETS each counted.
+    """At most `max_entries` entries and about `max_bytes` bytes, keys, values and ENTRY_BYTES each counted.
 
     Values are bytes, and what is given is a copy.
     """
 
-    def __init__(self, max_entries, max_octets, weigh):
-        self._half_entries, self._half_octets = max_entries // 2, max_octets // 2
-        # None: of octets their number, without a call.
+    def __init__(self, max_entries, max_bytes, weigh):
+        self._half_entries, self._half_bytes = max_entries // 2, max_bytes // 2
+        # None: of bytes their number, without a call.
         self._weigh = None if weigh is len else weigh
         self.clear()
 
     cdef Py_ssize_t weight(self, Entry *entry) except -1:
         cdef Py_ssize_t own = entry.size if self._weigh is None else self._weigh(value_in(entry))
-        return entry.key_size + own + ENTRY_OCTETS
+        return entry.key_size + own + OVERHEAD
 
     cpdef bytes get(self, bytes key):
         cdef unsigned int hashed = hash_of(key)
@@ -78,7 +78,7 @@ cdef class Generations:
             return None
         entry = self.old.entries[at]
         value = value_in(entry)
-        self._octets_old -= self.weight(entry)
+        self._bytes_old -= self.weight(entry)
         self.insert(self.old.take(at), hashed)
         return value
 
@@ -115,7 +115,7 @@ cdef class Generations:
         cdef Py_ssize_t at = self.young.find(key, hashed)
         cdef Entry *entry = self.young.entries[at] if at >= 0 else NULL
         if entry != NULL and entry.size == PyBytes_GET_SIZE(value):
-            memcpy(octets_of(entry) + entry.key_size, PyBytes_AS_STRING(value), entry.size)
+            memcpy(bytes_of(entry) + entry.key_size, PyBytes_AS_STRING(value), entry.size)
             return
         if entry != NULL:
             PyMem_Free(self.young.take(at))
@@ -127,36 +127,36 @@ cdef class Generations:
     cdef int remove(self, bytes key, unsigned int hashed) except -1:
         cdef Py_ssize_t at = self.young.find(key, hashed)
         if at >= 0:
-            self._octets -= self.weight(self.young.entries[at])
+            self._bytes -= self.weight(self.young.entries[at])
             PyMem_Free(self.young.take(at))
             return 0
         at = self.old.find(key, hashed)
         if at >= 0:
-            self._octets_old -= self.weight(self.old.entries[at])
+            self._bytes_old -= self.weight(self.old.entries[at])
             PyMem_Free(self.old.take(at))
         return 0
 
     def clear(self):
         self.young, self.old, self._dying = Table(), Table(), []
-        self._octets = self._octets_old = 0
+        self._bytes = self._bytes_old = 0
 
     def retire(self):
         """`clear` without its pause: nothing is found any more, and the memory comes back with the next entries."""
         self._dying += [table for table in (self.old, self.young) if (<Table>table).count]
         self.young, self.old = Table(), Table()
-        self._octets = self._octets_old = 0
+        self._bytes = self._bytes_old = 0
 
     cdef int insert(self, Entry *entry, unsigned int hashed) except -1:
         """The entry is the store's from now on."""
-        if self.young.count >= self._half_entries or self._octets >= self._half_octets:
-            if not self._half_entries or not self._half_octets:
+        if self.young.count >= self._half_entries or self._bytes >= self._half_bytes:
+            if not self._half_entries or not self._half_bytes:
                 PyMem_Free(entry)
                 return 0
             if self.old.count:
                 self._dying.append(self.old)
             self.old, self.young = self.young, Table()
-            self._octets_old, self._octets = self._octets, 0
-        self._octets += self.weight(entry)
+            self._bytes_old, self._bytes = self._bytes, 0
+        self._bytes += self.weight(entry)
         self.young.add(entry, hashed)
         if self._dying:
             self.forget_some(self._dying[len(self._dying) - 1])
@@ -183,12 +183,12 @@ cdef class Generations:
         return self.young.count + self.old.count
 
     @property
-    def octets(self):
-        return self._octets + self._octets_old
+    def size_bytes(self):
+        return self._bytes + self._bytes_old
 
 
 cdef class MissStore:
-    """A cache's answers for who has them as octets. `stores`: as `Cache.stores` gives them."""
+    """A cache's answers for who has them as bytes. `stores`: as `Cache.stores` gives them."""
 
     def __init__(self, stores):
         self._data, self._failures, self._prefetch = stores

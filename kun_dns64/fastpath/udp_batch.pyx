@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """Many datagrams per system call (recvmmsg, sendmmsg): what udp_server.py does one by one, compiled.
 
-Only the moving of octets is here; every answer comes from the same `front` as without this module.
+Only the moving of bytes is here; every answer comes from the same `front` as without this module.
 
 Twin: transport/udp_server.py.
 """
@@ -43,8 +43,8 @@ cdef extern from *:
 
 cdef enum:
     WIDTH = 64
-    QUERY_OCTETS = 65536
-    CONTROL_OCTETS = 64
+    QUERY_BYTES = 65536
+    CONTROL_BYTES = 64
     # Full rounds per turn of the event loop, so that timers and other sockets get theirs.
     ROUNDS = 4
 
@@ -55,9 +55,9 @@ cdef class Later:
     cdef Batch _batch
     cdef bytes _message
     cdef sockaddr_storage _peer
-    cdef unsigned int _peer_octets
-    cdef unsigned char _control[CONTROL_OCTETS]
-    cdef size_t _control_octets
+    cdef unsigned int _peer_bytes
+    cdef unsigned char _control[CONTROL_BYTES]
+    cdef size_t _control_bytes
 
     def __call__(self, bytes message):
         if message is not None and self._batch._fd >= 0:
@@ -77,7 +77,7 @@ cdef class Batch:
     cdef object _front
     cdef bytearray _room
     cdef sockaddr_storage _peers[WIDTH]
-    cdef unsigned char _controls[WIDTH][CONTROL_OCTETS]
+    cdef unsigned char _controls[WIDTH][CONTROL_BYTES]
     cdef iovec _in[WIDTH]
     cdef iovec _out[WIDTH]
     cdef mmsghdr _heard[WIDTH]
@@ -92,11 +92,11 @@ cdef class Batch:
         cdef char *room
         self._fd, self._wildcard = fd, wildcard
         self._front, self._soon, self._ready = front, soon, []
-        self._room = bytearray(WIDTH * QUERY_OCTETS)
+        self._room = bytearray(WIDTH * QUERY_BYTES)
         room = PyByteArray_AS_STRING(self._room)
         for i in range(WIDTH):
-            self._in[i].iov_base = &room[i * QUERY_OCTETS]
-            self._in[i].iov_len = QUERY_OCTETS
+            self._in[i].iov_base = &room[i * QUERY_BYTES]
+            self._in[i].iov_len = QUERY_BYTES
             self._empty(i)
 
     def close(self):
@@ -130,7 +130,7 @@ cdef class Batch:
         header.msg_name, header.msg_namelen = &self._peers[i], sizeof(sockaddr_storage)
         header.msg_iov, header.msg_iovlen = &self._in[i], 1
         if self._wildcard:
-            header.msg_control, header.msg_controllen = self._controls[i], CONTROL_OCTETS
+            header.msg_control, header.msg_controllen = self._controls[i], CONTROL_BYTES
 
     cdef void _answer(self, int count) except *:
         cdef int i, ready = 0
@@ -179,10 +179,10 @@ cdef class Batch:
             self._ready_out[i].iov_len = PyBytes_GET_SIZE(later._message)
             header = &self._ready_said[i].msg_hdr
             memset(header, 0, sizeof(msghdr))
-            header.msg_name, header.msg_namelen = &later._peer, later._peer_octets
+            header.msg_name, header.msg_namelen = &later._peer, later._peer_bytes
             header.msg_iov, header.msg_iovlen = &self._ready_out[i], 1
-            if later._control_octets:
-                header.msg_control, header.msg_controllen = later._control, later._control_octets
+            if later._control_bytes:
+                header.msg_control, header.msg_controllen = later._control, later._control_bytes
             i += 1
         self._send(self._ready_said, i)
 
@@ -208,10 +208,10 @@ cdef class Batch:
         cdef msghdr *header = &self._heard[i].msg_hdr
         later._batch = self
         later._peer = self._peers[i]
-        later._peer_octets = header.msg_namelen
-        later._control_octets = header.msg_controllen if self._wildcard else 0
-        if later._control_octets:
-            memcpy(later._control, header.msg_control, later._control_octets)
+        later._peer_bytes = header.msg_namelen
+        later._control_bytes = header.msg_controllen if self._wildcard else 0
+        if later._control_bytes:
+            memcpy(later._control, header.msg_control, later._control_bytes)
         return later
 
 

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Upstream octets straight into reply octets, for the shapes that most answers have: one pass, no object per record.
+"""Upstream bytes straight into reply bytes, for the shapes that most answers have: one pass, no object per record.
 
 Pure functions. Each says None for whatever is not exactly the shape it knows: the general path (formats/response.py,
-policy/, formats/render.py) must judge then. What they do say is what the general path would, octet for octet
+policy/, formats/render.py) must judge then. What they do say is what the general path would, byte for byte
 (tests/dns64/cache/test_misspath.py).
 
 Twin: formats/query.py.
@@ -16,7 +16,7 @@ from kun_dns64.fastpath.layout cimport (
 )
 from kun_dns64.policy.lifetime cimport capped_ttl, soa_ttl, steady_seconds
 
-ctypedef const unsigned char *octets
+ctypedef const unsigned char *chars
 
 cdef enum:
     A = 1
@@ -32,12 +32,12 @@ cdef enum:
     # Type and class of the question, and the header behind the id, which a finished reply has before the rest.
     BEHIND_NAME = QUESTION_TAIL + HEADER - 2
 
-cdef inline unsigned char low(unsigned char octet) noexcept:
-    return octet | 0x20 if 65 <= octet <= 90 else octet
+cdef inline unsigned char low(unsigned char byte) noexcept:
+    return byte | 0x20 if 65 <= byte <= 90 else byte
 
 
-cdef int name_end(octets wire, int size) noexcept:
-    """Where the question's name ends; 0 for what is no name, or holds a zero octet in a label (formats/reply_key.py)."""
+cdef int name_end(chars wire, int size) noexcept:
+    """Where the question's name ends; 0 for what is no name, or holds a zero byte in a label (formats/reply_key.py)."""
     cdef int place = HEADER, length
     while place < size:
         length = wire[place]
@@ -52,7 +52,7 @@ cdef int name_end(octets wire, int size) noexcept:
 
 cdef bint read_query(bytes wire, PlainQuery *found) noexcept:
     """Whether it is a recursive IN query for A or AAAA without CD, and with no option but a cookie."""
-    cdef octets at = <octets>PyBytes_AS_STRING(wire)
+    cdef chars at = <chars>PyBytes_AS_STRING(wire)
     cdef int size = PyBytes_GET_SIZE(wire), end, qtype, place, length
     # RD and nothing else of the first flags but AA and TC, which mean nothing here; CD off; one question alone.
     if size < HEADER + 5 or at[2] & 0xF9 != 1 or at[3] & 0x10:
@@ -83,10 +83,10 @@ cdef bint read_query(bytes wire, PlainQuery *found) noexcept:
     return length == 12 or 20 <= length <= 44
 
 
-cdef bytes encode_ask(bytes name, int qtype, bint do, octets bits, bint scrambled):
-    """As `formats.render.encode_ask` with EDNS. `bits`: random, two octets for the id, one for each of the name."""
+cdef bytes encode_ask(bytes name, int qtype, bint do, chars bits, bint scrambled):
+    """As `formats.render.encode_ask` with EDNS. `bits`: random, two bytes for the id, one for each of the name."""
     cdef int size = PyBytes_GET_SIZE(name), i
-    cdef octets source = <octets>PyBytes_AS_STRING(name)
+    cdef chars source = <chars>PyBytes_AS_STRING(name)
     cdef bytes made = PyBytes_FromStringAndSize(NULL, HEADER + size + 15)
     cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
     memcpy(out, <char *>b"\0\0\x01\x20\0\x01\0\0\0\0\0\x01", HEADER)
@@ -112,7 +112,7 @@ cdef class Reply:
     """What `read_denial`, `synthesise` and `forward` make, where they know the shape. The next one takes its place.
 
     `packet`: the reply. `packed`, `lifetime`: what the cache keeps, and for how long. `own_steady_s`: as
-    `model.step.Reply`'s. `ages_s`: the least TTL that counts down. `places`: where those stand, two octets each, as
+    `model.step.Reply`'s. `ages_s`: the least TTL that counts down. `places`: where those stand, two bytes each, as
     cache/reply_cache.py has them.
     """
 
@@ -127,8 +127,8 @@ cdef bint read_denial(
     cdef unsigned char name[256]
     cdef int head, after, past
     cdef unsigned int ttl, minimum
-    cdef octets at = READER.wire
-    if not READER.start(wire, asked, <octets>PyBytes_AS_STRING(query), end, AAAA, max_ttl, age) or u32(at + 6) != 1:
+    cdef chars at = READER.wire
+    if not READER.start(wire, asked, <chars>PyBytes_AS_STRING(query), end, AAAA, max_ttl, age) or u32(at + 6) != 1:
         return False
     if not READER.expand(READER.place, name, &head) or head + 10 > READER.size:
         return False
@@ -195,7 +195,7 @@ cdef bint synthesise(
     unsigned int denial_ttl, unsigned int fixed, bytes opt, int limit,
 ) except -1:
     """The reply to `query`, AAAA under `head`, made of an A. False: the general path must."""
-    cdef octets at = <octets>PyBytes_AS_STRING(query)
+    cdef chars at = <chars>PyBytes_AS_STRING(query)
     cdef int steady_s
     cdef unsigned int ttl
     if not READER.start(wire, asked, at, end, A, max_ttl, age):
@@ -216,7 +216,7 @@ cdef bint forward(
     bint wants_ad, bytes opt, int limit,
 ) except -1:
     """The reply to `query` with the addresses upstream has. False: the general path must, or one of them is excluded."""
-    cdef octets at = <octets>PyBytes_AS_STRING(query)
+    cdef chars at = <chars>PyBytes_AS_STRING(query)
     cdef int i
     if not READER.start(wire, asked, at, end, rtype, max_ttl, age):
         return False

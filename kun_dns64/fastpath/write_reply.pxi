@@ -14,7 +14,7 @@ cdef class _Writer:
     cdef int length[MOST_NAMES]
     cdef int offset[MOST_NAMES]
 
-    cdef void begin(self, octets query, int end, int limit) noexcept:
+    cdef void begin(self, chars query, int end, int limit) noexcept:
         cdef int i, place = HEADER
         memcpy(self.out, query, end + 4)
         self.size, self.names, self.used, self.limit = end + 4, 0, end - HEADER, limit
@@ -28,7 +28,7 @@ cdef class _Writer:
         self.at[self.names], self.length[self.names], self.offset[self.names] = at, length, offset
         self.names += 1
 
-    cdef bint name(self, octets name, int length) noexcept:
+    cdef bint name(self, chars name, int length) noexcept:
         """False when there is no room."""
         cdef int here = self.size, place = 0, i, base = self.used, known
         if base + length > ARENA or here + length > self.limit or self.names + 128 > MOST_NAMES:
@@ -56,7 +56,7 @@ cdef class _Writer:
                 return self.offset[i]
         return 0
 
-    cdef bint note(self, octets data, int size) noexcept:
+    cdef bint note(self, chars data, int size) noexcept:
         """Beside the names, to compare with."""
         if self.used + size > ARENA:
             return False
@@ -129,7 +129,7 @@ cdef bint carry_over(int count, int kind, unsigned int *ttls, int *places) noexc
 
 
 cdef bint answer(int rtype, bytes head, unsigned int ttl, bytes never) noexcept:
-    """The answer section: every address under `head` (12 octets, or none) but those of the networks in `never`."""
+    """The answer section: every address under `head` (12 bytes, or none) but those of the networks in `never`."""
     cdef int i, size = 16 if rtype == AAAA else 4, count = 0, inner = size - PyBytes_GET_SIZE(head)
     for i in range(ADDRESSES.count):
         if held(ADDRESSES.data[i], inner, never):
@@ -145,9 +145,9 @@ cdef bint answer(int rtype, bytes head, unsigned int ttl, bytes never) noexcept:
     return count > 0
 
 
-cdef bint held(octets address, int size, bytes networks) noexcept:
-    """Whether one of the networks, each a mask and an address of `size` octets, holds the address."""
-    cdef octets at = <octets>PyBytes_AS_STRING(networks)
+cdef bint held(chars address, int size, bytes networks) noexcept:
+    """Whether one of the networks, each a mask and an address of `size` bytes, holds the address."""
+    cdef chars at = <chars>PyBytes_AS_STRING(networks)
     cdef int i, j
     for i in range(PyBytes_GET_SIZE(networks) // (2 * size)):
         for j in range(size):

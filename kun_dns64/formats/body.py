@@ -18,7 +18,7 @@ Records = tuple[Record, ...]
 
 
 def least_size(records: Records) -> int:
-    """What the records take at least, in octets, however well their names compress."""
+    """What the records take at least, in bytes, however well their names compress."""
     return sum([LEAST_RECORD + (0 if record.rtype in COMPRESSIBLE else len(record.rdata)) for record in records])
 
 
@@ -26,7 +26,7 @@ class Body:
     """All of a message but the contents of its header; `counts` of its sections and where each of them ends.
 
     Names are compared without case, so that the layout never depends on the case of the question. `exact`: only the
-    question's own names are, so that no other name loses its case. `most`: octets beyond which no record is added.
+    question's own names are, so that no other name loses its case. `most`: bytes beyond which no record is added.
     """
 
     __slots__ = ("counts", "ends", "exact", "lower", "most", "names", "out", "qname", "start")
@@ -116,7 +116,7 @@ class Body:
         return places
 
     def fit(self, records: Records, room: int, keep_authority: bool) -> bool:
-        """Cut back to `room` octets. False: TC is due, and only the first of the answer's `records` are left."""
+        """Cut back to `room` bytes. False: TC is due, and only the first of the answer's `records` are left."""
         answer, authority, _ = self.counts
         answer_end, authority_end = self.ends
         if authority_end <= room:

@@ -6,8 +6,8 @@ from kun_dns64.formats.options import COOKIE, find
 from kun_dns64.formats.siphash import siphash24
 from kun_dns64.model.message import IPAddress, Query
 
-CLIENT_OCTETS = 8
-SERVER_OCTETS = 16
+CLIENT_BYTES = 8
+SERVER_BYTES = 16
 # RFC 9018 section 4.3: an hour into the past, five minutes into the future; renewed after half an hour.
 LIFETIME_S = 3600
 FUTURE_S = 300
@@ -33,25 +33,25 @@ def check_cookie(query: Query, secrets: tuple[bytes, ...], unix_s: int) -> Cooki
     data = cookie_data(query)
     if data is None:
         return CookieState.NONE
-    if len(data) == CLIENT_OCTETS:
+    if len(data) == CLIENT_BYTES:
         return CookieState.CLIENT_ONLY
     return CookieState.VALID if _is_valid(data, query.source, secrets, unix_s) else CookieState.BAD
 
 
 def answering_cookie(data: bytes, source: IPAddress, secrets: tuple[bytes, ...], unix_s: int) -> bytes:
-    """The 24 octets that answer a COOKIE option holding `data`.
+    """The 24 bytes that answer a COOKIE option holding `data`.
 
     A valid server cookie younger than half an hour goes back as it came (RFC 9018 section 4.3), any other is renewed.
     """
-    if _is_valid(data, source, secrets[:1], unix_s) and 0 <= _age(data[CLIENT_OCTETS:], unix_s) < RENEW_S:
+    if _is_valid(data, source, secrets[:1], unix_s) and 0 <= _age(data[CLIENT_BYTES:], unix_s) < RENEW_S:
         return data
-    client = data[:CLIENT_OCTETS]
+    client = data[:CLIENT_BYTES]
     return client + server_cookie(client, source, secrets[0], unix_s)
 
 
 def _is_valid(data: bytes, source: IPAddress, secrets: tuple[bytes, ...], unix_s: int) -> bool:
-    client, server = data[:CLIENT_OCTETS], data[CLIENT_OCTETS:]
-    if len(server) != SERVER_OCTETS or server[:1] != b"\x01" or not _is_timely(server, unix_s):
+    client, server = data[:CLIENT_BYTES], data[CLIENT_BYTES:]
+    if len(server) != SERVER_BYTES or server[:1] != b"\x01" or not _is_timely(server, unix_s):
         return False
     hashed = client + server[:8] + source.packed
     return any(siphash24(secret, hashed) == server[8:] for secret in secrets)

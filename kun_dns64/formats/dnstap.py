@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 CONTENT_TYPE = b"protobuf:dnstap.Dnstap"
 _CONTENT_TYPE_FIELD = 1
-# Field number and wire type as one octet: varint 0, octets 2, fixed32 5.
+# Field number and wire type as one byte: varint 0, bytes 2, fixed32 5.
 _IDENTITY, _VERSION, _EXTRA, _MESSAGE = b"\x0a", b"\x12", b"\x1a", b"\x72"
 _TYPE_IS_MESSAGE = b"\x78\x01"
 _KIND, _FAMILY, _PROTOCOL = b"\x08", b"\x10", b"\x18"
@@ -43,12 +43,12 @@ class ControlFrame(IntEnum):
 class Passed(NamedTuple):
     """A DNS message that passed. `client` and `server` are packed addresses (b"": not told), times in ns of the epoch.
 
-    `octets` is the query of a query kind, the response of the others; `responded_ns` counts only for those.
+    `bytes` is the query of a query kind, the response of the others; `responded_ns` counts only for those.
     """
 
     kind: MessageType
     protocol: Protocol
-    octets: bytes
+    raw: bytes
     asked_ns: int
     responded_ns: int = 0
     client: bytes = b""
@@ -59,7 +59,7 @@ class Passed(NamedTuple):
 
 def head(identity: bytes, version: bytes) -> bytes:
     """The part that all payloads of a server share."""
-    return _octets(_IDENTITY, identity) + _octets(_VERSION, version)
+    return _bytes(_IDENTITY, identity) + _bytes(_VERSION, version)
 
 
 def payload(head: bytes, passed: Passed) -> bytes:
@@ -68,16 +68,16 @@ def payload(head: bytes, passed: Passed) -> bytes:
     family = _INET if len(passed.client or passed.server) == 4 else _INET6
     parts = [
         _KIND + bytes((passed.kind,)) + _FAMILY + family + _PROTOCOL + bytes((passed.protocol,)),
-        _octets(_QUERY_ADDRESS, passed.client),
-        _octets(_RESPONSE_ADDRESS, passed.server),
+        _bytes(_QUERY_ADDRESS, passed.client),
+        _bytes(_RESPONSE_ADDRESS, passed.server),
         _RESPONSE_PORT + _varint(passed.server_port) if passed.server_port else b"",
         _time(_QUERY_S, _QUERY_NS, passed.asked_ns),
     ]
     if is_query:
-        parts.append(_octets(_QUERY, passed.octets))
+        parts.append(_bytes(_QUERY, passed.raw))
     else:
-        parts += [_time(_RESPONSE_S, _RESPONSE_NS, passed.responded_ns), _octets(_RESPONSE, passed.octets)]
-    return head + _octets(_EXTRA, passed.extra) + _octets(_MESSAGE, b"".join(parts)) + _TYPE_IS_MESSAGE
+        parts += [_time(_RESPONSE_S, _RESPONSE_NS, passed.responded_ns), _bytes(_RESPONSE, passed.raw)]
+    return head + _bytes(_EXTRA, passed.extra) + _bytes(_MESSAGE, b"".join(parts)) + _TYPE_IS_MESSAGE
 
 
 def data_frame(payload: bytes) -> bytes:
@@ -85,7 +85,7 @@ def data_frame(payload: bytes) -> bytes:
 
 
 def control_frame(control: ControlFrame) -> bytes:
-    """An escape of four zero octets, then the control frame; STOP and FINISH name no content type."""
+    """An escape of four zero bytes, then the control frame; STOP and FINISH name no content type."""
     body = control.to_bytes(4)
     if control not in (ControlFrame.STOP, ControlFrame.FINISH):
         body += _CONTENT_TYPE_FIELD.to_bytes(4) + len(CONTENT_TYPE).to_bytes(4) + CONTENT_TYPE
@@ -100,7 +100,7 @@ def control_of(body: bytes) -> ControlFrame:
     return control
 
 
-def _octets(tag: bytes, value: bytes) -> bytes:
+def _bytes(tag: bytes, value: bytes) -> bytes:
     return tag + _varint(len(value)) + value if value else b""
 
 

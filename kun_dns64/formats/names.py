@@ -11,8 +11,8 @@ ROOT = b"\x00"
 IN_ADDR_ARPA = b"\x07in-addr\x04arpa\x00"
 IP6_ARPA = b"\x03ip6\x04arpa\x00"
 
-# 0x20 under every ASCII letter. No length octet is one: lengths end at 63, and the letters begin at 65.
-_CASE_BITS = bytes(0x20 if 65 <= (octet & 0xDF) <= 90 else 0 for octet in range(256))
+# 0x20 under every ASCII letter. No length byte is one: lengths end at 63, and the letters begin at 65.
+_CASE_BITS = bytes(0x20 if 65 <= (byte & 0xDF) <= 90 else 0 for byte in range(256))
 _SPECIAL = frozenset(b'."\\();@$')
 
 
@@ -35,26 +35,26 @@ def from_text(text: str) -> bytes:
 
 def _plain_labels(text: str) -> list[bytes]:
     try:
-        octets = text.encode("ascii")
+        raw = text.encode("ascii")
     except UnicodeEncodeError:
         raise ValueError(f"{text!r}: write international names in their xn-- form") from None
-    return octets.removesuffix(b".").split(b".")
+    return raw.removesuffix(b".").split(b".")
 
 
 def _escaped_labels(text: str) -> list[bytes]:
     labels, label, place = [], bytearray(), 0
-    octets = text.encode("latin-1", "strict") if text.isascii() else b""
-    if not octets:
+    raw = text.encode("latin-1", "strict") if text.isascii() else b""
+    if not raw:
         raise ValueError(f"{text!r}: write bytes above 127 as \\DDD")
-    while place < len(octets):
-        char = octets[place]
+    while place < len(raw):
+        char = raw[place]
         place += 1
         if char == 0x2E:
             labels.append(bytes(label))
             label.clear()
         elif char == 0x5C:
-            octet, place = _escape(octets, place, text)
-            label.append(octet)
+            byte, place = _escape(raw, place, text)
+            label.append(byte)
         else:
             label.append(char)
     if label:
@@ -62,8 +62,8 @@ def _escaped_labels(text: str) -> list[bytes]:
     return labels
 
 
-def _escape(octets: bytes, place: int, text: str) -> tuple[int, int]:
-    digits = octets[place : place + 3]
+def _escape(raw: bytes, place: int, text: str) -> tuple[int, int]:
+    digits = raw[place : place + 3]
     if digits[:1].isdigit():
         if len(digits) < 3 or not digits.isdigit() or int(digits) > 255:
             raise ValueError(f"{text!r}: \\ takes three digits up to 255, or one other character")
@@ -82,8 +82,8 @@ def to_text(name: bytes) -> str:
 
 def _label_text(label: bytes) -> str:
     return "".join(
-        f"\\{chr(octet)}" if octet in _SPECIAL else chr(octet) if 0x21 <= octet <= 0x7E else f"\\{octet:03d}"
-        for octet in label
+        f"\\{chr(byte)}" if byte in _SPECIAL else chr(byte) if 0x21 <= byte <= 0x7E else f"\\{byte:03d}"
+        for byte in label
     )
 
 
@@ -104,11 +104,11 @@ def suffixes(name: bytes) -> Iterator[bytes]:
     yield ROOT
 
 
-def root_end(octets: bytes, start: int) -> int:
+def root_end(raw: bytes, start: int) -> int:
     """Where the uncompressed name ends that begins at `start`; 0 where it does not end."""
     place = start
-    while place < len(octets):
-        length = octets[place]
+    while place < len(raw):
+        length = raw[place]
         place += 1 + length
         if not length:
             return place
@@ -123,11 +123,11 @@ def scramble(name: bytes, bits: int) -> bytes:
 
 
 def in_addr_arpa(ipv4: bytes) -> bytes:
-    """192.0.2.33 as four octets gives 33.2.0.192.in-addr.arpa. (RFC 1035 section 3.5)."""
-    digits = b"".join(bytes((len(text),)) + text for text in (b"%d" % octet for octet in reversed(ipv4)))
+    """192.0.2.33 as four bytes gives 33.2.0.192.in-addr.arpa. (RFC 1035 section 3.5)."""
+    digits = b"".join(bytes((len(text),)) + text for text in (b"%d" % byte for byte in reversed(ipv4)))
     return digits + IN_ADDR_ARPA
 
 
-def nibbles_reversed(octets: bytes) -> bytes:
-    """The labels below ip6.arpa for these leading octets of an address (RFC 3596 section 2.5), without ip6.arpa."""
-    return b"".join(b"\x01" + digit.encode() for digit in reversed(octets.hex()))
+def nibbles_reversed(raw: bytes) -> bytes:
+    """The labels below ip6.arpa for these leading bytes of an address (RFC 3596 section 2.5), without ip6.arpa."""
+    return b"".join(b"\x01" + digit.encode() for digit in reversed(raw.hex()))

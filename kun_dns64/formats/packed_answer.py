@@ -1,4 +1,4 @@
-"""An upstream's answer as few octets: its own message, compressed, without the question (the cache's key has that)."""
+"""An upstream's answer as few bytes: its own message, compressed, without the question (the cache's key has that)."""
 
 from kun_dns64.formats.body import Body
 from kun_dns64.formats.options import ede_option
@@ -9,7 +9,7 @@ from kun_dns64.model.question import Question, RRType
 
 
 def pack(question: Question, response: Response) -> bytes | None:
-    """The octets `unpack` takes; None for an answer that no message can hold."""
+    """The bytes `unpack` takes; None for an answer that no message can hold."""
     body = Body(question, exact=True)
     start = len(body.out)
     body.sections(response.answer, response.authority, response.additional)

@@ -6,7 +6,7 @@ from kun_dns64.model.question import CLASS_IN
 
 A, AAAA, NAPTR = 1, 28, 35
 REST = -1
-# type: octets before the names, number of names, octets behind them (REST: any number)
+# type: bytes before the names, number of names, bytes behind them (REST: any number)
 LAYOUTS: dict[int, tuple[int, int, int]] = {
     2: (0, 1, 0),  # NS
     3: (0, 1, 0),  # MD
@@ -38,9 +38,9 @@ DECODED = frozenset((*LAYOUTS, *FIXED, *CHECKS, NAPTR))
 
 def decode_rdata(wire: bytes, place: int, end: int, rtype: int, rclass: int, known: dict[int, bytes]) -> bytes:
     """The rdata with its names uncompressed. Raises WireError or IndexError unless it fills its length."""
-    octets = FIXED.get(rtype)
-    if octets is not None:
-        if end - place != octets and rclass == CLASS_IN:
+    size_bytes = FIXED.get(rtype)
+    if size_bytes is not None:
+        if end - place != size_bytes and rclass == CLASS_IN:
             raise WireError("an address of the wrong length")
         return wire[place:end]
     check = CHECKS.get(rtype)

@@ -28,7 +28,7 @@ def _name_end(data: bytes, place: int) -> int:
 
 
 def _bitmap(data: bytes, place: int) -> bool:
-    """Windows in rising order, each of 1 to 32 octets (RFC 4034 section 4.1.2)."""
+    """Windows in rising order, each of 1 to 32 bytes (RFC 4034 section 4.1.2)."""
     last, size = -1, len(data)
     while place < size:
         if place + 2 > size or data[place] <= last or not 1 <= data[place + 1] <= 32:
@@ -57,7 +57,7 @@ def _nsec3(data: bytes) -> bool:
 
 
 def _rrsig(data: bytes) -> bool:
-    """Eighteen octets, the signer's name, a signature (RFC 4034 section 3.1)."""
+    """Eighteen bytes, the signer's name, a signature (RFC 4034 section 3.1)."""
     return 0 < _name_end(data, 18) < len(data)
 
 
@@ -82,12 +82,12 @@ def _svcb(data: bytes) -> bool:
     return place == size
 
 
-def _at_least(octets: int) -> Check:
-    return lambda data: len(data) >= octets
+def _at_least(size_bytes: int) -> Check:
+    return lambda data: len(data) >= size_bytes
 
 
-def _exactly(octets: int) -> Check:
-    return lambda data: len(data) == octets
+def _exactly(size_bytes: int) -> Check:
+    return lambda data: len(data) == size_bytes
 
 
 CHECKS: dict[int, Check] = {

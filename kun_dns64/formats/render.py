@@ -16,7 +16,7 @@ PADDING_BLOCK = 468  # RFC 8467 section 4.1
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """What this server sends at most by UDP, in octets, and says so in its OPT; how long it keeps an idle stream."""
+    """What this server sends at most by UDP, in bytes, and says so in its OPT; how long it keeps an idle stream."""
 
     udp_payload_max: int = OWN_PAYLOAD
     keepalive_s: float = 0.0
@@ -27,7 +27,7 @@ UDP, TLS, OPT = Transport.UDP, Transport.TLS, RRType.OPT
 
 
 def size_limit(query: Query, limits: SizeLimits = DEFAULT_LIMITS) -> int:
-    """The most octets this client can take (RFC 1035 section 4.2.1, RFC 6891 section 6.2.3)."""
+    """The most bytes this client can take (RFC 1035 section 4.2.1, RFC 6891 section 6.2.3)."""
     if query.transport is not UDP:
         return TCP_MAX
     if query.edns is None:

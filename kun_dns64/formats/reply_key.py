@@ -17,9 +17,9 @@ from kun_dns64.model.step import Reply
 PLAIN_TAIL = 4 + 11
 _ONE_ADDITIONAL = b"\x00\x00\x00\x00\x00\x01"
 _OPT_HEAD = b"\x00\x00\x29"
-# In place of the options' length: one octet more than it, so that no packet without options can spell such a key.
+# In place of the options' length: one byte more than it, so that no packet without options can spell such a key.
 WITH_OPTIONS, WITH_COOKIE = b"\xff\xff\x00", b"\xff\xff\x01"
-COOKIE_REPLY_OCTETS = 24
+COOKIE_REPLY_BYTES = 24
 # Of the header's flags: QR, opcode and RD; AD and CD (AA, TC, RCODE and reserved bits mean nothing in a query).
 FIRST_FLAGS, SECOND_FLAGS = 0xF9, 0x30
 DO_BIT = 0x80
@@ -71,8 +71,8 @@ def _has_opt(wire: bytes, end: int) -> bool:
 def memo_key(wire: bytes) -> MemoKey | None:
     """None: the general path must answer. The packet need not be well-formed: no reply to a malformed one is kept.
 
-    The case is free up to the first zero octet behind the header. That octet is the root label, or part of a label
-    before it; either way only octets of the name lose their case.
+    The case is free up to the first zero byte behind the header. That byte is the root label, or part of a label
+    before it; either way only bytes of the name lose their case.
     """
     end = wire.find(0, 12) + 1
     if not end:
@@ -88,7 +88,7 @@ def _with_options(wire: bytes, end: int) -> MemoKey | None:
     if wire[6:12] != _ONE_ADDITIONAL or wire[at : at + 3] != _OPT_HEAD or not _ends_at(wire, end):
         return None
     if int.from_bytes(wire[at + 9 : at + 11]) != len(wire) - at - 11 or wire[at + 6]:
-        return None  # octets behind it, or another EDNS version
+        return None  # bytes behind it, or another EDNS version
     try:
         options = read_options(wire[at + 11 :])
     except WireError:

@@ -91,7 +91,7 @@ def _parse(wire: bytes, question: Question, age: int) -> Response | UpstreamFail
 def read_sections(
     wire: bytes, place: int, flags: int, counts: Sequence[int], qname: bytes, age: int, most: int = 0
 ) -> Response:
-    """All behind the question. `qname` stands at octet 12, or is b"" where there is no question. Raises WireError.
+    """All behind the question. `qname` stands at byte 12, or is b"" where there is no question. Raises WireError.
 
     `most`: so many records of the answer and nothing else; 0: all there is.
     """

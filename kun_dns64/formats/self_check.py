@@ -14,7 +14,7 @@ _ASKED = b"\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00"
 
 
 def mark_of(secret: bytes) -> bytes:
-    """The octets that every self-check holds and no other packet: a label of 32, the rest of the name, TXT, IN."""
+    """The bytes that every self-check holds and no other packet: a label of 32, the rest of the name, TXT, IN."""
     label = blake2b(secret, digest_size=16, person=b"kun self-check").hexdigest().encode()
     return bytes((len(label),)) + label + _TAIL
 

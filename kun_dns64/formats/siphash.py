@@ -8,7 +8,7 @@ _WORD = Struct("<Q")
 
 
 def siphash24(key: bytes, data: bytes) -> bytes:
-    """Eight octets, little-endian, for a key of 16 octets."""
+    """Eight bytes, little-endian, for a key of 16 bytes."""
     k0, k1 = _KEY.unpack(key)
     v0, v1 = k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D
     v2, v3 = k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573

@@ -1,4 +1,4 @@
-"""Reading the wire format: compressed names, and the error every reader here raises for octets that are no message."""
+"""Reading the wire format: compressed names, and the error every reader here raises for bytes that are no message."""
 
 from struct import Struct
 
@@ -16,7 +16,7 @@ HEADER_SIZE = 12
 
 
 class WireError(ValueError):
-    """The octets are not a DNS message. The text names what is wrong with them."""
+    """The bytes are not a DNS message. The text names what is wrong with them."""
 
 
 def question_name_end(wire: bytes) -> int:

@@ -12,13 +12,13 @@ class SixToFourHost(StrEnum):
     EMBED = "embed"
     ONE = "1"
 
-    def embed_octets(self, ipv4: bytes) -> bytes:
+    def embed_bytes(self, ipv4: bytes) -> bytes:
         """16 bytes for 4 bytes."""
         if self is SixToFourHost.EMBED:
             return _SIXTOFOUR + ipv4 + bytes(6) + ipv4
         return _SIXTOFOUR + ipv4 + bytes(9) + b"\x01"
 
-    def extract_octets(self, address: bytes) -> bytes | None:
-        """The 4 bytes that `embed_octets` would make this address of; None: it makes no such address."""
+    def extract_bytes(self, address: bytes) -> bytes | None:
+        """The 4 bytes that `embed_bytes` would make this address of; None: it makes no such address."""
         ipv4 = address[2:6]
-        return ipv4 if self.embed_octets(ipv4) == address else None
+        return ipv4 if self.embed_bytes(ipv4) == address else None

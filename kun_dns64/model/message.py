@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kun_dns64.model.question import Question
 
 IPAddress = IPv4Address | IPv6Address
-# A client's address as its socket tells it: text, or packed octets.
+# A client's address as its socket tells it: text, or packed bytes.
 Source = str | bytes
 LOOPBACK = IPv6Address("::1")
 
@@ -22,7 +22,7 @@ class Transport(StrEnum):
 
 
 class Edns(NamedTuple):
-    """An OPT record (RFC 6891). `payload` in octets; `options` as (code, data) in the order received."""
+    """An OPT record (RFC 6891). `payload` in bytes; `options` as (code, data) in the order received."""
 
     payload: int
     version: int = 0

@@ -18,13 +18,13 @@ MOST_NUMBER = 65_534
 
 
 class AddressTable:
-    """Addresses of `octets` bytes, each with a number from 0 to MOST_NUMBER; `values` hold one more, 0 is empty."""
+    """Addresses of `bytes` bytes, each with a number from 0 to MOST_NUMBER; `values` hold one more, 0 is empty."""
 
-    __slots__ = ("_counts", "count", "keys", "octets", "values")
+    __slots__ = ("_counts", "count", "keys", "size_bytes", "values")
 
-    def __init__(self, octets: int) -> None:
-        self.octets, self.count = octets, 0
-        self.keys = [bytearray(octets * SMALLEST) for _ in range(PARTS)]
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes, self.count = size_bytes, 0
+        self.keys = [bytearray(size_bytes * SMALLEST) for _ in range(PARTS)]
         self.values = [array("H", bytes(2 * SMALLEST)) for _ in range(PARTS)]
         self._counts = [0] * PARTS
 
@@ -42,13 +42,13 @@ class AddressTable:
                 part, place = self._place(address)
             self._counts[part] += 1
             self.count += 1
-            self.keys[part][place * self.octets : (place + 1) * self.octets] = address
+            self.keys[part][place * self.size_bytes : (place + 1) * self.size_bytes] = address
         self.values[part][place] = number + 1
 
     def remove(self, address: bytes) -> None:
         """Forget an address, if it is there."""
         part, hole = self._place(address)
-        keys, values, octets = self.keys[part], self.values[part], self.octets
+        keys, values, size_bytes = self.keys[part], self.values[part], self.size_bytes
         if not values[hole]:
             return
         self._counts[part] -= 1
@@ -56,35 +56,35 @@ class AddressTable:
         mask = len(values) - 1
         place = hole
         while values[place := (place + 1) & mask]:
-            key = keys[place * octets : (place + 1) * octets]
+            key = keys[place * size_bytes : (place + 1) * size_bytes]
             home = (_mix(key) >> 32) & mask
             # It may stand in the hole unless its home lies behind that.
             if (place - home) & mask >= (place - hole) & mask:
-                keys[hole * octets : (hole + 1) * octets] = key
+                keys[hole * size_bytes : (hole + 1) * size_bytes] = key
                 values[hole] = values[place]
                 hole = place
         values[hole] = 0
 
     def _place(self, address: bytes) -> tuple[int, int]:
         """Part, and the place where the address stands or would stand."""
-        mixed, octets = _mix(address), self.octets
+        mixed, size_bytes = _mix(address), self.size_bytes
         part = mixed >> 64 - PART_BITS
         keys, values = self.keys[part], self.values[part]
         mask = len(values) - 1
         place = (mixed >> 32) & mask
-        while values[place] and keys[place * octets : (place + 1) * octets] != address:
+        while values[place] and keys[place * size_bytes : (place + 1) * size_bytes] != address:
             place = (place + 1) & mask
         return part, place
 
     def _grow(self, part: int) -> None:
-        keys, values, octets = self.keys[part], self.values[part], self.octets
+        keys, values, size_bytes = self.keys[part], self.values[part], self.size_bytes
         self.keys[part] = bytearray(2 * len(keys))
         self.values[part] = array("H", bytes(4 * len(values)))
         for old, value in enumerate(values):
             if value:
-                key = bytes(keys[old * octets : (old + 1) * octets])
+                key = bytes(keys[old * size_bytes : (old + 1) * size_bytes])
                 _, place = self._place(key)
-                self.keys[part][place * octets : (place + 1) * octets] = key
+                self.keys[part][place * size_bytes : (place + 1) * size_bytes] = key
                 self.values[part][place] = value
 
     def __len__(self) -> int:

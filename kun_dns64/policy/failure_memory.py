@@ -10,8 +10,8 @@ from kun_dns64.policy.denial import is_referral
 SOA = RRType.SOA
 MOST_EDES, MOST_TEXT = 3, 200
 # The entry, its two times, the outcome's own head; then what an SOA record and an extended error have around their
-# octets. As CPython 3.11 allocates them.
-ENTRY_OCTETS, SOA_OCTETS, EDE_OCTETS = 290, 270, 80
+# bytes. As CPython 3.11 allocates them.
+ENTRY_BYTES, SOA_BYTES, EDE_BYTES = 290, 270, 80
 
 
 def bare(outcome: Response | UpstreamFailure) -> Response | UpstreamFailure:
@@ -29,8 +29,8 @@ def bare(outcome: Response | UpstreamFailure) -> Response | UpstreamFailure:
 
 
 def weight(outcome: Response | UpstreamFailure) -> int:
-    """Octets that a bare failure takes, its entry included."""
+    """Bytes that a bare failure takes, its entry included."""
     if isinstance(outcome, UpstreamFailure):
-        return ENTRY_OCTETS + getsizeof(outcome.detail)
-    soa = sum([SOA_OCTETS + len(record.name) + len(record.rdata) for record in outcome.authority])
-    return ENTRY_OCTETS + soa + sum([EDE_OCTETS + getsizeof(ede.text) for ede in outcome.ede])
+        return ENTRY_BYTES + getsizeof(outcome.detail)
+    soa = sum([SOA_BYTES + len(record.name) + len(record.rdata) for record in outcome.authority])
+    return ENTRY_BYTES + soa + sum([EDE_BYTES + getsizeof(ede.text) for ede in outcome.ede])

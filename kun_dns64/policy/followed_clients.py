@@ -29,22 +29,22 @@ class FollowedClients:
             self.policies[:] = array("H", update.policies)
         changed = set()
         for start, length, number in update.members:
-            octets = len(start)
-            if length == 8 * octets:
-                self._put_address(self.addresses[octets], start, number)
+            raw = len(start)
+            if length == 8 * raw:
+                self._put_address(self.addresses[raw], start, number)
             else:
                 self._put_network(start, length, number)
-                changed.add(octets)
-        for octets in changed:
-            self.networks[octets] = NetworkIndex(octets, self._entries(octets), deepest=True)
+                changed.add(raw)
+        for raw in changed:
+            self.networks[raw] = NetworkIndex(raw, self._entries(raw), deepest=True)
         return bool(changed)
 
     def find(self, address: bytes, length: int) -> int:
         """The policy of a network, `length` bits long, of which one client here holds all; MISS."""
-        octets = len(address)
-        number = self.addresses[octets].find(address) if length == 8 * octets else MISS
+        raw = len(address)
+        number = self.addresses[raw].find(address) if length == 8 * raw else MISS
         if number == MISS:
-            number = self.networks[octets].find(address, length)
+            number = self.networks[raw].find(address, length)
         return self.policies[number] if 0 <= number < len(self.policies) else MISS
 
     def _put_address(self, table: AddressTable, address: bytes, number: int) -> None:
@@ -59,9 +59,9 @@ class FollowedClients:
         else:
             self._known[start, length] = number
 
-    def _entries(self, octets: int) -> Iterable[tuple[int, int, int]]:
+    def _entries(self, raw: int) -> Iterable[tuple[int, int, int]]:
         for (start, length), number in self._known.items():
-            if len(start) == octets:
+            if len(start) == raw:
                 yield int.from_bytes(start), length, number
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ DISCOVERY_IPV4 = frozenset((b"\xc0\x00\x00\xaa", b"\xc0\x00\x00\xab"))
 
 
 class Way(NamedTuple):
-    """A prefix, with what embedding needs at hand: `head` is the first twelve octets of a /96, else b"".
+    """A prefix, with what embedding needs at hand: `head` is the first twelve bytes of a /96, else b"".
 
     `SixToFourHost` in its place: the address is the host's own, and no translator is on the way.
     """
@@ -26,7 +26,7 @@ class Way(NamedTuple):
     well_known: bool
 
     def embed(self, ipv4: bytes) -> bytes:
-        return self.head + ipv4 if self.head else self.prefix.embed_octets(ipv4)
+        return self.head + ipv4 if self.head else self.prefix.embed_bytes(ipv4)
 
 
 Ways = tuple[Way, ...]
@@ -96,7 +96,7 @@ class EmbeddingTable:
         if index == MISS or not self._mapped[index] or self._is_refused(number, index):
             return None
         host = self._mapped[index][0].prefix
-        return host.extract_octets(address) if isinstance(host, SixToFourHost) else None
+        return host.extract_bytes(address) if isinstance(host, SixToFourHost) else None
 
     def _is_refused(self, number: int, mapped: int) -> bool:
         refused = self.never.longest(4, number)

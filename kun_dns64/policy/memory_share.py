@@ -8,37 +8,37 @@ from typing import NamedTuple
 
 MIB = 1 << 20
 # Without a memory limit, and at most.
-DEFAULT_OCTETS, DEFAULT_ENTRIES = 512 * MIB, 500_000
+DEFAULT_BYTES, DEFAULT_ENTRIES = 512 * MIB, 500_000
 # Of a memory limit: the interpreters, connections, sources and the kernel's buffers need the rest.
 LIMIT_SHARE = 4
 REPLIES_SHARE = 4
 # Replies kept for the rest of the second, and sources that are known: of all workers, and the most of one.
-HOT_OCTETS, MOST_HOT_OCTETS = 32 * MIB, 8 * MIB
+HOT_BYTES, MOST_HOT_BYTES = 32 * MIB, 8 * MIB
 SOURCES, MOST_SOURCES = 65_536, 16_384
 
 
 class MemoryShare(NamedTuple):
-    """What one worker may keep, in entries and octets; `hot_octets`: of replies for the rest of the second."""
+    """What one worker may keep, in entries and bytes; `hot_bytes`: of replies for the rest of the second."""
 
     answer_entries: int
-    answer_octets: int
+    answer_bytes: int
     reply_entries: int
-    reply_octets: int
-    hot_octets: int = MOST_HOT_OCTETS
+    reply_bytes: int
+    hot_bytes: int = MOST_HOT_BYTES
     sources: int = MOST_SOURCES
 
 
-def default_octets(memory_limit: int | None) -> int:
-    """Of a server whose `max_bytes` is 0. `memory_limit`: octets its processes may take together; None: any."""
-    return DEFAULT_OCTETS if memory_limit is None else min(DEFAULT_OCTETS, memory_limit // LIMIT_SHARE)
+def default_bytes(memory_limit: int | None) -> int:
+    """Of a server whose `max_bytes` is 0. `memory_limit`: bytes its processes may take together; None: any."""
+    return DEFAULT_BYTES if memory_limit is None else min(DEFAULT_BYTES, memory_limit // LIMIT_SHARE)
 
 
-def share(max_entries: int, max_octets: int, workers: int) -> MemoryShare:
+def share(max_entries: int, max_bytes: int, workers: int) -> MemoryShare:
     """One worker's part of the whole."""
-    entries, octets = max_entries // workers, max_octets // workers
-    replies = octets // REPLIES_SHARE
-    hot, sources = min(MOST_HOT_OCTETS, HOT_OCTETS // workers), min(MOST_SOURCES, SOURCES // workers)
-    return MemoryShare(entries, octets - replies, entries, replies, hot, sources)
+    entries, size_bytes = max_entries // workers, max_bytes // workers
+    replies = size_bytes // REPLIES_SHARE
+    hot, sources = min(MOST_HOT_BYTES, HOT_BYTES // workers), min(MOST_SOURCES, SOURCES // workers)
+    return MemoryShare(entries, size_bytes - replies, entries, replies, hot, sources)
 
 
 def part(whole: int, workers: int) -> int:
@@ -47,4 +47,4 @@ def part(whole: int, workers: int) -> int:
 
 
 # Of a lone worker without a configuration.
-WHOLE = share(DEFAULT_ENTRIES, DEFAULT_OCTETS, 1)
+WHOLE = share(DEFAULT_ENTRIES, DEFAULT_BYTES, 1)

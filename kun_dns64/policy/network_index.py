@@ -17,22 +17,22 @@ Entry = tuple[int, int, int]
 
 
 class NetworkIndex:
-    """Immutable. `octets` of an address: 4 or 16. `find` gives the least class of all networks that hold the address.
+    """Immutable. `bytes` of an address: 4 or 16. `find` gives the least class of all networks that hold the address.
 
     `starts`, `lengths`, `parents` and `classes` belong together, place by place.
     """
 
-    __slots__ = ("classes", "lengths", "octets", "parents", "starts")
+    __slots__ = ("classes", "lengths", "parents", "size_bytes", "starts")
 
-    def __init__(self, octets: int, entries: Iterable[Entry] = (), *, deepest: bool = False) -> None:
+    def __init__(self, size_bytes: int, entries: Iterable[Entry] = (), *, deepest: bool = False) -> None:
         """Of equal networks the least class counts. No host bits, please. `deepest`: the longest network counts."""
-        self.octets = octets
+        self.size_bytes = size_bytes
         self.starts, self.lengths = b"", b""
         self.parents, self.classes = array("I"), array("H")
         self._fill(sorted(entries), deepest=deepest)
 
     def _fill(self, entries: list[Entry], *, deepest: bool) -> None:
-        bits, starts, lengths = 8 * self.octets, bytearray(), bytearray()
+        bits, starts, lengths = 8 * self.size_bytes, bytearray(), bytearray()
         above: list[tuple[int, int, int]] = []  # last address, place and class of each network we are inside
         before = (-1, -1)
         for start, length, number in entries:
@@ -46,7 +46,7 @@ class NetworkIndex:
             self.parents.append(above[-1][1] if above else NO_PARENT)
             self.classes.append(number)
             above.append((start | (1 << bits - length) - 1, len(lengths), number))
-            starts += start.to_bytes(self.octets)
+            starts += start.to_bytes(self.size_bytes)
             lengths.append(length)
         self.starts, self.lengths = bytes(starts), bytes(lengths)
 
@@ -57,14 +57,14 @@ class NetworkIndex:
         """
         wanted = address, length
         place = bisect_right(range(len(self.lengths)), wanted, key=self._order) - 1
-        number, bits = int.from_bytes(address), 8 * self.octets
+        number, bits = int.from_bytes(address), 8 * self.size_bytes
         while place >= 0 and not self._holds(place, number, bits):
             parent = self.parents[place]
             place = MISS if parent == NO_PARENT else parent
         return MISS if place < 0 else self.classes[place]
 
     def _order(self, place: int) -> tuple[bytes, int]:
-        return self.starts[self.octets * place : self.octets * (place + 1)], self.lengths[place]
+        return self.starts[self.size_bytes * place : self.size_bytes * (place + 1)], self.lengths[place]
 
     def _holds(self, place: int, number: int, bits: int) -> bool:
         start, length = self._order(place)
@@ -84,11 +84,11 @@ class NetworkIndex:
         return len(self.starts) + len(self.lengths) + 4 * len(self.parents) + 2 * len(self.classes)
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return _filled, (self.octets, self.starts, self.lengths, self.parents.tobytes(), self.classes.tobytes())
+        return _filled, (self.size_bytes, self.starts, self.lengths, self.parents.tobytes(), self.classes.tobytes())
 
 
-def _filled(octets: int, starts: bytes, lengths: bytes, parents: bytes, classes: bytes) -> NetworkIndex:
-    made = NetworkIndex(octets)
+def _filled(size_bytes: int, starts: bytes, lengths: bytes, parents: bytes, classes: bytes) -> NetworkIndex:
+    made = NetworkIndex(size_bytes)
     made.starts, made.lengths = starts, lengths
     made.parents.frombytes(parents)
     made.classes.frombytes(classes)

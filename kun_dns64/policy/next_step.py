@@ -26,7 +26,7 @@ A, AAAA = RRType.A, RRType.AAAA
 def next_step(query: Query, heard: Sequence[Heard], rules: Rules, now: float) -> Step:
     """`heard`: the outcomes of everything asked for this query, in order; empty at first. `now` in seconds.
 
-    Pure and total: the same arguments give the same step, and no octets from outside raise. A query needs at most two
+    Pure and total: the same arguments give the same step, and no bytes from outside raise. A query needs at most two
     asks, and more only where an upstream leaves aliases to us (policy/completion.py). `now` is part of the contract
     although today's rules read ages from `heard` alone.
     """

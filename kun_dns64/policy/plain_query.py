@@ -1,4 +1,4 @@
-"""Which clients and names need nothing special: their answers are made octet by octet (fastpath/wire.pyx)."""
+"""Which clients and names need nothing special: their answers are made byte by byte (fastpath/wire.pyx)."""
 
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ MOST_NETWORKS = 64
 
 
 class PlainExit(NamedTuple):
-    """`head`: the first twelve octets of the answer. `fixed_s`: what its TTL never exceeds. `group`: the upstreams."""
+    """`head`: the first twelve bytes of the answer. `fixed_s`: what its TTL never exceeds. `group`: the upstreams."""
 
     head: bytes
     fixed_s: int

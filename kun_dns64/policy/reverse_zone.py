@@ -60,9 +60,9 @@ def _must_be_zero(text: str, prefix: Prefix) -> str:
 
 
 def embedded(text: str, prefix: Prefix) -> bytes:
-    """The four octets inside a whole address of 32 nibbles."""
-    octets = bytes.fromhex(text)
-    return bytes(octets[place] for place in POSITIONS[prefix.network.prefixlen])
+    """The four bytes inside a whole address of 32 nibbles."""
+    raw = bytes.fromhex(text)
+    return bytes(raw[place] for place in POSITIONS[prefix.network.prefixlen])
 
 
 def address_of(name: bytes) -> bytes | None:

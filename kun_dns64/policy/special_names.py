@@ -42,7 +42,7 @@ class SpecialNameRule(NamedTuple):
     apexes: tuple[bytes, ...]
 
 
-_PRIVATE_REVERSE = ("10", *(f"{octet}.172" for octet in range(16, 32)), "168.192")
+_PRIVATE_REVERSE = ("10", *(f"{byte}.172" for byte in range(16, 32)), "168.192")
 
 TABLE = (
     SpecialNameRule(SpecialName.LOCALHOST, Answer.LOOPBACK, "RFC 6761 section 6.3", (from_text("localhost"),)),

@@ -25,9 +25,9 @@ _USUAL = re.compile(r"(?:[a-zA-Z0-9._/-]|\\.|[^\x00-\x7f])*", re.DOTALL)
 _COMMENT = re.compile(rb"#[^\n]*")
 _BLANKS = (b" ", b"\t", b"\r")
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_.\n"
-_LABELS_AS_X = bytes(octet if octet in b".\n" else 0x78 for octet in range(256))
+_LABELS_AS_X = bytes(byte if byte in b".\n" else 0x78 for byte in range(256))
 _TOO_LONG_LABEL = b"x" * (MAX_LABEL + 1)
-# Without the first length octet and the root.
+# Without the first length byte and the root.
 _MAX_TEXT = MAX_NAME - 2
 
 
@@ -74,7 +74,7 @@ class SuffixSet:
         return len(self._entries)
 
     @property
-    def octets(self) -> int:
+    def size_bytes(self) -> int:
         return sum(len(table) * table.itemsize for table in (self._entries, self._starts))
 
 

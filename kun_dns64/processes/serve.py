@@ -57,7 +57,7 @@ def _keep_what_is() -> None:
     """What exists now lives as long as the process: no collection need look at it again, no fork copies it.
 
     Collecting first would cost 20 ms of every start to free 600 objects. From here on cycles are looked for rarely:
-    queries leave none, and the caches are octets, which the collector does not visit.
+    queries leave none, and the caches are bytes, which the collector does not visit.
     """
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 ANSWER_S = 5.0
-# Octets. The largest message is a configuration, with eight octets for each suffix of a pool.
+# Bytes. The largest message is a configuration, with eight bytes for each suffix of a pool.
 MAX_MESSAGE = 256 * 1024 * 1024
 
 
@@ -82,10 +82,10 @@ class Link:
         writer = getattr(self, "_writer", None)
         if writer is None or writer.is_closing():
             raise LinkClosed
-        octets = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        if len(octets) > MAX_MESSAGE:
-            raise OSError(errno.EMSGSIZE, f"{len(octets)} bytes for another process; {MAX_MESSAGE} is the most")
-        writer.write(len(octets).to_bytes(4) + octets)
+        raw = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        if len(raw) > MAX_MESSAGE:
+            raise OSError(errno.EMSGSIZE, f"{len(raw)} bytes for another process; {MAX_MESSAGE} is the most")
+        writer.write(len(raw).to_bytes(4) + raw)
 
     async def _received(self, kind: str, number: int, name: str, arguments: tuple[Any, ...]) -> None:
         if kind == "answer":

@@ -85,9 +85,9 @@ class DnstapTap:
             self._tell(_forwarded(MessageType.FORWARDER_RESPONSE, wire, address, now_ns)._replace(responded_ns=now_ns))
 
     def _tell(self, passed: Passed) -> None:
-        octets = payload(self._head, passed)
+        raw = payload(self._head, passed)
         for queue in self._queues:
-            queue.put(octets)
+            queue.put(raw)
 
 
 class Tapped:
@@ -103,7 +103,7 @@ class Tapped:
         self._send(message)
         if message is not None:
             extra = self.rule.encode()
-            self._tap.answered(self._passed._replace(octets=message, responded_ns=time.time_ns(), extra=extra))
+            self._tap.answered(self._passed._replace(raw=message, responded_ns=time.time_ns(), extra=extra))
 
 
 def _forwarded(kind: MessageType, wire: bytes, address: UpstreamAddress, now_ns: int) -> Passed:
@@ -114,8 +114,8 @@ def _forwarded(kind: MessageType, wire: bytes, address: UpstreamAddress, now_ns:
 def _outputs(settings: Dnstap, count: Count, shared_file: bool) -> list[SocketOutput | FileOutput]:
     outputs: list[SocketOutput | FileOutput] = []
     if settings.socket is not None:
-        outputs.append(SocketOutput(settings.socket, Queue("socket", settings.queue_octets, count)))
+        outputs.append(SocketOutput(settings.socket, Queue("socket", settings.queue_bytes, count)))
     if settings.file is not None:
         path = Path(f"{settings.file}.{os.getpid()}") if shared_file else settings.file
-        outputs.append(FileOutput(path, Queue("file", settings.queue_octets, count)))
+        outputs.append(FileOutput(path, Queue("file", settings.queue_bytes, count)))
     return outputs

@@ -34,7 +34,7 @@ from kun_dns64.transport.shared_table import RATE_SECRET, RATE_TABLE
 LOOPED = Reply(Rcode.SERVFAIL, Rule.LOOP)
 # To a query that only asks whether its server cookie is good, and it is not (RFC 7873 section 5.4).
 UNCONFIRMED = Reply(Rcode.BADCOOKIE, Rule.BAD_COOKIE)
-# Instead of the answer, so that a client behind a forged flood comes again by TCP. TC stands in the third octet.
+# Instead of the answer, so that a client behind a forged flood comes again by TCP. TC stands in the third byte.
 SLIPPED = Reply(Rcode.NOERROR, Rule.RATE_LIMITED)
 TC_BIT = 0x02
 

@@ -30,7 +30,7 @@ NOERROR = rcode_name(Rcode.NOERROR)
 
 
 class MissHandler:
-    """Without the compiled module it takes nothing, and the general path answers all: the same, octet for octet."""
+    """Without the compiled module it takes nothing, and the general path answers all: the same, byte for byte."""
 
     def __init__(
         self,

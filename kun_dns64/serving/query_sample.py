@@ -115,7 +115,7 @@ def _take_out(front: Front, collector: _Collector) -> None:
 
 def _read(passed: Passed) -> SampledQuery | None:
     """None for a reply without a question."""
-    wire, end = passed.octets, passed.octets.find(b"\0", HEADER_SIZE) + 1
+    wire, end = passed.raw, passed.raw.find(b"\0", HEADER_SIZE) + 1
     if end == 0 or len(wire) < end + 4 or wire[4:6] != b"\0\1":
         return None
     return SampledQuery(

@@ -46,9 +46,9 @@ class ReplyLookup:
         most: int = OWN_PAYLOAD,
         own: MemoryShare = WHOLE,
     ) -> None:
-        """`most`: octets of the largest reply by UDP. `own`: what may be kept here."""
-        self._reply_store = ReplyStore(own.reply_entries, own.reply_octets, parts.store)
-        # Sources remembered; what is known of each is some 300 octets here.
+        """`most`: bytes of the largest reply by UDP. `own`: what may be kept here."""
+        self._reply_store = ReplyStore(own.reply_entries, own.reply_bytes, parts.store)
+        # Sources remembered; what is known of each is some 300 bytes here.
         self.most_sources = own.sources
         self._cookies: dict[tuple[bytes, Source], bytes] = {}
         self._cookies_until = 0.0
@@ -56,14 +56,14 @@ class ReplyLookup:
         if parts.compiled:
             from kun_dns64.fastpath import reply_lookup
 
-            self._compiled = reply_lookup.CompiledReplyLookup(self._udp_memo, own.hot_octets, own.sources)
+            self._compiled = reply_lookup.CompiledReplyLookup(self._udp_memo, own.hot_bytes, own.sources)
         # What answers a datagram.
         self.quick: Quick = self.udp if self._compiled is None else self._compiled.udp
         self.renew(rules, secrets, most)
 
     def resize(self, own: MemoryShare) -> None:
         """Other bounds for what is kept. To be followed by `renew`."""
-        self._reply_store.resize(own.reply_entries, own.reply_octets)
+        self._reply_store.resize(own.reply_entries, own.reply_bytes)
 
     def renew(self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD) -> None:
         self._rules, self._secrets = rules, secrets
@@ -152,8 +152,8 @@ class ReplyLookup:
         return len(self._reply_store)
 
     @property
-    def octets(self) -> int:
-        return self._reply_store.octets
+    def size_bytes(self) -> int:
+        return self._reply_store.size_bytes
 
     def _memo(self, source: Source, transport: Transport) -> ReplyCache:
         memo = self._by_source.get((source, transport))

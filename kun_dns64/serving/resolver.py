@@ -221,7 +221,7 @@ def _memory(settings: Settings) -> MemoryShare:
 
 def _cache(settings: Settings, store: type[Generations[Any]]) -> Cache:
     limits, own = settings.cache, _memory(settings)
-    return Cache(own.answer_entries, own.answer_octets, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, store)
+    return Cache(own.answer_entries, own.answer_bytes, limits.max_ttl_s, limits.max_stale_s, limits.prefetch, store)
 
 
 def _result_label(result: Response | UpstreamFailure) -> str:

@@ -226,7 +226,7 @@ class Server:
             "pending": self.front.pending,
             "queries": self.front.taken,
             "cache_entries": len(self.resolver.cache),
-            "cache_bytes": self.resolver.cache.octets,
+            "cache_bytes": self.resolver.cache.size_bytes,
             "tcp_connections": len(self._connections),
             "upstreams": known,
         }
@@ -240,7 +240,7 @@ class Server:
             "connections": self._connections.closed_for_limit,
             "upstream questions": upstreams.overflows + upstreams.displaced,
         }
-        shares = (len(cache) / max(1, own.answer_entries), cache.octets / max(1, own.answer_octets))
+        shares = (len(cache) / max(1, own.answer_entries), cache.size_bytes / max(1, own.answer_bytes))
         return WorkerPulse(
             tuple(
                 UpstreamPulse(str(at), not one.health.down, one.health.why, one.health.round_trip.srtt_s)
@@ -269,7 +269,7 @@ class Server:
         metrics.gauge("tcp_connections", len(self._connections))
         metrics.gauge("upstream_outstanding", upstreams.outstanding)
         metrics.gauge("cache_entries", len(self.resolver.cache))
-        metrics.gauge("cache_bytes", self.resolver.cache.octets)
+        metrics.gauge("cache_bytes", self.resolver.cache.size_bytes)
         metrics.gauge("workers", 1)
         for address, check in upstreams.checks.items():
             metrics.set_count("upstream_checks", check.passed, str(address), "answered")

@@ -16,8 +16,8 @@ from kun_dns64.model.message import Source
 NETWORK_BITS = 56
 # A client has its place in one of the sets; of those in a set the one that was judged longest ago makes room.
 SETS, WAYS = 16384, 4
-ENTRY_OCTETS = 16
-TABLE_OCTETS = SETS * WAYS * ENTRY_OCTETS
+ENTRY_BYTES = 16
+TABLE_BYTES = SETS * WAYS * ENTRY_BYTES
 
 
 class Verdict(IntEnum):
@@ -29,14 +29,14 @@ class Verdict(IntEnum):
 class RateLimiter:
     """Each client's allowance is one second's worth, and comes back with time.
 
-    `table`: ENTRY_OCTETS for each client it can hold, zeros at first; None: this limiter's own. `secret`: of the hash
+    `table`: ENTRY_BYTES for each client it can hold, zeros at first; None: this limiter's own. `secret`: of the hash
     that finds a client's place, the same for all who share a table.
     """
 
     def __init__(self, rate_per_s: int, table: memoryview | None = None, secret: bytes = b"") -> None:
         if table is None:
-            table = memoryview(bytearray(TABLE_OCTETS))
-        entries = len(table) // ENTRY_OCTETS
+            table = memoryview(bytearray(TABLE_BYTES))
+        entries = len(table) // ENTRY_BYTES
         # Whose place it is; the moment up to which the allowance is used, on a clock that all of them read.
         self._clients = table[: 8 * entries].cast("Q")
         self._used_up_to = table[8 * entries : 16 * entries].cast("d")

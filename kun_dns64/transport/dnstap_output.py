@@ -24,23 +24,23 @@ Count = Callable[[str, str, int], None]
 
 
 class Queue:
-    """Frames that wait, at most `max_octets` of them."""
+    """Frames that wait, at most `max_bytes` of them."""
 
-    def __init__(self, output: str, max_octets: int, count: Count) -> None:
-        self.output, self._max_octets, self._count = output, max_octets, count
+    def __init__(self, output: str, max_bytes: int, count: Count) -> None:
+        self.output, self._max_bytes, self._count = output, max_bytes, count
         self._frames: list[bytes] = []
-        self._octets = 0
+        self._bytes = 0
 
     def put(self, payload: bytes) -> None:
-        if self._octets >= self._max_octets:
+        if self._bytes >= self._max_bytes:
             self._count("dnstap_dropped", self.output, 1)
             return
-        self._octets += len(payload)
+        self._bytes += len(payload)
         self._frames.append(data_frame(payload))
 
     def take(self) -> tuple[bytes, int]:
         """All that waits, and how many frames that is."""
-        frames, self._frames, self._octets = self._frames, [], 0
+        frames, self._frames, self._bytes = self._frames, [], 0
         return b"".join(frames), len(frames)
 
     def written(self, frames: int) -> None:
@@ -88,12 +88,12 @@ class SocketOutput:
             writer.close()
 
     async def _flush(self, writer: asyncio.StreamWriter) -> None:
-        octets, frames = self.queue.take()
+        raw, frames = self.queue.take()
         if not frames:
             return
         try:
             async with asyncio.timeout(WRITE_S):
-                writer.write(octets)
+                writer.write(raw)
                 await writer.drain()
         except (OSError, TimeoutError):
             self.queue.lost(frames)
@@ -126,11 +126,11 @@ class FileOutput:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FLUSH_S):
                     await stop.wait()
-            octets, frames = self.queue.take()
+            raw, frames = self.queue.take()
             if not frames:
                 continue
             try:
-                await loop.run_in_executor(self._thread, self._write, octets)
+                await loop.run_in_executor(self._thread, self._write, raw)
                 self.queue.written(frames)
             except OSError:
                 self.queue.lost(frames)
@@ -141,11 +141,11 @@ class FileOutput:
     async def reopen(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._reopen)
 
-    def _write(self, octets: bytes) -> None:
+    def _write(self, raw: bytes) -> None:
         if self._file is None:
             self._file = self._path.open("wb", buffering=0)
             self._file.write(control_frame(ControlFrame.START))
-        self._file.write(octets)
+        self._file.write(raw)
 
     def _reopen(self) -> None:
         if self._file is None:

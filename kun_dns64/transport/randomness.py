@@ -9,26 +9,26 @@ CHUNK = 8192
 
 
 class Randomness:
-    """The kernel's random octets, one system call for many numbers."""
+    """The kernel's random bytes, one system call for many numbers."""
 
     def __init__(self) -> None:
-        self._octets, self._place = b"", 0
+        self._bytes, self._place = b"", 0
 
-    def octets(self, count: int) -> bytes:
+    def random_bytes(self, count: int) -> bytes:
         end = self._place + count
-        if end > len(self._octets):
-            self._octets, self._place, end = os.urandom(max(CHUNK, count)), 0, count
-        taken = self._octets[self._place : end]
+        if end > len(self._bytes):
+            self._bytes, self._place, end = os.urandom(max(CHUNK, count)), 0, count
+        taken = self._bytes[self._place : end]
         self._place = end
         return taken
 
     def id(self) -> int:
         """0 to 65535, evenly."""
-        return int.from_bytes(self.octets(2))
+        return int.from_bytes(self.random_bytes(2))
 
-    def bits(self, octets: int) -> int:
-        return int.from_bytes(self.octets(octets))
+    def bits(self, size_bytes: int) -> int:
+        return int.from_bytes(self.random_bytes(size_bytes))
 
     def below(self, limit: int) -> int:
         """0 to limit-1; the bias of 32 bits is far below what anyone could use."""
-        return (int.from_bytes(self.octets(4)) * limit) >> 32
+        return (int.from_bytes(self.random_bytes(4)) * limit) >> 32

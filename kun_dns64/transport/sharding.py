@@ -4,7 +4,7 @@ Without this it picks by addresses and ports, so that a name is asked of the ups
 often. The program is classic BPF (SO_ATTACH_REUSEPORT_CBPF, socket(7)); it sees a datagram from its DNS header on.
 
 The hash has a key that nobody outside knows: else whoever wanted could ask for names of one worker alone. Names longer
-than NAME_OCTETS have no home, for they may all begin alike: each goes to any worker, by chance.
+than NAME_BYTES have no home, for they may all begin alike: each goes to any worker, by chance.
 
 A worker that is absent, dead or standing still, loses its names to the next one, and its share of new connections too.
 """
@@ -21,10 +21,10 @@ from typing import NamedTuple
 from kun_dns64.transport.sockets import Listening
 
 SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF = 51, 68
-HEADER_OCTETS = 12
+HEADER_BYTES = 12
 # More would not pass: kernels before 6.7 take programs of 20 KiB (net.core.optmem_max), and this makes 12.
-NAME_OCTETS = 96
-# An odd number near 2**32 divided by the golden ratio: high bits of the product depend on all octets (Knuth 6.4).
+NAME_BYTES = 96
+# An odd number near 2**32 divided by the golden ratio: high bits of the product depend on all bytes (Knuth 6.4).
 FACTOR = 0x9E3779B1
 FOLD = 0x20
 LISTENING = "0A"  # of /proc/net/tcp
@@ -32,7 +32,7 @@ _WORD = 0xFFFFFFFF
 
 # <linux/filter.h>: operation, jump if true, jump if false, operand.
 _INSTRUCTION = Struct("=HBBI")
-LOAD_OCTET, SET_X, A_TO_X, X_TO_A = 0x30, 0x01, 0x07, 0x87
+LOAD_BYTE, SET_X, A_TO_X, X_TO_A = 0x30, 0x01, 0x07, 0x87
 OR, XOR_X, MULTIPLY, SHIFT_RIGHT, MODULO = 0x44, 0xAC, 0x24, 0x74, 0x94
 LOAD_WORD, RANDOM = 0x20, 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM
 SKIP, SKIP_IF_EQUAL, RETURN_A, RETURN = 0x05, 0x15, 0x16, 0x06
@@ -60,12 +60,12 @@ def home(wire: bytes, count: int, absent: frozenset[int] = NOBODY, key: HomeKey 
     None: any, by chance.
     """
     hashed = key.basis
-    for place in range(HEADER_OCTETS, HEADER_OCTETS + NAME_OCTETS):
+    for place in range(HEADER_BYTES, HEADER_BYTES + NAME_BYTES):
         if place >= len(wire):
             return 0
         if not wire[place]:
             break
-        # Letters lose their case; other octets may lose a difference, never gain one.
+        # Letters lose their case; other bytes may lose a difference, never gain one.
         hashed = ((wire[place] | FOLD) ^ hashed) * key.factor & _WORD
     else:
         return None
@@ -83,13 +83,13 @@ def substitutes(count: int, absent: frozenset[int]) -> dict[int, int]:
 
 def program(count: int, absent: frozenset[int] = NOBODY, key: HomeKey = KNOWN_KEY) -> bytes:
     """`home` as the kernel's instructions. A load behind the datagram's end ends it with 0."""
-    per_octet = 7
+    per_byte = 7
     by_chance = [(LOAD_WORD, 0, 0, RANDOM), (SKIP, 0, 0, 2)]
     made = [(SET_X, 0, 0, key.basis)]
-    for done in range(NAME_OCTETS):
-        left = (NAME_OCTETS - done - 1) * per_octet + len(by_chance)
+    for done in range(NAME_BYTES):
+        left = (NAME_BYTES - done - 1) * per_byte + len(by_chance)
         made += [
-            (LOAD_OCTET, 0, 0, HEADER_OCTETS + done),
+            (LOAD_BYTE, 0, 0, HEADER_BYTES + done),
             (SKIP_IF_EQUAL, 0, 1, 0),
             (SKIP, 0, 0, left + 4),
             (OR, 0, 0, FOLD),
@@ -190,8 +190,8 @@ def detach(sock: socket.socket) -> None:
 
 def attach(sock: socket.socket, code: bytes) -> None:
     """For all sockets that share this one's port. Raises OSError where the kernel cannot."""
-    octets = array("B", code)
-    address, size = octets.buffer_info()
+    raw = array("B", code)
+    address, size = raw.buffer_info()
     # struct sock_fprog; the kernel copies what it points to.
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, pack("@HP", size // _INSTRUCTION.size, address))
 

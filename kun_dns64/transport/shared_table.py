@@ -3,11 +3,11 @@
 import mmap
 import os
 
-from kun_dns64.state.rate_limit import TABLE_OCTETS
+from kun_dns64.state.rate_limit import TABLE_BYTES
 from kun_dns64.state.shared_counts import ROW_BYTES, SharedCounts
 from kun_dns64.transport.connections import SharedLimits
 
-RATE_TABLE = memoryview(mmap.mmap(-1, TABLE_OCTETS))
+RATE_TABLE = memoryview(mmap.mmap(-1, TABLE_BYTES))
 RATE_SECRET = os.urandom(16)
 
 

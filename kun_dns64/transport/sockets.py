@@ -176,7 +176,7 @@ def leave_group(sock: socket.socket) -> None:
 def forget_unread(sock: socket.socket) -> None:
     """What the other end has not taken when this stream is closed goes with it, and a reset tells so.
 
-    The kernel would keep it, a closed socket and megaoctets, for as long as the other end says that it has no room.
+    The kernel would keep it, a closed socket and megabytes, for as long as the other end says that it has no room.
     """
     # It may have been reset meanwhile.
     with contextlib.suppress(OSError):

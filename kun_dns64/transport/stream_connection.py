@@ -10,7 +10,7 @@ from kun_dns64.transport.randomness import Randomness
 IDLE_S = 10.0
 # Of 65,536 ids; enough are left to find a free one quickly.
 MOST_OUT = 60_000
-# Octets that may wait here because the other end does not read.
+# Bytes that may wait here because the other end does not read.
 MOST_UNSENT = 1 << 20
 # What the other end's kernel has not acknowledged for so long has been sent to nobody (tcp(7), TCP_USER_TIMEOUT).
 UNACKNOWLEDGED_MS = 5000

@@ -15,7 +15,7 @@ from kun_dns64.transport.sockets import BACKLOG, forget_unread
 MIN_MESSAGE = 12
 # Queries of one connection that wait for their answers; no more are taken then.
 MAX_IN_FLIGHT = 64
-# Octets that wait for a client to read; once there are more, questions are kept instead of their answers.
+# Bytes that wait for a client to read; once there are more, questions are kept instead of their answers.
 MAX_UNSENT = 64 * 1024
 MAX_FINISHED = 64 * 1024
 # What a client has not taken for so long the kernel drops, together with the connection, closed or not.
@@ -23,7 +23,7 @@ UNTAKEN_S = 10.0
 
 
 class StreamConnection(asyncio.Protocol):
-    """One client connection. Octets alone do not count as activity: a whole query or a reply taken does."""
+    """One client connection. Bytes alone do not count as activity: a whole query or a reply taken does."""
 
     def __init__(
         self, front: QueryHandler, connections: Connections, kind: Transport, instead_of: Connection | None = None
@@ -38,7 +38,7 @@ class StreamConnection(asyncio.Protocol):
         self._parked: deque[bytes] = deque()
         # Replies made while queries are being taken, to be written together.
         self._finished: list[bytes] = []
-        self._finished_octets = 0
+        self._finished_bytes = 0
         self._taking = self._awaits_turn = False
         self._ended = self._clogged = False
         self._reading = True
@@ -124,7 +124,7 @@ class StreamConnection(asyncio.Protocol):
         self._taking = True
         while self._parked and self._in_flight < MAX_IN_FLIGHT and not self._clogged:
             self._ask(self._parked.popleft())
-            if self._finished_octets > MAX_FINISHED or monotonic() > turn_ends:
+            if self._finished_bytes > MAX_FINISHED or monotonic() > turn_ends:
                 break
         while self._in_flight < MAX_IN_FLIGHT and not self._clogged and not self._parked:
             begin = at + 2
@@ -137,7 +137,7 @@ class StreamConnection(asyncio.Protocol):
                 break
             at = end
             self._ask(data[begin:end])
-            if self._finished_octets > MAX_FINISHED or monotonic() > turn_ends:
+            if self._finished_bytes > MAX_FINISHED or monotonic() > turn_ends:
                 break
         self._taking = False
         if at > self._at:
@@ -150,7 +150,7 @@ class StreamConnection(asyncio.Protocol):
         if self._finished and not self._transport.is_closing():
             self._transport.write(b"".join(self._finished))
         self._finished.clear()
-        self._finished_octets = 0
+        self._finished_bytes = 0
 
     def _ask(self, query: bytes) -> None:
         self._in_flight += 1
@@ -167,7 +167,7 @@ class StreamConnection(asyncio.Protocol):
         if self._taking:
             if message is not None:
                 self._finished.append(message)
-                self._finished_octets += len(message)
+                self._finished_bytes += len(message)
             return
         if self._transport.is_closing():
             return

@@ -100,8 +100,8 @@ def _up(up: bool) -> str:
 
 def _cache(status: JSON) -> str:
     entries = sum(one["cache_entries"] for one in status["workers"])
-    octets = sum(one["cache_bytes"] for one in status["workers"])
-    return f"<h2>Cache: {entries} answers, {octets / 1e6:.1f} MB</h2>"
+    size_bytes = sum(one["cache_bytes"] for one in status["workers"])
+    return f"<h2>Cache: {entries} answers, {size_bytes / 1e6:.1f} MB</h2>"
 
 
 def _events(events: list[JSON]) -> str:

@@ -30,7 +30,7 @@ from kun_nat64.policy.retention import Retention
 PART = re.compile(r"sessions-(\d{6})\.sqlite3")
 # A part of this many rows takes about 200 MB with its index.
 ROWS = 2_000_000
-ROW_OCTETS = 110
+ROW_BYTES = 110
 # A part is closed at the latest when it has this share of what may be kept, in bytes or in age.
 SHARES = 8
 SIDES = ("", "-wal", "-shm")
@@ -54,7 +54,7 @@ class SessionBook:
     def __init__(self, folder: Path, limit: int, keep_s: float, rows: int = ROWS) -> None:
         self._folder, self._limit, self._keep_s = folder, limit, keep_s
         self._retention = Retention(keep_s)
-        self._rows = max(1000, min(rows, limit // (SHARES * ROW_OCTETS)))
+        self._rows = max(1000, min(rows, limit // (SHARES * ROW_BYTES)))
         self._open: dict[int, sqlite3.Connection] = {}
         self._filled, self._made_at = 0, 0.0
         self._written: dict[int, float] = {}

@@ -60,7 +60,7 @@ def test_a_policy_is_loaded_with_its_prefix(tmp_path: Path, number: int) -> None
         (lambda wire: answered(wire, str(right(1, IPV4))), "2002:cb00:7102::c612:5, not"),
         (lambda wire: answered(wire, str(right(0, IPV4 + 1))), "not 2002:cb00:7101::c612:5"),
         (lambda wire: answered(wire, ""), "rcode 0, 0 records"),
-        (lambda wire: answered(wire, str(right(0, IPV4))).replace(b"n000005", b"N000005"), "octet for octet"),
+        (lambda wire: answered(wire, str(right(0, IPV4))).replace(b"n000005", b"N000005"), "byte for byte"),
     ],
     ids=["right", "old-policy", "other-address", "nodata", "other-case"],
 )

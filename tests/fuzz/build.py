@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "out" / "fuzz"
 FLAGS = ("-shared", "-fPIC", "-O1", "-g", "-w", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined")
 SANITIZERS = "-fsanitize=address,undefined"
-# The positive control: a key is written 3 octets beyond what was asked for, for queries with a cookie.
+# The positive control: a key is written 3 bytes beyond what was asked for, for queries with a cookie.
 PLANTED_IN = "kun_dns64/fastpath/stores.pyx"
 SOUND, PLANTED = "first + 10 + named + tail + marked)", "first + 10 + named + tail)"
 

@@ -49,7 +49,7 @@ class Generator:
     def answer(self, asked: bytes, question: Question) -> bytes:
         """Id and question are right, so that it is read; what stands behind them is wounded as often as not.
 
-        Both paths ask, and must hear the same: all chance comes from the question's own random octets.
+        Both paths ask, and must hear the same: all chance comes from the question's own random bytes.
         """
         draw, good = random.Random(asked + bytes((question.qtype,))), upstream(asked, question)
         if draw.randrange(100) >= WOUNDED_ANSWERS:

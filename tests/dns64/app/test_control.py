@@ -124,9 +124,9 @@ async def test_a_machine_that_takes_no_more_processes_refuses_the_reload_and_los
 
 
 def test_no_part_of_a_hand_over_passes_for_the_whole(config: Path) -> None:
-    octets = pickle.dumps(Source(config, Flags()).settings(), pickle.HIGHEST_PROTOCOL)
-    assert isinstance(handed_over(octets), Settings)
-    assert {handed_over(octets[:cut]) for cut in range(len(octets))} == {None}
+    raw = pickle.dumps(Source(config, Flags()).settings(), pickle.HIGHEST_PROTOCOL)
+    assert isinstance(handed_over(raw), Settings)
+    assert {handed_over(raw[:cut]) for cut in range(len(raw))} == {None}
 
 
 @pytest.mark.parametrize("trouble", [OSError("in use"), ValueError("cannot be used")], ids=["os", "value"])

@@ -14,7 +14,7 @@ from tests.dns64.transport.fake import fake_upstream
 
 MANY, MORE = 10_000, 500
 OWN_FILES = 500
-MAX_OCTETS_EACH = 16_384
+MAX_BYTES_EACH = 16_384
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def many_files() -> Iterator[None]:
 
 
 def resident(pid: int) -> int:
-    """Octets."""
+    """Bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
@@ -68,7 +68,7 @@ async def test_ten_thousand_idle_connections_cost_little_and_beyond_them_the_one
         idle = await asyncio.to_thread(connect, one.port, MANY)
         try:
             await one.until("tcp_connections", MANY)
-            assert resident(one.process.pid) - before < MANY * MAX_OCTETS_EACH
+            assert resident(one.process.pid) - before < MANY * MAX_BYTES_EACH
             assert len(await ask_on(idle[0], "www.t.example.")) > 12, "the first is now the last to go"
             # By TCP too, so one idle connection goes.
             await others_are_served(one)
@@ -78,7 +78,7 @@ async def test_ten_thousand_idle_connections_cost_little_and_beyond_them_the_one
             assert is_open(idle[0])
             assert [is_open(connection) for connection in idle[1 : MORE + 50]] == [False] * MORE + [True] * 49
             await others_are_served(one)
-            assert resident(one.process.pid) - before < (MANY + MORE) * MAX_OCTETS_EACH
+            assert resident(one.process.pid) - before < (MANY + MORE) * MAX_BYTES_EACH
         finally:
             for connection in idle:
                 connection.close()

@@ -24,7 +24,7 @@ from kun_dns64.control.file_watch import FileWatch
 from kun_dns64.control.gateway_watch import PoolHealth
 from kun_dns64.processes.worker_rpc import MAX_MESSAGE, Link, LinkClosed
 from kun_dns64.state.metrics import LATENCY_BUCKETS, Metrics, summed
-from kun_dns64.state.rate_limit import TABLE_OCTETS, WAYS, RateLimiter, Verdict
+from kun_dns64.state.rate_limit import TABLE_BYTES, WAYS, RateLimiter, Verdict
 from kun_dns64.transport.health import Health
 from kun_dns64.transport.randomness import Randomness
 
@@ -60,7 +60,7 @@ class TestRateLimit:
         assert limiter.judge(socket.inet_aton("192.0.2.1"), 0.0) is not Verdict.ANSWER
 
     def test_those_who_share_a_table_share_the_allowance(self) -> None:
-        table = memoryview(bytearray(TABLE_OCTETS))
+        table = memoryview(bytearray(TABLE_BYTES))
         workers = [RateLimiter(100, table, b"secret") for _ in range(3)]
         verdicts = [workers[number % 3].judge("192.0.2.1", 100.0) for number in range(600)]
         assert verdicts.count(Verdict.ANSWER) == 100

@@ -113,7 +113,7 @@ class Server:
             from kun_dns64.fastpath.reply_lookup import CompiledReplyLookup
 
             self.desk = CompiledReplyLookup(
-                lambda source: self.memos.of(ip_address(source), Transport.UDP), WHOLE.hot_octets, WHOLE.sources
+                lambda source: self.memos.of(ip_address(source), Transport.UDP), WHOLE.hot_bytes, WHOLE.sources
             )
 
     @staticmethod

@@ -42,7 +42,7 @@ ports = pytest.importorskip(
 
 OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
 SOURCE = "2001:db8::1"
-# Octets before an answer in the cache: arrival, lifetime, when it is fetched anew.
+# Bytes before an answer in the cache: arrival, lifetime, when it is fetched anew.
 STAMP = 12
 Build = Callable[[bytes, Question], bytes]
 SHAPES = {name: outcome for name, outcome in UPSTREAM.items() if isinstance(outcome, Response)} | {

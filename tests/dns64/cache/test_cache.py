@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from kun_dns64.cache.answers import FAILURE_FIRST_S, FAILURE_MAX_S, OUTAGE_MAX_S, STALE_RECHECK_S, Cache
-from kun_dns64.cache.generations import ENTRY_OCTETS, Generations
+from kun_dns64.cache.generations import ENTRY_BYTES, Generations
 from kun_dns64.model.message import Ede, Response
 from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, FailureKind, Heard, UpstreamFailure
@@ -274,12 +274,12 @@ def test_generations_are_bounded_and_keep_what_is_used() -> None:
     assert all(store.get(key) == b"v" for key in hot)
 
 
-def test_generations_are_bounded_by_octets() -> None:
+def test_generations_are_bounded_by_bytes() -> None:
     store: Generations[bytes] = Generations(1 << 30, 100_000, len)
     random.seed(1)
     for number in range(5000):
         store.put(b"%d" % number, bytes(random.randrange(2000)))
-        assert store.octets <= 100_000 + 2 * (2000 + ENTRY_OCTETS)
+        assert store.size_bytes <= 100_000 + 2 * (2000 + ENTRY_BYTES)
     assert len(store) > 10
 
 
@@ -290,7 +290,7 @@ def test_counting_survives_replacing_and_dropping() -> None:
             store.put(b"%d" % number, bytes(number))
     for number in range(8):
         store.drop(b"%d" % number)
-    assert (len(store), store.octets) == (0, 0)
+    assert (len(store), store.size_bytes) == (0, 0)
 
 
 class Entry(bytearray):
@@ -301,11 +301,11 @@ def test_what_is_retired_is_not_found_and_goes_with_later_entries() -> None:
     store: Generations[Entry] = Generations(1000, 1 << 30, len)
     references = []
     for number in range(600):
-        store.put(b"old%d" % number, entry := Entry(b"octets"))
+        store.put(b"old%d" % number, entry := Entry(b"bytes"))
         references.append(weakref.ref(entry))
     del entry
     store.retire()
-    assert (len(store), store.octets, store.get(b"old0"), store.get(b"old599")) == (0, 0, None, None)
+    assert (len(store), store.size_bytes, store.get(b"old0"), store.get(b"old599")) == (0, 0, None, None)
     for number in range(250):
         store.put(b"new%d" % number, Entry())
     assert len(store) == 250
@@ -353,7 +353,7 @@ def test_a_name_that_did_not_exist_is_said_so_when_asking_failed() -> None:
 
 
 def test_no_entry_is_kept_where_none_may_be() -> None:
-    for limits in ({"max_entries": 0}, {"max_octets": 0}):
+    for limits in ({"max_entries": 0}, {"max_bytes": 0}):
         assert at(kept(A, **limits), 0) is None
 
 

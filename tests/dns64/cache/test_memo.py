@@ -1,4 +1,4 @@
-"""The wire cache is a memo: whatever it answers, the general path answers too, octet for octet.
+"""The wire cache is a memo: whatever it answers, the general path answers too, byte for byte.
 
 Both are driven with the same packets at the same times over upstreams of every shape; the general path must not even
 have to ask for what the memo answered.

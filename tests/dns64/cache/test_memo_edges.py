@@ -40,8 +40,8 @@ def test_types_that_look_alike_without_case_are_kept_apart() -> None:
     assert server.memos.of(SOURCES[0], Transport.UDP).quick(wire, 1000, "2001:db8::1") is None
 
 
-def test_a_name_that_holds_the_octets_of_options_is_another_name() -> None:
-    """A label may hold a zero octet, a question's tail and the head of an OPT record."""
+def test_a_name_that_holds_the_bytes_of_options_is_another_name() -> None:
+    """A label may hold a zero byte, a question's tail and the head of an OPT record."""
     inside = b"\x00\x00\x1c\x00\x01\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x09"
     label = b"plain" + inside + b"\x00\x03\x00\x05hello"
     wire = (
@@ -59,7 +59,7 @@ def test_a_name_that_holds_the_octets_of_options_is_another_name() -> None:
 def test_a_malformed_option_length_never_spells_the_key_of_another_packet(
     tail: bytes, options: tuple[tuple[int, bytes], ...]
 ) -> None:
-    """Found by mutation: an OPT that announces 0xff00 octets and ends there had the key of one with options."""
+    """Found by mutation: an OPT that announces 0xff00 bytes and ends there had the key of one with options."""
     server = Server(RULE_SETS["usual"])
     server.compare(packet(options=options), SOURCES[0], Transport.UDP, 1000)
     malformed = packet()[:-2] + tail
@@ -67,7 +67,7 @@ def test_a_malformed_option_length_never_spells_the_key_of_another_packet(
 
 
 @contextmanager
-def octets_kept() -> Iterator[list[int]]:
+def bytes_kept() -> Iterator[list[int]]:
     """Filled at the end with what has been allocated inside and is there still."""
     found: list[int] = []
     tracemalloc.start()
@@ -96,9 +96,9 @@ def test_what_is_kept_for_the_second_does_not_grow_with_the_number_of_sources(co
             for wire in wires:
                 assert (server.desk.at if compiled and server.desk else memo.quick)(wire, 1001, source) is not None
 
-    with octets_kept() as of_one:
+    with bytes_kept() as of_one:
         ask_from(0, 1)
-    with octets_kept() as of_the_others:
+    with bytes_kept() as of_the_others:
         ask_from(1, 41)
     assert of_one[0] > 300 * 100, "replies are kept for the second"
     assert of_the_others[0] < of_one[0]
@@ -113,11 +113,11 @@ def test_no_bytes_crash_the_memo(wire: bytes) -> None:
 
 
 @given(st.integers(0, 60), st.binary(min_size=1, max_size=4))
-def test_a_changed_packet_is_never_taken_for_a_kept_one(place: int, octets: bytes) -> None:
+def test_a_changed_packet_is_never_taken_for_a_kept_one(place: int, raw: bytes) -> None:
     server = Server(RULE_SETS["usual"])
     wire = packet(options=((10, bytes(8)),))
     server.compare(wire, SOURCES[0], Transport.UDP, 1000)
-    changed = wire[:place] + octets + wire[place + len(octets) :]
+    changed = wire[:place] + raw + wire[place + len(raw) :]
     quick = server.memos.of(SOURCES[0], Transport.UDP).quick(changed, 1000, "2001:db8::1")
     if quick is not None:
         general = server.general(changed, SOURCES[0], Transport.UDP, 1000)

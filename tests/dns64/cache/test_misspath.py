@@ -1,4 +1,4 @@
-"""The miss path says what the general path says, octet for octet, keeps the same, and hands over all it does not know.
+"""The miss path says what the general path says, byte for byte, keeps the same, and hands over all it does not know.
 
 Both get the same query and the same upstream packets, whole ones of every shape and damaged ones. What the cache has,
 or somebody else has asked, is in test_misspath_waiting.py.
@@ -101,7 +101,7 @@ def test_queries_of_every_kind(
 )
 @example("plain", "A", True, 198, b"@", 0)  # a name that runs over the pointer to it, into the OPT
 def test_damaged_packets_of_upstreams(
-    name: str, qtype: str, compressed: bool, place: int, octets: bytes, cut: int
+    name: str, qtype: str, compressed: bool, place: int, raw: bytes, cut: int
 ) -> None:
     """What the general path reads otherwise, or not at all, is handed over."""
 
@@ -110,14 +110,14 @@ def test_damaged_packets_of_upstreams(
         at = place % len(wire) if place % len(wire) > 1 else 2
         if 12 <= at < len(asked) - 11:
             at = len(asked) - 11
-        wire = wire[:at] + octets + wire[at + len(octets) :]
+        wire = wire[:at] + raw + wire[at + len(raw) :]
         return wire[: len(wire) - cut]
 
     compare(packet(name, qtype), rules(), damaged)
 
 
 @given(st.binary(max_size=80))
-def test_no_octets_crash_the_reading_of_queries(wire: bytes) -> None:
+def test_no_bytes_crash_the_reading_of_queries(wire: bytes) -> None:
     quick = Quick(rules())
     for begin in (b"", packet()[:12], packet()[:31], packet()[:37]):
         query = parse_query(begin + wire, Transport.UDP, ip_address(SOURCE))
@@ -153,9 +153,9 @@ def test_a_defect_costs_the_short_way_and_not_the_answer() -> None:
     told: list[str] = []
     quick.resolver.defect = lambda error, question: told.append(repr(error))
 
-    def store(most: int, octets: int, weigh: Any) -> Any:
+    def store(most: int, raw: int, weigh: Any) -> Any:
         """It cannot weigh what it is given."""
-        return choose_parts().store(most, octets, lambda value: 1 // 0)
+        return choose_parts().store(most, raw, lambda value: 1 // 0)
 
     quick.resolver.cache = Cache(store=store)
     quick.renew()

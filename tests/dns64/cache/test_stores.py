@@ -42,10 +42,10 @@ def weigh_double(value: bytes) -> int:
 
 
 @given(CALLS, st.integers(0, 30), st.integers(0, 9000), st.sampled_from([len, weigh_double]))
-def test_generations_are_twins(calls: list[Any], entries: int, octets: int, weigh: Any) -> None:
-    plain: Generations[bytes] = Generations(entries, octets, weigh)
-    compiled = stores.Generations(entries, octets, weigh)
-    with patch.object(generations, "ENTRY_OCTETS", stores.ENTRY_BYTES):
+def test_generations_are_twins(calls: list[Any], entries: int, size_bytes: int, weigh: Any) -> None:
+    plain: Generations[bytes] = Generations(entries, size_bytes, weigh)
+    compiled = stores.Generations(entries, size_bytes, weigh)
+    with patch.object(generations, "ENTRY_BYTES", stores.ENTRY_BYTES):
         _compare(plain, compiled, calls)
 
 
@@ -53,7 +53,7 @@ def _compare(plain: Generations[bytes], compiled: Any, calls: list[Any]) -> None
     for name, *arguments in calls:
         said = [getattr(store, name)(*arguments) for store in (plain, compiled)]
         assert said[0] == said[1], name
-        assert (plain._young, plain._old, plain.octets) == (compiled._young, compiled._old, compiled.octets)
+        assert (plain._young, plain._old, plain.size_bytes) == (compiled._young, compiled._old, compiled.size_bytes)
 
 
 def test_a_large_store_finds_what_a_dictionary_would() -> None:
@@ -69,7 +69,7 @@ def test_a_large_store_finds_what_a_dictionary_would() -> None:
             store.put(key, known[key])
     assert store._young == known
     assert all(store.get(b"%d" % number) == known.get(b"%d" % number) for number in range(8000))
-    assert store.octets == sum(len(key) + len(value) + stores.ENTRY_BYTES for key, value in known.items())
+    assert store.size_bytes == sum(len(key) + len(value) + stores.ENTRY_BYTES for key, value in known.items())
     store.retire()
     assert (len(store), store.get(b"1")) == (0, None)
     for number in range(3000):

@@ -136,7 +136,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("key", PLACES)
-def test_no_place_has_an_octet_that_no_system_call_takes(tmp_path: Path, key: str) -> None:
+def test_no_place_has_an_byte_that_no_system_call_takes(tmp_path: Path, key: str) -> None:
     faults = faults_of(tmp_path, PLACES[key].replace("PLACE", '"/x\\u0000y"') + "\n[dns64]\nvip = '203.0.113.1'")
     assert f"{key} = '/x\\x00y': must not have control characters in it" in faults
 

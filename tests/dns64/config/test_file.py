@@ -373,7 +373,7 @@ def test_dnstap_is_off_unless_it_has_somewhere_to_go(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "good"), [("00" * 16, True), ("0" * 31, False), ("x" * 32, False)])
-def test_the_cookie_secret_is_sixteen_octets_in_hex(tmp_path: Path, content: str, good: bool) -> None:
+def test_the_cookie_secret_is_sixteen_bytes_in_hex(tmp_path: Path, content: str, good: bool) -> None:
     (tmp_path / "secret").write_text(content + "\n")
     text = f'{UPSTREAM}[server]\ncookie_secret_file = "secret"'
     if good:

@@ -20,7 +20,7 @@ BOTH = ("udp4", "tcp6")
 PLAIN_QUERY = Query()
 
 Check = Callable[[dns.message.Message, bytes, Names], str]
-"""A rule of one row's own, given the parsed reply and its octets: the complaint, or nothing."""
+"""A rule of one row's own, given the parsed reply and its bytes: the complaint, or nothing."""
 
 SeenCheck = Callable[[list[Seen]], str]
 """The same for the queries that the first upstream got for the case's own names."""
@@ -146,5 +146,5 @@ def _v4(address: str) -> str:
 
 
 def _low(address: str) -> str:
-    octets = [int(octet) for octet in _v4(address).split(".")]
-    return f"{octets[0] << 8 | octets[1]:x}:{octets[2] << 8 | octets[3]:x}"
+    raw = [int(byte) for byte in _v4(address).split(".")]
+    return f"{raw[0] << 8 | raw[1]:x}:{raw[2] << 8 | raw[3]:x}"

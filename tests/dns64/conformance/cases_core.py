@@ -28,7 +28,7 @@ OTHER_TYPES = {
 
 
 def record_reply(rdata: bytes, rdtype: int) -> Raw:
-    """One record of the question's name with exactly these RDATA octets, right or wrong."""
+    """One record of the question's name with exactly these RDATA bytes, right or wrong."""
 
     def build(query: bytes) -> bytes:
         end = 12
@@ -41,12 +41,12 @@ def record_reply(rdata: bytes, rdtype: int) -> Raw:
     return Raw(build)
 
 
-def _owner_octets_are_kept(reply: dns.message.Message, wire: bytes, names: Names) -> str:
+def _owner_bytes_are_kept(reply: dns.message.Message, wire: bytes, names: Names) -> str:
     owners = {rrset.name for rrset in reply.answer}
     return "" if owners == {reply.question[0].name} else f"owners {owners}"
 
 
-def _aaaa_has_sixteen_octets(reply: dns.message.Message, wire: bytes, names: Names) -> str:
+def _aaaa_has_sixteen_bytes(reply: dns.message.Message, wire: bytes, names: Names) -> str:
     # one AAAA with a compressed owner after the question: type 28, class 1, TTL, RDLENGTH 16
     question_end = 12 + len(names.own) + 1 + 4
     fixed = wire[question_end + 2 : question_end + 12]
@@ -100,13 +100,13 @@ CASES = [
          Expect(("@ 444 MX 10 m.@",), additional=("m.@ 444 A 192.0.2.25",), asked={"*": 1}), Query(rdtype="MX")),
     Case("c011", "rfc2181-5", "duplicate-a-gives-one-aaaa", {"A": a(".33", ".33")}, synth(".33")),
     Case("c012", "rfc2181-5.2", "duplicate-a-with-other-ttl", {"A": says("@ 90 A 192.0.2.33", "@ 80 A 192.0.2.33", "@ 85 A 192.0.2.34")}, synth(".33", ".34", ttl=80)),
-    Case("c013", "rfc6147-5.1.7", "name-class-and-rdlength", {"A": a(".33")}, synth(".33").but(check=_aaaa_has_sixteen_octets)),
-    Case("c014", "rfc2181-11", "any-octets-in-labels", {"\\000\\.x\\255.@ A": a(".33", owner="\\000\\.x\\255.@")},
-         synth(".33", owner="\\000\\.x\\255.@").but(check=_owner_octets_are_kept), Query("\\000\\.x\\255.@")),
+    Case("c013", "rfc6147-5.1.7", "name-class-and-rdlength", {"A": a(".33")}, synth(".33").but(check=_aaaa_has_sixteen_bytes)),
+    Case("c014", "rfc2181-11", "any-bytes-in-labels", {"\\000\\.x\\255.@ A": a(".33", owner="\\000\\.x\\255.@")},
+         synth(".33", owner="\\000\\.x\\255.@").but(check=_owner_bytes_are_kept), Query("\\000\\.x\\255.@")),
     Case("c014a", "rfc2181-11", "underscore-and-asterisk-labels", {"_x.\\*.@ A": a(".33", owner="_x.\\*.@")}, synth(".33", owner="_x.\\*.@"), Query("_x.\\*.@")),
-    Case("c014b", "rfc4343-3", "octets-beyond-ascii-keep-their-case", {"\\195\\132.@ A": a(".33", owner="\\195\\132.@")},
-         synth(".33", owner="\\195\\132.@").but(check=_owner_octets_are_kept), Query("\\195\\132.@")),
-    Case("c015", "rfc1035-2.3.4", "name-of-255-octets", {f"{LONG} A": a(".33", owner=LONG)}, synth(".33", owner=LONG), Query(LONG)),
+    Case("c014b", "rfc4343-3", "bytes-beyond-ascii-keep-their-case", {"\\195\\132.@ A": a(".33", owner="\\195\\132.@")},
+         synth(".33", owner="\\195\\132.@").but(check=_owner_bytes_are_kept), Query("\\195\\132.@")),
+    Case("c015", "rfc1035-2.3.4", "name-of-255-bytes", {f"{LONG} A": a(".33", owner=LONG)}, synth(".33", owner=LONG), Query(LONG)),
     Case("c015a", "rfc1035-2.3.4", "forty-labels", {f"{'x.' * 40}@ A": a(".33", owner="x." * 40 + "@")}, synth(".33", owner="x." * 40 + "@"), Query("x." * 40 + "@")),
     Case("c016", "rfc6147-5.1", "root-name", {". AAAA": Says(authority=(". 3600 SOA a.root. h.root. 1 1 1 1 3600",)), ". A": Says(authority=(". 3600 SOA a.root. h.root. 1 1 1 1 3600",))},
          Expect((), authority=(". 3600 SOA a.root. h.root. 1 1 1 1 3600",), ttl_slack=60), Query(".")),
@@ -118,12 +118,12 @@ CASES = [
     Case("c018a", "rfc6147-5.1", "synthesis-leaves-a-in-cache", {"A": a(".33")}, synth(".33"),
          then=(Step(real("@ 3600 A 192.0.2.33").but(asked={"AAAA": 1, "A": 1}), Query(rdtype="A")),)),
     *(
-        Case(f"c019{letter}", "rfc1035-3.4.1", f"a-of-{len(rdata)}-octets", {"A": record_reply(rdata, 1)}, Expect((), "SERVFAIL"))
+        Case(f"c019{letter}", "rfc1035-3.4.1", f"a-of-{len(rdata)}-bytes", {"A": record_reply(rdata, 1)}, Expect((), "SERVFAIL"))
         for letter, rdata in (("", b"\xc0\0\2"), ("a", b""), ("b", b"\xc0\0\2\x21\1"))
     ),
     Case("c019c", "rfc1035-3.4.1", "malformed-a-is-not-relayed-for-a-either", {"A": record_reply(b"\xc0\0\2", 1)}, Expect((), "SERVFAIL"), Query(rdtype="A")),
     *(
-        Case(f"c020{letter}", "rfc6147-5.1.2", f"aaaa-of-{len(rdata)}-octets", {"AAAA": record_reply(rdata, 28), "A": a(".33")}, synth(".33", ttl=600))
+        Case(f"c020{letter}", "rfc6147-5.1.2", f"aaaa-of-{len(rdata)}-bytes", {"AAAA": record_reply(rdata, 28), "A": a(".33")}, synth(".33", ttl=600))
         for letter, rdata in (("", bytes(15)), ("a", b""), ("b", bytes(17)), ("c", bytes(4)))
     ),
     Case("c020d", "rfc6147-5.1", "udp-and-tcp-share-one-cache", {"A": a(".33")}, synth(".33"), over=UDP, then=(Step(synth(".33").but(asked={"A": 1})),)),

@@ -32,27 +32,27 @@ def made(count: int, ttl: int = 300) -> Expect:
 def options_are(*codes: int) -> Check:
     """Only these option codes, EDE apart."""
 
-    def check(reply: dns.message.Message, octets: bytes, names: Names) -> str:
+    def check(reply: dns.message.Message, raw: bytes, names: Names) -> str:
         got = sorted(int(option.otype) for option in reply.options if option.otype != 15)
         return "" if got == sorted(codes) else f"options {got}, expected {sorted(codes)}"
 
     return check
 
 
-def _one_opt(reply: dns.message.Message, octets: bytes, names: Names) -> str:
-    count = octets.count(b"\0\0\x29\x04\xd0")
+def _one_opt(reply: dns.message.Message, raw: bytes, names: Names) -> str:
+    count = raw.count(b"\0\0\x29\x04\xd0")
     return "" if count == 1 else f"{count} OPT records"
 
 
-def _server_cookie(reply: dns.message.Message, octets: bytes, names: Names) -> str:
+def _server_cookie(reply: dns.message.Message, raw: bytes, names: Names) -> str:
     cookies = [option.to_wire() for option in reply.options if option.otype == COOKIE]
     if len(cookies) != 1 or cookies[0] is None or not cookies[0].startswith(CLIENT_COOKIE):
         return f"cookies {cookies}"
-    return "" if 16 <= len(cookies[0]) <= 40 else f"a cookie of {len(cookies[0])} octets"
+    return "" if 16 <= len(cookies[0]) <= 40 else f"a cookie of {len(cookies[0])} bytes"
 
 
-def _sized(octets: int) -> Check:
-    return lambda reply, whole, names: "" if len(whole) <= octets else f"{len(whole)} octets"
+def _sized(raw: int) -> Check:
+    return lambda reply, whole, names: "" if len(whole) <= raw else f"{len(whole)} bytes"
 
 
 def _opt_towards_upstream(seen: list[Seen]) -> str:
@@ -126,7 +126,7 @@ CASES = [
          Query(options=((COOKIE, CLIENT_COOKIE), (NSID, b""), (ECS, ECS_TEN), (KEEPALIVE, b""), (PADDING, bytes(8)), (UNKNOWN, b"abc")))),
     Case("c196", "rfc6891-6.2.2", "upstream-without-opt", {"AAAA": Says(opt=False), "A": Says(("@ 60 A 192.0.2.33",), opt=False)}, synth(".33", ttl=60).but(seen=_one_per_type)),
     *(
-        Case("c197", "rfc7873-5.2.2", f"cookie-of-{length}-octets", {"A": a(".33")}, Expect((), "FORMERR", asked={"*": 0}), Query(options=((COOKIE, bytes(length)),)))
+        Case("c197", "rfc7873-5.2.2", f"cookie-of-{length}-bytes", {"A": a(".33")}, Expect((), "FORMERR", asked={"*": 0}), Query(options=((COOKIE, bytes(length)),)))
         for length in (1, 4, 7, 9, 12, 15, 41, 64)
     ),
     Case("c197a", "rfc7873-5.2.2", "empty-cookie", {"A": a(".33")}, Expect((), "FORMERR"), Query(options=((COOKIE, b""),))),
@@ -146,7 +146,7 @@ CASES = [
     Case("c204", "rfc8914-2", "synthesised-says-so", {"A": a(".33")}, synth(".33").but(ede=(29,))),
     Case("c204a", "rfc8914-2", "synthesised-says-so-from-cache", {"A": a(".33")}, synth(".33"), then=(Step(synth(".33").but(ede=(29,))),)),
     Case("c205", "rfc8914-3", "ede-gives-way-to-data", {"A": many(17)}, made(17).but(no_ede=True, check=_sized(519)), Query(payload=519), over=UDP),
-    Case("c205a", "rfc8914-3", "one-octet-less-is-truncated", {"A": many(17)}, Expect(None, tc=True, check=_sized(518)), Query(payload=518), over=UDP),
+    Case("c205a", "rfc8914-3", "one-byte-less-is-truncated", {"A": many(17)}, Expect(None, tc=True, check=_sized(518)), Query(payload=518), over=UDP),
     Case("c207", "rfc8914-4.18", "filtered-says-so", {"A": a("0.0.0.0")}, Expect((), ede=(17,))),
     Case("c207a", "rfc8914-4.18", "filtered-says-so-from-cache", {"A": a("0.0.0.0")}, Expect((), ede=(17,)), then=(Step(Expect((), ede=(17,))),)),
     Case("c208", "rfc7830-4", "no-padding-in-the-clear", {"A": a(".33")}, synth(".33").but(check=options_are()), Query(options=((PADDING, bytes(100)),))),

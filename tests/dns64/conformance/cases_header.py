@@ -29,11 +29,11 @@ EVERY_CLASS = real("@ 60 AAAA 2001:db8::1", "@ 60 AAAA 2001:db8::2", "@ 60 CH AA
 )
 
 
-def _no_aaaa(reply: dns.message.Message, octets: bytes, names: Names) -> str:
+def _no_aaaa(reply: dns.message.Message, raw: bytes, names: Names) -> str:
     return "an AAAA was made" if any(rrset.rdtype == dns.rdatatype.AAAA for rrset in reply.answer) else ""
 
 
-def _sections_are_empty(reply: dns.message.Message, octets: bytes, names: Names) -> str:
+def _sections_are_empty(reply: dns.message.Message, raw: bytes, names: Names) -> str:
     return "" if not reply.answer and not reply.authority else "sections are not empty"
 
 
@@ -45,7 +45,7 @@ def _with_flags(flags: int) -> Build:
     return raw(question, flags=flags)
 
 
-def _first_octets(count: int) -> Build:
+def _first_bytes(count: int) -> Build:
     return lambda qid, names: wire.header(qid)[:count]
 
 
@@ -94,8 +94,8 @@ CASES = [
     Case("c247", "rfc1035-4.1.1", "reply-is-dropped", {"A": a(".33")}, SILENCE, Query(raw=raw(lambda own: question(own), flags=0x8180))),
     Case("c247a", "rfc1035-4.1.1", "malformed-reply-is-dropped", {}, SILENCE, Query(raw=raw(lambda own: b"\xc0\x0c", flags=0x8180))),
     Case("c247b", "rfc1035-4.1.1", "reply-of-another-opcode-is-dropped", {}, SILENCE, Query(raw=raw(lambda own: question(own), flags=0xA000))),
-    *(Case("c247c", "rfc1035-4.1.1", f"{length}-octets-are-no-message", {}, SILENCE, Query(raw=_first_octets(length)), over=("udp4", "tcp4")) for length in (1, 2, 5, 11)),
-    Case("c247d", "rfc1035-4.1.1", "no-octets-are-no-message", {}, SILENCE, Query(raw=lambda qid, names: b""), over=("udp4", "tcp4")),
+    *(Case("c247c", "rfc1035-4.1.1", f"{length}-bytes-are-no-message", {}, SILENCE, Query(raw=_first_bytes(length)), over=("udp4", "tcp4")) for length in (1, 2, 5, 11)),
+    Case("c247d", "rfc1035-4.1.1", "no-bytes-are-no-message", {}, SILENCE, Query(raw=lambda qid, names: b""), over=("udp4", "tcp4")),
     *(Case(text[:4], "rfc1035-4.1", text[5:], {"AAAA": bare_nodata(), "A": a(".33")}, FORMERR, Query(raw=build)) for text, build in QUESTIONS.items()),
     *(
         Case("c254", "rfc8906-8.1.4", f"opcode-{opcode}", {"A": a(".33")}, Expect((), "NOTIMP", question="any", ra=False, asked={"*": 0}, check=_sections_are_empty), Query(raw=_with_flags(opcode << 11 | 0x100)))
@@ -132,7 +132,7 @@ CASES = [
     Case("c262", "rfc8945-5.2", "tsig", {"A": a(".33")}, Expect(None, ("NOERROR", "NOTAUTH", "REFUSED"), question="any"), Query(raw=raw(lambda own: question(own) + TSIG, ar=1))),
     Case("c262a", "rfc2931-3", "sig0", {"A": a(".33")}, Expect(None, ("NOERROR", "NOTAUTH", "REFUSED", "FORMERR"), question="any"),
          Query(raw=raw(lambda own: question(own) + record(b"\0", 24, 255, 0, struct.pack("!HBBIIIH", 0, 8, 0, 0, 2000000000, 1, 1) + name("k.") + bytes(16)), ar=1))),
-    Case("c263", "rfc1035-4.1", "trailing-octets", {"A": a(".33")}, Expect(None, ("NOERROR", "FORMERR"), question="any"), Query(raw=raw(lambda own: question(own) + b"\0\1\2\3"))),
+    Case("c263", "rfc1035-4.1", "trailing-bytes", {"A": a(".33")}, Expect(None, ("NOERROR", "FORMERR"), question="any"), Query(raw=raw(lambda own: question(own) + b"\0\1\2\3"))),
     *(
         Case("c268", "rfc1035-7.3", title, {"A": a(".33")}, synth(".33").but(opt=False), Query(raw=_with_flags(flags)))
         for title, flags in (("rcode-in-a-query", 0x0103), ("tc-in-a-query", 0x0300), ("aa-in-a-query", 0x0500), ("ra-in-a-query", 0x0180))

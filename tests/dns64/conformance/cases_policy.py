@@ -24,7 +24,7 @@ def _subnet_is(wire: bytes) -> Check:
     """The client subnet option of the reply, its scope all of the source (RFC 7871 section 7.2.2); b"" for none."""
     wanted = [wire[:3] + wire[2:3] + wire[4:]] if wire else []
 
-    def check(reply: dns.message.Message, octets: bytes, names: Names) -> str:
+    def check(reply: dns.message.Message, raw: bytes, names: Names) -> str:
         got = [option.to_wire() for option in reply.options if int(option.otype) == 8]
         return "" if got == wanted else f"client subnet {got}, expected {wanted}"
 

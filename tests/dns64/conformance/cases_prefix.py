@@ -79,7 +79,7 @@ CASES = [
         Case("c102a", "rfc6052-2.2", f"all-ones-under-length-{config[1:]}", {"A": a("223.255.255.255")}, Expect((f"@ 300 AAAA {embed('223.255.255.255', prefix)}",)), config=config)
         for config, prefix, _ in LENGTHS.values()
     ),
-    Case("c108", "rfc6052-2.2", "octet-order", {"A": a("1.2.3.4")}, Expect(("@ 300 AAAA P::102:304",))),
+    Case("c108", "rfc6052-2.2", "byte-order", {"A": a("1.2.3.4")}, Expect(("@ 300 AAAA P::102:304",))),
     Case("c109", "rfc6147-5.2", "own-prefix-replaces-the-well-known", {"A": a("8.8.8.8")}, Expect(("@ 300 AAAA P::808:808",))),
     Case("c110", "rfc6147-5.2", "without-prefix-the-well-known", {"A": a("8.8.8.8")}, Expect(("@ 300 AAAA 64:ff9b::808:808",)), config="no-prefix"),
     Case("c111", "rfc6147-5.2", "two-prefixes-give-two-aaaa", {"A": a(".33")}, Expect(("@ 300 AAAA P::c000:221", "@ 300 AAAA 2001:db8:122:c000:2:2100::")), config="two-prefixes"),

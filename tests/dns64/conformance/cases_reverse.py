@@ -105,7 +105,7 @@ CASES = [
         Case("c151", "rfc1034-4.3.2", f"longer-by-{name}", {}, LOCAL_NXDOMAIN.but(asked={f"{prefix}{{ip6}} PTR": 0, "{in-addr} PTR": 0}), Query(prefix + "{ip6}", "PTR"))
         for name, prefix in (("x", "x."), ("1", "1."), ("1-2", "1.2."))
     ),
-    Case("c151a", "rfc1034-4.3.2", "longer-by-63-octets", {}, LOCAL_NXDOMAIN, Query("x" * 63 + ".{ip6}", "AAAA")),
+    Case("c151a", "rfc1034-4.3.2", "longer-by-63-bytes", {}, LOCAL_NXDOMAIN, Query("x" * 63 + ".{ip6}", "AAAA")),
     *(Case("c152", "rfc1034-4.3.2", f"label-{name}", {}, LOCAL_NXDOMAIN, Query(name_, "PTR")) for name, name_ in BAD_LABELS.items()),
     *(
         Case("c153", "rfc2308-2.2", f"{rdtype.lower()}-at-a-ptr-name", {"{in-addr} PTR": PTR}, Expect(None, aa=None, asked={f"{{ip6}} {rdtype}": 0}, check=lambda reply, wire, names: "" if not [r for r in reply.answer if r.rdtype not in (5, 12)] else "data"), Query("{ip6}", rdtype), "ptr-mode")

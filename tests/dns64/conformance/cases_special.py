@@ -27,7 +27,7 @@ def _unasked(owner: str, *rdtypes: str) -> dict[str, int]:
     return {f"{owner} {rdtype}": 0 for rdtype in (rdtypes or ("A", "AAAA"))}
 
 
-def _not_bogus_soa(reply: dns.message.Message, octets: bytes, names: Names) -> str:
+def _not_bogus_soa(reply: dns.message.Message, raw: bytes, names: Names) -> str:
     return "" if len(reply.authority) == 1 and reply.authority[0].rdtype == 6 else "a denial carries one SOA"
 
 

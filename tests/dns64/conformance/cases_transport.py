@@ -1,7 +1,7 @@
 # ruff: noqa: E501  (a row of a table is one line)
 """Section 12: sizes, truncation, and TCP behind and in front (RFC 1035, RFC 2181 section 9, RFC 7766; decisions D19, D22).
 
-The case's own name has 16 octets: header and question are 32, an AAAA is 28, an A 16 (the owner compressed), an OPT 11.
+The case's own name has 16 bytes: header and question are 32, an AAAA is 28, an A 16 (the owner compressed), an OPT 11.
 What needs more than one message in a connection stands in test_transport.py.
 """
 

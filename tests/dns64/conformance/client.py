@@ -1,4 +1,4 @@
-"""A DNS client that decides every bit it sends and keeps every octet it gets."""
+"""A DNS client that decides every bit it sends and keeps every byte it gets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ids = itertools.count(0x1234)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question. `raw` builds the octets itself, from the id; `source` is the client's IPv4 loopback address."""
+    """One question. `raw` builds the bytes itself, from the id; `source` is the client's IPv4 loopback address."""
 
     name: str = "@"
     rdtype: str = "AAAA"

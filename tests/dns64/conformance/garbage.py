@@ -29,31 +29,31 @@ def seeds(names: Names) -> list[bytes]:
 
 
 def all_seeds(names: Names) -> list[bytes]:
-    """Those, and every packet that a row of the tables builds octet by octet (BIND's formerr shapes are among them)."""
+    """Those, and every packet that a row of the tables builds byte by byte (BIND's formerr shapes are among them)."""
     cases = (*cases_header.CASES, *cases_edns.CASES)
     return seeds(names) + [case.query.raw(1, names) for case in cases if case.query.raw is not None]
 
 
 def mutated(rng: random.Random, choice: list[bytes]) -> bytes:
     """One of them with one to six wounds."""
-    octets = bytearray(rng.choice(choice))
+    raw = bytearray(rng.choice(choice))
     for _ in range(rng.randint(1, 6)):
-        kind, at = rng.randrange(5), rng.randrange(len(octets)) if octets else 0
-        if kind == 0 and octets:
-            octets[at] = rng.randrange(256)
-        elif kind == 1 and octets:
-            octets[at] = rng.choice(_NOTABLE)
+        kind, at = rng.randrange(5), rng.randrange(len(raw)) if raw else 0
+        if kind == 0 and raw:
+            raw[at] = rng.randrange(256)
+        elif kind == 1 and raw:
+            raw[at] = rng.choice(_NOTABLE)
         elif kind == 2:
-            octets = octets[:at]
+            raw = raw[:at]
         elif kind == 3:
-            octets[at:at] = rng.randbytes(rng.randint(1, 8))
+            raw[at:at] = rng.randbytes(rng.randint(1, 8))
         else:
-            octets += octets[: rng.randint(0, 40)]
-    return bytes(octets)
+            raw += raw[: rng.randint(0, 40)]
+    return bytes(raw)
 
 
 def cut(choice: list[bytes]) -> Iterator[bytes]:
-    """Each of them, ended at every octet."""
+    """Each of them, ended at every byte."""
     for seed in choice:
         yield from (seed[:length] for length in range(len(seed)))
 

@@ -44,7 +44,7 @@ def judge(query: Query, sent: bytes, heard: Heard, expect: Expect, names: Names,
     if heard.took_s > expect.within_s:
         problems.append(f"took {heard.took_s:.3f} s, allowed {expect.within_s} s")
     if transport.startswith("udp") and len(heard.wire) > _size_allowed(query):
-        problems.append(f"{len(heard.wire)} octets by UDP, allowed {_size_allowed(query)}")
+        problems.append(f"{len(heard.wire)} bytes by UDP, allowed {_size_allowed(query)}")
     if expect.check is not None and (complaint := expect.check(reply, heard.wire, names)):
         problems.append(complaint)
     return problems + ([f"the whole reply:\n{reply}"] if problems else [])
@@ -77,7 +77,7 @@ def _size_allowed(query: Query) -> int:
 def _header(query: Query, sent: bytes, wire: bytes, expect: Expect) -> Iterator[str]:
     """RFC 1035 section 4.1.1, RFC 4035 section 3.2 for CD, RFC 6147 section 5.4 for the question."""
     if len(wire) < 12:
-        yield f"the reply has only {len(wire)} octets"
+        yield f"the reply has only {len(wire)} bytes"
         return
     if wire[:2] != sent[:2]:
         yield f"id {wire[:2].hex()}, sent {sent[:2].hex()}"
@@ -99,7 +99,7 @@ def _header(query: Query, sent: bytes, wire: bytes, expect: Expect) -> Iterator[
     if flags & 0x7800 != asked & 0x7800:
         yield f"opcode {flags >> 11 & 15}, sent {asked >> 11 & 15}"
     if expect.question == "same" and wire[12 : 12 + len(_question(sent))] != _question(sent):
-        yield "the question differs from the query's, octet by octet"
+        yield "the question differs from the query's, byte by byte"
 
 
 def _as_query_opcode(wire: bytes) -> bytes:

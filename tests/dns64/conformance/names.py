@@ -27,14 +27,14 @@ _serial = itertools.count(257)
 def embed(ipv4: str, prefix: str) -> ipaddress.IPv6Address:
     """RFC 6052 section 2.2, written a second time here on purpose: the tests must not borrow the code they judge."""
     network = ipaddress.IPv6Network(prefix)
-    octets = bytearray(network.network_address.packed)
+    raw = bytearray(network.network_address.packed)
     at = network.prefixlen // 8
-    for octet in ipaddress.IPv4Address(ipv4).packed:
+    for byte in ipaddress.IPv4Address(ipv4).packed:
         if at == 8:  # the u-octet, bits 64 to 71, stays zero
             at += 1
-        octets[at] = octet
+        raw[at] = byte
         at += 1
-    return ipaddress.IPv6Address(bytes(octets))
+    return ipaddress.IPv6Address(bytes(raw))
 
 
 def ip6_arpa(ipv4: str, prefix: str) -> str:
@@ -51,7 +51,7 @@ class Names:
 
     @classmethod
     def fresh(cls) -> Names:
-        """Names nobody has used before in this process; the own name always has 16 octets on the wire."""
+        """Names nobody has used before in this process; the own name always has 16 bytes on the wire."""
         n = next(_serial)
         label = "t" + "".join(_DIGITS[n // 36**i % 36] for i in (2, 1, 0))
         return cls(f"{label}.t.example.", str(ipaddress.IPv4Address("20.0.0.0") + n))

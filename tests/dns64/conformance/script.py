@@ -117,7 +117,7 @@ class LowerCased:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Octets made from the octets of the query."""
+    """Bytes made from the bytes of the query."""
 
     build: Callable[[bytes], bytes] = field(compare=False)
 
@@ -131,7 +131,7 @@ Action = Says | Drop | After | ByTransport | InTurn | ByOpt | Forged | Twice | L
 
 
 def encode(says: Says, query: dns.message.Message, names: Names, limit: int = 65535) -> bytes:
-    """The reply as octets; past `limit` it is an empty one with TC, as an honest server sends it."""
+    """The reply as bytes; past `limit` it is an empty one with TC, as an honest server sends it."""
     reply = dns.message.make_response(query, recursion_available=says.ra, our_payload=says.payload)
     for flag, wanted in ((dns.flags.AA, says.aa), (dns.flags.AD, says.ad), (dns.flags.TC, says.tc)):
         reply.flags = dns.flags.Flag(reply.flags | flag if wanted else reply.flags & ~flag)
@@ -164,28 +164,28 @@ def _options(says: Says) -> list[dns.edns.Option]:
 
 def forge(fault: str, wire: bytes) -> bytes:
     """A reply spoilt in one way: what an off-path attacker or a confused server sends (RFC 5452 section 9.1)."""
-    octets = bytearray(wire)
+    raw = bytearray(wire)
     match fault:
         case "wrong-id":
-            octets[0] ^= 0x5A
+            raw[0] ^= 0x5A
         case "query-bit":
-            octets[2] &= 0x7F
+            raw[2] &= 0x7F
         case "opcode":
-            octets[2] |= 0x10
+            raw[2] |= 0x10
         case "wrong-name":
-            octets[13] = ord("z") if octets[13] not in b"zZ" else ord("y")
+            raw[13] = ord("z") if raw[13] not in b"zZ" else ord("y")
         case "wrong-type" | "wrong-class":
             end = 12
-            while octets[end]:
-                end += octets[end] + 1
-            octets[end + (2 if fault == "wrong-type" else 4)] ^= 0x01
+            while raw[end]:
+                end += raw[end] + 1
+            raw[end + (2 if fault == "wrong-type" else 4)] ^= 0x01
         case "no-question":
             # the owner names point into the question, so nothing can follow it
-            octets = octets[:4] + bytes(8)
+            raw = raw[:4] + bytes(8)
         case "garbage":
-            octets = octets[:2] + bytearray(b"\xff" * 40)
+            raw = raw[:2] + bytearray(b"\xff" * 40)
         case "wrong-port":
             pass
         case _:
             raise ValueError(fault)
-    return bytes(octets)
+    return bytes(raw)

@@ -90,11 +90,11 @@ def test_c267_garbage_from_the_upstream_never_reaches_a_client(stage: Stage, rdt
 
 
 def _spoilt(query: bytes, names: Names, good: str, rng: random.Random) -> bytes:
-    octets = bytearray(encode(Says((good,)), dns.message.from_wire(query), names))
+    raw = bytearray(encode(Says((good,)), dns.message.from_wire(query), names))
     body = len(names.own) + 1 + 4 + 12
     for _ in range(rng.randint(1, 4)):
-        octets[rng.randrange(body, len(octets))] = rng.randrange(256)
-    return bytes(octets[: rng.randint(body, len(octets))] if rng.random() < 0.3 else octets)
+        raw[rng.randrange(body, len(raw))] = rng.randrange(256)
+    return bytes(raw[: rng.randint(body, len(raw))] if rng.random() < 0.3 else raw)
 
 
 def _is_a_message(sent: bytes, heard: bytes) -> None:

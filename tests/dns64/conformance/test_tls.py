@@ -84,7 +84,7 @@ def test_c245a_rfc7858_3_3_queries_may_be_pipelined(dot: Dot, stage: Stage) -> N
     assert {reply[:2] for reply in _over_tls(dot, *wires)} == {wire[:2] for wire in wires}
 
 
-def test_c245b_rfc8467_4_1_a_padded_query_gets_a_reply_of_a_multiple_of_468_octets(dot: Dot, stage: Stage) -> None:
+def test_c245b_rfc8467_4_1_a_padded_query_gets_a_reply_of_a_multiple_of_468_bytes(dot: Dot, stage: Stage) -> None:
     padded = Query(options=((PADDING, bytes(40)),)).to_wire(_known(stage))
     for _ in range(2):
         (reply,) = _over_tls(dot, padded)

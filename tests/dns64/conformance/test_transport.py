@@ -66,7 +66,7 @@ def test_c199_rfc9018_4_cookie_of_one_replica_is_good_at_another(stage: Stage) -
     heard = ask(sent, "udp", V4, second.port)
     assert judge(full, sent, heard, synth(".33"), names, "udp") == []
     again = next(option.to_wire() for option in _parsed(heard.wire).options if option.otype == COOKIE)
-    # RFC 9018 section 4.3: version 1, three reserved octets, then a timestamp and 8 octets of SipHash
+    # RFC 9018 section 4.3: version 1, three reserved bytes, then a timestamp and 8 bytes of SipHash
     assert again is not None
     assert again[8:12] == b"\1\0\0\0"
 
@@ -77,7 +77,7 @@ def _parsed(wire: bytes | None) -> dns.message.Message:
 
 
 def _thousands_of_a(count: int) -> ByTransport:
-    """Written octet by octet: a library takes a second for as many records."""
+    """Written byte by byte: a library takes a second for as many records."""
 
     def build(query: bytes) -> bytes:
         end = query.index(b"\0", 12) + 5
@@ -185,9 +185,9 @@ def test_c239a_rfc7766_6_2_3_a_slow_writer_is_closed_and_others_are_served(priva
     framed = struct.pack("!H", len(wire)) + wire
     with _tcp(private, wait_s=0.3) as connection:
         closed = False
-        for octet in framed[:24]:
+        for byte in framed[:24]:
             try:
-                connection.sock.sendall(bytes([octet]))
+                connection.sock.sendall(bytes([byte]))
                 closed = connection.sock.recv(1) == b""
             except TimeoutError:
                 continue

@@ -1,4 +1,4 @@
-"""Every row once more, three times in a row: the first reply is made, the last remembered, and no octet differs.
+"""Every row once more, three times in a row: the first reply is made, the last remembered, and no byte differs.
 
 Only the id does, the seconds that passed, and the cookie.
 """
@@ -35,23 +35,23 @@ def test_a_reply_is_the_same_made_and_remembered(row: Case, stage: Stage) -> Non
     replies = [_comparable(reply) for reply in heard if reply is not None]
     if replies and replies[0][0][3] & 15 not in (NOERROR, NXDOMAIN):
         del replies[0]  # only from the second time on is an error told to be remembered (RFC 8914 section 4.14)
-    for octets, ttls in replies[1:]:
-        assert octets.hex() == replies[0][0].hex()
+    for raw, ttls in replies[1:]:
+        assert raw.hex() == replies[0][0].hex()
         assert all(0 <= old - new <= 2 for old, new in zip(replies[0][1], ttls, strict=True))
     assert server.new_trouble() == ""
 
 
 def _comparable(reply: bytes) -> tuple[bytes, list[int]]:
-    """The octets with zeros where the moment shows, and the TTLs that stood there."""
-    octets, ttls = bytearray(reply), []
-    octets[:2] = bytes(2)
+    """The bytes with zeros where the moment shows, and the TTLs that stood there."""
+    raw, ttls = bytearray(reply), []
+    raw[:2] = bytes(2)
     for place, rtype, length in _records(reply):
         if rtype == OPT:
-            _forget_the_cookie(octets, place + 10, length)
+            _forget_the_cookie(raw, place + 10, length)
         else:
             ttls.append(int.from_bytes(reply[place + 4 : place + 8]))
-            octets[place + 4 : place + 8] = bytes(4)
-    return bytes(octets), ttls
+            raw[place + 4 : place + 8] = bytes(4)
+    return bytes(raw), ttls
 
 
 def _records(reply: bytes) -> Iterator[tuple[int, int, int]]:
@@ -67,11 +67,11 @@ def _records(reply: bytes) -> Iterator[tuple[int, int, int]]:
         place += 10 + length
 
 
-def _forget_the_cookie(octets: bytearray, place: int, length: int) -> None:
+def _forget_the_cookie(raw: bytearray, place: int, length: int) -> None:
     """The server's half of the cookie is zeroed."""
     end = place + length
     while place < end:
-        code, size = struct.unpack("!HH", octets[place : place + 4])
+        code, size = struct.unpack("!HH", raw[place : place + 4])
         if code == COOKIE and size > 8:
-            octets[place + 12 : place + 4 + size] = bytes(size - 8)
+            raw[place + 12 : place + 4 + size] = bytes(size - 8)
         place += 4 + size

@@ -1,4 +1,4 @@
-"""Messages built octet by octet, for what no library will write: headers, questions, records, right and wrong."""
+"""Messages built byte by byte, for what no library will write: headers, questions, records, right and wrong."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def raw(body: Callable[[str], bytes], flags: int = 0x0100, qd: int = 1, an: int 
 
 
 def is_well_formed(message: bytes) -> bool:
-    """The counts, names and lengths fit the octets exactly; RDATA is not looked into, but for A and AAAA."""
+    """The counts, names and lengths fit the bytes exactly; RDATA is not looked into, but for A and AAAA."""
     try:
         counts = struct.unpack("!4H", message[4:12])
         at = 12

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import dns.name
 
 OPT, RRSIG, CNAME, DNAME, SOA, AAAA = 41, 46, 5, 39, 6, 28
-# Octets before the names in the data, and how many names.
+# Bytes before the names in the data, and how many names.
 _NAMED = {2: (0, 1), 5: (0, 1), 6: (0, 2), 12: (0, 1), 15: (2, 1), 33: (6, 1), 39: (0, 1), 46: (18, 1)}
 _HEADER, _RECORD = struct.Struct("!6H"), struct.Struct("!HHIH")
 

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from .compare import TTL_SLACK_S, Difference, aliases, data, ttls
 from .message import AAAA, CNAME, DNAME, RRSIG, SOA, Message
-from .zone import PREFIX_OCTETS, SIGNED, VIP, ZONES
+from .zone import PREFIX_BYTES, SIGNED, VIP, ZONES
 
 PTR, NSEC = 12, 47
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
@@ -45,12 +45,12 @@ class Case:
 
 
 def _made(message: Message) -> set[bytes]:
-    """The AAAA records under our prefix, as IPv4 octets."""
-    return {r.rdata[12:] for r in message.answer if r.rtype == AAAA and r.rdata.startswith(PREFIX_OCTETS)}
+    """The AAAA records under our prefix, as IPv4 bytes."""
+    return {r.rdata[12:] for r in message.answer if r.rtype == AAAA and r.rdata.startswith(PREFIX_BYTES)}
 
 
 def _is_excluded(address: bytes) -> bool:
-    heads = (bytes(10) + b"\xff\xff", bytes.fromhex("0064ff9b") + bytes(8), PREFIX_OCTETS)
+    heads = (bytes(10) + b"\xff\xff", bytes.fromhex("0064ff9b") + bytes(8), PREFIX_BYTES)
     return address[:12] in heads
 
 

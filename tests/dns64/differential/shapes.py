@@ -156,9 +156,9 @@ def with_ttl(*ttls: int) -> Furnish:
     return furnish
 
 
-def odd_octets(spot: Spot) -> None:
-    octets = "".join(f"\\{spot.rng.randrange(256):03d}" for _ in range(6))
-    spot.label = f"{octets}{spot.label}"
+def odd_bytes(spot: Spot) -> None:
+    raw = "".join(f"\\{spot.rng.randrange(256):03d}" for _ in range(6))
+    spot.label = f"{raw}{spot.label}"
     address(spot)
 
 
@@ -168,7 +168,7 @@ def capitals(spot: Spot) -> None:
 
 
 def long_name(spot: Spot) -> None:
-    """All 255 octets."""
+    """All 255 bytes."""
     room = 253 - len(spot.name)
     labels = []
     while room > 1:
@@ -203,7 +203,7 @@ def pointer(spot: Spot, label: str) -> None:
 
 
 def classless(spot: Spot, label: str) -> None:
-    """A delegation of less than an octet (RFC 2317)."""
+    """A delegation of less than a byte (RFC 2317)."""
     last, rest = label.split(".", 1)
     spot.book.lines.setdefault(REVERSE, []).append(f"{label} 200 CNAME {last}.sub.{rest}")
     Spot(spot.book, f"{last}.sub.{rest}", REVERSE, spot.ttl).put("PTR", f"host-{spot.label}.{OTHER}")
@@ -257,7 +257,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("large", 1.5, many(200, 300)),
     Shape("ttl_zero", 10, with_ttl(0)),
     Shape("ttl_huge", 10, with_ttl(*HUGE)),
-    Shape("odd_octets", 20, odd_octets),
+    Shape("odd_bytes", 20, odd_bytes),
     Shape("capitals", 20, capitals),
     Shape("long_name", 5, long_name),
     Shape("unloaded", 1.5, nothing, zones=(UNLOADED,)),

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 
 VIP = "198.51.100.64"
 PREFIX = "2002:c633:6440::/96"
-PREFIX_OCTETS = bytes.fromhex("2002c6336440000000000000")
+PREFIX_BYTES = bytes.fromhex("2002c6336440000000000000")
 NAMES = 20_000
 
 

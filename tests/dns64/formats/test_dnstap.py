@@ -22,27 +22,27 @@ from kun_dns64.formats.dnstap import (
 NS = 1_000_000_000
 
 
-def fields(octets: bytes) -> Iterator[tuple[int, int | bytes]]:
+def fields(raw: bytes) -> Iterator[tuple[int, int | bytes]]:
     place = 0
 
     def varint() -> int:
         nonlocal place
         number = shift = 0
         while True:
-            octet = octets[place]
+            byte = raw[place]
             place += 1
-            number |= (octet & 0x7F) << shift
+            number |= (byte & 0x7F) << shift
             shift += 7
-            if octet < 0x80:
+            if byte < 0x80:
                 return number
 
-    while place < len(octets):
+    while place < len(raw):
         tag = varint()
         if tag & 7 == 0:
             yield tag >> 3, varint()
             continue
         size = varint() if tag & 7 == 2 else 4
-        value = octets[place : place + size]
+        value = raw[place : place + size]
         place += size
         yield tag >> 3, value if tag & 7 == 2 else int.from_bytes(value, "little")
 
@@ -55,9 +55,9 @@ TIMES = st.integers(0, 4 * 10**9 * NS)
     st.sampled_from([b"\x7f\x00\x00\x01", bytes(15) + b"\x01"]), st.integers(1, 65535),
 )  # fmt: skip
 def test_every_field_comes_back(
-    kind: MessageType, protocol: Protocol, octets: bytes, asked: int, answered: int, address: bytes, port: int
+    kind: MessageType, protocol: Protocol, raw: bytes, asked: int, answered: int, address: bytes, port: int
 ) -> None:
-    passed = Passed(kind, protocol, octets, asked, answered, server=address, server_port=port, extra=b"why")
+    passed = Passed(kind, protocol, raw, asked, answered, server=address, server_port=port, extra=b"why")
     outer = dict(fields(payload(head(b"me", b"1"), passed)))
     message = outer.pop(14)
     assert outer == {1: b"me", 2: b"1", 3: b"why", 15: 1}
@@ -72,9 +72,9 @@ def test_every_field_comes_back(
         9: asked % NS,
     }
     if kind in (MessageType.CLIENT_QUERY, MessageType.FORWARDER_QUERY):
-        wanted[10] = octets
+        wanted[10] = raw
     else:
-        wanted |= {12: answered // NS, 13: answered % NS, 14: octets}
+        wanted |= {12: answered // NS, 13: answered % NS, 14: raw}
     assert dict(fields(message)) == wanted
 
 

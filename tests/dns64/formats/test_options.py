@@ -112,7 +112,7 @@ def test_client_subnet_round_trip(address: IPv4Address | IPv6Address, length: in
         b"\x00\x01\x17\x00\x0a\x00\x01",
         b"\x00\x01\x00\x00a",
     ],
-    ids=["empty", "cut", "too-long", "short", "long", "scope", "bits-beyond", "octets-for-nobody"],
+    ids=["empty", "cut", "too-long", "short", "long", "scope", "bits-beyond", "bytes-for-nobody"],
 )
 def test_what_section_6_forbids_is_an_error(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -223,8 +223,8 @@ def any_record(draw: st.DrawFn) -> Record:
     elif kind in (15, 33):
         data = bytes(2 if kind == 15 else 6) + other
     else:
-        octets = draw(st.binary(min_size=1, max_size=40))
-        data = {16: bytes((len(octets),)), 46: bytes(18) + b"\x01t\x00"}.get(kind, b"") + octets
+        raw = draw(st.binary(min_size=1, max_size=40))
+        data = {16: bytes((len(raw),)), 46: bytes(18) + b"\x01t\x00"}.get(kind, b"") + raw
     return Record(name, kind, 1, draw(ttls), data)
 
 

@@ -126,7 +126,7 @@ def test_naptr_is_uncompressed() -> None:
     assert ok(wire).answer[0].rdata.endswith(b"!x!\x01t\x07example\x00")
 
 
-def test_unknown_types_keep_their_octets() -> None:
+def test_unknown_types_keep_their_bytes() -> None:
     assert ok(reply(rr(POINTER, 65280, rdata=b"\xc0\x0c\x41"))).answer[0].rdata == b"\xc0\x0c\x41"
 
 

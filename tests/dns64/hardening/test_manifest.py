@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from kun_dns64.config.file import ConfigFile
-from kun_dns64.policy.memory_share import MIB, default_octets
+from kun_dns64.policy.memory_share import MIB, default_bytes
 from kun_dns64.transport.connections import MOST_CLOGGED
 from kun_dns64.transport.sockets import SEND_BUFFER
 from kun_dns64.transport.tcp_server import MAX_UNSENT
@@ -30,7 +30,7 @@ def test_the_pods_limit_holds_all_bounds_and_a_margin() -> None:
     file = ConfigFile.model_validate(tomllib.loads(objects["ConfigMap", "kun-dns64"]["data"]["kun-dns64.toml"]))
     workers = file.server.workers
     assert workers > 0
-    stores = (file.cache.max_bytes or default_octets(limit)) * GROWTH
+    stores = (file.cache.max_bytes or default_bytes(limit)) * GROWTH
     # Where no client reads: beyond the clogged connections the others hold what does not clog them yet.
     others = max(0, file.server.tcp_max_connections - MOST_CLOGGED)
     unsent = MOST_CLOGGED * (MAX_UNSENT + LARGEST_ANSWER + KERNEL) + others * (MAX_UNSENT + KERNEL)

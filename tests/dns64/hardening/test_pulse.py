@@ -54,10 +54,10 @@ async def test_what_was_held_back_leaves_at_a_pace(tmp_path: Path, names: int, w
                 late = await received(sock, 2.0)
             # Turned away at once, and small.
             assert len(early) >= 500
-            assert max(octets for _, octets in early) < 100
-            windows = [sum(octets for at, octets in late if 0 <= at - start < 0.1) for start, _ in late]
+            assert max(size_bytes for _, size_bytes in early) < 100
+            windows = [sum(size_bytes for at, size_bytes in late if 0 <= at - start < 0.1) for start, _ in late]
             assert max(windows, default=0) <= 64 * 1024 + 0.1 * 1_000_000 + 40_000
-            assert sum(octets > 100 for _, octets in late) <= 1001
+            assert sum(size_bytes > 100 for _, size_bytes in late) <= 1001
 
 
 async def test_a_client_that_has_shown_its_address_gets_all_at_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import dns.rcode
 import pytest
 
 from kun_dns64.policy.client_share import ClientShare
-from kun_dns64.policy.memory_share import HOT_OCTETS, MIB, SOURCES, share
+from kun_dns64.policy.memory_share import HOT_BYTES, MIB, SOURCES, share
 from tests.dns64.app.running import Running, eventually, running
 from tests.dns64.config.reading import UPSTREAM, settings_of
 from tests.dns64.hardening.cost import query
@@ -130,7 +130,7 @@ def test_what_is_divided_adds_up_to_the_whole(tmp_path: Path) -> None:
     pairs = [
         (one.limits.client_max_waiting, whole.limits.client_max_waiting),
         (one.asking.max_outstanding, whole.asking.max_outstanding),
-        (one.dnstap.queue_octets, whole.dnstap.queue_octets),
+        (one.dnstap.queue_bytes, whole.dnstap.queue_bytes),
         (ClientShare(1, False, WORKERS).most_at_once, ClientShare(1, False).most_at_once),
     ]
     assert all(0.9 * of_all <= WORKERS * own <= of_all for own, of_all in pairs)
@@ -139,5 +139,5 @@ def test_what_is_divided_adds_up_to_the_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 2, 4, 16, 100])
 def test_sources_and_replies_of_a_second_have_a_bound_for_all(workers: int) -> None:
     own = share(500_000, 512 * MIB, workers)
-    assert own.hot_octets * workers <= HOT_OCTETS
+    assert own.hot_bytes * workers <= HOT_BYTES
     assert own.sources * workers <= SOURCES

@@ -62,8 +62,8 @@ def test_names_below_do_not_exist(name: str, qtype: str) -> None:
 def test_a_name_that_only_ends_like_it_is_another_name() -> None:
     asked = run(query("xipv4only.arpa.", "A"), {"xipv4only.arpa. A": answer("xipv4only.arpa. 60 A 192.0.2.1")})
     assert asked.rule == "forwarded"
-    octets = r"a\008ipv4only.arpa."  # one label that holds the octets of a shorter name
-    assert run(query(octets, "TXT"), {r"a\008ipv4only.arpa. TXT": answer()}).rule == "forwarded"
+    raw = r"a\008ipv4only.arpa."  # one label that holds the bytes of a shorter name
+    assert run(query(raw, "TXT"), {r"a\008ipv4only.arpa. TXT": answer()}).rule == "forwarded"
 
 
 def test_several_prefixes_give_four_addresses() -> None:

@@ -1,4 +1,4 @@
-"""Whose answers are made octet by octet."""
+"""Whose answers are made byte by byte."""
 
 from ipaddress import ip_address, ip_network
 

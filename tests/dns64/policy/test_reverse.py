@@ -128,11 +128,11 @@ def test_every_prefix_length_finds_the_address(length: int) -> None:
     assert got.asked == [TARGET]
 
 
-@pytest.mark.parametrize("octet", [8, 15])
-def test_addresses_we_never_make_do_not_exist(octet: int) -> None:
+@pytest.mark.parametrize("byte", [8, 15])
+def test_addresses_we_never_make_do_not_exist(byte: int) -> None:
     network = prefix("2001:db8::/48")
     packed = bytearray(network.embed(IPv4Address("192.0.2.33")).packed)
-    packed[octet] = 1
+    packed[byte] = 1
     assert (
         run(query(reverse(IPv6Address(bytes(packed))), "PTR"), {}, changed_rules(prefixes=(network,))).rcode
         == "NXDOMAIN"

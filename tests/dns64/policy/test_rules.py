@@ -262,7 +262,7 @@ def test_shadow_mode_answers_plainly_and_says_what_it_would_have_made() -> None:
     got = run(query("w", "AAAA"), UPSTREAM, changed_rules(shadow=True))
     assert isinstance(got.reply, Reply)
     assert (got.lines, got.rcode, got.edes, got.rule) == ([], "NOERROR", [], "synthesised-nodata")
-    assert [one.rdata for one in got.reply.shadow] == [P.embed_octets(IPv4Address("192.0.2.33").packed)]
+    assert [one.rdata for one in got.reply.shadow] == [P.embed_bytes(IPv4Address("192.0.2.33").packed)]
     assert got.section("authority")[0].startswith("@ 300 SOA")
 
 

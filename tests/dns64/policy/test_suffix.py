@@ -100,6 +100,6 @@ def test_a_hundred_thousand_suffixes_load_quickly_and_stay_small() -> None:
     table, _ = built({"p": lines})
     assert time.process_time() - begin < 3
     assert len(table) == 100_000
-    assert table.octets < 1_500_000
+    assert table.size_bytes < 1_500_000
     assert table.find(from_text("www.name99999.example4.org")) == "p"
     assert table.find(from_text("www.name99999.example5.org")) is None

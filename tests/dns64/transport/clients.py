@@ -19,7 +19,7 @@ LOOK_S = 0.005
 
 
 # Of the kernel for each connection, so that little is enough to fill it.
-SEND_OCTETS, RECEIVE_OCTETS = 16 * 1024, 64 * 1024
+SEND_BYTES, RECEIVE_BYTES = 16 * 1024, 64 * 1024
 
 
 REPLY = HEADER + bytes(1000)
@@ -35,8 +35,8 @@ async def serving(
 ) -> AsyncIterator[tuple[int, Connections]]:
     """By TCP, or with `context` by TLS."""
     (bound,) = bind_all([], [Endpoint(ip_address("127.0.0.1"), 0)])
-    bound.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_OCTETS)
-    bound.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_OCTETS)
+    bound.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+    bound.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     connections = Connections(limits)
     plain = StreamServing(front, connections, bound.tcp)
     stream = plain if context is None else TlsServing(front, connections, bound.tcp, context)

@@ -27,7 +27,7 @@ BUDGET_S = 1.8
 
 
 class Front:
-    """Answers at once with the query's own octets, or holds them until told."""
+    """Answers at once with the query's own bytes, or holds them until told."""
 
     def __init__(self, *, quick: bool = False) -> None:
         self.is_quick, self.holding = quick, False
@@ -233,11 +233,11 @@ async def test_pipelined_queries_are_answered_as_they_get_ready() -> None:
         writer.close()
 
 
-async def test_a_query_may_arrive_octet_by_octet() -> None:
+async def test_a_query_may_arrive_byte_by_byte() -> None:
     async with listening(Front(), "127.0.0.1") as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for octet in frame(HEADER + b"slow"):
-            writer.write(bytes((octet,)))
+        for byte in frame(HEADER + b"slow"):
+            writer.write(bytes((byte,)))
             await asyncio.sleep(0.001)
         assert await read_frame(reader) == HEADER + b"slow"
         writer.close()

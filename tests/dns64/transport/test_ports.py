@@ -244,7 +244,7 @@ def test_random_numbers_cover_their_range_evenly(kind: Any) -> None:
     idents = {random.id() for _ in range(5000)}
     assert len(idents) > 4500
     assert 0 <= min(idents) <= max(idents) < 1 << 16
-    assert [len(random.octets(size)) for size in (1, 257, 8000, 8000)] == [1, 257, 8000, 8000]
+    assert [len(random.random_bytes(size)) for size in (1, 257, 8000, 8000)] == [1, 257, 8000, 8000]
     assert 0 <= random.bits(4) < 1 << 32
 
 

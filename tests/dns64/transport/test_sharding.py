@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kun_dns64.config.endpoint import Endpoint
 from kun_dns64.formats import names
-from kun_dns64.transport.sharding import KNOWN_KEY, NAME_OCTETS, Sharding, home, program, secret_key, sockets_of_port
+from kun_dns64.transport.sharding import KNOWN_KEY, NAME_BYTES, Sharding, home, program, secret_key, sockets_of_port
 from kun_dns64.transport.sockets import Listening, bind_sets, leave_group
 
 COUNT = 3
@@ -53,9 +53,9 @@ def test_every_datagram_has_a_home(wire: bytes, count: int) -> None:
 
 
 def test_the_program_is_within_what_the_kernel_takes() -> None:
-    """BPF_MAXINSNS; and after translation, at 16 instructions an octet, net.core.optmem_max of older kernels."""
+    """BPF_MAXINSNS; and after translation, at 16 instructions a byte, net.core.optmem_max of older kernels."""
     assert len(program(8)) // 8 <= 4096
-    assert NAME_OCTETS * 16 * 8 < 20480
+    assert NAME_BYTES * 16 * 8 < 20480
 
 
 @pytest.fixture

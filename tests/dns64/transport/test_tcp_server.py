@@ -13,9 +13,9 @@ import pytest
 from kun_dns64.transport.connections import TURN_S, StreamLimits
 from kun_dns64.transport.tcp_server import MAX_IN_FLIGHT, MAX_UNSENT
 from tests.dns64.transport.clients import (
-    RECEIVE_OCTETS,
+    RECEIVE_BYTES,
     REPLY,
-    SEND_OCTETS,
+    SEND_BYTES,
     UNREAD,
     eventually,
     is_held,
@@ -49,7 +49,7 @@ async def one_that_does_not_read(port: int, front: Front) -> socket.socket:
 
 
 async def read_slowly(sock: socket.socket) -> int:
-    """Octets, until the other end closes."""
+    """Bytes, until the other end closes."""
     got, loop = 0, asyncio.get_running_loop()
     while part := await loop.sock_recv(sock, 2048):
         got += len(part)
@@ -389,7 +389,7 @@ async def test_no_more_is_read_while_queries_are_left() -> None:
     front, sent, all_of_it = slow_front(), 0, frame(HEADER) * 150_000
     async with serving(front, StreamLimits(10, 100, 100, BUDGET_S)) as (port, _):
         with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_OCTETS)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
             sock.setblocking(False)
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
             while len(front.sources) < 300:
@@ -397,7 +397,7 @@ async def test_no_more_is_read_while_queries_are_left() -> None:
                     sent += sock.send(all_of_it[sent:])
                 await asyncio.sleep(0)
             # What both ends of the kernel hold, and one reading of it.
-            assert sent < 8 * RECEIVE_OCTETS
+            assert sent < 8 * RECEIVE_BYTES
 
 
 async def test_queries_arrive_whole_however_they_were_cut() -> None:
