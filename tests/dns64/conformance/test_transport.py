@@ -245,8 +245,9 @@ def test_c241a_the_connection_idle_longest_makes_room(private: Server, stage: St
     with ExitStack() as held:
         connections = []
         for _ in range(9):
-            connections.append(held.enter_context(_tcp(private, wait_s=0.4)))
-            time.sleep(0.02)
+            connections.append(held.enter_context(_tcp(private, wait_s=2)))
+            # One that has just come, and may be about to ask, makes no room for half a second.
+            time.sleep(0.08)
         last = connections[-1]
         last.send(Query().to_wire(names))
         assert last.receive() is not None
