@@ -1,25 +1,15 @@
 """The configuration file: defaults, every fault in one run, flags, and the shipped example."""
 
-import json
 import os
-import re
-import tomllib
-from ipaddress import IPv6Network
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
-from kun_base.follow_section import FollowSection
 from kun_dns64.config.endpoint import UpstreamAddress
-from kun_dns64.config.file import ClientSection, ConfigFile, PoolSection, TlsSection, ZoneSection
 from kun_dns64.config.flags import Flags
-from kun_dns64.config.schema import json_schema
-from kun_dns64.config.settings import Settings
 
-from .reading import NO_FLAGS, UPSTREAM, faults_of, settings_of
+from .reading import UPSTREAM, faults_of, settings_of
 
-EXAMPLE = Path(__file__).parents[3] / "gateway-config" / "kun-dns64.toml"
 BAD = {
     "soa-mname-empty": ('[dns64]\nsoa_mname = ""', "dns64.soa_mname", "ns.example.org"),
     "soa-mname-label": ('[dns64]\nsoa_mname = "a..b"', "dns64.soa_mname", "RFC 1035"),
@@ -293,59 +283,6 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
     assert str(settings.admin) == "127.0.0.1:9999"
 
 
-def test_without_servers_resolv_conf_is_asked(tmp_path: Path) -> None:
-    resolv = tmp_path / "resolv.conf"
-    resolv.write_text(
-        "search example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1\nnameserver nonsense\n"
-        "nameserver fe80::1\nnameserver ::ffff:192.0.2.1\nnameserver 0.0.0.0\nnameserver fe80::1%eth0\n"
-    )
-    found = [str(server) for server in borrowing(tmp_path).groups[""]]
-    assert found == ["udp://192.0.2.1", "udp://[2001:db8::1]", "udp://[fe80::1%eth0]"]
-
-
-def borrowing(tmp_path: Path, flags: Flags = NO_FLAGS) -> Settings:
-    return settings_of(tmp_path, '[upstream]\nresolv_conf = "resolv.conf"', flags)
-
-
-@pytest.mark.parametrize("text", [None, "", "search example.org\n", "nameserver 0.0.0.0\n"])
-def test_a_machine_that_names_nobody_yet_is_no_error_of_the_file(tmp_path: Path, text: str | None) -> None:
-    if text is not None:
-        (tmp_path / "resolv.conf").write_text(text)
-    settings = borrowing(tmp_path)
-    assert settings.groups[""] == ()
-    assert "names no server to ask yet" in settings.notices[-1]
-    assert tmp_path / "resolv.conf" in [stamp.path for stamp in settings.watched]
-
-
-def test_neither_servers_nor_a_file_with_some_is_one(tmp_path: Path) -> None:
-    (fault,) = faults_of(tmp_path, '[upstream]\nresolv_conf = ""')
-    assert "name an upstream" in fault
-    assert "udp://192.0.2.53" in fault
-
-
-@pytest.mark.parametrize(
-    ("listen", "kept"),
-    [
-        ("127.0.0.1:53", ["udp://192.0.2.1"]),
-        ("0.0.0.0:53", ["udp://192.0.2.1"]),
-        ("127.0.0.1:5353", ["udp://127.0.0.1", "udp://192.0.2.1"]),
-        ("[::]:53", ["udp://127.0.0.1", "udp://192.0.2.1"]),
-    ],
-)
-def test_ourselves_in_resolv_conf_are_left_out_and_told(tmp_path: Path, listen: str, kept: list[str]) -> None:
-    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\nnameserver 192.0.2.1\n")
-    settings = borrowing(tmp_path, Flags(listen=(listen,)))
-    assert [str(server) for server in settings.groups[""]] == kept
-    assert len(settings.notices) == 2 - len(kept)
-
-
-def test_named_servers_leave_resolv_conf_alone(tmp_path: Path) -> None:
-    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
-    settings = settings_of(tmp_path, UPSTREAM + 'resolv_conf = "resolv.conf"')
-    assert [str(server) for server in settings.groups[""]] == ["udp://192.0.2.53"]
-    assert (settings.watched, settings.notices) == ((), ())
-
-
 def test_of_the_default_addresses_the_second_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kun_dns64.config.resolve.is_local", lambda endpoint: False)
     written = '[server]\nlisten = ["127.0.0.1:5353", "[::1]:5353"]\n'
@@ -380,38 +317,6 @@ def test_the_cookie_secret_is_sixteen_bytes_in_hex(tmp_path: Path, content: str,
         assert settings_of(tmp_path, text).cookie_secret == bytes(16)
     else:
         assert "openssl rand -hex 16" in faults_of(tmp_path, text)[0]
-
-
-def test_the_shipped_file_shows_every_key_with_its_default(tmp_path: Path) -> None:
-    shown = tomllib.loads(re.sub(r"^#(?=[\w\[])", "", EXAMPLE.read_text(), flags=re.MULTILINE))
-    sections: dict[str, tuple[type[BaseModel], set[str]]] = {
-        "zone": (ZoneSection, {"suffix"}),
-        "client": (ClientSection, {"name", "networks"}),
-        "pool": (PoolSection, {"name"}),
-    }
-    for name, (section, required) in sections.items():
-        (entry,) = shown.pop(name)
-        assert set(entry) == set(section.model_fields), name
-        assert section.model_validate(entry) == section.model_validate({key: entry[key] for key in required}), name
-    tls = shown["server"].pop("tls")
-    assert set(tls) == set(TlsSection.model_fields)
-    assert TlsSection.model_validate(tls).listen == TlsSection.model_validate({"certificate": "", "key": ""}).listen
-    assert FollowSection.model_validate(shown.pop("follow")) == FollowSection()
-    written = json.loads(ConfigFile().model_dump_json())
-    del written["server"]["tls"], written["follow"]
-    for key in ("zone", "pool", "client"):
-        del written[key]
-    # Python 3.13 writes ::ffff:0:0/96 as ::ffff:0.0.0.0/96 (RFC 5952 section 5).
-    for side in (shown, written):
-        side["dns64"]["exclude_aaaa"] = list(map(IPv6Network, side["dns64"]["exclude_aaaa"]))
-    assert shown == written
-
-
-def test_the_schema_gives_defaults_as_they_are_written() -> None:
-    schema = json_schema()
-    assert schema["$defs"]["ServerSection"]["properties"]["listen"]["default"] == ["127.0.0.1:5353", "[::1]:5353"]
-    assert schema["additionalProperties"] is False
-    assert "null" not in json.dumps(schema["$defs"]["Dns64Section"])
 
 
 @pytest.mark.parametrize("text", ["tls://192.0.2.53@dns.example", "https://192.0.2.53/", "udp://2001:db8::53"])

@@ -14,7 +14,7 @@ import uvloop
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    both = item.path.name in ("test_streams.py", "test_tcp_server.py", "test_tls_server.py")
+    both = item.path.name in ("test_streams.py", "test_tcp_server.py", "test_tcp_turns.py", "test_tls_server.py")
     return {"uvloop": uvloop.new_event_loop} | ({"asyncio": asyncio.new_event_loop} if both else {})
 
 

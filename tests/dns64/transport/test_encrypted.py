@@ -12,9 +12,9 @@ from aiohttp import web
 from kun_dns64.config.endpoint import UpstreamAddress
 from kun_dns64.config.settings import Asking
 from kun_dns64.model.step import FailureKind
+from tests.dns64.transport.asker import ASKING, a_of, asker, failure_of, question
 from tests.dns64.transport.conftest import Certificate
 from tests.dns64.transport.fake import ADDRESS, reply_to
-from tests.dns64.transport.test_upstreams import ASKING, a_of, asker, failure_of, question
 
 MEDIA_TYPE = "application/dns-message"
 

@@ -6,8 +6,8 @@ import dns.rcode
 import pytest
 
 from kun_dns64.model.step import FailureKind
+from tests.dns64.transport.asker import a_of, asker, failure_of
 from tests.dns64.transport.fake import ADDRESS, FakeUpstream, Script, fake_upstream, good, reply_to
-from tests.dns64.transport.test_upstreams import a_of, asker, failure_of
 
 SERVFAIL, REFUSED, FORMERR, NOTIMP = dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.FORMERR, dns.rcode.NOTIMP
 

@@ -22,10 +22,10 @@ from kun_dns64.model.step import UpstreamFailure
 from kun_dns64.transport.attempt import MAX_SENDS, Observed, Request, Result
 from kun_dns64.transport.tls import upstream_context
 from kun_dns64.transport.upstream_https import HttpsUpstream
+from tests.dns64.transport.asker import PLAIN, a_of, asker, question
 from tests.dns64.transport.conftest import Certificate
 from tests.dns64.transport.fake import ADDRESS, reply_to
 from tests.dns64.transport.test_encrypted import trusting, url
-from tests.dns64.transport.test_upstreams import PLAIN, a_of, asker, question
 from tests.ports import free_port
 
 READY_S = 15.0

@@ -19,9 +19,9 @@ from kun_dns64.transport.stream_connection import MOST_OUT, UNACKNOWLEDGED_MS, U
 from kun_dns64.transport.tls import upstream_context
 from kun_dns64.transport.upstream_https import HttpsUpstream
 from kun_dns64.transport.upstream_stream import MAX_CONNECTIONS, MUTE_S, StreamUpstream
+from tests.dns64.transport.asker import ASKING, NAME, PLAIN, a_of, asker, failure_of, question
 from tests.dns64.transport.conftest import Certificate
 from tests.dns64.transport.fake import ADDRESS, FakeUpstream, fake_upstream, good, reply_to
-from tests.dns64.transport.test_upstreams import ASKING, NAME, PLAIN, a_of, asker, failure_of, question
 from tests.ports import free_port
 
 NAMES = [f"n{number}.t.example." for number in range(20)]
