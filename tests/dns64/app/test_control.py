@@ -316,8 +316,8 @@ async def test_a_worker_born_while_a_change_is_under_way_gets_the_new_settings(c
             return []
 
     journal = Journal("kun-dns64", stream=io.StringIO())
-    supervisor = Supervisor(settings, [], journal)
-    supervisor._crew = SlowCrew(settings, [], journal)
+    supervisor = Supervisor(settings, [[]], journal)
+    supervisor._crew = SlowCrew(settings, [[]], journal)
     trouble.append(OSError("cannot"))
     with pytest.raises(OSError, match="cannot"):
         await supervisor.change(new)
