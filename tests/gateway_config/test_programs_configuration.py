@@ -1,5 +1,7 @@
 """The TOML files an operator starts from, read by the programs; and nothing in the folder that no test looks at."""
 
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -15,6 +17,7 @@ PROGRAMS = ("kun-dns64", "kun-nat64")
 LOOKED_AT_BY = {
     "README.md": "tests/gateway_config/test_programs_configuration.py",
     "bird": "tests/gateway_config/test_bgp.py",
+    "controller": "tests/gateway_config/test_programs_configuration.py",
     "coredns": "tests/coredns/test_corefile.py",
     "frr": "tests/gateway_config/test_bgp.py",
     "gobgp": "tests/gateway_config/test_bgp.py",
@@ -26,6 +29,7 @@ LOOKED_AT_BY = {
     "kun-nat64-native.toml": "tests/nat64/native/test_keys.py",
     "kernel": "tests/gateway_config/test_kernel_hook.py",
     "helm": "tests/cluster/test_chart.py",
+    "logs": "tests/gateway_config/test_logs.py",
     "modules-load.d": "tests/gateway_config/test_kernel_settings.py",
     "node": "tests/gateway_config/test_six_to_four.py",
     "prometheus": "tests/gateway_config/test_prometheus.py",
@@ -71,6 +75,27 @@ def test_the_speaker_and_the_agent_name_the_same_neighbours() -> None:
     assert told == wanted
     allowed = [entry["ip-prefix"] for entry in speaker["defined-sets"]["prefix-sets"][0]["prefix-list"]]
     assert allowed == [f"{agent['gateway']['vip']}/32"]
+
+
+def controller_flags() -> list[list[str]]:
+    """The flags of the shipped file: of its example, and those in force."""
+    text = (CONFIG / "controller" / "kun-controller.conf").read_text()
+    plain = re.sub(r"^# ?", "", text, flags=re.MULTILINE).replace("\\\n", " ")
+    return [shlex.split(found) for found in re.findall(r'^OPTIONS="([^"]*)"$', plain, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("flags", controller_flags(), ids=("example", "default"))
+def test_the_controller_takes_the_flags_of_its_file(flags: list[str]) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "kun-controller", "run", *flags],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "/run/kun-controller/" in done.stderr, "it misses the files that the service copies there"
+    assert "option" not in done.stderr.lower()
 
 
 def test_every_file_is_looked_at_by_a_test() -> None:

@@ -60,11 +60,11 @@ def test_reasons_are_told_apart(spec: AgentSpec) -> None:
         DropReason.TOO_MANY_NEW_FLOWS: 9,
         DropReason.TENANT_DENIED: 3,
         DropReason.NOT_A_CLIENT: 1,
-        DropReason.TUNNEL_FROM_OUTSIDE: 1,
+        DropReason.TUNNEL_FROM_OUTSIDE: 2,  # to the VIP, and to this gateway's address in the ring
         DropReason.NOT_BY_INSIDE: 1,
         DropReason.NOT_TO_POOL6: 1,
         DropReason.SOURCE_NOT_6TO4: 1,
-        DropReason.NOT_TRANSLATED: 1,
+        DropReason.NOT_TRANSLATED: 2,  # from the 6to4 tunnel, and from the ring's tunnels
     }
 
 
