@@ -65,6 +65,7 @@ class FollowedTable:
         self.clients_of: Counter[str] = Counter()
         self._lengths: Counter[tuple[int, int]] = Counter()
         self._shares: dict[IPv4Address, dict[tuple[str, str], Ranges]] = {}
+        self._marks: dict[tuple[str, int], str] = {}
 
     def of(self, kind: str) -> dict[str, Any]:
         """Give the records of one kind."""
@@ -110,12 +111,14 @@ class FollowedTable:
         self._check_classes(change)
         self._check_pools(change)
         self._check_shares(change)
+        self._check_marks(change)
 
     def apply(self, change: TableChange) -> None:
         """Bring a change into force that `check` has passed."""
         for kind in ("gateway", "class"):
             for key, record in change.of(kind).items():
                 self._index(kind, key, record)
+        self._index_marks(change)
         self._count(self.clients_of, change)
         self._count_lengths(change)
         for kind in LIMITS:
@@ -188,6 +191,28 @@ class FollowedTable:
                 if first <= last:
                     raise TableFault(f"port {first} of {address} is in two shares: of {one} and of {other}")
 
+    def _check_marks(self, change: TableChange) -> None:
+        """Find a packet mark that two classes of one pool would have: their ports would be one tenant's."""
+        new: dict[tuple[str, int], str] = {}
+        for key, record in change.classes.items():
+            mark = _mark_of(record)
+            if mark is None:
+                continue
+            other = self._marks.get(mark, key)
+            other = new.setdefault(mark, key if other in change.classes else other)
+            if other != key:
+                raise TableFault(f"the classes {other!r} and {key!r} both have the mark {mark[1]} in pool {mark[0]!r}")
+
+    def _index_marks(self, change: TableChange) -> None:
+        for key in change.classes:
+            mark = _mark_of(self.classes.get(key))
+            if mark is not None and self._marks.get(mark) == key:
+                del self._marks[mark]
+        for key, record in change.classes.items():
+            mark = _mark_of(record)
+            if mark is not None:
+                self._marks[mark] = key
+
     def _index(self, kind: str, key: str, record: Any) -> None:
         for address in _ranges(self.of(kind).get(key)):
             owners = self._shares[address]
@@ -208,6 +233,11 @@ def pools_of(record: Any) -> Iterable[str]:
         case _:
             named = (record.pool, record.address_pool, *record.without, *(pool for _, pool in record.domains))
     return (name for name in named if name)
+
+
+def _mark_of(record: FollowedClass | None) -> tuple[str, int] | None:
+    """Pool and mark of a class that has one."""
+    return (record.address_pool, record.mark) if record is not None and record.mark else None
 
 
 def _ranges(record: Any) -> Mapping[IPv4Address, Ranges]:

@@ -107,6 +107,10 @@ FAULTS = {
         "'none'",
     ),
     "two defaults": (with_records({("pool", "x"): POOL}), "both the default"),
+    "a mark of two classes": (
+        with_records({("class", "other"): replace(WEB, addresses=())}),
+        "the classes 'team-00/web' and 'other' both have the mark",
+    ),
     "a port in two shares": (
         with_records({("class", "x"): replace(WEB, addresses=(Share("192.0.2.11", 3071, 4000, "gw2"),))}),
         "port 3071 of 192.0.2.11 is in two shares",

@@ -92,7 +92,7 @@ def test_whatever_changes_a_follower_has_what_the_controller_has(
 def test_a_share_can_move_to_another_class_in_one_change() -> None:
     controller = Controller()
     intake = following(controller.snapshot())
-    feed(intake, controller.say({("class", "team-00/web"): replace(WEB, addresses=()), ("class", "x"): WEB}))
+    feed(intake, controller.say({("class", "team-00/web"): replace(WEB, mark=0, addresses=()), ("class", "x"): WEB}))
     assert intake.table.classes["x"].addresses
     with pytest.raises(TableFault, match="two shares"):
         feed(intake, controller.say({("class", "team-00/web"): WEB}))
