@@ -96,13 +96,16 @@ class TableView:
         self._total %= MODULUS
 
     def snapshot(self) -> list[str]:
-        """The lines of the whole view. All who are sent one version share them: many come at once after a restart."""
+        """The lines of the whole view. All who are sent one version share them: many come at once after a restart.
+
+        The commit is made each time: the revision grows without a change, and consumers do not go back to a lower one.
+        """
         serial, lines = self._snapshot
         if serial != self._serial:
             found = set_lines((kind, key, record) for (kind, key), record in self.records.items())
-            lines = [begin_line("snapshot", "", self.view, self.cluster), *found, self._commit()]
+            lines = [begin_line("snapshot", "", self.view, self.cluster), *found]
             self._snapshot = self._serial, lines
-        return lines
+        return [*lines, self._commit()]
 
     def since(self, version: str) -> list[str]:
         """The lines that lead from a version to the newest: a delta, or a snapshot if that version is not known."""

@@ -72,6 +72,16 @@ def test_the_exceptions_view_is_the_whole_without_default_pods(found: list[dict[
     assert journal.version == version_of(shown)
 
 
+def test_a_snapshot_tells_the_newest_revision_though_nothing_changed() -> None:
+    """A consumer that a heartbeat told of revision 20 would not take a snapshot of revision 10."""
+    journal = TableView("all", everything)
+    take(journal, {}, {"2002::1": Client("default", "team-00", "a")}, 10)
+    assert json.loads(journal.snapshot()[-1])["revision"] == 10
+    journal.take([], 20, 20.0)
+    assert json.loads(journal.heartbeat(20.0))["revision"] == 20
+    assert json.loads(journal.snapshot()[-1])["revision"] == 20
+
+
 def test_a_version_too_old_for_the_memory_gets_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(view_module, "MAX_CHANGES", 3)
     journal, records = TableView("all", everything), {}
