@@ -105,6 +105,7 @@ class Controller:
         self.failures.pop(kind, None)
         self.events[f"{kind} listed"] += 1
         self.world.list_all(kind, objects)
+        self.writer.forget(kind)
         self._dirty.set()
 
     def _changed(self, kind: str, one: Object) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -68,14 +68,15 @@ class Writer:
             else:
                 self._written.clear()
                 self.outlooks.clear()
+                self._lost(self._now())
             await asyncio.sleep(ROUND_S)
 
     async def allocate(self) -> None:
         """One plan of allocations, carried out as far as it goes."""
         world = self._world
         world_rules = world.live.rules
-        now = self._clock.now(time.time(), time.monotonic())
-        plan = plan_allocations(world_rules, world.objects["EgressAllocation"], now)
+        now = self._now()
+        plan = plan_allocations(world_rules, world.objects["EgressAllocation"], now, self._lost(now))
         self._unmet = plan.unmet
         for write, one in self._writes(plan):
             if not self._leadership.leads:
@@ -101,7 +102,8 @@ class Writer:
 
     async def _create(self, one: EgressAllocation) -> None:
         await self._client.ask("POST", PATHS["EgressAllocation"], allocation_object(one))
-        self._log.info("allocation-given", name=one.meta.name, owner=str(one.owner), gateway=one.gateway or None)
+        event = "allocation-given" if one.is_held else "allocation-kept"
+        self._log.info(event, name=one.meta.name, owner=str(one.owner), gateway=one.gateway or None)
 
     async def _replace(self, one: EgressAllocation) -> None:
         await self._client.ask("PUT", f"{PATHS['EgressAllocation']}/{one.meta.name}", allocation_object(one))
@@ -118,7 +120,7 @@ class Writer:
         """Bring the rollout of each pool one step on. Nothing is decided before every agent was asked."""
         if not self._gateways.is_known:
             return
-        now = self._clock.now(time.time(), time.monotonic())
+        now = self._now()
         for name in self._world.live.rules.pools.by_name:
             pool = self._world.objects["EgressPool"].get(name)
             if pool is None or not self._leadership.leads:
@@ -173,6 +175,11 @@ class Writer:
                 return False
         return True
 
+    def forget(self, kind: str) -> None:
+        """Read the statuses of a kind anew: its objects were listed, maybe out of an older state of etcd."""
+        for key in [key for key in self._written if key[0] == kind]:
+            del self._written[key]
+
     async def _status_there(self, kind: str, meta: Meta) -> dict[str, Any]:
         base, plural = PATHS[kind].rsplit("/", 1)
         where = f"{base}/namespaces/{meta.namespace}/{plural}" if meta.namespace else PATHS[kind]
@@ -200,11 +207,19 @@ class Writer:
                 policy_status(policy, rules, problems, pods.get(name, 0), programmed, version),
             )
 
+    def _now(self) -> float:
+        return self._clock.now(time.time(), time.monotonic())
+
+    def _lost(self, now: float) -> Mapping[str, EgressAllocation]:
+        """What went without having cooled, and cools now; asked also while another replica leads, to note the time."""
+        return self._world.lost.cooling(self._world.live.rules.pools.by_name, now)
+
     def _problems(self) -> list[Problem]:
         return [*self._world.live.problems(), *self._unmet]
 
     def _pool_status(self, pool: EgressPool, problems: list[Problem]) -> Status:
-        allocations = list(self._world.objects["EgressAllocation"].values())
+        there = self._world.objects["EgressAllocation"]
+        allocations = [*there.values(), *self._lost(self._now()).values()]
         rules, reports = self._world.live.rules, self._gateways.reports
         return pool_status(pool, rules, problems, allocations, reports, self.outlooks.get(pool.meta.name))
 

@@ -1,5 +1,6 @@
 """An allocation as the API server stores it."""
 
+from math import ceil
 from typing import Any
 
 from kun_cluster.formats.times import rfc3339
@@ -23,5 +24,6 @@ def allocation_object(one: EgressAllocation) -> dict[str, Any]:
         "since": rfc3339(one.since),
     }
     if one.released_at is not None:
-        spec["releasedAt"] = rfc3339(one.released_at)
+        # Whole seconds: rounded down, a cool-down would end up to a second early.
+        spec["releasedAt"] = rfc3339(ceil(one.released_at))
     return {"apiVersion": API_VERSION, "kind": "EgressAllocation", "metadata": meta, "spec": spec}

@@ -4,6 +4,7 @@
 2. An owner that wants more first gets back what it released itself, then the lowest free share on an address that its
    gateway holds; without one, its gateway gets the lowest free address first, and the share comes with the next plan.
 3. What has cooled is deleted: a share, and an address when no share of it is left.
+4. What was lost (state/lost_allocations.py) is made again: held if its owner wants it, else released, and it cools.
 
 Names are shares (model/share.py), so the API server refuses whatever two leaders might both want to give.
 """
@@ -11,6 +12,7 @@ Names are shares (model/share.py), so the API server refuses whatever two leader
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
+from types import MappingProxyType
 
 from kun_cluster.model.egress import (
     AddressKind,
@@ -29,6 +31,7 @@ from kun_cluster.policy.policies import main_pool, precedence
 from kun_cluster.policy.ruleset import RuleSet
 
 COOL_DOWN_WITHOUT_POOL_S = 600
+NONE_LOST: Mapping[str, EgressAllocation] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,19 @@ class _Draft:
     wanted_seats: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
-def plan_allocations(rules: RuleSet, allocations: Mapping[str, EgressAllocation], now: float) -> AllocationPlan:
-    """Plan the writes that bring allocations nearer to what the rules want. `now` in Unix seconds. Pure."""
-    there = [one for _, one in sorted(allocations.items()) if not one.meta.deleting]
-    draft = _Draft(now, set(allocations), {one.address for one in allocations.values()})
+def plan_allocations(
+    rules: RuleSet,
+    allocations: Mapping[str, EgressAllocation],
+    now: float,
+    lost: Mapping[str, EgressAllocation] = NONE_LOST,
+) -> AllocationPlan:
+    """Plan the writes that bring allocations nearer to what the rules want. `now` in Unix seconds. Pure.
+
+    `lost`: allocations that are gone and still cool, released when they were missed; none that is there again.
+    """
+    known = {**lost, **allocations}
+    there = [one for _, one in sorted(known.items()) if not one.meta.deleting]
+    draft = _Draft(now, set(known), {one.address for one in known.values()})
     for need in _seat_needs(rules):
         _give_seats(need, there, draft)
     for need in _share_needs(rules):
@@ -83,9 +95,11 @@ def plan_allocations(rules: RuleSet, allocations: Mapping[str, EgressAllocation]
     _keep_and_add_dedicated_seats(rules, there, draft)
     release = [replace(one, released_at=now) for one in there if one.is_held and one.meta.name not in draft.kept]
     returned = {one.meta.name for one in draft.give_back}
-    cooling = [one for one in there if not one.is_held and one.meta.name not in returned]
-    delete = tuple(_cooled(cooling, there, rules, now))
-    return AllocationPlan(tuple(draft.create), tuple(release), tuple(draft.give_back), delete, tuple(draft.unmet))
+    cooling = [one for name, one in sorted(allocations.items()) if not one.is_held and name not in returned]
+    delete = tuple(_cooled([one for one in cooling if not one.meta.deleting], there, rules, now))
+    give_back = tuple(one for one in draft.give_back if one.meta.name in allocations)
+    again = {one.meta.name: one for one in (*lost.values(), *draft.give_back) if one.meta.name not in allocations}
+    return AllocationPlan((*again.values(), *draft.create), tuple(release), give_back, delete, tuple(draft.unmet))
 
 
 def _slots(pool: EgressPool, rules: RuleSet) -> list[tuple[str, Owner]]:
@@ -246,11 +260,16 @@ def _cooled(
     """Released allocations whose cool-down is over. An address waits for the last of its shares."""
     with_shares = {one.address for one in there if one.use is Use.SHARE}
     for one in cooling:
-        pool = rules.pools.by_name.get(one.pool)
-        cool_down_s = COOL_DOWN_WITHOUT_POOL_S if pool is None else pool.cool_down_s
-        is_over = one.released_at is not None and now >= one.released_at + cool_down_s
-        if is_over and (one.use is Use.SHARE or one.address not in with_shares):
+        is_free = one.use is Use.SHARE or one.address not in with_shares
+        if is_free and has_cooled(one, rules.pools.by_name, now):
             yield one
+
+
+def has_cooled(one: EgressAllocation, pools: Mapping[str, EgressPool], now: float) -> bool:
+    """Tell whether the cool-down of a released allocation is over."""
+    pool = pools.get(one.pool)
+    cool_down_s = COOL_DOWN_WITHOUT_POOL_S if pool is None else pool.cool_down_s
+    return one.released_at is not None and now >= one.released_at + cool_down_s
 
 
 def _cooling(pool: EgressPool, there: list[EgressAllocation]) -> str:

@@ -12,6 +12,7 @@ from kun_cluster.model.problem import Problem
 from kun_cluster.model.workload import Namespace, Node, Pod
 from kun_cluster.policy.ruleset import compile_rules
 from kun_cluster.state.live_table import LiveTable, Touched
+from kun_cluster.state.lost_allocations import LostAllocations
 
 RULE_KINDS = ("EgressPool", "EgressGateway", "EgressPolicy", "EgressAllocation", "Namespace", "Node")
 KINDS = (*RULE_KINDS, "Pod")
@@ -25,6 +26,7 @@ class World:
         self.objects: dict[str, dict[Any, Any]] = {kind: {} for kind in RULE_KINDS}
         self.versions: dict[str, int] = {}
         self.live = LiveTable(compile_rules(Rules()))
+        self.lost = LostAllocations()
         self._rules_changed = True
 
     @property
@@ -49,7 +51,12 @@ class World:
         if kind == "Pod":
             self.live.replace_pods(one for one in objects if isinstance(one, Pod))
             return
-        self.objects[kind] = {key_of(one): one for one in objects}
+        before, self.objects[kind] = self.objects[kind], {key_of(one): one for one in objects}
+        if kind == "EgressAllocation":
+            for name in self.objects[kind]:
+                self.lost.came(name)
+            for name in before.keys() - self.objects[kind].keys():
+                self.lost.went(before[name])
         self._rules_changed = True
 
     def put(self, kind: str, one: Object) -> None:
@@ -59,13 +66,17 @@ class World:
         elif self.objects[kind].get(key_of(one)) != one:
             before = self.objects[kind].get(key_of(one))
             self.objects[kind][key_of(one)] = one
+            if isinstance(one, EgressAllocation):
+                self.lost.came(one.meta.name)
             self._rules_changed |= not _same_but_for_version(before, one)
 
     def drop(self, kind: str, one: Object) -> None:
         """Forget one object."""
         if isinstance(one, Pod):
             self.live.drop_pod(one.key)
-        elif self.objects[kind].pop(key_of(one), None) is not None:
+        elif (gone := self.objects[kind].pop(key_of(one), None)) is not None:
+            if isinstance(gone, EgressAllocation):
+                self.lost.went(gone)
             self._rules_changed = True
 
     def see(self, kind: str, version: str) -> None:

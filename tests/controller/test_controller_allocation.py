@@ -1,5 +1,6 @@
 """Public shares: never two owners, never before the cool-down is over, whoever leads and however late it looks."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
@@ -16,6 +17,7 @@ from kun_cluster.model.share import SIZES, grid, mark_of, share_name, usable_por
 from kun_cluster.policy.allocation import AllocationPlan, plan_allocations
 from kun_cluster.policy.capacity import capacity
 from kun_cluster.policy.holdings import holdings
+from kun_cluster.state.lost_allocations import LostAllocations
 from tests.controller.objects import dedicated, gateway, gathered, policy, pool, with_allocations
 
 COOL_DOWN_S = 600
@@ -136,6 +138,27 @@ def test_a_clock_that_went_back_makes_the_cool_down_longer_never_shorter() -> No
     assert "192-0-2-1-1024" in store.objects
 
 
+def test_what_was_lost_comes_back_to_its_owner_and_to_nobody_else_before_it_has_cooled() -> None:
+    """etcd restored from before: tenant a's share is not known any more, and b is quicker."""
+    store, lost = Store(), LostAllocations()
+    settle(store, 0.0, STANDARD, gateway(), dedicated("a"))
+    share = store.objects.pop("192-0-2-1-1024")
+    lost.went(share)
+
+    def created(now: float, *policies: EgressPolicy) -> list[tuple[str, str, float | None]]:
+        rules = with_allocations(gathered(STANDARD, gateway(), *policies), store.objects.values())
+        cooling = lost.cooling(rules.pools.by_name, now)
+        plan = plan_allocations(rules, store.objects, now, cooling)
+        return [(one.meta.name, one.owner.name, one.released_at) for one in plan.create if one.use is Use.SHARE]
+
+    a, b = dedicated("a"), dedicated("b", created=2)
+    other = ("192-0-2-1-2048", "b", None)
+    assert created(5.0, b) == [("192-0-2-1-1024", "a", 5.0), other]
+    assert created(6.0, a, b) == [("192-0-2-1-1024", "a", None), other]
+    assert created(4.0 + COOL_DOWN_S, b) == [("192-0-2-1-1024", "a", 5.0), other]
+    assert created(5.0 + COOL_DOWN_S, b) == [("192-0-2-1-1024", "b", None)]
+
+
 def test_a_full_pool_says_so_and_counts_what_cools() -> None:
     store, small = Store(), replace(STANDARD, ports_per_share=32768, shared_addresses=3)
     plan = settle(store, 0.0, small, gateway(), dedicated("a"), dedicated("b"), dedicated("c"))
@@ -184,8 +207,26 @@ def test_marks_are_unique_within_a_pool_and_fit_their_range() -> None:
 NAMES = st.sampled_from(("a", "b", "c"))
 
 
+class Leader:
+    """What one replica has seen, and what it saw go away."""
+
+    def __init__(self) -> None:
+        self.seen: Mapping[str, EgressAllocation] = {}
+        self.lost = LostAllocations()
+
+    def look(self, store: Store) -> None:
+        before, self.seen = self.seen, dict(store.objects)
+        for name in self.seen:
+            self.lost.came(name)
+        for name in before.keys() - self.seen.keys():
+            self.lost.went(before[name])
+
+
 class TwoLeaders(RuleBasedStateMachine):
-    """Policies, gateways and pools come and go; two leaders look late, and die in the middle of what they write."""
+    """Policies, gateways and pools come and go; two leaders look late, and die in the middle of what they write.
+
+    They are started anew, and the store is restored from an older state.
+    """
 
     @initialize()
     def begin(self) -> None:
@@ -193,7 +234,8 @@ class TwoLeaders(RuleBasedStateMachine):
         self.pools: dict[str, EgressPool] = {"standard": STANDARD}
         self.gateways: dict[str, EgressGateway] = {"a": gateway("a")}
         self.policies: dict[str, EgressPolicy] = {"a": dedicated("a")}
-        self.seen: list[Mapping[str, EgressAllocation]] = [{}, {}]
+        self.leaders = [Leader(), Leader()]
+        self.kept = copy.deepcopy(self.store)
         self.last_held: dict[str, tuple[Any, float]] = {}
         self.serial = 0
         self.work(0, 4)
@@ -240,7 +282,35 @@ class TwoLeaders(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 1))
     def look(self, who: int) -> None:
-        self.seen[who] = dict(self.store.objects)
+        self.leaders[who].look(self.store)
+
+    @rule(who=st.integers(0, 1))
+    def kill(self, who: int) -> None:
+        """A replica is started anew. What was there before it, it knows when it begins."""
+        self.leaders[who] = Leader()
+        self.look(who)
+
+    @rule()
+    def keep(self) -> None:
+        """Somebody makes a snapshot of etcd."""
+        self.kept = copy.deepcopy(self.store)
+
+    @rule(who=st.integers(0, 1))
+    def restore(self, who: int) -> None:
+        """The store goes back, its versions with it. Both replicas follow it before and afterwards, and one leads.
+
+        Not to a state in which somebody holds what has had another owner since: that no controller can undo.
+        """
+        held = [one for one in self.kept.objects.values() if one.is_held]
+        if any(not one.owner.is_same(self.last_held.get(one.meta.name, (one.owner, 0.0))[0]) for one in held):
+            return
+        for turn in range(2):
+            for leader in self.leaders:
+                leader.look(self.store)
+                leader.lost.cooling(self.pools, self.now)
+            if not turn:
+                self.store = copy.deepcopy(self.kept)
+        self.lead(who, 1000)
 
     @rule(who=st.integers(0, 1), rounds=st.sampled_from((4, 2)))
     def work(self, who: int, rounds: int) -> None:
@@ -254,7 +324,8 @@ class TwoLeaders(RuleBasedStateMachine):
     def lead(self, who: int, most: int) -> None:
         """Plan on what was seen last, however old that is."""
         objects = gathered(*self.pools.values(), *self.gateways.values(), *self.policies.values())
-        plan = plan_allocations(with_allocations(objects, self.seen[who].values()), self.seen[who], self.now)
+        seen, lost = self.leaders[who].seen, self.leaders[who].lost.cooling(self.pools, self.now)
+        plan = plan_allocations(with_allocations(objects, seen.values()), seen, self.now, lost)
         self.store.carry_out(plan, most)
 
     @invariant()
