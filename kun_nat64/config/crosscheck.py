@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Any
+from urllib.parse import urlsplit
 
 from kun_base.errors import Fault
 from kun_base.partial import as_far_as_readable, attributes, entries
-from kun_base.prefix import vip_problem
+from kun_base.prefix import sixtofour_network, vip_problem
 from kun_nat64.config import insidecheck, listeners, misuse
 from kun_nat64.config.file import (
     AdminSection,
@@ -23,9 +24,10 @@ from kun_nat64.config.file import (
     PoolEntry,
     TenantEntry,
 )
+from kun_nat64.config.resolve import last_host
 from kun_nat64.config.ringcheck import ring_faults
 from kun_nat64.config.tenantcheck import tenant_faults, tenant_pool4
-from kun_nat64.model.joolglobals import MANAGED_BY_KEY, problem_of
+from kun_nat64.model.joolglobals import MANAGED_BY_KEY, canonical, problem_of
 from kun_nat64.policy.ruleset import NEVER
 
 IPV6_HEADER, IPV4_HEADER, TCP_HEADER = 40, 20, 20
@@ -91,7 +93,9 @@ def _vip(parts: Parts) -> Iterator[Fault]:
     if gateway is None or gateway.vip is None:
         return
     allowed = gateway.allow_nonglobal_vip or insidecheck.is_native(gateway)
-    if problem := vip_problem(gateway.vip, allow_nonglobal=allowed):
+    if why := misuse.not_a_host(gateway.vip):
+        yield Fault("gateway.vip", _quoted(gateway.vip), f"{why}: packets of nodes never come here")
+    elif problem := vip_problem(gateway.vip, allow_nonglobal=allowed):
         yield Fault("gateway.vip", _quoted(gateway.vip), f"{problem}; allow_nonglobal_vip = true admits it")
     if parts.bgp and gateway.vip == parts.bgp.next_hop:
         yield Fault("bgp.next_hop", _quoted(gateway.vip), "is the VIP itself: give this gateway's own address")
@@ -156,7 +160,7 @@ def _tenants(parts: Parts) -> Iterator[Fault]:
 
 
 def _unusable(address: IPv4Address) -> bool:
-    return address.is_multicast or address.is_loopback or address.is_reserved or address.packed[0] == 0
+    return bool(misuse.not_a_host(address)) or address.is_link_local
 
 
 def _overlap(where: str, one: PoolEntry, place: int, other: PoolEntry) -> Iterator[Fault]:
@@ -181,6 +185,8 @@ def _globals(parts: Parts) -> Iterator[Fault]:
             yield Fault(where, _quoted(value), f"is set by nat64.{MANAGED_BY_KEY[name]}")
         elif problem := problem_of(name, value):
             yield Fault(where, _quoted(value), problem)
+        elif name == "manually-enabled" and canonical(name, value) == "false":
+            yield Fault(where, _quoted(value), "pauses the translator: `kun-nat64 drain` is for that")
 
 
 def _sysctls(parts: Parts) -> Iterator[Fault]:
@@ -197,20 +203,33 @@ def _bgp(parts: Parts) -> Iterator[Fault]:
     if (bgp := parts.bgp) is None:
         return
     yield from misuse.speakers(bgp)
-    yield from misuse.prefixes(bgp)
+    yield from misuse.prefixes(bgp, _elsewhere(parts))
     yield from as_far_as_readable(misuse.speaker_keys(bgp))
     peers = [str(address) if (address := getattr(peer, "address", None)) else None for peer in bgp.peers]
     for index, address in entries(peers):
         where = f"bgp.peers[{index}].address"
         if (first := peers.index(address)) < index:
             yield Fault(where, _quoted(address), f"is the same as bgp.peers[{first}].address")
-        if address in (str(bgp.next_hop), str(bgp.next_hop6), str(bgp.router_id)):
+        if address in (str(bgp.next_hop6), *map(str, _own(parts))):
             yield Fault(where, _quoted(address), "is this gateway's own address")
         elif parts.gateway and address == str(parts.gateway.vip):
             yield Fault(where, _quoted(address), "is the VIP: a peer is the router, by an address of its own")
     if parts.gateway and parts.gateway.vip and IPv4Network(parts.gateway.vip) in bgp.prefixes:
         place = bgp.prefixes.index(IPv4Network(parts.gateway.vip))
         yield Fault(f"bgp.prefixes[{place}]", _quoted(parts.gateway.vip), "the VIP is always announced: leave it out")
+    if parts.gateway and parts.gateway.vip and bgp.next_hop6 and bgp.next_hop6 in sixtofour_network(parts.gateway.vip):
+        wanted = "is in the VIP's own network, which all gateways share: give this gateway's own address"
+        yield Fault("bgp.next_hop6", _quoted(bgp.next_hop6), wanted)
+
+
+def _elsewhere(parts: Parts) -> Iterator[tuple[str, misuse.Network | misuse.Address]]:
+    """What this gateway has to find by its routers, by the key."""
+    clients: tuple[misuse.Network | None, ...] = parts.gateway.clients if parts.gateway else ()
+    yield from ((f"gateway.clients[{place}]", one) for place, one in enumerate(clients) if one is not None)
+    for place, target in entries(parts.health.targets) if parts.health else ():
+        yield f"health.targets[{place}]", target.address
+    for place, address in attributes(parts.bgp.peers, "address") if parts.bgp else ():
+        yield f"bgp.peers[{place}].address", address
 
 
 def _med(parts: Parts) -> Iterator[Fault]:
@@ -290,6 +309,11 @@ def _named_addresses(parts: Parts) -> Iterator[tuple[str, IPv4Address | IPv6Addr
         yield "bgp.router_id", bgp.router_id
         yield "bgp.next_hop", bgp.next_hop
         yield from ((f"bgp.peers[{place}].address", address) for place, address in attributes(bgp.peers, "address"))
+    yield from listeners.hosts(parts.admin, parts.fleet)
+    if parts.health and parts.gateway and not insidecheck.is_native(parts.gateway):
+        node = parts.health.probe_node
+        nodes = [one for one in parts.gateway.clients if isinstance(one, IPv4Network)]
+        yield "health.probe_node", node if isinstance(node, IPv4Address) else last_host(nodes[0]) if nodes else None
 
 
 def _probe_node(parts: Parts) -> Iterator[Fault]:
@@ -309,7 +333,8 @@ def _probe_node(parts: Parts) -> Iterator[Fault]:
 def _links(parts: Parts) -> Iterator[Fault]:
     gateway, health = parts.gateway, parts.health
     taken = {"sit0": "the kernel's fallback tunnel", gateway.outside: "gateway.outside"} if gateway else {}
-    if gateway and gateway.uplink in (gateway.tunnel, "lo", *([health.probe_link] if health else [])):
+    yield from misuse.links(gateway, health)
+    if gateway and gateway.uplink in (gateway.tunnel, "sit0", *([health.probe_link] if health else [])):
         yield Fault("gateway.uplink", _quoted(gateway.uplink), "must be the interface towards the nodes")
     if gateway and (what := taken.get(gateway.tunnel)):
         yield Fault("gateway.tunnel", _quoted(gateway.tunnel), f"must be a name of its own, not {what}")
@@ -322,6 +347,9 @@ def _fleet(parts: Parts) -> Iterator[Fault]:
     for index, member in entries(members):
         if member in members[:index]:
             yield Fault(f"fleet.members[{index}]", _quoted(member), "is listed twice")
+        elif parts.gateway and urlsplit(member).hostname == str(parts.gateway.vip):
+            wanted = "is the VIP, which every gateway has: give the member's own address"
+            yield Fault(f"fleet.members[{index}]", _quoted(member), wanted)
     if parts.fleet:
         yield from as_far_as_readable(ring_faults(parts.fleet, parts.bgp, parts.gateway, parts.nat64))
 

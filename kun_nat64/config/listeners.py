@@ -1,14 +1,17 @@
 """Whether the admin listeners can be opened, and whether the gateways of a fleet can reach each other by them."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from kun_base.admin_files import file_problem, pair_problem
 from kun_base.errors import Fault
+from kun_base.partial import entries
 from kun_nat64.config.file import AdminSection, FleetSection
 from kun_nat64.config.values import Listen
 from kun_nat64.model.spec import AgentSpec
+from kun_nat64.policy.explain import chosen_by
 
 
 def pair(admin: AdminSection) -> Iterator[Fault]:
@@ -29,12 +32,25 @@ def addresses(admin: AdminSection, fleet: FleetSection) -> Iterator[Fault]:
         )
 
 
+def hosts(admin: AdminSection | None, fleet: FleetSection | None) -> Iterator[tuple[str, IPv4Address | IPv6Address]]:
+    """Addresses of admin pages, of this gateway and of the others, and of the ring, by their keys."""
+    listening = (("admin.listen", getattr(admin, "listen", "")), ("fleet.listen", getattr(fleet, "listen", "")))
+    yield from ((key, ip_address(one.host)) for key, one in listening if isinstance(one, Listen))
+    for place, url in entries(getattr(fleet, "members", ())):
+        with suppress(ValueError):  # a name
+            yield f"fleet.members[{place}]", ip_address(urlsplit(url).hostname or "")
+    if isinstance(own := getattr(fleet, "ring_address", ""), IPv4Address):
+        yield "fleet.ring_address", own
+    yield from ((f"fleet.ring_members[{place}]", one) for place, one in entries(getattr(fleet, "ring_members", ())))
+
+
 def notes(spec: AgentSpec) -> Iterator[str]:
     """What is no fault of the file, and will not work as it is meant: from the file and this machine's files alone."""
     yield from _one_armed(spec)
     yield from _unreachable(spec)
     yield from _not_admitted(spec)
     yield from _unreadable(spec)
+    yield from _unpaired(spec)
 
 
 def _one_armed(spec: AgentSpec) -> Iterator[str]:
@@ -77,6 +93,17 @@ def _not_admitted(spec: AgentSpec) -> Iterator[str]:
             yield f"fleet.members[{place}] is {url}, an address of this machine itself"
         elif not any(address in network for network in spec.admin.access.allow):
             yield f"fleet.members[{place}] is {url}, which no network of admin.allow has: it cannot ask this gateway"
+
+
+def _unpaired(spec: AgentSpec) -> Iterator[str]:
+    """RFC 4787 REQ-2: a pod has one public address. Jool looks for ports from a place that f-args hashes."""
+    addresses = {entry.address for entry in spec.nat64.pool4}
+    by = [what for what in chosen_by(spec) if what != "source address"]
+    if len(addresses) > 1 and by:
+        yield (
+            f"nat64.globals.f-args spreads the flows of one pod over {len(addresses)} public addresses, by its "
+            f"{', '.join(by)}: servers that expect one address of a client refuse it (RFC 4787 REQ-2); 8 keeps one"
+        )
 
 
 def _unreadable(spec: AgentSpec) -> Iterator[str]:

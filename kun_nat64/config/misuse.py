@@ -2,16 +2,25 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
 
 from kun_base.errors import Fault
 from kun_base.partial import attributes
-from kun_base.prefix import sixtofour_network
-from kun_nat64.config.file import BgpSection, GatewaySection
+from kun_base.prefix import SIXTOFOUR, sixtofour_network
+from kun_nat64.config.file import BgpSection, GatewaySection, HealthSection
+from kun_nat64.model.ringfacts import LINK_PREFIX
 from kun_nat64.model.speakers import FRR, GOBGP, SPEAKERS
+from kun_nat64.policy.ruleset import NEVER
 
-HALF = 1 << 31
+# Four times 10.0.0.0/8: all private networks together are fewer addresses.
+MOST_CLIENTS = 1 << 26
+# Shorter prefixes are no network of one operator.
+SHORTEST = {4: 8, 6: 16}
+# AS_TRANS, and the last number of either size: no network has them (RFC 6793 section 9, RFC 7300).
+RESERVED_AS = frozenset((23456, 65535, 4294967295))
 WAYS_BACK = "routes are the ways back to the pods"
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 # Names of sysctls, the values that a gateway works with, and why.
 NEEDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -20,6 +29,8 @@ NEEDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (r"net\.ipv6\.conf\.[^.]+\.forwarding", ("1", "2"), "the gateway forwards IPv6"),
     (r"net\.ipv6\.conf\.[^.]+\.disable_ipv6", ("0",), "the tunnel carries IPv6"),
     (r"net\.ipv4\.conf\.[^.]+\.rp_filter", ("0", "2"), "strict reverse path filtering drops packets of the nodes"),
+    (r"net\.ipv4\.conf\.[^.]+\.accept_local", ("0",), "others could send packets with the VIP as their source"),
+    (r"net\.ipv4\.conf\.[^.]+\.route_localnet", ("0",), "others could reach the loopback of the gateway"),
 )
 # Routes to these would take the machine's own packets into the tunnel.
 NO_PODS = {
@@ -41,6 +52,8 @@ def not_a_host(address: IPv4Address | IPv6Address) -> str:
         return "is the loopback, which no other machine reaches"
     if address.version == 4 and address.is_reserved:
         return "is reserved (240.0.0.0/4)"
+    if isinstance(address, IPv6Address) and (address.ipv4_mapped is not None or int(address) < 1 << 32):
+        return f"is {IPv4Address(address.packed[12:])} in the form of IPv6: write it as IPv4"
     return ""
 
 
@@ -51,6 +64,11 @@ def speakers(bgp: BgpSection) -> Iterator[Fault]:
     for where, address in named:
         if address is not None and (why := not_a_host(address)):
             yield Fault(where, repr(str(address)), f'{why}; an address of this machine or router, "10.2.1.2"')
+    numbers = [("bgp.local_as", getattr(bgp, "local_as", None))]
+    numbers += [(f"bgp.peers[{place}].as", number) for place, number in attributes(bgp.peers, "asn")]
+    for where, number in numbers:
+        if number in RESERVED_AS:
+            yield Fault(where, str(number), "is reserved: no network has this AS number")
 
 
 # Keys of a peer that are part of the speaker's configuration, and what they ask for.
@@ -82,21 +100,60 @@ def speaker_keys(bgp: BgpSection) -> Iterator[Fault]:
                 yield Fault(f"bgp.peers[{place}].{key}", repr(value), wanted)
 
 
-def prefixes(bgp: BgpSection) -> Iterator[Fault]:
-    """An IPv6 path with an IPv4 next hop is one that no router uses (RFC 4760 section 3)."""
-    for place, prefix in enumerate(bgp.prefixes):
-        if prefix is not None and prefix.version == 6 and bgp.next_hop6 is None:
+def prefixes(bgp: BgpSection, named: Iterable[tuple[str, Network | Address]]) -> Iterator[Fault]:
+    """What routers would send here is what they hear of. `named`: keys and what they have to find elsewhere."""
+    elsewhere = [(key, _network(one)) for key, one in named]
+    prefixes: tuple[Network | None, ...] = bgp.prefixes
+    for place, prefix in enumerate(prefixes):
+        if prefix is None:
+            continue
+        where, shown = f"bgp.prefixes[{place}]", repr(str(prefix))
+        if prefix.version == 6 and bgp.next_hop6 is None:
+            # RFC 4760 section 3: no router uses an IPv6 path with an IPv4 next hop.
             wanted = 'needs bgp.next_hop6, this gateway\'s IPv6 address towards the routers, for example "fd00:11::2"'
-            yield Fault(f"bgp.prefixes[{place}]", repr(str(prefix)), wanted)
+            yield Fault(where, shown, wanted)
+        elif prefix.version == 6 and bgp.next_hop6 is not None and bgp.next_hop6.is_link_local:
+            wanted = "needs a bgp.next_hop6 that is not link-local (RFC 2545 section 3)"
+            yield Fault(where, shown, wanted)
+        elif prefix in prefixes[:place]:
+            yield Fault(where, shown, "is listed twice")
+        elif why := _nobodys(prefix):
+            yield Fault(where, shown, why)
+        elif taken := next((f"{key} = {one}" for key, one in elsewhere if within(one, prefix)), ""):
+            yield Fault(where, shown, f"contains {taken}: routers would send its packets here")
+
+
+def _network(one: Network | Address) -> Network:
+    return one if isinstance(one, IPv4Network | IPv6Network) else ip_network(one)
+
+
+def _nobodys(prefix: Network) -> str:
+    """Why no router should hear of it from a gateway."""
+    if prefix.prefixlen < SHORTEST[prefix.version]:
+        return f"is too large a part of the Internet: a /{SHORTEST[prefix.version]} or longer"
+    if any(within(prefix, never) for never in NEVER):
+        return "is no network of hosts: this network, loopback, multicast or reserved"
+    return next((why for network, why in NO_PODS.items() if within(prefix, network)), "")
+
+
+def within(one: Network, other: Network) -> bool:
+    """Whether all of `one` is in `other`; families differ from each other."""
+    if isinstance(one, IPv4Network):
+        return isinstance(other, IPv4Network) and one.subnet_of(other)
+    return isinstance(other, IPv6Network) and one.subnet_of(other)
 
 
 def clients(networks: Iterable[tuple[int, IPv4Network]]) -> Iterator[Fault]:
     """Together: 0.0.0.0/1 and 128.0.0.0/1 are everybody, too."""
     found = list(networks)
     together = list(collapse_addresses(network for _, network in found))
+    for place, network in found:
+        if any(network.subnet_of(never) for never in NEVER):
+            wanted = "is no network of nodes: this network, loopback, multicast or reserved"
+            yield Fault(f"gateway.clients[{place}]", repr(str(network)), wanted)
     if found and not any(network.prefixlen == 0 for _, network in found):
         count = sum(network.num_addresses for network in together)
-        if count >= HALF:
+        if count > MOST_CLIENTS:
             shown = ", ".join(map(str, together))
             wanted = f"together are {count} addresses ({shown}), an open relay: name the networks of the nodes"
             yield Fault("gateway.clients", repr([str(network) for _, network in found]), wanted)
@@ -113,6 +170,19 @@ def routes(gateway: GatewaySection) -> Iterator[Fault]:
             yield Fault(where, shown, f"{same} the VIP's own network, which no pod is in: {WAYS_BACK}")
         elif why := next((why for network, why in NO_PODS.items() if route.subnet_of(network)), ""):
             yield Fault(where, shown, f"{why}: {WAYS_BACK}")
+        elif not route.subnet_of(SIXTOFOUR):
+            wanted = f"is not inside {SIXTOFOUR}: the tunnel finds nodes by 6to4 addresses alone (RFC 3056 section 5.3)"
+            yield Fault(where, shown, wanted)
+
+
+def links(gateway: GatewaySection | None, health: HealthSection | None) -> Iterator[Fault]:
+    """Names that the kernel or the ring's tunnels have already: rules for these would hold for ours."""
+    named = [(f"gateway.{key}", getattr(gateway, key, "")) for key in ("outside", "uplink", "tunnel")]
+    for where, name in (*named, ("health.probe_link", getattr(health, "probe_link", ""))):
+        if name.startswith(LINK_PREFIX):
+            yield Fault(where, repr(name), f"is a name of a tunnel to another gateway: {LINK_PREFIX}… are the ring's")
+    if getattr(gateway, "outside", "") == "sit0":
+        yield Fault("gateway.outside", "'sit0'", "is the kernel's fallback tunnel, which leads nowhere")
 
 
 def sysctls(settings: Iterable[tuple[str, str]]) -> Iterator[Fault]:
@@ -126,6 +196,10 @@ def inside_probe_network(
     network: IPv4Network, named: Iterable[tuple[str, IPv4Address | IPv6Address | None]]
 ) -> Iterator[Fault]:
     """The probe's cable takes this network away from whoever else has it. `named`: keys and their addresses."""
+    if any(network.subnet_of(never) for never in NEVER):
+        wanted = "is no network of hosts: this network, loopback, multicast or reserved"
+        yield Fault("health.probe_network", repr(str(network)), wanted)
+        return
     for key, address in named:
         if address is not None and address in network:
             wanted = f"contains {key} = {address}: the way there would be lost; a network that nobody else uses"

@@ -28,10 +28,14 @@ from kun_nat64.model.spec import Target, TargetKind
 INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 # Words of the `ip` command: a link of that name, or of a leading part of it, cannot be addressed.
 IP_KEYWORDS = ("dev", "via", "up", "down", "name", "type", "link", "address", "dynamic", "master", "group", "all")
-PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+LISTEN = re.compile(r"(?:\[([^]]+)\]|([^:]+)):([0-9]{1,5})")
+LISTEN_EXPECTED = 'must be ADDRESS:PORT, for example "127.0.0.1:9465" or "[::1]:9465"'
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 PARSED = (IPv4Address, IPv6Address, IPv4Network, IPv6Network)
-COMMUNITY = re.compile(r"(\d{1,5}):(\d{1,5})")
+COMMUNITY = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
+# The kernel keeps settings of every interface, and of the next ones, under these names.
+SETTINGS_OF_ALL = ("all", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ def parse_interface(value: Any) -> str:
         raise ValueError("must be an interface name: 1 to 15 letters, digits, '.', '_' or '-'")
     if name == "lo":
         raise ValueError("is the loopback: it leads nowhere")
+    if name in SETTINGS_OF_ALL:
+        raise ValueError("is a word of the kernel's settings: choose another name")
     if any(word.startswith(name) for word in IP_KEYWORDS):
         raise ValueError("is a word of the ip command: choose a longer name")
     return name
@@ -118,15 +124,16 @@ def parse_community(value: Any) -> str:
 def parse_listen(value: Any) -> Listen:
     if isinstance(value, Listen):
         return value
-    host, colon, port = text_of(value).rpartition(":")
+    found = LISTEN.fullmatch(text_of(value))
     try:
-        address = ip_address(host.strip("[]"))
-        number = int(port)
+        address = ip_address((found[1] or found[2]) if found else "")
     except ValueError:
-        raise ValueError('must be ADDRESS:PORT, for example "127.0.0.1:9465" or "[::1]:9465"') from None
-    if not colon or not 0 <= number <= 65535 or (address.version == 6) != host.startswith("["):
-        raise ValueError('must be ADDRESS:PORT, for example "127.0.0.1:9465" or "[::1]:9465"')
-    return Listen(str(address), number)
+        raise ValueError(LISTEN_EXPECTED) from None
+    if not found or int(found[3]) > 65535 or (address.version == 6) != (found[1] is not None):
+        raise ValueError(LISTEN_EXPECTED)
+    if address.is_multicast or address == IPv4Address("255.255.255.255"):
+        raise ValueError("is a group of machines: give an address of this one")
+    return Listen(str(address), int(found[3]))
 
 
 TARGET_EXAMPLES = '"tcp://198.51.100.80:80", "icmp://198.51.100.81" or "dns://198.51.100.53/example.net"'

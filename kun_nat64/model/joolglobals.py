@@ -40,7 +40,7 @@ SETTINGS: dict[str, Setting] = {
     "zeroize-traffic-class": Setting(Kind.BOOL, "false"),
     "override-tos": Setting(Kind.BOOL, "false"),
     "tos": Setting(Kind.NUMBER, "", 0, 255),
-    "mtu-plateaus": Setting(Kind.NUMBERS, "65535,32000,17914,8166,4352,2002,1492,1006,508,296,68", 1, 65535),
+    "mtu-plateaus": Setting(Kind.NUMBERS, "65535,32000,17914,8166,4352,2002,1492,1006,508,296,68", 68, 65535),
     "address-dependent-filtering": Setting(Kind.BOOL, "false"),
     # Nobody outside opens connections to pods: this is a way out, not a way in.
     "drop-externally-initiated-tcp": Setting(Kind.BOOL, "true"),
