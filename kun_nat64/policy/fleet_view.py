@@ -9,6 +9,7 @@ from kun_nat64.model.fleet import Fleet, Member
 from kun_nat64.model.health import ProbeOutcome, Verdict
 from kun_nat64.model.spec import AgentSpec, Target
 from kun_nat64.model.standing import RANK, Standing
+from kun_nat64.policy.ruleset import public_addresses
 
 
 def others_carry(fleet: Fleet, *, after: float = float("-inf")) -> bool:
@@ -74,8 +75,8 @@ def _goes_first(member: Member, own_name: str) -> bool:
 
 @lru_cache(maxsize=4)
 def public_networks(spec: AgentSpec) -> tuple[IPv4Network, ...]:
-    """The addresses of pool4, as few networks as they make."""
-    return tuple(collapse_addresses(IPv4Network(entry.address) for entry in spec.nat64.pool4))
+    """The addresses of pool4, those of tenants as well, as few networks as they make."""
+    return tuple(collapse_addresses(map(IPv4Network, public_addresses(spec))))
 
 
 def contradictions(spec: AgentSpec, fleet: Fleet) -> Iterator[str]:
@@ -87,4 +88,4 @@ def contradictions(spec: AgentSpec, fleet: Fleet) -> Iterator[str]:
             yield f"{member.name} has bgp.router_id {member.router_id}, too: routers refuse the second session"
         shared = next((own for own in public_networks(spec) for other in member.pool4 if own.overlaps(other)), None)
         if shared is not None:
-            yield f"{member.name} has addresses of nat64.pool4 {shared}, too: answers reach one of the two gateways"
+            yield f"{member.name} has public addresses {shared}, too (pool4): answers reach one of the two gateways"

@@ -78,6 +78,8 @@ def _pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact]:
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-i {gateway.tunnel} {COMMENT} -j {PODS_CHAIN}")
     denied = tuple(f"-d {embedded(spec, network)} -j DROP" for network in denied_networks(spec, own))
     source = ("! -s 2002::/16 -j DROP",) if gateway.check_source else ()
+    # A source in pool6 would be translated into an IPv4 address that a sender has made up (RFC 6146 section 3.5).
+    source = (f"-s {gateway.pool6} -j DROP", *source)
     yield Chain(Family.IPV6, "raw", PODS_CHAIN, (f"! -d {gateway.pool6} -j DROP", *denied, *source))
     # Without Jool the kernel would route pool6 packets on: no relaying, in either case.
     yield Rule(Family.IPV6, "filter", "FORWARD", f"-i {gateway.tunnel} {COMMENT} -j DROP")

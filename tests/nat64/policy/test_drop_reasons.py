@@ -64,6 +64,7 @@ def test_reasons_are_told_apart(spec: AgentSpec) -> None:
         DropReason.NOT_BY_INSIDE: 1,
         DropReason.NOT_TO_POOL6: 1,
         DropReason.SOURCE_NOT_6TO4: 1,
+        DropReason.SOURCE_IN_POOL6: 1,
         DropReason.NOT_TRANSLATED: 2,  # from the 6to4 tunnel, and from the ring's tunnels
     }
 

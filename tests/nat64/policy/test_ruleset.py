@@ -99,4 +99,6 @@ def test_sources_outside_of_6to4_are_dropped_unless_the_operator_admits_them(
 ) -> None:
     anti_spoof = "! -s 2002::/16 -j DROP"
     assert chain(spec_with(), "KUN-NAT64-PODS").rules[-1] == anti_spoof
-    assert anti_spoof not in chain(spec_with(gateway={"check_source": False}), "KUN-NAT64-PODS").rules
+    admitted = chain(spec_with(gateway={"check_source": False}), "KUN-NAT64-PODS").rules
+    assert anti_spoof not in admitted
+    assert admitted[-1] == "-s 2002:cb00:7101::/96 -j DROP", "it would leave with an IPv4 source that somebody made up"
