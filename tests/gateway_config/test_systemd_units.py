@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kun_nat64.config.load import load
+from kun_nat64.drivers.execwatch import MOST_AWAITED
 
 UNITS = Path(__file__).parent.parent.parent / "gateway-config" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
@@ -124,3 +125,24 @@ def test_the_speakers_api_is_a_socket_that_root_alone_opens() -> None:
     assert start is not None
     agent = load(UNITS.parent / "kun-nat64.toml").bgp.api
     assert start[1].split(",") == [agent] == ["unix:///run/gobgpd/api.sock"]
+
+
+def test_no_shipped_file_lets_gobgp_listen_on_a_port_for_its_api() -> None:
+    """Units, packages, the lab and what the handbook tells people to type: one word of them would open it again."""
+    root = UNITS.parents[1]
+    found = {
+        (str(path.relative_to(root)), where)
+        for folder in ("gateway-config", "packaging", "lab", "vagrant", "docs", "kun_nat64")
+        for path in (root / folder).rglob("*")
+        if path.is_file() and path.suffix not in (".svg", ".pyc", ".so")
+        for where in re.findall(r"--api-hosts[\"', =]+([^\s\"',]+)", path.read_text(errors="replace"))
+    }
+    assert {"gateway-config/systemd/kun-gobgpd.service", "lab/services.py"} <= {path for path, _ in found}
+    assert {where for _, where in found} == {"unix:///run/gobgpd/api.sock"}
+
+
+def test_the_agent_has_few_descriptors_and_more_than_its_bounded_sets_take() -> None:
+    text = (UNITS / "kun-nat64.service").read_text()
+    found = re.search(r"^LimitNOFILE=(\d+)$", text, re.MULTILINE)
+    assert found is not None
+    assert MOST_AWAITED * 4 <= int(found[1]) <= 65536

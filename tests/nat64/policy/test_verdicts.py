@@ -143,6 +143,7 @@ def status_of(spec: AgentSpec, **limited: int) -> dict[str, Any]:
 
 def test_it_says_which_gateways_the_router_uses(spec: AgentSpec) -> None:
     text = as_text(explain(WEB, spec, Traffic()), spec, None, status_of(spec))
+    assert "the router picks one for each flow, by its own hash" in text
     assert "any that announces 203.0.113.1; now gw2; not used: gw1 (this one) soft; 1 do not answer" in text
 
 
