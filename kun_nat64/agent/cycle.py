@@ -112,6 +112,7 @@ class Cycle:
         self._note_unknown(machine.seen, seen)
         self._note_read_back(seen, begun)
         machine.seen, machine.seen_at = seen, now
+        self._note_way(seen, now)
         if Area.LINKS not in seen.failures:
             machine.own = seen.own
         self._note_restart(seen)
@@ -192,6 +193,15 @@ class Cycle:
                 announced_at=speaker.announced_at,
                 begun=begun,
             )
+
+    def _note_way(self, seen: Observation, now: float) -> None:
+        machine, way = self._state.machine, self._state.scope.way
+        if way is None or Area.PROBES in seen.failures:
+            return
+        if way not in seen.facts:
+            machine.way_since = float("inf")
+        elif machine.way_since > now:
+            machine.way_since = now
 
     def _note_restart(self, seen: Observation) -> None:
         """The speaker's file may be the operator's: with graceful restart a router keeps the path of a dead machine."""

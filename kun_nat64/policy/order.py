@@ -47,6 +47,9 @@ MAKING: tuple[type[Fact], ...] = (
     Address,
     Route,
     NodeRouter,
+    # Early: meanwhile no probe proves anything. Nothing rests on it.
+    ProbeWay,
+    NativeProbeWay,
     Chain,
     Rule,
     JoolInstance,
@@ -58,9 +61,6 @@ MAKING: tuple[type[Fact], ...] = (
     OwnTable,
     # A mark whose pool4 entries are not there yet would have its packets dropped.
     TenantTable,
-    # Nothing rests on it: a kernel that lacks a part of it holds up nothing else.
-    ProbeWay,
-    NativeProbeWay,
 )
 RANK = {kind: rank for rank, kind in enumerate(MAKING)}
 POOL4_RANK = RANK[Pool4]

@@ -11,7 +11,7 @@ from kun_nat64.model.announcement import WITHDRAWN, Announcement
 from kun_nat64.model.drain import SERVING, Drain, Phase
 from kun_nat64.model.facts import Facts, RingStep
 from kun_nat64.model.fleet import ALONE, Fleet
-from kun_nat64.model.health import ProbeResult
+from kun_nat64.model.health import ProbeOutcome, ProbeResult, Symptom
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.model.standing import WORDS
 from kun_nat64.policy import announcement, drain, health
@@ -141,7 +141,12 @@ class State:
         self._drain = drain
 
     def take_probe(self, result: ProbeResult, *, now: float) -> bool:
-        """Take a probe's result. True: the target has become another state, and it is time to decide anew."""
+        """Take a probe's result. True: the target has become another state, and it is time to decide anew.
+
+        Who flushes nft takes the way of the probes along: what was sent while it was missing proves nothing.
+        """
+        if result.outcome is ProbeOutcome.FAILED and now - self.spec.health.timeout_s < self.machine.way_since:
+            result = replace(result, symptom=Symptom.NOT_SENT, detail="the way of the probes was missing")
         moved = self.probes.record(result, self.health_rules, now=now)
         for was, is_ in moved:
             target, detail = result.target.text, result.detail or None

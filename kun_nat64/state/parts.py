@@ -41,6 +41,7 @@ class HostState:
 
     `own`: addresses of this machine, by the last look that saw them. `read_back`: what BGP made of our path.
     `approved`: changes of a file that passed the guard; `all_approved`: the file was taken by force.
+    `way_since`: when the way of the probes was there again after it was missing; infinite while it is missing.
     """
 
     seen: Observation | None = None
@@ -58,6 +59,7 @@ class HostState:
     read_back: ReadBack = NOTHING_ODD
     approved: frozenset[tuple[Action, Fact]] = frozenset()
     all_approved: bool = False
+    way_since: float = float("-inf")
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 
 from kun_nat64.model.area import Area
 from kun_nat64.model.errors import DriverError, FailureKind
-from kun_nat64.model.facts import Address, Chain, Fact, Pool4, Protocol, Rule, Tunnel, Veth
+from kun_nat64.model.facts import Address, Chain, Fact, Pool4, ProbeWay, Protocol, Rule, Tunnel, Veth
 from kun_nat64.model.health import Symptom
 from kun_nat64.model.observation import Foreign
 from kun_nat64.model.plan import Change, RefusalKind
@@ -89,6 +89,42 @@ async def test_what_was_right_before_is_put_right_whatever_flows(gateway: Gatewa
     await gateway.turn()
     assert tunnel in gateway.host.facts
     assert gateway.state.machine.refusals == ()
+
+
+async def test_probes_lost_without_their_way_prove_nothing_for_a_while(gateway: Gateway) -> None:
+    await gateway.come_up()
+    (way,) = of_kind(gateway, ProbeWay)
+    gateway.host.break_by_hand(way)
+    gateway.host.fail_applying = hung(Area.PROBES)
+    await gateway.turn()
+    rules = gateway.state.health_rules
+    soon = int(rules.proof_s / gateway.spec.health.interval_s) // 2
+    await gateway.hear(Symptom.TIMEOUT, soon)
+    assert gateway.standing is Standing.FULL
+    gateway.host.fail_applying = {}
+    await gateway.turn()
+    await gateway.hear(Symptom.TIMEOUT, 1)  # sent before its way was back
+    await gateway.hear(Symptom.ANSWERED, 1)
+    assert gateway.standing is Standing.FULL
+    await gateway.hear(Symptom.TIMEOUT, rules.fall + 2)
+    assert gateway.standing is Standing.SOFT
+
+
+async def test_a_way_of_the_probes_that_stays_away_is_no_excuse_for_long(gateway: Gateway) -> None:
+    await gateway.come_up()
+    gateway.host.break_by_hand(*of_kind(gateway, ProbeWay))
+    gateway.host.fail_applying = hung(Area.PROBES)
+    await gateway.turn()
+    await gateway.hear(Symptom.TIMEOUT, int(gateway.state.health_rules.proof_s / gateway.spec.health.interval_s) + 2)
+    assert gateway.standing is not Standing.FULL
+
+
+async def test_the_way_of_the_probes_is_mended_before_the_rules(gateway: Gateway) -> None:
+    await gateway.come_up()
+    made = len(gateway.host.log)
+    gateway.host.break_by_hand(*of_kind(gateway, Rule), *of_kind(gateway, ProbeWay))
+    await gateway.turn()
+    assert "way of the probes" in gateway.host.log[made]
 
 
 async def test_an_address_that_this_machine_gets_is_dropped_from_the_next_turn_on(gateway: Gateway) -> None:
