@@ -14,7 +14,7 @@ from kun_nat64.cli.agent_client import NoAgent, ask
 from kun_nat64.cli.errors import complain
 from kun_nat64.config.load import load
 from kun_nat64.drivers.member_client import MemberSilent, ask_member
-from kun_nat64.views.fleet import HEADER, FleetRow, cells, one_line_each, row_of, summary
+from kun_nat64.views.fleet import HEADER, FleetRow, cells, fitting, one_line_each, row_of, summary
 
 PERIOD_S = 2.0
 # Lines of a watched screen that are no gateway's: time, head, summary of up to two, the cursor's.
@@ -83,9 +83,10 @@ def _print(rows: list[FleetRow]) -> None:
     from rich.table import Table
 
     console, table = Console(highlight=False), Table(box=None, pad_edge=False)
-    for title in HEADER:
-        table.add_column(title, no_wrap=title not in ("REASON", "GATEWAY"), overflow="fold")
-    for row in rows:
-        table.add_row(*cells(row))
+    titles, *lines = fitting([cells(row) for row in rows], console.width)
+    for title in titles:
+        table.add_column(title, no_wrap=title != HEADER[-1], overflow="fold")
+    for line in lines:
+        table.add_row(*line)
     console.print(table)
     console.print(summary(rows))

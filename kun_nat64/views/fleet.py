@@ -109,14 +109,20 @@ def one_line_each(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
 
     Columns are left out, then names and reasons cut.
     """
+    lines = fitting(rows, width)
+    room = max(width - _used(lines), len(HEADER[-1]))
+    return [[*line[:-1], _cut(line[-1], room)] for line in lines]
+
+
+def fitting(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """Header and rows with names cut, and without the columns that leave no room for a reason."""
     lines = [list(HEADER), *([_cut(row[0], LONGEST_NAME), *row[1:]] for row in rows)]
     for title in LEFT_OUT:
         if width - _used(lines) >= LEAST_REASON:
             break
         place = lines[0].index(title)
         lines = [[*line[:place], *line[place + 1 :]] for line in lines]
-    room = max(width - _used(lines), len(HEADER[-1]))
-    return [[*line[:-1], _cut(line[-1], room)] for line in lines]
+    return lines
 
 
 def _used(lines: Sequence[Sequence[str]]) -> int:

@@ -91,6 +91,23 @@ def test_without_an_agent_here_the_files_members_are_asked(
     assert "no agent runs" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_a_table_of_any_width_names_each_gateway(
+    member: str,
+    tmp_path: Path,
+    capsys: Output,
+    shipped_with_members: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shipped_with_members.write_text(shipped_with_members.read_text().replace("MEMBERS", json.dumps([member])))
+    show_fleet(tmp_path, shipped_with_members, watch=False, as_json=False)
+    head, row, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[0] == "GATEWAY"
+    assert row.split()[0] == "gw1"
+
+
 def test_a_fresh_agent_fails_the_steps_it_has_no_proof_for(state: State) -> None:
     states = {step.name: step.state for step in steps_of(snapshot(state, now=monotonic(), wall=time()))}
     assert states["there and back"] is StepState.FAILED
