@@ -13,6 +13,7 @@ from lab.api import Lab
 from lab.debian import VARIABLE, chosen_debian
 from lab.errors import LabError
 from lab.image import ensure_image
+from lab.incident import play
 from lab.otherpython import prepare, run_tests
 from lab.paths import cache_directory
 from lab.performance import perform_demo
@@ -192,6 +193,23 @@ def demo(
     """Walk the seven steps of the picture with evidence, then let gateways die under continuous requests."""
     if not perform_demo(name, keep, json_file, _is_native(inside)):
         raise typer.Exit(1)
+
+
+@app.command()
+def incident(
+    output: Annotated[Path, typer.Option(help="Where the transcript goes.")] = Path("docs/incident.md"),
+    name: Annotated[str, typer.Option(help="A lab that runs, or the name of a new one.")] = "incident",
+) -> None:
+    """Play an incident from the alert to its end, by the runbook, and write its transcript."""
+    runs = name in guest.running()
+    with reporting("incident") as reporter:
+        lab = Lab.attach(name) if runs else Lab.start(name, reporter=reporter)
+    try:
+        output.write_text(play(lab, lambda line: print(line, flush=True)))
+    finally:
+        if not runs:
+            lab.stop()
+    print(f"written: {output}")
 
 
 @app.command()
