@@ -4,7 +4,7 @@ Two dictionaries: entries are made in the young one and moved there when used; w
 the young becomes the old, and what stood in the old unused is forgotten a few entries at a time. So whatever was used
 within the last half of the capacity stays. (An LRU list would cost each entry 64 bytes, and the collector a walk.)
 
-Twin: fastpath/stores.pyx.
+Twin: fastpath/stores.pyx, fastpath/packed_table.pxi.
 """
 
 from collections.abc import Callable

@@ -2,6 +2,8 @@
 
 Every class of clients has its memo, all of them one bounded store. New rules make new memos, whose keys differ, so what
 was kept under other rules is not found any more.
+
+Twin: fastpath/client_lookup.pyx.
 """
 
 from functools import partial

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Twin of `find` in policy/network_index.py, policy/address_table.py and policy/followed_clients.py, and of
-`ReplyCaches.of`: from a source's bytes to its class, without objects.
+"""From a source's bytes to its class, without objects: `find` of the three policy files, and `ReplyCaches.of`.
 
 It reads the bytes of the index as they are, so a change of members costs nothing here but new pointers.
+
+Twin: policy/network_index.py, policy/address_table.py, policy/followed_clients.py, cache/reply_store.py.
 """
 
 from cpython cimport array

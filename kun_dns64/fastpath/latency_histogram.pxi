@@ -1,4 +1,7 @@
-"""Part of fastpath/miss_path.pyx: how long answers took."""
+"""Part of fastpath/miss_path.pyx: how long answers took.
+
+Twin: state/metrics.py.
+"""
 
 
 cdef class LatencyHistogram:

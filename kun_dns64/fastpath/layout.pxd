@@ -12,8 +12,24 @@ cdef enum:
     # In place of the bytes a reply needs: it is cut for each client.
     CUT = 0xFFFF
     COOKIE_OPTION = 10
+    # Bytes of a COOKIE: a client's alone, and with the server's part at least and at most.
+    CLIENT_COOKIE = 8
+    LEAST_FULL_COOKIE = 16
+    MOST_FULL_COOKIE = 40
+    # What is sent without OPT at most, and what we offer to upstreams.
+    PLAIN_UDP = 512
     OWN_PAYLOAD = 1232
     MAX_TTL = 604800
+    # Types of records.
+    A = 1
+    NS = 2
+    SOA = 6
+    AAAA = 28
+    OPT = 41
+
+
+cdef inline bint is_cookie_size(long size) noexcept:
+    return size == CLIENT_COOKIE or LEAST_FULL_COOKIE <= size <= MOST_FULL_COOKIE
 
 
 cdef inline long u16(const unsigned char *at) noexcept:

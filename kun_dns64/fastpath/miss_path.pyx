@@ -24,7 +24,7 @@ from kun_dns64.model.step import AskedFlags, Rule
 from kun_dns64.policy import client_share
 from kun_dns64.cache.reply_cache import PLACES, RULES
 from kun_dns64.policy.plain_query import ANSWERED_HERE, SYNTHESISED_EDE
-from kun_dns64.fastpath.layout cimport MAX_TTL
+from kun_dns64.fastpath.layout cimport A, AAAA, MAX_TTL, OPT, PLAIN_UDP
 from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply
 from kun_dns64.formats.reply_size cimport offered
 from kun_dns64.policy.lifetime cimport reply_lifetime
@@ -33,10 +33,6 @@ from kun_dns64.fastpath.system cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from kun_dns64.policy.retransmission cimport RoundTrip
 
 cdef enum:
-    A = 1
-    AAAA = 28
-    OPT = 41
-    PLAIN_UDP = 512
     LARGEST = 4096
     REFRESH_COST = 1
 
@@ -109,7 +105,7 @@ cdef class MissPath:
     def renew(
         self, prepared, plain_for, int payload_max, unsigned int max_ttl, double longest_s, double stagger_s, share_of
     ):
-        """`plain_for(source)`: policy.plain.Plain or None. `longest_s`: by then the general path takes over.
+        """`plain_for(source)`: policy.plain_query.Plain or None. `longest_s`: by then the general path takes over.
 
         `stagger_s`: then the A is asked beside the AAAA; 0: never here. `share_of(source)`: its ClientShare.
         """

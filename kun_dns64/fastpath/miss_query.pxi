@@ -1,4 +1,7 @@
-"""Part of fastpath/miss_path.pyx: one query on its short way."""
+"""Part of fastpath/miss_path.pyx: one query on the miss path.
+
+Twin: serving/resolution.py.
+"""
 
 
 cdef class Waiter:

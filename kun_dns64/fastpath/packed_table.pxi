@@ -1,7 +1,9 @@
 """A table from bytes to bytes: each entry is one block of memory, where a dictionary has two objects and a wider slot.
 
 Open addressing with linear probing (Knuth 6.4, algorithms L and R), at most three quarters full. The hash is Python's own, so
-it has a key. Included by stores.pyx.
+it has a key. Part of fastpath/stores.pyx.
+
+Twin: cache/generations.py.
 """
 
 cdef enum:

@@ -1,6 +1,6 @@
-"""Part of coldwire.pyx: an upstream's packet, or what the cache keeps of one, record by record.
+"""Part of wire.pyx: an upstream's packet, or what the cache keeps of one, record by record.
 
-Twin: formats/response.py.
+Twin: formats/response.py, formats/packed_answer.py.
 """
 
 
@@ -27,7 +27,7 @@ cdef class _Reader:
         if memcmp(self.wire, question, 2) or memcmp(self.wire + HEADER, question + HEADER, behind - HEADER):
             return False
         memcpy(self.wire + HEADER, query + HEADER, end - HEADER)
-        self.size, self.question, self.place, self.max_ttl = size, behind, behind, max_ttl
+        self.size, self.question, self.place, self.max_ttl = size, behind, behind, min(max_ttl, MAX_TTL)
         self.age, self.kept = 0, False
         return True
 
@@ -92,13 +92,8 @@ cdef class _Reader:
         return 0
 
     cdef unsigned int ttl(self, int place) noexcept:
-        """The TTL that stands there, as it counts (RFC 2181 section 8), which then stands there."""
-        cdef unsigned int ttl = u32(self.wire + place)
-        if ttl > MAX_TTL:
-            ttl = 0 if ttl & 0x80000000 else MAX_TTL
-        if ttl > self.max_ttl:
-            ttl = self.max_ttl
-        ttl = ttl - self.age if ttl > self.age else 0
+        """The TTL that stands there as it counts, which then stands there."""
+        cdef unsigned int ttl = received_ttl(u32(self.wire + place), self.max_ttl, self.age)
         put32(self.wire + place, ttl)
         return ttl
 

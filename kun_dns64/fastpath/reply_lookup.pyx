@@ -11,7 +11,9 @@ from libc.string cimport memchr, memcpy
 
 from kun_dns64.formats import reply_key
 from kun_dns64.fastpath.client_lookup cimport ClientLookup
-from kun_dns64.fastpath.layout cimport COOKIE_OPTION, CUT, HEADER, OPT_TAIL, REPLY_STAMP, put32, u16, u32
+from kun_dns64.fastpath.layout cimport (
+    COOKIE_OPTION, CUT, HEADER, OPT_TAIL, REPLY_STAMP, is_cookie_size, put32, u16, u32,
+)
 from kun_dns64.fastpath.stores cimport Generations, limit_of, write_key
 from kun_dns64.fastpath.system cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -118,7 +120,7 @@ cdef class ReplyReader:
         cdef bytes value, reply, lower
         cdef list cell
         # As reply_key.lone_cookie: the options' length, COOKIE's code and length.
-        if size != 12 and not 20 <= size <= 44:
+        if not is_cookie_size(size - 4):
             return self.memo.quick(wire, tick, source)
         if u16(opt + 9) != size or u16(opt + 11) != COOKIE_OPTION or u16(opt + 13) != size - 4:
             return self.memo.quick(wire, tick, source)

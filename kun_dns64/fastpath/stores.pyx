@@ -3,7 +3,7 @@
 
 The entries are those of cache/answers.py and cache/reply_cache.py, written and read without them.
 
-Twin: cache/generations.py, cache/answers.py.
+Twin: cache/generations.py, cache/answers.py, formats/reply_key.py.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -13,9 +13,9 @@ from libc.string cimport memchr, memcmp, memcpy
 from kun_dns64.cache import answers, generations as plain, reply_cache
 from kun_dns64.fastpath cimport layout
 from kun_dns64.fastpath.layout cimport ANSWER_STAMP, HEADER, OPT_TAIL, REPLY_STAMP, put32, u16, u32
-from kun_dns64.formats import reply_key, response
-from kun_dns64.formats import options, wire as wire_rules
+from kun_dns64.formats import options, reply_key, reply_size, wire as wire_rules
 from kun_dns64.formats.reply_size cimport offered
+from kun_dns64.model.question import RRType
 from kun_dns64.policy import lifetime as lifetime_rules
 from kun_dns64.policy.lifetime cimport due_age
 
@@ -32,7 +32,10 @@ def check_layout(**found):
     cdef dict own = {
         "HEADER": layout.HEADER, "OPT_TAIL": layout.OPT_TAIL, "QUESTION_TAIL": layout.QUESTION_TAIL,
         "ANSWER_STAMP": layout.ANSWER_STAMP, "REPLY_STAMP": layout.REPLY_STAMP, "CUT": layout.CUT,
-        "COOKIE_OPTION": layout.COOKIE_OPTION, "OWN_PAYLOAD": layout.OWN_PAYLOAD, "MAX_TTL": layout.MAX_TTL,
+        "COOKIE_OPTION": layout.COOKIE_OPTION, "CLIENT_COOKIE": layout.CLIENT_COOKIE,
+        "LEAST_FULL_COOKIE": layout.LEAST_FULL_COOKIE, "MOST_FULL_COOKIE": layout.MOST_FULL_COOKIE,
+        "PLAIN_UDP": layout.PLAIN_UDP, "OWN_PAYLOAD": layout.OWN_PAYLOAD, "MAX_TTL": layout.MAX_TTL,
+        "A": layout.A, "NS": layout.NS, "SOA": layout.SOA, "AAAA": layout.AAAA, "OPT": layout.OPT,
     }
     wrong = [f"{name} is {own[name]} in fastpath/layout.pxd" for name in own if own[name] != found.get(name)]
     if wrong:
@@ -42,7 +45,10 @@ def check_layout(**found):
 LAYOUT = {
     "HEADER": wire_rules.HEADER_SIZE, "OPT_TAIL": reply_key.PLAIN_TAIL, "QUESTION_TAIL": wire_rules.QTAIL.size,
     "ANSWER_STAMP": answers.STAMP.size, "REPLY_STAMP": reply_cache.STAMP.size, "CUT": reply_cache.CUT,
-    "COOKIE_OPTION": options.COOKIE, "OWN_PAYLOAD": wire_rules.OWN_PAYLOAD, "MAX_TTL": response.MAX_TTL,
+    "COOKIE_OPTION": options.COOKIE, "CLIENT_COOKIE": options.CLIENT_COOKIE,
+    "LEAST_FULL_COOKIE": options.LEAST_FULL_COOKIE, "MOST_FULL_COOKIE": options.MOST_FULL_COOKIE,
+    "PLAIN_UDP": reply_size.PLAIN_UDP, "OWN_PAYLOAD": wire_rules.OWN_PAYLOAD, "MAX_TTL": lifetime_rules.MAX_TTL,
+    **{name: int(RRType[name]) for name in ("A", "NS", "SOA", "AAAA", "OPT")},
 }
 check_layout(**LAYOUT)
 

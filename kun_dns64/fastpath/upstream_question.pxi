@@ -1,4 +1,7 @@
-"""Part of fastpath/miss_path.pyx: one question that is out upstream."""
+"""Part of fastpath/miss_path.pyx: one question that an upstream has not answered yet.
+
+Twin: transport/upstream_udp.py.
+"""
 
 
 cdef class UpstreamState:

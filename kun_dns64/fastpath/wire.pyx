@@ -5,25 +5,21 @@ Pure functions. Each says None for whatever is not exactly the shape it knows: t
 policy/, formats/render.py) must judge then. What they do say is what the general path would, byte for byte
 (tests/dns64/cache/test_misspath.py).
 
-Twin: formats/query.py.
+Twin: formats/query.py, formats/render.py.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcmp, memcpy
 
 from kun_dns64.fastpath.layout cimport (
-    ANSWER_STAMP, COOKIE_OPTION, HEADER, MAX_TTL, OWN_PAYLOAD, QUESTION_TAIL, put16, put32, u16, u32,
+    A, AAAA, ANSWER_STAMP, COOKIE_OPTION, HEADER, MAX_TTL, NS, OPT, OPT_TAIL, OWN_PAYLOAD, QUESTION_TAIL, SOA,
+    is_cookie_size, put16, put32, u16, u32,
 )
-from kun_dns64.policy.lifetime cimport capped_ttl, soa_ttl, steady_seconds
+from kun_dns64.policy.lifetime cimport capped_ttl, received_ttl, soa_ttl, steady_seconds
 
 ctypedef const unsigned char *chars
 
 cdef enum:
-    A = 1
-    NS = 2
-    SOA = 6
-    AAAA = 28
-    OPT = 41
     MOST_RECORDS = 24
     MOST_NAMES = 512
     ARENA = 8192
@@ -80,14 +76,14 @@ cdef bint read_query(bytes wire, PlainQuery *found) noexcept:
     if length < 12 or u16(at + place + 11) != COOKIE_OPTION or u16(at + place + 13) != length - 4:
         return False
     found.cookie = place + 15
-    return length == 12 or 20 <= length <= 44
+    return is_cookie_size(length - 4)
 
 
 cdef bytes encode_ask(bytes name, int qtype, bint do, chars bits, bint scrambled):
     """As `formats.render.encode_ask` with EDNS. `bits`: random, two bytes for the id, one for each of the name."""
     cdef int size = PyBytes_GET_SIZE(name), i
     cdef chars source = <chars>PyBytes_AS_STRING(name)
-    cdef bytes made = PyBytes_FromStringAndSize(NULL, HEADER + size + 15)
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, HEADER + size + OPT_TAIL)
     cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
     memcpy(out, <char *>b"\0\0\x01\x20\0\x01\0\0\0\0\0\x01", HEADER)
     out[0], out[1] = bits[0], bits[1]
@@ -96,7 +92,7 @@ cdef bytes encode_ask(bytes name, int qtype, bint do, chars bits, bint scrambled
         if scrambled and 65 <= (source[i] & 0xDF) <= 90:
             out[HEADER + i] ^= bits[2 + i] & 0x20
     out += HEADER + size
-    memcpy(out, <char *>b"\0\0\0\x01\0\0\x29\0\0\0\0\0\0\0\0", 15)
+    memcpy(out, <char *>b"\0\0\0\x01\0\0\x29\0\0\0\0\0\0\0\0", OPT_TAIL)
     out[1] = qtype
     put16(out + 7, OWN_PAYLOAD)
     if do:

@@ -1,4 +1,4 @@
-"""Part of coldwire.pyx: the reply in the making.
+"""Part of wire.pyx: the reply in the making.
 
 Twin: formats/body.py.
 """

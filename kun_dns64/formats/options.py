@@ -6,6 +6,8 @@ from kun_dns64.formats.wire import WireError
 from kun_dns64.model.message import Ede
 
 NSID, CLIENT_SUBNET, COOKIE, KEEPALIVE, PADDING, EXTENDED_ERROR = 3, 8, 10, 11, 12, 15
+# Bytes of a COOKIE (RFC 7873 section 4): a client's alone, and with the server's part at least and at most.
+CLIENT_COOKIE, LEAST_FULL_COOKIE, MOST_FULL_COOKIE = 8, 16, 40
 _HEAD = Struct("!HH")
 Options = tuple[tuple[int, bytes], ...]
 
@@ -22,6 +24,11 @@ def read_options(rdata: bytes) -> Options:
             raise WireError("an EDNS option runs past its record")
         found.append((code, rdata[place - length : place]))
     return tuple(found)
+
+
+def is_cookie_size(size: int) -> bool:
+    """Whether a COOKIE may have so many bytes. fastpath/layout.pxd has the same."""
+    return size == CLIENT_COOKIE or LEAST_FULL_COOKIE <= size <= MOST_FULL_COOKIE
 
 
 def option(code: int, data: bytes) -> bytes:

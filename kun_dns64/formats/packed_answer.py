@@ -1,4 +1,7 @@
-"""An upstream's answer as few bytes: its own message, compressed, without the question (the cache's key has that)."""
+"""An upstream's answer as few bytes: its own message, compressed, without the question (the cache's key has that).
+
+Twin: fastpath/read_answer.pxi.
+"""
 
 from kun_dns64.formats.body import Body
 from kun_dns64.formats.options import ede_option

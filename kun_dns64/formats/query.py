@@ -5,7 +5,7 @@ Twin: fastpath/wire.pyx.
 
 from dataclasses import dataclass
 
-from kun_dns64.formats.options import COOKIE, ede_option, find, read_options
+from kun_dns64.formats.options import COOKIE, ede_option, find, is_cookie_size, read_options
 from kun_dns64.formats.wire import (
     AD,
     CD,
@@ -127,7 +127,7 @@ class _Extra:
         options = read_options(rdata) if not version and rdata else ()
         # Of several the first counts (RFC 7873 section 4).
         cookie = find(options, COOKIE)
-        if cookie is not None and len(cookie) != 8 and not 16 <= len(cookie) <= 40:
+        if cookie is not None and not is_cookie_size(len(cookie)):
             raise WireError("a cookie has 8, or 16 to 40 bytes (RFC 7873 section 5.2.2)")
         self.edns = Edns(payload, version, bool(ttl & DO), options)
 

@@ -1,4 +1,7 @@
-"""Decisions become packets: the reply to a client within its limits, and the question to an upstream."""
+"""Decisions become packets: the reply to a client within its limits, and the question to an upstream.
+
+Twin: fastpath/wire.pyx.
+"""
 
 from dataclasses import dataclass
 

@@ -3,12 +3,22 @@
 Two packets with one key get replies that differ in id, case of the question and cookie alone; so a finished reply to
 one can be made into the reply to the other. What is not sure to be so has no key. Bits that change no reply are zero in
 the key, and so is the size offered, where it changes nothing: nobody gets an answer made anew by varying them.
+
+Twin: fastpath/stores.pyx.
 """
 
 from struct import Struct
 from typing import NamedTuple
 
-from kun_dns64.formats.options import CLIENT_SUBNET, COOKIE, KEEPALIVE, PADDING, ede_option, read_options
+from kun_dns64.formats.options import (
+    CLIENT_SUBNET,
+    COOKIE,
+    KEEPALIVE,
+    PADDING,
+    ede_option,
+    is_cookie_size,
+    read_options,
+)
 from kun_dns64.formats.reply_size import offered
 from kun_dns64.formats.wire import WireError
 from kun_dns64.model.step import Reply
@@ -52,8 +62,8 @@ def limit_of(wire: bytes, end: int, most: int) -> int:
 def plain_key(wire: bytes, end: int, until: int, limit: int = 0) -> bytes:
     """The key of the packet up to `until`, `end` being where its name ends.
 
-    `limit` stands where the packet has the size it offers; 0 for what is not made for one limit alone. Compiled twin:
-    `write_key` in fastpath/stores.pyx.
+    `limit` replaces the size that the packet offers; 0 for what is not made for one limit alone. Compiled twin:
+    `write_key`.
     """
     head = bytes((wire[2] & FIRST_FLAGS, wire[3] & SECOND_FLAGS)) + wire[4:12] + wire[12:end].lower()
     opt = end + 4
@@ -95,7 +105,7 @@ def _with_options(wire: bytes, end: int) -> MemoKey | None:
         return None
     cookies = [data for code, data in options if code == COOKIE]
     subnets = [data for code, data in options if code == CLIENT_SUBNET]
-    if len(cookies) > 1 or len(subnets) > 1 or any(len(c) != 8 and not 16 <= len(c) <= 40 for c in cookies):
+    if len(cookies) > 1 or len(subnets) > 1 or not all(is_cookie_size(len(c)) for c in cookies):
         return None
     cookie = cookies[0] if cookies else b""
     mark = WITH_COOKIE if cookie else WITH_OPTIONS
@@ -112,7 +122,7 @@ def lone_cookie(wire: bytes, end: int) -> bytes:
     Where the name ends is not checked: the key of a packet that was kept says so, and this one's must equal it.
     """
     size = len(wire) - end - PLAIN_TAIL
-    if wire[end + 15 : end + 17] != b"\x00\x0a" or not (size == 12 or 20 <= size <= 44):
+    if wire[end + 15 : end + 17] != b"\x00\x0a" or not is_cookie_size(size - 4):
         return b""
     if wire[end + 13 : end + 15] != size.to_bytes(2) or wire[end + 17 : end + 19] != (size - 4).to_bytes(2):
         return b""

@@ -25,9 +25,8 @@ from kun_dns64.formats.wire import (
 from kun_dns64.model.message import Ede, Record, Response
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.step import FailureKind, UpstreamFailure
+from kun_dns64.policy.lifetime import MAX_TTL, received_ttl
 
-MAX_TTL = 604800  # RFC 8767 section 4
-SIGN_BIT = 0x80000000
 # Transaction records: they speak about the packet, not about the name.
 TRANSACTION = frozenset((RRType.TSIG, RRType.TKEY))
 OPT = RRType.OPT
@@ -138,10 +137,8 @@ def _section(
                 raise WireError("OPT outside the additional section")
             opts.append((ttl >> 24, read_edes(read_options(wire[data:place])) if length else ()))
         elif rtype not in TRANSACTION:
-            if ttl > MAX_TTL:
-                ttl = 0 if ttl & SIGN_BIT else MAX_TTL
             rdata = decode_rdata(wire, data, place, rtype, rclass, known) if rtype in DECODED else wire[data:place]
-            records.append(Record(owner, rtype, rclass, ttl - age if ttl > age else 0, rdata))
+            records.append(Record(owner, rtype, rclass, received_ttl(ttl, MAX_TTL, age), rdata))
     return tuple(records), place
 
 

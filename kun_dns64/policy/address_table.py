@@ -2,7 +2,9 @@
 
 A hash table with open addressing (linear probing; a removal moves what follows back), cut into parts, so that growing
 is never long. An entry takes 18 bytes (IPv6) or 6 (IPv4), and a table is between three eighths and three quarters full:
-48 bytes at most. fastpath/client_lookup.pyx is the compiled twin of `find`, and reads the same bytes.
+48 bytes at most. The compiled `find` reads the same bytes.
+
+Twin: fastpath/client_lookup.pyx.
 """
 
 from array import array

@@ -2,6 +2,8 @@
 
 A client has the number of its class, and a class that of its policy: what classes do can change for all their clients
 at once. Both numbers are given by state/followed_rules.py, and every worker has a copy of all this.
+
+Twin: fastpath/client_lookup.pyx.
 """
 
 from array import array

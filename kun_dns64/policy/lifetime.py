@@ -13,6 +13,8 @@ from kun_dns64.model.step import Heard
 from kun_dns64.policy.chain import at_end, follow
 
 WITHOUT_SOA_S = 600
+# RFC 8767 section 4. The TTL is 31 bits wide.
+MAX_TTL = 604800
 CLAMP_S = 30
 LOCAL_S = 600
 NO_CAP = 1 << 31
@@ -37,6 +39,13 @@ class Begun(NamedTuple):
 
     response: Response
     lifetime_s: int
+
+
+def received_ttl(ttl: int, most: int, age: int) -> int:
+    """Return what is left of a TTL after `age` seconds: `most` at first; above 2**31-1 is 0 (RFC 2181 section 8)."""
+    if ttl > most:
+        ttl = 0 if ttl & 0x80000000 else most
+    return ttl - age if ttl > age else 0
 
 
 def soa_ttl(ttl: int, minimum: int) -> int:

@@ -2,8 +2,9 @@
 
 The networks stand in order of their first address, the shorter first. Two networks share addresses only if one holds
 the other, so the networks that hold an address are the last one that begins at or before it, if that holds it, and the
-parents of that one: one binary search, and a few steps up. fastpath/client_lookup.pyx is the compiled twin of `find`,
-and reads the same bytes.
+parents of that one: one binary search, and a few steps up. The compiled `find` reads the same bytes.
+
+Twin: fastpath/client_lookup.pyx.
 """
 
 from array import array

@@ -2,7 +2,7 @@
 
 Plain callbacks, no task per query: a query that is answered from the cache never leaves `start`.
 
-Twin: fastpath/miss_path.pyx.
+Twin: fastpath/miss_path.pyx, fastpath/miss_query.pxi.
 """
 
 import asyncio

@@ -1,6 +1,8 @@
 """What is counted, under which name, and how the numbers of several workers become one.
 
 Counting costs a dictionary look-up; prometheus-client is imported only to print.
+
+Twin: fastpath/latency_histogram.pxi.
 """
 
 from bisect import bisect_left

@@ -1,4 +1,7 @@
-"""An upstream asked by UDP; by TCP where the answer is truncated, garbled, or somebody is guessing."""
+"""An upstream asked by UDP; by TCP where the answer is truncated, garbled, or somebody is guessing.
+
+Twin: fastpath/upstream_question.pxi.
+"""
 
 import asyncio
 import socket

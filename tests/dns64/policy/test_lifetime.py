@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kun_dns64.formats import reply_size
 from kun_dns64.policy import lifetime
-from kun_dns64.policy.lifetime import PREFETCH_PART, due_age
+from kun_dns64.policy.lifetime import MAX_TTL, PREFETCH_PART, due_age, received_ttl
 
 SECONDS = st.integers(0, 2**32 - 1)
 
@@ -32,6 +32,7 @@ LIFETIME, SIZE = interpreted(lifetime), interpreted(reply_size)
 def test_the_compiled_arithmetic_is_that_of_its_source(first: int, second: int, third: int) -> None:
     for name in ("soa_ttl", "capped_ttl", "steady_seconds"):
         assert getattr(lifetime, name)(first, second) == getattr(LIFETIME, name)(first, second)
+    assert lifetime.received_ttl(first, second, third) == LIFETIME.received_ttl(first, second, third)
     assert lifetime.reply_lifetime(first, second, third) == LIFETIME.reply_lifetime(first, second, third)
     assert lifetime.due_age(first, PREFETCH_PART) == LIFETIME.due_age(first, PREFETCH_PART)
 
@@ -39,6 +40,22 @@ def test_the_compiled_arithmetic_is_that_of_its_source(first: int, second: int, 
 @given(st.integers(0, 65535), st.integers(512, 65535))
 def test_the_compiled_size_limit_is_that_of_its_source(payload: int, most: int) -> None:
     assert reply_size.offered(payload, most) == SIZE.offered(payload, most) == min(max(512, payload), most)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "age", "left"),
+    [
+        pytest.param(300, 0, 300, id="as it came"),
+        pytest.param(300, 299, 1, id="aged"),
+        pytest.param(300, 301, 0, id="never below zero"),
+        pytest.param(MAX_TTL + 1, 0, MAX_TTL, id="rfc8767-4-a-week-at-most"),
+        pytest.param(2**31 - 1, 10, MAX_TTL - 10, id="the highest one there is"),
+        pytest.param(2**31, 0, 0, id="rfc2181-8-the-sign-bit-means-zero"),
+        pytest.param(2**32 - 1, 0, 0, id="rfc2181-8-all-bits-mean-zero"),
+    ],
+)
+def test_a_received_ttl_counts_within_bounds(ttl: int, age: int, left: int) -> None:
+    assert received_ttl(ttl, MAX_TTL, age) == left
 
 
 @pytest.mark.parametrize(
