@@ -1,7 +1,7 @@
 """Who may hold how much: bounds such as `[cache] max_bytes` are the whole server's, divided here.
 
 Each worker gets an equal part. Of a cache's, a quarter is for finished replies and the rest for upstreams' answers,
-failures among them (cache.py).
+failures among them (cache/answers.py).
 """
 
 from typing import NamedTuple

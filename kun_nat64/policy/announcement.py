@@ -2,7 +2,7 @@
 
     what is known                                       | standing        | reason
     drained                                             | out             | drained
-    a hard failure (hardfault.py), even of the last one | out             | that failure
+    a hard failure (hard_failure.py), even if alone     | out             | that failure
     draining                                            | MED, 65535:0    | draining
     quorum lost, no one else healthy or no one known    | MED raised      | targets-suspect, targets-unreachable
     quorum lost, another still carries after `confirm_s`| out             | canary-dead
