@@ -1,4 +1,4 @@
-"""The demonstration: the seven steps with evidence, then gateways die under continuous requests."""
+"""The demonstration: the seven steps with evidence, a drain that nobody notices, then gateways die under load."""
 
 import json
 import time
@@ -11,10 +11,12 @@ from lab.api import STEP_READY, Lab
 from lab.evidence import Observations, Step, prove
 from lab.failover import Death, Figures, figures, parse_fetches, spread
 from lab.progress import Reporter
+from lab.unbroken import Lived, lives_through_a_drain
 
 STEP_WATCH = "fetching a page, watched at four places"
+STEP_LIVES = "a download while its gateway is drained and comes back"
 STEP_DEATHS = "continuous requests while gateways die"
-WEIGHTS = {STEP_WATCH: 12.0, STEP_DEATHS: 30.0}
+WEIGHTS = {STEP_WATCH: 12.0, STEP_LIVES: 40.0, STEP_DEATHS: 30.0}
 
 # Emulated, beside other work, three agents take their time to make everything.
 READY_S = 300.0
@@ -28,6 +30,7 @@ class Report:
     """Everything the demonstration found out."""
 
     steps: list[Step]
+    lived: Lived
     served: dict[str, int]
     deaths: list[Figures]
     recovered: bool
@@ -37,7 +40,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        return self.recovered and all(step.ok for step in self.steps)
+        return self.recovered and self.lived.ok and all(step.ok for step in self.steps)
 
     def as_json(self) -> str:
         document = asdict(self) | {"ok": self.ok}
@@ -54,10 +57,13 @@ def demonstrate(lab: Lab, accelerator: str, reporter: Reporter, tell: Callable[[
     steps = prove(lab.topology, watch_one_fetch(lab))
     for step in steps:
         tell(step)
+    reporter.step(STEP_LIVES)
+    lived = lives_through_a_drain(lab)
     reporter.step(STEP_DEATHS)
     served, deaths, recovered = deaths_under_load(lab, reporter)
     return Report(
         steps,
+        lived,
         served,
         deaths,
         recovered,

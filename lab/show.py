@@ -7,6 +7,7 @@ from rich.text import Text
 from lab.demo import PER_SECOND, TIMEOUT_S, Report
 from lab.evidence import Step
 from lab.topology import Topology
+from lab.unbroken import Lived
 
 
 def show_step(console: Console, step: Step) -> None:
@@ -20,6 +21,7 @@ def show_summary(console: Console, topology: Topology, report: Report) -> None:
     names = {gateway.public: gateway.name for gateway in topology.gateways}
     shares = ", ".join(f"{names.get(address, address)} {count}" for address, count in report.served.items())
     console.print()
+    show_lived(console, report.lived)
     console.print(f"[bold]{PER_SECOND} requests a second from the pod, each over a new connection, no retries")
     console.print(f"      before: {shares or 'none'}", soft_wrap=True)
     console.print(deaths_table(report))
@@ -30,6 +32,14 @@ def show_summary(console: Console, topology: Topology, report: Report) -> None:
         f"{proven} of {len(report.steps)} steps proven; requests of the last two seconds: {after}", soft_wrap=True
     )
     console.print(f"{report.accelerator}, {report.seconds:.0f} s: {verdict}", soft_wrap=True)
+
+
+def show_lived(console: Console, lived: Lived) -> None:
+    console.print(f"[bold]a download through {lived.gateway}, which is drained and comes back; a UDP flow beside it")
+    for change in (lived.drained, lived.returned):
+        console.print(f"      {change}", soft_wrap=True, highlight=False)
+    places = ", then ".join(place.replace(" ", " port ") for place in lived.seen)
+    console.print(f"      the server saw the UDP flow come from {places}", soft_wrap=True, highlight=False)
 
 
 def deaths_table(report: Report) -> Table:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lab.api import Lab
-from lab.evidence import embedded
 from lab.longflows import Account, Change, Reset, account, change, left_out_at, port_of, quantile, resets
 
 LOG = "longflows"
@@ -38,7 +37,7 @@ class Load:
 
 @contextmanager
 def long_flows(lab: Lab, load: Load) -> Iterator[None]:
-    target = embedded(lab.topology.web_server)
+    target = lab.topology.embed(lab.topology.web_server)
     numbers = (str(load.downloads), str(load.uploads), str(load.echoes), str(load.interval_s), str(load.quiet_s))
     lab.spawn("pod", LOG, "/usr/bin/python3", "-IS", "/opt/lab/longflows.py", target, *numbers)
     try:
@@ -156,8 +155,8 @@ def left_out(lab: Lab, gateway: str, died: float) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """A download and an echo through `gateway`, which was drained and came back. `seen`: where the server saw the echo
-    come from, in order: one address and port where nothing broke.
+    """A download through `gateway`, which was drained and came back, and an echo by any gateway. `seen`: where the
+    server saw the echo come from, in order: one address and port where nothing broke.
     """
 
     gateway: str
@@ -172,6 +171,7 @@ class Lived:
 
 def lives_through_a_drain(lab: Lab) -> Lived:
     load = Load(downloads=1, uploads=0, echoes=1, interval_s=0.5)
+    lab.wait_for(lambda: ring_is_whole(lab), 90, "every gateway to hear the others in the ring")
     with long_flows(lab, load):
         carriers = [one.name for one in lab.topology.gateways if own_ports(lab, one.name, "tcp")]
         gateway = carriers[0] if carriers else lab.topology.gateways[0].name
@@ -186,6 +186,16 @@ def own_ports(lab: Lab, gateway: str, protocol: str) -> list[int]:
     rows = [row.split(",") for row in lab.output(gateway, *words).splitlines()]
     mine = [row for row in rows if row[1] == lab.topology.pod_address]
     return [int(row[2]) for row in mine if protocol == "udp" or row[-1] == "ESTABLISHED"]
+
+
+def ring_is_whole(lab: Lab) -> bool:
+    others = len(lab.topology.gateways) - 1
+    for gateway in lab.topology.gateways:
+        told = lab.run(gateway.name, "curl", "-s", f"http://{gateway.inside}:9465/status", check=False).stdout
+        ring = json.loads(told or "{}").get("ring")
+        if ring is None or len(ring["answering"]) < others:
+            return False
+    return True
 
 
 def ring_packets(lab: Lab, gateway: str) -> dict[str, int]:
