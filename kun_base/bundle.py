@@ -57,4 +57,4 @@ def _text(part: Callable[[], str]) -> str:
     try:
         return part()
     except Exception as error:
-        return f"not to be had: {error!r}\n"
+        return f"not available: {error!r}\n"

@@ -86,4 +86,4 @@ def parse_target(text: str) -> tuple[IPv4Address, int]:
             raise ValueError
         return IPv4Address(host), int(port)
     except ValueError:
-        raise ValueError(f"{text!r} is no IPv4 address with a port; for example 192.0.2.80:80") from None
+        raise ValueError(f"{text!r} is not an IPv4 address with a port; for example 192.0.2.80:80") from None

@@ -114,7 +114,7 @@ class RecordFields:
     def pairs(self, field: str) -> tuple[tuple[str, str], ...]:
         found = self.get(field, "an object of texts", lambda value: isinstance(value, dict))
         if not all(is_name(key) and is_name(value) for key, value in found.items()):
-            raise TableFault(f"{self._where}: {field} wants an object of texts")
+            raise TableFault(f"{self._where}: {field} must be an object of texts")
         return tuple(sorted(found.items()))
 
     def shares(self, field: str) -> tuple[PublicShare, ...]:

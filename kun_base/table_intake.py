@@ -161,7 +161,7 @@ class TableIntake:
 
     def _record(self, line: TableLine) -> None:
         if self._open is None:
-            raise TableFault("a line of a change stands outside of it")
+            raise TableFault("a line of a change came before the change began")
         match line:
             case RecordLine():
                 self._set(self._open, line.kind, line.name, line.record)
@@ -193,14 +193,14 @@ class TableIntake:
         if key in records:
             raise TableFault(f"{kind} {key!r} is named twice in one change")
         if old is None:
-            raise TableFault(f"{kind} {key!r} is removed, and is not there")
+            raise TableFault(f"{kind} {key!r} is removed, but does not exist")
         change.total -= record_sum(kind, key, old)
         change.counts[kind] -= 1
         records[key] = None
 
     def _heartbeat(self, line: HeartbeatLine, now: float) -> None:
         if self._open is not None:
-            raise TableFault("a heartbeat stands inside a change")
+            raise TableFault("a heartbeat came before the change was committed")
         if line.version != self._at:
             raise TableFault(f"a heartbeat names the version {line.version}, known is {self._at or 'none'}")
         if self._is_taken(line.revision, now):
@@ -221,7 +221,7 @@ class TableIntake:
         """Check what has come, and bring it into force or hold it. Nothing has changed when this raises."""
         found = self._open
         if found is None:
-            raise TableFault("a commit stands outside of a change")
+            raise TableFault("a commit came without a change")
         version = version_text(found.total)
         if line.version != version and (line.version or self._view):
             raise TableFault(f"the records sum up to the version {version}, the commit says {line.version}")

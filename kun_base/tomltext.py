@@ -76,7 +76,7 @@ def _syntax_faults(text: str, message: str) -> Iterator[Fault]:
         yield Fault("file", "", f"not TOML, line {found.not_closed.line}: {found.not_closed}", found.not_closed.line)
         return
     for path, first, second in found.repeated:
-        yield Fault(path, "", f"is there twice, first on line {first}; keep one", second)
+        yield Fault(path, "", f"is written twice, first on line {first}; keep one", second)
     if not found.repeated:
         words, line = _words_and_line(text, message)
         yield Fault("file", "", f"not TOML, line {line}: {words}", line)

@@ -75,7 +75,7 @@ app.add_typer(explain, name="explain")
     exits={1: "no such pod, or no controller answers"},
 )
 def explain_pod(
-    pod: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="The pod.")],
+    pod: Annotated[str, typer.Argument(metavar="NAMESPACE/NAME", help="Namespace and name of the pod.")],
     files: Annotated[
         list[Path] | None,
         typer.Option("--from", metavar="DIR_OR_FILE", help="Manifests, instead of the running controller."),

@@ -149,7 +149,7 @@ def _plain(node: yaml.Node, path: Path_, lines: dict[Path_, int], scalars: Any) 
             if not isinstance(key, yaml.ScalarNode):
                 raise _NotJson("a key must be text", key.start_mark)
             if key.value in found:
-                raise _NotJson(f"key {key.value!r} stands here for the second time", key.start_mark)
+                raise _NotJson(f"key {key.value!r} is written twice here", key.start_mark)
             found[key.value] = _plain(value, (*path, key.value), lines, scalars)
             lines[(*path, key.value)] = key.start_mark.line + 1
         return found
@@ -187,7 +187,9 @@ def _read_one(
         return
     identity = (kind, str(read))
     if identity in first_seen:
-        faults.append(Fault(f"{where}: {manifest.title}", "", f"stands at {first_seen[identity]} already; keep one"))
+        faults.append(
+            Fault(f"{where}: {manifest.title}", "", f"is already at {first_seen[identity]}; keep one of the two")
+        )
         return
     first_seen[identity] = where
     found.append(ReadObject(where, read))

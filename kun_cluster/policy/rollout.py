@@ -66,7 +66,7 @@ class Member:
         """What its agent says is wrong."""
         if self.report is None:
             return "its agent does not answer"
-        return self.report.diagnosis or self.report.words or "its agent says nothing"
+        return self.report.diagnosis or self.report.words or "its agent does not answer"
 
 
 @dataclass(frozen=True, slots=True)

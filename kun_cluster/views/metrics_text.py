@@ -7,7 +7,7 @@ PREFIX = "kun_controller_"
 METRICS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "table_records": ("gauge", ("kind",), "Records of the table"),
     "events_total": ("counter", ("kind", "event"), "Events of the watches"),
-    "watch_heard_seconds": ("gauge", ("kind",), "Seconds since the API server said something of this kind"),
+    "watch_heard_seconds": ("gauge", ("kind",), "Seconds since the last event or bookmark of this kind"),
     "write_errors_total": (
         "counter",
         ("code",),

@@ -99,7 +99,7 @@ def explain(
     name: Annotated[str, typer.Argument(help="The name to ask for.")],
     rtype: Annotated[str, typer.Argument(metavar="TYPE", help="The record type.")] = "AAAA",
     config: ConfigFile = None,
-    client: Annotated[str, typer.Option(help="Answer as for this client address.")] = "",
+    client: Annotated[str, typer.Option(help="Answer as this client would be answered.")] = "",
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not ask the running server: start from the file alone.")
     ] = False,

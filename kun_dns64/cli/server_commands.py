@@ -72,7 +72,7 @@ def cache(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the cache holds for a name."""
+    """Show the cached answers for a name."""
     show(Target(socket, config), "/cache", {"name": name}, tables.cache_text, as_json=as_json)
 
 
@@ -154,7 +154,7 @@ def top(
 
 def tail(
     only: Annotated[str, typer.Option("--filter", help="Only lines that contain this text.")] = "",
-    seconds: Annotated[float, typer.Option(min=0.0, help="End after so long; 0: with Ctrl-C.")] = 0.0,
+    seconds: Annotated[float, typer.Option(min=0.0, help="End after so many seconds; 0: at Ctrl-C.")] = 0.0,
     socket: Socket = None,
     config: Config = None,
     as_json: AsJson = False,

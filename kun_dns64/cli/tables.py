@@ -92,7 +92,7 @@ def _owner_lines(who: JSON | None) -> list[str]:
 
 def followed_text(value: JSON) -> str:
     records, held = value["records"], value["held"]
-    age = "nothing heard yet" if value["age_s"] is None else f"last heard {value['age_s']:.0f} s ago"
+    age = "nothing received yet" if value["age_s"] is None else f"last line {value['age_s']:.0f} s ago"
     is_file = value["source"] == value["file"]
     state = "a file" if is_file else "connected" if value["connected"] else "NOT connected"
     lines = [
@@ -127,7 +127,7 @@ def flushed_text(value: JSON) -> str:
 
 def reload_text(value: JSON) -> str:
     lines = [f"reloaded, generation {value['generation']}"]
-    lines += [f"  {line}" for line in value["changed"]] or ["  the file says what it said before"]
+    lines += [f"  {line}" for line in value["changed"]] or ["  nothing changed in the file"]
     lines += [f"  {key} waits for a restart" for key in value["needs_restart"]]
     return "\n".join(lines)
 

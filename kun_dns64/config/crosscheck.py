@@ -40,7 +40,7 @@ def _exits(config: ConfigFile) -> Iterator[Fault]:
 def _vip(where: str, section: Section, allow: bool) -> Iterator[Fault]:
     vip = section.vip
     if vip is not None and (problem := vip_problem(vip, allow_nonglobal=allow)):
-        yield Fault(f"{where}.vip", repr(str(vip)), f"{problem}; allow_nonglobal_vip = true admits it")
+        yield Fault(f"{where}.vip", repr(str(vip)), f"{problem}; allow_nonglobal_vip = true allows it")
 
 
 def _prefixes(where: str, section: Section, allow: bool) -> Iterator[Fault]:
@@ -51,7 +51,7 @@ def _prefixes(where: str, section: Section, allow: bool) -> Iterator[Fault]:
 def _one_of_both(where: str, section: Section, _allow: bool) -> Iterator[Fault]:
     vip, prefixes = section.vip, section.prefixes
     if vip is not None and prefixes:
-        yield Fault(f"{where}.vip", repr(str(vip)), f"stands beside {where}.prefixes: give one of the two")
+        yield Fault(f"{where}.vip", repr(str(vip)), f"excludes {where}.prefixes: give one of the two")
     if vip is None and not prefixes and where != "dns64":
         yield Fault(where, "", "needs vip or prefixes")
 
@@ -192,7 +192,9 @@ def _fallback_circles(config: ConfigFile) -> Iterator[Fault]:
             chain.append(after)
         if after == name and name not in reported:
             reported |= set(chain)
-            yield Fault(f"pool[{index}].fallback", repr(fallback), f"is a circle: {' -> '.join([*chain, name])}")
+            yield Fault(
+                f"pool[{index}].fallback", repr(fallback), f"is a circular fallback: {' -> '.join([*chain, name])}"
+            )
 
 
 def _unknown_pool(name: str, pools: list[str]) -> str:

@@ -76,7 +76,7 @@ def _admin(config: ConfigFile, folder: Path) -> Iterator[Fault]:
     admin = config.admin
     if bool(admin.certificate) != bool(admin.key):
         given, missing = ("certificate", "key") if admin.certificate else ("key", "certificate")
-        yield Fault(f"admin.{given}", repr(getattr(admin, given)), f"wants admin.{missing} beside it")
+        yield Fault(f"admin.{given}", repr(getattr(admin, given)), f"needs admin.{missing} as well")
     elif admin.certificate and (problem := pair_problem(str(folder / admin.certificate), str(folder / admin.key))):
         yield Fault("admin.certificate", repr(admin.certificate), problem)
     if admin.token_file and (problem := file_problem(str(folder / admin.token_file))):

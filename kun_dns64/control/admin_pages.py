@@ -130,7 +130,7 @@ class Pages:
         try:
             told = as_dict(await self._fleet.explain(query))
         except (OSError, TimeoutError) as error:
-            return json_page({"error": f"nobody answers: {error}"}, 503)
+            return json_page({"error": f"no worker answers: {error}"}, 503)
         who = self._control.feed.who(query.source) if self._control.feed is not None else None
         return json_page(with_owner(told, who))
 

@@ -84,7 +84,7 @@ class Operations:
         try:
             address = ip_address(asked.get("address", ""))
         except ValueError:
-            return _refused(f"{asked.get('address', '')!r} is no IP address; for example 2001:db8::7")
+            return _refused(f"{asked.get('address', '')!r} is not an IP address; for example 2001:db8::7")
         return json_page(client_view(address, self._control.settings.rules, self._who(str(address))))
 
     def _who(self, address: str) -> dict[str, str] | None:

@@ -46,7 +46,7 @@ def decode_rdata(wire: bytes, place: int, end: int, rtype: int, rclass: int, kno
     check = CHECKS.get(rtype)
     if check is not None:
         if rclass == CLASS_IN and not check(wire[place:end]):
-            raise WireError(f"data of type {rtype} that is none")
+            raise WireError(f"data that is not of type {rtype}")
         return wire[place:end]
     before, count, behind = _naptr_layout(wire, place) if rtype == NAPTR else LAYOUTS[rtype]
     out = wire[place : place + before]

@@ -88,5 +88,5 @@ def _rcode_text(outcome: Response | UpstreamFailure) -> str:
 
 
 def not_recursive() -> Reply:
-    """RD=0 and nothing in the cache: we are no authority and were not asked to find one (RFC 8914 section 4.21)."""
+    """RD=0, and the cache has no answer: we are no authority and were not asked to find one (RFC 8914 section 4.21)."""
     return Reply(Rcode.REFUSED, Rule.NOT_RECURSIVE, ede=(Ede(EdeCode.NOT_AUTHORITATIVE, Rule.NOT_RECURSIVE.value),))

@@ -54,7 +54,7 @@ def effect_of(rules: Rules, pool: str) -> str:
         return f"synthesis goes on with pool {own}, TTL at most {CLAMP_S} s"
     if way.stop:
         return "no synthesis"
-    return f"TTL at most {CLAMP_S} s" if way.clamp else "none, as on_gateway_down says"
+    return f"TTL at most {CLAMP_S} s" if way.clamp else "none (on_gateway_down)"
 
 
 def _own_ways(rules: Rules, pool: str) -> Ways:

@@ -185,7 +185,7 @@ def suffix_from_text(text: str) -> bytes:
     usual = _USUAL.match(text)
     odd = text[usual.end() :][:1] if usual else ""
     if odd:
-        raise ValueError(f"has {odd!r} in it, as no name of a host or zone has; written \\{ord(odd):03d} it is taken")
+        raise ValueError(f"has {odd!r} in it, which no host or zone name has; write it \\{ord(odd):03d} if it is meant")
     try:
         return from_text(text).lower()
     except ValueError as error:

@@ -7,7 +7,7 @@ from kun_dns64.config.settings import Address, Settings
 from kun_dns64.transport.sharding import by_address, sockets_of_port
 from kun_dns64.transport.sockets import Listening
 
-HANDED = "sockets from systemd win: write the same addresses into its socket unit and into [server] listen"
+HANDED = "sockets from systemd take precedence: write the same addresses into its socket unit and into [server] listen"
 SHARED = "queries are spread over all processes of this port: end the others, unless one takes over from the other"
 
 

@@ -206,7 +206,7 @@ def check_for_resolver(change: TableChange, table: FollowedTable) -> None:
     used = {name for name, count in table.clients_of.items() if count}
     used |= {client.class_name for client in change.clients.values() if client is not None}
     if len(used) > min(MOST_NUMBER, MOST_POLICIES):
-        raise TableFault(f"clients are in {len(used)} classes; a resolver tells {MOST_POLICIES} apart")
+        raise TableFault(f"clients are in {len(used)} classes; a resolver can distinguish {MOST_POLICIES}")
 
 
 def _check_pool(name: str, pool: FollowedPool) -> None:

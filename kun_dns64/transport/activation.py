@@ -34,7 +34,9 @@ def dealt(handed: Sequence[tuple[socket.socket, str]], workers: int) -> list[lis
             wanted = "a datagram socket without its stream socket; DNS needs both (RFC 7766 section 5)"
             raise ListenError(f"{endpoint}: {wanted}")
         if len(found) > workers:
-            raise ListenError(f"{endpoint}: {len(found)} datagram sockets for {workers} workers: nobody would read all")
+            raise ListenError(
+                f"{endpoint}: {len(found)} datagram sockets for {workers} workers: some would not be read"
+            )
     return [
         [
             *(_listening(endpoint, found, datagrams, worker) for endpoint, found in streams.items()),

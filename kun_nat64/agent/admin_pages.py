@@ -124,7 +124,7 @@ class Admin:
         try:
             address = IPv6Address(query.get("address", ""))
         except ValueError:
-            return Page("address= wants an IPv6 address\n", status=400)
+            return Page("address= needs an IPv6 address\n", status=400)
         return Page(json.dumps(client_data(self._state, address)) + "\n", content_type="application/json")
 
     async def _brief(self, _query: Mapping[str, str]) -> Page:

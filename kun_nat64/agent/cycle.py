@@ -231,7 +231,7 @@ class Cycle:
             machine.mended[type(change.fact).__name__.lower()] += machine.settled
             journal.info("change", change=str(change))
             if isinstance(change.fact, JoolGlobal) and change.fact.name == PAUSED and change.action is Action.REPLACE:
-                journal.warning("pause", undone="somebody paused the translator", remedy="`kun-nat64 drain`")
+                journal.warning("pause", undone="the translator was paused by hand", remedy="`kun-nat64 drain`")
 
     def _note_failure(self, failed: DriverError | None) -> None:
         before, self._state.machine.failed = self._state.machine.failed, failed

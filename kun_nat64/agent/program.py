@@ -84,7 +84,7 @@ def main(options: Options) -> int:
         return 1
     except OSError as error:
         # The gateway is for the pods: without a folder it forgets drains and falls at a restart, and goes on.
-        run_dir_problem = f"cannot be written: {error}; drains and falls will not outlive the agent"
+        run_dir_problem = f"cannot be written: {error}; a restart of the agent forgets drains and falls"
         journal.error("start", failed=str(error), remedy="run it as root, or give another --run-dir")
     missing = [f"{each.what}: {each.remedy}" for each in missing_for_changes(spec)]
     for line in missing:

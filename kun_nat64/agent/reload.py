@@ -21,7 +21,7 @@ from kun_nat64.policy.flow_loss import may_cut, without_probes
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.state.agent_state import State
 
-NOT_TAKEN = "the new file is not taken, the old one stays in force"
+NOT_TAKEN = "the new file is refused; the old one stays in force"
 # A fleet whose gateways do not come back for so long is one where no further gateway should change.
 LONGEST_TURN_S = 60.0
 

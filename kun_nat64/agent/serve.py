@@ -76,7 +76,7 @@ async def _kept(agent: Agent, name: str, run: Loop) -> None:
             await run(agent.stop)
             break
         except (OSError, DriverError) as error:
-            words = f"the part {name} of the agent failed, and goes on: {error}"
+            words = f"the part {name} of the agent failed, and continues: {error}"
             if agent.state.warnings.warn(of_loop(name), words):
                 agent.journal.error("part", name=name, failed=str(error))
             asyncio.get_running_loop().call_later(WARNED_S, _end_warning, agent, of_loop(name), words)
@@ -106,7 +106,7 @@ async def _beat(agent: Agent, dead_man: DeadMan) -> None:
         notify("WATCHDOG=1")
         if dead_man.sprung:
             dead_man.sprung = 0
-            agent.journal.error("dead-man", why="the agent hung; the path was withdrawn until it moved again")
+            agent.journal.error("dead-man", why="the agent hung; the path was withdrawn until it ran again")
             agent.announcer.forget()
         return max(due + interval_s, monotonic())
 

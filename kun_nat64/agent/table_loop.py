@@ -211,8 +211,8 @@ class TableLoop:
 
 def _words(name: str, order: str, *, waits: bool, named: bool) -> str:
     if waits:
-        return f"the controller's table says {order}, and no other gateway is known to carry: this one goes on serving"
-    return "" if named else f"the controller's table has no gateway {name}: its file alone says which ports it has"
+        return f"the controller's table orders {order}, but no other gateway is known to carry: this one keeps serving"
+    return "" if named else f"the controller's table has no gateway {name}: its public ports come from its file alone"
 
 
 def _changed(records: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

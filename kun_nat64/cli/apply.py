@@ -27,8 +27,8 @@ def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
             _by_the_agent(config, run_dir)
             if force
             else complain(
-                f"the agent (pid {pid}) keeps this gateway as its file says; `kill -HUP {pid}` makes it read the file "
-                "again, `apply --force` makes it take what its guard refuses"
+                f"the agent (pid {pid}) keeps this gateway as its file describes; `kill -HUP {pid}` makes it read "
+                "the file again, `apply --force` overrides its guard"
             )
         )
     return asyncio.run(with_machine(spec, lambda host: _apply(spec, host, run_dir, force=force)))
@@ -47,7 +47,7 @@ def _by_the_agent(config: Path, run_dir: Path) -> int:
         return complain(str(error))
     if not answer["taken"]:
         return REFUSED
-    print(f"the agent has taken {config}; `kun-nat64 status` says what comes of it")
+    print(f"the agent has taken {config}; `kun-nat64 status` shows the result")
     return DONE
 
 

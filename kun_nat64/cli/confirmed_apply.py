@@ -153,7 +153,7 @@ def _undo(spec: AgentSpec, before: Facts | None, config: Path, run_dir: Path, fo
         print(f"the agent keeps {config}: no earlier file is known")
         return
     aside = filehistory.put_back(folder, entry, config)
-    print(f"{config} is again the file of before; the new one is in {aside}")
+    print(f"{config} is the earlier file again; the new one is in {aside}")
     take_file(config, run_dir)
 
 

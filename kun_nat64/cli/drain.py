@@ -31,7 +31,7 @@ def start_drain(
             asked = target(run_dir, name, token_file)
             return _drain(asked, wait=wait, why=why, until_start=until_start, force=force)
     except OrderRefused as error:
-        print(f"{error}; `drain --force` does it all the same", file=sys.stderr)
+        print(f"{error}; `drain --force` drains anyway", file=sys.stderr)
         return 11
     except NoAgent as error:
         return complain(str(error))

@@ -33,8 +33,8 @@ def target(run_dir: Path, name: str, token_file: Path | None) -> Ask:
     token = read_token(path)
     if not token:
         raise NoAgent(
-            f"{name} takes orders from afar with the token of [admin] token_file only, the same on every gateway; "
-            f"{path or 'none'} holds none here: give one by --token-file, or run the command there"
+            f"{name} accepts remote orders only with the token of [admin] token_file, the same on every gateway; "
+            f"{path or 'none'} has no token here: use --token-file, or run the command there"
         )
     return partial(_remote, name, urls[0], token, str(fleet.get("ca_file", "")))
 
@@ -48,7 +48,7 @@ def _remote(name: str, url: str, token: str, ca_file: str, path: str, method: st
     try:
         return _unless_refused(ask_member(url, path, method=method, ca_file=ca_file, token=token, also=(409,)))
     except MemberSilent as error:
-        raise NoAgent(f"{name} at {url} does not take it: {error}") from error
+        raise NoAgent(f"{name} at {url} refuses: {error}") from error
 
 
 def _unless_refused(answer: Any) -> Any:

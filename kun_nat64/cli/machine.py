@@ -46,10 +46,10 @@ def report_result(todo: Plan, rest: Plan, seen: Observation, *, well: bool) -> i
     """Print what another look found afterwards, whatever the commands printed. Returns the exit code."""
     print_unknown(seen)
     if rest:
-        print(f"what is still to be done:\n{rest}", file=sys.stderr)
+        print(f"not done:\n{rest}", file=sys.stderr)
     if rest or seen.failures or not well:
         return FAILED
-    print(f"{len(todo.changes)} changes made, and all is as it should be" if todo else "nothing to change")
+    print(f"{len(todo.changes)} changes made; the machine matches the file" if todo else "nothing to change")
     return DONE
 
 

@@ -35,7 +35,7 @@ def ask_members(run_dir: Path, path: str, words: dict[str, str], token_file: Pat
     place = str(token_file or fleet.get("token_file", ""))
     token = read_token(place) if members else ""
     if members and not token:
-        why = f"sessions are answered from afar with the token of [admin] token_file only; {place or 'none'} holds none"
+        why = f"sessions of others need the token of [admin] token_file; {place or 'none'} has no token"
         return [*(MemberAnswer(name, problem=why) for name in members.values()), *silent]
     query = f"{path}?{urlencode(words)}"
 

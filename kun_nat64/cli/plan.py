@@ -99,5 +99,5 @@ def print_plan(todo: Plan, refusals: Sequence[Refusal]) -> None:
     print(todo)
     print(f"{len(todo.changes)} changes, checksum {todo.checksum}")
     for refusal in refusals:
-        hint = "" if not refusal.forcible else " (`apply --force` does it all the same)"
+        hint = "" if not refusal.forcible else " (`apply --force` overrides it)"
         print(f"refused: {refusal}{hint}", file=sys.stderr)

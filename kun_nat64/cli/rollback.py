@@ -32,13 +32,13 @@ def roll_back(config: Path, run_dir: Path, folder: Path) -> int:
     """Put the last other file back and make it take force. What stood in FILE is kept beside it."""
     entry = filehistory.newest_other(folder, config)
     if entry is None:
-        return complain(f"nothing to go back to: {folder / filehistory.FOLDER} holds no other file")
+        return complain(f"no earlier file: {folder / filehistory.FOLDER} holds no other file")
     try:
         aside = filehistory.put_back(folder, entry, config)
     except OSError as error:
-        return complain(f"cannot put {config} back: {error}")
+        return complain(f"cannot restore {config}: {error}")
     print(f"{config} is again what {entry.by} applied at {datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M:%S}Z"
-          + (f"; what stood there is in {aside}" if aside else ""))  # fmt: skip
+          + (f"; the replaced file is in {aside}" if aside else ""))  # fmt: skip
     code = take_file(config, run_dir)
     if code == DONE:
         with_record(folder, config, "rollback", complain)

@@ -83,7 +83,7 @@ def _of_members(answers: "Iterable[MemberAnswer]") -> Iterator[str]:
         if one.answer is None:
             yield f"{one.gateway} was not asked: {one.problem}"
         elif not one.answer["holders"]:
-            yield f"{one.gateway}: nobody, as far as its log says"
+            yield f"{one.gateway}: its log names nobody"
         else:
             yield from (f"{one.gateway}: {_holder(holder)}" for holder in one.answer["holders"])
 
@@ -105,7 +105,7 @@ def _folder(config: Path | None) -> Path | None:
 def _as_text(question: Question, answer: Answer) -> str:
     asked = f"{question.address}:{question.port} at {iso(question.at)}"
     if not answer.holders:
-        return f"{asked}: nobody, as far as the log says"
+        return f"{asked}: the log names nobody"
     return "\n".join(line for one in answer.holders for line in _lines(asked, one))
 
 
@@ -117,7 +117,7 @@ def _named(client: Client) -> str:
 
 
 def _lines(asked: str, one: Holder) -> list[str]:
-    sure = "" if one.certain else " (possibly: it was seen first at a later look)"
+    sure = "" if one.certain else " (possibly: it was first seen at a later read)"
     lines = [f"{asked} {one.protocol}: [{one.inside}]:{one.port}{_named(one.client)}{sure}"]
     for record in one.sessions[:LISTED]:
         ended = "lives" if record.ended is None else f"to {iso(record.ended)}"

@@ -96,7 +96,7 @@ def _vip(parts: Parts) -> Iterator[Fault]:
     if why := misuse.not_a_host(gateway.vip):
         yield Fault("gateway.vip", _quoted(gateway.vip), f"{why}: packets of nodes never come here")
     elif problem := vip_problem(gateway.vip, allow_nonglobal=allowed):
-        yield Fault("gateway.vip", _quoted(gateway.vip), f"{problem}; allow_nonglobal_vip = true admits it")
+        yield Fault("gateway.vip", _quoted(gateway.vip), f"{problem}; allow_nonglobal_vip = true allows it")
     if parts.bgp and gateway.vip == parts.bgp.next_hop:
         yield Fault("bgp.next_hop", _quoted(gateway.vip), "is the VIP itself: give this gateway's own address")
     if parts.bgp and gateway.vip == parts.bgp.router_id:
@@ -110,7 +110,7 @@ def _clients(parts: Parts) -> Iterator[Fault]:
     nodes = [(index, one) for index, one in entries(parts.gateway.clients) if isinstance(one, IPv4Network)]
     for index, network in nodes:
         if network.prefixlen == 0:
-            wanted = "is everybody, an open relay: name the networks of the nodes"
+            wanted = "is everybody, which makes an open relay: name the networks of the nodes"
             yield Fault(f"gateway.clients[{index}]", _quoted(network), wanted)
     yield from misuse.clients(nodes)
     yield from insidecheck.clients(parts.gateway)

@@ -14,11 +14,11 @@ LONGEST_FOR_PROBES = 112
 # Keys of the 6to4 tunnel, and what there is without one.
 OF_THE_TUNNEL: dict[str, dict[str, str]] = {
     "gateway": {
-        "allow_nonglobal_vip": "6to4 alone wants a global VIP",
+        "allow_nonglobal_vip": "only 6to4 needs a global VIP",
         "near_by_router": "answers go to pods by this host's own routes",
-        "tunnel": "there is no tunnel",
-        "check_source": "gateway.clients says which sources are let in",
-        "routes": "the ways back to the pods are this host's own routes",
+        "tunnel": "no tunnel exists",
+        "check_source": "gateway.clients lists the permitted sources",
+        "routes": "the routes to the pods are this host's own",
     },
     "health": {"probe_network": "probes come by IPv6"},
 }
@@ -34,7 +34,7 @@ def tunnel_keys(gateway: GatewaySection, other: Section | None, name: str) -> It
         return
     for key, why in OF_THE_TUNNEL[name].items():
         if key in other.model_fields_set:
-            wanted = f'means nothing with inside = "native": {why}; leave it out'
+            wanted = f'has no effect with inside = "native": {why}; leave it out'
             yield Fault(f"{name}.{key}", _written(getattr(other, key, "")), wanted)
 
 
@@ -52,10 +52,10 @@ def gateway_keys(gateway: GatewaySection) -> Iterator[Fault]:
         return
     if not gateway.uplink:
         yield Fault(
-            "gateway.uplink", "", 'is required with inside = "native": the interface that pods\' packets come by'
+            "gateway.uplink", "", 'is required with inside = "native": the interface where packets of pods arrive'
         )
     elif gateway.uplink == gateway.outside and not gateway.one_armed:
-        wanted = "is gateway.outside, too, by which no pod's packet is let in: one_armed = true, if that is meant"
+        wanted = "is also gateway.outside, where packets of pods are dropped; set one_armed = true if this is intended"
         yield Fault("gateway.uplink", repr(gateway.uplink), wanted)
 
 
@@ -85,7 +85,7 @@ def _pods(gateway: GatewaySection) -> Iterator[Fault]:
     networks = pod_networks(gateway)
     if _share(networks) >= 0.5:
         shown = repr([str(network) for network in networks])
-        yield Fault("gateway.clients", shown, "is everybody, an open relay: name the networks of the pods")
+        yield Fault("gateway.clients", shown, "is everybody, which makes an open relay: name the networks of the pods")
 
 
 def pod_networks(gateway: GatewaySection) -> tuple[IPv6Network, ...]:
@@ -131,7 +131,7 @@ def next_hop6(gateway: GatewaySection, nat64: Nat64Section, bgp: BgpSection) -> 
         yield Fault("bgp.next_hop6", "", wanted)
     elif bgp.next_hop6.is_link_local:
         yield Fault(
-            "bgp.next_hop6", repr(str(bgp.next_hop6)), "is link-local: routers send answers to probes back to it"
+            "bgp.next_hop6", repr(str(bgp.next_hop6)), "is link-local: routers cannot send replies to probes to it"
         )
     elif nat64.pool6 and bgp.next_hop6 in nat64.pool6.network:
         yield Fault("bgp.next_hop6", repr(str(bgp.next_hop6)), "is of nat64.pool6, which all gateways share")

@@ -16,9 +16,9 @@ from kun_nat64.policy.explain import chosen_by
 
 def pair(admin: AdminSection) -> Iterator[Fault]:
     if admin.key and not admin.certificate:
-        yield Fault("admin.key", repr(admin.key), "wants admin.certificate beside it")
+        yield Fault("admin.key", repr(admin.key), "needs admin.certificate as well")
     if admin.certificate and not admin.key:
-        yield Fault("admin.certificate", repr(admin.certificate), "wants admin.key beside it")
+        yield Fault("admin.certificate", repr(admin.certificate), "needs admin.key as well")
 
 
 def addresses(admin: AdminSection, fleet: FleetSection) -> Iterator[Fault]:
@@ -84,7 +84,7 @@ def _not_admitted(spec: AgentSpec) -> Iterator[str]:
         parts = urlsplit(url)
         if (parts.scheme == "https") != encrypted:
             scheme = "https" if encrypted else "http"
-            yield f"fleet.members[{place}] is {url}, and this gateway itself speaks {scheme}: is it the same there?"
+            yield f"fleet.members[{place}] is {url}, but this gateway itself speaks {scheme}: check which is right"
         try:
             address = ip_address((parts.hostname or "").partition("%")[0])
         except ValueError:
@@ -92,7 +92,7 @@ def _not_admitted(spec: AgentSpec) -> Iterator[str]:
         if address.is_loopback:
             yield f"fleet.members[{place}] is {url}, an address of this machine itself"
         elif not any(address in network for network in spec.admin.access.allow):
-            yield f"fleet.members[{place}] is {url}, which no network of admin.allow has: it cannot ask this gateway"
+            yield f"fleet.members[{place}] is {url}, which is in no network of admin.allow: it cannot ask this gateway"
 
 
 def _unpaired(spec: AgentSpec) -> Iterator[str]:

@@ -95,7 +95,7 @@ def speaker_keys(bgp: BgpSection) -> Iterator[Fault]:
             holes = isinstance(value, list | tuple) and None in value  # which have a fault of their own
             if value and not holes:
                 wanted = (
-                    f"does nothing without bgp.manage_daemon: put {what} into the {kind.own_configuration} you write"
+                    f"has no effect without bgp.manage_daemon: put {what} into the {kind.own_configuration} you write"
                 )
                 yield Fault(f"bgp.peers[{place}].{key}", repr(value), wanted)
 
@@ -202,6 +202,6 @@ def inside_probe_network(
         return
     for key, address in named:
         if address is not None and address in network:
-            wanted = f"contains {key} = {address}: the way there would be lost; a network that nobody else uses"
+            wanted = f"contains {key} = {address}: that address would become unreachable; use a network that is free"
             yield Fault("health.probe_network", repr(str(network)), wanted)
             return

@@ -28,7 +28,7 @@ def ring_faults(
     for index, member in entries(fleet.ring_members):
         where, value = f"fleet.ring_members[{index}]", repr(str(member))
         if member in fleet.ring_members[:index]:
-            yield Fault(where, value, "is there twice")
+            yield Fault(where, value, "is listed twice")
         elif why := not_a_host(member):
             yield Fault(where, value, why)
         elif member == own or member in public:

@@ -38,7 +38,7 @@ def _names(tenants: Iterable[Placed]) -> Iterator[Fault]:
     known: dict[str, int] = {}
     for place, name in ((place, one.name) for place, one in tenants if hasattr(one, "name")):
         if (first := known.setdefault(name, place)) != place:
-            yield Fault(f"tenant[{place}].name", repr(name), f"is the name of tenant[{first}], too")
+            yield Fault(f"tenant[{place}].name", repr(name), f"is also the name of tenant[{first}]")
 
 
 def _numbers(tenants: Iterable[Placed]) -> Iterator[Fault]:
@@ -90,9 +90,11 @@ def _overlap(where: str, one: PoolEntry, place: str, other: PoolEntry) -> Iterat
 def _contradictions(place: int, one: TenantEntry) -> Iterator[Fault]:
     if one.deny and one.pool4:
         addresses = ", ".join(str(address) for _, address in attributes(one.pool4, "address"))
-        yield Fault(f"tenant[{place}].pool4", repr(addresses), "does nothing beside deny = true: all is refused")
+        yield Fault(
+            f"tenant[{place}].pool4", repr(addresses), "has no effect with deny = true, which refuses everything"
+        )
     if one.deny and one.max_sessions:
-        yield Fault(f"tenant[{place}].max_sessions", str(one.max_sessions), "does nothing beside deny = true")
+        yield Fault(f"tenant[{place}].max_sessions", str(one.max_sessions), "has no effect with deny = true")
 
 
 def _beside_gateway(place: int, one: TenantEntry, gateway: GatewaySection) -> Iterator[Fault]:
@@ -101,7 +103,7 @@ def _beside_gateway(place: int, one: TenantEntry, gateway: GatewaySection) -> It
         where, shown = f"tenant[{place}].networks[{at}]", repr(str(network))
         if is_native(gateway):
             if not any(network.overlaps(pods) for pods in pod_networks(gateway)):
-                yield Fault(where, shown, "holds no address of gateway.clients: no packet of it is let in")
+                yield Fault(where, shown, "holds no address of gateway.clients: all its packets are dropped")
         elif own and network.subnet_of(own):
             yield Fault(where, shown, f"is inside {own}, the VIP's own network: no client is in it")
         elif gateway.check_source and not network.overlaps(SIXTOFOUR):

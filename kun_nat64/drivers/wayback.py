@@ -76,12 +76,12 @@ def _ipv4_amiss(way: CommandResult | None, node: str, outside: str, uplink: str)
         return ""
     if way.exit_code != 0:
         why = way.stderr.strip().removeprefix("RTNETLINK answers: ")
-        return f"no route from the VIP to {node}, which stands for the nodes: {why}"
+        return f"no route from the VIP to {node}, which represents the nodes: {why}"
     device = _device(way)
     if device == outside != uplink:
-        return f"{node}, which stands for the nodes, is routed by {outside}, the interface outside"
+        return f"{node}, which represents the nodes, is routed by {outside}, the interface outside"
     if device and uplink and device != uplink:
-        return f"{node}, which stands for the nodes, is routed by {device}, not by {uplink}"
+        return f"{node}, which represents the nodes, is routed by {device}, not by {uplink}"
     return ""
 
 

@@ -257,7 +257,7 @@ def _other(found: list[tuple[str, str]], watch: FlowWatch | None) -> str:
     """A table of another configuration, or one that somebody has changed."""
     known = {" ".join(comment.split()[3:]) for _, comment in found if comment.startswith(f"{MARK} ")}
     strange = not known or known == {_text(watch) if watch else ""}
-    return "changed by somebody else" if strange else f"made for {', '.join(sorted(known))}"
+    return "changed by another program" if strange else f"made for {', '.join(sorted(known))}"
 
 
 def _packets(rule: dict[str, Any]) -> int:

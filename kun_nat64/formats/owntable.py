@@ -39,7 +39,7 @@ def amiss(text: str, table: OwnTable) -> str:
         raise FormatError("output of nft -j", text[:80]) from error
     wanted = [(chain.name, _comment(table, place)) for chain in table.chains for place in range(len(chain.rules))]
     whole = found == wanted or sorted(found) == sorted(wanted)
-    return "" if whole and chains == sorted(chain.name for chain in table.chains) else "changed by somebody else"
+    return "" if whole and chains == sorted(chain.name for chain in table.chains) else "changed by another program"
 
 
 def packets(text: str) -> dict[str, int]:

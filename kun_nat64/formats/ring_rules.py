@@ -191,10 +191,10 @@ def parse(objects: Iterable[dict[str, Any]], watch: FlowWatch) -> RingStep:
     found = sorted((str(rule["chain"]), str(rule.get("comment", ""))) for rule in rules)
     known = _said(found)
     if known is None or found != _expected(watch, known):
-        return RingStep(odd="changed by somebody else" if found else "not set up yet")
+        return RingStep(odd="changed by another program" if found else "not set up yet")
     devices = {str(part["dup"].get("dev")) for rule in rules for part in rule.get("expr", ()) if "dup" in part}
     if devices - ({ring_link(known.to)} if known.to else set()):
-        return RingStep(odd="its tunnel was made anew")
+        return RingStep(odd="its tunnel was created again")
     return known
 
 

@@ -244,7 +244,7 @@ class Batch:
 def _ports(texts: Column) -> "array[int]":
     """Raises ValueError."""
     if not b"".join(texts).isdigit():
-        raise ValueError("a port that is no number")
+        raise ValueError("a port that is not a number")
     try:
         return array("H", map(int, texts))
     except OverflowError:

@@ -115,7 +115,7 @@ def parse(text: str, rules: TenantRules) -> TenantTable:
         objects = json.loads(text)["nftables"]
         lengths = _lengths(objects)
         if lengths is None or not _is_whole(objects, rules, lengths):
-            return TenantTable(rules, amiss="made for something else, or changed by somebody else")
+            return TenantTable(rules, amiss="made for something else, or changed by another program")
         kinds = ((each, kind) for each in objects for kind in ("map", "set") if kind in each)
         held = {str(each[kind]["name"]): each[kind].get("elem", []) for each, kind in kinds}
         entries = frozenset(_entry(length, element) for length in lengths for element in held[_map(length)])

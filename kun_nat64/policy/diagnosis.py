@@ -52,19 +52,23 @@ TABLE: tuple[Row, ...] = (
     ),
     (
         lambda s: Reason.MODULE_MISSING in s.hard,
-        Diagnosis(Cause.MODULE_MISSING, "the Jool module is not loaded", "`modprobe jool`; `dkms status` for why not"),
+        Diagnosis(
+            Cause.MODULE_MISSING,
+            "the Jool module is not loaded",
+            "`modprobe jool`; `dkms status` shows why it is missing",
+        ),
     ),
     (
         lambda s: s.pool6_differs,
         Diagnosis(
             Cause.POOL6_WRONG,
             "the Jool instance translates another prefix: packets for ours go back to the kernel, which has no route",
-            "the agent makes the instance anew; its sessions are lost",
+            "the agent creates the instance again; its sessions are lost",
         ),
     ),
     (
         lambda s: Reason.INSTANCE_MISSING in s.hard,
-        Diagnosis(Cause.INSTANCE_MISSING, "the Jool instance is not there", "the agent makes it anew"),
+        Diagnosis(Cause.INSTANCE_MISSING, "the Jool instance is missing", "the agent creates it again"),
     ),
     (
         lambda s: Reason.INSTANCE_PAUSED in s.hard or s.rises("XLATOR_DISABLED"),
@@ -74,13 +78,13 @@ TABLE: tuple[Row, ...] = (
         lambda s: Reason.TUNNEL_MISSING in s.hard and s.fallback_up and not s.all_fail,
         Diagnosis(
             Cause.FALLBACK_TUNNEL_MASKS,
-            "our tunnel is missing, and the kernel's fallback tunnel sit0 does its work unseen",
+            "our tunnel is missing, and the kernel's fallback tunnel sit0 works in its place",
             "the agent makes the tunnel and sets sit0 down",
         ),
     ),
     (
         lambda s: Reason.TUNNEL_MISSING in s.hard,
-        Diagnosis(Cause.TUNNEL_MISSING, "the 6to4 tunnel is missing or down", "the agent makes it anew"),
+        Diagnosis(Cause.TUNNEL_MISSING, "the 6to4 tunnel is missing or down", "the agent creates it again"),
     ),
     (
         lambda s: Reason.VIP_MISSING in s.hard,
@@ -127,7 +131,7 @@ TABLE: tuple[Row, ...] = (
         lambda s: (s.pool_use or 0) >= s.pool_limit,
         Diagnosis(
             Cause.POOL4_EXHAUSTED,
-            "the public ports are used up: new flows get no answer, Jool says nothing",
+            "the public ports are used up: new flows get no answer, and Jool reports nothing",
             "more addresses in [nat64] pool4",
         ),
     ),
@@ -238,7 +242,7 @@ TABLE: tuple[Row, ...] = (
     ),
     (
         lambda s: s.any_fails,
-        Diagnosis(Cause.UNKNOWN, "no probe comes back, and nothing here says why", "`kun-nat64 doctor`"),
+        Diagnosis(Cause.UNKNOWN, "no probe comes back; the cause is unknown", "`kun-nat64 doctor`"),
     ),
     *LIMITS,
     (
@@ -253,7 +257,7 @@ TABLE: tuple[Row, ...] = (
         lambda s: s.path_refused,
         Diagnosis(
             Cause.PATH_REFUSED,
-            "the BGP speaker takes the path and has none: its own configuration refuses it",
+            "the BGP speaker accepts the path and then lacks it: its own configuration refuses it",
             BY_SPEAKER,
         ),
     ),

@@ -89,7 +89,7 @@ def _next_kernel(found: Inspection) -> Iterator[Finding]:
 def _dkms(found: Inspection) -> Finding:
     check = "dkms"
     if found.dkms is None:
-        return Finding(Level.UNKNOWN, check, "there is no dkms here: who builds Jool for the next kernel?")
+        return Finding(Level.UNKNOWN, check, "dkms is missing: nothing builds Jool for the next kernel")
     if found.kernel in found.dkms:
         return Finding(Level.GOOD, check, f"has built jool for {found.kernel}")
     level = Level.NOTE if found.module_loaded or found.module_file else Level.BAD
@@ -109,7 +109,7 @@ def _untested(found: Inspection) -> Iterator[Finding]:
     if found.module_version:
         versions["jool"] = found.module_version  # the module translates; the command only speaks to it
     for tool, version, tested in untested(versions):
-        words = f"{version} is not one that the tests run with; those are {tested}"
+        words = f"{version} is not a tested version; tested are {tested}"
         yield Finding(Level.NOTE, f"version of {tool}", words, "see docs/supported.md")
 
 
@@ -234,6 +234,6 @@ def _plan(found: Inspection) -> Finding:
     if found.differences is None:
         return Finding(Level.UNKNOWN, "configuration", "could not be compared with the machine")
     if not found.differences:
-        return Finding(Level.GOOD, "configuration", "the machine is as it says")
+        return Finding(Level.GOOD, "configuration", "the machine matches it")
     words = f"the machine differs in {len(found.differences)} places, the first: {found.differences[0]}"
     return Finding(Level.NOTE, "configuration", words, "`kun-nat64 plan`, or let `kun-nat64 run` do it")

@@ -25,7 +25,7 @@ class Denied(StrEnum):
     """Why a destination is dropped before translation."""
 
     LISTED = "gateway.never_reach"
-    NEVER = "no destination outside: this network, loopback, multicast or reserved"
+    NEVER = "not a destination outside: this network, loopback, multicast or reserved"
     OWN = "an address of the gateways themselves"
 
 
@@ -152,7 +152,7 @@ def _dropped(address: IPv6Address, spec: AgentSpec) -> str:
     if node is None:
         return f"{address} is no 6to4 address (gateway.check_source)" if spec.gateway.check_source else ""
     if not any(node in network for network in spec.gateway.clients):
-        return f"protocol 41 from {node} is not let in (gateway.clients)"
+        return f"protocol 41 from {node} is not permitted (gateway.clients)"
     return ""
 
 

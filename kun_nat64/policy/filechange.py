@@ -60,14 +60,14 @@ def _restarts(old: AgentSpec, new: AgentSpec) -> Iterator[Refusal]:
     anew = "`systemctl stop kun-nat64` and `kun-nat64 teardown` with the old file, then start"
     was, is_ = old.nat64.instance, new.nat64.instance
     if was != is_:
-        yield _restart(f"nat64.instance is {was}, the new file says {is_}: {anew}")
+        yield _restart(f"nat64.instance is {was}, the new file has {is_}: {anew}")
     if old.gateway.inside is not new.gateway.inside:
-        yield _restart(f"gateway.inside is {old.gateway.inside}, the new file says {new.gateway.inside}: {anew}")
+        yield _restart(f"gateway.inside is {old.gateway.inside}, the new file has {new.gateway.inside}: {anew}")
     for key, before, after in _listeners(old, new):
         if before != after:
-            yield _restart(f"{key} is {before or 'not set'}, the new file says {after or 'nothing'}: {RESTART}")
+            yield _restart(f"{key} is {before or 'not set'}, the new file has {after or 'nothing'}: {RESTART}")
     if _followed(old) != _followed(new):
-        yield _restart(f"[follow] is another one in the new file: {RESTART}")
+        yield _restart(f"[follow] differs in the new file: {RESTART}")
 
 
 def _followed(spec: AgentSpec) -> object:
@@ -90,7 +90,7 @@ LISTENERS: dict[str, Callable[[AgentSpec], str]] = {
 }
 
 
-RESTART = "`systemctl restart kun-nat64` takes it, and disturbs no flow"
+RESTART = "`systemctl restart kun-nat64` brings it into force and disturbs no flow"
 
 
 def _restart(reason: str) -> Refusal:
@@ -102,7 +102,7 @@ def _missing(old: AgentSpec, new: AgentSpec, seen: Observation) -> Iterator[Refu
     outside = new.gateway.outside
     if Area.LINKS in seen.failures:
         error = seen.failures[Area.LINKS]
-        yield Refusal(RefusalKind.UNKNOWN, f"the links of this machine cannot be looked at: {error}")
+        yield Refusal(RefusalKind.UNKNOWN, f"the links of this machine cannot be read: {error}")
     elif outside != old.gateway.outside and not seen.link(outside).carrier:
         state = "has no carrier" if seen.link(outside).present else "is not on this machine"
         yield Refusal(RefusalKind.UNKNOWN, f"gateway.outside is {outside}, which {state}")

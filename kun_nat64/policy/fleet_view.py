@@ -83,7 +83,7 @@ def contradictions(spec: AgentSpec, fleet: Fleet) -> Iterator[str]:
     """What only one gateway of a fleet may have, and another one has as well; in words, with what comes of it."""
     for member in fleet.members:
         if member.name == spec.gateway.name:
-            yield f"{member.url} has gateway.name {member.name}, too: they do not know whose turn it is"
+            yield f"{member.url} has gateway.name {member.name}, too: they cannot take turns"
         if member.router_id == str(spec.bgp.router_id):
             yield f"{member.name} has bgp.router_id {member.router_id}, too: routers refuse the second session"
         shared = next((own for own in public_networks(spec) for other in member.pool4 if own.overlaps(other)), None)

@@ -56,9 +56,11 @@ def _way_back(around: Surroundings) -> Iterator[Finding]:
     for queue in back.queues:
         yield Finding(Level.BAD, check, f"drops packets: {queue}", "`tc qdisc show`, `tc filter show`")
     for rule in back.drops:
-        yield Finding(Level.BAD, check, f"keeps protocol 41 in: {rule}", "let protocol 41 from the VIP pass above it")
+        yield Finding(
+            Level.BAD, check, f"drops outgoing protocol 41: {rule}", "let protocol 41 from the VIP pass above it"
+        )
     for address in back.silent:
-        words = f"{address}, the router towards the nodes, tells no link-layer address"
+        words = f"{address}, the router towards the nodes, answers no ARP or neighbour request"
         yield Finding(Level.BAD, check, words, "`ip neigh`")
     if around.uplink and not back.evidence:
         yield Finding(Level.GOOD, check, "routes and rules of both families, queues and firewall lead to the nodes")

@@ -7,7 +7,7 @@ SAID = (
     Diagnosis(
         Cause.POOL6_WRONG,
         "the Jool instance translates another prefix than [nat64] pool6",
-        "the agent makes the instance anew; its sessions are lost",
+        "the agent creates the instance again; its sessions are lost",
     ),
     Diagnosis(
         Cause.RETURN_ROUTE_MISSING,
@@ -22,7 +22,7 @@ SAID = (
     ),
     Diagnosis(
         Cause.QUEUE_DROPS,
-        "a queueing discipline or a filter of somebody else drops packets on the uplink",
+        "a foreign queueing discipline or filter drops packets on the uplink",
         "`tc qdisc show dev UPLINK`, `tc filter show dev UPLINK ingress`",
     ),
     Diagnosis(

@@ -59,5 +59,5 @@ def _mixed(ways: Iterable[NodeWay]) -> tuple[str, ...]:
     far = [way.node for way in known if way.router is not None]
     if not (near and far):
         return ()
-    words = f"{near[0]} is answered directly and {far[0]} by a router: the tunnel has one way for both"
+    words = f"{near[0]} is answered directly and {far[0]} by a router: the tunnel can send both by one way only"
     return (f"{words}; [gateway] near_by_router = true, or a route to the former by the router",)

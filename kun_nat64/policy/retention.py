@@ -43,4 +43,4 @@ def _jump(seconds: float) -> str:
     if abs(seconds) < JUMP_S:
         return ""
     way = "ahead" if seconds > 0 else "back"
-    return f"the clock jumped {abs(seconds) / 3600:.1f} hours {way}: the session log is kept as if it had not"
+    return f"the clock jumped {abs(seconds) / 3600:.1f} hours {way}: the session log ignores the jump"

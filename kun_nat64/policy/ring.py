@@ -60,9 +60,8 @@ def _why_silent(own: IPv4Address, other: IPv4Address, sending: bool, member: Mem
     if member is None or member.ring is None:
         without = sorted(one.name for one in fleet.members if one.ring is None)
         if without:
-            return (
-                f"{other} does not answer in the ring; without one: {', '.join(without)} (older, or fleet.ring = false)"
-            )
+            why = "older version, or fleet.ring = false"
+            return f"{other} does not answer in the ring; without one: {', '.join(without)} ({why})"
         return f"{other} does not answer in the ring"
     if own not in member.ring.members:
         return f"{member.name} does not name {own} in its ring: fleet.members there"

@@ -23,7 +23,7 @@ def parse_endpoint(text: str) -> Endpoint:
         raise ValueError(f"{text!r} is no address and port")
     address = ip_address(found[1])
     if address.version == 6 and not text.strip().startswith("["):
-        raise ValueError(f"{text!r}: an IPv6 address stands in [ ]")
+        raise ValueError(f"{text!r}: write an IPv6 address in [ ]")
     return Endpoint(address, int(found[2]))
 
 

@@ -8,7 +8,7 @@ from kun_nat64.model.speakers import BIRD, FRR, GOBGP
 REMEDIES: dict[str, dict[Cause, str]] = {
     GOBGP.name: {
         Cause.SPEAKER_SILENT: (
-            "`systemctl status kun-gobgpd`; `systemctl restart kun-gobgpd`; the agent tells it the path again"
+            "`systemctl status kun-gobgpd`; `systemctl restart kun-gobgpd`; the agent announces the path again"
         ),
         Cause.PATH_REFUSED: (
             "`gobgp global policy`: accept route-type local on import, as the shipped gobgpd.conf does"
@@ -21,7 +21,7 @@ REMEDIES: dict[str, dict[Cause, str]] = {
     FRR.name: {
         Cause.SPEAKER_SILENT: (
             "`systemctl status frr`; bgpd=yes in /etc/frr/daemons; `systemctl restart frr`; "
-            "the agent tells it the path again"
+            "the agent announces the path again"
         ),
         Cause.PATH_REFUSED: (
             "`vtysh -c 'show bgp PREFIX'`: without a route to the prefix it is not valid; "
@@ -35,7 +35,7 @@ REMEDIES: dict[str, dict[Cause, str]] = {
     BIRD.name: {
         Cause.SPEAKER_SILENT: (
             "`birdc configure check`; `systemctl status bird`; `systemctl restart bird`; "
-            "the agent tells it the path again"
+            "the agent announces the path again"
         ),
         Cause.PATH_REFUSED: "`birdc show route all PREFIX`; `birdc show protocols`: kun_nat64_... must be up",
         Cause.PATH_NOT_SENT: (

@@ -62,7 +62,7 @@ BY_FACTS: tuple[Row, ...] = (
         lambda s: s.all_fail and bool(s.around.back.queues) and s.passes("left") is not True,
         Diagnosis(
             Cause.QUEUE_DROPS,
-            "a queueing discipline or a filter of somebody else drops packets on the tunnel or on the uplink",
+            "a foreign queueing discipline or filter drops packets on the tunnel or on the uplink",
             "`tc qdisc show`, `tc filter show dev TUNNEL ingress`; `tc qdisc del dev TUNNEL root`",
         ),
     ),
@@ -109,7 +109,7 @@ LIMITS: tuple[Row, ...] = (
         lambda s: bool(s.cut_off),
         Diagnosis(
             Cause.NODES_CUT_OFF,
-            "some nodes that have sessions here have no way back, or another one than the rest",
+            "some replies do not reach nodes that have sessions here, or another one than the rest",
             f"{SEE_ROUTES}; the tunnel has one next hop for all nodes: docs/way-back.md",
         ),
     ),
@@ -117,7 +117,7 @@ LIMITS: tuple[Row, ...] = (
         lambda s: s.too_narrow,
         Diagnosis(
             Cause.PATH_TOO_NARROW,
-            "full TCP segments do not come back: a link outside is smaller than outside_mtu, and says nothing of it",
+            "full TCP segments do not come back: a link outside has less than outside_mtu and sends no ICMP error",
             '[gateway] mss as `kun-nat64 doctor` says, or mss = "auto"; the link',
         ),
     ),

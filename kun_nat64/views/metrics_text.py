@@ -205,11 +205,11 @@ def _packets(state: State) -> Iterator[Metric]:
         text = "TCP packets of unknown flows, answered with RST"
         yield _counts("orphan_resets", text, [], [([], seen.resets)])
     if seen.ring is not None:
-        text = "Packets of flows that moved here: handed to the next gateway or taken from the one before, or nobody's"
+        text = "Packets of flows that moved here: handed on, received from the previous gateway, or of no gateway"
         packets = (([name], float(count)) for name, count in asdict(seen.ring).items())
         yield _counts("ring_packets", text, ["what"], packets)
-        yield _gauge("ring_members_configured", "Gateways that packets may be handed to", ring_size(state))
-        yield _gauge("ring_members_answering", "Those of them that answer", len(state.ring.answering or ()))
+        yield _gauge("ring_members_configured", "Gateways of the ring, without this one", ring_size(state))
+        yield _gauge("ring_members_answering", "Gateways of the ring that answer", len(state.ring.answering or ()))
 
 
 def _fleet(state: State) -> Iterator[Metric]:

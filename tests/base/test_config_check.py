@@ -36,8 +36,8 @@ TEXTS = {
     "an open bracket": (b'[admin]\nlisten = ["x",\n\n', ":2: not TOML, line 2: bracket [ not closed"),
     "no quotes": (b"[admin]\nlisten = here\n", ":2: not TOML, line 2: the value is not understood; text needs quotes"),
     "no value": (b"[admin]\nlisten\n", ":2: not TOML, line 2: the key has no value"),
-    "a key twice": (b"[admin]\nlisten = 1\n\nlisten = 2\n", ":4: admin.listen: is there twice, first on line 2"),
-    "a table twice": (b"[admin]\n[log]\n[admin]\n", ":3: admin: is there twice, first on line 1"),
+    "a key twice": (b"[admin]\nlisten = 1\n\nlisten = 2\n", ":4: admin.listen: is written twice, first on line 2"),
+    "a table twice": (b"[admin]\n[log]\n[admin]\n", ":3: admin: is written twice, first on line 1"),
     "a long number": (b"[admin]\nlisten = " + b"9" * 5000, ":2: not TOML, line 2: has a number with more digits"),
     "a date that is none": (b"[admin]\nlisten = 2020-13-45\n", ":2: not TOML, line 2: "),
     "a date": (b"[admin]\nlisten = 2020-01-02\n", ":2: admin.listen = 2020-01-02: must be"),
@@ -136,8 +136,8 @@ def test_a_pool_is_named_and_not_numbered(tmp_path: Path) -> None:
     )
     code, _, errors = check("kun-dns64", file)
     assert code == 2
-    assert f"{file}:4: pool \"a\".fallback = 'b': is a circle: a -> b -> c -> a" in errors
-    assert errors.count("is a circle") == 1
+    assert f"{file}:4: pool \"a\".fallback = 'b': is a circular fallback: a -> b -> c -> a" in errors
+    assert errors.count("is a circular fallback") == 1
     assert f'{file}:9: pool "b".domains[0]' in errors
     assert f'{file}:16: zone "a.b".dns64' in errors
     assert f"{file}:17: pool[3].name: is required" in errors

@@ -81,9 +81,12 @@ FAULTS = {
         "a snapshot removes",
     ),
     "a begin in a change": ([*LINES[:2], LINES[0], *LINES[2:]], "begins inside"),
-    "a heartbeat in a change": ([*LINES[:2], Controller().view.heartbeat(0), *LINES[2:]], "inside a change"),
-    "a record outside": (LINES[1:], "outside"),
-    "a commit outside": (LINES[-1:], "outside"),
+    "a heartbeat in a change": (
+        [*LINES[:2], Controller().view.heartbeat(0), *LINES[2:]],
+        "before the change was committed",
+    ),
+    "a record outside": (LINES[1:], "before the change began"),
+    "a commit outside": (LINES[-1:], "without a change"),
     "a line lost": (LINES[:2] + LINES[3:], "sum up to"),
     "another version": (wrong("commit", version="f" * 32), "sum up to"),
     "no version": (wrong("commit", version=""), "sum up to"),
@@ -134,7 +137,7 @@ def test_a_snapshot_that_lies_is_refused_whole(lines: list[str], sentence: str) 
 
 
 DELTAS = {
-    "one that is not there": ({"type": "remove", "clients": ["10.9.9.9"]}, "is not there"),
+    "one that is not there": ({"type": "remove", "clients": ["10.9.9.9"]}, "does not exist"),
     "a class in use": ({"type": "remove", "classes": ["native"]}, "sum up to"),
     "nothing": ({"type": "remove"}, "1 to 500"),
     "a key that is no text": ({"type": "remove", "clients": [7]}, "1 to 500"),

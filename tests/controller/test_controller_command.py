@@ -92,7 +92,7 @@ BAD = {
     "a pod of another shape": ('"true" }', "true }", 17, "Pod team-00/web-0", "expected `str`, got `bool`"),
     "an unknown kind": ("kind: EgressPool", "kind: EgressPol", 1, "EgressPol standard", "EgressPool, EgressGateway"),
     "another version": ("kun/v1alpha1", "kun/v2", 1, "EgressPool standard", "egress.networking.kun/v1alpha1"),
-    "a key twice": ("  namespace: team-00", "  name: x", 16, "", "'name' stands here for the second time"),
+    "a key twice": ("  namespace: team-00", "  name: x", 16, "", "'name' is written twice here"),
     "no YAML": ("kind: Pod", "kind: [Pod", 14, "", "not YAML"),
     "a tag": ("name: web-0", "name: !!python/object:os.system {}", 15, "", "tag"),
     "no name": ("metadata: { name: standard }", "metadata: { nam: standard }", 3, "without a name", "is required"),

@@ -12,7 +12,7 @@ from kun_nat64.cli.folders import RUN_DIR, lasting_folder
 @app.command(
     epilog="Example: kun-nat64 apply --config /etc/kun/kun-nat64.toml --force",
     exits={
-        0: "the machine is as the file says",
+        0: "the machine matches the file",
         1: "a change failed, or was undone",
         11: "the guard refuses the changes",
     },
@@ -20,10 +20,10 @@ from kun_nat64.cli.folders import RUN_DIR, lasting_folder
 def apply(
     config: Config,
     run_dir: RunDir = RUN_DIR,
-    force: Annotated[bool, typer.Option("--force", help="Also what the guard refuses.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Make the changes that the guard refuses, too.")] = False,
     confirm_within: Annotated[
         float | None,
-        typer.Option("--confirm-within", metavar="SECONDS", min=1.0, help="Undo it unless confirmed by then."),
+        typer.Option("--confirm-within", metavar="SECONDS", min=1.0, help="Undo the changes unless confirmed in time."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

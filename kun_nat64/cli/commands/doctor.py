@@ -20,7 +20,7 @@ def doctor(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show what is wrong on this machine, and its repair."""
+    """Show what is wrong on this machine, and how to repair it."""
     from kun_nat64.cli.doctor import examine
 
     raise typer.Exit(examine(config, run_dir, as_json=as_json))

@@ -20,8 +20,8 @@ from kun_nat64.cli.folders import RUN_DIR
 def drain(
     name: GatewayName = "",
     run_dir: RunDir = RUN_DIR,
-    wait: Annotated[bool, typer.Option("--wait", help="Until the path is withdrawn, with progress.")] = False,
-    why: Annotated[str, typer.Option("--why", help="For the log and the status page.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the VIP is withdrawn; show progress.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Reason, for the log and the status page.")] = "",
     until_start: Annotated[
         bool, typer.Option("--until-start", help="The next start of the agent ends the drain; for stops and reboots.")
     ] = False,

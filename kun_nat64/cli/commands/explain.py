@@ -19,7 +19,7 @@ def explain(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="The gateway's TOML file; else /etc/kun/kun-nat64.toml.")
     ] = None,
-    client: Annotated[str, typer.Option(help="The pod's IPv6 address: is it let in, what does it hold.")] = "",
+    client: Annotated[str, typer.Option(help="A pod: show whether it is let in, and its sessions.")] = "",
     here: Annotated[bool, typer.Option("--here", help="Ask this gateway alone, not the others of the fleet.")] = False,
     run_dir: RunDir = RUN_DIR,
     token_file: TokenFile = None,

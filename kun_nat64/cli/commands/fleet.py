@@ -20,9 +20,7 @@ from kun_nat64.cli.folders import RUN_DIR
 def fleet(
     endpoint: Annotated[
         str,
-        typer.Argument(
-            metavar="[IP:PORT]", help="Show who has a session with it: public, server or pod.", show_default=False
-        ),
+        typer.Argument(metavar="[IP:PORT]", help="Address of a session: public, server or pod.", show_default=False),
     ] = "",
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Without an agent here: the file that names the members.")

@@ -15,13 +15,13 @@ def rollback(
     config: Annotated[Path, typer.Option("--config", "-c", help="The gateway's TOML file; it is replaced.")] = Path(
         "/etc/kun/kun-nat64.toml"
     ),
-    history: Annotated[bool, typer.Option("--list", help="Only show which files were in force.")] = False,
+    history: Annotated[bool, typer.Option("--list", help="Show only which files were in force.")] = False,
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Go back to the last other file that was in force.
+    """Return to the previous file that was in force.
 
-    The present one is kept as FILE.rolled-back.
+    The current file is kept as FILE.rolled-back.
     """
     from kun_nat64.cli.rollback import roll_back, show_history
 

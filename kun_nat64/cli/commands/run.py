@@ -10,7 +10,7 @@ from kun_nat64.cli.folders import RUN_DIR, state_folder
 def run(config: Config, run_dir: RunDir = RUN_DIR) -> None:
     """Run the agent on this gateway.
 
-    It keeps the machine as its file says.
+    It keeps the machine as the file describes.
 
     The VIP is announced while probes pass through the translator and return.
     """

@@ -18,7 +18,7 @@ def size(
     nodes: Annotated[int, typer.Option("--nodes", min=0, help="Nodes, if routers hash outer addresses only.")] = 0,
     buckets: Annotated[int, typer.Option("--buckets", min=0, help="Buckets of a resilient ECMP group.")] = 0,
     imbalance: Annotated[
-        float, typer.Option("--imbalance", min=0.0, help="Fullest gateway over the mean; 0: computed.")
+        float, typer.Option("--imbalance", min=0.0, help="Load of the fullest gateway over the mean; 0: computed.")
     ] = 0.0,
     as_json: AsJson = False,
 ) -> None:

@@ -19,9 +19,9 @@ def table(
     run_dir: RunDir = RUN_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show the controller's table that is followed.
+    """Show the table that this gateway follows.
 
-    Its version, its age, what is held and why.
+    Its version, its age, and whether a change is held, and why.
     """
     from kun_nat64.cli.followed import show_table
 

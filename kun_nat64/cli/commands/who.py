@@ -10,7 +10,7 @@ from kun_nat64.cli.folders import RUN_DIR
 
 
 @app.command(
-    exits={0: "found", 1: "nobody is known", 3: "the sessions could not be read"},
+    exits={0: "found", 1: "no pod found", 3: "the sessions could not be read"},
     epilog="Example: kun-nat64 who 192.0.2.11:40283 --at 2026-11-21T06:15:00Z --proto tcp\n\n"
     'kun-nat64 who 192.0.2.11:40283 --at "90m ago" --json',
 )
@@ -27,7 +27,7 @@ def who(
 ) -> None:
     """Show which pod had a public port, and when.
 
-    From this gateway's log and, where an agent runs here, from those of the others.
+    Reads this gateway's log, and those of the other gateways if an agent runs here.
     """
     from kun_nat64.cli.who import show_who
     from kun_nat64.cli.who_flags import Asked

@@ -36,7 +36,7 @@ def test_synthesis_is_told_step_by_step() -> None:
         "192.0.2.33 becomes 2002:c633:6440::c000:221 (RFC 6052 section 2.2)",
         "127.0.0.1 is never embedded (never_embed, map, RFC 6052 section 3.1)",
         "TTL = min(A 3600, denial 60) = 60 (RFC 6147 section 5.1.7)",
-        "no AAAA but A: synthesised (RFC 6147 section 5.1.6)",
+        "there is no AAAA but an A record: synthesised (RFC 6147 section 5.1.6)",
     ]
 
 

@@ -115,7 +115,7 @@ async def test_the_table_drains_takes_out_and_brings_back(fast: AgentSpec, tmp_p
         gateway = BASE["gateway", "gw1"]
         write(tmp_path, {**BASE, ("gateway", "gw1"): replace(gateway, desired="out")})
         await it.until(
-            lambda: "goes on serving" in it.agent.state.warnings.get(WarningName.TABLE, ""), "the last exit stays"
+            lambda: "keeps serving" in it.agent.state.warnings.get(WarningName.TABLE, ""), "the last exit stays"
         )
         assert it.announced
         it.agent.state.take_fleet(carrying(fast, it.agent.state.clock()))

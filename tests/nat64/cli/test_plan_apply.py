@@ -81,7 +81,7 @@ async def test_a_refused_plan_ends_with_11_and_says_what_would_force_it(
     assert await _show(spec, host, as_json=False) == REFUSED
     assert "refused: too-many-removals" in capsys.readouterr().err
     assert await _apply(spec, host, tmp_path, force=False) == REFUSED
-    assert "`apply --force` does it all the same" in capsys.readouterr().err
+    assert "`apply --force` overrides it" in capsys.readouterr().err
     assert extra <= host.facts
     assert await _apply(spec, host, tmp_path, force=True) == DONE
     assert not extra & host.facts
@@ -102,7 +102,7 @@ async def test_apply_makes_it_so_announces_nothing_and_has_looked_again(
     assert await _apply(spec, host, tmp_path, force=False) == DONE
     assert host.facts == desired(spec, WITHDRAWN)
     assert not any(isinstance(fact, BgpPath) for fact in host.facts)
-    assert capsys.readouterr().out.endswith("changes made, and all is as it should be\n")
+    assert capsys.readouterr().out.endswith("changes made; the machine matches the file\n")
     assert await _apply(spec, host, tmp_path, force=False) == DONE
     assert capsys.readouterr().out == "nothing to change\n"
 
@@ -123,7 +123,7 @@ async def test_apply_stops_at_the_first_failure_and_says_what_is_left(
     assert await _apply(spec, host, tmp_path, force=False) == FAILED
     said = capsys.readouterr()
     assert "failed: jool pool4 add: exit-code, exit code 22: no, thanks" in said.err
-    left = said.err.split("what is still to be done:\n")[1]
+    left = said.err.split("not done:\n")[1]
     assert "+ Jool instance kun" in left
     assert "tunnel kun64: sit local 203.0.113.1" not in left, "that was done before"
     assert "+ tunnel kun64: sit local 203.0.113.1" in said.out
@@ -139,7 +139,7 @@ class Liar(FakeHost):
 
 async def test_success_is_what_another_look_finds(spec: AgentSpec, capsys: Output, tmp_path: Path) -> None:
     assert await _apply(spec, Liar(bare().facts), tmp_path, force=False) == FAILED
-    assert "what is still to be done" in capsys.readouterr().err
+    assert "not done:" in capsys.readouterr().err
 
 
 async def test_flows_that_a_change_cuts_are_told_by_apply_too(spec: AgentSpec, capsys: Output, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ async def test_a_teardown_that_fails_remembers_what_it_has_to_put_back(
     await _apply(spec, host, tmp_path, force=False)
     host.fail_applying = {Area.JOOL: REFUSING}
     assert await _tear_down(spec, host, tmp_path) == FAILED
-    assert "what is still to be done" in capsys.readouterr().err
+    assert "not done:" in capsys.readouterr().err
     assert (tmp_path / runfiles.BEFORE).exists()
 
 

@@ -76,11 +76,11 @@ ALONE = [
         'overlaps tenant "web".pool4[0]',
         id="its own ports twice",
     ),
-    pytest.param({**WEB, "deny": True}, "tenant[0].pool4", "does nothing beside deny", id="refused with ports"),
+    pytest.param({**WEB, "deny": True}, "tenant[0].pool4", "has no effect with deny", id="refused with ports"),
     pytest.param(
         {"name": "x", "networks": ["2002:a01::/32"], "deny": True, "max_sessions": 5},
         "tenant[0].max_sessions",
-        "does nothing beside deny",
+        "has no effect with deny",
         id="refused with a limit",
     ),
     pytest.param({**WEB, "max_sessions": -1}, "tenant[0].max_sessions", "0 or more", id="a limit below zero"),

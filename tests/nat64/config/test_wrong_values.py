@@ -98,19 +98,19 @@ SINGLE = {
     ),
     "a password that nobody writes": (
         ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "password_file": "/etc/kun/tor"}]}),
-        "bgp.peers[0].password_file = '/etc/kun/tor': does nothing without bgp.manage_daemon",
+        "bgp.peers[0].password_file = '/etc/kun/tor': has no effect without bgp.manage_daemon",
     ),
     "BFD that nobody configures": (
         ("bgp", {"speaker": "frr", "peers": [{"address": "10.2.1.1", "as": 1, "bfd": True}]}),
-        "bgp.peers[0].bfd = True: does nothing without bgp.manage_daemon: put BFD into the frr.conf you write",
+        "bgp.peers[0].bfd = True: has no effect without bgp.manage_daemon: put BFD into the frr.conf you write",
     ),
     "TTL security that nobody configures": (
         ("bgp", {"speaker": "bird", "peers": [{"address": "10.2.1.1", "as": 1, "ttl_security": True}]}),
-        "bgp.peers[0].ttl_security = True: does nothing without bgp.manage_daemon: put TTL security into the bird.conf",
+        "bgp.peers[0].ttl_security = True: has no effect without bgp.manage_daemon: put TTL security into",
     ),
     "communities of a peer that nobody configures": (
         ("bgp", {"peers": [{"address": "10.2.1.1", "as": 1, "communities": ["65000:1"]}]}),
-        "bgp.peers[0].communities = ('65000:1',): does nothing without bgp.manage_daemon",
+        "bgp.peers[0].communities = ('65000:1',): has no effect without bgp.manage_daemon",
     ),
     "an unknown speaker": (("bgp", {"speaker": "quagga"}), "bgp.speaker = 'quagga': must be 'gobgp', 'frr' or 'bird'"),
     "FRR at a port": (
@@ -192,7 +192,7 @@ SINGLE = {
     "a number in quotes": (("drain", {"grace_s": "30"}), "drain.grace_s = '30': must be a number"),
     "everybody as a client": (
         ("gateway", {"clients": ["10.0.0.0/8", "0.0.0.0/0"]}),
-        "gateway.clients[1] = '0.0.0.0/0': is everybody, an open relay",
+        "gateway.clients[1] = '0.0.0.0/0': is everybody, which makes an open relay",
     ),
     "a way back that is our own": (
         ("gateway", {"routes": ["2002::/16", "2002:cb00:7101::/48"]}),
@@ -262,7 +262,7 @@ SINGLE = {
     ),
     "a probe network over the router": (
         ("health", {"probe_network": "10.2.1.0/30"}),
-        "health.probe_network = '10.2.1.0/30': contains bgp.router_id = 10.2.1.2: the way there would be lost",
+        "health.probe_network = '10.2.1.0/30': contains bgp.router_id = 10.2.1.2: that address would become",
     ),
     "a probe network over the router alone": (
         ("health", {"probe_network": "10.2.1.0/31"}),

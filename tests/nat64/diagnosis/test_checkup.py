@@ -145,7 +145,7 @@ def test_a_version_that_nobody_has_tried_is_noted_beside_those_that_were(
     findings = examine(replace(good, **changes), spec)
     (note,) = [finding for finding in findings if finding.check.startswith("version of")]
     assert (note.level, note.check) == (Level.NOTE, check)
-    assert note.words.startswith(f"{version} is not one that the tests run with; those are ")
+    assert note.words.startswith(f"{version} is not a tested version; tested are ")
     assert "docs/supported.md" in note.remedy
 
 

@@ -32,7 +32,7 @@ def refused(fact: Fact, *, forcible: bool = True) -> Refusal:
 
 def test_while_nothing_is_held_back_the_agent_mends_it() -> None:
     assert as_it_is(MISSING, (), None) == MISSING
-    assert "the agent makes it anew" in MISSING.remedy
+    assert "the agent creates it again" in MISSING.remedy
 
 
 def test_what_the_guard_holds_back_is_not_promised() -> None:

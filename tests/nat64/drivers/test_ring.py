@@ -236,11 +236,11 @@ async def test_a_step_that_somebody_changed_is_seen_and_mended(world: RingWorld)
     driver = world.drivers["a"]
     world.nft("a", "flush", "chain", "ip6", "kun-nat64", "send")
     seen = {fact for fact in await driver.observe(world.watch) if isinstance(fact, RingStep)}
-    assert seen == {RingStep(odd="changed by somebody else")}
+    assert seen == {RingStep(odd="changed by another program")}
     await driver.apply(Change(Action.REPLACE, ALL_IN_TURN["a"], *seen))
     assert ALL_IN_TURN["a"] in await driver.observe(world.watch)
     ip("-n", world.prefix + "a", "link", "delete", ring_link(B))
-    assert RingStep(odd="its tunnel was made anew") in await driver.observe(world.watch)
+    assert RingStep(odd="its tunnel was created again") in await driver.observe(world.watch)
 
 
 REFUSING = {**ALL_IN_TURN, "b": replace(ALL_IN_TURN["b"], takes=False)}

@@ -102,7 +102,7 @@ BROKEN = {
     "empty": "",
     "an error in place of a table": "Error: something is wrong\n",
     "another table": "Field,Value\na,b\n",
-    "a port that is no number": "Mark,Protocol,Address,Min port,Max port\n0,TCP,192.0.2.11,one,2\n",
+    "a port that is not a number": "Mark,Protocol,Address,Min port,Max port\n0,TCP,192.0.2.11,one,2\n",
     "an address that is none": "Mark,Protocol,Address,Min port,Max port\n0,TCP,192.0.2.300,1,2\n",
     "an unknown protocol": "Mark,Protocol,Address,Min port,Max port\n0,SCTP,192.0.2.11,1,2\n",
     "a row that is cut off": "Mark,Protocol,Address,Min port,Max port\n0,TCP,192\n",

@@ -47,7 +47,7 @@ def test_a_table_whose_last_step_is_missing_is_not_armed() -> None:
     "place", [f"{chain} {n}" for chain in ("from_pod", "to_pod", "known_to_pod", "begin", "orphans") for n in (0, 1)]
 )
 def test_a_missing_rule_is_drift(place: str) -> None:
-    assert nftables.parse(without(REAL, f"kun-nat64 {place}"), WATCH).fact.watch == "changed by somebody else"
+    assert nftables.parse(without(REAL, f"kun-nat64 {place}"), WATCH).fact.watch == "changed by another program"
 
 
 def test_a_rule_of_somebody_else_in_it_is_drift() -> None:

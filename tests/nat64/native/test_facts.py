@@ -177,7 +177,7 @@ def test_a_reload_does_not_switch_the_way_inside(native: AgentSpec, spec: AgentS
         found = refusals(old, new, change, seen, other_exit=True)
         (refusal,) = [one for one in found if "gateway.inside" in one.reason]
         assert not refusal.forcible
-        assert f"gateway.inside is {old.gateway.inside}, the new file says {new.gateway.inside}" in refusal.reason
+        assert f"gateway.inside is {old.gateway.inside}, the new file has {new.gateway.inside}" in refusal.reason
 
 
 def test_other_keys_can_change(native: AgentSpec, native_with: Callable[..., AgentSpec]) -> None:

@@ -45,7 +45,7 @@ def test_any_96_will_do(pool6: str, native_with: Callable[..., AgentSpec]) -> No
 
 
 MEANINGLESS = {
-    "tunnel": ("gateway", "kun64", "there is no tunnel"),
+    "tunnel": ("gateway", "kun64", "no tunnel exists"),
     "routes": ("gateway", ["2002::/16"], "this host's own routes"),
     "check_source": ("gateway", True, "gateway.clients says"),
     "near_by_router": ("gateway", False, "by this host's own routes"),
@@ -59,7 +59,7 @@ def test_a_key_of_the_tunnel_is_refused(key: str, row: tuple[str, object, str], 
     section, value, why = row
     (found,) = faults(native_data(**{section: {key: value}}))
     assert found.startswith(f"{section}.{key} = ")
-    assert 'means nothing with inside = "native"' in found
+    assert 'has no effect with inside = "native"' in found
     assert why in found
 
 
@@ -81,7 +81,10 @@ WRONG = {
         {"gateway": {"clients": ["2001:db8:a1::/48", "10.0.0.0/8"]}},
         "gateway.clients[1] = '10.0.0.0/8': must be an IPv6 network of pods",
     ),
-    "everybody": ({"gateway": {"clients": ["::/0"]}}, "gateway.clients = ['::/0']: is everybody, an open relay"),
+    "everybody": (
+        {"gateway": {"clients": ["::/0"]}},
+        "gateway.clients = ['::/0']: is everybody, which makes an open relay",
+    ),
     "everybody in two parts": (
         {"gateway": {"clients": ["2000::/4", "3000::/4"]}},
         "gateway.clients = ['2000::/4', '3000::/4']: is everybody",

@@ -102,7 +102,7 @@ def test_a_packet_comes_to_its_end_whatever_the_members_believe(views: dict[int,
 def test_only_what_can_be_right_is_taken_over_from_an_earlier_agent() -> None:
     spec = ring(A, B, C)
     assert in_force(frozenset({RingStep(C, 1)}), spec) == RingStep(C, 1)
-    for wrong in (RingStep(D, 1), RingStep(B, 3), RingStep(B, 0), RingStep(odd="changed by somebody else")):
+    for wrong in (RingStep(D, 1), RingStep(B, 3), RingStep(B, 0), RingStep(odd="changed by another program")):
         assert in_force(frozenset({wrong}), spec) == TO_NOBODY
     assert in_force(frozenset({RingStep(B, 1)}), None) == TO_NOBODY
     assert in_force(frozenset(), spec) == TO_NOBODY
@@ -136,7 +136,7 @@ def test_a_table_that_is_made_anew_gets_its_step_in_the_same_plan(spec: AgentSpe
     wanted = desired(spec, WITHDRAWN, ring=RingStep(B, 1))
     watch = flow_watch(spec)
     assert watch is not None
-    changed = (wanted - {OrphanReset(watch)}) | {OrphanReset("changed by somebody else")}
+    changed = (wanted - {OrphanReset(watch)}) | {OrphanReset("changed by another program")}
     todo = plan(wanted, Observation(changed))
     assert [str(one) for one in todo.changes][-1].startswith("+ ring")
     assert after(todo.changes, changed) == wanted
@@ -166,7 +166,7 @@ def member(name: str, its: MemberRing | None) -> Member:
 
 
 REASONS = {
-    "an older one": (None, frozenset(), "without one: gw2 (older, or fleet.ring = false)"),
+    "an older one": (None, frozenset(), "without one: gw2 (older version, or fleet.ring = false)"),
     "a filter inwards": (MemberRing(B, frozenset({A}), frozenset({A})), frozenset(), "from 10.2.2.2 to 10.2.1.2"),
     "a filter outwards": (MemberRing(B, frozenset({A})), frozenset({B}), "from 10.2.1.2 to 10.2.2.2"),
     "a filter both ways": (MemberRing(B, frozenset({A})), frozenset(), "between 10.2.1.2 and 10.2.2.2"),
