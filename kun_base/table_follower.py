@@ -86,7 +86,7 @@ class TableFollower:
         change = self._intake.accept(version)
         if change is None:
             return False
-        self._journal.warning("table accepted", version=held)
+        self._journal.warning("table-accepted", version=held)
         self._told(change)
         return True
 
@@ -103,14 +103,14 @@ class TableFollower:
             "source": source.url if source is not None else str(self.plan.file),
             "file": str(self.plan.file) if self.plan.file is not None else "",
             "connected": self._connected,
-            "version": mark.version,
+            "version": mark.version,  # checksum of the table in force
             "revision": mark.revision,
             "cluster": mark.cluster,
-            "committed_at": mark.at,
+            "committed_at": mark.at,  # when the controller committed it
             "age_s": round(now - self._heard, 3) if self._heard is not None else None,
             "records": intake.table.counts(),
-            "changes": self.changes,
-            "faults": self.faults,
+            "changes": self.changes,  # changes that came into force
+            "faults": self.faults,  # changes and files that were refused
             "error": self._error,
             "held": self._held(),
         }
@@ -130,7 +130,7 @@ class TableFollower:
             self._fault(f"{self.plan.file}: {error}")
             return
         mark = self._intake.in_force
-        self._journal.info("table read", file=str(self.plan.file), version=mark.version, **self.table.counts())
+        self._journal.info("table-read", file=str(self.plan.file), version=mark.version, **self.table.counts())
 
     def _take_lines(self, lines: list[Any]) -> None:
         self._intake.connected("", "")
@@ -184,7 +184,7 @@ class TableFollower:
         if self._intake.is_between_changes and not self._connected:
             self._connected, self._error = True, ""
             self.connections += 1
-            self._journal.info("table connected", version=self._intake.received.version)
+            self._journal.info("table-connected", version=self._intake.received.version)
         if change is not None:
             self._told(change)
         elif self._intake.held.reason != held:
@@ -196,13 +196,13 @@ class TableFollower:
         if change:
             self.changes += 1
             self._on_change(change)
-        self._journal.debug("table in force", version=mark.version, revision=mark.revision)
+        self._journal.debug("table-in-force", version=mark.version, revision=mark.revision)
         self._unsaved.set()
         self._news.set()
 
     def _warn_of_held(self) -> None:
         if (held := self._held()) is not None:
-            self._journal.warning("table held", version=held["version"], reason=held["reason"])
+            self._journal.warning("table-held", version=held["version"], reason=held["reason"])
 
     def _fault(self, text: str) -> None:
         self.faults += 1
@@ -211,7 +211,7 @@ class TableFollower:
     def _note(self, text: str) -> None:
         """One line in the log for each new text."""
         if text != self._error:
-            self._journal.warning("table not followed", error=text)
+            self._journal.warning("table-not-followed", error=text)
         self._error = text
 
     async def _keep_file(self) -> None:
@@ -230,7 +230,7 @@ class TableFollower:
         try:
             await write_table_file(self.plan.file, self.table, self._intake.in_force)
         except OSError as error:
-            self._journal.warning("table not kept", file=str(self.plan.file), error=str(error))
+            self._journal.warning("table-not-kept", file=str(self.plan.file), error=str(error))
 
     async def _say_applied(self) -> None:
         assert self._connection is not None

@@ -13,8 +13,10 @@ from reference.markdown import row, table_head
 
 ROOT = Path(__file__).parent.parent
 METRIC_CALL = re.compile(r"(_gauge|_counts|_labelled|_histogram|_one_of|.*MetricFamily)$")
-STABILITY = "The name of an event and its fields stay; an event may get more fields. Texts in fields may change."
+STABILITY = "Names of events and fields stay. A new version may add fields. Texts in fields may change."
 LEVELS = {"debug", "info", "warning", "error"}
+# What falls and returns by one function of kun_dns64/state/server_events.py.
+TURNS = {"upstream": ("upstream", "why", "down_in"), "group": ("group", "upstreams", "effect")}
 
 
 def metric_tables() -> Iterator[str]:
@@ -58,10 +60,7 @@ def _constant(value: ast.expr) -> str:
 def event_tables() -> Iterator[str]:
     for program, package in (("kun-dns64", "kun_dns64"), ("kun-nat64", "kun_nat64"), ("kun-controller", "kun_cluster")):
         yield from ("", f"## Log events of {program}", "")
-        yield from (
-            "The name of an event and its fields stay; an event may get more fields. Texts in fields may change.",
-            "",
-        )
+        yield from (STABILITY, "")
         yield from table_head("event", "level", "fields")
         for event, (levels, fields) in sorted(_events(package).items()):
             shown = ", ".join(f"`{one}`" for one in sorted(fields))
@@ -70,20 +69,58 @@ def event_tables() -> Iterator[str]:
 
 def _events(package: str) -> dict[str, tuple[set[str], set[str]]]:
     found: defaultdict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
-    for call in _calls(package):
-        event = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
-        level = _name(call.func)
-        if level not in LEVELS or not isinstance(event, str) or "journal" not in ast.unparse(call.func).lower():
-            continue
-        levels, fields = found[event]
-        levels.add(level)
-        fields |= {word.arg for word in call.keywords if word.arg}
+    shared = () if package == "kun_cluster" else _in_functions("kun_base")
+    for function, call in (*_in_functions(package), *shared):
+        for event in _names(call):
+            levels, fields = found[event]
+            levels |= _levels(call)
+            fields |= {word.arg for word in call.keywords if word.arg}
+            if _name(call.func) == "Event":
+                fields |= {*_keys(function), *TURNS.get(event.rpartition("-")[0], ())}
     return dict(found)
 
 
-def _calls(package: str) -> Iterator[ast.Call]:
+def _names(call: ast.Call) -> list[str]:
+    """The events of a call: journal.LEVEL(NAME, ...), events.write(LEVEL, NAME, ...) or Event(LEVEL, NAME, {})."""
+    written, arguments = ast.unparse(call.func), call.args
+    if _name(call.func) in LEVELS and "journal" in written.lower():
+        place = 0
+    elif written == "Event" or written.endswith("events.write"):
+        place = 1
+    else:
+        return []
+    match arguments[place] if len(arguments) > place else None:
+        case ast.Constant(value=str() as name):
+            return [name]
+        case ast.JoinedStr(values=[ast.FormattedValue(), ast.Constant(value=end)]):
+            return [f"{what}{end!s}" for what in TURNS]
+    return []
+
+
+def _levels(call: ast.Call) -> set[str]:
+    if _name(call.func) in LEVELS:
+        return {_name(call.func)}
+    words = {str(one.value) for one in ast.walk(call.args[0]) if isinstance(one, ast.Constant)}
+    return words & LEVELS
+
+
+def _keys(function: ast.AST) -> set[str]:
+    """Of all dictionaries in a function: where an event's fields are put together."""
+    found = (key for one in ast.walk(function) if isinstance(one, ast.Dict) for key in one.keys)
+    return {key.value for key in found if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+
+
+def _in_functions(package: str) -> Iterator[tuple[ast.AST, ast.Call]]:
+    """Each call, with the innermost function that it stands in."""
     for path in sorted((ROOT / package).rglob("*.py")):
-        yield from (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+        waiting: list[tuple[ast.AST, ast.AST]] = [(tree := ast.parse(path.read_text()), tree)]
+        while waiting:
+            function, node = waiting.pop()
+            if isinstance(node, ast.Call):
+                yield function, node
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                function = node
+            waiting += [(function, one) for one in ast.iter_child_nodes(node)]
 
 
 def _name(function: ast.expr) -> str:

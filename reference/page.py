@@ -8,13 +8,14 @@ from kun_dns64.config.schema import json_schema
 from kun_nat64.config.file import ConfigFile as Nat64File
 from kun_nat64.config.load import schema as nat64_schema
 from reference.commands import command_pages
+from reference.json_fields import json_tables
 from reference.keys import key_tables
 from reference.observability import event_tables, metric_tables
 
 HEAD = """# Reference
 
-`make reference` writes this page from the code. Names of keys, flags, metrics and JSON fields stay; a renamed one works
-under its old name for a release and warns. Log events and texts may change; CHANGELOG.md says so.
+`make reference` writes this page from the code. Names of keys, flags, metrics, log events and JSON fields
+stay; a renamed key works under its old name for a release and warns. Texts may change. CHANGELOG.md has every change.
 """
 
 
@@ -30,5 +31,6 @@ def _lines() -> Iterator[str]:
     yield "## Keys of kun-nat64.toml"
     yield from key_tables(Nat64File, json.loads(nat64_schema()))
     yield from command_pages()
+    yield from json_tables()
     yield from metric_tables()
     yield from event_tables()

@@ -21,14 +21,14 @@ class FleetRow:
     reason: str = ""
     since_s: float | None = None
     sessions: int | None = None
-    ports_used: float | None = None
+    ports_used: float | None = None  # share of the fullest public address, 0 to 1
     mbit_in: float | None = None
     mbit_out: float | None = None
     packets_s: float | None = None
-    drift: int | None = None
-    drain: str | None = None
+    drift: int | None = None  # objects that differ from the desired state
+    drain: str | None = None  # phase of a drain
     version: str | None = None
-    problem: str = ""
+    problem: str = ""  # why the gateway does not answer
 
 
 def row_of(status: JSON, url: str) -> FleetRow:

@@ -101,7 +101,7 @@ def why_unheard(state: State) -> str:
     made = state.machine.read_back
     if made.refused:
         return "the BGP speaker's own configuration refuses the path"
-    return "the BGP speaker sends the path to nobody" if up and set(up) <= set(made.unsent) else ""
+    return "the BGP speaker sends the path to no peer" if up and set(up) <= set(made.unsent) else ""
 
 
 def _announcement(state: State, now: float) -> JSON:
@@ -114,12 +114,12 @@ def _announcement(state: State, now: float) -> JSON:
         "med": state.announcement.med if state.announcement.wanted else None,
         "announced": announced(state),
         "withdrawn": withdrawn(state),
-        "wants_back": decision.reason is Reason.WAITING_TURN,
-        "file_change": state.reload.phase,
-        "drain_asked": state.drain_turn.asked,
+        "wants_back": decision.reason is Reason.WAITING_TURN,  # healthy, and waits for its turn to come back
+        "file_change": state.reload.phase,  # where a reload is that takes its turn in the fleet
+        "drain_asked": state.drain_turn.asked,  # a drain is being decided at this moment
         "back_in_s": None if decision.back_at is None else round(max(0.0, decision.back_at - now), 3),
-        "falls": decision.falls.count,
-        "falls_total": state.standing.falls_total,
+        "falls": decision.falls.count,  # falls that the hold-down remembers
+        "falls_total": state.standing.falls_total,  # falls since the agent started
     }
 
 
@@ -127,7 +127,7 @@ def _health(state: State, now: float) -> JSON:
     found = outcomes(state.probes.health)
     return {
         "verdict": state.standing.verdict,
-        "quorum": state.spec.health.quorum,
+        "quorum": state.spec.health.quorum,  # targets that must be up
         "up": sum(one.state is TargetState.UP for one in state.probes.health.targets),
         "targets": [_target(one, found[str(one.target)], now) for one in state.probes.health.targets],
     }
@@ -170,15 +170,15 @@ def _machine(state: State, now: float) -> JSON:
     machine = state.machine
     seen = machine.seen
     return {
-        "looked_s_ago": round(now - machine.seen_at, 3) if seen else None,
-        "turn_s": round(machine.took_s, 4),
-        "turns": machine.turns,
-        "drift": [str(change) for change in machine.plan.changes],
-        "cuts": [cut.reason for cut in machine.plan.cuts],
-        "refused": [str(refusal) for refusal in machine.refusals],
+        "looked_s_ago": round(now - machine.seen_at, 3) if seen else None,  # since the machine was observed
+        "turn_s": round(machine.took_s, 4),  # duration of the last cycle
+        "turns": machine.turns,  # cycles since the agent started
+        "drift": [str(change) for change in machine.plan.changes],  # what differs from the desired state
+        "cuts": [cut.reason for cut in machine.plan.cuts],  # flows that the plan would end
+        "refused": [str(refusal) for refusal in machine.refusals],  # what the guard refuses
         "failed": str(machine.failed) if machine.failed else None,
-        "hard": list(machine.hard),
-        "mended": dict(machine.mended),
+        "hard": list(machine.hard),  # hard failures
+        "mended": dict(machine.mended),  # repairs since the agent started, by kind of object
         "foreign": [{"what": each.what, "remedy": each.remedy} for each in seen.foreign] if seen else [],
         "unknown": {area: str(error) for area, error in seen.failures.items()} if seen else {},
         "links": [
@@ -239,7 +239,7 @@ def _fleet(state: State, now: float) -> JSON:
             }
             for member in state.fleet.members
         ],
-        "silent": dict(state.fleet.silent),
+        "silent": dict(state.fleet.silent),  # members that do not answer, and why
         "ca_file": state.spec.fleet.ca_file,
         "token_file": state.spec.admin.access.token_file,
     }
@@ -253,11 +253,11 @@ def _drain(state: State, now: float) -> JSON:
         "since": None if drain.phase is Phase.SERVING else drain.since,
         "for_s": None if drain.phase is Phase.SERVING else round(now - drain.begun, 3),
         "grace_s": state.spec.drain.grace_s,
-        "left": drain.left,
+        "left": drain.left,  # live TCP sessions
         "borrowed": state.ring.borrowed if drain.phase is Phase.DRAINING else None,
         "oldest_s": drain.oldest_s,
-        "ended": drain.ended,
-        "by_table": drain.by_table,
+        "ended": drain.ended,  # why the drain is over
+        "by_table": drain.by_table,  # ordered by the controller's table
     }
 
 
@@ -271,10 +271,10 @@ def _session_log(state: State, wall: float) -> JSON:
         "log": spec.log,
         "database": spec.database if spec.log else "",
         "looked_s_ago": None if audit.looked_at is None else round(wall - audit.looked_at, 3),
-        "living": audit.living,
+        "living": audit.living,  # live sessions known to the log
         "looks_skipped": audit.skipped,
         "failed": audit.problem or None,
-        "set_aside": list(audit.set_aside),
+        "set_aside": list(audit.set_aside),  # damaged parts of the database
         "sinks": {
             name: {
                 "records": sink.records,
@@ -304,8 +304,8 @@ def _traffic(state: State, now: float) -> JSON:
     flow = state.flow
     return {
         "counted_s_ago": round(now - flow.counted_at, 3) if flow.counted_at is not None else None,
-        "look_s": _rounded(flow.look_s),
-        "pause_s": _rounded(flow.pause_s),
+        "look_s": _rounded(flow.look_s),  # how long reading the sessions takes
+        "pause_s": _rounded(flow.pause_s),  # until the next read
         "tcp_sessions": flow.tcp if flow.counted_at is not None else None,
         "sessions": flow.sessions,
         "bindings": flow.bindings,

@@ -108,7 +108,7 @@ async def test_it_goes_on_from_the_version_it_has_and_after_a_fault_from_nothing
     assert asked == ["", have[0], have[1], have[1], ""]
     assert watched.status["faults"] == 1
     assert watched.follower.table.counts()["client"] == 4
-    assert "table not followed" in watched.log.getvalue()
+    assert "table-not-followed" in watched.log.getvalue()
     assert "nonsense" in watched.log.getvalue()
 
 

@@ -111,7 +111,7 @@ async def test_many_changes_are_written_once_a_second(tmp_path: Path, monkeypatc
 async def test_a_full_disk_is_told_and_the_table_stays_in_force(tmp_path: Path) -> None:
     server = StreamServer(saying(text(LINES)))
     async with server.running(), Watched(server.url, tmp_path / "no" / "folder").running() as watched:
-        await until(lambda: "table not kept" in watched.log.getvalue())
+        await until(lambda: "table-not-kept" in watched.log.getvalue())
         assert watched.follower.table.counts()["client"] == 3
 
 

@@ -115,7 +115,7 @@ def main(folder: Path) -> None:
     try:
         prepared(cluster)
         controller.start()
-        resolver.start(lambda output: " table connected " in output)
+        resolver.start(lambda output: " table-connected " in output)
         load = Load(cluster, port)
         rate = load.run()
     finally:

@@ -15,6 +15,7 @@ import pytest
 from kun_base.control_client import ask_socket
 from tests.dns64.app.running import PREFIX, PROGRAM, Running, running
 from tests.dns64.transport.fake import fake_upstream, reply_to
+from tests.json_reference import undocumented
 
 ANSWER = [f"{PREFIX}c000:221"]
 ALONE_AND_TWO = pytest.mark.parametrize("workers", [1, 2])
@@ -39,6 +40,7 @@ async def test_status_upstreams_and_pools_show_the_running_server(tmp_path: Path
         assert await one.addresses("www.t.example.") == ANSWER
         await one.logged("control-socket path=")
         status = await value(one, "status")
+        assert undocumented(status, "kun_dns64.control.admin_pages", "Pages._status") == []
         assert (status["ready"]["forward"], len(status["workers"])) == (True, workers)
         assert f"127.0.0.1:{one.port}" in await command(one, "status")
         (upstream,) = (await value(one, "upstreams"))["upstreams"]

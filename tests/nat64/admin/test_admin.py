@@ -34,6 +34,7 @@ from kun_nat64.policy.pathmtu import Swept
 from kun_nat64.views.metrics_text import exposition
 from kun_nat64.views.page import render
 from kun_nat64.views.status import brief, snapshot
+from tests.json_reference import undocumented
 from tests.nat64.admin.serving import Host, Served, come_up
 
 Specs = Callable[..., AgentSpec]
@@ -82,7 +83,9 @@ async def test_status_is_what_another_gateway_understands(served: Served) -> Non
     assert fleet.members[0].verdict is Verdict.HEALTHY
     assert set(fleet.members[0].targets) == {str(target) for target in served.agent.state.spec.health.targets}
     state, now = served.agent.state, served.agent.state.clock()
-    whole = memberstatus.parse(snapshot(state, now=now, wall=1.7e9), served.url, seen_at=0.0)
+    status = snapshot(state, now=now, wall=1.7e9)
+    assert undocumented(status, "kun_nat64.views.status", "snapshot") == []
+    whole = memberstatus.parse(status, served.url, seen_at=0.0)
     assert memberstatus.parse(brief(state, now=now), served.url, seen_at=0.0) == whole
 
 

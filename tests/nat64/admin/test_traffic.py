@@ -11,6 +11,7 @@ from kun_nat64.cli.status import show_status
 from kun_nat64.model.publiccounts import PublicCounts, rate_between
 from kun_nat64.state.traffic_rate import CarriedState
 from kun_nat64.views.fleet import HEADER, cells, one_line_each, row_of, short_number
+from tests.json_reference import undocumented
 from tests.nat64.admin.serving import Served, come_up
 
 PLACE = ("192.0.2.11", "tcp")
@@ -45,7 +46,9 @@ async def test_metrics_have_traffic_by_address_and_drops_by_reason(carrying: Ser
 async def test_status_has_counts_rates_and_drops(
     carrying: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    traffic = json.loads((await carrying.get("/status"))[1])["traffic"]
+    status = json.loads((await carrying.get("/status"))[1])
+    assert undocumented(status, "kun_nat64.views.status", "snapshot") == []
+    traffic = status["traffic"]
     rate = {"mbit_in": 20.0, "mbit_out": 0.4, "packets_in": 2000.0, "packets_out": 1000.0}
     assert traffic["carried"]["rate"] == rate
     assert traffic["carried"]["public"][0]["bytes_in"] == 26_000_000
