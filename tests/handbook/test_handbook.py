@@ -2,18 +2,21 @@
 
 A comment in front of a block says how: `run` executes its lines, `output` is what the lines before print, `kun-dns64`
 and `kun-nat64` are configurations, `compile` are manifests, `gateway` are commands for a gateway or a running server,
-whose form is checked.
+whose form is checked. So is the form of our commands, and of our keys, in every other page.
 """
 
 import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kun_base.partial import model_in
+from kun_nat64.config.file import ConfigFile
 from tests.command_lines import COMMANDS, problem_of
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +108,45 @@ def test_commands_that_run_here_print_the_output_shown(page: Path, tmp_path: Pat
             printed = "".join(run_line(line, tmp_path) for line in block.text.splitlines())
         elif block.how == "output":
             assert printed == block.text
+
+
+# The reference is written from the code.
+WRITTEN = {"docs/reference.md"}
+PAGES = [
+    page
+    for page in [
+        *ROOT.glob("*.md"),
+        *(one for name in ("docs", "gateway-config", "lab", "bench") for one in ROOT.glob(f"{name}/**/*.md")),
+    ]
+    if str(page.relative_to(ROOT)) not in WRITTEN
+]
+FENCED = re.compile(r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def fenced(page: Path, *languages: str) -> list[str]:
+    return [found["text"] for found in FENCED.finditer(page.read_text()) if found["language"] in languages]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_our_commands_in_every_page_have_the_flags_of_the_programs(page: Path) -> None:
+    lines = [line.strip() for text in fenced(page, "", "sh", "text") for line in text.splitlines()]
+    ours = [line for line in lines if re.match(rf"(sudo )?\S*\b({'|'.join(COMMANDS)}) ", line)]
+    assert [(line, problem) for line in ours if (problem := problem_of(line))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_gateways_keys_in_every_page_exist(page: Path) -> None:
+    for text in fenced(page, "toml"):
+        sections = tomllib.loads(text)
+        if not sections.keys() & {"gateway", "nat64", "bgp", "tenant"}:
+            continue
+        assert sections.keys() - ConfigFile.model_fields.keys() == set()
+        for name, section in sections.items():
+            model = model_in(ConfigFile.model_fields[name].annotation)
+            known = {field.alias or key for key, field in model.model_fields.items()} if model else set()
+            assert {
+                key for one in (section if isinstance(section, list) else [section]) for key in one
+            } - known == set()
 
 
 INLINE = re.compile(r"`((?:kun-dns64|kun-nat64|kun-controller) [^`]+)`")

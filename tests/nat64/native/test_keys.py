@@ -46,10 +46,10 @@ def test_any_96_will_do(pool6: str, native_with: Callable[..., AgentSpec]) -> No
 
 MEANINGLESS = {
     "tunnel": ("gateway", "kun64", "no tunnel exists"),
-    "routes": ("gateway", ["2002::/16"], "this host's own routes"),
-    "check_source": ("gateway", True, "gateway.clients says"),
+    "routes": ("gateway", ["2002::/16"], "the routes to the pods"),
+    "check_source": ("gateway", True, "gateway.clients lists"),
     "near_by_router": ("gateway", False, "by this host's own routes"),
-    "allow_nonglobal_vip": ("gateway", False, "6to4 alone"),
+    "allow_nonglobal_vip": ("gateway", False, "only 6to4"),
     "probe_network": ("health", "169.254.64.0/30", "probes come by IPv6"),
 }
 
@@ -65,7 +65,7 @@ def test_a_key_of_the_tunnel_is_refused(key: str, row: tuple[str, object, str], 
 
 WRONG = {
     "no uplink": ({"gateway": {"uplink": None}}, "gateway.uplink: is required with inside"),
-    "the uplink is outside": ({"gateway": {"uplink": "eth1"}}, "gateway.uplink = 'eth1': is gateway.outside, too"),
+    "the uplink is outside": ({"gateway": {"uplink": "eth1"}}, "gateway.uplink = 'eth1': is also gateway.outside"),
     "no pool6": ({"nat64": {"pool6": None}}, "nat64.pool6: is required with inside"),
     "a pool6 of multicast": ({"nat64": {"pool6": "ff05::/96"}}, "nat64.pool6 = 'ff05::/96': "),
     "a pool6 that is no /96": ({"nat64": {"pool6": "2001:db8:64::/64"}}, "nat64.pool6 = '2001:db8:64::/64': must be a"),
