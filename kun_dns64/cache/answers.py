@@ -243,6 +243,7 @@ class Cache:
         return self._data, self._failures, self._prefetch
 
     def clear(self) -> None:
+        """Forget answers and failures."""
         self._data.clear()
         self._failures.clear()
 

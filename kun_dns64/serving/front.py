@@ -177,6 +177,7 @@ class Front:
         self.handle(wire, source, Transport.UDP, send)
 
     def handle(self, wire: bytes, source: Source, transport: Transport, send: Send) -> None:
+        """Answer a packet by `send`, at once or later; drop what gets no reply."""
         if wire.endswith(self._self_check):
             send(self_check_answer(wire, str(os.getpid()).encode()))
             return

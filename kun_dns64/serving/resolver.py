@@ -126,6 +126,7 @@ class Resolver:
             resolution.fail(SERVFAIL)
 
     def defect(self, error: Exception, question: str) -> None:
+        """Count and log an error of this program's own."""
         self.metrics.count("internal_errors")
         self._journal.error("internal-error", exception=repr(error), question=question)
 
@@ -192,6 +193,7 @@ class Resolver:
             self.cache.recovered(group, monotonic())
 
     async def close(self) -> None:
+        """End all questions and connections to upstreams."""
         for upstreams in (self.upstreams, *self._retired):
             await upstreams.close()
 

@@ -38,10 +38,12 @@ class Announcer:
         self._noted: LastAnnounced | None = None
 
     def poke(self, stale: Iterable[Change] = ()) -> None:
+        """Announce again now. `stale`: paths of ours to withdraw."""
         self._stale |= {change.fact.key: change for change in stale}
         self.poked.set()
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Carry out decisions until `stop`; retry what failed."""
         retry_s = FIRST_RETRY_S
         while not stop.is_set():
             await self.poked.wait()

@@ -75,6 +75,7 @@ class Cycle:
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Observe, plan and apply again and again until `stop`; back off after failures."""
         back_off_s = 0.0
         while not stop.is_set():
             self._woken.clear()

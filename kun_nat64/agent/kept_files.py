@@ -20,15 +20,17 @@ class KeptFiles:
         self._state, self._options = state, options
 
     def keep_before(self, facts: Facts) -> None:
-        """The machine as it was before the first change, for `teardown`."""
+        """Store the machine as it was before the first change, for `teardown`."""
         with contextlib.suppress(OSError):
             runfiles.remember_before(self._options.run_dir, facts)
 
     def keep_announced(self, last: LastAnnounced) -> None:
+        """Store what is announced, for `withdraw`."""
         with contextlib.suppress(OSError):
             runfiles.save_announced(self._options.run_dir, last)
 
     def keep_falls(self, record: FallRecord) -> None:
+        """Store the falls, so that a restart does not shorten the hold-down."""
         try:
             runfiles.save_falls(self._options.lasting, record)
         except OSError as error:
@@ -38,7 +40,7 @@ class KeptFiles:
             self._state.warnings.end_warning(WarningName.FALLS)
 
     def keep_drain(self, drain: Drain) -> str | None:
-        """Returns why it could not be stored; None: it is."""
+        """Store the drain; return why it could not be stored, None if it is."""
         try:
             runfiles.save_drain(self._options.lasting, drain)
         except OSError as error:

@@ -35,9 +35,11 @@ class LinkWatch:
         self.poked = asyncio.Event()
 
     def poke(self) -> None:
+        """Look at the links soon."""
         self.poked.set()
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Look whenever poked, until `stop`."""
         while not stop.is_set():
             await self.poked.wait()
             self.poked.clear()
@@ -46,6 +48,7 @@ class LinkWatch:
                 await pause(LEAST_PAUSE_S, stop)
 
     async def look(self) -> None:
+        """Look at links and tunnel once, and note hard failures."""
         state, machine = self._state, self._state.machine
         seen = await self._host.glimpse(state.scope) if machine.settled else None
         if seen is None:

@@ -60,14 +60,16 @@ class Reload:
         self._kept: AgentSpec | None = None
 
     def poke(self) -> None:
-        """The file may be another one."""
+        """Read the file soon: it may have changed."""
         self._asked = True
         self._woken.set()
 
     def wake(self) -> None:
+        """Look whether a reload is asked for, or the end has come."""
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Reload whenever asked, until `stop`."""
         while not stop.is_set():
             await woken(self._woken, 1.0)
             self._woken.clear()
@@ -167,6 +169,7 @@ class Reload:
         return self._kept is None or (spec is not self._kept and spec.written is not self._kept.written)
 
     def warn_not_taken(self, words: str) -> None:
+        """Warn that the new file is refused, and why."""
         self._state.warnings.warn(WarningName.CONFIG, f"{NOT_TAKEN}: {words}")
 
     def _refused(self, reasons: list[str]) -> Outcome:

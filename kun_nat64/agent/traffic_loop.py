@@ -47,9 +47,11 @@ class TrafficLoop:
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
+        """Count now instead of after the pause."""
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Count again and again until `stop`, paced by what a count costs."""
         while not stop.is_set():
             self._woken.clear()
             begun = self._state.clock()
@@ -71,6 +73,7 @@ class TrafficLoop:
         return pause
 
     async def count(self) -> None:
+        """Read the sessions once; note ports in use, limits and the sessions that a drain has left."""
         state, begun = self._state, self._wall()
         try:
             listed = await self._host.flows(state.spec.nat64.instance, probe_address(state.spec))

@@ -48,7 +48,7 @@ def _drain(asked: Ask, *, wait: bool, why: str, until_start: bool, force: bool) 
 
 
 def _drain_words(status: JSON) -> str:
-    """What is so right after a drain was asked for."""
+    """Say what holds right after a drain was asked for."""
     drain, announced = status["drain"], _served(status)
     if drain["phase"] != "draining":
         return f"{drain['phase']}: {announced} is {_announced(status)}"
@@ -71,6 +71,7 @@ def _announced(status: JSON) -> str:
 
 
 def end_drain(run_dir: Path, name: str = "", token_file: Path | None = None) -> int:
+    """End the drain of a gateway, "" for this one; return the exit code."""
     try:
         asked = target(run_dir, name, token_file)
         answer = asked("/undrain", "POST")
@@ -85,7 +86,7 @@ def end_drain(run_dir: Path, name: str = "", token_file: Path | None = None) -> 
 
 
 def _wait_for_drain(asked: Ask) -> int:
-    """Until the agent has withdrawn; a bar on a terminal, a line a second elsewhere."""
+    """Wait until the agent has withdrawn; a bar on a terminal, a line a second elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("draining"), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
@@ -107,6 +108,7 @@ def _wait_for_drain(asked: Ask) -> int:
 
 
 def sessions_left(drain: JSON) -> str:
+    """Say how many TCP sessions a drain has left, and how old they are."""
     left = "counting" if drain["left"] is None else f"{drain['left']} TCP sessions left"
     if drain.get("borrowed"):
         left += f", {drain['borrowed']} of them by way of other gateways"

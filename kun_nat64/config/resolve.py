@@ -95,11 +95,12 @@ def _ring(file: ConfigFile) -> RingSpec | None:
 
 
 def ring_address(fleet: FleetSection, bgp: BgpSection) -> IPv4Address:
+    """Return this gateway's end of the ring's tunnels."""
     return fleet.ring_address or bgp.next_hop or bgp.router_id
 
 
 def ring_members(fleet: FleetSection, own: IPv4Address) -> tuple[IPv4Address, ...]:
-    """In their order. Unless they are named: the IPv4 addresses in the URLs of `members`; a name is no address."""
+    """Return the others' ends in order: `ring_members`, else the IPv4 addresses in the URLs of `members`."""
     named = fleet.ring_members or tuple(filter(None, map(_ipv4_host, fleet.members)))
     return tuple(sorted({*named} - {own}))
 

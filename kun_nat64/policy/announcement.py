@@ -98,7 +98,7 @@ class Decision:
 
 
 def adopted(found: Announcement | None, rules: AnnounceRules, *, now: float) -> Decision:
-    """The decision to start from: what an earlier agent announced stands until health is proven or disproved."""
+    """Return the decision to start from: what an earlier agent announced stays until health is proven or disproved."""
     if found is None or not found.wanted:
         return Decision(Standing.OUT, Reason.STARTING, now)
     if GRACEFUL_SHUTDOWN in found.communities:
@@ -107,6 +107,7 @@ def adopted(found: Announcement | None, rules: AnnounceRules, *, now: float) -> 
 
 
 def announcement_of(standing: Standing, rules: AnnounceRules) -> Announcement:
+    """Return what BGP is to announce for a standing: MED and communities, or nothing."""
     match standing:
         case Standing.FULL:
             return Announcement(True, rules.med)
@@ -119,7 +120,7 @@ def announcement_of(standing: Standing, rules: AnnounceRules) -> Announcement:
 
 
 def decide(before: Decision, seen: Evidence, rules: AnnounceRules, *, now: float) -> Decision:
-    """The decision after `seen`; equal evidence at a later time may differ only by what was waited for."""
+    """Decide after `seen`. With equal evidence a later decision differs only where a wait has ended."""
     healthy = seen.verdict is Verdict.HEALTHY
     known = _changed(
         before,

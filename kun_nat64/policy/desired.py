@@ -72,6 +72,7 @@ def desired(
 
 
 def with_mss(spec: AgentSpec, mss: int) -> AgentSpec:
+    """Return the spec with the MSS that path MTU measurements call for, in bytes."""
     return replace(spec, gateway=replace(spec.gateway, mss=mss))
 
 
@@ -136,6 +137,7 @@ def _resets(spec: AgentSpec) -> Iterator[Fact]:
 
 
 def own_tables(spec: AgentSpec) -> Iterator[OwnTable]:
+    """Yield the nftables tables that every gateway has."""
     yield carried_ecn(spec.gateway, with_ring=spec.fleet.ring is not None)
     yield broken_fragments(spec)
     yield counted_traffic(spec)
@@ -238,4 +240,5 @@ def own_prefixes(observed: Facts) -> frozenset[str]:
 
 
 def widened(asked: Scope, observed: Facts) -> Scope:
+    """Return the scope with the prefixes of our own paths that were observed."""
     return replace(asked, prefixes=asked.prefixes | own_prefixes(observed))

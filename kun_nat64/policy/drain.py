@@ -16,11 +16,12 @@ class DrainRules:
 
 
 def requested(drain: Drain, why: str, *, now: float, wall: float) -> Drain:
-    """Asking twice changes nothing: the grace time runs from the first request."""
+    """Begin a drain. A second request changes nothing: the grace time runs from the first."""
     return drain if drain.phase is not Phase.SERVING else Drain(Phase.DRAINING, wall, now, why)
 
 
 def revoked(_drain: Drain) -> Drain:
+    """End a drain: the gateway serves again."""
     return SERVING
 
 
@@ -28,7 +29,7 @@ BY_TABLE = "the controller's table"
 
 
 def follows(drain: Drain, order: str, *, may_leave: bool, now: float, wall: float) -> Drain:
-    """The drain that the table's `order` leads to: serve, drain, out, or "" for none.
+    """Return the drain that the table's `order` leads to: serve, drain, out, or "" for none.
 
     The operator's own drain is only his to end. `may_leave`: another gateway carries, or the operator has said that
     the last one may be withdrawn; until then an order to leave waits.
@@ -49,7 +50,7 @@ def _is_tables(drain: Drain) -> bool:
 
 
 def progressed(drain: Drain, rules: DrainRules, *, now: float) -> Drain:
-    """The drain at `now`, by the agent's clock: whoever sets the time of day ends no drain."""
+    """End the drain where it is over at `now`, by the agent's clock: setting the time of day ends no drain."""
     if drain.phase is not Phase.DRAINING:
         return drain
     if drain.left is not None and drain.left <= rules.sessions_left:
@@ -61,6 +62,7 @@ def progressed(drain: Drain, rules: DrainRules, *, now: float) -> Drain:
 
 
 def counted(drain: Drain, left: int, oldest_s: float | None) -> Drain:
+    """Note how many live TCP sessions are left, and the age of the oldest in seconds; None: unknown."""
     return replace(drain, left=left, oldest_s=oldest_s)
 
 
@@ -69,9 +71,10 @@ Ages = dict[bytes, float]
 
 
 def first_seen(before: Ages, live: Iterable[bytes], *, now: float) -> Ages:
-    """When each session was seen first. Jool tells no ages, so a session is as old as our oldest look at it."""
+    """Return when each session was first seen. Jool has no ages: a session is as old as our oldest look at it."""
     return {key: before.get(key, now) for key in live}
 
 
 def oldest_s(ages: Ages, *, now: float) -> float | None:
+    """Return the age of the oldest session in seconds; None without sessions."""
     return max((now - seen for seen in ages.values()), default=None)

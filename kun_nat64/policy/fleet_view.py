@@ -13,7 +13,7 @@ from kun_nat64.policy.ruleset import public_addresses
 
 
 def others_carry(fleet: Fleet, *, after: float = float("-inf")) -> bool:
-    """True when another gateway is announced and proven, and reported it later than `after`."""
+    """Whether another gateway is announced and proven, and reported it later than `after`."""
     return any(
         member.seen_at > after and member.verdict is Verdict.HEALTHY and RANK[member.standing] > RANK[Standing.OUT]
         for member in fleet.members
@@ -22,7 +22,7 @@ def others_carry(fleet: Fleet, *, after: float = float("-inf")) -> bool:
 
 
 def drain_refused(fleet: Fleet, *, announced: bool) -> str:
-    """Why an operator's drain of this gateway would do harm, "" where it does none. `announced`: this gateway is.
+    """Return why a drain of this gateway would do harm, "" where it does none. `announced`: this gateway is.
 
     Only where a fleet is named can we know; without one the operator decides.
     """
@@ -41,7 +41,7 @@ def decides_later(fleet: Fleet, own_name: str) -> bool:
 
 
 def taken_as_draining(fleet: Fleet) -> Fleet:
-    """Members that are deciding about a drain at this moment, as if they had."""
+    """Return the fleet with members that are deciding about a drain counted as draining."""
     members = (
         replace(member, standing=Standing.DRAINING) if member.drain_asked else member for member in fleet.members
     )
@@ -49,22 +49,23 @@ def taken_as_draining(fleet: Fleet) -> Fleet:
 
 
 def nobody_carries(fleet: Fleet) -> bool:
-    """True when every member that the operator named has answered that it is out. One that is silent may carry."""
+    """Whether every configured member has answered that it is out. A silent one may carry."""
     answered = fleet.configured > 0 and len(fleet.members) == fleet.configured
     return answered and all(member.standing is Standing.OUT for member in fleet.members)
 
 
 def all_fail(fleet: Fleet) -> bool:
-    """True when other gateways answer and not one of them is healthy: what we share is suspect, not we."""
+    """Whether other gateways answer and none is healthy: what all share is suspect, not this gateway."""
     return bool(fleet.members) and all(member.verdict is not Verdict.HEALTHY for member in fleet.members)
 
 
 def reached_elsewhere(target: Target, fleet: Fleet, *, after: float) -> bool:
+    """Whether another gateway reached the target, reported later than `after`."""
     return any(member.targets.get(str(target)) is ProbeOutcome.OK for member in fleet.members if member.seen_at > after)
 
 
 def may_return(own_name: str, fleet: Fleet, *, spacing_s: float) -> bool:
-    """One gateway at a time, `spacing_s` apart; those that wait go by name. Alone, nobody waits."""
+    """Whether this gateway may come back: one at a time, `spacing_s` apart, in the order of their names."""
     fresh = any(member.full_for_s is not None and member.full_for_s < spacing_s for member in fleet.members)
     return not fresh and not any(_goes_first(member, own_name) for member in fleet.members)
 
@@ -75,7 +76,7 @@ def _goes_first(member: Member, own_name: str) -> bool:
 
 @lru_cache(maxsize=4)
 def public_networks(spec: AgentSpec) -> tuple[IPv4Network, ...]:
-    """The addresses of pool4, those of tenants as well, as few networks as they make."""
+    """Return the addresses of pool4, those of tenants as well, as the fewest networks."""
     return tuple(collapse_addresses(map(IPv4Network, public_addresses(spec))))
 
 

@@ -60,6 +60,7 @@ class Health:
 
 
 def start(targets: tuple[Target, ...]) -> Health:
+    """Return the health before the first probe: no target is proven."""
     return Health(tuple(TargetHealth(target) for target in targets))
 
 
