@@ -128,7 +128,7 @@ def test_the_same_object_twice_names_both_places(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(GOOD)
     done = run("compile", tmp_path)
     assert done.returncode == 2
-    assert f"{tmp_path}/b.yaml:1: EgressPool standard: stands at {tmp_path}/a.yaml:1 already" in done.stderr
+    assert f"{tmp_path}/b.yaml:1: EgressPool standard: is already at {tmp_path}/a.yaml:1" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "folder"])
