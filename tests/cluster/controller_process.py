@@ -43,6 +43,11 @@ class ControllerProcess:
             self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -77,6 +82,15 @@ class ControllerProcess:
 
     def output(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def pause(self) -> None:
+        """It does nothing until `resume`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

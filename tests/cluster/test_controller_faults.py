@@ -1,4 +1,4 @@
-"""The ways between API server, controller and consumers: TLS end to end, and rights that are missing."""
+"""What the way between API server, controller and consumers may do: TLS, missing rights, a history that is gone."""
 
 import json
 from collections.abc import Iterator
@@ -130,6 +130,7 @@ def role(*, without: str) -> dict[str, Any]:
     [
         ("create egressallocations", 'cannot create resource "egressallocations"'),
         ("patch egresspools/status", 'cannot patch resource "egresspools/status"'),
+        ("update leases", 'cannot update resource "leases"'),
         ("watch nodes", 'cannot watch resource "nodes"'),
     ],
 )
@@ -155,3 +156,44 @@ def test_each_right_that_is_missing_is_named(home: Cluster, tmp_path: Path, with
         process.kill()
         for obj in reversed(made):
             home.delete(obj)
+
+
+def test_a_history_that_is_gone_is_listed_anew(home: Cluster, tmp_path: Path) -> None:
+    """410: the API server's memory of changes, and etcd's, begin later than where the watch was."""
+    process = ControllerProcess(home.kubeconfig("admin"), tmp_path, "gone", "--no-write").start()
+    try:
+        home.apply(pod("stays", annotation="true"))
+        home.apply(status("stays", "2002:a01:8::10"), status=True)
+        home.apply(pod("leaves"))
+        home.apply(status("leaves", "2002:a01:8::11"), status=True)
+        reader = process.follow()
+        reader.wait(
+            lambda seen: seen.client("2002:a01:8::10") == "native" and seen.client("2002:a01:8::11") is not None
+        )
+        listed = listings(process)
+        # While it hears nothing, the pods change and the history is thrown away.
+        process.pause()
+        home.apply(pod("stays", annotation="false"))
+        home.delete(pod("leaves"))
+        home.kill_server()
+        home.compact()
+        home.start_server()
+        for number in range(20):
+            home.apply(pod("stays", annotation="false", turn=str(number)))
+        process.resume()
+        reader.wait(lambda seen: seen.client("2002:a01:8::10") == "default", 60)
+        reader.wait(lambda seen: seen.client("2002:a01:8::11") is None, 60)
+        process.wait(lambda: listings(process) > listed, 60)
+        assert all(line.get("change") != "snapshot" for line in reader.lines[1:]), "consumers get the difference"
+        home.delete(pod("stays"))
+        reader.close()
+    finally:
+        process.kill()
+
+
+def listings(process: ControllerProcess) -> int:
+    text = process.page("/metrics") or ""
+    marks = [
+        line for line in text.splitlines() if line.startswith('kun_controller_events_total{kind="Pod",event="listed"}')
+    ]
+    return int(marks[0].split()[-1]) if marks else 0
