@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster.agent_process import AgentProcess
 from tests.cluster.api_server import Cluster, Refused
-from tests.cluster.controller_process import ControllerProcess
+from tests.cluster.forked_controller import ForkedController
 from tests.cluster.test_following import egress
 from tests.ports import free_port
 
@@ -27,7 +27,7 @@ class Fleet:
     """A pool of three gateways. `out`: every set of gateways that was seen out of the ECMP set at once."""
 
     cluster: Cluster
-    controller: ControllerProcess
+    controller: ForkedController
     agents: dict[str, AgentProcess]
     out: list[set[str]] = field(default_factory=list)
 
@@ -75,13 +75,14 @@ class Fleet:
     def close(self) -> None:
         for agent in self.agents.values():
             agent.stop()
-        self.controller.kill()
+        self.controller.close()
 
 
 @pytest.fixture
 def fleet(cluster: Cluster, tmp_path: Path) -> Iterator[Fleet]:
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kun"}})
-    controller = ControllerProcess(cluster.kubeconfig("admin"), tmp_path, "roll")
+    # A Lease of its own: it need not wait until that of another test's controller is free.
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "roll"}})
+    controller = ForkedController(cluster.kubeconfig("admin"), tmp_path, "roll", "--namespace", "roll")
     (tmp_path / "token").write_text("consumers-token")
     ports = [free_port() for _ in range(3)]
     url = f"http://127.0.0.1:{controller.port}"
