@@ -171,15 +171,17 @@ def test_a_history_that_is_gone_is_listed_anew(home: Cluster, tmp_path: Path) ->
             lambda seen: seen.client("2002:a01:8::10") == "native" and seen.client("2002:a01:8::11") is not None
         )
         listed = listings(process)
-        # While it hears nothing, the pods change and the history is thrown away.
+        # Its connection ends while it cannot make another; then the pods change and the history is thrown away.
         process.pause()
+        home.kill_server()
+        home.start_server()
         home.apply(pod("stays", annotation="false"))
         home.delete(pod("leaves"))
-        home.kill_server()
-        home.compact()
-        home.start_server()
         for number in range(20):
             home.apply(pod("stays", annotation="false", turn=str(number)))
+        home.compact()
+        home.kill_server()
+        home.start_server()
         process.resume()
         reader.wait(lambda seen: seen.client("2002:a01:8::10") == "default", 60)
         reader.wait(lambda seen: seen.client("2002:a01:8::11") is None, 60)

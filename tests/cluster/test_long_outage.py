@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dns.edns
 import dns.exception
@@ -120,7 +121,6 @@ def scene(cluster: Cluster, tmp_path: Path) -> Iterator[Scene]:
     url, admin, port, authority = f"http://127.0.0.1:{controller.port}", free_port(), free_port(), Authority()
     agent = AgentProcess("gw-outage", admin, [admin], url, tmp_path / "token", tmp_path)
     gateway = egress("EgressGateway", "gw-outage", pool="outage", admin=agent.admin)
-    resolver = kun_dns64(tmp_path, CONFIG.format(port=port, upstream=authority.port, controller=controller.port))
     pods = [pod(f"outage-{number}", annotation="false") for number in range(PODS)]
     with ExitStack() as stack:
         for obj in (*MADE, gateway, *pods):
@@ -130,13 +130,22 @@ def scene(cluster: Cluster, tmp_path: Path) -> Iterator[Scene]:
             cluster.apply(status(f"outage-{number}", address(number)), status=True)
         authority.start()
         stack.callback(authority.stop)
+        resolver = kun_dns64(tmp_path, CONFIG.format(port=port, upstream=authority.port, controller=controller.port))
         stack.callback(controller.kill)
         controller.start()
         stack.callback(resolver.stop)
-        resolver.start(lambda output: " table connected " in output)
+        resolver.start(lambda output: " table-connected " in output)
         stack.callback(agent.stop)
         agent.start()
         yield Scene(cluster, controller, agent, port)
+
+
+def is_taken(cluster: Cluster, obj: dict[str, Any]) -> bool:
+    """Whether the API server took it: our kinds are there some moments after it says that it is ready."""
+    with suppress(Refused):
+        cluster.apply(obj)
+        return True
+    return False
 
 
 @pytest.mark.parametrize("dead_s", [8, pytest.param(60, marks=pytest.mark.soak)])
@@ -158,9 +167,9 @@ def test_nothing_moves_while_the_api_server_is_dead(scene: Scene, dead_s: int) -
             looks += 1
             time.sleep(0.1)
         cluster.start_server()
-        back = time.monotonic()
         # Changed now, and seen by everybody: the watch of pods, the other watches, and the leader that writes.
-        cluster.apply({**MADE[1], "spec": MADE[1]["spec"] | {"shares": 2}})
+        controller.wait(lambda: is_taken(cluster, {**MADE[1], "spec": MADE[1]["spec"] | {"shares": 2}}), 60)
+        back = time.monotonic()
         controller.wait(lambda: scene.answers() != before, 60)
         controller.wait(lambda: cluster.get(MADE[1]).get("status", {}).get("observedGeneration") == 2, 60)
     finally:
