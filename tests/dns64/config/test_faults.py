@@ -114,7 +114,7 @@ def test_a_fault_in_a_flag_names_the_flag(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (Flags(vip="203.0.113.1", prefix=("2001:db8::/96",)), "--vip = '203.0.113.1': stands beside --prefix: "),
+        (Flags(vip="203.0.113.1", prefix=("2001:db8::/96",)), "--vip = '203.0.113.1': excludes --prefix: "),
         (Flags(workers="-1"), "--workers = -1: must be 0 or more"),
         (Flags(workers="1.5"), "--workers = '1.5': must be an integer"),
         (Flags(admin="127.0.0.1:5353"), "--admin = '127.0.0.1:5353': is taken by DNS"),

@@ -57,9 +57,11 @@ async def test_status_says_what_differs_what_is_wrong_and_what_was_warned_of(
     up: Served, tmp_path: Path, capsys: Output
 ) -> None:
     agent = up.agent
+    # Sent when the way of the probes was there: else a loss proves nothing.
+    lost = agent.state.clock() + agent.state.spec.health.timeout_s + 1
     for _ in range(agent.state.spec.health.fall * 2):
         for one in agent.state.spec.health.targets:
-            agent.state.take_probe(ProbeResult(one, Symptom.TIMEOUT, None), now=agent.state.clock())
+            agent.state.take_probe(ProbeResult(one, Symptom.TIMEOUT, None), now=lost)
     agent.state.evaluate(now=agent.state.clock())
     agent.state.warnings.warn(WarningName.CONFIG, "the file is wrong")
     await called(lambda: show_status(tmp_path, as_json=False))

@@ -129,7 +129,9 @@ def test_marks_of_classes_without_a_number_are_their_own(spec: AgentSpec) -> Non
 FILE = {"name": "team-00/web", "networks": ["2002:a09::/32"], "pool4": [{"address": "192.0.2.99"}]}
 CONTRADICTIONS = [
     pytest.param(
-        {**web(dedicated(share(30))), ("class", "team-01/db"): dedicated(share(31))}, "the mark 7 both", id="one mark"
+        {**web(dedicated(share(30))), ("class", "team-01/db"): dedicated(share(31))},
+        "both have the mark 7",
+        id="one mark",
     ),
     pytest.param(
         {("pool", "standard"): replace(BASE["pool", "standard"], vip="203.0.113.7")}, "gateway.vip is", id="VIP"
@@ -196,7 +198,7 @@ def test_the_tables_order_and_the_operators_drain(
 
 
 def classes(count: int, held: Callable[[int], bool]) -> Records:
-    return {("class", f"c{n:02}"): dedicated(*([share(30 + n)] if held(n) else [])) for n in range(count)}
+    return {("class", f"c{n:02}"): dedicated(*([share(30 + n)] if held(n) else []), mark=7 + n) for n in range(count)}
 
 
 @pytest.mark.parametrize(
