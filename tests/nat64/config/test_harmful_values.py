@@ -1,6 +1,8 @@
 """Values that are well formed and would cut a gateway off, open it to strangers or take traffic that is not ours."""
 
+import re
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("gateway", {"clients": ["10.0.0.0/8", "127.0.0.0/8"]}, "gateway.clients[1] = '127.0.0.0/8': is no network of"),
     ("gateway", {"clients": ["128.0.0.0/3"]}, "gateway.clients = ['128.0.0.0/3']: together are 536870912 addresses"),
     ("gateway", {"clients": [f"{n}.0.0.0/8" for n in (10, 11, 12, 13, 14)]}, "gateway.clients = ["),
-    ("gateway", {"clients": ["10.0.0.0/8", "::ffff:10.0.0.0/104"]}, "gateway.clients[1] = '::ffff:a00:0/104'"),
+    ("gateway", {"clients": ["10.0.0.0/8", "::ffff:10.0.0.0/104"]}, "gateway.clients[1] = '::ffff:10.0.0.0/104'"),
     ("gateway", {"clients": ["10.0.0.0/0.0.0.0"]}, "gateway.clients[0] = '10.0.0.0/0.0.0.0': has host bits set"),
     ("gateway", {"routes": ["::/0"]}, "gateway.routes[0] = '::/0': is not inside 2002::/16"),
     ("gateway", {"routes": ["2002::/15"]}, "gateway.routes[0] = '2002::/15': is not inside 2002::/16"),
@@ -59,12 +61,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("nat64", {"globals": {"maximum-simultaneous-opens": 2**40}}, "nat64.globals.maximum-simultaneous-opens = "),
     ("bgp", {"router_id": "0.0.0.5"}, "bgp.router_id = '0.0.0.5': is not an address of a machine"),
     ("bgp", {"next_hop": "10.2.1.2/32"}, "bgp.next_hop = '10.2.1.2/32': must be an IPv4 address"),
-    ("bgp", {"next_hop6": "::ffff:10.2.1.2", **NEXT6}, "bgp.next_hop6 = '::ffff:a02:102': is 10.2.1.2 in the form of"),
+    ("bgp", {"next_hop6": "::ffff:10.2.1.2", **NEXT6}, "bgp.next_hop6 = '::ffff:10.2.1.2': is 10.2.1.2 in the form of"),
     ("bgp", {"next_hop6": "::10.2.1.2", **NEXT6}, "bgp.next_hop6 = '::a02:102': is 10.2.1.2 in the form of IPv6"),
     ("bgp", {"next_hop6": "2002:cb00:7101::1", **NEXT6}, "bgp.next_hop6 = '2002:cb00:7101::1': is in the VIP's own"),
     ("bgp", {"next_hop6": "fe80::1", **NEXT6}, "bgp.prefixes[0] = '2002:cb00:7102::/48': needs a bgp.next_hop6 that"),
-    ("bgp", {"peers": [{"address": "::ffff:10.2.1.1", "as": 65000}]}, "bgp.peers[0].address = '::ffff:a02:101': is"),
-    ("bgp", {"peers": [{"address": "::ffff:10.2.1.2", "as": 65000}]}, "bgp.peers[0].address = '::ffff:a02:102': is"),
+    ("bgp", {"peers": [{"address": "::ffff:10.2.1.1", "as": 65000}]}, "bgp.peers[0].address = '::ffff:10.2.1.1': is"),
+    ("bgp", {"peers": [{"address": "::ffff:10.2.1.2", "as": 65000}]}, "bgp.peers[0].address = '::ffff:10.2.1.2': is"),
     ("bgp", {"peers": [{"address": "192.0.2.11", "as": 1}]}, "bgp.peers[0].address = '192.0.2.11': is this gateway's"),
     ("bgp", {"peers": [{"address": "10.2.1.1", "as": 23456}]}, "bgp.peers[0].as = 23456: is reserved"),
     ("bgp", {"peers": [{"address": "10.2.1.1", "as": True}]}, "bgp.peers[0].as = True"),
@@ -97,6 +99,15 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+def mapped(text: str) -> str:
+    """The text with IPv4-mapped addresses as Python 3.13 writes them: `::ffff:10.2.1.1`, not `::ffff:a02:101`."""
+    return re.sub(
+        "::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})",
+        lambda found: f"::ffff:{IPv4Address(int(found[1], 16) << 16 | int(found[2], 16))}",
+        text,
+    )
+
+
 @pytest.mark.parametrize(
     ("section", "keys", "expected"), REFUSED, ids=[f"{key} {expected[:60]}" for key, _, expected in REFUSED]
 )
@@ -105,7 +116,7 @@ def test_a_harmful_value_is_refused_with_its_reason(
 ) -> None:
     found = faults(changed(section, **keys))
     assert len(found) == 1, found
-    assert found[0].startswith(expected), found
+    assert mapped(found[0]).startswith(expected), found
 
 
 @pytest.mark.parametrize(
