@@ -27,9 +27,10 @@ users: [{ name: here, user: { token: secret } }]
 MODULES = {"kun-controller": "kun_cluster", "kun-dns64": "kun_dns64", "kun-nat64": "kun_nat64"}
 SERVICES = ("kun-controller.service", "kun-dns64.service", "kun-nat64.service")
 DNS_CONFIG, GATEWAY_CONFIG = "etc/kun/kun-dns64.toml", "etc/kun/kun-nat64.toml"
-# What dpkg, systemd and Python themselves write.
+# What dpkg (with a backup each midnight), systemd and Python themselves write.
 NOT_OURS = re.compile(
-    r"^/(dev|proc|run|sys|tmp|root|packages)(/|$)|^/var/(lib/(dpkg|apt|systemd|private|dbus)|log|cache|tmp)(/|$)|__pycache__"
+    r"^/(dev|proc|run|sys|tmp|root|packages)(/|$)|__pycache__"
+    r"|^/var/(lib/(dpkg|apt|systemd|private|dbus)|backups|log|cache|tmp)(/|$)"
     r"|^/etc/(machine-id|ld\.so\.cache|\.updated|\.pwd\.lock)|^/var/\.updated|^/usr/lib/(udev|sysimage)"
 )
 
