@@ -128,7 +128,7 @@ class Lab:
         self.topology.host(host)
         self.guest.request("spawn", {"host": host, "name": name, "argv": argv})
 
-    def end(self, host: str, name: str, signal: int = 15, wait_s: float = 10.0) -> int | None:
+    def end(self, host: str, name: str, signal: int = 15, wait_s: float = 30.0) -> int | None:
         """Sends a signal to a spawned command; its exit code, or None if it still runs after `wait_s`."""
         result = self.guest.request("stop", {"host": host, "name": name, "signal": signal, "wait_s": wait_s})
         code = result["code"]

@@ -124,7 +124,7 @@ def test_teardown_leaves_the_host_as_it_was(lab: Lab) -> None:
     try:
         lab.wait_for(lambda: announced(lab, name), BACK_S, "gw3 in the ECMP set")
         assert state_of(lab, name) != before, "the agent changed nothing, so its teardown proves nothing"
-        lab.end(name, "kun-nat64", wait_s=30)
+        lab.end(name, "kun-nat64")
         lab.run(name, "kun-nat64", "teardown", "--config", CONFIG)
         assert state_of(lab, name) == before
     finally:

@@ -256,7 +256,7 @@ def test_a_teardown_leaves_no_tenant_behind(world: World) -> None:
     lab, name = world.lab, "gw3"
     assert has_table(lab, name)
     assert str(0x4B000007) in lab.output(name, *MARKED)
-    lab.end(name, "kun-nat64", wait_s=30)
+    lab.end(name, "kun-nat64")
     try:
         lab.run(name, "kun-nat64", "teardown", "--config", CONFIG)
         assert "kun-nat64" not in lab.output(name, "nft", "list", "tables")
