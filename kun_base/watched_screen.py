@@ -15,7 +15,7 @@ from contextlib import contextmanager
 # The alternate screen, and no cursor; the other way round.
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 HOME, TO_LINE_END, TO_SCREEN_END = "\x1b[H", "\x1b[K", "\x1b[J"
-# Of what is no terminal: wide enough to cut nothing.
+# Columns where output is not a terminal: wide enough to cut nothing.
 NO_TERMINAL = (10_000, 10_000)
 # Returns the lines for so many columns and lines.
 Frame = Callable[[int, int], Sequence[str]]
@@ -49,7 +49,7 @@ def watch(frame: Frame, period_s: float) -> None:
 
 
 def fitted(text: Sequence[str], columns: int, lines: int) -> list[str]:
-    """What fits on a screen: long lines are cut, and what is below its end is counted in the last line."""
+    """Return what fits on a screen: cut long lines, and count in the last line those that do not fit."""
     shown = [line for each in text for line in (each.splitlines() or [""])]
     if len(shown) > lines:
         shown = [*shown[: lines - 1], f"… {len(shown) - lines + 1} more lines"]

@@ -143,7 +143,7 @@ class State:
     def take_probe(self, result: ProbeResult, *, now: float) -> bool:
         """Take a probe's result. True: the target has become another state, and it is time to decide anew.
 
-        Who flushes nft takes the way of the probes along: what was sent while it was missing proves nothing.
+        A flush of nft removes the route of the probes, too. A probe lost while it was missing proves nothing.
         """
         if result.outcome is ProbeOutcome.FAILED and now - self.spec.health.timeout_s < self.machine.way_since:
             result = replace(result, symptom=Symptom.NOT_SENT, detail="the way of the probes was missing")
