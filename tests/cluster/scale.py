@@ -25,6 +25,7 @@ from tests.cluster.api_server import Cluster, path_of
 from tests.cluster.cluster_build import built
 from tests.cluster.controller_process import TOKEN, ControllerProcess
 from tests.cluster.latency import answers
+from tests.cluster.resolver_file import one_worker
 from tests.cluster.test_following import egress, pod, status
 from tests.coredns.authority import Authority
 from tests.coredns.programs import kun_dns64
@@ -32,22 +33,6 @@ from tests.ports import free_port
 
 WRITERS, EVERY = 32, 10
 MERGE = "application/merge-patch+json"
-CONFIG = """
-[server]
-listen = ["127.0.0.1:{port}"]
-workers = 1
-trust_ecs_from = ["127.0.0.1/32"]
-[admin]
-listen = ""
-[control]
-socket = "none"
-[upstream]
-servers = ["udp://127.0.0.1:{upstream}"]
-[follow]
-url = "http://127.0.0.1:{controller}"
-token_file = "token"
-state_dir = "state"
-"""
 
 
 @dataclass(frozen=True)
@@ -197,7 +182,7 @@ async def measured(cluster: Cluster, folder: Path, size: Size, per_s: float, sec
     authority, port = Authority(), free_port()
     (folder / "token").write_text(TOKEN)
     authority.start()
-    resolver = kun_dns64(folder, CONFIG.format(port=port, upstream=authority.port, controller=controller.port))
+    resolver = kun_dns64(folder, one_worker(port, authority.port, controller.port))
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session:
         bed, began = Bed(cluster, session, size), time.monotonic()
         try:
@@ -209,7 +194,7 @@ async def measured(cluster: Cluster, folder: Path, size: Size, per_s: float, sec
             print(f"first table after {cpu_s:.1f} s of CPU, {mb:.0f} MB: {said}", flush=True)
             seen = Followed()
             follower = asyncio.create_task(seen.run(session, controller.port))
-            await asyncio.to_thread(resolver.start, lambda output: " table connected " in output)
+            await asyncio.to_thread(resolver.start, lambda output: " table-connected " in output)
             await seen.until(lambda: bool(seen.at))
             wire, (cpu_s, _), began = seen.bytes, used(controller.pid), time.monotonic()
             late, told = await load(bed, seen, port, per_s, seconds)

@@ -19,6 +19,7 @@ import pytest
 from tests.cluster.agent_process import AgentProcess
 from tests.cluster.api_server import Cluster, Refused
 from tests.cluster.controller_process import TOKEN, ControllerProcess
+from tests.cluster.resolver_file import one_worker
 from tests.cluster.test_following import egress, pod, status
 from tests.coredns.authority import Authority
 from tests.coredns.programs import kun_dns64
@@ -30,22 +31,6 @@ MADE = (
     egress("EgressPool", "outage", vip="203.0.113.1", default=True, publicNetworks=["192.0.2.0/28"]),
     egress("EgressPolicy", "kept", "team-00", podSelector={"matchLabels": {"app": "none"}}, address="Dedicated"),
 )
-CONFIG = """
-[server]
-listen = ["127.0.0.1:{port}"]
-workers = 1
-trust_ecs_from = ["127.0.0.1/32"]
-[admin]
-listen = ""
-[control]
-socket = "none"
-[upstream]
-servers = ["udp://127.0.0.1:{upstream}"]
-[follow]
-url = "http://127.0.0.1:{controller}"
-token_file = "token"
-state_dir = "state"
-"""
 
 
 def address(number: int) -> str:
@@ -130,7 +115,7 @@ def scene(cluster: Cluster, tmp_path: Path) -> Iterator[Scene]:
             cluster.apply(status(f"outage-{number}", address(number)), status=True)
         authority.start()
         stack.callback(authority.stop)
-        resolver = kun_dns64(tmp_path, CONFIG.format(port=port, upstream=authority.port, controller=controller.port))
+        resolver = kun_dns64(tmp_path, one_worker(port, authority.port, controller.port))
         stack.callback(controller.kill)
         controller.start()
         stack.callback(resolver.stop)
