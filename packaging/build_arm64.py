@@ -5,12 +5,10 @@ wheels for arm64 that the lock files name. Our own wheel is of pure Python, so k
 parts there. The same commit gives the same bytes.
 """
 
-import argparse
 import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -134,21 +132,12 @@ def build(sources: Sequence[Path], version: str, out: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("debs", nargs="+", type=Path, metavar="DEB", help="..._amd64.deb of build_debs.py")
+    parser = deb_tree.parser_of(__doc__, "..._amd64.deb of build_debs.py")
     parser.add_argument("--version", default=VERSION)
-    parser.add_argument("--out", type=Path, default=ROOT / "out/packages")
     asked = parser.parse_args(arguments)
     os.umask(0o022)
-    try:
-        for release in SUITES:
-            of_release = [path for path in asked.debs if f"~deb{release}_amd64" in path.name]
-            for package in build(of_release, asked.version, asked.out):
-                print(f"packages: {package} ({package.stat().st_size // 1024} KiB)", flush=True)
-    except (ChrootError, ValueError, subprocess.SubprocessError) as error:
-        print(f"packages: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    of_release = ([path for path in asked.debs if f"~deb{release}_amd64" in path.name] for release in SUITES)
+    return deb_tree.report(package for debs in of_release for package in build(debs, asked.version, asked.out))
 
 
 if __name__ == "__main__":

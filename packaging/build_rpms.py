@@ -5,11 +5,9 @@ Debian package), with the units below /usr/lib, and ask for the Python whose rel
 GoBGP are no packages of RPM distributions: bring them yourself. Needs rpmbuild, and no root.
 """
 
-import argparse
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,7 +18,7 @@ sys.path.insert(0, str(HERE))
 
 import deb_tree  # noqa: E402
 from build_debs import MAINTAINER, source_date  # noqa: E402
-from chroots import ROOT, SUITES, ChrootError, run_checked  # noqa: E402
+from chroots import SUITES, run_checked  # noqa: E402
 
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "all": "noarch"}
 # Debian's names where they differ; "": no RPM distribution has it.
@@ -155,22 +153,12 @@ def build(source: Path, out: Path) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("debs", nargs="+", type=Path, metavar="DEB", help="packages of build_debs.py or build_arm64.py")
-    parser.add_argument("--out", type=Path, default=ROOT / "out/packages")
-    asked = parser.parse_args(arguments)
+    asked = deb_tree.parser_of(__doc__, "packages of build_debs.py or build_arm64.py").parse_args(arguments)
     os.umask(0o022)
     if not shutil.which("rpmbuild"):
         print("packages: needs rpmbuild (apt-get install rpm)", file=sys.stderr)
         return 1
-    try:
-        for source in asked.debs:
-            package = build(source, asked.out)
-            print(f"packages: {package} ({package.stat().st_size // 1024} KiB)", flush=True)
-    except (ChrootError, ValueError, subprocess.SubprocessError) as error:
-        print(f"packages: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return deb_tree.report(build(source, asked.out) for source in asked.debs)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,17 @@
 `Deb.tree` holds its files and `DEBIAN`, as `dpkg-deb --raw-extract` leaves them.
 """
 
+import argparse
 import re
 import shlex
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from build_debs import compression
-from chroots import ROOT, run_checked
+from chroots import ROOT, ChrootError, run_checked
 
 NAME = re.compile(r"(?P<package>[a-z0-9-]+)_(?P<version>[^_]+)~deb(?P<release>\d+)_(?P<architecture>[a-z0-9]+)\.deb")
 
@@ -58,3 +61,22 @@ def put_together(deb: Deb, target: Path, date: int) -> Path:
     argv = ["dpkg-deb", "--root-owner-group", *compression().split(), "--build", str(deb.tree), str(target)]
     run_checked(["env", f"SOURCE_DATE_EPOCH={date}", *argv])
     return target
+
+
+def parser_of(about: str | None, debs: str) -> argparse.ArgumentParser:
+    """Make the parser of a program that takes packages and a folder for what it builds from them."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("debs", nargs="+", type=Path, metavar="DEB", help=debs)
+    parser.add_argument("--out", type=Path, default=ROOT / "out/packages")
+    return parser
+
+
+def report(packages: Iterable[Path]) -> int:
+    """Build the packages, print each with its size, and give the exit code: 1 after an error."""
+    try:
+        for package in packages:
+            print(f"packages: {package} ({package.stat().st_size // 1024} KiB)", flush=True)
+    except (ChrootError, ValueError, subprocess.SubprocessError) as error:
+        print(f"packages: error: {error}", file=sys.stderr)
+        return 1
+    return 0
