@@ -1,4 +1,4 @@
-"""Keeps the admin port and the commands' socket open. Without them the agent goes on: the gateway is for the pods."""
+"""Keeps the admin ports and the commands' socket open. Without them the agent works on."""
 
 import asyncio
 import contextlib
@@ -16,14 +16,14 @@ SOCKET = "socket"
 
 
 class AdminLoop:
-    """`control`: the socket that `status` and `drain` use. One of the two does not wait for the other."""
+    """Open ports and socket independently of each other. `control`: the socket of `status` and `drain`."""
 
     def __init__(self, state: State, admin: Admin, control: Path) -> None:
         self._state, self._admin, self._control = state, admin, control
         self._open: dict[str, bool] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`: what could not be opened is tried again. `open` has been called before."""
+        """Try again until `stop` to open missing ports. Call `open` before."""
         while not stop.is_set() and not all(self._open.values()):
             await pause(RETRY_S, stop)
             await self.open()
@@ -64,7 +64,7 @@ class AdminLoop:
 
 
 def _ports(state: State) -> dict[str, tuple[str, int]]:
-    """Each address once: that of [admin] and that of [fleet]. Those of the start: another file's need a restart."""
+    """The addresses of [admin] and [fleet], each once, as at the start: a change needs a restart."""
     spec = state.spec
     wanted = [(spec.admin.host, spec.admin.port), *([spec.fleet.listen] if spec.fleet.listen else [])]
     return {f"{host}:{port}": (host, port) for host, port in wanted}

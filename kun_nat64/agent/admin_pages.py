@@ -1,7 +1,7 @@
 """The admin ports: health, metrics, status, the page.
 
-What changes things is taken by the unix socket, from root, and by the ports with the token of [admin] token_file.
-A port on the loopback is open to every program of this machine, and to the pages in its browsers.
+Changes are accepted from root through the unix socket, and through the ports with the token of [admin] token_file. A
+port on the loopback is open to all programs of this host, and to pages in its browsers.
 """
 
 import json
@@ -46,7 +46,7 @@ class Orders:
 
 
 class Admin:
-    """Raises nothing of its own; an OSError of starting is the caller's."""
+    """Serve the admin pages. The caller handles an OSError of starting."""
 
     def __init__(self, state: State, orders: Orders) -> None:
         self._state, self._orders = state, orders

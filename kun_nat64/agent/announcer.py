@@ -1,4 +1,4 @@
-"""Announces what was decided to BGP, in a loop of its own: a withdrawal never waits for the rest of the machine."""
+"""Announces decisions by BGP in a loop of its own: a withdrawal never waits for other changes."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
@@ -18,11 +18,10 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.2, 5.0
 
 
 class Announcer:
-    """`poke` makes it announce the present decision again; it never acts on an older one.
+    """Announce the present decision, never an older one. `poke` makes it announce again.
 
-    `stale`: removals of paths of ours that no decision wants any more, since the configuration has changed.
-    `remember` is called with what is announced, when that is something else than before; `warn_members` just before
-    something else is announced: flows will move.
+    `stale`: removals of our paths that the changed configuration no longer wants. `remember` is called with each new
+    announcement, `warn_members` just before it, because flows will move.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Announcer:
             await self.announce()  # otherwise what was decided and not taken yet would stay undone
 
     async def announce(self) -> bool:
-        """One attempt. False: the speaker did not take it, and the state says why."""
+        """Announce once. False: the speaker did not accept it, and the state has the reason."""
         state = self._state
         spec, wanted = state.spec, state.announcement
         own = {("bgp", str(prefix)) for prefix in spec.bgp.prefixes}
@@ -102,12 +101,12 @@ def last_announced(bgp: BgpSpec, wanted: Announcement) -> LastAnnounced:
 
 
 def removals(announced: LastAnnounced, kept: Collection[object]) -> tuple[Change, ...]:
-    """Of paths that were announced and are not among `kept`, prefixes as text."""
+    """Return removals of announced paths that are not in `kept` (prefixes as text)."""
     return tuple(Change(Action.REMOVE, any_path(prefix)) for prefix in announced.prefixes if prefix not in kept)
 
 
 def changes_for(spec: AgentSpec, wanted: Announcement) -> tuple[Change, ...]:
-    """Without a look first: adding a path replaces the one that is there, removing one that is gone does nothing."""
+    """Return the changes without observing: adding a path replaces it, removing a missing path does nothing."""
     full = Announcement(True, spec.bgp.med)
     paths = sorted((f for f in desired(spec, wanted if wanted.wanted else full) if f.area is Area.BGP), key=str)
     return tuple(Change(Action.ADD if wanted.wanted else Action.REMOVE, path) for path in paths)

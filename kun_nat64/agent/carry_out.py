@@ -15,8 +15,8 @@ async def carry_out(
 ) -> DriverError | None:
     """Make the changes batch by batch. Returns the first failure; None: every change was made.
 
-    `made`, `failed`: called for each batch. After a failure, what rests on the failed batch and all removals are left
-    out; with `stops_at_failure` everything is. Nothing rests on a kernel setting.
+    `made`, `failed`: called for each batch. After a failure, removals and changes that depend on the failed batch are
+    left out; with `stops_at_failure` all further changes are. No change depends on a kernel setting.
     """
     first: DriverError | None = None
     not_made: list[Change] = []

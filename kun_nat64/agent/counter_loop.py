@@ -43,7 +43,7 @@ class CounterLoop:
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Something fails, or does not any more."""
+        """Sample now: a fault has begun or ended."""
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -55,7 +55,7 @@ class CounterLoop:
             await self._rest()
 
     async def _rest(self) -> None:
-        """While something fails, there is none."""
+        """The pause between samples; none during a fault."""
         rest_s = self._state.spec.nat64.session_poll_s - CHECK_S
         if rest_s <= 0 or self._fails():
             return
@@ -76,7 +76,7 @@ class CounterLoop:
             self._around_at = state.clock()
 
     async def _count_traffic(self) -> None:
-        """Where it cannot be counted, what was counted stays, with its age."""
+        """Count traffic. If that fails, the last count stays, with its age."""
         state, now = self._state, self._state.clock()
         if state.carried.at is not None and now - state.carried.at < CARRIED_S:
             return
@@ -87,7 +87,7 @@ class CounterLoop:
         state.carried.take_traffic(counted, now=now)
 
     async def _ways(self, failing: bool) -> dict[str, int]:
-        """How many packets passed each place of the way back, while something fails."""
+        """Count the packets at each point of the way back, during a fault."""
         tunnel = self._tunnel()
         passed = await self._host.passed(self._state.spec) if failing else None
         ways = {"tunnel errors": tunnel.send_errors} if tunnel else {}
@@ -98,7 +98,7 @@ class CounterLoop:
         return None if gateway.is_native else self._state.evidence.links.get(gateway.tunnel)
 
     async def sample(self) -> None:
-        """One look at the counters, and around; without an answer there is no evidence, and none is kept."""
+        """Read counters and obstacles once. Without an answer there is no evidence, and old evidence is dropped."""
         state, failing = self._state, self._fails()
         state.evidence.is_evidence, self._failed_before = failing and self._failed_before, failing
         state.evidence.jool_version = module_version("jool")
@@ -123,5 +123,5 @@ class CounterLoop:
 
 
 def _began_anew(before: dict[str, int], now: dict[str, int]) -> bool:
-    """Counters of packets only rise; where there are none, the instance has just been made, or is not there."""
+    """Whether counters restarted. They only rise; without any, the instance is new or missing."""
     return any(now.get(name, 0) < before.get(name, 0) for name in ("RECEIVED6", "RECEIVED4"))

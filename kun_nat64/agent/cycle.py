@@ -1,7 +1,7 @@
 """One cycle: observe, compare with what is desired, plan, ask the guard, apply in batches, observe again.
 
-The announcement is not made here: the turn only notices when BGP does not say what was decided, and pokes the
-announcer. What fails is logged once, tried again with growing pauses, and never decides the announcement by itself.
+The announcer makes the announcement. The cycle only compares BGP with the decision and wakes the announcer where they
+differ. A failed change is logged once and tried again with growing pauses. By itself it never changes the announcement.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.5, 30.0
 
 
 class Cycle:
-    """`remember` is called with what there is, before anything is changed."""
+    """Run cycles until the agent stops. `remember` gets the observed facts before the first change."""
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class Cycle:
         self._alike: tuple[Facts, Observation] | None = None
 
     def approve(self, changes: Iterable[Change], *, everything: bool = False) -> None:
-        """Have the guard pass the changes of a file that takes force. `everything`: whatever else the plan holds."""
+        """Let the guard pass the changes of a new file. `everything`: also all other changes of the plan."""
         machine = self._state.machine
         machine.approved = frozenset((one.action, one.fact) for one in changes)
         machine.all_approved = everything
 
     def approve_more(self, changes: Iterable[Change]) -> None:
-        """As `approve`, beside what is approved already; and look now."""
+        """Approve these changes too, and start a cycle now."""
         self._state.machine.approved |= {(one.action, one.fact) for one in changes}
         self.wake(fresh=False)
 
@@ -70,7 +70,7 @@ class Cycle:
         self._state.machine.hard = hard
 
     def wake(self, *, fresh: bool = True) -> None:
-        """Have another turn now; `fresh`: one that trusts no earlier look."""
+        """Start a cycle now; `fresh`: without cached observations."""
         self._fresh = self._fresh or fresh
         self._woken.set()
 
@@ -84,7 +84,7 @@ class Cycle:
             await self._rest(max(self._state.spec.gateway.observe_s, back_off_s))
 
     async def turn(self) -> bool:
-        """One turn. False: a change failed, and the next try may be later."""
+        """Run one cycle. False: a change failed, and the next cycle may wait longer."""
         begun, machine = self._state.clock(), self._state.machine
         fresh, self._fresh = self._fresh, False
         todo = await self._plan(await self._look(fresh=fresh))
@@ -105,7 +105,7 @@ class Cycle:
         return failed is None
 
     async def _look(self, *, fresh: bool) -> Observation:
-        """Observes, and lets everybody know what that means: hard failures, a lost path, a path to adopt."""
+        """Observe, and note hard failures, a lost path or a path to adopt."""
         state, machine = self._state, self._state.machine
         begun = state.clock()
         seen = await self._host.observe(state.scope, fresh=fresh)
@@ -128,7 +128,7 @@ class Cycle:
         return seen
 
     async def _plan(self, seen: Observation) -> Plan:
-        """What to change, BGP apart: that is the announcer's, and it is poked here if BGP says something else."""
+        """The changes without those of BGP: the announcer makes them, and is woken here if BGP differs."""
         wanted = self._state.desired()
         if self._alike is not None and wanted is self._alike[0] and seen is self._alike[1]:
             return Plan()
@@ -166,7 +166,7 @@ class Cycle:
         return refusals
 
     def _note_settled(self) -> None:
-        """From here on, what differs has been right before: to mend it takes no flow away."""
+        """Note that the desired state was reached once. A later difference is drift, and its repair cuts no flow."""
         state = self._state
         surplus = [one for one in state.machine.refusals if one.kind is RefusalKind.TOO_MANY_REMOVALS]
         left = passed(state.machine.plan, surplus).changes
@@ -205,7 +205,7 @@ class Cycle:
             machine.way_since = now
 
     def _note_restart(self, seen: Observation) -> None:
-        """The speaker's file may be the operator's: with graceful restart a router keeps the path of a dead machine."""
+        """Warn of graceful restart in the speaker's file: a router then keeps the path of a dead gateway."""
         if Area.BGP in seen.failures:
             return
         words, longest = "", max((one.restart_s for one in seen.neighbours), default=0)
@@ -218,7 +218,7 @@ class Cycle:
         self._state.warnings.warn(WarningName.GRACEFUL_RESTART, words)
 
     def _note_plan(self, todo: Plan) -> None:
-        """Once for each change in what differs: after the first settled state that is drift."""
+        """Log each new difference once. After the first settled state a difference is drift."""
         machine = self._state.machine
         known = set(machine.plan.changes)
         for change in todo.changes if machine.settled else ():
@@ -255,7 +255,7 @@ def _prefix(change: Change) -> object:
 
 
 def found_announcement(seen: Observation, main: object) -> Announcement | None:
-    """What BGP says of the VIP, or of pool6 where there is no tunnel, in the words of a decision."""
+    """Return what BGP announces for `main`, the VIP or (without a tunnel) pool6; None if there is no path."""
     for fact in seen.facts:
         if isinstance(fact, BgpPath) and fact.prefix == main:
             return Announcement(True, fact.med or 0, fact.communities)

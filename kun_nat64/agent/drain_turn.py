@@ -1,8 +1,8 @@
-"""Two gateways of a fleet never decide to drain from what each knew of the other before.
+"""Keeps two gateways of a fleet from deciding to drain at the same time on old information.
 
-Whoever is about to decide says so first (`drain_asked` in its short status), and asks all members then. Of two at least
-one sees the other: each says it before it asks. The one whose name comes first waits until the other has decided; the
-other counts it as draining already.
+A gateway that is about to decide sets `drain_asked` in its short status first, and then asks all members. So of two
+gateways at least one sees the other. The one whose name comes first waits until the other has decided. The other one
+counts it as draining already.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ WAIT_S, AGAIN_S = 1.0, 0.05
 
 
 class DrainTurn:
-    """`look` asks all members at once."""
+    """Give the present fleet to one decision at a time. `look` asks all members at once."""
 
     def __init__(self, state: State, look: Callable[[], Awaitable[Fleet]]) -> None:
         self._state, self._look = state, look
@@ -26,7 +26,7 @@ class DrainTurn:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[Fleet]:
-        """The fleet as it is now. The decision is made, and acted on, before this ends."""
+        """Yield the present fleet. The caller decides and acts before the block ends."""
         async with self._one:
             self._state.drain_turn.asked = True
             try:

@@ -1,4 +1,4 @@
-"""Asks the other gateways in turn, and says which of those that the operator named cannot be one."""
+"""Asks the other gateways in turn, and reports configured members that cannot be other gateways."""
 
 import asyncio
 from typing import Any
@@ -44,7 +44,7 @@ class FleetLoop:
                 await self._woken.wait()
 
     async def look_now(self) -> Fleet:
-        """All members as they are at this moment, not as they were within `poll_s`."""
+        """Ask all members now, instead of using results up to `poll_s` old."""
         state = self._state
         if state.spec.fleet.members:
             state.take_fleet(await self._watch.look())
@@ -59,7 +59,7 @@ class FleetLoop:
             state.journal.error("fleet", failed=words)
 
     async def whole(self) -> dict[str, Any]:
-        """Each member's whole status by URL, or why there is none, as a string."""
+        """Return each member's whole status by URL, or a string with the reason why there is none."""
         return await self._watch.whole()
 
     async def close(self) -> None:

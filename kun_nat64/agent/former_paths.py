@@ -13,7 +13,7 @@ class FormerPaths:
         self._state, self._announcer = state, announcer
 
     def leave(self, last: LastAnnounced) -> None:
-        """Withdraw those of these paths that are not ours; all of them, where another speaker has them."""
+        """Withdraw those of these paths that are no longer ours; with another speaker, all of them."""
         bgp = self._state.spec.bgp
         if (last.speaker, last.api, last.paths_file) == (bgp.speaker, bgp.api, bgp.paths_file):
             stale = removals(last, set(map(str, bgp.prefixes)))
@@ -23,12 +23,12 @@ class FormerPaths:
             self._take_back(last)
 
     def _take_back(self, last: LastAnnounced) -> None:
-        """In a thread: a speaker that is being left may hang."""
+        """Withdraw in a thread, because the former speaker may hang."""
         work = asyncio.get_running_loop().run_in_executor(None, take_back, last)
         work.add_done_callback(lambda done: self._left(last, done.exception()))
 
     def _left(self, last: LastAnnounced, error: BaseException | None) -> None:
-        """It may have been the same speaker by another address: ours is announced again."""
+        """Announce again: it may have been the same speaker with another address."""
         if error is not None:
             self._state.journal.error("bgp", left_behind=", ".join(last.prefixes), api=last.api, failed=str(error))
         self._announcer.poke()

@@ -17,7 +17,7 @@ from kun_nat64.model.traffic import Session, Traffic
 
 
 class RunningHost(Host, Protocol):
-    """What the agent needs beside looking and changing (drivers/real_host.py)."""
+    """A host with the methods that the agent needs beside observing and applying (drivers/real_host.py)."""
 
     def listen(self) -> None: ...
     async def passed(self, spec: AgentSpec) -> Passed | None: ...
@@ -33,7 +33,7 @@ class RunningHost(Host, Protocol):
 
 
 class HostSlot(RunningHost):
-    """A host that can be replaced: each call goes to the present one."""
+    """Pass each call to the present host, which can be replaced."""
 
     def __init__(self, host: RunningHost) -> None:
         self._host = host

@@ -1,4 +1,4 @@
-"""What the agent stores for the next one, and for the commands. A folder that cannot be written stops nothing."""
+"""Stores state for the next agent and for the commands. If the folder cannot be written, the agent works on."""
 
 import contextlib
 
@@ -30,7 +30,7 @@ class KeptFiles:
             runfiles.save_announced(self._options.run_dir, last)
 
     def keep_falls(self, record: FallRecord) -> None:
-        """Store the falls, so that a restart does not shorten the hold-down."""
+        """Store the failures, so that a restart does not shorten the hold-down."""
         try:
             runfiles.save_falls(self._options.lasting, record)
         except OSError as error:
@@ -52,7 +52,7 @@ class KeptFiles:
         return None
 
     def keep_file(self, spec: AgentSpec) -> None:
-        """The file that the machine was brought to; its history, unless somebody has changed it since it was read."""
+        """Store the file in force, and add it to the history unless it was changed after it was read."""
         if spec.written is None:
             return
         with contextlib.suppress(OSError):

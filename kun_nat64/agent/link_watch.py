@@ -1,7 +1,7 @@
-"""Looks at the links the moment the kernel reports a change: a broken link does not wait for the next cycle.
+"""Reads the links as soon as the kernel reports a change: a broken link does not wait for the next cycle.
 
-A cycle may take long: it waits for every tool's answer, up to its deadline. This look only adds hard failures; that a
-link works again is for a cycle to find.
+A cycle may take long, because it waits for each tool up to its deadline. The link watch only adds hard failures; a
+cycle finds out that a link works again.
 """
 
 import asyncio
@@ -21,25 +21,25 @@ LEAST_PAUSE_S = 0.05
 
 class Visible(Protocol):
     async def glimpse(self, scope: Scope) -> Observation | None:
-        """The links and what hangs on them; every other area stands in `failures`. Never raises.
+        """Observe links, addresses and routes; all other areas are in `failures`. Never raises.
 
-        None: it could not be looked at, or we were changing it ourselves.
+        None: they could not be read, or the agent was changing them.
         """
 
 
 class LinkWatch:
-    """`poke`: something has changed among the links. `note_hard`: the cycle's, the one writer of the host's state."""
+    """Watch the links. `note_hard` is a method of the cycle, which is the only writer of the host's state."""
 
     def __init__(self, state: State, host: Visible, note_hard: Callable[[tuple[Reason, ...]], None]) -> None:
         self._state, self._host, self._note_hard = state, host, note_hard
         self.poked = asyncio.Event()
 
     def poke(self) -> None:
-        """Look at the links soon."""
+        """Read the links soon."""
         self.poked.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look whenever poked, until `stop`."""
+        """Read the links after each `poke`, until `stop`."""
         while not stop.is_set():
             await self.poked.wait()
             self.poked.clear()
@@ -48,7 +48,7 @@ class LinkWatch:
                 await pause(LEAST_PAUSE_S, stop)
 
     async def look(self) -> None:
-        """Look at links and tunnel once, and note hard failures."""
+        """Read links and tunnel once, and note hard failures."""
         state, machine = self._state, self._state.machine
         seen = await self._host.glimpse(state.scope) if machine.settled else None
         if seen is None:

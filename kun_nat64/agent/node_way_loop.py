@@ -1,4 +1,4 @@
-"""Looks now and then at the way back to the nodes that have sessions here: probes prove it for one address only."""
+"""Checks the routes back to nodes with sessions from time to time: probes prove the route to one address only."""
 
 import asyncio
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class NodeWayLoop:
             await pause(LOOK_S, stop)
 
     async def look(self) -> None:
-        """Only what two looks say counts: between them the agent has put right what is its own."""
+        """A finding counts only after two checks: between them the agent repairs its own objects."""
         state = self._state
         gateway = state.spec.gateway
         try:

@@ -1,4 +1,4 @@
-"""Where the agent finds its file and keeps what outlives it."""
+"""Where the agent finds its file and keeps its state."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from kun_nat64.model.spec import AgentSpec
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`state_dir`: for what should outlive a reboot; None: there is none, and `run_dir` has to do."""
+    """Paths of the agent. `state_dir`: for state that survives a reboot; None: `run_dir` is used instead."""
 
     config: Path
     run_dir: Path
@@ -21,6 +21,6 @@ class Options:
         return self.state_dir or self.run_dir
 
     def followed(self, spec: AgentSpec) -> FollowPlan | None:
-        """The table is always kept: commands look at the machine with it, too."""
+        """Where the table is kept: always, because commands use it too."""
         plan = spec.follow
         return replace(plan, file=plan.file or self.lasting / FILE_NAME) if plan is not None else None

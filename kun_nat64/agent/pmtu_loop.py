@@ -1,4 +1,4 @@
-"""Proves now and then that full TCP segments make the whole trip, while the gateway is well."""
+"""Sweeps the path MTU from time to time while the gateway is healthy: do full TCP segments make the round trip?"""
 
 import asyncio
 from collections.abc import Callable
@@ -43,11 +43,11 @@ class PmtuLoop:
             await pause(self.check_s, stop)
 
     def _doubted(self) -> bool:
-        """Nothing is known, or a narrow path has been seen once."""
+        """Whether nothing is known, or one sweep has found a narrow path."""
         return self._state.path.swept is None or 0 < self._state.path.narrow_sweeps < NARROW_SWEEPS
 
     async def sweep(self) -> None:
-        """Without an ICMP target nothing is proven, and nothing reported."""
+        """Sweep once. Without an ICMP target there is no result and no report."""
         state = self._state
         target = next((one for one in state.spec.health.targets if one.kind is TargetKind.ICMP), None)
         if target is None:
@@ -63,7 +63,7 @@ class PmtuLoop:
         self._draw_conclusions(swept)
 
     def _draw_conclusions(self, swept: Swept) -> None:
-        """The MSS that fits, if it is ours to set; else a path that is too narrow is no path in health."""
+        """Set the MSS that fits, if the file allows it; else note the narrow path as a soft failure."""
         state = self._state
         mss = self._fitting(swept.largest)
         if mss != state.path.mss:
@@ -77,14 +77,14 @@ class PmtuLoop:
             note_diagnosis(state)
 
     def _fitting(self, largest: int | None) -> int | None:
-        """Less than the file's MSS, where a path carries less and the file leaves it to us; None: the file's."""
+        """The MSS of a narrower path, if `mss = "auto"`; None: the file's MSS."""
         gateway = self._state.spec.gateway
         if not gateway.mss_auto or largest is None or largest >= needed_for(gateway.mss):
             return None
         return largest - needed_for(0)
 
     def _measure(self, target: Target) -> Swept | None:
-        """In a thread of its own; None where nothing could be sent."""
+        """Measure in a thread; None if no packet could be sent."""
         spec = self._state.spec
         needed = needed_for(spec.gateway.mss)
         most = max(needed, possible_with(self._outside_mtu()))

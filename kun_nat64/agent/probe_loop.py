@@ -1,4 +1,4 @@
-"""The health clock: fires the canary every `interval_s`, ends what is overdue, and has the decision made with time."""
+"""The clock of health: sends probes every `interval_s`, fails overdue ones, and renews the decision as time passes."""
 
 import asyncio
 from collections.abc import Callable
@@ -38,16 +38,16 @@ class ProbeLoop:
         self._prober, self._renewed_at = self._open(self._state.spec, self.take), float("-inf")
 
     def take(self, result: ProbeResult) -> None:
-        """Most results change nothing; one that moves a target is acted on at once."""
+        """Take a probe result. A result that changes a target's state is acted on at once."""
         now = self._state.clock()
         if self._state.take_probe(result, now=now):
             self._state.evaluate(now=now)
             note_diagnosis(self._state)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Probe until `stop`, in one rhythm whatever a tick costs; what a stall made it miss is skipped.
+        """Probe until `stop`, at fixed intervals; probes missed in a stall are skipped.
 
-        The prober is closed at the end, however that comes; there is another one for another beginning.
+        The prober is always closed at the end; another run opens a new one.
         """
         try:
             await self._probe(stop)
@@ -63,7 +63,7 @@ class ProbeLoop:
             self._prober.close()
 
     def tick(self, now: float, due: float) -> float:
-        """What is due at `now`; returns when to come back. Pure of sleeping, so that a test can be the clock."""
+        """Do what is due at `now`; return when to call again. It does not sleep, so a test can be the clock."""
         lag = now - due
         if lag > self._state.spec.health.timeout_s:
             self._state.take_stall(lag)

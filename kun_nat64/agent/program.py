@@ -35,7 +35,7 @@ def handle_signals(agent: Agent) -> None:
 
 
 async def in_force(spec: AgentSpec, run_dir: Path, host: Host | None = None) -> tuple[AgentSpec, str]:
-    """The file to start with: the last one, where this one would end flows; and why. A restart is no way around."""
+    """Return the file to start with, and why: the last one if the new one would end flows, as at a reload."""
     written = runfiles.load_taken(run_dir)
     try:
         old = None if written is None else from_data(written, spec.source, running_kernel())

@@ -1,6 +1,7 @@
-"""Takes a new file: at SIGHUP, or for `apply --force`. What is refused changes nothing.
+"""Puts a new file in force, at SIGHUP or for `apply --force`. A refused file changes nothing.
 
-A change that takes the gateway out of service waits for its turn: all gateways of a fleet may get their files at once.
+A change that takes the gateway out of service waits for its turn, because all gateways of a fleet may get their files
+at once.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ LONGEST_TURN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one attempt: whether the file is in force now, and what is against it."""
+    """The result of one attempt: whether the file is in force now, and the reasons against it."""
 
     taken: bool
     refused: tuple[str, ...] = ()
@@ -36,10 +37,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a reload needs of the agent.
+    """The functions of the agent that a reload needs.
 
-    `look`: at the machine, with the scope of that file. `approve`: the changes of a file, for the guard; True: all.
-    `keep`: for the next start, what the machine was brought to.
+    `look`: observe the host with the scope of that file. `approve`: let the guard pass the file's changes; True: all
+    changes. `keep`: store the file for the next start, once the host is as it says.
     """
 
     load: Callable[[], AgentSpec]
@@ -65,7 +66,7 @@ class Reload:
         self._woken.set()
 
     def wake(self) -> None:
-        """Look whether a reload is asked for, or the end has come."""
+        """Check now whether a reload was requested, or whether one has ended."""
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -79,7 +80,7 @@ class Reload:
             self._note_end()
 
     async def now(self, *, force: bool = False, stop: asyncio.Event | None = None) -> Outcome:
-        """One attempt. `force`: also what the guard refuses, and at once."""
+        """Try once. `force`: at once, and even if the guard refuses."""
         try:
             new = self._means.load()
         except ConfigError as error:
@@ -115,7 +116,7 @@ class Reload:
             return None
 
     async def _turn(self, stop: asyncio.Event) -> tuple[Refusal, ...]:
-        """Waits until no other gateway is at it. Each says that it waits before it begins, so that all know of all."""
+        """Wait until no other gateway is changing. Each one announces that it waits before it begins."""
         state = self._state
         fleet = state.spec.fleet
         if not fleet.members:
@@ -138,7 +139,7 @@ class Reload:
             state.reload.phase = ""
 
     def _alone(self) -> tuple[Refusal, ...]:
-        """What was so before the wait may have changed."""
+        """Check again that another gateway carries traffic: that may have changed during the wait."""
         if fleet_view.others_carry(self._state.fleet):
             return ()
         reason = "no other gateway is known to carry meanwhile: the pods would have no way out"

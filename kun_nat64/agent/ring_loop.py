@@ -1,4 +1,4 @@
-"""Asks the members of the ring for signs of life, and lets packets of unknown flows go to those that answer only."""
+"""Probes the members of the ring; packets of unknown flows go only to members that answer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class RingLoop:
         self._forget()
 
     def _forget(self) -> None:
-        """Nothing is known of anybody: what is in force stays, until everybody has had the time to answer."""
+        """Drop all results. The rules stay until each member has had the time to answer."""
         self._spec: RingSpec | None = None
         self._seq = 0
         self._began = self._state.clock()
@@ -52,7 +52,7 @@ class RingLoop:
         self._woken.set()
 
     def tell_members(self) -> None:
-        """Before this gateway goes or comes: so the members ask each other for UDP flows, too."""
+        """Notify the members before this gateway leaves or joins, so that they hand on unknown UDP flows too."""
         if (ring := self._state.spec.fleet.ring) is not None:
             self._probe.tell(ring.members)
 
@@ -81,7 +81,7 @@ class RingLoop:
         self._spec = ring
 
     async def turn(self, ring: RingSpec) -> None:
-        """Answers first: however late this turn is, those that have come in time are there."""
+        """Read answers first: even if this turn is late, answers that arrived in time count."""
         now = self._state.clock()
         self._answered |= self._probe.answers()
         if now - self._began >= FIRST_S:
@@ -113,7 +113,7 @@ class RingLoop:
             self._probe.tell(ring.members)
 
     async def _hurry(self, wanted: RingStep) -> None:
-        """Packets must not go to the dead until the cycle has had its turn. It looks at what comes of this."""
+        """Change the rules before the next cycle: no packet must go to a dead member. The cycle checks the result."""
         seen = self._state.machine.seen
         before = next((fact for fact in seen.facts if isinstance(fact, RingStep)), None) if seen else None
         if before is None or before == wanted:

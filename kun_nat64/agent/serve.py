@@ -24,7 +24,7 @@ AGAIN_S, WARNED_S = 1.0, 60.0
 
 
 async def serve(agent: Agent) -> None:
-    """Runs until `agent.stop`. The data plane and the announcement stay as they are: a restart disturbs no flow."""
+    """Run until `agent.stop`. Data plane and announcement stay as they are: a restart disturbs no flow."""
     wait_without_threads()
     state = agent.state
     agent.drain.restore(runfiles.load_drain(agent.options.lasting, now=state.clock(), wall=state.wall()))
@@ -70,7 +70,7 @@ LOOPS: dict[str, Callable[[Agent], Loop]] = {
 
 
 async def _kept(agent: Agent, name: str, run: Loop) -> None:
-    """One loop, begun again where the machine failed it: no descriptors, no memory. The others do not notice."""
+    """Run one loop, and restart it after errors of the host (no descriptors, no memory). Other loops run on."""
     while not agent.stop.is_set():
         try:
             await run(agent.stop)
@@ -90,7 +90,7 @@ def _end_warning(agent: Agent, name: WarningName, words: str) -> None:
 
 
 def _withdraw(agent: Agent) -> None:
-    """The dead-man's act: in a thread of its own, since the event loop hangs."""
+    """Withdraw for the dead-man's switch, in a thread, because the event loop hangs."""
     try:
         agent.host.withdraw_blocking()
     except DriverError as error:
@@ -98,7 +98,7 @@ def _withdraw(agent: Agent) -> None:
 
 
 async def _beat(agent: Agent, dead_man: DeadMan) -> None:
-    """Life signs, for our own dead-man's switch and for systemd's watchdog."""
+    """Report life to the dead-man's switch and to systemd's watchdog."""
     interval_s = min(BEAT_S, watchdog_interval_s() or BEAT_S)
 
     def beat(due: float) -> float:
@@ -114,7 +114,7 @@ async def _beat(agent: Agent, dead_man: DeadMan) -> None:
 
 
 async def _say_ready(agent: Agent) -> None:
-    """Ready means: looked at the machine once. Whether to send traffic here is /readyz's business."""
+    """Report ready to systemd after the first observation. /readyz says whether to send traffic here."""
     while agent.state.machine.turns == 0 and not agent.stop.is_set():
         await pause(0.05, agent.stop)
     agent.journal.info("ready", name=agent.state.spec.gateway.name, version=version(), pid=os.getpid())
@@ -122,7 +122,7 @@ async def _say_ready(agent: Agent) -> None:
 
 
 async def _leave(agent: Agent, noted: LastAnnounced | None) -> None:
-    """What an earlier agent announced and this configuration does not know must not stay; ours is adopted first."""
+    """Withdraw paths of an earlier agent that this configuration does not have, after adopting our own."""
     while not agent.state.standing.knows_bgp and not agent.stop.is_set():
         await pause(0.5, agent.stop)
     if noted is not None and agent.state.standing.knows_bgp:
@@ -130,7 +130,7 @@ async def _leave(agent: Agent, noted: LastAnnounced | None) -> None:
 
 
 async def _end(agent: Agent) -> None:
-    """Wakes everybody who sleeps when it is time to stop."""
+    """Wake all sleeping loops at the stop."""
     await agent.stop.wait()
     notify("STOPPING=1")
     agent.journal.info("stopping", standing=agent.state.standing.decision.standing, kept="data plane and announcement")

@@ -1,4 +1,4 @@
-"""The session log at work: from each look at Jool's sessions to lines and rows, in a thread of its own."""
+"""Writes the session log: lines and rows from each list of Jool's sessions, in a thread."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ MOST_WAITING = 200_000
 
 
 class Store(Protocol):
-    """Raises OSError when it cannot keep something; what was given is given again then."""
+    """Store records. Raises OSError when it cannot; the caller then passes the same records again."""
 
     def keep(self, news: News, now: float, *, last: bool) -> None: ...
     def trim(self, now: float) -> int: ...
@@ -63,14 +63,14 @@ class RowStore:
 
 @dataclass
 class Outlet:
-    """A store with what waits for it. `report` is what the agent says of it."""
+    """Hold a store and the records that wait for it. `report`: its state, for /status."""
 
     store: Store
     report: Sink
     waiting: list[News] = field(default_factory=list)
 
     def take(self, news: News, now: float, *, last: bool = True) -> None:
-        """`last`: with these the store has all that is known at `now`. Even without news the database keeps when."""
+        """`last`: with these records the store is complete up to `now`, a time that the database keeps."""
         self.waiting.append(news)
         try:
             self.store.keep(_joined(self.waiting), now, last=last)
@@ -111,8 +111,9 @@ def _all(parts: Iterable[tuple[Record, ...]]) -> tuple[Record, ...]:
 
 
 class SessionLog:
-    """`offer` returns at once. A look that comes while the last one is still being written is left out: what lives
-    will be in the next one.
+    """Write lists of sessions in a thread. `offer` returns at once.
+
+    A list that arrives while another is being written is skipped: live sessions are in the next one.
     """
 
     def __init__(
@@ -136,12 +137,12 @@ class SessionLog:
         return self._lock is not None
 
     def after(self, before: "SessionLog | None") -> None:
-        """Ends `before`, which writes the same files, before anything is written here."""
+        """End `before`, which writes the same files, before the first record."""
         if before is not None:
             self._thread.submit(before.end)
 
     def offer(self, look: Look) -> asyncio.Future[None] | None:
-        """The future is for those who must wait for it."""
+        """Write this list soon. The future ends when it is written."""
         if not self.wanted:
             return None
         if self._busy is not None and not self._busy.done():
@@ -151,7 +152,7 @@ class SessionLog:
         return self._busy
 
     def _guarded(self, look: Look) -> None:
-        """Whatever happens to the log, the gateway goes on."""
+        """No failure of the log stops the gateway."""
         begun = monotonic()
         try:
             self._take(look)
@@ -199,13 +200,13 @@ class SessionLog:
         return Ledger(book.living(), looked_at)
 
     def _note_jump(self, words: str) -> None:
-        """Stays until the next start: whoever reads the log has to know that its times jump."""
+        """Note a jump of the clock until the next start, for readers of the log."""
         if words and words != self._report.jump:
             self._journal.error("session-log", clock=words)
             self._report.jump = words
 
     def _tell(self) -> None:
-        """Once for each new trouble, and once for its end."""
+        """Log each new problem once, and its end once."""
         problem = self._report.problem
         if problem != self._said:
             level: Callable[..., None] = self._journal.error if problem else self._journal.info

@@ -1,4 +1,4 @@
-"""What operators of the fleet may ask about sessions: all of it is private, by the unix socket or with the token."""
+"""Answers operators' questions about sessions. They are private: through the unix socket or with the token."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ class Looks(Protocol):
 
 
 class SessionLookups:
-    """One look at a time: a list of sessions takes memory."""
+    """Answer one question at a time, because a list of sessions takes memory."""
 
     def __init__(self, state: State, host: Looks) -> None:
         self._state, self._host = state, host

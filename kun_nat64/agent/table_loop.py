@@ -1,7 +1,7 @@
 """Follows the controller's table: tenants, shares and the order to serve, drain or leave come from it.
 
-A change is judged as a whole before it is in force: what contradicts the file is a fault, what takes too much is held.
-The table in force stays whatever becomes of the stream.
+Each change is judged as a whole. A change that contradicts the file is an error, a change that removes too much is
+held. The table in force stays when the stream is lost.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class TableOrders:
 
 
 class TableLoop:
-    """`base` is the file's own configuration. Nothing is followed where `plan` is None."""
+    """`base` is the file's own configuration. `plan` None: no table is followed."""
 
     def __init__(self, state: State, plan: FollowPlan | None, base: AgentSpec, orders: TableOrders) -> None:
         self._state, self.base, self._orders = state, base, orders
@@ -82,18 +82,18 @@ class TableLoop:
         return {**self._follower.status(), "desired": ordered(self.base, self._records())}
 
     def accept(self, version: str) -> bool:
-        """What the bounds hold comes into force; False: nothing is held, or another version."""
+        """Bring the held table into force. False: no table is held, or another version."""
         return self._follower is not None and self._follower.accept(version)
 
     def take_base(self, base: AgentSpec) -> AgentSpec:
-        """Another file is in force; returns its configuration with the table."""
+        """Use another file as base; return its configuration with the table."""
         self.base = base
         if self._follower is not None and base.follow is not None:
             self._follower.bound(base.follow.bounds)
         return self.effective(base)
 
     def effective(self, base: AgentSpec) -> AgentSpec:
-        """A file's configuration with the table in force. Raises ConfigError where the two contradict each other."""
+        """Return a file's configuration with the table in force. Raises ConfigError if they contradict."""
         if not self._has_table:
             return base
         try:
@@ -137,7 +137,7 @@ class TableLoop:
             await pause(max(PACE_S, (self._state.clock() - begun) * SHARE), stop)
 
     def _taken(self) -> tuple[AgentSpec, AgentSpec, Announcement, TableRecords, dict[str, FollowedClient | None]]:
-        """What the next configuration follows from. The table's own maps change while a thread reads."""
+        """Copy the input of the next configuration, because the table's own maps change while a thread reads."""
         self._moved.clear()
         pending, self._pending = self._pending, {}
         records = self._records()
@@ -162,7 +162,7 @@ class TableLoop:
         return base, new, change_of(old, new, announced), places
 
     def _bring_into_force(self, base: AgentSpec, new: AgentSpec | TableFault, change: Plan, places: set[Place]) -> None:
-        """What has passed the table's bounds need not pass the guard once more."""
+        """A change within the table's limits need not pass the guard again."""
         state = self._state
         if isinstance(new, TableFault):  # a held change, accepted after the file had changed
             state.journal.error("table", not_taken=str(new))
@@ -183,9 +183,9 @@ class TableLoop:
             await pause(LOOK_S, stop)
 
     async def obey(self, order: str) -> None:
-        """Does what the table wants of this gateway. The last exit stays, unless [guard] never_withdraw_last is false.
+        """Carry out the table's order. The last gateway stays, unless [guard] never_withdraw_last is false.
 
-        Several may leave while another one carries; where none does, there is nothing to agree on.
+        Several gateways may leave while another one carries traffic.
         """
         fleet = self._state.fleet
         leaves = order in LEAVING and self._state.drain.phase is Phase.SERVING

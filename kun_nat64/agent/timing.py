@@ -1,11 +1,11 @@
-"""Waiting that costs little: what an idle agent does most is to wake up."""
+"""Waits that cost little CPU: an idle agent mostly wakes up."""
 
 import asyncio
 from collections.abc import Callable
 
 
 async def pause(seconds: float, stop: asyncio.Event) -> None:
-    """Sleeps, but not beyond `stop`."""
+    """Sleep, but end early at `stop`."""
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()
@@ -14,7 +14,7 @@ async def pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 async def woken(event: asyncio.Event, within_s: float) -> None:
-    """Until `event` is set; after `within_s` it is set here."""
+    """Wait until `event` is set; set it after `within_s`."""
     alarm = asyncio.get_running_loop().call_later(within_s, event.set)
     try:
         await event.wait()
@@ -23,9 +23,9 @@ async def woken(event: asyncio.Event, within_s: float) -> None:
 
 
 async def ticking(tick: Callable[[float], float], clock: Callable[[], float], stop: asyncio.Event) -> None:
-    """Calls `tick` with the time it is due, now at first; it returns the next. Until `stop`. Raises what it raises.
+    """Call `tick` with its due time, first now; it returns the next one. Ends at `stop`. Raises what `tick` raises.
 
-    By the loop's timer alone: a task that slept in between would be woken by another turn of the loop.
+    It uses only the event loop's timer: a sleeping task would need one more turn of the loop.
     """
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()

@@ -59,7 +59,7 @@ class TrafficLoop:
             await self._rest(self._state.clock() - begun)
 
     def _paced(self, look_s: float) -> float:
-        """The pause after a look that took so long, the comparing of the log included."""
+        """The pause after a count of this length, the session log's comparison included."""
         flow, audit, draining = self._state.flow, self._state.audit, self._state.drain.phase is Phase.DRAINING
         cost_s = look_s + audit.took_s
         least_s = DRAIN_S if draining else self._state.spec.nat64.session_poll_s
@@ -148,7 +148,7 @@ class TrafficLoop:
             state.wake_cycle()
 
     def replace_log(self, log: SessionLog) -> None:
-        """The new one takes over when the old one has let go."""
+        """Start the new session log when the old one has ended."""
         before, self.log = self.log, log
         log.after(before)
 

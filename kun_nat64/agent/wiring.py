@@ -42,7 +42,7 @@ from kun_nat64.state.agent_state import Callbacks, State
 
 
 class Agent:
-    """`host` is what tests replace."""
+    """Hold the parts of one agent. `host`: for tests, instead of the real one."""
 
     def __init__(self, spec: AgentSpec, options: Options, journal: Journal, host: RunningHost | None = None) -> None:
         self.options, self.journal, self.stop = options, journal, asyncio.Event()
@@ -77,7 +77,7 @@ class Agent:
         self.table.start()
 
     def _callbacks(self) -> Callbacks:
-        """Each part is looked up when it is called: the state comes first."""
+        """The callbacks look up each part when called, because the state exists before the parts."""
         return Callbacks(
             wake_announcer=lambda: self.announcer.poke(),
             wake_cycle=lambda: self.cycle.wake(),
@@ -87,13 +87,13 @@ class Agent:
         )
 
     def look_again(self, area: Area) -> None:
-        """The kernel reports that somebody changed something: look, at what has changed only."""
+        """Start a cycle after a kernel report; it reads only the changed areas."""
         if area is Area.LINKS:
             self.link_watch.poke()
         self.cycle.wake(fresh=False)
 
     async def _look(self, spec: AgentSpec) -> Observation:
-        """With a host of its own: that of the cycle remembers what another file asked for."""
+        """Observe with a separate host, because the cycle's host caches observations for the present file."""
         host = RealHost(spec, notice=None)
         try:
             return await host.observe(scope(spec))
@@ -113,7 +113,7 @@ class Agent:
         self.state.take_table(spec, changed)
 
     def _take(self, spec: AgentSpec) -> None:
-        """Bring a file into force that was not refused."""
+        """Bring an accepted file into force."""
         if self._loaded is not None and self._loaded[0] is spec:
             # The table may have gone on while the file was judged.
             spec = self.table.take_base(self._loaded[1])
