@@ -1,7 +1,7 @@
-"""What the speaker made of our path: it takes a path without a word that its own policy then refuses.
+"""Checks what the speaker did with our path: it accepts a path without an error even if its own policy refuses it.
 
-A path that is missing once may have been deleted by somebody, and is announced again. One that is missing after that as
-well was refused on its way into the table: GoBGP lets paths of its API pass the import policy, and says nothing.
+A path that is missing once may have been deleted by hand, and is announced again. A path that is missing after that too
+was refused by the import policy: GoBGP applies it to paths from its API and reports no error.
 """
 
 from collections.abc import Collection
@@ -31,7 +31,7 @@ NOTHING_ODD = ReadBack()
 def read_back(
     before: ReadBack, wanted: BgpSpec, seen: Observation, *, main: str, announced_at: float, begun: float
 ) -> ReadBack:
-    """After a look that began at `begun`, while the speaker is to announce since `announced_at`.
+    """Return the result after an observation that began at `begun`; the path was announced at `announced_at`.
 
     `main`: the prefix that brings the pods' packets here.
     """

@@ -1,7 +1,7 @@
-"""From what is seen to the broken part: the patterns of probes, facts and counters, learned from injected faults.
+"""Finds the broken part from patterns of probes, facts and counters, learned from injected faults.
 
-The table is read from above; the first row whose condition holds names the cause. Rows that rest on facts stand above
-those that rest on counters, and those above what only the pattern of probes can say.
+The first row whose condition holds names the cause. Rows with facts come first, then rows with counters, then rows with
+only the pattern of probes.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def _fq_trap(signs: DiagnosisInput) -> bool:
 
 
 def _lacks_protocol(signs: DiagnosisInput) -> bool:
-    """A protocol is not in pool4; or one goes through, another does not, and Jool says why."""
+    """Whether pool4 lacks a protocol: as read back, or by one failing protocol and Jool's counter."""
     named = {TargetKind.TCP: "tcp", TargetKind.ICMP: "icmp", TargetKind.DNS: "udp"}
     failing = {named[kind] for kind, seen in signs.symptoms.items() if not seen & WELL}
     absent = bool(signs.pool4) and bool((failing | signs.pool4_wanted) - (signs.pool4 or frozenset()))
@@ -34,7 +34,7 @@ def _lacks_protocol(signs: DiagnosisInput) -> bool:
 
 
 def _no_way_out(signs: DiagnosisInput) -> bool:
-    """Where a look has found a way, what is left of a lost one are the counters of a moment ago."""
+    """Whether there is no route out. A route that was just found outweighs older counters."""
     lost = signs.rises("FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in signs.all_symptoms
     return signs.any_fails and lost and signs.around.default_route is not True
 

@@ -33,7 +33,7 @@ Container = JoolInstance | Veth | Tunnel | Netns | OrphanReset
 
 
 def plan(desired: Facts, observed: Observation, traffic: Traffic | None = None) -> Plan:
-    """What to do, in order. Areas that could not be looked at are left alone. `traffic` None: flows are not counted."""
+    """Return the changes in order. Areas that could not be read are left out. `traffic` None: flows are not counted."""
     unknown = observed.failures.keys()
     # Making a set costs a hash for each of thousands of facts.
     wanted = frozenset(fact for fact in desired if fact.area not in unknown) if unknown else desired
@@ -42,7 +42,7 @@ def plan(desired: Facts, observed: Observation, traffic: Traffic | None = None) 
 
 
 def difference(desired: Facts, observed: Facts) -> tuple[Change, ...]:
-    """Changes in no particular order. Equal sets give none, and what both have is not looked at twice."""
+    """Return the changes, unordered. Equal sets give none, and facts in both sets are skipped."""
     if desired == observed:
         return ()
     if gone := _gone(_by_key(desired - observed), _by_key(observed - desired)):
@@ -59,7 +59,7 @@ def _by_key(facts: Facts) -> dict[Key, Fact]:
 
 
 def _gone(wanted: dict[Key, Fact], found: dict[Key, Fact]) -> set[Key]:
-    """Objects that do not survive, whose contents need not be removed one by one, and must be made anew."""
+    """Objects that the changes remove: their contents need no removal of their own, and must be created again."""
     gone: set[Key] = set()
     for key, fact in found.items():
         if isinstance(fact, Container) and (key not in wanted or _cannot_change(fact, wanted[key])):

@@ -79,7 +79,7 @@ def _module(found: Inspection) -> Finding:
 
 
 def _next_kernel(found: Inspection) -> Iterator[Finding]:
-    """The machine starts with the newest kernel that is installed, and that may be another one than now."""
+    """Check the newest installed kernel: the host boots with it next time."""
     if found.next_kernel and found.next_kernel != found.kernel and not found.next_module_file:
         words = f"not built for {found.next_kernel}, which starts at the next boot"
         remedy = f"`apt install linux-headers-{found.next_kernel} && dkms autoinstall -k {found.next_kernel}`"
@@ -104,7 +104,7 @@ def _fallback(found: Inspection) -> Iterator[Finding]:
 
 
 def _untested(found: Inspection) -> Iterator[Finding]:
-    """Whoever runs what nobody has tried should know it before an outage."""
+    """Note versions that are not tested."""
     versions = {"kernel": found.kernel, **found.versions}
     if found.module_version:
         versions["jool"] = found.module_version  # the module translates; the command only speaks to it
@@ -139,7 +139,7 @@ def _links(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
 
 
 def _native_links(found: Inspection, spec: AgentSpec) -> Iterator[Finding]:
-    """Pods' packets come by an interface that is not ours to make."""
+    """Check the inside interface of native packets, which the agent does not create."""
     uplink = spec.gateway.uplink
     link = next((link for link in found.links if link.name == uplink), None)
     check = f"interface {uplink}"

@@ -1,4 +1,4 @@
-"""What `explain` says of an IPv6 destination, and of the pod that sends to it: verdicts, and what they follow from."""
+"""The verdicts of `explain` for an IPv6 destination and a sending pod, with their reasons."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Denied(StrEnum):
 
 
 class Outsider(StrEnum):
-    """What an address is that our prefix does not hold."""
+    """The kind of an address outside the prefix."""
 
     SIXTOFOUR_OF_VIP = "in the 6to4 network of the VIP, but not in its NAT64 prefix"
     SIXTOFOUR = "6to4 of another IPv4 address: a node, or the VIP of another egress pool"
@@ -73,7 +73,7 @@ class Explanation:
 
     @property
     def owner(self) -> str:
-        """Of the public ports that a new flow gets."""
+        """Return the owner of the public ports for a new flow."""
         return self.sender.owner if self.sender else EVERYBODY
 
     @property
@@ -103,7 +103,7 @@ def explain(
 
 
 def _denials(ipv4: IPv4Address, spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[tuple[IPv4Network, Denied]]:
-    """What policy/ruleset.py makes rules of, in the words of whoever wrote it."""
+    """The networks that policy/ruleset.py denies, with the key or list that names them."""
     listed = (
         network for network in spec.gateway.never_reach if any(ipv4 in part for part in without_global((network,)))
     )
@@ -157,6 +157,6 @@ def _dropped(address: IPv6Address, spec: AgentSpec) -> str:
 
 
 def chosen_by(spec: AgentSpec) -> tuple[str, ...]:
-    """What of a packet decides which of several public addresses a new binding gets; () for nothing."""
+    """Return the fields that choose among several public addresses for a new binding; () for none."""
     bits = int(dict(spec.nat64.globals).get("f-args") or SETTINGS["f-args"].wanted)
     return tuple(name for bit, name in HASHED.items() if bits & bit)

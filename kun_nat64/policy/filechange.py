@@ -1,7 +1,7 @@
-"""What a new file changes, why it may be refused, and whose turn it is to take it.
+"""What a new file changes, why it may be refused, and which gateway of a fleet applies it next.
 
-A file is taken as a whole or not at all: while it is refused, the old one stays in force, and with it everything that
-is announced. The change of the file is judged by itself, whatever else on the machine differs from either file.
+A file is applied as a whole or not at all. While it is refused, the old file stays in force, and the announcement too.
+The guard judges only the change from file to file, not other differences on the host.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ WAITS, RUNS = "waits", "runs"
 
 
 def change_of(old: AgentSpec, new: AgentSpec, announced: Announcement, traffic: Traffic | None = None) -> Plan:
-    """From the state that the old file asks for to that of the new one. `traffic` None: flows are not counted."""
+    """Return the plan from the old file's state to the new file's. `traffic` None: flows are not counted."""
     return plan(desired(new, announced), Observation(desired(old, announced)), traffic)
 
 
 def is_dangerous(change: Plan) -> bool:
-    """Whether the gateway carries nothing while it is made."""
+    """Whether the gateway carries no traffic during the change."""
     return any(stops_everything(one) or _withdraws(one) for one in change.changes)
 
 
@@ -39,7 +39,7 @@ def _withdraws(change: Change) -> bool:
 def refusals(
     old: AgentSpec, new: AgentSpec, change: Plan, seen: Observation, *, other_exit: bool
 ) -> tuple[Refusal, ...]:
-    """Every reason against the new file, by the guard of the old one. `seen`: a look with the new file's scope."""
+    """Return all reasons against the new file, by the old file's guard. `seen`: observed with the new file's scope."""
     main = old.gateway.announced
     # Other prefixes are the operator's to take back.
     extra = {
@@ -50,7 +50,7 @@ def refusals(
 
 
 def at_start(old: AgentSpec, new: AgentSpec, traffic: Traffic | None) -> tuple[Refusal, ...]:
-    """What keeps an agent from starting with another file than the last one: the flows that it would end."""
+    """Return reasons against starting with another file than the last one: flows that it would end."""
     change = change_of(old, new, WITHDRAWN, traffic)
     found = guard(change, old.guard, Circumstances(other_exit=True)) if is_dangerous(change) else ()
     return tuple(one for one in found if one.kind is RefusalKind.LIVE_SESSIONS)
@@ -76,7 +76,7 @@ def _followed(spec: AgentSpec) -> object:
 
 
 def _listeners(old: AgentSpec, new: AgentSpec) -> Iterator[tuple[str, str, str]]:
-    """What the open listeners hang on: by key, as it was and as it is to be."""
+    """The settings of open listeners: by key, the old and the new value."""
     for key, read in LISTENERS.items():
         yield key, read(old), read(new)
 
@@ -98,7 +98,7 @@ def _restart(reason: str) -> Refusal:
 
 
 def _missing(old: AgentSpec, new: AgentSpec, seen: Observation) -> Iterator[Refusal]:
-    """What would be a hard failure in the first look with the new file."""
+    """Return refusals for hard failures in the first observation with the new file."""
     outside = new.gateway.outside
     if Area.LINKS in seen.failures:
         error = seen.failures[Area.LINKS]
@@ -109,7 +109,7 @@ def _missing(old: AgentSpec, new: AgentSpec, seen: Observation) -> Iterator[Refu
 
 
 def may_change(own_name: str, fleet: Fleet, *, spacing_s: float) -> bool:
-    """One gateway at a time, by name, and not before the last one is back in the ECMP set for `spacing_s`."""
+    """Whether it is this gateway's turn: one at a time, by name, `spacing_s` after the one before is back."""
     return not any(_goes_first(one, own_name, spacing_s) for one in fleet.members)
 
 

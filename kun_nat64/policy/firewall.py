@@ -1,4 +1,4 @@
-"""Reads the host's own rules for one question: does protocol 41 pass, from a node to the VIP or the other way?"""
+"""Evaluates the host's own rules: does protocol 41 pass from a node to the VIP, and back?"""
 
 import shlex
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Passage:
 
 
 class Match(Enum):
-    """Of a rule and such a passage: every packet, some perhaps, or none."""
+    """Whether a rule matches all packets of a passage, perhaps some, or none."""
 
     ALWAYS = auto()
     PERHAPS = auto()
@@ -33,7 +33,7 @@ class Match(Enum):
 
 
 class Way(Enum):
-    """OPEN: some packets are let in here. ON: none is stopped here; what called the chain goes on."""
+    """The result of a chain. OPEN: it accepts some packets. ON: it stops none, and the calling chain continues."""
 
     OPEN = auto()
     ON = auto()
@@ -97,7 +97,7 @@ def _target(words: list[str]) -> str:
 
 
 def _match(words: list[str], passage: Passage) -> Match:
-    """The narrowest of the rule's conditions. One that is not known here may hold for some packets."""
+    """Return the narrowest match of the rule's conditions. An unknown condition may match some packets."""
     answers = set(_conditions(words, passage))
     return next((match for match in (Match.NEVER, Match.PERHAPS) if match in answers), Match.ALWAYS)
 
@@ -136,7 +136,7 @@ def _conditions(words: list[str], passage: Passage) -> Iterator[Match]:
 
 
 def _by(interface: str, own: str) -> Match:
-    """Nodes may be reached by other interfaces as well. `eth+` is every interface whose name begins so."""
+    """Match an interface. Other interfaces may lead to nodes too. `eth+` matches all names that begin with `eth`."""
     if interface == "lo":
         return Match.NEVER
     same = own and (interface == own or (interface.endswith("+") and own.startswith(interface[:-1])))
@@ -151,7 +151,7 @@ def _inside(address: IPv4Address, network: str) -> Match:
 
 
 def split(line: str) -> list[str]:
-    """The words of a rule; none of a line that iptables did not print."""
+    """Split a rule into words; a line that is not from iptables gives none."""
     try:
         return shlex.split(line)
     except ValueError:

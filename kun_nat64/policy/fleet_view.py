@@ -1,4 +1,4 @@
-"""What the other gateways show: whose fault a failure is, whether we are the last, whose turn it is."""
+"""Conclusions from the other gateways' status: whose failure it is, whether this is the last one, whose turn it is."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,7 +49,7 @@ def taken_as_draining(fleet: Fleet) -> Fleet:
 
 
 def nobody_carries(fleet: Fleet) -> bool:
-    """Whether every configured member has answered that it is out. A silent one may carry."""
+    """Whether all configured members have answered that they are out. A member without an answer may carry traffic."""
     answered = fleet.configured > 0 and len(fleet.members) == fleet.configured
     return answered and all(member.standing is Standing.OUT for member in fleet.members)
 
@@ -81,7 +81,7 @@ def public_networks(spec: AgentSpec) -> tuple[IPv4Network, ...]:
 
 
 def contradictions(spec: AgentSpec, fleet: Fleet) -> Iterator[str]:
-    """What only one gateway of a fleet may have, and another one has as well; in words, with what comes of it."""
+    """Return a text for each unique value that another gateway has too, with the consequence."""
     for member in fleet.members:
         if member.name == spec.gateway.name:
             yield f"{member.url} has gateway.name {member.name}, too: they cannot take turns"

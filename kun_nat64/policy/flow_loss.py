@@ -1,4 +1,4 @@
-"""Which live flows a plan ends. Only those that cannot survive: their public port, or the translator itself, goes."""
+"""Counts live flows that a plan ends: those whose public port, or the translator itself, is removed."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ def cuts(changes: Iterable[Change], traffic: Traffic | None) -> tuple[Cut, ...]:
 
 
 def without_probes(traffic: Traffic, probe: IPv6Address) -> Traffic:
-    """What the pods do, without what the canary does, by its inner address."""
+    """Return the traffic without the probes' sessions, found by their inner address."""
     return replace(
         traffic,
         bindings=tuple(one for one in traffic.bindings if one.inside.address != probe),
@@ -34,7 +34,7 @@ def without_probes(traffic: Traffic, probe: IPv6Address) -> Traffic:
 
 
 def may_cut(changes: Iterable[Change]) -> bool:
-    """Whether it is worth listing the traffic before showing the plan."""
+    """Whether the plan may cut flows, so that they must be counted first."""
     changes = tuple(changes)
     return bool(_removed_ports(changes)) or any(map(stops_everything, changes))
 

@@ -1,4 +1,4 @@
-"""When the public ports of an address will be used up, if their use goes on as it did within a window.
+"""Forecasts when the public ports of an address will be used up, from their use within a window.
 
 The slope is the median of the slopes between the samples of the older half and those of the newer half (Theil's
 incomplete method): a burst that is over moves it little, up to 29 % of the samples may lie, and thousands of
@@ -30,7 +30,7 @@ Courses = Mapping[Key, Course]
 
 
 def seen(before: Courses, use: Use, *, now: float, window_s: float = WINDOW_S) -> dict[Key, Course]:
-    """Takes samples at a pace that the window holds; what is no longer in pool4 is forgotten."""
+    """Add a sample, at an interval that fits the window; drop addresses that left pool4."""
     return {key: _one(before.get(key, Course()), used, total, now, window_s) for key, (used, total) in use.items()}
 
 
@@ -70,6 +70,6 @@ def exhausted_in_s(course: Course, *, now: float) -> float | None:
 
 
 def forecasts(courses: Courses, *, now: float) -> dict[Key, float]:
-    """Only of what will be used up."""
+    """Return forecasts of the addresses whose ports will be used up, in seconds."""
     each = ((key, exhausted_in_s(course, now=now)) for key, course in courses.items())
     return {key: left for key, left in each if left is not None}

@@ -1,7 +1,7 @@
-"""The guard: refuses what does more harm than the operator may have meant.
+"""The guard refuses plans that do more harm than the operator may have meant.
 
-Each refusal names the changes that it holds back. The agent makes the others: what adds or repairs never waits for a
-removal that is refused (`passed`). A command that changes things once makes all of a plan or nothing.
+Each refusal names the changes that it blocks. The agent makes the others: additions and repairs never wait for a
+refused removal (`passed`). A command makes all changes of a plan or none.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,9 +20,9 @@ from kun_nat64.policy.flow_loss import stops_everything
 class Circumstances:
     """What the guard has to know beside the plan.
 
-    `other_exit`: another gateway is known to be announced and well. `foreign`: what stands in our way. `repair`: the
-    plan leads back to a state that was in force. `approved`: what was asked for and has passed the guard already;
-    `all_approved`: by force.
+    `other_exit`: another gateway is known to be announced and healthy. `foreign`: foreign objects in the way. `repair`:
+    the plan restores a state that was in force. `approved`: changes that have passed the guard already; `all_approved`:
+    all changes, by force.
     """
 
     other_exit: bool = False
@@ -33,7 +33,7 @@ class Circumstances:
 
 
 def guard(plan: Plan, spec: GuardSpec, circumstances: Circumstances = Circumstances()) -> tuple[Refusal, ...]:
-    """Every reason against the plan. An empty plan has none."""
+    """Return all reasons against the plan. An empty plan has none."""
     if not plan:
         return ()
     foreign = tuple(_foreign_objects(plan, circumstances))
@@ -50,7 +50,7 @@ def guard(plan: Plan, spec: GuardSpec, circumstances: Circumstances = Circumstan
 
 
 def passed(plan: Plan, refusals: Iterable[Refusal]) -> Plan:
-    """The plan without what is held back, and without what rests on that."""
+    """Return the plan without the blocked changes and those that depend on them."""
     held = frozenset[Change]().union(*(refusal.held for refusal in refusals))
     if not held:
         return plan
@@ -97,7 +97,7 @@ def _is_of_a_tenant(fact: Fact) -> bool:
 
 
 def _tenants_without_networks(change: Change) -> frozenset[int]:
-    """Their packets would be everybody's: denied ones let through, others seen under another address."""
+    """Refuse: packets of these tenants would use the shared ports, even those of denied tenants."""
     if not isinstance(change.fact, TenantTable):
         return frozenset()
     if change.action is Action.REMOVE:
@@ -107,14 +107,14 @@ def _tenants_without_networks(change: Change) -> frozenset[int]:
 
 
 def _lifts_a_limit(fact: Fact) -> bool:
-    """What stops a client who holds too many sessions comes and goes with him (limits.py)."""
+    """Whether a removal only ends the limit of a client (limits.py)."""
     return isinstance(fact, Pool4) and fact.mark == LIMIT_MARK
 
 
 def _live_sessions(plan: Plan, changes: tuple[Change, ...]) -> Iterator[Refusal]:
-    """A change of pool4 cuts few and says which; a change of the VIP or of pool6 cuts all, of every pod.
+    """Refuse changes that cut flows. A change of pool4 cuts some; a change of the VIP or pool6 cuts all flows.
 
-    Such a change is made as a whole or not at all: the rules of the new address are not those of the old one.
+    Such a change is made as a whole or not at all, because the rules depend on the address.
     """
     if plan.cuts and any(map(stops_everything, changes)):
         for cut in plan.cuts:
@@ -130,7 +130,7 @@ def _last_exit(changes: Iterable[Change], spec: GuardSpec, circumstances: Circum
 
 
 def _foreign_objects(plan: Plan, circumstances: Circumstances) -> Iterator[Refusal]:
-    """Only what it stands in the way of is held back."""
+    """Block only the changes that the foreign object prevents."""
     for foreign in circumstances.foreign:
         reason = f"{foreign.what}; it is not ours to change. {foreign.remedy}"
         held = frozenset(one for one in plan.changes if foreign.key in (None, one.fact.key))

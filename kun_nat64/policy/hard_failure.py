@@ -1,6 +1,6 @@
-"""Hard failures: what must be there for one packet to be translated, and was looked for and not found.
+"""Hard failures: an object without which no packet is translated was not found.
 
-An area that could not be looked at is no evidence: the canary alone decides then.
+An area that could not be read is not evidence: only probes decide then.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ ORDER = (
 
 
 def hard_faults(desired: Facts, observed: Observation, outside: str) -> tuple[Reason, ...]:
-    """Each reason once, the one that explains the others first."""
+    """Return each reason once, the root cause first."""
     missing = desired - observed.facts
     found = {_when_missing(fact, observed.facts) for fact in missing if fact.area not in observed.failures}
     if not any(isinstance(fact, Tunnel) for fact in desired):

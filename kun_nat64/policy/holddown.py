@@ -1,4 +1,4 @@
-"""Hold-down: how long a gateway stays away after a fall. Each fall doubles it, a quiet time halves it again.
+"""Hold-down: how long a gateway stays out after a failure. Each failure doubles it, a quiet time halves it again.
 
 Coming back moves up to half of the flows in a hash-threshold ECMP set, so a gateway that flaps does more harm by its
 returns than by its absence.
@@ -51,7 +51,7 @@ def recorded(falls: Falls, total: int, *, now: float, wall: float) -> FallRecord
 
 
 def recalled(record: FallRecord, *, now: float, wall: float) -> Falls:
-    """A record from the future (the clock was set back) is one of this moment: forgetting begins anew."""
+    """Restore a record. A record from the future (the clock was set back) counts as one of now."""
     return Falls(record.count, now - max(0.0, wall - record.at)) if record.count else NO_FALLS
 
 

@@ -1,9 +1,9 @@
-"""How many sessions one client may hold (RFC 6888 REQ-4): who holds too many, and the rules that stop him.
+"""The limit of sessions of one client (RFC 6888 REQ-4): the clients above it, and the rules that stop them.
 
-Nothing in the kernel can count Jool's sessions: it takes packets before conntrack confirms them, so connlimit counts
-none. Jool itself can be told, by the packet's mark, where a client's new ports come from; what a client has already is
-found before that is asked. So a client with too many sessions gets a mark whose pool has one port, on an address that
-no packet comes back to: his flows go on, all protocols alike, and new ones find no port.
+The kernel cannot count Jool's sessions: Jool takes packets before conntrack confirms them, so connlimit counts none.
+But the packet's mark selects the pool4 entries for a new flow, and Jool looks for an existing binding before it uses
+them. So a client with too many sessions gets a mark whose pool has one port, on an address to which no packet returns.
+Its flows of all protocols continue, and new ones find no port.
 """
 
 import re
@@ -41,16 +41,17 @@ def limited(held: Mapping[int, int], before: Iterable[IPv6Network], limit: Limit
 
 
 def in_force(observed: Facts, limit: Limit) -> tuple[IPv6Network, ...]:
-    """The clients that the rules name now: who is limited is the running agent's to say."""
+    """Return the clients that the present rules limit: only the running agent decides that."""
     rules = [rule for fact in observed if isinstance(fact, Chain) and fact.name == CHAIN for rule in fact.rules]
     named = (IPv6Network(found[1]) for rule in rules if (found := CLIENT.match(rule)))
     return tuple(one for one in named if limit.sessions and one.prefixlen == limit.length)
 
 
 def limit_facts(spec: AgentSpec, clients: Iterable[IPv6Network]) -> Iterator[Fact]:
-    """The chain is there while there is a limit, empty or not, so that a look changes a chain and not the way to it.
+    """Return the chain and the pool4 port of the limit.
 
-    The one port goes when nobody is limited: the flow that got it would stay on it, unanswered, while it sends.
+    The chain exists while a limit is configured, even if empty, so only its rules change. The port is removed when no
+    client is limited: otherwise the flow that got it would keep it, without answers, while it sends.
     """
     clients = sorted(clients)
     if not spec.nat64.limit.sessions:

@@ -1,4 +1,4 @@
-"""Which of the nodes that have sessions here are cut off from their answers. Probes prove the way to one address only.
+"""Finds nodes with sessions that have no route back. Probes prove the route to one address only.
 
 A sit device keeps one route for each processor, whatever the destination (net/ipv6/sit.c, dst_cache): so nodes that are
 answered directly and nodes behind a router cannot both be.
@@ -33,7 +33,7 @@ def _some(inside: Iterable[int]) -> list[IPv6Address]:
 
 
 def cut_off(ways: Iterable[NodeWay], gateway: GatewaySpec, uplink: str) -> tuple[str, ...]:
-    """Each with its reason, for people. `uplink`: interface towards the nodes, "": not known."""
+    """Return nodes without a route back, each with its reason. `uplink`: interface towards the nodes, "": unknown."""
     ways = tuple(ways)
     found = [f"{way.node}: {why}" for way in ways if (why := _amiss(way, gateway, uplink))]
     return tuple(found) if gateway.is_native else (*found, *_mixed(ways))

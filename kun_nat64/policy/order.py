@@ -1,8 +1,8 @@
 """The order of changes: make before break.
 
-Worse paths first, better ones last. What carries packets is made before what sends packets into it, and rules stand
-before Jool starts to translate. New addresses and ports come before old ones go. Kernel settings come last: some are
-only there with what was made before, and one that the kernel refuses must hold up nothing.
+Worse paths come first, better paths last. A device is made before routes that send packets into it, and rules are in
+place before Jool translates. New addresses and ports come before old ones are removed. Kernel settings come last: some
+exist only with objects made before, and a setting that the kernel refuses must not block other changes.
 """
 
 from bisect import bisect_left
@@ -72,7 +72,7 @@ RESTS_ON = {Area.RULES: (Area.JOOL, Area.RESETS), Area.JOOL: (Area.RESETS,)}
 
 
 def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Sorted, the same way each time for the same changes. Names are compared only between facts of one kind."""
+    """Sort the changes; the same changes always get the same order. Names are compared only within one kind of fact."""
     changes = tuple(changes)
     others: list[Change] = []
     first = _in_the_way(changes)
@@ -92,7 +92,7 @@ def in_order(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 
 def _in_the_way(changes: Iterable[Change]) -> list[Change]:
-    """Tunnels under another name, that go before the new one is made: the kernel has one for each pair of ends."""
+    """Tunnels with another name and the same ends: they are removed first, because the kernel allows one of them."""
     tunnels = [one for one in changes if isinstance(one.fact, Tunnel)]
     wanted = {_ends_of(one) for one in tunnels if one.action is Action.ADD}
     return sorted((one for one in tunnels if one.action is Action.REMOVE and _ends_of(one) in wanted), key=str)
@@ -104,7 +104,7 @@ def _ends_of(change: Change) -> tuple[str, str, str] | None:
 
 
 def _ports_in_order(changes: Iterable[Change]) -> list[Change]:
-    """There may be thousands of them: they get neither a text nor a tuple to compare, but one number each."""
+    """Sort ports by one number each, which is cheaper than texts or tuples: there may be thousands."""
     groups: dict[tuple[str, str], list[Change]] = defaultdict(list)
     for change in changes:
         fact = change.fact
@@ -152,10 +152,10 @@ def holds_up_nothing(batch: tuple[Change, ...]) -> bool:
 
 
 def waits_for(batch: tuple[Change, ...], failed: Collection[Change]) -> bool:
-    """Whether it must not be made after these changes have failed.
+    """Whether a change must wait after these changes have failed.
 
-    Nothing goes before what takes its place is there, and nothing is translated that no rule looks at. Links are made
-    one by one: only what is inside of one that failed waits.
+    No object is removed before its replacement exists, and no packet is translated without rules. Links are made one by
+    one: only objects inside a failed link wait.
     """
     if not failed:
         return False

@@ -1,6 +1,6 @@
-"""Remedies that the agent itself carries out are true only while it may and can.
+"""Corrects remedies that the agent carries out itself: they hold only while it is allowed and able to.
 
-Where the guard holds such a change back, or the machine refuses it, the remedy is what lets it through.
+If the guard blocks such a change, or the host refuses it, the remedy says how to let it through.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ MENDED_BY: dict[Cause, tuple[type[Fact], ...]] = {
 
 
 def as_it_is(found: Diagnosis, refusals: Iterable[Refusal], failed: DriverError | None) -> Diagnosis:
-    """The diagnosis with a remedy that is true now. `failed`: of the last change."""
+    """Return the diagnosis with a remedy that works now. `failed`: the error of the last change."""
     kinds = MENDED_BY.get(found.cause)
     if kinds is None:
         return found

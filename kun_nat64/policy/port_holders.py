@@ -1,4 +1,4 @@
-"""Who had a public port at a moment, and how sure that is."""
+"""Finds the pod that had a public port at a time, and whether that is certain."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Holder:
 
     `client`: whose it was when they began; pods that had the address one after the other are two holders.
 
-    Not certain: the look at which a session was seen first came after the moment, the one before it was before it.
+    Not certain: the time lies between the first list with the session and the list before it.
     """
 
     protocol: Protocol

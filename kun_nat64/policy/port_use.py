@@ -1,4 +1,4 @@
-"""How many public ports are in use, by owner: everybody ("") or a tenant, so that no tenant's use is another's."""
+"""Counts public ports in use by owner: a tenant, or "" for the shared ports of all other clients."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ OwnedPorts = dict[tuple[str, str, str], tuple[int, int]]
 
 
 def port_use(traffic: Traffic | SessionList, spec: AgentSpec) -> Ports:
-    """Of everything in pool4 that has no mark."""
+    """Return the use of all pool4 entries without a mark."""
     return ports_of(EVERYBODY, owned_ports(traffic, spec))
 
 
@@ -58,7 +58,7 @@ def _owners(spec: AgentSpec) -> Iterator[tuple[str, tuple[PoolRange, ...]]]:
 
 
 def _divided(bits: Mapping[Place, bytearray], spec: AgentSpec) -> dict[tuple[str, IPv4Address, str], int]:
-    """Of addresses that more than one owner has ports of."""
+    """The addresses on which more than one owner has ports."""
     having = Counter(address for _, parts in _owners(spec) for address in {one.address for one in parts})
     shared = {address for address, count in having.items() if count > 1}
     held: Counter[tuple[str, IPv4Address, str]] = Counter()

@@ -16,7 +16,7 @@ BORROWED_FIRST, BORROWED_LAST = 61001, 65535
 
 
 def merged(entries: Iterable[Pool4]) -> frozenset[Pool4]:
-    """The same ports in as few ranges as possible: the form in which desired and observed can be compared."""
+    """Merge ports into as few ranges as possible, so that desired and observed ports can be compared."""
     return frozenset(_entries((owner, _spans(held)) for owner, held in _grouped(entries).items()))
 
 
@@ -26,7 +26,7 @@ def without(entries: Sequence[Pool4], taken: Sequence[Pool4]) -> Sequence[Pool4]
 
 
 def exchanged(wanted: Sequence[Pool4], found: Sequence[Pool4]) -> tuple[Sequence[Pool4], Sequence[Pool4]]:
-    """What each has and the other has not. Entries of an address that only one of them knows are taken as they are."""
+    """Return the ports that only one side has. Entries of an address on only one side stay as they are."""
     if not wanted or not found:
         return wanted, found
     # Most often they know none in common, and then thousands of entries need no grouping.

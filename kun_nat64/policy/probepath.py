@@ -1,4 +1,4 @@
-"""The way of the probes: a namespace that is to the gateway what a node is, and every step of a pod's packet.
+"""The path of the probes: a namespace acts as a node, and a probe passes all steps of a pod's packet.
 
     probe namespace: kun64 (sit) - eth0 ==== kunprobe ~~> uplink > rules > kun64 > Jool > outside
                                      ^                                                       |
@@ -35,20 +35,20 @@ NATIVE_HOST_PART = 0x6B75_6E36_0002
 
 
 def probe_address(spec: AgentSpec) -> IPv6Address:
-    """Inner source of every probe. Sessions of this address are ours, not a pod's."""
+    """Return the inner source of all probes. Sessions of this address are not a pod's."""
     if (pods := spec.health.probe_pods) is not None:
         return neutral_to(home6(spec), pods, NATIVE_HOST_PART)
     return IPv6Address(int(sixtofour_network(spec.health.node).network_address) | HOST_PART)
 
 
 def home6(spec: AgentSpec) -> IPv6Address:
-    """Where there is no tunnel: this gateway's own address, that the router sends answers to probes to."""
+    """Return this gateway's IPv6 address to which the router sends answers of probes, without a tunnel."""
     assert spec.bgp.next_hop6 is not None
     return spec.bgp.next_hop6
 
 
 def returns_by_tunnel(spec: AgentSpec) -> bool:
-    """False where the operator's own routes lead back to the pods: then nothing here knows their way."""
+    """False if the operator's own routes lead to the pods: then the agent does not know their path."""
     address = probe_address(spec)
     return any(address in network for network in spec.gateway.routes)
 

@@ -1,8 +1,8 @@
 """How old a part of the session log may become, by a clock that may be wrong.
 
-What was written before `cutoff` may go. It follows the wall clock, but slowly: twice as fast as time passes, and a day
-at the first look. So a clock that jumps a year ahead costs a day's worth of the log, and not all of it; and an agent
-that was away for a month has caught up after a month.
+Records from before `cutoff` may be removed. `cutoff` follows the wall clock slowly: at most twice as fast as time
+passes, and a day at the first check. So a clock that jumps a year ahead costs one day of the log, and an agent that was
+down for a month has caught up after a month.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""The ring of gateways: its tunnels, who is next, and what of it a filter in between breaks.
+"""The ring of gateways: its tunnels, the next member, and members that a filter hides.
 
-The members stand in the order of their addresses. A packet goes to the next one that answers, and may be shown to as
-many gateways as answer. Who answers is each gateway's own knowledge; where two of them differ, a packet sees fewer
-members, or one of them twice. It never goes on for ever (formats/ring_rules.py).
+The members are in the order of their addresses. A packet goes to the next member that answers, and visits at most as
+many gateways as answer. Each gateway has its own view of the members; if two views differ, a packet misses a member or
+visits one twice. It never circulates for ever (formats/ring_rules.py).
 """
 
 from collections.abc import Collection, Iterator
@@ -17,7 +17,7 @@ from kun_nat64.model.standing import Reason, Standing
 
 
 def ring_tunnels(spec: AgentSpec) -> Iterator[Tunnel]:
-    """One to each member: the device tells whom a packet comes from. As wide as the way from the pods."""
+    """Return a tunnel to each member: the device shows the sender of a packet. The MTU is that of the pods' tunnel."""
     if (ring := spec.fleet.ring) is not None:
         for member in ring.members:
             yield Tunnel(ring_link(member), local=ring.own, remote=member, mtu=ring.mtu)
@@ -41,7 +41,7 @@ def takes(standing: Standing, verdict: Verdict, hard: Collection[Reason]) -> boo
 
 
 def in_force(observed: Facts, ring: RingSpec | None) -> RingStep:
-    """What the machine does now, where that can be right: only the running agent knows who answers."""
+    """Return the ring's present rules if they can be right: only the running agent knows which members answer."""
     found = next((fact for fact in observed if isinstance(fact, RingStep) and not fact.odd), TO_NOBODY)
     possible = ring is not None and found.to in ring.members and 0 < found.others <= len(ring.members)
     return found if possible else RingStep(takes=found.takes)

@@ -50,7 +50,7 @@ def mss_in_force(observed: Facts, gateway: GatewaySpec) -> int | None:
 
 
 def _clients(spec: AgentSpec) -> Iterator[Fact]:
-    """Who may send us protocol 41; a probe is one of them. RETURN, not ACCEPT: the host's firewall has its say."""
+    """Rules for senders of protocol 41, probes included. RETURN, not ACCEPT, so the host's firewall still applies."""
     vip = spec.gateway.tunnel_end
     yield Rule(Family.IPV4, "filter", "INPUT", f"-d {vip}/32 -p 41 {COMMENT} -j {CLIENTS_CHAIN}")
     if not spec.gateway.one_armed:
@@ -62,7 +62,7 @@ def _clients(spec: AgentSpec) -> Iterator[Fact]:
 
 
 def _pool6(spec: AgentSpec) -> Iterator[Fact]:
-    """Jool translates what comes in for pool6 by any interface: by others than the inside, no rule would look at it."""
+    """Drop packets to pool6 from other interfaces: Jool would translate them, and no other rule checks them."""
     gateway = spec.gateway
     yield Rule(Family.IPV6, "raw", "PREROUTING", f"-d {gateway.pool6} {COMMENT} -j {POOL6_CHAIN}")
     by_ring = (f"-i {LINK_PREFIX}+ -j RETURN",) if spec.fleet.ring else ()
@@ -100,7 +100,7 @@ def _native_pods(spec: AgentSpec, own: Collection[IPv4Address]) -> Iterator[Fact
 
 
 def _ring(spec: AgentSpec) -> Iterator[Fact]:
-    """Packets of pods that other gateways hand over: what holds for those that come from pods holds for them."""
+    """Rules for packets that other gateways hand over: the same as for packets of pods."""
     gateway, ring = spec.gateway, spec.fleet.ring
     if ring is None:
         return
@@ -133,7 +133,7 @@ def own_addresses(spec: AgentSpec) -> frozenset[IPv4Address]:
 
 
 def public_addresses(spec: AgentSpec) -> frozenset[IPv4Address]:
-    """What pods are seen as: those of everybody, and those of tenants."""
+    """Return the public addresses of pods: the shared ones and those of tenants."""
     tenants = (entry.address for tenant in spec.tenants for entry in tenant.pool4)
     return frozenset((*(entry.address for entry in spec.nat64.pool4), *tenants))
 

@@ -1,11 +1,12 @@
-"""From looks at Jool's session table to the beginnings and ends of sessions.
+"""Computes begins and ends of sessions from lists of Jool's session table.
 
-No session is missed while looks come more often than the shortest timeout: Jool removes a session only when its time
-is over (RFC 6146 section 3.5), also one that was closed or reset. And the times are better than the pace of the looks:
+No session is missed while lists come more often than the shortest timeout: Jool removes a session only when its
+lifetime is over (RFC 6146 section 3.5), even after a close or reset. The times are more precise than the interval of
+the lists:
 
-- a session that is new at this look began after the last one, and not later than its last packet, which was
+- a session that is new in this list began after the list before, and not later than its last packet, which was
   `timeout - expires` ago;
-- one that is gone ended when its time was over, as the last look saw it: any later packet would have kept it.
+- a session that is gone ended when its lifetime was over, by the list before: a later packet would have extended it.
 """
 
 from array import array
@@ -27,7 +28,7 @@ LOWER = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The session table, read from `begun` to `done`. `whole`: these are all sessions. Whoever takes it empties it."""
+    """The session table, read from `begun` to `done`. `whole`: it has all sessions. Taking it empties it."""
 
     pages: Pages
     begun: float
@@ -185,7 +186,7 @@ class _Turn:
             self._started.append(living.record(key, flows[place], place))
 
     def _end(self, key: PageKey, living: Living, before: Living, missing: dict[bytes, int]) -> Living:
-        """Not listed is not ended, if the look is not whole: then it lives until its time is over."""
+        """End sessions that are not listed. If the list is not whole, they live until their lifetime is over."""
         done, kept = self._look.done, []
         for flow, place in missing.items():
             if not self._look.whole and before.over(place) > done:
@@ -197,7 +198,7 @@ class _Turn:
 
 
 def _once(page: SessionPage) -> "tuple[list[bytes], array[float]]":
-    """Without those that were listed twice: the table moved while it was read."""
+    """Remove sessions that were listed twice, because the table changed while it was read."""
     flows = [*split(page.flows)]
     if len(set(flows)) == len(flows):
         return flows, page.left_s

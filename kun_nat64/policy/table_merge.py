@@ -1,7 +1,7 @@
 """What the controller's table means for this gateway, beside its own file (docs/tenants.md has the rule).
 
-The file is the base. The table decides where it says something: the shared public addresses, while it gives this
-gateway any; whose a client is, where a record covers the client. Everything else stays as the file says.
+The file is the base. The table takes precedence for two things: the shared public addresses, if it gives this gateway
+any, and the owner of a client, if a record covers the client. For all else the file holds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ class TableRecords:
 
 
 def merged(spec: AgentSpec, records: TableRecords, networks: Networks) -> AgentSpec:
-    """`spec`: the file's. Raises TableFault where the table contradicts it, or is none for this gateway."""
+    """Merge the file's `spec` with the table. Raises TableFault if they contradict, as with another pool."""
     own = records.gateways.get(spec.gateway.name)
     pool = own.pool if own else ""
     if own:
@@ -48,7 +48,7 @@ def merged(spec: AgentSpec, records: TableRecords, networks: Networks) -> AgentS
 
 
 def ordered(spec: AgentSpec, records: TableRecords) -> str:
-    """What the table wants of this gateway: serve, drain or out; "" where it does not name it."""
+    """Return the table's order for this gateway: serve, drain or out; "" if the table does not name it."""
     own = records.gateways.get(spec.gateway.name)
     return own.desired if own else ""
 
@@ -82,7 +82,7 @@ def _tenants(spec: AgentSpec, classes: Mapping[str, FollowedClass], pool: str) -
 
 
 def _tenant(spec: AgentSpec, name: str, record: FollowedClass, pool: str) -> Tenant:
-    """Where it has addresses in this gateway's pool and none of them here, its packets are refused, or everybody's."""
+    """Return the tenant of a class; with addresses in this pool but none here: refused, or the shared ports."""
     is_here = bool(pool) and record.address_pool == pool
     held = _held(record.addresses, spec.gateway.name) if is_here else ()
     deny = record.deny or (is_here and record.address_required and not held)
@@ -91,7 +91,7 @@ def _tenant(spec: AgentSpec, name: str, record: FollowedClass, pool: str) -> Ten
 
 
 def _held(shares: Iterable[PublicShare], gateway: str) -> tuple[PublicShare, ...]:
-    """In an active-standby pool all gateways have them, and the VIP says which one is asked."""
+    """The shares of this gateway. In an active-standby pool all gateways have them, and the VIP selects one."""
     return tuple(one for one in shares if one.gateway in ("", gateway))
 
 
@@ -119,7 +119,7 @@ def _check_ports(spec: AgentSpec) -> None:
 
 
 def _clients(spec: AgentSpec, networks: Networks) -> Clients:
-    """The longest network decides; one of the file that a record of the table covers says nothing."""
+    """The longest prefix decides; the file's network has no effect if a record of the table covers it."""
     if not networks:
         return spec.clients
     together = dict(networks)

@@ -1,4 +1,4 @@
-"""Numbers of tenants, which their packets' marks are made of: three ranges, so that no two sources give the same one.
+"""Numbers of tenants, from which their marks are made. Each source of numbers has its own range.
 
 1 to 0x400000: by the controller, for classes with addresses. Then those of the file's tenants, made from the name. The
 upper half: for classes of the controller that have no number.

@@ -1,10 +1,10 @@
-"""Tenants: which packets get whose mark, and the pool4 entries of each mark.
+"""Tenants: the mark of their packets, and the pool4 entries of each mark.
 
-Jool takes the ports of a new flow from the pool4 entries that have the packet's mark; a flow that has its port keeps
-it. Answers need no mark: their public address and port say whose they are. A packet whose mark has no entry is dropped
-without a word, so a tenant without addresses of its own has its mark taken off again.
+Jool takes the ports of a new flow from the pool4 entries with the packet's mark; a flow that has a port keeps it.
+Answers need no mark: public address and port identify the session. Jool drops a packet whose mark has no entry without
+an error, so packets of a tenant without addresses of its own lose their mark again.
 
-Probes are nobody's: whatever tenants are made of, the gateway's own health is judged by packets of the shared pool.
+Probes belong to no tenant: health depends on packets of the shared pool.
 """
 
 from collections import Counter
@@ -80,7 +80,7 @@ def pool4_of(instance: str, ranges: Iterable[PoolRange], mark: int = 0) -> Itera
 
 
 def sessions_of(held: Mapping[int, int], clients: Clients) -> dict[str, int]:
-    """How many sessions each tenant holds. `held`: sessions by inside address."""
+    """Count the sessions of each tenant. `held`: sessions by inside address."""
     if not clients:
         return {}
     found: Counter[str] = Counter()
@@ -105,13 +105,13 @@ def at_their_limit(tenants: Iterable[Tenant], held: Mapping[str, int], before: C
 
 
 def limits_in_force(observed: Facts, spec: AgentSpec) -> frozenset[str]:
-    """The tenants that the table limits now: who is limited is the running agent's to say."""
+    """Return the tenants that the present table limits: only the running agent decides that."""
     limited = next((fact.limited for fact in observed if isinstance(fact, TenantTable)), frozenset())
     return frozenset(one.name for one in spec.tenants if one.max_sessions and mark_of_tenant(one.number) in limited)
 
 
 def tenant_of(spec: AgentSpec, address: IPv6Address) -> tuple[Client | None, Tenant | None]:
-    """Whose an inside address is; None for nobody's."""
+    """Return the tenant of an inside address; None if it has none."""
     client = spec.clients.of(address)
     tenant = next((one for one in spec.tenants if client is not None and one.name == client.tenant), None)
     return client, tenant

@@ -1,6 +1,6 @@
-"""Counts packets and bytes by public address and protocol, where they are IPv4: just before Jool, and after it.
+"""Counts IPv4 packets and bytes by public address and protocol, just before Jool and after it.
 
-Each packet meets one look-up in a set, whose element counts for each processor by itself. The kernel counts what it
+Each packet costs one look-up in a set; its element has a counter for each processor. The kernel counts what it
 handles as one packet: segments that a network card or GRO has joined count once, with all their bytes.
 """
 

@@ -1,7 +1,7 @@
-"""The rows of the diagnosis about the way back: from the translator by the tunnel to the router, and from there.
+"""The rows of the diagnosis for the way back: from the translator through the tunnel to the router and on.
 
-Those of BY_FACTS rest on routes, rules and queues; those of BY_COUNTERS on what passed each place meanwhile; those of
-LIMITS hold while probes come back: some pods are cut off, or large packets are lost.
+BY_FACTS uses routes, rules and queues. BY_COUNTERS uses the packets that passed each point during the fault. LIMITS
+holds while probes come back: some pods have no route back, or large packets are lost.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ SEE_ROUTES = "`ip route get NODE from VIP`, `ip -6 route get POD`, `ip rule`, `i
 
 
 def _led_astray(signs: DiagnosisInput) -> bool:
-    """A route is wrong, and there are routing rules that may be why."""
+    """Whether a route is wrong and foreign routing rules may be the reason."""
     back = signs.around.back
     return signs.any_fails and bool(back.rules) and bool(back.nodes or back.pods)
 
 
 def _stuck(signs: DiagnosisInput) -> bool:
-    """Answers come in from outside, and nothing of them leaves by the uplink."""
+    """Whether answers arrive from outside and none leaves by the uplink."""
     return signs.all_fail and signs.replies > 0 and signs.passes("left") is False
 
 
