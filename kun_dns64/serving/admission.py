@@ -1,4 +1,4 @@
-"""Which queries may wait for upstreams, and when the answers of those that waited may leave."""
+"""Decides which queries may wait for upstreams, and when their answers may leave."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from kun_dns64.transport.query_handler import Send
 
 
 class Admission:
-    """One per worker. `change` with every new set of rules, limits or secrets."""
+    """Admit queries of one worker. Call `change` for new rules, limits or secrets."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -27,7 +27,7 @@ class Admission:
         self._secrets: tuple[bytes, ...] = ()
 
     def change(self, rules: Rules, limits: Limits, secrets: tuple[bytes, ...]) -> None:
-        """Queries that wait already keep their places, and count in the old shares."""
+        """Use new limits. Waiting queries keep their places and count in the old shares."""
         self._rules, self._secrets = rules, secrets
         self._shares = ClientShares(limits.client_max_waiting, client_key, self.is_forwarder, limits.parts)
 
@@ -35,25 +35,25 @@ class Admission:
         return self._shares.of(source)
 
     def has_room(self, query: Query, share: ClientShare, now: float) -> bool:
-        """Whether one more query of this client may wait, if need be in the place of an older one."""
+        """Whether one more query of this client may wait, if necessary in place of an older one."""
         if share.waiting < share.most or (share.waiting < share.most_proven and self.is_proven(query)):
             return True
         return share.make_room(now)
 
     def is_proven(self, query: Query) -> bool:
-        """Whether the source's address is its own: a forged one gets no connection and no cookie."""
+        """Whether the source address is proven: a forged one gets no connection and no cookie."""
         if query.transport is not Transport.UDP:
             return True
         return check_cookie(query, self._secrets, int(time.time())) is CookieState.VALID
 
     def leaving(self, query: Query, share: ClientShare, send: Send, waited_s: float) -> Send:
-        """`send`, or what holds the reply for the client's pace: what was held back must not leave all at once."""
+        """Return `send`, or a function that delays the reply: delayed replies must not leave all at once."""
         if waited_s < HELD_BACK_S or self.is_proven(query):
             return send
         return lambda packet: self.send_at_pace(share, send, packet)
 
     def send_at_pace(self, share: ClientShare, send: Send, packet: bytes | None) -> None:
-        """Send now what the allowance has room for, else hold it; drop what would leave too late."""
+        """Send within the client's rate, else delay the reply; drop it if it would leave too late."""
         if share.is_forwarder or packet is None or (not share.held and share.may_leave(len(packet), time.monotonic())):
             send(packet)
         elif not share.hold(send, packet):
@@ -72,5 +72,5 @@ class Admission:
             self._release_later(share)
 
     def is_forwarder(self, source: Source) -> bool:
-        """Whether this address asks for many clients."""
+        """Whether this address is a forwarder of many clients."""
         return prepare(self._rules).forwarders.first(address_of(source)) != MISS

@@ -1,4 +1,4 @@
-"""Asks each upstream whether it is a DNS64 itself: its synthesised AAAA would pass for real ones here (RFC 7050)."""
+"""Checks that no upstream is a DNS64 itself: its synthesised AAAA would count as real ones (RFC 7050)."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ ANSWER_S = 5.0
 
 
 async def check_upstreams(upstreams: Mapping[UpstreamAddress, Upstream], metrics: Metrics, journal: Journal) -> None:
-    """Warns, and sets a gauge for each upstream that answered. One that does not answer is not judged."""
+    """Warn of a DNS64, and set a gauge for each upstream that answered. Others are not judged."""
     async with asyncio.TaskGroup() as asking:
         verdicts = {address: asking.create_task(_is_dns64(upstream)) for address, upstream in upstreams.items()}
     for address, task in verdicts.items():

@@ -1,4 +1,4 @@
-"""Tells dnstap of every query, reply, and question put upstream, where the operator asks for it."""
+"""Writes queries, replies and upstream questions to dnstap, if configured."""
 
 import asyncio
 import os
@@ -29,10 +29,10 @@ UPSTREAM_PROTOCOLS = {
 
 
 class QueryTap(Protocol):
-    """Sees every query and reply while it is in place."""
+    """The interface of a tap, which gets each query and reply."""
 
     def client(self, wire: bytes, source: Source, transport: Transport, send: Send) -> "Tapped":
-        """See the query; the reply goes through what is returned."""
+        """Log the query; return the function that sends and logs the reply."""
         ...
 
     def answered(self, passed: Passed) -> None: ...
@@ -54,7 +54,7 @@ class DnstapTap:
             await output.reopen()
 
     async def close(self) -> None:
-        """What waits is written, unless reader or disk hold it up."""
+        """Write waiting messages, unless reader or disk block."""
         self._stop.set()
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=CLOSE_S)
@@ -63,7 +63,7 @@ class DnstapTap:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     def client(self, wire: bytes, source: Source, transport: Transport, send: Send) -> "Tapped":
-        """Tells of the query; the answer goes through what is returned, which tells of it."""
+        """Log the query; return the function that sends and logs the answer."""
         asked_ns, client, protocol = time.time_ns(), address_of(source).packed, CLIENT_PROTOCOLS[transport]
         if self.settings.client:
             self._tell(Passed(MessageType.CLIENT_QUERY, protocol, wire, asked_ns, client=client))
@@ -74,12 +74,12 @@ class DnstapTap:
             self._tell(passed)
 
     def asked(self, wire: bytes, address: UpstreamAddress) -> None:
-        """A question goes to an upstream."""
+        """Log a question to an upstream."""
         if self.settings.forwarder:
             self._tell(_forwarded(MessageType.FORWARDER_QUERY, wire, address, time.time_ns()))
 
     def heard(self, wire: bytes, address: UpstreamAddress) -> None:
-        """An upstream's answer to a question of ours."""
+        """Log an upstream's answer."""
         if self.settings.forwarder:
             now_ns = time.time_ns()
             self._tell(_forwarded(MessageType.FORWARDER_RESPONSE, wire, address, now_ns)._replace(responded_ns=now_ns))
@@ -91,7 +91,7 @@ class DnstapTap:
 
 
 class Tapped:
-    """A way to send an answer that tells dnstap of it too. `rule` goes into the field for extra data."""
+    """Send an answer and log it in dnstap. `rule` goes into the field for extra data."""
 
     __slots__ = ("_passed", "_send", "_tap", "rule")
 

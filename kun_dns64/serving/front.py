@@ -1,4 +1,4 @@
-"""From a client's packet to its reply: parsing, limits, the resolver, rendering, and the numbers about all that."""
+"""From a client's packet to its reply: parsing, limits, the resolver, rendering, and metrics."""
 
 import asyncio
 import os
@@ -40,12 +40,12 @@ TC_BIT = 0x02
 
 
 def truncated(packet: bytes) -> bytes:
-    """NOERROR, empty, with TC=1: a real client comes again by TCP, where its address is proven."""
+    """Return an empty NOERROR reply with TC=1: a real client retries by TCP, which proves its address."""
     return packet[:2] + bytes((packet[2] | TC_BIT, packet[3] & 0xF0)) + packet[4:]
 
 
 class Ways(NamedTuple):
-    """What a datagram meets: `quick` has its reply ready or says None, and then `datagram` takes it."""
+    """The handlers of a datagram: `quick` returns a finished reply or None; then `datagram` takes the query."""
 
     quick: Quick
     datagram: Datagram
@@ -60,7 +60,7 @@ def _limiter(limits: Limits) -> RateLimiter | None:
 
 
 class Front:
-    """What all listeners of a worker share."""
+    """Handle queries for all listeners of a worker."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Front:
 
     @property
     def _counts_each(self) -> bool:
-        """Whether each query is counted or told of, so that none may go by the ways that count in sums."""
+        """Whether each query must be counted or logged by itself, so the fast paths, which only sum, cannot be used."""
         return self._limiter is not None or self._tap is not None
 
     @property
@@ -102,12 +102,12 @@ class Front:
 
     @property
     def quick(self) -> Quick:
-        """What answers a datagram at once, or says None."""
+        """The handler that returns a finished reply to a datagram, or None."""
         return self._way.quick
 
     @property
     def handle_datagram(self) -> Datagram:
-        """What takes a datagram that `quick` has no reply to."""
+        """The handler of a datagram for which `quick` has no reply."""
         return self._way.datagram
 
     @property
@@ -115,11 +115,11 @@ class Front:
         return self._tap
 
     def tell(self, tap: QueryTap | None) -> None:
-        """dnstap hears of every query and reply from now on, of finished ones too; None: no more."""
+        """Log all queries and replies in this tap, cached replies too; None: end it."""
         self._tap = tap
 
     def change(self, limits: Limits, cookie_secret: bytes | None) -> None:
-        """New settings; queries under way end under the old ones. The last secret's cookies stay good (RFC 9018 5)."""
+        """Use new settings; pending queries end with the old ones. The last cookie secret stays valid (RFC 9018 5)."""
         self._limits = SizeLimits(limits.udp_payload_max, limits.tcp_idle_s)
         if limits.rate_per_s != self._rate_per_s:
             self._rate_per_s = limits.rate_per_s
@@ -131,18 +131,18 @@ class Front:
         self.renew()
 
     def renew(self) -> None:
-        """The rules or the secrets are others: finished replies made under the old ones are not given any more."""
+        """Drop finished replies: rules or secrets have changed."""
         self.reply_lookup.resize(self._resolver.memory)
         self.reply_lookup.renew(self._resolver.rules, self._cookie_secrets, self._limits.udp_payload_max)
         self._misses.renew(self._limits.udp_payload_max)
 
     def forget_members(self, *, networks: bool = True) -> None:
-        """Other clients are in the classes of the same rules. `networks` False: single followed addresses only."""
+        """Drop known client classes: clients have changed class. `networks` False: only single followed addresses."""
         self.reply_lookup.forget_members(networks=networks)
         self._misses.forget_members()
 
     def count_quick(self) -> None:
-        """What `quick` answered: it counts nothing but hits by rule, and a hit there is a query by UDP."""
+        """Add the hits of `quick` to the metrics: it counts hits by rule, and each hit is a query by UDP."""
         hits = self.reply_lookup.hits()
         for rule, count in hits.items():
             self._metrics.set_count("fast_replies", count, rule)
@@ -153,23 +153,23 @@ class Front:
 
     @property
     def pending(self) -> int:
-        """Queries under way."""
+        """The number of pending queries."""
         return self._pending + self._misses.pending
 
     @property
     def taken(self) -> int:
-        """Grows with every query."""
+        """The number of queries taken so far."""
         counted = sum(self._metrics.counters["queries"].values())
         return int(counted) + sum(self.reply_lookup.hits().values()) + self._misses.taken
 
     async def idle(self) -> None:
-        """Returns when no query is under way."""
+        """Wait until no query is pending."""
         self._idle = asyncio.Event()
         if self.pending:
             await self._idle.wait()
 
     def settled(self) -> None:
-        """A query is pending no more."""
+        """Count a pending query as finished."""
         if self._idle is not None and not self.pending:
             self._idle.set()
 
@@ -220,7 +220,7 @@ class Front:
     def awaited(
         self, wire: bytes, query: Query, source: Source, send: Send, began: float, rules: Rules, share: ClientShare
     ) -> Callable[[Reply | Drop, tuple[Heard, ...]], None]:
-        """The query is pending now; this is to be called, once, with the decision about it."""
+        """Count a query as pending; return the function to call once with its decision."""
         self._pending += 1
         share.waiting += 1
         members = self.reply_lookup.members
@@ -251,7 +251,7 @@ class Front:
         rules: Rules,
         members: int,
     ) -> None:
-        """Keeps the reply; one that is truncated as it is at the largest limit, so that others can be cut from it."""
+        """Cache the reply. A truncated one is made for the largest limit, so that smaller ones can be cut from it."""
         at_most = False
         if packet[2] & TC_BIT and query.edns is not None and reply.rule is not Rule.RATE_LIMITED:
             largest = query._replace(edns=query.edns._replace(payload=self._limits.udp_payload_max))

@@ -1,4 +1,4 @@
-"""One question, answered by the same core as a server's, without listening anywhere."""
+"""Answers one question with the server's own code, without listening sockets."""
 
 import asyncio
 

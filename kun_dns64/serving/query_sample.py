@@ -1,7 +1,7 @@
 """Sample queries while an operator looks, for `top` and `tail`. It costs nothing while nobody looks.
 
-A sampler takes the place of the dnstap tap for short windows. While it is there, every query goes the way that counts
-each one, which is slower than the fast path. So a busy worker is sampled for WINDOW_S in each PERIOD_S only.
+A sampler replaces the dnstap tap for short windows. Meanwhile each query takes the general path, which is slower than
+the fast path. So a busy worker is sampled only for WINDOW_S in each PERIOD_S.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Sample:
 
 
 class _Collector:
-    """Stands where a DnstapTap stands; tells `inner`, the tap that it stands before, as well."""
+    """Collect samples in place of a DnstapTap; pass all to `inner`, the tap that it replaces."""
 
     def __init__(self) -> None:
         self.inner: QueryTap | None = None
@@ -71,7 +71,7 @@ class _Collector:
 
 
 class _Sampled(Tapped):
-    """Hands the rule on to the tap behind it."""
+    """Pass the rule on to the inner tap."""
 
     __slots__ = ()
 
@@ -82,7 +82,7 @@ class _Sampled(Tapped):
 
 
 async def sample(front: Front, seconds: float) -> Sample:
-    """Look for `seconds` (at most MAX_SECONDS) and return what passed. Another look under way is not disturbed."""
+    """Sample for `seconds` (at most MAX_SECONDS). Another running sample is not disturbed."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + min(seconds, MAX_SECONDS)
     collector, looked_s = _Collector(), 0.0
@@ -101,7 +101,7 @@ async def sample(front: Front, seconds: float) -> Sample:
 
 
 def _take_out(front: Front, collector: _Collector) -> None:
-    """Remove one collector, whoever else looks at the same time; a tap that was exchanged meanwhile stays."""
+    """Remove one collector. Other collectors stay, and a tap that was replaced meanwhile too."""
     at = front.tap
     if at is collector:
         front.tell(collector.inner)

@@ -1,4 +1,4 @@
-"""The way past the resolver: finished replies by packet and source address, where the wire cache has them.
+"""Finds finished replies by packet and source address in the reply cache, without the resolver.
 
 Twin: fastpath/reply_lookup.pyx.
 """
@@ -36,7 +36,7 @@ def address_of(source: Source) -> IPAddress:
 
 
 class ReplyLookup:
-    """One per worker. `renew` with every new set of rules or secrets: what was kept before is not found any more."""
+    """Look up replies of one worker. Call `renew` for new rules or secrets: older replies are not found then."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class ReplyLookup:
         most: int = OWN_PAYLOAD,
         own: MemoryShare = WHOLE,
     ) -> None:
-        """`most`: bytes of the largest reply by UDP. `own`: what may be kept here."""
+        """`most`: bytes of the largest reply by UDP. `own`: this worker's share of memory."""
         self._reply_store = ReplyStore(own.reply_entries, own.reply_bytes, parts.store)
         # Sources remembered; what is known of each is some 300 bytes here.
         self.most_sources = own.sources
@@ -62,7 +62,7 @@ class ReplyLookup:
         self.renew(rules, secrets, most)
 
     def resize(self, own: MemoryShare) -> None:
-        """Other bounds for what is kept. To be followed by `renew`."""
+        """Use other memory limits. Call `renew` after it."""
         self._reply_store.resize(own.reply_entries, own.reply_bytes)
 
     def renew(self, rules: Rules, secrets: tuple[bytes, ...], most: int = OWN_PAYLOAD) -> None:
@@ -85,7 +85,7 @@ class ReplyLookup:
             self._compiled.forget_members(self._classes() if networks else None)
 
     def _classes(self) -> "ClientLookup":
-        """Tells the class of a source from its bytes."""
+        """Return the class of a source from its bytes."""
         from kun_dns64.fastpath.client_lookup import ClientLookup
 
         prepared = prepare(self._rules)
@@ -94,7 +94,7 @@ class ReplyLookup:
         return ClientLookup(*pairs, clients.networks, clients.followed, clients.followed_from)
 
     def udp(self, wire: bytes, source: Source) -> bytes | None:
-        """The finished reply to a datagram, if there is one."""
+        """Return the finished reply to a datagram, if there is one."""
         return self._udp_memo(source).quick(wire, int(time.monotonic()), source)
 
     def _udp_memo(self, source: Source) -> ReplyCache:
@@ -125,15 +125,15 @@ class ReplyLookup:
 
     @property
     def members(self) -> int:
-        """Counts the changes of who is in which class."""
+        """The number of changes of client classes."""
         return prepare(self._rules).clients.version
 
     def place(self, source: Source) -> tuple[Generations[bytes], bytes]:
-        """Where the miss path keeps its replies by UDP to this address, until the next `renew`."""
+        """Return where the miss path keeps UDP replies to this address, until the next `renew`."""
         return self._udp_memo(source).place()
 
     def cookie(self, data: bytes, source: Source) -> bytes:
-        """What answers a COOKIE option with this data from this address. The same for both paths, so made here."""
+        """Return the COOKIE option for a reply to this data and address. Both paths use it."""
         now = time.monotonic()
         if now >= self._cookies_until or len(self._cookies) >= self.most_sources:
             self._cookies.clear()
@@ -145,7 +145,7 @@ class ReplyLookup:
         return made
 
     def hits(self) -> dict[str, int]:
-        """Replies given so far, by the rule that once decided them."""
+        """Replies sent so far, by the rule that decided them."""
         return {rule.value: cell[0] for rule, cell in zip(RULES, self._reply_store.hits, strict=True) if cell[0]}
 
     def __len__(self) -> int:

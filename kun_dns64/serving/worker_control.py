@@ -14,7 +14,7 @@ SLICE = 5000
 
 
 async def perform(server: Server, command: str, arguments: Sequence[Any]) -> Any:
-    """Return what the command found. Raises ValueError for a command that is not known."""
+    """Carry out a command and return its result. Raises ValueError for an unknown command."""
     match command:
         case "flush-all":
             return flush_all(server)

@@ -1,4 +1,4 @@
-"""What the control side needs from those who serve, whether that is this process or several workers."""
+"""The interface of the control side to the workers: this process, or several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from kun_dns64.transport.sockets import Listening
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """How it stands with the serving: `forward`, at least one upstream of the default group answers."""
+    """The state of serving. `forward`: at least one upstream of the default group answers."""
 
     forward: bool
     workers: tuple[dict[str, Any], ...]
@@ -23,7 +23,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPulse:
-    """One upstream as one worker knows it. `why`: what the last failed health check met; `srtt_s`: smoothed time."""
+    """One upstream's state in one worker. `why`: error of the last failed health check; `srtt_s`: smoothed RTT."""
 
     upstream: str
     up: bool
@@ -47,7 +47,7 @@ class WorkerPulse:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What became of a query, what was heard on the way, and each decision in words."""
+    """The result of a query, the upstream answers, and each decision as text."""
 
     query: Query
     heard: tuple[Heard, ...]
@@ -61,7 +61,7 @@ class WorkerGroup(Protocol):
 
     @property
     def listening(self) -> Sequence[Listening]:
-        """What is served: as bound, or as handed over."""
+        """The sockets in use: bound here, or passed by systemd."""
         ...
 
     async def numbers(self) -> Metrics: ...
@@ -69,7 +69,7 @@ class WorkerGroup(Protocol):
     async def standing(self) -> WorkerStatus: ...
 
     async def explain(self, query: Query) -> Explanation:
-        """Raises OSError or TimeoutError when nobody answers."""
+        """Explain a query. Raises OSError or TimeoutError if no worker answers."""
         ...
 
     async def ask_workers(self, command: str, *arguments: Any) -> list[Any]:
@@ -77,17 +77,17 @@ class WorkerGroup(Protocol):
         ...
 
     async def use_gateways(self, pools_down: frozenset[str], generation: int) -> None:
-        """The same rules, with these pools known to have no living gateway ("" is the default)."""
+        """Keep the rules, and mark these pools as without a working gateway ("" is the default pool)."""
         ...
 
     async def use_clients(self, networks: ClientNetworks) -> None:
-        """The same rules, with these networks in their client classes."""
+        """Keep the rules, with these networks in their client classes."""
         ...
 
     async def use_table(self, update: TableUpdate) -> None:
-        """The same settings, with this change of the followed table."""
+        """Keep the settings, with this change of the followed table."""
         ...
 
     async def change(self, settings: Settings) -> None:
-        """Serve by these settings from now on. Raises OSError when new sockets or TLS files cannot be used."""
+        """Use these settings from now on. Raises OSError if new sockets or TLS files cannot be used."""
         ...

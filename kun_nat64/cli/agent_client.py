@@ -1,4 +1,4 @@
-"""Talks to the running agent over the unix socket in its run directory."""
+"""Sends requests to the running agent through the unix socket in its run directory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ TIMEOUT_S = 5.0
 
 
 class NoAgent(Exception):
-    """No agent answers, or not in words that are known here; the message says what to do."""
+    """No agent answers, or the answer is not understood; the message has the remedy."""
 
 
 @contextmanager
 def its_words(run_dir: Path) -> Iterator[None]:
-    """Where an answer of the agent is read. Raises NoAgent for one of another version, after an upgrade."""
+    """Guard code that reads an agent's answer. Raises NoAgent for an answer of another version, after an upgrade."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -28,7 +28,7 @@ def its_words(run_dir: Path) -> Iterator[None]:
 
 
 def ask(run_dir: Path, path: str, method: str = "GET", also: tuple[int, ...] = ()) -> Any:
-    """The JSON that the agent answers with HTTP status 200, or one of `also`. Raises NoAgent."""
+    """Return the agent's JSON answer with HTTP status 200 or one of `also`. Raises NoAgent."""
     try:
         answer = ask_socket(run_dir / CONTROL, path, method=method, timeout_s=TIMEOUT_S)
     except (FileNotFoundError, ConnectionRefusedError) as error:

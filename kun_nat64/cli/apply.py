@@ -1,4 +1,4 @@
-"""The `apply` command: once by hand, or by the running agent."""
+"""The `apply` command: changes made once by this command, or by the running agent."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ def apply_once(config: Path, run_dir: Path, *, force: bool) -> int:
 
 
 def _by_the_agent(config: Path, run_dir: Path) -> int:
-    """The running agent takes its file by force: another hand on the machine would only be undone."""
+    """Let the running agent apply the file by force: it would undo changes made by this command."""
     try:
         own = Path(ask(run_dir, "/status")["config"])
         if not own.is_file() or not own.samefile(config):

@@ -1,7 +1,7 @@
-"""`apply --confirm-within SECONDS`: a change that undoes itself unless the operator confirms that he can still work.
+"""`apply --confirm-within SECONDS`: a change that is undone unless the operator confirms it.
 
-The work is done by a process of its own session: it goes on when the operator's connection is cut, by this very change
-perhaps. It rolls back to the facts that it found before; the agent, where one runs, goes back to the file before.
+A process in a session of its own makes the change, so it runs on if the change cuts the operator's connection. It rolls
+back to the facts observed before; a running agent goes back to the file before.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ def apply_until_confirmed(config: Path, run_dir: Path, folder: Path, seconds: fl
 
 
 def confirm(run_dir: Path) -> int:
-    """Confirm the change that waits for it."""
+    """Confirm the pending change."""
     if not _alive(run_dir / PENDING):
         return complain("no change waits for a confirmation: it was confirmed, or undone, before")
     (run_dir / MARKER).touch(mode=0o600)
@@ -68,7 +68,7 @@ def _alive(pending: Path) -> bool:
 
 
 def _detached(writing: int, work: Callable[[], int]) -> None:
-    """Never returns. The reader may be gone: what is printed then is lost, and the work goes on."""
+    """Run in the child; never returns. If the reader is gone, output is lost and the change continues."""
     os.setsid()
     for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

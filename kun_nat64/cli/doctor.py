@@ -1,4 +1,4 @@
-"""The `doctor` command: looks, judges, prints; and asks the running agent for its diagnosis."""
+"""The `doctor` command: checks the host, prints findings, and asks the running agent for its diagnosis."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ SIGNS = {Level.GOOD: "ok  ", Level.NOTE: "note", Level.BAD: "BAD ", Level.UNKNOW
 
 
 def examine(config: Path | None, run_dir: Path, *, as_json: bool) -> int:
-    """Exit code 1 when something is bad, 2 (by ConfigError) when the file is."""
+    """Check and print. Exit code 1: a check failed; 2 (by ConfigError): the file has errors."""
     spec = load(config) if config else None
     findings = [*judge(asyncio.run(_look(spec)), spec), *(fleet_findings(spec) if spec else ()), *_agent(run_dir)]
     if as_json:

@@ -25,7 +25,7 @@ def start_drain(
     name: str = "",
     token_file: Path | None = None,
 ) -> int:
-    """`name`: of another gateway of the fleet; "": this one. The gateway's own guard may refuse: 11."""
+    """Start a drain of gateway `name` ("": this one); return the exit code. 11: the gateway's own guard refuses."""
     try:
         with its_words(run_dir):
             asked = target(run_dir, name, token_file)
@@ -48,7 +48,7 @@ def _drain(asked: Ask, *, wait: bool, why: str, until_start: bool, force: bool) 
 
 
 def _drain_words(status: JSON) -> str:
-    """Say what holds right after a drain was asked for."""
+    """Describe the state right after the request for a drain."""
     drain, announced = status["drain"], _served(status)
     if drain["phase"] != "draining":
         return f"{drain['phase']}: {announced} is {_announced(status)}"
@@ -60,7 +60,7 @@ def _drain_words(status: JSON) -> str:
 
 
 def _served(status: JSON) -> str:
-    """What brings the pods' packets here."""
+    """Return the announced object: the VIP, or the prefix without a tunnel."""
     return f"the prefix {status['prefix']}" if status.get("inside") == "native" else f"the VIP {status['vip']}"
 
 

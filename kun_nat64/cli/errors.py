@@ -1,4 +1,4 @@
-"""A command that could not: in words for people, and as JSON for the program that asked for JSON."""
+"""Errors of commands: as text, and as JSON with --json."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ FAILED = 1
 
 
 def complain(words: str, *, as_json: bool = False, code: int = FAILED) -> int:
-    """Returns `code`, the exit code. With --json standard output is one JSON value in this case, too."""
+    """Print the error and return `code`, the exit code. With --json it is one JSON value on standard output."""
     print(words, file=sys.stderr)
     if as_json:
         print(json.dumps({"error": words}))

@@ -1,3 +1,3 @@
-"""What the commands end with. 2 is a wrong file or flag (cli/main.py)."""
+"""Exit codes of the commands. 2 is a wrong file or flag (cli/main.py)."""
 
 DONE, FAILED, CHANGES, REFUSED = 0, 1, 10, 11

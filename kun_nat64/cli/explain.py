@@ -35,7 +35,7 @@ def explain_destination(
     here: bool = False,
     token_file: Path | None = None,
 ) -> int:
-    """Exit code 0: a pod's packet gets through here, 1: it does not. Raises ConfigError."""
+    """Print the verdict. Exit code 0: a pod's packet passes this gateway, 1: it does not. Raises ConfigError."""
     destination, sender = _addresses(text, client)
     spec = load_followed(config or CONFIG, run_dir)
     traffic, own = asyncio.run(_looked(spec))
@@ -80,7 +80,7 @@ def _addresses(text: str, client: str) -> tuple[IPv6Address, IPv6Address | None]
 
 
 async def _looked(spec: AgentSpec) -> tuple[Traffic | None, frozenset[IPv4Address]]:
-    """What flows, None where Jool cannot be asked, and the addresses of this machine; with a word about what fails."""
+    """Return the traffic (None if Jool cannot be read), the host's addresses, and a text about failures."""
     host = RealHost(spec)
     try:
         traffic = await _unless_it_fails("sessions", host.traffic(spec.nat64.instance))
@@ -99,7 +99,7 @@ async def _unless_it_fails(what: str, look: Awaitable[Found]) -> Found | None:
 
 
 def _with_status(run_dir: Path, shown: Callable[[JSON | None], str]) -> str:
-    """The verdict needs no agent; who carries packets now, and who is limited, does."""
+    """Add the agent's data: gateways in service and limited clients. The verdict needs no agent."""
     try:
         status: JSON = ask(run_dir, "/status")
         with its_words(run_dir):

@@ -1,4 +1,4 @@
-"""What `doctor` says of the fleet: whether this gateway reaches the others, and whether they reach it."""
+"""The fleet checks of `doctor`: this gateway reaches the others, and they reach it."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ def _member(spec: AgentSpec, url: str) -> Iterator[Finding]:
 
 
 def _back(own: str, url: str, status: Any) -> Iterator[Finding]:
-    """Whether that gateway hears of this one: the last exit is guarded by what both know."""
+    """Check that the other gateway sees this one: the protection of the last gateway needs both views."""
     try:
         name, fleet = str(status["name"]), status["fleet"]
         known = [str(one["name"]) for one in fleet["members"]]

@@ -18,7 +18,7 @@ HEADER = ("GATEWAY", "PROTO", "INSIDE", "OUTSIDE", "REMOTE", "STATE", "EXPIRES")
 
 
 def show_session(endpoint: str, run_dir: Path, token_file: Path | None, *, as_json: bool) -> int:
-    """Exit code 0: found, 1: nobody has one, 3: nobody that could be asked has one. Raises ConfigError."""
+    """Print gateways with a session. Exit code 0: found, 1: none, 3: none and not all answered. Raises ConfigError."""
     try:
         parse_endpoint(endpoint)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A file's configuration with the controller's table beside it, as the agent has kept it; and the `table` command."""
+"""A file's configuration merged with the controller's table, as the agent keeps it; and the `table` command."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ JSON = dict[str, object]
 
 
 def load_followed(config: Path, run_dir: Path) -> AgentSpec:
-    """As `load`; what cannot be read of the table is reported, and left out. Raises ConfigError."""
+    """As `load`, with the table. An unreadable table is reported and left out. Raises ConfigError."""
     spec = load(config)
     file = kept_table(spec, lasting_folder(run_dir))
     if file is None or not file.exists():
@@ -33,7 +33,7 @@ def load_followed(config: Path, run_dir: Path) -> AgentSpec:
 
 
 def kept_table(spec: AgentSpec, folder: Path) -> Path | None:
-    """The file with the table in force; None: nothing is followed. `folder`: where the file names no place."""
+    """Return the file with the table in force; None: no table is followed. `folder`: used if the file names none."""
     if spec.follow is None:
         return None
     return spec.follow.file or folder / FILE_NAME
@@ -50,7 +50,7 @@ def _with_table(spec: AgentSpec, file: Path) -> AgentSpec:
 
 
 def show_table(run_dir: Path, *, accept: str | None, as_json: bool) -> int:
-    """Exit code 0: a table is in force and nothing is wrong, 1: not, or nothing was accepted."""
+    """Print the followed table. Exit code 0: a table is in force without errors; 1: otherwise, or none was accepted."""
     try:
         if accept is not None:
             return _accept(run_dir, accept, as_json=as_json)

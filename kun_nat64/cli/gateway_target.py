@@ -1,4 +1,4 @@
-"""Whom `drain` and `undrain` speak to: the agent here, or another gateway of the fleet by its name."""
+"""The gateway to which `drain` and `undrain` send requests: the local one, or one of the fleet by its name."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,11 +14,11 @@ Ask = Callable[..., Any]
 
 
 class OrderRefused(Exception):
-    """The gateway's own guard refuses; the message says why."""
+    """The gateway's own guard refused the order; the message has the reason."""
 
 
 def target(run_dir: Path, name: str, token_file: Path | None) -> Ask:
-    """The agent here for "" and its own name. Raises NoAgent."""
+    """Return how to ask the gateway `name`; "" or its own name: the local agent. Raises NoAgent."""
     if not name:
         return partial(_local, run_dir)
     status = ask(run_dir, "/status")

@@ -1,4 +1,4 @@
-"""The machine of a file, open while a command looks at it and changes it."""
+"""Opens the host for a command that observes and changes it."""
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ async def with_machine(spec: AgentSpec, work: Callable[[Host], Awaitable[int]]) 
 
 
 def report_missing(missing: Sequence[Missing]) -> bool:
-    """True where rights, modules or tools are missing; each is printed."""
+    """Print missing permissions, modules and tools; return whether there are any."""
     for each in missing:
         print(each, file=sys.stderr)
     return bool(missing)
@@ -43,7 +43,7 @@ def _print_failure(error: DriverError) -> None:
 
 
 def report_result(todo: Plan, rest: Plan, seen: Observation, *, well: bool) -> int:
-    """Print what another look found afterwards, whatever the commands printed. Returns the exit code."""
+    """Observe again, print the result, and return the exit code."""
     print_unknown(seen)
     if rest:
         print(f"not done:\n{rest}", file=sys.stderr)

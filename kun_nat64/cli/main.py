@@ -10,7 +10,7 @@ EXIT_CONFIG = 2
 
 
 def main() -> NoReturn:
-    """A plain `who` goes without the command-line library, which takes three times as long as the answer."""
+    """Run a command. A plain `who` loads no command-line library: that takes three times as long as the answer."""
     standard_streams.open_closed_ones()
     arguments = sys.argv[1:]
     try:

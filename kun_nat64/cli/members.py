@@ -17,7 +17,7 @@ TIMEOUT_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class MemberAnswer:
-    """`answer`: None where there is none, and `problem` says why."""
+    """The answer of one member. `answer` None: there is none, and `problem` has the reason."""
 
     gateway: str
     answer: JSON | None = None
@@ -25,7 +25,7 @@ class MemberAnswer:
 
 
 def ask_members(run_dir: Path, path: str, words: dict[str, str], token_file: Path | None = None) -> list[MemberAnswer]:
-    """Every member's answer, by name. Nobody where no agent runs here: it knows the members."""
+    """Ask all members; return their answers by name. Without a local agent the members are unknown: no answers."""
     try:
         fleet = ask(run_dir, "/status")["fleet"]
         members = {str(one["url"]): str(one["name"]) for one in fleet["members"]}

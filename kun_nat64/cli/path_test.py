@@ -1,4 +1,4 @@
-"""The `test` command: the way of a pod's packet as this gateway sees it, from the running agent's proof."""
+"""The `test` command: the path of a pod's packet as this gateway sees it, from the running agent's probes."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def run_path_test(run_dir: Path, *, as_json: bool) -> int:
 
 
 def steps_of(status: JSON) -> Iterator[PathStep]:
-    """Read the seven steps of a packet's way from an agent's /status."""
+    """Read the seven steps of a packet's path from an agent's /status."""
     unseen = "run `kun-dns64 test` where the pods ask"
     yield PathStep("name and synthesis", StepState.UNSEEN, "a gateway answers no names", unseen)
     yield PathStep("pod to node", StepState.UNSEEN, "a gateway sees only what arrives", "run `kun-dns64 test` in a pod")

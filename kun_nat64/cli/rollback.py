@@ -29,7 +29,7 @@ def show_history(folder: Path, *, as_json: bool) -> int:
 
 
 def roll_back(config: Path, run_dir: Path, folder: Path) -> int:
-    """Put the last other file back and make it take force. What stood in FILE is kept beside it."""
+    """Restore the file that was in force before, and apply it. The present FILE is kept beside it."""
     entry = filehistory.newest_other(folder, config)
     if entry is None:
         return complain(f"no earlier file: {folder / filehistory.FOLDER} holds no other file")
@@ -46,7 +46,7 @@ def roll_back(config: Path, run_dir: Path, folder: Path) -> int:
 
 
 def take_file(config: Path, run_dir: Path) -> int:
-    """Make the file take force: by the running agent, or once. What the guard refuses is taken: it was in force."""
+    """Apply the file, by the running agent or once. The guard does not refuse it, because it was in force before."""
     if runfiles.running_pid(run_dir) is None:
         return apply_once(config, run_dir, force=True)
     try:
@@ -59,7 +59,7 @@ def take_file(config: Path, run_dir: Path) -> int:
 
 
 def with_record(folder: Path, config: Path, how: str, report: Callable[[str], int]) -> None:
-    """Record the file; a folder that cannot be written is reported and stops nothing."""
+    """Record the file in the history. A folder that cannot be written is only reported."""
     try:
         filehistory.record(folder, config, how)
     except OSError as error:

@@ -86,7 +86,7 @@ def _print_status(status: JSON, console: "Console") -> None:
 
 
 def _print_carried(console: "Console", traffic: JSON) -> None:
-    """Agents of older versions do not tell."""
+    """Print the traffic. Agents of older versions do not report it."""
     rate = traffic.get("carried", {}).get("rate")
     if rate:
         mbit, packets = (

@@ -1,4 +1,4 @@
-"""The `support-bundle` command: what somebody needs to understand this gateway from afar, as one tar."""
+"""The `support-bundle` command: one tar file with all that support needs about this gateway."""
 
 import http.client
 import json
@@ -56,7 +56,7 @@ SESSIONS = ("jool", "-i", "INSTANCE", "session", "display", "--numeric", "--csv"
 
 
 def make_bundle(config: Path | None, run_dir: Path, output: Path | None, *, sessions: str, as_json: bool) -> int:
-    """Write the bundle and print its name. `sessions`: the instance whose sessions go in; "": none do."""
+    """Write the bundle and print its name. `sessions`: include the sessions of this instance; "": none."""
     path = output or Path(time.strftime("kun-nat64-%Y%m%d-%H%M%S.tar.gz"))
     file = config or DEFAULT_FILE
     parts: dict[str, Callable[[], str]] = {
@@ -75,7 +75,7 @@ def make_bundle(config: Path | None, run_dir: Path, output: Path | None, *, sess
 
 
 def _filled(argv: tuple[str, ...], file: Path) -> tuple[str, ...]:
-    """Put the file, and the options that lead to the speaker's API, in place of their words."""
+    """Replace the placeholders of the file and of the speaker's API options."""
     words: list[str] = []
     for word in argv:
         words += [str(file)] if word == "CONFIG" else _api_options(file) if word == "API" else [word]
@@ -83,7 +83,7 @@ def _filled(argv: tuple[str, ...], file: Path) -> tuple[str, ...]:
 
 
 def _named(file: Path, key: str) -> str:
-    """What [bgp] says; "" where it says nothing, or the file cannot be read."""
+    """Return a key of [bgp]; "" if it is missing or the file cannot be read."""
     try:
         return str(tomllib.loads(file.read_text()).get("bgp", {}).get(key, ""))
     except (OSError, ValueError, AttributeError):
@@ -96,7 +96,7 @@ def _speaker(file: Path) -> str:
 
 
 def _api_options(file: Path) -> list[str]:
-    """For the speaker's command: where the file says that its API is, else where its unit puts it."""
+    """Options for the speaker's command: the address of its API from the file, else from its unit."""
     kind = SPEAKERS[_speaker(file)]
     api = _named(file, "api") or kind.api
     if kind is not GOBGP:
@@ -119,7 +119,7 @@ def _status(run_dir: Path) -> str:
 
 
 def _metrics(run_dir: Path) -> str:
-    """As Prometheus gets them. Raises OSError where no agent answers."""
+    """Return the metrics as Prometheus reads them. Raises OSError if no agent answers."""
     connection = http.client.HTTPConnection("localhost")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection.sock:
         connection.sock.settimeout(TIMEOUT_S)

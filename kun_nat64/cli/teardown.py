@@ -44,7 +44,7 @@ async def _tear_down(spec: AgentSpec, host: Host, run_dir: Path) -> int:
 
 
 async def _take_back_daemon(spec: AgentSpec) -> bool:
-    """Neighbours and filters that the agent wrote. A speaker that has none of them is left alone."""
+    """Remove neighbours and filters that the agent wrote. A speaker without them is not changed."""
     if spec.bgp.manage_daemon:
         try:
             await configuration_of(spec.bgp.speaker, ProcessRunner()).remove(spec.bgp)

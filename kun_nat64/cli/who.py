@@ -32,7 +32,7 @@ NOT_LOOKED_UP = 3
 
 
 def show_who(asked: Asked) -> int:
-    """Exit code 0: somebody had it, 1: nobody is known, 3: it could not be looked up. Raises ConfigError."""
+    """Print holders. Exit code 0: a pod had it, 1: none is known, 3: the log could not be read. Raises ConfigError."""
     question = parse(asked.public, asked.at, asked.proto, now=time())
     answers = [] if asked.here or asked.database else _others(asked, question)
     folder = asked.database or _folder(asked.config)
@@ -69,7 +69,7 @@ def _answered(folder: Path, question: Question, asked: Asked, answers: "Sequence
 
 
 def _others(asked: Asked, question: Question) -> "list[MemberAnswer]":
-    """`who` is quick where no agent runs: nothing more is loaded then."""
+    """Ask the other gateways. Without an agent nothing more is loaded, so `who` stays fast."""
     if not (asked.run_dir / CONTROL).exists():
         return []
     from kun_nat64.cli.members import ask_members

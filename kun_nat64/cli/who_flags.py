@@ -1,7 +1,6 @@
-"""The words of `who`, read without the command-line library.
+"""Parses the arguments of `who` without the command-line library.
 
-Whatever is not plainly understood here (--help, an unknown flag, a missing value) is left to `cli/commands/`, which
-knows all.
+`cli/commands/` handles all other cases (--help, an unknown flag, a missing value).
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ SHORT = {"-c": "--config"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """As it was typed; "" and None for what was not."""
+    """The arguments as typed; "" or None for missing ones."""
 
     public: str
     at: str
@@ -29,7 +28,7 @@ class Asked:
 
 
 def read_flags(arguments: list[str]) -> Asked | None:
-    """None: let the command-line library have a look."""
+    """Parse the arguments; None: the command-line library must."""
     found: dict[str, str] = {}
     public: list[str] = []
     as_json = here = False

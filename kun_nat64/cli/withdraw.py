@@ -14,7 +14,7 @@ from kun_nat64.model.errors import DriverError
 
 
 def withdraw_now(config: Path, run_dir: Path) -> int:
-    """What the file says, and what the agent noted down. Raises ConfigError where there is neither."""
+    """Withdraw the paths of the file and those that the agent recorded. Raises ConfigError if there are neither."""
     noted = runfiles.load_announced(run_dir)
     try:
         every = {last_announced(load(config).bgp, Announcement(True, 0))}
