@@ -23,6 +23,9 @@ FORMAT = 3
 # What the lab itself needs in the guest; everything the product needs is the install script's business.
 TOOLS = ("bind9-dnsutils", "curl", "initramfs-tools", "iputils-ping", "libpython3-dev", "nsd", "tcpdump")
 
+# debootstrap takes the first of alternatives, which brings systemd into the guest: apt installs these in its tree.
+AFTERWARDS = ("frr", "systemd-standalone-sysusers")
+
 SYSROOT = "2"
 """Raised when lab/sysroot.py copies other files."""
 
@@ -63,7 +66,7 @@ def read_recipe(debian: Debian, repository: Path = REPOSITORY) -> Recipe:
     listing = subprocess.run(argv, capture_output=True, text=True, check=False)
     if listing.returncode != 0:
         raise LabError(f"{installer} --print-packages failed:\n{listing.stderr}")
-    packages = tuple(sorted({KERNEL, *TOOLS, *listing.stdout.split()}))
+    packages = tuple(sorted({KERNEL, *TOOLS, *AFTERWARDS, *listing.stdout.split()}))
     files, _, _ = (repository / "packaging" / "files.list").read_bytes().partition(NOT_IN_THE_LAB)
     lock = (repository / "requirements.lock").read_bytes()
     # The programs' commands are installed in the image; the code behind them is on the code disk.

@@ -8,6 +8,7 @@ import re
 
 from lab.errors import LabError
 from lab.nativeplan import PODS, inside6, tor6
+from lab.speakers import routers_bfd, speaker_files, with_speaker
 from lab.topology import Gateway, Host, Topology
 from lab.zones import nsd_configuration, zone_file
 
@@ -18,6 +19,8 @@ SHIPPED = (
     "bird/kun-tor-native.conf",
     "gobgp/gobgpd.conf",
     "bird/kun-tor.conf",
+    "bird/kun-gateway.conf",
+    "frr/frr.conf",
     "node/kun-6to4.conf",
     "sysctl.d/60-kun-nat64.conf",
     "sysctl.d/60-kun-tor.conf",
@@ -61,6 +64,7 @@ def gateway_files(topology: Topology, gateway: Gateway, shipped: Files) -> Files
             gateway, shipped["gobgp/gobgpd.conf"], gateway.tor, gateway.inside
         ),
         "/etc/sysctl.d/60-kun-nat64.conf": shipped["sysctl.d/60-kun-nat64.conf"],
+        **speaker_files(gateway, shipped),
     }
 
 
@@ -79,7 +83,7 @@ def nat64_configuration(topology: Topology, gateway: Gateway, shipped: str) -> s
     # Three agents share two emulated cores: at the shipped pace they would measure one another.
     for key, shipped_value, calm in (("interval_s", "0.2", "0.5"), ("timeout_s", "0.3", "0.9")):
         text = put(text, rf"(?<=^{key} = ){re.escape(shipped_value)}$", calm)
-    return put(text, r"(?<=^observe_s = )2\.0", "4.0")
+    return with_speaker(gateway, put(text, r"(?<=^observe_s = )2\.0", "4.0"))
 
 
 # Keys that the shipped native file leaves at their defaults, each with its section and with what is right here.
@@ -123,10 +127,15 @@ def tor_configuration(topology: Topology, shipped: str) -> str:
     lines = [line for line in shipped.splitlines() if not re.match(r"protocol bgp gw\d+ ", line)]
     lines += [
         f"protocol bgp {g.name} from kun_gateway {{"
-        f" neighbor {inside6(g) if topology.native else g.inside} as gateway_as; }}"
+        f" neighbor {inside6(g) if topology.native else g.inside} as gateway_as;{_bfd(g)} }}"
         for g in topology.gateways
     ]
+    lines += [bfd] if (bfd := routers_bfd(topology)) else []
     return "\n".join(lines) + "\n"
+
+
+def _bfd(gateway: Gateway) -> str:
+    return "" if gateway.speaker == "gobgp" else " bfd on;"
 
 
 def dns64_configuration(topology: Topology) -> str:

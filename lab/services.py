@@ -35,6 +35,32 @@ NAT64 = Service(
     " && sh /opt/lab/gateway-config/systemd/kun-nat64-unit prepare",
 )
 DNS64 = Service("kun-dns64", ("/usr/local/bin/kun-dns64", "serve", "--config", "/etc/kun/kun-dns64.toml"))
+
+
+def _of_frr(daemon: str, *options: str) -> Service:
+    """As frr.service does: the daemon starts with no file of its own, and vtysh gives it its part of frr.conf."""
+    give = f"vtysh -d {daemon} -f /etc/frr/frr.conf"
+    return Service(
+        daemon,
+        (f"/usr/lib/frr/{daemon}", "-f", "/dev/null", "--log", "stdout", *options),
+        f"mkdir -p /run/frr && chown frr:frr /run/frr && rm -f /run/frr/{daemon}.vty"
+        f" && {{ (until {give}; do sleep 0.3; done) >/run/frr/{daemon}.given 2>&1 </dev/null & }}",
+    )
+
+
+# FRR 8 has none.
+_MGMTD = Service(
+    "mgmtd",
+    ("/bin/sh", "-c", "test -x $0 || exec sleep infinity; exec $0 --log stdout", "/usr/lib/frr/mgmtd"),
+    "mkdir -p /run/frr && chown frr:frr /run/frr",
+)
+FRR = (_MGMTD, _of_frr("zebra"), _of_frr("bfdd"), _of_frr("bgpd", "-A", "127.0.0.1", "-p", "0"))
+GATEWAYS_BIRD = Service(
+    "bird",
+    ("/usr/sbin/bird", "-f", "-c", "/etc/bird/kun-gateway.conf", "-s", "/run/bird/bird.ctl"),
+    "mkdir -p /run/bird",
+)
+SPEAKERS = {"gobgp": (GOBGPD,), "frr": FRR, "bird": (GATEWAYS_BIRD,)}
 BIRD = Service("bird", ("/usr/sbin/bird", "-f", "-c", "/etc/bird/kun-tor.conf", "-s", "/run/bird.ctl"))
 NSD = Service("nsd", ("/usr/sbin/nsd", "-d", "-c", "/etc/nsd/nsd.conf"))
 
@@ -46,7 +72,7 @@ def services_of(topology: Topology, host: Host) -> tuple[Service, ...]:
         servers = (topology.web_server, topology.ping_server, "2001:db8:80::80")
         return (NSD, Service("internet", ("/usr/bin/python3", "-IS", "/opt/lab/internet.py", *servers)))
     if host.name in {gateway.name for gateway in topology.gateways}:
-        return (GOBGPD, NAT64)
+        return (*SPEAKERS[topology.gateway(host.name).speaker], NAT64)
     return {"tor": (BIRD,), "dns": (DNS64,)}.get(host.name, ())
 
 

@@ -70,12 +70,14 @@ class Cable:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What is particular to one gateway."""
+    """What is particular to one gateway. `managed`: its agent writes neighbours and filters of its speaker."""
 
     name: str
     inside: str
     tor: str
     public: str
+    speaker: str = "gobgp"
+    managed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

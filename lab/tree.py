@@ -5,13 +5,14 @@ packages, and another image on the same tree is made in a minute.
 """
 
 import shutil
+import subprocess
 from pathlib import Path
 
 from lab.contained import run, run_counting
 from lab.debs import fetch_commands, prepare_directories
 from lab.mirror import find_mirror
 from lab.progress import Reporter
-from lab.recipe import ARCHITECTURE, Recipe
+from lab.recipe import AFTERWARDS, ARCHITECTURE, Recipe
 
 # Lines per package: apt prints one (get); debootstrap prints five or so (found, validating, extracting, ...).
 _FETCH_LINES, _TREE_LINES = 240, 1000
@@ -52,8 +53,28 @@ def _bootstrap(scratch: Path, recipe: Recipe, reporter: Reporter) -> Path:
     reporter.step(STEP_TREE)
     # The kernel package would make an initial RAM disk, half a minute of work; initrd.py makes a smaller one.
     argv = ["env", "INITRD=No", "debootstrap", "--variant=minbase", f"--arch={ARCHITECTURE}"]
-    argv += [f"--include={','.join(recipe.packages)}", f"--cache-dir={debs / 'archives'}", suite]
+    first = [name for name in recipe.packages if name not in AFTERWARDS]
+    argv += [f"--include={','.join(first)}", f"--cache-dir={debs / 'archives'}", suite]
     argv += [str(fresh), mirror]
     run_counting(argv, scratch / "debootstrap.log", _TREE_LINES, reporter)
+    _install_the_rest(fresh, debs, scratch)
     shutil.rmtree(fresh / "var/cache/apt/archives", ignore_errors=True)
     return fresh
+
+
+def _install_the_rest(fresh: Path, debs: Path, scratch: Path) -> None:
+    """What apt has fetched and debootstrap has not installed: no service starts, and nothing is downloaded."""
+    listing = ["chroot", str(fresh), "dpkg-query", "--show", "--showformat", "${Package}\n"]
+    there = set(subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split())
+    rest = fresh / "rest"
+    rest.mkdir()
+    for deb in (debs / "archives").glob("*.deb"):
+        if deb.name.partition("_")[0] not in there:
+            shutil.copy(deb, rest)
+    refusal = fresh / "usr/sbin/policy-rc.d"
+    refusal.write_text("#!/bin/sh\nexit 101\n")
+    refusal.chmod(0o755)
+    install = "DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends install /rest/*.deb"
+    run(["chroot", str(fresh), "sh", "-ec", install], scratch / "rest.log")
+    refusal.unlink()
+    shutil.rmtree(rest)

@@ -106,7 +106,7 @@ def test_without_compiled_modules_the_rest_of_the_project_file_stays() -> None:
 def test_the_recipe_has_what_the_install_script_installs_and_the_labs_own_tools(each: Debian) -> None:
     packages = read_recipe(each).packages
     assert {"jool-dkms", "jool-tools", "gobgpd", "bird2", "linux-headers-cloud-amd64"} <= set(packages)
-    assert {"tcpdump", "nsd", "linux-image-cloud-amd64"} <= set(packages)
+    assert {"tcpdump", "nsd", "frr", "linux-image-cloud-amd64"} <= set(packages)
 
 
 def test_another_lock_file_is_another_image_on_the_same_tree() -> None:

@@ -12,6 +12,8 @@ from kun_nat64.config import load as nat64
 from lab.codedisk import shipped_files
 from lab.errors import LabError
 from lab.rendering import SHIPPED, host_files, put
+from lab.services import services_of
+from lab.speakers import with_speakers
 from lab.topology import topology
 
 PLAN = topology(3)
@@ -109,3 +111,28 @@ def test_a_shipped_file_that_has_lost_its_place_is_reported() -> None:
 def test_a_place_that_has_become_ambiguous_is_reported() -> None:
     with pytest.raises(LabError, match="2 places instead of one"):
         put("a = 1\na = 2\n", r"^a = .*$", "x")
+
+
+@pytest.mark.parametrize("managed", [False, True])
+def test_gateways_on_frr_and_bird_have_their_own_files_and_programs(managed: bool, tmp_path: Path) -> None:
+    plan = with_speakers(PLAN, {"gw2": "frr", "gw3": "bird"}, managed)
+    for host, speaker, own, programs in (
+        ("gw2", "frr", "/etc/frr/frr.conf", ["mgmtd", "zebra", "bfdd", "bgpd"]),
+        ("gw3", "bird", "/etc/bird/kun-gateway.conf", ["bird"]),
+    ):
+        files = host_files(plan, plan.host(host), SHIPPED_FILES)
+        assert ("neighbor" in files[own]) != managed
+        assert "10.2.1." not in files[own]
+        file = tmp_path / f"{host}.toml"
+        file.write_text(files["/etc/kun/kun-nat64.toml"])
+        bgp = nat64.load(file).bgp
+        assert (bgp.speaker, bgp.manage_daemon, bgp.peers[0].bfd) == (speaker, managed, managed)
+        assert [service.name for service in services_of(plan, plan.host(host))] == [*programs, "kun-nat64"]
+
+
+def test_the_tor_has_bfd_for_those_that_have_it() -> None:
+    plan = with_speakers(PLAN, {"gw2": "frr"})
+    text = host_files(plan, plan.host("tor"), SHIPPED_FILES)["/etc/bird/kun-tor.conf"]
+    assert "protocol bfd" in text
+    assert re.findall(r"^protocol bgp (\w+) .*bfd on;", text, re.MULTILINE) == ["gw2"]
+    assert "protocol bfd" not in host_files(PLAN, PLAN.host("tor"), SHIPPED_FILES)["/etc/bird/kun-tor.conf"]
