@@ -208,6 +208,7 @@ def _bgp(state: State, now: float) -> JSON:
     seen = state.machine.seen
     failed = state.speaker.failed
     return {
+        "speaker": state.spec.bgp.speaker,
         "told_s_ago": round(now - state.speaker.announced_at, 3) if state.speaker.announced else None,
         "failed": str(failed) if failed else None,
         "neighbours": [

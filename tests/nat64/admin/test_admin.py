@@ -85,6 +85,7 @@ async def test_status_is_what_another_gateway_understands(served: Served) -> Non
     state, now = served.agent.state, served.agent.state.clock()
     status = snapshot(state, now=now, wall=1.7e9)
     assert undocumented(status, "kun_nat64.views.status", "snapshot") == []
+    assert status["bgp"]["speaker"] == "gobgp"
     whole = memberstatus.parse(status, served.url, seen_at=0.0)
     assert memberstatus.parse(brief(state, now=now), served.url, seen_at=0.0) == whole
 
