@@ -54,6 +54,8 @@ class Asking:
     ca_file: Path | None
     # Within which a client is answered, in seconds.
     budget_s: float
+    # Workers that have an equal part each.
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class Settings:
         return replace(
             self,
             limits=replace(limits, client_max_waiting=part(limits.client_max_waiting, workers), parts=workers),
-            asking=replace(asking, max_outstanding=part(asking.max_outstanding, workers)),
+            asking=replace(asking, max_outstanding=part(asking.max_outstanding, workers), parts=workers),
             dnstap=dnstap and replace(dnstap, queue_bytes=part(dnstap.queue_bytes, workers)),
         )
 

@@ -13,7 +13,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 
 from kun_dns64.fastpath.wire cimport (
-    PlainQuery, Reply, encode_ask, forward, read_denial, read_query, synthesise,
+    PlainQuery, Reply, encode_ask, forward, is_servfail, read_denial, read_query, servfail, synthesise,
 )
 from kun_dns64.formats.reply_key import COOKIE_REPLY_BYTES
 from kun_dns64.formats.options import COOKIE, option
@@ -23,7 +23,8 @@ from kun_dns64.model.question import Question
 from kun_dns64.model.step import AskedFlags, Rule
 from kun_dns64.policy import client_share
 from kun_dns64.cache.reply_cache import PLACES, RULES
-from kun_dns64.policy.plain_query import ANSWERED_HERE, SYNTHESISED_EDE
+from kun_dns64.policy import zone_share
+from kun_dns64.policy.plain_query import ANSWERED_HERE, DISPLACED_EDE, SYNTHESISED_EDE, ZONE_SILENT_EDE
 from kun_dns64.fastpath.layout cimport A, AAAA, MAX_TTL, OPT, PLAIN_UDP
 from kun_dns64.fastpath.stores cimport Generations, MissStore, keep_reply
 from kun_dns64.formats.reply_size cimport offered
@@ -31,10 +32,25 @@ from kun_dns64.policy.lifetime cimport reply_lifetime
 from kun_dns64.fastpath.port_pool cimport WIDTH, Port, PortPool, PortQuestion, Randomness, heard
 from kun_dns64.fastpath.system cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from kun_dns64.policy.retransmission cimport RoundTrip
+from kun_dns64.policy.zone_share cimport Allowance, ZoneShares
 
 cdef enum:
     LARGEST = 4096
     REFRESH_COST = 1
+    # What comes of putting a question, beside zone_share's REFUSED.
+    NOT_PUT = 0
+    PUT = 1
+
+# Which extended errors stand in a reply.
+cdef enum:
+    PLAIN
+    SYNTHESISED_KIND
+    DISPLACED
+    ZONE_SILENT
+    KINDS
+
+cdef int REFUSED = zone_share.REFUSED, FREE = zone_share.FREE, PAID = zone_share.PAID
+cdef double DISPLACED_AFTER_S = client_share.DISPLACED_AFTER_S
 
 cdef double HELD_BACK_S = client_share.HELD_BACK_S
 cdef Py_ssize_t MOST_ALIKE = client_share.MOST_ALIKE
@@ -43,6 +59,8 @@ cdef Py_ssize_t MOST_ALIKE = client_share.MOST_ALIKE
 cdef list TAILS_A = [b"\0\x01\0\1\0", b"\0\x01\0\1\2"], TAILS_AAAA = [b"\0\x1c\0\1\0", b"\0\x1c\0\1\2"]
 cdef object REAL = Rule.REAL_AAAA, FORWARDED = Rule.FORWARDED, SYNTHESISED = Rule.SYNTHESISED_NODATA
 cdef int REAL_PLACE = PLACES[REAL], FORWARDED_PLACE = PLACES[FORWARDED], SYNTHESISED_PLACE = PLACES[SYNTHESISED]
+cdef int A_FAILED_PLACE = PLACES[Rule.A_FAILED], UPSTREAM_FAILED_PLACE = PLACES[Rule.UPSTREAM_FAILED]
+cdef int DISPLACED_PLACE = PLACES[Rule.DISPLACED]
 cdef tuple HERE = ANSWERED_HERE
 cdef int BUCKETS = len(LATENCY_BUCKETS)
 
@@ -70,6 +88,7 @@ cdef class MissPath:
     cdef object _loop, _otherwise, _plain_for, _resumed, _settled, _resolver, _lookup, _prepared
     cdef MissStore _store
     cdef object _upstreams, _observed, _stagger_timer
+    cdef ZoneShares _zones
     # The oldest and the newest of those that are watched.
     cdef MissQuery _staggered, _staggered_last
     cdef set _out
@@ -86,7 +105,7 @@ cdef class MissPath:
     cdef readonly long pending, queries, late, staggered, refreshed
 
     def __init__(self, resolver, lookup, loop, resumed, settled, held_back):
-        """`resumed(wire, source, send, began, rules, denial, rtt_s, upstream, steady_s, tick)` takes a query over.
+        """`resumed(wire, source, send, began, rules, denial, rtt_s, upstream, steady_s, tick, failed)` takes a query over.
 
         `settled()` is told when no query is pending here any more. `held_back(wire, source, send, packet)` sends a
         reply that was long in coming.
@@ -116,10 +135,12 @@ cdef class MissPath:
         self._upstreams, self._states, self._lone = self._resolver.upstreams, {}, {}
         self._in_flight, self._most = self._upstreams.in_flight, self._upstreams.most
         self._most_here = self._most // 4
-        self._observed = self._upstreams.observed
+        self._observed, self._zones = self._upstreams.observed, self._upstreams.zones
         self._out = self._observed.out
         self._store = MissStore(self._resolver.cache.stores())
-        kinds = [(do, SYNTHESISED_EDE if made else b"") for do in (False, True) for made in (False, True)]
+        # In the order of KINDS.
+        edes = (b"", SYNTHESISED_EDE, DISPLACED_EDE, ZONE_SILENT_EDE)
+        kinds = [(do, ede) for do in (False, True) for ede in edes]
         self._opts = [self._opt(do, ede) for do, ede in kinds]
         # All but the cookie itself, which comes last.
         empty = bytes(COOKIE_REPLY_BYTES)
@@ -191,6 +212,7 @@ cdef class MissPath:
             made.never, made.excluded = plain.never, plain.excluded
             made.store, made.prefix = self._lookup.place(source)
             made.share = self._share_of(source)
+            made.allowance = made.share.allowance
             made.most_waiting = made.share.most
         self._clients[source] = made
         return made
@@ -220,10 +242,13 @@ cdef class MissPath:
     def _make_room(self):
         """Too many are out here: the oldest of each upstream go on in the general way, which chooses among them."""
         cdef UpstreamState state
+        cdef UpstreamQuestion oldest
         for known in list(self._states.values()):
             state = known
             while self._out_here > self._most_here and state.oldest is not None:
-                state.oldest.general()
+                # Held here: it leaves all books.
+                oldest = state.oldest
+                oldest.go_on()
 
     cdef int stagger(self, MissQuery query) except -1:
         if not self._stagger_s:
@@ -252,13 +277,13 @@ cdef class MissPath:
             self._staggered, query._next = query._next, None
         self._staggered_last = self._stagger_timer = None
 
-    cdef bytes opt(self, MissQuery query, bint made):
+    cdef bytes opt(self, MissQuery query, int kind):
         if not query._edns:
             return b""
         if not query._cookie:
-            return self._opts[2 * query._do + made]
+            return self._opts[KINDS * query._do + kind]
         cdef bytes cookie = self._lookup.cookie(query._wire[query._cookie :], query._source)
-        return <bytes>self._cookie_opts[2 * query._do + made] + cookie
+        return <bytes>self._cookie_opts[KINDS * query._do + kind] + cookie
 
     cdef bytes _opt(self, bint do, bytes options):
         return b"\0" + RRHEAD.pack(OPT, self._payload_max, DO if do else 0, len(options)) + options
@@ -285,6 +310,7 @@ cdef class MissPath:
         self._resumed(
             query._wire, query._source, query._send, query._began, query._client.plain.prepared.rules,
             query._denial_packet, query._denial_rtt_s, query._denied_by, query._steady_s, query._tick,
+            query._aaaa_failed,
         )
         self.left(query)
 

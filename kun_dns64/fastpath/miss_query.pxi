@@ -13,6 +13,7 @@ cdef class Waiter:
     cdef bytes prefix, never, excluded
     cdef bint with_do
     cdef object share
+    cdef Allowance allowance
     cdef long most_waiting
 
 
@@ -48,11 +49,16 @@ cdef class MissQuery(Reply):
     cdef bint _ready
     cdef int _ready_type
     cdef long _ready_steady_s, _ready_tick
+    # Nothing in its zone is answered, so it has not been asked, and this is the reply.
+    cdef bint _refused
+    # The AAAA is given up, and the A is known.
+    cdef bint _aaaa_failed
 
     cdef bint next(self, int qtype, double now) except -1:
         """Takes it from the cache, waits for who has asked, or asks. False, with nothing done: see `over`."""
         cdef bytes key = self.key(qtype), entry
         cdef long age, steady_s
+        cdef int put
         cdef MissPath path = self._path
         question = path._in_flight.get(key)
         if type(question) is UpstreamQuestion and not (<UpstreamQuestion>question)._aside:
@@ -63,7 +69,10 @@ cdef class MissQuery(Reply):
         if known is None:
             if question is not None:
                 return type(question) is UpstreamQuestion and self.wait_for(<UpstreamQuestion>question, qtype)
-            if not self.put(qtype, key, now):
+            put = self.put(qtype, key, now)
+            if put == REFUSED:
+                return self.is_refused(qtype)
+            if put == NOT_PUT:
                 return False
             return True if qtype != self._qtype else self.may_stagger()
         entry, age, steady_s = known
@@ -108,18 +117,39 @@ cdef class MissQuery(Reply):
         cdef bytes key = self._lower + <bytes>(TAILS_A if qtype == A else TAILS_AAAA)[self._do]
         return key + self._tail if self._tail else key
 
-    cdef bint put(self, int qtype, bytes key, double now) except -1:
-        cdef UpstreamQuestion question = put_question(self._path, self._name, qtype, self._do, self._group, key, now)
+    cdef int put(self, int qtype, bytes key, double now) except -2:
+        """REFUSED in a silent zone; NOT_PUT where the general path must."""
+        cdef MissPath path = self._path
+        cdef Allowance payer = self._client.allowance
+        cdef int paid = path._zones.admits(self._lower, self._group, now, payer)
+        cdef UpstreamQuestion question
+        if paid == REFUSED:
+            return REFUSED
+        question = put_question(path, self._name, qtype, self._do, self._group, key, now)
         if question is None:
-            return False
+            return NOT_PUT
+        question._paid, question._payer = paid, payer
         question._waiting.append(self)
+        return PUT
+
+    cdef bint is_refused(self, int qtype) except -1:
+        """Whether that is all there is to say: no data for a bad day, and no A where the AAAA cannot be had."""
+        if self._path._store.has(self.key(qtype)):
+            return False
+        if qtype == AAAA and (self.knows_a() or self.key(A) in self._path._in_flight):
+            return False
+        self._path._upstreams.refused += 1
+        self._refused = True
         return True
+
+    cdef bint knows_a(self) except -1:
+        return self._early_packet is not None or self._path._store.has(self.key(A))
 
     cdef bint make(self, bytes wire, bytes asked, int qtype, unsigned int age) except -1:
         """The reply. False: the general path must."""
         cdef MissPath path = self._path
         cdef Waiter client = self._client
-        cdef bytes opt = path.opt(self, qtype != self._qtype)
+        cdef bytes opt = path.opt(self, SYNTHESISED_KIND if qtype != self._qtype else PLAIN)
         cdef int limit = path.limit(self)
         if qtype != self._qtype:
             return synthesise(
@@ -139,6 +169,7 @@ cdef class MissQuery(Reply):
         cdef double now = monotonic()
         cdef bytes key = self.key(A)
         cdef bint put = False
+        cdef int found
         question = self._path._in_flight.get(key)
         if question is not None:
             put = type(question) is UpstreamQuestion and (<UpstreamQuestion>question).join(self)
@@ -147,7 +178,10 @@ cdef class MissQuery(Reply):
             if type(known) is tuple:
                 return 0
             if known is None:
-                put = self.put(A, key, now)
+                found = self.put(A, key, now)
+                if found == REFUSED:
+                    return 0
+                put = found == PUT
         if put:
             self._beside = True
             self._path.staggered += 1
@@ -174,8 +208,10 @@ cdef class MissQuery(Reply):
         return 0
 
     cdef int answer_now(self) except -1:
-        """If the cache had it all."""
-        if self._ready:
+        """If the cache had it all, or there is nothing to ask."""
+        if self._refused:
+            self.fail(A_FAILED_PLACE if self._qtype == AAAA else UPSTREAM_FAILED_PLACE, ZONE_SILENT)
+        elif self._ready:
             self.answer(self._ready_type, self._ready_steady_s, self._ready_tick, monotonic())
         return 0
 
@@ -200,6 +236,35 @@ cdef class MissQuery(Reply):
                 self._client.store, self._client.prefix, self._wire, self._lower, self._cookie != 0, packet,
                 place, steady_s, self.places, tick,
             )
+        return 0
+
+    cdef int displaced(self, int qtype) except -1:
+        """The question it waits for is given up: SERVFAIL, unless more is known."""
+        if self._over:
+            return 0
+        if qtype != self._qtype and not self._denied:
+            # The A beside the AAAA: a denial will ask for it again.
+            self._beside = False
+            return 0
+        if self._path._store.has(self.key(qtype)):
+            return self.over()
+        if qtype == AAAA and self.knows_a():
+            self._aaaa_failed = True
+            return self.over()
+        return self.fail(DISPLACED_PLACE, DISPLACED)
+
+    cdef int fail(self, int place, int kind) except -1:
+        """SERVFAIL, sent at the client's pace where it was long in coming."""
+        cdef MissPath path = self._path
+        cdef double waited_s = monotonic() - self._began
+        cdef bytes packet = servfail(self._wire, self._end, path.opt(self, kind))
+        self._over = True
+        path.replied(place, waited_s)
+        if waited_s < HELD_BACK_S:
+            self._send(packet)
+        else:
+            path._held_back(self._wire, self._source, self._send, packet)
+        path.left(self)
         return 0
 
     cdef int over(self) except -1:

@@ -27,6 +27,7 @@ cdef class PortQuestion:
 cdef class Port:
     cdef PortPool _pool
     cdef object _sock
+    cdef set _given_up
     cdef int _wrong
     cdef readonly int fileno
     cdef readonly bint leaving
@@ -34,9 +35,11 @@ cdef class Port:
     cdef readonly object upstream
 
     cpdef free(self, ident)
+    cpdef give_up(self, ident)
     cpdef bint send(self, bytes wire) except -1
     cdef int send_all(self, list questions) except -1
     cdef int read(self) except -1
+    cdef bint is_late(self, ident) except -1
     cpdef read_waiting(self)
 
 

@@ -155,6 +155,13 @@ cdef class Port:
         if self.out.pop(ident, None) is not None and not self.out and self.leaving:
             self._pool.drop(self)
 
+    cpdef give_up(self, ident):
+        """`free` without an answer, which may still come."""
+        if self._given_up is None:
+            self._given_up = set()
+        self._given_up.add(ident)
+        self.free(ident)
+
     cdef int read(self) except -1:
         """Read at most WIDTH packets; how many there were. What a packet sets going may drop the port."""
         cdef int i, count = recvmmsg(self.fileno, IN, WIDTH, MSG_DONTWAIT, NULL)
@@ -168,6 +175,8 @@ cdef class Port:
                 break
             wire = PyBytes_FromStringAndSize(<char *>ROOM[i], IN[i].msg_len)
             attempt = self.out.get(ROOM[i][0] << 8 | ROOM[i][1]) if IN[i].msg_len >= 12 else None
+            if attempt is None and self.is_late(ROOM[i][0] << 8 | ROOM[i][1]):
+                continue
             if isinstance(attempt, PortQuestion):
                 good = (<PortQuestion>attempt).received(wire)
             else:
@@ -175,6 +184,13 @@ cdef class Port:
             if not good:
                 self.guessed()
         return count
+
+    cdef bint is_late(self, ident) except -1:
+        """Whether it answers a question that nobody waits for; once for each."""
+        if self._given_up is None or ident not in self._given_up:
+            return False
+        self._given_up.remove(ident)
+        return True
 
     cpdef read_waiting(self):
         """Read what has come to this port."""

@@ -9,9 +9,9 @@
 | reply_lookup.pyx | serving/reply_lookup.py, cache/reply_cache.py | tests/dns64/cache/test_memo.py |
 | miss_path.pyx, wire.pyx | serving/resolution.py, formats/ | tests/dns64/cache/test_misspath.py |
 
-Rules do not exist twice: policy/lifetime.py, policy/retransmission.py and formats/reply_size.py are compiled as they
-stand, typed by the .pxd beside each. Where things stand in packets and entries says layout.pxd, which is compared with
-the Python files' constants at import.
+Rules do not exist twice: policy/lifetime.py, policy/retransmission.py, policy/zone_share.py and formats/reply_size.py
+are compiled as they stand, typed by the .pxd beside each. Where things stand in packets and entries says layout.pxd,
+which is compared with the Python files' constants at import.
 """
 
 import importlib.util
@@ -37,6 +37,7 @@ MODULES = (
     "kun_dns64.formats.reply_size",
     "kun_dns64.policy.lifetime",
     "kun_dns64.policy.retransmission",
+    "kun_dns64.policy.zone_share",
 )
 
 

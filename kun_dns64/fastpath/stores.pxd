@@ -41,6 +41,7 @@ cdef class MissStore:
 
     cpdef find(self, bytes key, double now, bint exists=*)
     cdef object unknown(self, bytes key)
+    cdef bint has(self, bytes key) except -1
     cpdef put_off(self, bytes key, bytes entry, long age)
     cpdef long keep(self, bytes key, bytes packed, long lifetime, double now) except -1
 

@@ -225,6 +225,10 @@ cdef class MissStore:
         root[1] = root[2] = 0
         return False if self._data.has(nowhere) else None
 
+    cdef bint has(self, bytes key) except -1:
+        """Whether there is data of any age, or a failure: what may be said of it is `Cache.lookup`'s."""
+        return self._data.has(key) or (len(self._failures) and key in self._failures)
+
     cpdef put_off(self, bytes key, bytes entry, long age):
         """`Cache.put_off` for an entry that `find` has just found, so old."""
         cdef bytes made = PyBytes_FromStringAndSize(PyBytes_AS_STRING(entry), PyBytes_GET_SIZE(entry))

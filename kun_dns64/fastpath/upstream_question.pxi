@@ -67,7 +67,7 @@ cdef class UpstreamState:
             # After a pause of this process timers are called before packets are read.
             oldest._port.read_waiting()
             if not oldest._done:
-                oldest.general()
+                oldest.unanswered()
         self.timer = None
 
     cdef void forget(self, UpstreamQuestion question) noexcept:
@@ -101,6 +101,9 @@ cdef class UpstreamQuestion(PortQuestion):
     # Nobody has to wait for it: it fetches anew what the cache still has.
     cdef bint _do, _done, _aside, _scrambled
     cdef double _sent_at
+    # What was taken of its zone's share, and of whose else.
+    cdef int _paid
+    cdef Allowance _payer
 
     cdef bint join(self, MissQuery query) except -1:
         if self._done or len(self._waiting) >= MOST_ALIKE and self.alike(query) >= MOST_ALIKE:
@@ -137,6 +140,10 @@ cdef class UpstreamQuestion(PortQuestion):
         cdef long steady_s
         if self._done:
             return False
+        if is_servfail(wire, self.wire, self.end()) and not self.may_go_on(now):
+            self._state.health.alive(now)
+            self.give_up(answered=True)
+            return True
         for query in waiting:
             if query._over:
                 waiting = [query for query in waiting if not (<MissQuery>query)._over]
@@ -188,12 +195,61 @@ cdef class UpstreamQuestion(PortQuestion):
             self._in_flight.pop(self._key, None)
         return 0
 
+    cdef bint may_go_on(self, double now) except -1:
+        """Whether the general path may spend on it what an answer will give back; not for nobody's sake."""
+        cdef MissQuery query
+        if self._paid:
+            return True
+        for query in self._waiting:
+            if not query._over:
+                self._payer = query._client.allowance
+                break
+        else:
+            if not self._aside:
+                return False
+        self._paid = self._path._zones.goes_on(self._lower(), self._group, self._sent_at, now, self._payer)
+        return self._paid != FREE
+
+    cdef bytes _lower(self):
+        """Its key begins with it."""
+        return (<bytes>self._key)[: PyBytes_GET_SIZE(self._name)]
+
+    cdef int unanswered(self) except -1:
+        """The upstream is silent: the general path goes on as far as shares reach, else it is over."""
+        if self.may_go_on(monotonic()):
+            self.general()
+        else:
+            self._state.health.silent(self._sent_at)
+            self.give_up(answered=False)
+        return 0
+
+    cdef int go_on(self) except -1:
+        """Others need its place here."""
+        if monotonic() - self._sent_at < DISPLACED_AFTER_S:
+            self.general()
+        else:
+            self.unanswered()
+        return 0
+
+    cdef int give_up(self, bint answered) except -1:
+        cdef MissQuery query
+        self._upstreams.displaced += 1
+        if not answered:
+            self._state.send()
+            self._port.give_up(self._ident)
+        self.leave()
+        for query in self._waiting:
+            query.displaced(self._qtype)
+        return 0
+
     cdef long answered(self, Reply made, double now) except -1:
         """The answer is in, and goes to the cache. For how long the cache will say the same."""
         cdef double rtt_s = now - self._sent_at
         self.leave()
         if self._scrambled and self._state.upstream.case_in_doubt:
             self._state.upstream.kept_case(self.wire[12 : self.end()])
+        if self._path._zones._groups:
+            self._path._zones.answered(self._lower(), self._group, now, self._paid, self._payer)
         heard(self._state.health, self._state.round_trip, rtt_s, now)
         self._state.tally.add(rtt_s)
         return self._path._store.keep(self._key, made.packed, made.lifetime, now)
@@ -230,7 +286,7 @@ cdef class UpstreamQuestion(PortQuestion):
         self._state.send()
         found = self._upstreams.adopt(
             Question(self._name, self._qtype), AskedFlags(False, self._do), self._group, self._state.upstream,
-            self._port, self._ident, self.wire, self._scrambled, self.left_here, self._sent_at,
+            self._port, self._ident, self.wire, self._scrambled, self.left_here, self._sent_at, self._paid, self._payer,
         )
         for query in self._waiting:
             (<MissQuery>query).over()

@@ -28,3 +28,7 @@ cdef bint forward(
     Reply into, bytes wire, bytes asked, bytes query, int end, int rtype, unsigned int max_ttl, unsigned int age, bytes excluded,
     bint wants_ad, bytes opt, int limit,
 ) except -1
+
+cdef bint is_servfail(bytes wire, bytes asked, int end) noexcept
+
+cdef bytes servfail(bytes query, int end, bytes opt)

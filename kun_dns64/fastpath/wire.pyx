@@ -25,6 +25,7 @@ cdef enum:
     ARENA = 8192
     ROOM = 4096
     QR_RD_RA = 0x8180
+    SERVFAIL = 2
     # Type and class of the question, and the header behind the id, which a finished reply has before the rest.
     BEHIND_NAME = QUESTION_TAIL + HEADER - 2
 
@@ -141,6 +142,29 @@ cdef bint read_denial(
     put32(READER.wire + head + 4, ttl)
     into.packed, into.lifetime = READER.packed(0, 1, 0), ttl
     return True
+
+
+cdef bint is_servfail(bytes wire, bytes asked, int end) noexcept:
+    """Whether it is a whole SERVFAIL to exactly what was asked, whose name ends at `end`."""
+    cdef chars at = <chars>PyBytes_AS_STRING(wire), question = <chars>PyBytes_AS_STRING(asked)
+    cdef int behind = end + QUESTION_TAIL
+    if PyBytes_GET_SIZE(wire) < behind or at[2] & 0xFA != 0x80 or at[3] & 0x0F != SERVFAIL or u16(at + 4) != 1:
+        return False
+    return not memcmp(at, question, 2) and not memcmp(at + HEADER, question + HEADER, behind - HEADER)
+
+
+cdef bytes servfail(bytes query, int end, bytes opt):
+    """The reply to `query`, whose name ends at `end`."""
+    cdef Py_ssize_t behind = end + QUESTION_TAIL, more = PyBytes_GET_SIZE(opt)
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, behind + more)
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(made)
+    memcpy(out, PyBytes_AS_STRING(query), behind)
+    put16(out + 2, QR_RD_RA | SERVFAIL)
+    put16(out + 6, 0)
+    put16(out + 8, 0)
+    put16(out + 10, 1 if more else 0)
+    memcpy(out + behind, PyBytes_AS_STRING(opt), more)
+    return made
 
 
 cdef bint finish(Reply into, unsigned int flags, bytes opt, unsigned int ttl, int steady_s) except -1:

@@ -14,7 +14,8 @@ from kun_dns64.model.question import Question
 class FailureKind(StrEnum):
     """Why there is no usable reply. All count as SERVFAIL for RFC 6147 section 5.1.2.
 
-    LOCAL: this machine could not ask, for want of a descriptor or a port.
+    LOCAL: this machine could not ask, for want of a descriptor or a port. ZONE_SILENT: nothing in its zone was answered
+    lately, so it was not asked.
     """
 
     TIMEOUT = "timeout"
@@ -27,12 +28,17 @@ class FailureKind(StrEnum):
     NOT_CACHED = "not-cached"
     DISPLACED = "displaced"
     LIMITED = "limited"
+    ZONE_SILENT = "zone-silent"
 
 
 class UpstreamFailure(NamedTuple):
     kind: FailureKind
     detail: str = ""
     cached: bool = False
+
+
+# Remembered of the zone, not of the name (RFC 9520 section 3).
+SILENT_ZONE = UpstreamFailure(FailureKind.ZONE_SILENT, cached=True)
 
 
 class AskedFlags(NamedTuple):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from kun_dns64.model.message import Source
+from kun_dns64.policy.zone_share import CLIENT_PER_S, Allowance
 
 FACTOR = 10
 DISPLACED_AFTER_S = 0.2
@@ -43,17 +44,20 @@ class ClientShare:
     """Of one client, at one of `workers`: an equal part of what it has with all of them, as names go to all alike.
 
     `waiting`: its queries under way; `most`: what it may have, without a proof of its address.
-    `held`: answers that must leave at the pace, each with what sends it, in the order they came.
+    `held`: answers that must leave at the pace, each with what sends it, in the order they came. `allowance`: in
+    questions that are not answered at once.
     """
 
     __slots__ = (
-        "_burst_bytes", "_bytes_per_s", "_free_bytes", "_held_bytes", "_looked_at", "held", "is_forwarder", "most",
-        "slow", "waiting",
+        "_burst_bytes", "_bytes_per_s", "_free_bytes", "_held_bytes", "_looked_at", "allowance", "held",
+        "is_forwarder", "most", "slow", "waiting",
     )  # fmt: skip
 
     def __init__(self, most: int, is_forwarder: bool, workers: int = 1) -> None:
         self.most, self.is_forwarder = most * FACTOR if is_forwarder else most, is_forwarder
         self.waiting = 0
+        per_s = CLIENT_PER_S * (FACTOR if is_forwarder else 1) / workers
+        self.allowance = Allowance(self.most, per_s, self.most, 0.0)
         # In the order they came; those that end at once never stand here.
         self.slow: OrderedDict[Waiting, None] = OrderedDict()
         self.held: deque[tuple[Callable[[bytes | None], None], bytes]] = deque()

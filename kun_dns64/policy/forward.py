@@ -1,9 +1,9 @@
 """Replies made of one upstream answer as it is, and replies that say it could not be had."""
 
 from kun_dns64.model.message import Ede, EdeCode, Record, Response
-from kun_dns64.model.question import CLASS_ANY, Rcode
-from kun_dns64.model.step import FailureKind, Heard, Reply, Rule, UpstreamFailure
-from kun_dns64.policy.denial import Finding
+from kun_dns64.model.question import CLASS_ANY, Question, Rcode, RRType
+from kun_dns64.model.step import SILENT_ZONE, FailureKind, Heard, Reply, Rule, UpstreamFailure
+from kun_dns64.policy.denial import Finding, read
 from kun_dns64.policy.dnssec import wants_ad
 from kun_dns64.policy.query_context import QueryContext
 from kun_dns64.policy.section_cleanup import MANY_TYPES, answer_section, tidy
@@ -13,6 +13,9 @@ _KNOWN_RCODES = frozenset(Rcode)
 # Codes above are about one hop: the EDNS version, the cookie, the signature of *our* question to the upstream.
 MAX_PLAIN_RCODE = 15
 NETWORK_ERRORS = frozenset((FailureKind.UNREACHABLE, FailureKind.CLOSED, FailureKind.GARBAGE, FailureKind.TRUNCATED))
+
+# Others needed its place.
+DISPLACED = Reply(Rcode.SERVFAIL, Rule.DISPLACED, ede=(Ede(EdeCode.OTHER, Rule.DISPLACED.value),))
 
 
 def forwarded(
@@ -59,6 +62,12 @@ def failed(heard: Heard, finding: Finding, rule: Rule) -> Reply:
     if isinstance(heard.outcome, UpstreamFailure) and heard.outcome.kind is FailureKind.NOT_CACHED:
         return not_recursive()
     return Reply(Rcode.SERVFAIL, rule, ede=reasons(heard, finding))
+
+
+def zone_silent() -> Reply:
+    """To a question in a silent zone (policy/zone_share.py)."""
+    question = Question(b"\x00", RRType.A)
+    return failed(Heard(question, SILENT_ZONE, cached=True), read(question, SILENT_ZONE), Rule.UPSTREAM_FAILED)
 
 
 def reasons(heard: Heard, finding: Finding) -> tuple[Ede, ...]:

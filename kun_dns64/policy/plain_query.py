@@ -7,6 +7,7 @@ from kun_dns64.model.message import IPAddress
 from kun_dns64.model.rules import ClientPolicy, Rules
 from kun_dns64.policy.client import client_index
 from kun_dns64.policy.dns64 import DENIED
+from kun_dns64.policy.forward import DISPLACED, zone_silent
 from kun_dns64.policy.gateway import Exit
 from kun_dns64.policy.lifetime import CLAMP_S, NO_CAP
 from kun_dns64.policy.networks import MISS
@@ -18,6 +19,8 @@ from kun_dns64.policy.special_names import LAST_LABELS
 ANSWERED_HERE = LAST_LABELS
 # The extended error of every answer made here (RFC 8914).
 SYNTHESISED_EDE = b"".join(ede_option(ede) for ede in DENIED.ede)
+DISPLACED_EDE = b"".join(ede_option(ede) for ede in DISPLACED.ede)
+ZONE_SILENT_EDE = b"".join(ede_option(ede) for ede in zone_silent().ede)
 # Looked through one by one.
 MOST_NETWORKS = 64
 

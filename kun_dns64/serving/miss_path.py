@@ -8,7 +8,7 @@ from kun_dns64.formats.query import parse_query
 from kun_dns64.model.message import Query, Source, Transport
 from kun_dns64.model.question import Question, Rcode, RRType
 from kun_dns64.model.rules import Rules
-from kun_dns64.model.step import AskedFlags, Heard
+from kun_dns64.model.step import AskedFlags, FailureKind, Heard, Rule, UpstreamFailure
 from kun_dns64.policy.client_share import HELD_BACK_S, ClientShare
 from kun_dns64.policy.plain_query import Plain, PlainClients
 from kun_dns64.policy.prepared import prepare
@@ -26,7 +26,8 @@ Awaited = Callable[[bytes, Query, Source, Send, float, Rules, ClientShare], Deci
 # Of the budget: a question that is out for longer is no common one. Until then nothing is due but that it is sent again
 # (`RoundTrip.rto_s`), for which it goes to the general path, and the second question beside the first.
 COMMON_SHARE = 0.25
-NOERROR = rcode_name(Rcode.NOERROR)
+NOERROR, SERVFAIL = rcode_name(Rcode.NOERROR), rcode_name(Rcode.SERVFAIL)
+FAILING = frozenset((Rule.A_FAILED, Rule.UPSTREAM_FAILED, Rule.DISPLACED))
 
 
 class MissHandler:
@@ -101,7 +102,7 @@ class MissHandler:
         self._queries, self._late, self._staggered = self._path.queries, self._path.late, self._path.staggered
         self._refreshed = self._path.refreshed
         for rule, count in replies.items():
-            metrics.count("replies", rule.value, NOERROR, by=count)
+            metrics.count("replies", rule.value, SERVFAIL if rule in FAILING else NOERROR, by=count)
         metrics.add("reply_seconds", seconds)
         for name, row in upstreams.items():
             metrics.count("upstream_results", name, NOERROR, by=sum(row[:-1]))
@@ -125,8 +126,12 @@ class MissHandler:
         upstream: Upstream,
         steady_s: int,
         tick: int,
+        aaaa_failed: bool,
     ) -> None:
-        """The general path goes on with a query. `said`: the packet that denied the AAAA, if one has come."""
+        """The general path goes on with a query. `said`: the packet that denied the AAAA, if one has come.
+
+        `aaaa_failed`: none will come in time, and the A is known.
+        """
         query = parse_query(wire, Transport.UDP, address_of(source))
         assert isinstance(query, Query)
         heard: tuple[Heard, ...] = ()
@@ -135,6 +140,8 @@ class MissHandler:
             outcome = read(said, Request(question, AskedFlags(query.cd, query.do))).outcome
             name = str(upstream.address)
             heard = (Heard(question, outcome, upstream=name, rtt_s=rtt_s, steady_s=steady_s, tick=tick),)
+        elif aaaa_failed:
+            heard = (Heard(query.question, UpstreamFailure(FailureKind.DISPLACED)),)
         share = self._admission.share_of(source)
         decided = self._awaited(wire, query, source, send, began, rules, share)
         self._resolver.resume(query, decided, rules, began, heard, share)

@@ -18,6 +18,7 @@ from kun_dns64.model.question import Question, Rcode
 from kun_dns64.model.rules import Rules
 from kun_dns64.model.step import Ask, Drop, FailureKind, Heard, Reply, Rule, UpstreamFailure
 from kun_dns64.policy.client_share import ClientShare
+from kun_dns64.policy.forward import DISPLACED
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.state.metrics import Metrics
 from kun_dns64.transport.upstreams import Outcome, Upstreams
@@ -26,7 +27,6 @@ from kun_dns64.transport.upstreams import Outcome, Upstreams
 MARGIN_S, LAST_WORD_S = 0.1, 0.1
 
 UDP = Transport.UDP
-DISPLACED = Reply(Rcode.SERVFAIL, Rule.DISPLACED, ede=(Ede(EdeCode.OTHER, Rule.DISPLACED.value),))
 LIMITED = Reply(Rcode.SERVFAIL, Rule.RATE_LIMITED, ede=(Ede(EdeCode.OTHER, Rule.RATE_LIMITED.value),))
 Decided = Callable[[Reply | Drop, tuple[Heard, ...]], None]
 
@@ -159,7 +159,14 @@ class Resolution:
 
     def _put(self, ask: Ask) -> _Open:
         open_ = self._open[ask.question] = _Open(ask)
-        self._resolver.upstreams.ask(ask.question, ask.flags, ask.group, self._answered, self._share_of_waiters())
+        self._resolver.upstreams.ask(
+            ask.question,
+            ask.flags,
+            ask.group,
+            self._answered,
+            self._share_of_waiters(),
+            None if self._client is None else self._client.allowance,
+        )
         return open_
 
     def _share_of_waiters(self) -> ClientShare | None:

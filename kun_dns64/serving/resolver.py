@@ -163,7 +163,9 @@ class Resolver:
         said = outcome.result.outcome
         upstream, rtt_s = outcome.upstream, outcome.rtt_s
         if is_failure(said):
-            return self._stale(ask) or Heard(ask.question, said, upstream=upstream, rtt_s=rtt_s)
+            remembered = isinstance(said, UpstreamFailure) and said.cached
+            failed = Heard(ask.question, said, cached=remembered, upstream=upstream, rtt_s=rtt_s)
+            return self._stale(ask) or failed
         now = monotonic()
         steady_s = self.cache.steady_s(ask.question, ask.flags, ask.group, now)
         return Heard(ask.question, said, upstream=upstream, rtt_s=rtt_s, steady_s=steady_s, tick=int(now))
@@ -191,6 +193,7 @@ class Resolver:
             return
         for group in self.upstreams.groups_of(upstream):
             self.cache.recovered(group, monotonic())
+            self.upstreams.zones.forget(group)
 
     async def close(self) -> None:
         """End all questions and connections to upstreams."""

@@ -238,7 +238,7 @@ class Server:
         limited = {
             "queries": _limited(counted["replies"]) + _limited(counted["dropped"]),
             "connections": self._connections.closed_for_limit,
-            "upstream questions": upstreams.overflows + upstreams.displaced,
+            "upstream questions": upstreams.overflows + upstreams.displaced + upstreams.refused,
         }
         shares = (len(cache) / max(1, own.answer_entries), cache.size_bytes / max(1, own.answer_bytes))
         return WorkerPulse(
@@ -264,6 +264,7 @@ class Server:
         metrics.set_count("upstream_stream_retries", observed.stream_retries)
         metrics.set_count("upstream_overflows", upstreams.overflows)
         metrics.set_count("upstream_displaced", upstreams.displaced)
+        metrics.set_count("upstream_refused", upstreams.refused)
         metrics.set_count("coalesced", upstreams.coalesced)
         metrics.set_count("tcp_closed_for_limit", self._connections.closed_for_limit)
         metrics.gauge("tcp_connections", len(self._connections))

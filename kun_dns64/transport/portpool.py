@@ -63,11 +63,13 @@ class PortOwner(Protocol):
 class Port:
     """A connected socket: the kernel drops what comes from elsewhere, and tells of ICMP errors at once."""
 
-    __slots__ = ("_pool", "_sock", "_wrong", "fileno", "leaving", "out", "upstream")
+    __slots__ = ("_given_up", "_pool", "_sock", "_wrong", "fileno", "leaving", "out", "upstream")
 
     def __init__(self, pool: "PortPool", sock: socket.SocketType) -> None:
         self._pool, self._sock, self.upstream = pool, sock, pool.owner
         self.out: dict[int, PortQuestion] = {}
+        # Ids of questions that nobody waits for, while the port is open: one answer to each is late, not wrong.
+        self._given_up: set[int] = set()
         self._wrong = 0
         self.leaving = False
         self.fileno = sock.fileno()
@@ -98,6 +100,11 @@ class Port:
         if self.out.pop(ident, None) is not None and not self.out and self.leaving:
             self._pool.drop(self)
 
+    def give_up(self, ident: int) -> None:
+        """`free` without an answer, which may still come."""
+        self._given_up.add(ident)
+        self.free(ident)
+
     def readable(self) -> bool:
         """Read one packet; whether there was one."""
         try:
@@ -105,8 +112,11 @@ class Port:
         except OSError as error:
             self.failed(error.errno or 0)
             return False
-        attempt = self.out.get(int.from_bytes(wire[:2])) if len(wire) >= 12 else None
-        if attempt is None or not attempt.received(wire):
+        ident = int.from_bytes(wire[:2])
+        attempt = self.out.get(ident) if len(wire) >= 12 else None
+        if attempt is None and ident in self._given_up:
+            self._given_up.discard(ident)
+        elif attempt is None or not attempt.received(wire):
             self.guessed()
         return True
 

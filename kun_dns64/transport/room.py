@@ -9,24 +9,10 @@ for those that are answered at once. (Unbound: jostle-timeout, half of num-queri
 from collections import OrderedDict
 
 from kun_dns64.policy.client_share import DISPLACED_AFTER_S
+from kun_dns64.policy.zone_share import zone_of
 
-# A second-level domain under which others register has at most so many letters, where the top level has two.
-SHORT_LABEL = 3
 # However few may be out.
 LEAST_OF_ZONE = 64
-
-
-def zone_of(name: bytes) -> bytes:
-    """What counts as one zone: two labels of a name in lower case, three below the likes of co.uk."""
-    labels, place = [], 0
-    while length := name[place]:
-        labels.append(place)
-        place += 1 + length
-    if len(labels) > 2:
-        top, second = labels[-1], labels[-2]
-        is_public = name[top] == 2 and name[second] <= SHORT_LABEL
-        return name[labels[-3] if is_public else second :]
-    return name
 
 
 class _Queue:

@@ -171,7 +171,7 @@ class UdpAttempt:
 
     def cancel(self) -> None:
         self._done = None
-        self._leave_port()
+        self._leave_port(answered=False)
         if self._stream is not None:
             self._stream.cancel()
 
@@ -280,8 +280,9 @@ class UdpAttempt:
         if done is not None:
             done(result)
 
-    def _leave_port(self) -> None:
+    def _leave_port(self, *, answered: bool = True) -> None:
         if self._port is not None:
             port, self._port = self._port, None
             self._upstream.observed.out.discard(self._wire)
-            port.free(self._ident)
+            leave = port.free if answered else port.give_up
+            leave(self._ident)

@@ -11,10 +11,12 @@ from typing import Protocol
 from kun_dns64.cache.answers import key_of
 from kun_dns64.config.endpoint import Scheme, UpstreamAddress
 from kun_dns64.config.settings import Asking
-from kun_dns64.model.question import Question
-from kun_dns64.model.step import AskedFlags, FailureKind
+from kun_dns64.model.message import Response
+from kun_dns64.model.question import Question, Rcode
+from kun_dns64.model.step import SILENT_ZONE, AskedFlags, FailureKind
 from kun_dns64.policy.client_share import MOST_ALIKE, ClientShare
 from kun_dns64.policy.retransmission import longest_rto_s
+from kun_dns64.policy.zone_share import FREE, REFUSED, Allowance, ZoneShares
 from kun_dns64.transport.attempt import Observed, Request, Result, Upstream, failure
 from kun_dns64.transport.exchange import Exchange, Tried, nobody_counts
 from kun_dns64.transport.health_check import HealthCheck
@@ -26,6 +28,15 @@ from kun_dns64.transport.upstream_udp import UdpAttempt, UdpUpstream
 
 TURN_S = 0.002
 MOST_PUT_AGAIN = 500
+LIMITED = failure(FailureKind.LIMITED, "too many wait for this answer")
+NOBODY_TO_ASK = failure(FailureKind.UNREACHABLE, "no upstream is known yet")
+TOO_MANY_OUT = failure(FailureKind.UNREACHABLE, "too many questions are out")
+ZONE_SILENT = Result(SILENT_ZONE)
+
+
+def is_answered(result: Result) -> bool:
+    """Whether somebody has said something about the name: SERVFAIL says that nobody did."""
+    return isinstance(result.outcome, Response) and result.outcome.rcode != Rcode.SERVFAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,9 @@ class InFlight:
     background: bool = False
     # How many of the waiters are one client's.
     by_client: dict[ClientShare, int] = field(default_factory=dict)
+    # What was taken of its zone's share, and of whose else (policy/zone_share.py).
+    paid: int = FREE
+    payer: Allowance | None = None
 
     def joins(self, waiter: Waiter | None, client: ClientShare | None) -> bool:
         """False: as many of this client as may are waiting already."""
@@ -106,8 +120,9 @@ class Upstreams:
         self._made: dict[UpstreamAddress, Upstream] = {}
         self._groups = {name: [self._upstream(a) for a in addresses] for name, addresses in groups.items()}
         self.in_flight: dict[bytes, InFlight | LightFlight] = {}
-        self.coalesced = self.overflows = self.displaced = 0
+        self.coalesced = self.overflows = self.displaced = self.refused = 0
         self._room = Room(self.most)
+        self.zones = ZoneShares(max(1, self.most // 4), asking.parts)
 
     @property
     def outstanding(self) -> int:
@@ -152,10 +167,12 @@ class Upstreams:
         group: str,
         waiter: Waiter | None,
         client: ClientShare | None = None,
+        payer: Allowance | None = None,
     ) -> None:
         """The waiter is called once, never before `ask` returns unless the question cannot be put at all.
 
-        `client`: whose share the waiter counts in; None: nobody's, as where an address is proven.
+        `client`: whose share the waiter counts in; None: nobody's, as where an address is proven. `payer`: whose share
+        a question in a silent zone counts in.
         """
         key = key_of(question, flags, group)
         flight = self.in_flight.get(key)
@@ -164,20 +181,27 @@ class Upstreams:
         if flight is not None:
             self.coalesced += 1
             if not flight.joins(waiter, client):
-                self._refuse(question, flags, group, waiter, FailureKind.LIMITED, "too many wait for this answer")
+                self._refuse(question, flags, group, waiter, LIMITED)
             elif waiter is not None:
                 self._room.wait(key, waited=True)
             return
         upstreams = self._order(group)
         if not upstreams:
-            self._refuse(question, flags, group, waiter, FailureKind.UNREACHABLE, "no upstream is known yet")
+            self._refuse(question, flags, group, waiter, NOBODY_TO_ASK)
             return
         now = monotonic()
+        paid = self.zones.admits(question.name.lower(), group, now, payer)
+        if paid == REFUSED:
+            self.refused += 1
+            self._refuse(question, flags, group, waiter, ZONE_SILENT)
+            return
         if not self._has_room(question.name, now):
             self.overflows += 1
-            self._refuse(question, flags, group, waiter, FailureKind.UNREACHABLE, "too many questions are out")
+            self._refuse(question, flags, group, waiter, TOO_MANY_OUT)
             return
-        flight = self.in_flight[key] = InFlight(question, flags, group, background=waiter is None)
+        paid = paid or self.zones.charge(question.name.lower(), group, now, now)
+        flight = InFlight(question, flags, group, background=waiter is None, paid=paid, payer=payer)
+        self.in_flight[key] = flight
         flight.joins(waiter, client)
         self._room.add(key, question.name, now, waited=waiter is not None)
         flight.exchange = self._exchange(Request(question, flags), upstreams, key, flight)
@@ -187,11 +211,9 @@ class Upstreams:
         return Exchange(request, upstreams, partial(self._finished, key, flight), self._tried)
 
     @staticmethod
-    def _refuse(
-        question: Question, flags: AskedFlags, group: str, waiter: Waiter | None, kind: FailureKind, why: str
-    ) -> None:
+    def _refuse(question: Question, flags: AskedFlags, group: str, waiter: Waiter | None, why: Result) -> None:
         if waiter is not None:
-            waiter(Outcome(question, flags, group, failure(kind, why), "", 0.0, True))
+            waiter(Outcome(question, flags, group, why, "", 0.0, True))
 
     def _has_room(self, name: bytes, now: float) -> bool:
         """Room for one more question about `name`, if need be in another's place."""
@@ -243,10 +265,12 @@ class Upstreams:
         randomised: bool,
         left_here: bool,
         sent_at: float,
+        paid: int = FREE,
+        payer: Allowance | None = None,
     ) -> tuple[InFlight, UdpAttempt]:
         """A question the miss path has put to `first`, from `port`, goes on as if `ask` had put it."""
         key = key_of(question, flags, group)
-        flight = self.in_flight[key] = InFlight(question, flags, group)
+        flight = self.in_flight[key] = InFlight(question, flags, group, paid=paid, payer=payer)
         if not self._room.is_free(question.name, full=False):
             # It is out already, so it takes the oldest's place; where all are young, it waits among them.
             oldest = self._room.to_go(question.name, monotonic(), full=False)
@@ -301,6 +325,8 @@ class Upstreams:
     def _finished(self, key: bytes, flight: InFlight, result: Result, upstream: str, rtt_s: float) -> None:
         self.in_flight.pop(key, None)
         self._room.remove(key)
+        if is_answered(result):
+            self.zones.answered(flight.question.name.lower(), flight.group, monotonic(), flight.paid, flight.payer)
         outcome = Outcome(
             flight.question,
             flight.flags,

@@ -26,6 +26,7 @@ from kun_dns64.policy.client_share import ClientShares
 from kun_dns64.policy.next_step import next_step
 from kun_dns64.policy.plain_query import PlainClients
 from kun_dns64.policy.prepared import prepare
+from kun_dns64.policy.zone_share import ZoneShares
 from kun_dns64.serving.reply_lookup import ReplyLookup
 from kun_dns64.transport.attempt import Observed, Request, read
 from kun_dns64.transport.health import Health
@@ -122,7 +123,8 @@ class Upstreams:
         self.in_flight: dict[bytes, object] = {}
         self.upstream, self.adopted = the_upstream().begin(), False
         self.observed = SimpleNamespace(out=set(), tap=None)
-        self.most, self.coalesced = 100, 0
+        self.most, self.coalesced, self.displaced, self.refused = 100, 0, 0, 0
+        self.zones = ZoneShares(1000)
 
     def lone(self, group: str) -> Upstream:
         return self.upstream
@@ -169,8 +171,8 @@ class Quick:
     def _settled(self) -> None:
         assert self.path.pending == 0
 
-    def _resumed(self, *_: object) -> None:
-        self.resumed = True
+    def _resumed(self, *with_: object) -> None:
+        self.resumed, self.resumed_with = True, with_
 
     @property
     def handed_over(self) -> bool:

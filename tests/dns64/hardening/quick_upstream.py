@@ -18,7 +18,7 @@ ADDRESS = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x01\x2c\x00\x04\xcb\x00\x71\x07"
 class QuickUpstream:
     """Answers by UDP: an address for A, a denial for AAAA. `is_dead(name)`: silence, for a name in wire format.
 
-    `held`: replies are kept until the event is set; None: they leave at once.
+    `is_unknown(name)`: NXDOMAIN. `held`: replies are kept until the event is set; None: they leave at once.
     """
 
     is_dead: Callable[[bytes], bool]
@@ -26,6 +26,7 @@ class QuickUpstream:
     answer: bytes = ADDRESS
     count: bytes = b"\x00\x01"
     held: threading.Event | None = None
+    is_unknown: Callable[[bytes], bool] = lambda _: False
     seen: int = 0
     _waiting: list[tuple[bytes, tuple[str, int]]] = field(default_factory=list)
 
@@ -38,6 +39,8 @@ class QuickUpstream:
         if self.is_dead(wire[12:end].lower()):
             return None
         rest = wire[end : end + 4]
+        if self.is_unknown(wire[12:end].lower()):
+            return wire[:2] + b"\x81\x83\x00\x01\x00\x00\x00\x01\x00\x00" + wire[12:end] + rest + SOA
         if rest[:2] == A:
             return wire[:2] + b"\x81\x80\x00\x01" + self.count + bytes(4) + wire[12:end] + rest + self.answer
         return wire[:2] + b"\x81\x80\x00\x01\x00\x00\x00\x01\x00\x00" + wire[12:end] + rest + SOA

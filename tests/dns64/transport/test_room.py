@@ -3,7 +3,8 @@
 import pytest
 
 from kun_dns64.policy.client_share import DISPLACED_AFTER_S
-from kun_dns64.transport.room import Room, zone_of
+from kun_dns64.policy.zone_share import zone_of
+from kun_dns64.transport.room import Room
 from tests.dns64.world import wire_name
 
 
