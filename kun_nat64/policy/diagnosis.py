@@ -40,9 +40,9 @@ def _no_way_out(signs: DiagnosisInput) -> bool:
 
 
 def _kept_from_jool(signs: DiagnosisInput) -> bool:
-    if signs.native:
-        return signs.all_fail and bool(signs.counters) and signs.requests <= 0
-    return signs.all_fail and bool(signs.tunnel_rx) and not signs.rises("RECEIVED6")
+    """Whether no packet for pool6 reaches Jool. It counts the host's own IPv6 packets, the ring's among them, too."""
+    came = signs.native or bool(signs.tunnel_rx)
+    return signs.all_fail and came and bool(signs.counters) and signs.requests <= 0
 
 
 TABLE: tuple[Row, ...] = (
@@ -141,13 +141,6 @@ TABLE: tuple[Row, ...] = (
             Cause.RETURN_ROUTE_MISSING,
             "the route back to the pods is missing: answers arrive from outside and go nowhere",
             "[gateway] routes must lead into the tunnel; the agent adds them",
-        ),
-    ),
-    (
-        # Without a tunnel the host has IPv6 packets of its own, which are for no pool6.
-        lambda s: s.any_fails and not s.native and s.rises("POOL6_MISMATCH") and not s.rises("SUCCESS"),
-        Diagnosis(
-            Cause.POOL6_WRONG, "packets arrive for another prefix than Jool's", "compare [gateway] vip and pool6"
         ),
     ),
     (

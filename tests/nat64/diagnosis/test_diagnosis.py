@@ -21,6 +21,8 @@ FLOWING = {"RECEIVED6": 10, "RECEIVED4": 20, "SUCCESS": 20, "UNKNOWN_L4_PROTO": 
 ONE_WAY = {"RECEIVED6": 10, "RECEIVED4": 10, "SUCCESS": 10, "UNKNOWN_L4_PROTO": 10}
 NO_ROUTE = {"RECEIVED6": 10, "RECEIVED4": 10, "FAILED_ROUTES": 10, "UNKNOWN_L4_PROTO": 10}
 NOTHING_IN = {"RECEIVED4": 10, "UNKNOWN_L4_PROTO": 10}
+# IPv6 packets for no pool6: those of the ring, of the host.
+HOSTS_OWN = {"RECEIVED6": 10, "POOL6_MISMATCH": 10}
 ALL = frozenset({"tcp", "udp", "icmp"})
 WELL = DiagnosisInput(probes(OK, OK), counters=FLOWING, tunnel_rx=10, pool4=ALL, pool_use=0.1)
 SILENT = replace(WELL, symptoms=probes(LOST, LOST), counters={}, tunnel_rx=0)
@@ -83,7 +85,14 @@ REFUSED = replace(WELL, symptoms=probes(HERE, HERE), counters=NOTHING_IN)
             id="ctstate INVALID dropped in PREROUTING",
         ),
         pytest.param(
-            replace(REFUSED, counters={**NOTHING_IN, "POOL6_MISMATCH": 10}), Cause.POOL6_WRONG, id="pool6 wrong"
+            replace(REFUSED, counters=NO_ROUTE | HOSTS_OWN, around=Surroundings(default_route=False)),
+            Cause.NO_DEFAULT_ROUTE,
+            id="no default route, beside the host's own IPv6 packets",
+        ),
+        pytest.param(
+            replace(SILENT, counters=NOTHING_IN | HOSTS_OWN, tunnel_rx=10),
+            Cause.DROPPED_BEFORE_TRANSLATOR,
+            id="a rule of PREROUTING drops, beside the host's own IPv6 packets",
         ),
         pytest.param(replace(REFUSED, pool6_differs=True), Cause.POOL6_WRONG, id="pool6 wrong, seen as a fact"),
         pytest.param(

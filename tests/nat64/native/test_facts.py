@@ -205,8 +205,8 @@ def test_the_hosts_own_packets_are_no_sign_of_another_prefix() -> None:
     assert "tunnel" not in diagnose(signs).words + diagnose(signs).remedy
     some = replace(signs, counters=COUNTED | {"RECEIVED6": 12, "SUCCESS": 3})
     assert diagnose(some).cause is Cause.REPLIES_MISSING
-    with_a_tunnel = DiagnosisInput(FAILING, counters=COUNTED)
-    assert diagnose(with_a_tunnel).cause is Cause.POOL6_WRONG
+    with_a_tunnel = DiagnosisInput(FAILING, counters=COUNTED, tunnel_rx=9)
+    assert diagnose(with_a_tunnel).cause is Cause.DROPPED_BEFORE_TRANSLATOR
 
 
 def test_a_pod_is_cut_off_when_its_route_leads_elsewhere(native: AgentSpec) -> None:
