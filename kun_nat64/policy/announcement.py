@@ -6,6 +6,7 @@
     draining                                            | MED, 65535:0    | draining
     quorum lost, no one else healthy or no one known    | MED raised      | targets-suspect, targets-unreachable
     quorum lost, another still carries after `confirm_s`| out             | canary-dead
+    quorum lost, no route back to the nodes, even alone | out             | nodes-cut-off
     health unproven, another carries, or no fleet named | out             | unproven
     health unproven, no other member known to carry     | MED raised      | last-exit
     one protocol dead here and alive elsewhere          | MED raised      | kind-unreachable
@@ -58,7 +59,9 @@ class AnnounceRules:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the decision rests on. `dead_targets`: all targets of the protocols that fail altogether."""
+    """What the decision rests on. `dead_targets`: all targets of the protocols that fail altogether. `cut_off`: nodes
+    with sessions here have no way back; `no_way_back`: the VIP has no route to the nodes.
+    """
 
     verdict: Verdict
     hard: tuple[Reason, ...] = ()
@@ -69,6 +72,7 @@ class Evidence:
     pool_exhausted_in_s: float | None = None
     too_narrow: bool = False
     cut_off: bool = False
+    no_way_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,9 @@ def _judge(known: Decision, seen: Evidence, rules: AnnounceRules, now: float) ->
 
 
 def _failed(known: Decision, seen: Evidence, rules: AnnounceRules) -> Judgement:
+    # The fleet may be behind the same lost route: then nobody here could confirm it.
+    if seen.no_way_back:
+        return Standing.OUT, Reason.NODES_CUT_OFF
     confirmed_after = (known.failing_since or 0.0) + rules.confirm_s
     if fleet_view.others_carry(seen.fleet, after=confirmed_after):
         return Standing.OUT, Reason.CANARY_DEAD

@@ -194,6 +194,7 @@ class State:
             pool_exhausted_in_s=self.flow.first_exhausted_s,
             too_narrow=self.path.too_narrow,
             cut_off=bool(self.node_ways.cut_off),
+            no_way_back=bool(self.evidence.around.back.nodes),
         )
 
     def _report_change(self, before: Decision, now: float) -> None:

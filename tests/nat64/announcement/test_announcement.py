@@ -107,6 +107,12 @@ def test_a_lost_quorum_withdraws_once_another_still_carries() -> None:
     assert (gateway.decision.standing, gateway.decision.reason) == (Standing.OUT, Reason.CANARY_DEAD)
 
 
+def test_a_lost_route_back_to_the_nodes_withdraws_though_nobody_can_be_heard() -> None:
+    gateway = up()
+    assert gateway.see(replace(HEALTHY, no_way_back=True))[0] is Standing.FULL
+    assert gateway.see(replace(FAILED, no_way_back=True)) == (Standing.OUT, Reason.NODES_CUT_OFF)
+
+
 def test_a_witness_from_before_the_failure_proves_nothing() -> None:
     gateway = up()
     stale = member(gateway.now)
