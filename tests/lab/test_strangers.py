@@ -132,9 +132,15 @@ ip -6 route replace {PREFIX} dev stray src 2002:a09:909::1
         lab.run("internet", "sh", "-c", undo, check=False)
 
 
-PLANT = """
-jool instance add other --iptables --pool6 64:ff9b::/96
-jool -i other pool4 add 192.0.2.99/32 1000-2000 --udp
+# A Jool without the iptables framework (Debian 13) has one instance in a network namespace: the other is in its own.
+OTHER_JOOL = 'other() { if [ -e /run/netns/operator ]; then ip netns exec operator jool "$@"; else jool "$@"; fi; }'
+PLANT = f"""
+{OTHER_JOOL}
+if ! jool instance add other --iptables --pool6 64:ff9b::/96; then
+    ip netns add operator
+    other instance add other --netfilter --pool6 64:ff9b::/96
+fi
+other -i other pool4 add 192.0.2.99/32 1000-2000 --udp
 iptables -I INPUT -s 10.99.0.0/16 -p tcp --dport 22 -j ACCEPT -m comment --comment operator
 ip6tables -t mangle -A POSTROUTING -d 2001:db8:99::/48 -j MARK --set-mark 7
 ip6tables -t raw -N OPERATOR
@@ -143,7 +149,8 @@ ip -6 route add 2001:db8:99::/48 dev kun64 proto static
 ip addr add 10.99.0.1/32 dev lo
 gobgp --target unix:///run/gobgpd/api.sock global rib add 198.51.100.250/32 nexthop 10.2.3.2 med 5
 """
-UPROOT = """
+UPROOT = f"""
+{OTHER_JOOL}
 gobgp --target unix:///run/gobgpd/api.sock global rib del 198.51.100.250/32
 ip addr del 10.99.0.1/32 dev lo
 ip -6 route del 2001:db8:99::/48
@@ -151,11 +158,12 @@ ip route del 10.99.0.0/16
 ip6tables -t raw -X OPERATOR
 ip6tables -t mangle -D POSTROUTING -d 2001:db8:99::/48 -j MARK --set-mark 7
 iptables -D INPUT -s 10.99.0.0/16 -p tcp --dport 22 -j ACCEPT -m comment --comment operator
-jool instance remove other
+other instance remove other
+ip netns del operator
 true
 """
 LOOKS = {
-    "instance": "jool -i other pool4 display --udp --csv; jool -i other global display --csv | grep pool6",
+    "instance": f"{OTHER_JOOL}; other -i other pool4 display --udp --csv; other -i other global display --csv",
     "rules": "iptables-save | grep operator; ip6tables-save | grep -e 2001:db8:99 -e OPERATOR",
     "routes": "ip route show proto static 10.99.0.0/16; ip -6 route show proto static dev kun64",
     "address": "ip -o addr show dev lo | grep -o 10.99.0.1/32",
