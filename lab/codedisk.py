@@ -11,7 +11,8 @@ from lab.errors import LabError
 from lab.extensions import ensure_extensions
 from lab.image import Image
 from lab.paths import GUEST_FILES, REPOSITORY
-from lab.rendering import SHIPPED, Files, host_files
+from lab.rendering import SHIPPED, host_files
+from lab.shipped import Files
 from lab.sysroot import compile_python
 from lab.topology import Topology
 from lab.wheel import build_wheel, unpack

@@ -23,7 +23,7 @@ FORMAT = 3
 # What the lab itself needs in the guest; everything the product needs is the install script's business.
 TOOLS = ("bind9-dnsutils", "curl", "initramfs-tools", "iputils-ping", "libpython3-dev", "nsd", "tcpdump")
 
-# debootstrap takes the first of alternatives, which brings systemd into the guest: apt installs these in its tree.
+# apt installs these after debootstrap, which takes the first of alternatives and would bring systemd into the guest.
 AFTERWARDS = ("frr", "systemd-standalone-sysusers")
 
 SYSROOT = "2"

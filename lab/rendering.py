@@ -6,8 +6,8 @@ gateways differ by a handful of values, which are replaced where they stand.
 
 import re
 
-from lab.errors import LabError
 from lab.nativeplan import PODS, inside6, tor6
+from lab.shipped import Files, put
 from lab.speakers import routers_bfd, speaker_files, with_speaker
 from lab.topology import Gateway, Host, Topology
 from lab.zones import nsd_configuration, zone_file
@@ -25,7 +25,6 @@ SHIPPED = (
     "sysctl.d/60-kun-nat64.conf",
     "sysctl.d/60-kun-tor.conf",
 )
-Files = dict[str, str]
 
 
 def host_files(topology: Topology, host: Host, shipped: Files) -> Files:
@@ -66,14 +65,6 @@ def gateway_files(topology: Topology, gateway: Gateway, shipped: Files) -> Files
         "/etc/sysctl.d/60-kun-nat64.conf": shipped["sysctl.d/60-kun-nat64.conf"],
         **speaker_files(gateway, shipped),
     }
-
-
-def put(text: str, pattern: str, value: str) -> str:
-    """Replaces the one place that matches. Raises LabError when the shipped file no longer has it."""
-    replaced, count = re.subn(pattern, lambda _: value, text, flags=re.MULTILINE)
-    if count != 1:
-        raise LabError(f"a shipped configuration file has {count} places instead of one that look like {pattern}")
-    return replaced
 
 
 def nat64_configuration(topology: Topology, gateway: Gateway, shipped: str) -> str:
@@ -135,7 +126,7 @@ def tor_configuration(topology: Topology, shipped: str) -> str:
 
 
 def _bfd(gateway: Gateway) -> str:
-    return "" if gateway.speaker == "gobgp" else " bfd on;"
+    return " bfd on;" if gateway.has_bfd else ""
 
 
 def dns64_configuration(topology: Topology) -> str:

@@ -38,7 +38,7 @@ DNS64 = Service("kun-dns64", ("/usr/local/bin/kun-dns64", "serve", "--config", "
 
 
 def _of_frr(daemon: str, *options: str) -> Service:
-    """As frr.service does: the daemon starts with no file of its own, and vtysh gives it its part of frr.conf."""
+    """Start a daemon of FRR as frr.service does: without a file; then vtysh loads its part of frr.conf."""
     give = f"vtysh -d {daemon} -f /etc/frr/frr.conf"
     return Service(
         daemon,

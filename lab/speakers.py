@@ -1,18 +1,17 @@
-"""Gateways of the lab on FRR or BIRD instead of GoBGP: their files, and what their router has for them.
+"""Gateways of the lab on FRR or BIRD instead of GoBGP: their files, and the BFD section of their router.
 
-The lab boots with GoBGP alone. `with_speakers` is the plan of another state; tests/lab/speaking.py takes a lab there.
+The lab boots with GoBGP alone. `with_speakers` plans other speakers; tests/lab/speaking.py switches a running lab.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from lab.shipped import Files, put
 from lab.topology import Gateway, Topology
 
-Files = dict[str, str]
 FILE = {"frr": "/etc/frr/frr.conf", "bird": "/etc/bird/kun-gateway.conf"}
 SHIPPED = {"frr": "frr/frr.conf", "bird": "bird/kun-gateway.conf"}
-# What stays with the operator where the agent writes neighbours and filters.
+# The operator's part, if the agent writes neighbours and filters.
 BARE = {
     "frr": "frr defaults traditional\n",
     "bird": 'router id {inside};\nprotocol device {{ }}\ninclude "/etc/kun*/bird.conf";\n',
@@ -30,7 +29,7 @@ def with_speakers(plan: Topology, speakers: Mapping[str, str], managed: bool = F
 
 
 def speaker_files(gateway: Gateway, shipped: Files) -> Files:
-    """Those of FRR or BIRD; of GoBGP there are none here."""
+    """Return the file of FRR or BIRD; GoBGP's file is made elsewhere (rendering.py)."""
     if gateway.speaker not in FILE:
         return {}
     if gateway.managed:
@@ -44,13 +43,13 @@ def with_speaker(gateway: Gateway, agents_file: str) -> str:
     """The agent's file with this gateway's speaker."""
     if gateway.speaker == "gobgp":
         return agents_file
-    text = re.sub(r'(?m)^speaker = ".*?"', f'speaker = "{gateway.speaker}"', agents_file)
+    text = put(agents_file, r'(?<=^speaker = )".*?"', f'"{gateway.speaker}"')
     if gateway.managed:
-        text = re.sub(r"(?m)^manage_daemon = false", "manage_daemon = true", text)
-        text = re.sub(r"(?m)^(peers = .*hold_s = 3)", r"\1, bfd = true", text)
+        text = put(text, r"(?<=^manage_daemon = )false", "true")
+        text = put(text, r"(?<=hold_s = 3)(?= *\}\])", ", bfd = true")
     return text
 
 
 def routers_bfd(plan: Topology) -> str:
-    """BFD for those that have it; a router without it is as it was shipped."""
-    return ROUTERS_BFD if any(one.speaker != "gobgp" for one in plan.gateways) else ""
+    """Return the router's BFD section; "" if no gateway has BFD, so that its file stays as shipped."""
+    return ROUTERS_BFD if any(one.has_bfd for one in plan.gateways) else ""

@@ -79,6 +79,11 @@ class Gateway:
     speaker: str = "gobgp"
     managed: bool = False
 
+    @property
+    def has_bfd(self) -> bool:
+        """Whether its speaker can do BFD: GoBGP cannot."""
+        return self.speaker != "gobgp"
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:

@@ -63,7 +63,7 @@ def _bootstrap(scratch: Path, recipe: Recipe, reporter: Reporter) -> Path:
 
 
 def _install_the_rest(fresh: Path, debs: Path, scratch: Path) -> None:
-    """What apt has fetched and debootstrap has not installed: no service starts, and nothing is downloaded."""
+    """Install the packages that apt has fetched and debootstrap has not. No service starts, nothing is downloaded."""
     listing = ["chroot", str(fresh), "dpkg-query", "--show", "--showformat", "${Package}\n"]
     there = set(subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split())
     rest = fresh / "rest"

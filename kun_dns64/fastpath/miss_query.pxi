@@ -71,7 +71,7 @@ cdef class MissQuery(Reply):
                 return type(question) is UpstreamQuestion and self.wait_for(<UpstreamQuestion>question, qtype)
             put = self.put(qtype, key, now)
             if put == REFUSED:
-                return self.is_refused(qtype)
+                return self.refuse(qtype)
             if put == NOT_PUT:
                 return False
             return True if qtype != self._qtype else self.may_stagger()
@@ -132,8 +132,8 @@ cdef class MissQuery(Reply):
         question._waiting.append(self)
         return PUT
 
-    cdef bint is_refused(self, int qtype) except -1:
-        """Whether that is all there is to say: no data for a bad day, and no A where the AAAA cannot be had."""
+    cdef bint refuse(self, int qtype) except -1:
+        """Answer SERVFAIL for a silent zone. False: there is stale data, or an A for the AAAA, for the general path."""
         if self._path._store.has(self.key(qtype)):
             return False
         if qtype == AAAA and (self.knows_a() or self.key(A) in self._path._in_flight):

@@ -3,48 +3,48 @@
 
 One source for both builds: the compiled path calls it as C (zone_share.pxd).
 
-A question that its upstream does not answer within the retransmission timeout costs more than a hundred that it does:
-it is put again, by other ways, and waited for. So each zone, each client and all together have an allowance of such
-questions, which comes back with each answer: who is answered late has as many as answers come, and who is never
-answered has few a second. (BIND: fetches-per-zone and fetches-per-server, which shrink with the share of timeouts;
-Unbound: ratelimit per zone, jostle-timeout.)
+A question that is not answered within the retransmission timeout costs more than a hundred answered ones: it is sent
+again, and its client waits. So each zone, each client and the worker as a whole have an allowance of such questions.
+Each answer gives one back. A zone that answers late may have as many outstanding as it answers. A zone that never
+answers gets a few a second. (BIND: fetches-per-zone and fetches-per-server; Unbound: ratelimit per zone,
+jostle-timeout.)
 
-A zone that has used up its allowance, and in which nothing was answered for SILENT_S, is silent: what is asked there is
-refused before it is put (RFC 9520 section 3), but for as many questions as the allowance still grows by, which find out
-whether it is back. The first answer ends it. Nothing is kept of a zone longer than its allowance takes to fill: ten
-seconds where it is used up, no time where it is asked so seldom that it never was.
+A zone is silent once its allowance is used up and nothing in it was answered for SILENT_S. Its questions are refused
+before they are sent (RFC 9520 section 3). The allowance still grows, and the few questions that it admits find out
+whether the zone is back. The first answer ends the silence. A zone is forgotten when its allowance is full again: ten
+seconds after it was used up.
 
-What is one zone cannot be known from here, so a name counts in several: the domain that somebody has registered, and
-two levels below it. The deeper one has the smaller allowance, so a dead zone is refused by what it is itself, and
-leaves to its neighbours what the domain above has.
+A forwarder does not know where zones begin. So a name counts in up to three of them: the registered domain, and two
+levels below it. A deeper level has a smaller allowance, so a dead subdomain is refused before it uses up the allowance
+of the domain above.
 """
 
-# Not refused and nothing taken; paid by the zone alone; paid by zone, client and all.
+# Admitted and not paid for; paid by the zone alone; paid by zone, client and worker.
 FREE, ZONE_PAID, PAID = 0, 1, 2
 REFUSED = -1
 
-# Nothing answered for so long. An upstream that restarts takes less.
+# A zone without an answer for so long is silent. An upstream restarts in less time.
 SILENT_S = 1.0
 # How long an allowance that is used up takes to fill.
 FILLS_S = 10.0
-# At once, of the registered domain, one level below and two; a tenth of that comes each second.
+# Questions at once: of the registered domain, one level below, two levels below. A tenth of that comes each second.
 AT_ONCE = (200.0, 100.0, 50.0)
-# As a zone that is answered late may grow, in such as it has at first.
+# How many times its first size the allowance of a zone that answers late may reach.
 GROWTH = 10.0
-# A second, of one client and of all together; at once as many as may wait, or be out.
+# Questions a second, of one client and of all clients.
 CLIENT_PER_S, ALL_PER_S = 50.0, 300.0
-# Zones of one group of upstreams about which something is remembered, before those that need not be are looked for.
+# Zones remembered for one group of upstreams. Beyond that, zones with a full allowance are forgotten.
 MOST_ZONES = 4096
 
-# A second-level domain under which others register has at most so many letters, where the top level has two.
+# Below a top level of two letters, a second level of at most so many letters is a public suffix, as in co.uk.
 SHORT_LABEL = 3
-# Labels of a zone where addresses are names: a /16, and a /32.
+# Labels of a zone of reverse names: a /16 of IPv4, a /32 of IPv6.
 IN_ADDR, IP6 = b"\x07in-addr\x04arpa\x00", b"\x03ip6\x04arpa\x00"
 IN_ADDR_LABELS, IP6_LABELS = 4, 10
 
 
 def zone_of(name: bytes) -> bytes:
-    """What counts as one zone: two labels of a name in lower case, three below the likes of co.uk."""
+    """Return the registered domain of a name in lower case: two labels, or three below a suffix such as co.uk."""
     return zones_of(name)[-1]
 
 
@@ -76,21 +76,21 @@ def zones_of(name: bytes) -> list[bytes]:
 
 
 class Allowance:
-    """`most` at once and `per_s` more each second, as they are used up; one back for each that is answered.
+    """A token bucket: `most` questions at once, `per_s` more each second, and one back for each answer.
 
-    With each answer it grows by one, up to `ceiling`: what is answered late may have more out.
+    Each answer also raises `most` by one, up to `ceiling`: a zone that answers late may have more outstanding.
     """
 
     __slots__ = ("at", "ceiling", "left", "most", "per_s", "since")
 
     def __init__(self, most: float, per_s: float, ceiling: float, now: float) -> None:
-        """`since`, where it is a zone's: when the first question was put that is not answered; 0: none is."""
+        """`since`, for a zone: when its first unanswered question was sent; 0: none is unanswered."""
         self.most = self.left = most
         self.per_s, self.ceiling, self.at = per_s, max(most, ceiling), now
         self.since = 0.0
 
     def has_one(self, now: float) -> bool:
-        """Whether one is left at `now` of a monotonic clock."""
+        """Whether one is left at `now`, by a monotonic clock."""
         if now > self.at:
             self.left = min(self.most, self.left + (now - self.at) * self.per_s)
             self.at = now
@@ -109,9 +109,9 @@ class Allowance:
 
 
 class ZoneShares:
-    """Of one worker, of `parts`, which have equal parts of it. `most`: questions that may be out.
+    """The allowances of one worker. `parts`: workers, each with an equal part. `most`: the allowance of all zones.
 
-    `group` is that of the upstreams; names are in lower case, times those of a monotonic clock.
+    `group`: of the upstreams. Names are in lower case. Times are seconds of a monotonic clock.
     """
 
     __slots__ = ("_all", "_groups", "_parts")
@@ -125,13 +125,13 @@ class ZoneShares:
         return sum([len(zones) for zones in self._groups.values()])
 
     def forget(self, group: str) -> None:
-        """An upstream of the group is back, so what was not answered may be now."""
+        """Forget the zones of a group: one of its upstreams is back and may answer them."""
         self._groups.pop(group, None)
 
     def admits(self, name: bytes, group: str, now: float, client: Allowance | None) -> int:
-        """Whether a question may be put: REFUSED in a silent zone, or PAID where it is one to find out.
+        """Decide whether a question may be sent: FREE, REFUSED in a silent zone, or PAID if it tests a silent zone.
 
-        `client`: whose it is; None: nobody's.
+        `client`: the allowance of the client that asks; None: no client asks.
         """
         zones = self._groups.get(group)
         if not zones:
@@ -158,7 +158,7 @@ class ZoneShares:
         return PAID
 
     def goes_on(self, name: bytes, group: str, put_at: float, now: float, client: Allowance | None) -> int:
-        """PAID where a question that was put at `put_at` and not answered may be put again; FREE: it may not."""
+        """Decide whether a question sent at `put_at` and not answered may be sent again: PAID if so, else FREE."""
         zones = self._groups.get(group)
         if zones:
             for suffix in zones_of(name):
@@ -172,7 +172,7 @@ class ZoneShares:
         return PAID
 
     def charge(self, name: bytes, group: str, put_at: float, now: float) -> int:
-        """ZONE_PAID: each zone of the name has one less, those that had none left too."""
+        """Take one from each zone of the name, even from an empty one. Returns ZONE_PAID."""
         zones = self._groups.get(group)
         if zones is None:
             zones = self._groups[group] = {}
@@ -193,7 +193,7 @@ class ZoneShares:
         return ZONE_PAID
 
     def answered(self, name: bytes, group: str, now: float, paid: int, client: Allowance | None) -> None:
-        """Something is answered in the zones of this name. `paid`: what `admits`, `goes_on` or `charge` has said."""
+        """Note an answer in the zones of this name. `paid`: the result of `admits`, `goes_on` or `charge`."""
         if paid == PAID:
             self._all.give_back()
             if client is not None:
@@ -218,7 +218,7 @@ class ZoneShares:
             client.take()
 
     def _forget_some(self, zones: dict[bytes, Allowance], now: float) -> None:
-        """Those whose allowance is full, else all: silence is found out again."""
+        """Forget the zones with a full allowance, or all zones if there are still too many."""
         full = []
         for suffix, zone in zones.items():
             zone.has_one(now)

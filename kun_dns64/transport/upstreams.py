@@ -35,7 +35,7 @@ ZONE_SILENT = Result(SILENT_ZONE)
 
 
 def is_answered(result: Result) -> bool:
-    """Whether somebody has said something about the name: SERVFAIL says that nobody did."""
+    """Whether the result is an answer for the name. SERVFAIL is none: the upstream could not resolve it."""
     return isinstance(result.outcome, Response) and result.outcome.rcode != Rcode.SERVFAIL
 
 
@@ -73,7 +73,7 @@ class InFlight:
     background: bool = False
     # How many of the waiters are one client's.
     by_client: dict[ClientShare, int] = field(default_factory=dict)
-    # What was taken of its zone's share, and of whose else (policy/zone_share.py).
+    # The allowances that it used: of its zone, and of its client (policy/zone_share.py).
     paid: int = FREE
     payer: Allowance | None = None
 
@@ -189,8 +189,8 @@ class Upstreams:
         if not upstreams:
             self._refuse(question, flags, group, waiter, NOBODY_TO_ASK)
             return
-        now = monotonic()
-        paid = self.zones.admits(question.name.lower(), group, now, payer)
+        now, name = monotonic(), question.name.lower()
+        paid = self.zones.admits(name, group, now, payer)
         if paid == REFUSED:
             self.refused += 1
             self._refuse(question, flags, group, waiter, ZONE_SILENT)
@@ -199,7 +199,7 @@ class Upstreams:
             self.overflows += 1
             self._refuse(question, flags, group, waiter, TOO_MANY_OUT)
             return
-        paid = paid or self.zones.charge(question.name.lower(), group, now, now)
+        paid = paid or self.zones.charge(name, group, now, now)
         flight = InFlight(question, flags, group, background=waiter is None, paid=paid, payer=payer)
         self.in_flight[key] = flight
         flight.joins(waiter, client)

@@ -98,7 +98,7 @@ class CounterLoop:
         return None if gateway.is_native else self._state.evidence.links.get(gateway.tunnel)
 
     async def sample(self) -> None:
-        """Read counters and obstacles once. Without an answer there is no evidence, and old evidence is dropped."""
+        """Read counters and obstacles once. If Jool does not answer, drop the evidence of the last sample too."""
         state, failing = self._state, self._fails()
         state.evidence.is_evidence, self._failed_before = failing and self._failed_before, failing
         state.evidence.jool_version = module_version("jool")

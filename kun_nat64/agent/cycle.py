@@ -255,7 +255,7 @@ def _prefix(change: Change) -> object:
 
 
 def found_announcement(seen: Observation, main: object) -> Announcement | None:
-    """Return what BGP announces for `main`, the VIP or (without a tunnel) pool6; None if there is no path."""
+    """Return the announcement of the prefix `main` as BGP has it; None if BGP has no path for it."""
     for fact in seen.facts:
         if isinstance(fact, BgpPath) and fact.prefix == main:
             return Announcement(True, fact.med or 0, fact.communities)

@@ -47,7 +47,7 @@ class PmtuLoop:
         return self._state.path.swept is None or 0 < self._state.path.narrow_sweeps < NARROW_SWEEPS
 
     async def sweep(self) -> None:
-        """Sweep once. Without an ICMP target there is no result and no report."""
+        """Measure the path once. Does nothing if no target is of kind ICMP."""
         state = self._state
         target = next((one for one in state.spec.health.targets if one.kind is TargetKind.ICMP), None)
         if target is None:

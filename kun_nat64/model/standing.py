@@ -60,7 +60,7 @@ WORDS: dict[Reason, str] = {
     Reason.KIND_UNREACHABLE: "one protocol fails here, while another gateway reaches its targets",
     Reason.POOL_NEARLY_EXHAUSTED: "the public ports are nearly used up",
     Reason.PATH_TOO_NARROW: "full TCP segments do not come back: a link outside is smaller than the MSS allows for",
-    Reason.NODES_CUT_OFF: "replies do not reach nodes that have sessions here",
+    Reason.NODES_CUT_OFF: "replies do not reach the nodes, or some nodes with sessions: there is no route back",
     Reason.UNPROVEN: "no probe could be sent for too long: unproven health is not announced",
     Reason.LAST_EXIT: "health is not proven, but no other gateway is known to be healthy",
     Reason.DRAINING: "draining: still translating, new flows go elsewhere",

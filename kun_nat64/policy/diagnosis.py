@@ -34,13 +34,13 @@ def _lacks_protocol(signs: DiagnosisInput) -> bool:
 
 
 def _no_way_out(signs: DiagnosisInput) -> bool:
-    """Whether there is no route out. A route that was just found outweighs older counters."""
+    """Whether translated packets find no route out. False if the kernel has just found a default route."""
     lost = signs.rises("FAILED_ROUTES") or Symptom.NO_ROUTE_HERE in signs.all_symptoms
     return signs.any_fails and lost and signs.around.default_route is not True
 
 
 def _kept_from_jool(signs: DiagnosisInput) -> bool:
-    """Whether no packet for pool6 reaches Jool. It counts the host's own IPv6 packets, the ring's among them, too."""
+    """Whether packets arrive and none for pool6 reaches Jool. RECEIVED6 also counts the host's own, as of the ring."""
     came = signs.native or bool(signs.tunnel_rx)
     return signs.all_fail and came and bool(signs.counters) and signs.requests <= 0
 

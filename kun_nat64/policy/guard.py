@@ -97,7 +97,7 @@ def _is_of_a_tenant(fact: Fact) -> bool:
 
 
 def _tenants_without_networks(change: Change) -> frozenset[int]:
-    """Refuse: packets of these tenants would use the shared ports, even those of denied tenants."""
+    """Return the marks that would lose all networks: their packets would use the shared ports, even if denied now."""
     if not isinstance(change.fact, TenantTable):
         return frozenset()
     if change.action is Action.REMOVE:

@@ -11,8 +11,9 @@ from kun_dns64.config import load as dns64
 from kun_nat64.config import load as nat64
 from lab.codedisk import shipped_files
 from lab.errors import LabError
-from lab.rendering import SHIPPED, host_files, put
+from lab.rendering import SHIPPED, host_files
 from lab.services import services_of
+from lab.shipped import put
 from lab.speakers import with_speakers
 from lab.topology import topology
 

@@ -1,7 +1,4 @@
-"""A gateway on GoBGP, one on FRR, one on BIRD, in front of one router. Their agents write the neighbours, with BFD.
-
-Faults of the announcement: test_speaker_faults.py.
-"""
+"""One gateway on GoBGP, one on FRR, one on BIRD, with one router. The agents of the last two write their neighbours."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -20,9 +17,9 @@ from tests.lab.traffic import ROUTES, Traffic
 pytestmark = on_request
 DAEMONS = {"gw2": "bgpd", "gw3": "bird"}
 EACH = pytest.mark.parametrize("host", SPEAKERS, ids=SPEAKERS.get)
-# BFD takes 0.9 s, the hold time 3 s, each from the last packet that was heard.
+# BFD needs 0.9 s, the hold time 3 s, each from the last packet that was received.
 BY_BFD_S, BY_HOLD_TIME_S = 1.0, 4.5
-# outerfaults.DEAF by a program that has started already: what it costs to start one is not the router's.
+# outerfaults.DEAF by a program that is already running, so that the time to start it does not count.
 SILENT = (
     "for port in eth0 eth1; do cat /sys/class/net/$port/address >/run/$port.mac; done;"
     " rm -f /run/cut; mkfifo /run/cut; ip -batch - </run/cut & exec 3>/run/cut; sleep 1; date +%s.%N;"

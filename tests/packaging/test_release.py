@@ -1,6 +1,5 @@
 """What a release is made of, short of building it: notes, list of parts, sums, refusals."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -11,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from kun_base.version import version
+from tests.loading import from_file
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = ROOT / "packaging/release.py"
@@ -18,12 +18,7 @@ PROGRAM = ROOT / "packaging/release.py"
 
 @pytest.fixture(scope="module")
 def release() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("kun_release", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return from_file(PROGRAM, "kun_release")
 
 
 CHANGELOG = (

@@ -196,7 +196,7 @@ def test_a_late_answer_is_no_guess() -> None:
 
 @pytest.mark.parametrize("wire", SHAPES)
 def test_servfail_counts_as_no_answer(wire: bytes) -> None:
-    """A zone whose servers are dead is told by SERVFAIL where the upstream knows it already."""
+    """An upstream that remembers the failure of a zone answers SERVFAIL at once."""
     giving = Giving()
     giving.take(wire)
     silence(giving.quick)

@@ -1,8 +1,5 @@
 """The arithmetic of lifetimes and sizes: one source, and the compiled module says what that says."""
 
-import importlib.util
-from types import ModuleType
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,19 +7,9 @@ from hypothesis import strategies as st
 from kun_dns64.formats import reply_size
 from kun_dns64.policy import lifetime
 from kun_dns64.policy.lifetime import MAX_TTL, PREFETCH_PART, due_age, received_ttl
+from tests.loading import interpreted
 
 SECONDS = st.integers(0, 2**32 - 1)
-
-
-def interpreted(module: ModuleType) -> ModuleType:
-    """The source as Python reads it, also where a compiled module stands beside it."""
-    assert module.__file__ is not None
-    spec = importlib.util.spec_from_file_location("interpreted", module.__file__.split(".")[0] + ".py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
 
 
 LIFETIME, SIZE = interpreted(lifetime), interpreted(reply_size)

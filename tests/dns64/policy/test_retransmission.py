@@ -1,11 +1,9 @@
 """The retransmission timeout: its arithmetic, and what it makes of upstreams near and far, with losses."""
 
 import heapq
-import importlib.util
 import random
 from collections.abc import Callable
 from itertools import count
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,21 +12,11 @@ from hypothesis import strategies as st
 
 from kun_dns64.policy import retransmission
 from kun_dns64.policy.retransmission import FIRST_RTO_S, MIN_RTO_S, MIN_VARIATION_S, RoundTrip, longest_rto_s
+from tests.loading import interpreted
 
 BUDGET_S = 1.8
 SENDS = 3
 LIFE_S = 5.0
-
-
-def interpreted() -> ModuleType:
-    """The source as Python reads it, also where a compiled module stands beside it."""
-    path = retransmission.__file__.split(".")[0] + ".py"
-    spec = importlib.util.spec_from_file_location("interpreted_retransmission", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def trip(*rtts_s: float) -> RoundTrip:
@@ -171,4 +159,4 @@ def test_the_compiled_module_says_what_its_source_says(rtts_s: list[float | None
     assert first == second
 
 
-INTERPRETED = interpreted()
+INTERPRETED = interpreted(retransmission)

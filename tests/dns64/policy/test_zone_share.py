@@ -1,6 +1,5 @@
 """Shares in questions that are not answered at once, and when a zone counts as silent. In both builds of the source."""
 
-import importlib.util
 from types import ModuleType
 from typing import Any
 
@@ -9,23 +8,13 @@ import pytest
 from kun_dns64.policy import zone_share
 from kun_dns64.policy.zone_share import AT_ONCE, FILLS_S, FREE, GROWTH, MOST_ZONES, PAID, REFUSED, SILENT_S
 from tests.dns64.world import wire_name
+from tests.loading import interpreted
 
 DEAD = wire_name("n1.dead.example")
 GROUP = ""
 
 
-def interpreted() -> ModuleType:
-    """The source as Python reads it, also where a compiled module stands beside it."""
-    path = zone_share.__file__.split(".")[0] + ".py"
-    spec = importlib.util.spec_from_file_location("interpreted_zone_share", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-BUILDS = {"as imported": zone_share, "interpreted": interpreted()}
+BUILDS = {"as imported": zone_share, "interpreted": interpreted(zone_share)}
 
 
 @pytest.fixture(params=BUILDS)

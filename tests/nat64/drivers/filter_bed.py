@@ -3,7 +3,6 @@
 import os
 import socket
 import struct
-import subprocess
 import time
 from ipaddress import IPv6Address
 
@@ -11,7 +10,7 @@ from kun_nat64.drivers.command import CommandResult, Feed, ProcessRunner
 
 GATEWAY, POD_HOST = f"kunreal-{os.getpid()}-g", f"kunreal-{os.getpid()}-p"
 POD, GREEDY = IPv6Address("2002:a01:2:1::10"), IPv6Address("2002:a01:2:1::11")
-NODE, HERE_MAC, THERE_MAC = IPv6Address("2002:a01:2:1::1"), "02:00:00:00:00:01", "02:00:00:00:00:02"
+NODE = IPv6Address("2002:a01:2:1::1")
 SERVER = IPv6Address("2002:cb00:7101::c633:6450")
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 SOON_S, NEVER_S = 3.0, 0.4
@@ -27,10 +26,6 @@ class Inside:
         return await ProcessRunner().run(*words, stdin=stdin, deadline_s=deadline_s)
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
 def raw_tcp(address: IPv6Address = POD) -> socket.socket:
     made = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_TCP)
     made.setsockopt(socket.IPPROTO_IPV6, 7, 16)  # IPV6_CHECKSUM: where the kernel shall put it
@@ -43,6 +38,7 @@ def send(wire: socket.socket, port: int, flags: int, to: IPv6Address = SERVER) -
 
 
 def is_reset(wire: socket.socket, port: int, within_s: float) -> bool:
+    """Whether a RST for this port of the pod comes in time."""
     end = time.monotonic() + within_s
     while (left := end - time.monotonic()) > 0:
         wire.settimeout(left)

@@ -9,7 +9,6 @@ import os
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from kun_nat64.model.plan import Action, Change
 from kun_nat64.model.resetfacts import FlowWatch
 from kun_nat64.model.ringfacts import FIRST_LABEL, link_local, ring_link
 from kun_nat64.model.traffic import Session
+from tests.nat64.drivers.filter_bed import is_reset
 
 POD, SERVER = IPv6Address("2002:a01:2:1::10"), IPv6Address("2002:cb00:7101::c633:6450")
 MEMBERS = {name: IPv4Address(f"10.2.{place}.2") for place, name in enumerate("abc", 1)}
@@ -136,17 +136,7 @@ class RingWorld:
     def is_reset(self, port: int, within_s: float) -> bool:
         """Whether the pod gets a RST by any interface."""
         self.listen()
-        sock = self.sockets["all"]
-        end = time.monotonic() + within_s
-        while (left := end - time.monotonic()) > 0:
-            sock.settimeout(left)
-            try:
-                packet = sock.recv(2048)
-            except TimeoutError:
-                return False
-            if struct.unpack_from("!H", packet, 2)[0] == port and packet[13] & RST:
-                return True
-        return False
+        return is_reset(self.sockets["all"], port, within_s)
 
     def listen(self) -> None:
         """From here on: is_reset hears what has come since."""

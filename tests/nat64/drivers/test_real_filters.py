@@ -13,7 +13,8 @@ from kun_nat64.model.observation import Observation
 from kun_nat64.model.spec import AgentSpec
 from kun_nat64.policy.desired import desired
 from kun_nat64.policy.diff import plan
-from tests.nat64.drivers.filter_bed import GATEWAY, GREEDY, POD_HOST, SYN, THERE_MAC, Inside, ip, raw_tcp, send
+from tests.nat64.drivers.filter_bed import GATEWAY, GREEDY, POD_HOST, SYN, Inside, raw_tcp, send
+from tests.nat64.drivers.namespaces import THERE_MAC, ip
 
 OUTSIDE_MAC = "02:00:00:00:00:03"
 FORBIDDEN, FORBIDDEN_RULE = IPv6Address("2002:cb00:7101::a00:1"), "-d 2002:cb00:7101::a00:0/104 -j DROP"

@@ -27,9 +27,10 @@ from kun_nat64.model.tenantfacts import mark_of_tenant
 from kun_nat64.policy.diff import plan
 from kun_nat64.policy.probepath import probe_address
 from kun_nat64.policy.tenants import tenant_rules, tenant_table
+from tests.nat64.drivers.namespaces import HERE_MAC, THERE_MAC, ip, joined
 
 GATEWAY, PODS = f"kuntenant-{os.getpid()}-g", f"kuntenant-{os.getpid()}-p"
-NODE, HERE_MAC, THERE_MAC = IPv6Address("2002:a01:2:1::1"), "02:00:00:00:00:01", "02:00:00:00:00:02"
+NODE = IPv6Address("2002:a01:2:1::1")
 WEB, OTHER, THIRD = (IPv6Address(f"2002:a01:2:1::1{n}") for n in range(3))
 BUILD, ALIEN = IPv6Address("2002:a01:2:2::10"), IPv6Address("2002:a01:9:1::10")
 SERVER = IPv6Address("2002:cb00:7101::c633:6450")
@@ -62,10 +63,6 @@ class Inside:
         return await ProcessRunner().run(*words, stdin=stdin, deadline_s=deadline_s)
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
 def nft(text: str) -> None:
     subprocess.run(["ip", "netns", "exec", GATEWAY, "nft", "-f", "-"], input=text, text=True, check=True)
 
@@ -73,17 +70,7 @@ def nft(text: str) -> None:
 @pytest.fixture
 def lane(tool: Callable[[str, str], str]) -> Iterator[None]:
     """A gateway whose "tunnel" leads to a host with some pods' addresses, and a spy behind the table."""
-    for name, package in (("ip", "iproute2"), ("nft", "nftables")):
-        tool(name, package)
-    if os.geteuid() != 0:
-        pytest.skip("this machine gives no root, for network namespaces")
-    try:
-        for name in (GATEWAY, PODS):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip("link", "add", "kun64", "netns", GATEWAY, "type", "veth", "peer", "name", "eth0", "netns", PODS)
-        ip("-n", GATEWAY, "link", "set", "kun64", "address", HERE_MAC, "up")
-        ip("-n", PODS, "link", "set", "eth0", "address", THERE_MAC, "up")
+    with joined(tool, GATEWAY, PODS):
         ip("-n", GATEWAY, "address", "add", f"{NODE}/64", "dev", "kun64", "nodad")
         ip("-n", GATEWAY, "route", "add", "2002:a00::/24", "dev", "kun64")
         for address in (WEB, OTHER, THIRD, BUILD, ALIEN):
@@ -93,9 +80,6 @@ def lane(tool: Callable[[str, str], str]) -> Iterator[None]:
         ip("-n", PODS, "route", "add", "2002:cb00:7101::/48", "via", str(NODE))
         nft(SPY)
         yield
-    finally:
-        for name in (GATEWAY, PODS):
-            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
 @pytest.fixture
