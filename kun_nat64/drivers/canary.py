@@ -161,12 +161,15 @@ class Canary:
                     self._by_descriptor[descriptor].drain(time.monotonic())
 
     def _hear_raw(self, raw: socket.socket) -> None:
-        """One packet; more of them are an event of their own."""
-        try:
-            data, source = raw.recvfrom(LARGEST_PACKET)
-        except OSError:
-            return  # an error about an earlier packet; its ICMPv6 message comes here as a packet, too
-        self._take(icmp6.parse(data), source[0].partition("%")[0])
+        """All packets that wait: an error not read here would be taken for one from the gateway by its lane."""
+        for _ in range(MOST_AT_ONCE):
+            try:
+                data, source = raw.recvfrom(LARGEST_PACKET)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an error about an earlier packet; its ICMPv6 message comes here as a packet, too
+            self._take(icmp6.parse(data), source[0].partition("%")[0])
 
     def _take(self, packet: icmp6.Echo | icmp6.Error | None, source: str) -> None:
         now = time.monotonic()
@@ -185,4 +188,6 @@ class Canary:
     def _symptom_of(self, error: icmp6.Error, source: IPv6Address) -> Symptom:
         if source == error.about and (error.type, error.code) == (icmp6.UNREACHABLE, icmp6.PORT_UNREACHABLE):
             return Symptom.REFUSED
+        if source == error.sender:  # the namespace's own kernel could not send it, so the gateway never had it
+            return Symptom.NOT_SENT
         return Symptom.NO_ROUTE_HERE if self._pool6.extract(source) is None else Symptom.NO_ROUTE_BEYOND

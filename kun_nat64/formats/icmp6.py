@@ -19,10 +19,11 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """`about`: the destination of the quoted packet; `next_header`: 6, 17 or 58 of that packet."""
+    """`sender`, `about`: source and destination of the quoted packet; `next_header`: 6, 17 or 58 of that packet."""
 
     type: int
     code: int
+    sender: IPv6Address
     about: IPv6Address
     next_header: int
 
@@ -40,7 +41,7 @@ def parse(data: bytes) -> Echo | Error | None:
         return Echo(int.from_bytes(data[4:6], "big"), int.from_bytes(data[6:8], "big"))
     if data[0] in (UNREACHABLE, TIME_EXCEEDED) and len(data) >= HEADER + IPV6_HEADER:
         quoted = data[HEADER : HEADER + IPV6_HEADER]
-        return Error(data[0], data[1], IPv6Address(quoted[24:40]), quoted[6])
+        return Error(data[0], data[1], IPv6Address(quoted[8:24]), IPv6Address(quoted[24:40]), quoted[6])
     return None
 
 

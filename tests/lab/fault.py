@@ -24,8 +24,9 @@ class Fault:
     """`cause`: of the diagnosis; `reason`: of the announcement, where it changes. `mends`: kind of fact put right.
 
     `service`: is sent `signal`; healed, it goes on or is started anew. `lasts_s`: UNNOTICED for so long. `unknown`: an
-    area that cannot be seen meanwhile. `everywhere`: all gateways have it, none can be the control. `otherwise`: its
-    name (cause and reason) where another gateway, which shares the kernel, was quicker to mend the rest.
+    area that cannot be seen meanwhile. `everywhere`: all gateways have it, none can be the control. `otherwise`: the
+    name (cause and reason) that it may have instead: another gateway, which shares the kernel, was quicker to mend the
+    rest, or the fault lasted long enough to be named.
     """
 
     name: str

@@ -308,12 +308,14 @@ STAYING = (
         Action.MENDS,
         breaks="ip -n kun-probe-{name} link del kun64",
         mends="tunnel",
+        otherwise="no-probes",
     ),
     Fault(
         "the probes' addresses are gone",
         Action.MENDS,
         breaks="ip -n kun-probe-{name} address flush dev eth0",
         mends="address",
+        otherwise="no-probes",
     ),
     Fault("sit0 is up", Action.MENDS, breaks="ip link set sit0 up", mends="linkstate"),
     Fault(

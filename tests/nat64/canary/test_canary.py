@@ -160,6 +160,27 @@ async def test_no_route_is_told_with_who_said_so(far_end) -> None:
     assert {str(result.error_from) for result in results} == {"fd00:9::1"}
 
 
+async def test_a_packet_that_its_own_host_cannot_send_proves_nothing(namespaces: None) -> None:
+    """Nobody has the router's address: the kernel answers each packet by an ICMPv6 error from its own address."""
+    del namespaces
+    name = f"{NEAR}y"
+    ip("netns", "add", name)
+    try:
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "link", "add", "n0", "type", "veth", "peer", "name", "f0")
+        for link in ("n0", "f0"):
+            ip("-n", name, "link", "set", link, "up")
+        for key, value in (("retrans_time_ms", 20), ("mcast_solicit", 1)):
+            ip("netns", "exec", name, "sysctl", "-qw", f"net.ipv6.neigh.n0.{key}={value}")
+        ip("-n", name, "address", "add", "fd00:9::2/64", "dev", "n0", "nodad")
+        ip("-n", name, "-6", "route", "add", "default", "via", "fd00:9::1")
+        results = await probe(replace(SPEC, probe_netns=name), 10)
+    finally:
+        ip("netns", "del", name)
+    for target in (TCP, ICMP, DNS):
+        assert symptoms(results, target) == [Symptom.NOT_SENT] * 10, target
+
+
 async def test_after_a_stall_nothing_is_proven(far_end) -> None:
     far_end()
     silent = Target(TargetKind.ICMP, IPv4Address("198.51.100.99"))

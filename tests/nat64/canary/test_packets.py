@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from kun_nat64.formats import dnsprobe, icmp6
 
-TARGET = IPv6Address("2002:cb00:7101::c633:6451")
+OWN, TARGET = IPv6Address("2002:aff:fffe:6b75:6e36::2"), IPv6Address("2002:cb00:7101::c633:6451")
 
 
 def error(kind: int, code: int, next_header: int = 58) -> bytes:
-    """An ICMPv6 error (RFC 4443 section 3) that quotes a packet to TARGET."""
-    quoted = bytes([0x60, 0, 0, 0, 0, 8, next_header, 64]) + bytes(16) + TARGET.packed
+    """An ICMPv6 error (RFC 4443 section 3) that quotes a packet from OWN to TARGET."""
+    quoted = bytes([0x60, 0, 0, 0, 0, 8, next_header, 64]) + OWN.packed + TARGET.packed
     return bytes([kind, code, 0, 0, 0, 0, 0, 0]) + quoted + bytes(8)
 
 
@@ -22,7 +22,7 @@ def test_an_echo_reply_is_matched_by_identifier_and_sequence() -> None:
 
 @pytest.mark.parametrize(("kind", "code"), [(1, 0), (1, 3), (1, 4), (3, 0)])
 def test_an_error_tells_what_it_is_about(kind: int, code: int) -> None:
-    assert icmp6.parse(error(kind, code, 6)) == icmp6.Error(kind, code, TARGET, 6)
+    assert icmp6.parse(error(kind, code, 6)) == icmp6.Error(kind, code, OWN, TARGET, 6)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x81", bytes([2, 0]) + bytes(60), error(1, 0)[:47], bytes([135]) + bytes(40)])
