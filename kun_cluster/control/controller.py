@@ -13,6 +13,7 @@ from kun_base.journal import Journal as Log
 from kun_cluster.control.gateway_watch import GatewayWatch
 from kun_cluster.control.leadership import Leadership
 from kun_cluster.control.writer import Writer
+from kun_cluster.formats.watch_events import Deleted, Unreadable
 from kun_cluster.model.egress import EgressGateway
 from kun_cluster.serving.table_server import TableServer
 from kun_cluster.state.followers import Followers
@@ -101,10 +102,12 @@ class Controller:
     def _accepted_gateways(self) -> list[EgressGateway]:
         return list(self.world.live.rules.gateways.values())
 
-    def _listed(self, kind: str, objects: list[Object]) -> None:
+    def _listed(self, kind: str, objects: list[Object], unreadable: list[Unreadable]) -> None:
         self.failures.pop(kind, None)
         self.events[f"{kind} listed"] += 1
         self.world.list_all(kind, objects)
+        for one in unreadable:
+            self._unreadable(kind, one)
         self.writer.forget(kind)
         self._dirty.set()
 
@@ -113,9 +116,9 @@ class Controller:
         self.world.put(kind, one)
         self._dirty.set()
 
-    def _deleted(self, kind: str, one: Object) -> None:
+    def _deleted(self, kind: str, one: Deleted) -> None:
         self.events[f"{kind} deleted"] += 1
-        self.world.drop(kind, one)
+        self.world.drop(kind, one.namespace, one.name)
         self._dirty.set()
 
     def _seen(self, kind: str, version: str) -> None:
@@ -136,6 +139,7 @@ class Controller:
             self.failures[kind] = (now, text)
             self.log.warning("watch-failed", kind=kind, error=text)
 
-    def _unreadable(self, kind: str, text: str) -> None:
+    def _unreadable(self, kind: str, one: Unreadable) -> None:
         self.events[f"{kind} unreadable"] += 1
-        self.log.warning("object-unreadable", kind=kind, error=text)
+        self.world.cannot_read(kind, one.namespace, one.name, one.why)
+        self.log.warning("object-unreadable", kind=kind, namespace=one.namespace or None, name=one.name, error=one.why)

@@ -14,6 +14,7 @@ from kun_cluster.watch.kube_error import KubeError
 NAME = "kun-controller"
 GONE, CONFLICT = 404, 409
 DEADLINE_S = 5.0
+MOST_TRANSITIONS = 2**31 - 1
 
 
 class Leadership:
@@ -61,9 +62,8 @@ class Leadership:
             self._seen = None
         else:
             spec = there.get("spec") or {}
-            version = there["metadata"]["resourceVersion"]
             duration_s = float(spec.get("leaseDurationSeconds") or DURATION_S)
-            self._seen = seen(self._seen, spec.get("holderIdentity") or "", version, duration_s, now)
+            self._seen = seen(self._seen, spec.get("holderIdentity") or "", _version_of(there), duration_s, now)
         step = next_step(self._seen, self._identity, now)
         if step is not Step.WAIT:
             await self._write(step, there, now)
@@ -85,7 +85,8 @@ class Leadership:
             "leaseDurationSeconds": int(DURATION_S),
             "acquireTime": old.get("acquireTime", moment) if step is Step.RENEW else moment,
             "renewTime": moment,
-            "leaseTransitions": int(old.get("leaseTransitions") or 0) + (step is Step.TAKE),
+            # The API server takes 32 bits.
+            "leaseTransitions": min(int(old.get("leaseTransitions") or 0) + (step is Step.TAKE), MOST_TRANSITIONS),
         }
         meta = {"name": NAME} if there is None else there["metadata"]
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
@@ -100,7 +101,7 @@ class Leadership:
             self._renewed_at = None
             return
         self._renewed_at = now
-        self._seen = seen(self._seen, self._identity, written["metadata"]["resourceVersion"], DURATION_S, now)
+        self._seen = seen(self._seen, self._identity, _version_of(written), DURATION_S, now)
 
     async def release(self) -> None:
         """Give the Lease up when this replica ends, so that the other one need not wait."""
@@ -110,8 +111,17 @@ class Leadership:
         try:
             async with asyncio.timeout(1.0):
                 there = await self._read()
-                if there is not None and there["spec"].get("holderIdentity") == self._identity:
+                if there is not None and (there.get("spec") or {}).get("holderIdentity") == self._identity:
                     there["spec"]["holderIdentity"] = ""
                     await self._client.ask("PUT", f"{self._path}/{NAME}", there)
         except (KubeError, TimeoutError) as error:
             self.error = str(error)
+
+
+def _version_of(lease: dict[str, Any]) -> str:
+    """The Lease's resourceVersion. Raises KubeError for an answer without one: something else answered."""
+    metadata = lease.get("metadata")
+    version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    if not isinstance(version, str):
+        raise KubeError(0, "an answer that is no Lease")
+    return version

@@ -215,7 +215,7 @@ class Writer:
         return self._world.lost.cooling(self._world.live.rules.pools.by_name, now)
 
     def _problems(self) -> list[Problem]:
-        return [*self._world.live.problems(), *self._unmet]
+        return [*self._world.problems(), *self._unmet]
 
     def _pool_status(self, pool: EgressPool, problems: list[Problem]) -> Status:
         there = self._world.objects["EgressAllocation"]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from kun_cluster.formats.times import unix_time
 from kun_cluster.model.egress import AddressKind, Desired, Ipv4, Mode, Use, WhenDown, WhenNoAddress
 from kun_cluster.model.selector import Operator
 
@@ -81,6 +82,21 @@ Network = Annotated[
             ("!isCIDR(self) || cidr(self) == cidr(self).masked()", "has host bits set"),
             ("!isCIDR(self) || cidr(self).prefixLength() >= 16", "must have a length of /16 to /32"),
         ),
+    ),
+]
+Time = Annotated[
+    str,
+    _checked(unix_time),
+    Field(
+        json_schema_extra={
+            "format": "date-time",
+            **_rules(
+                (
+                    "self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')",
+                    "must be a time from 1970 to 9999",
+                )
+            ),
+        }
     ),
 ]
 Domain = Annotated[str, Field(pattern=DOMAIN, max_length=253)]
@@ -281,11 +297,10 @@ class AllocationSpec(Spec):
     owner: OwnerSpec = Field(
         json_schema_extra=UNCHANGED, description="Who has it. Never changes: a new owner is a new object."
     )
-    since: str | None = Field(default=None, json_schema_extra={"format": "date-time"}, description="When it was given.")
-    released_at: str | None = Field(
-        default=None, json_schema_extra={"format": "date-time"},
-        description="When it was released; it is kept from others until the pool's coolDown is over.",
-    )  # fmt: skip
+    since: Time | None = Field(default=None, description="When it was given.")
+    released_at: Time | None = Field(
+        default=None, description="When it was released; it is kept from others until the pool's coolDown is over."
+    )
 
 
 def fields_at(spec: type[Spec], path: tuple[str | int, ...]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from kun_cluster.formats.egress_objects import SPECS, EgressObject, read_egress_object
+from kun_cluster.formats.egress_objects import SPECS, EgressObject, ObjectError, read_egress_object
 from kun_cluster.formats.workload_objects import READERS, LabelSets, Workload
 
 INITIAL_END = "k8s.io/initial-events-end"
@@ -40,10 +40,21 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """An object that is gone, as it was last."""
+    """An object that is gone. Its namespace is "" where its kind has none."""
 
-    read: Workload | EgressObject
+    namespace: str
+    name: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that is new or has changed, and cannot be read: `why` names the fields."""
+
+    namespace: str
+    name: str
+    version: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +73,25 @@ class Failed:
     message: str
 
 
-WatchEvent = Upsert | Deleted | Bookmark | Failed
+class _Meta(msgspec.Struct):
+    name: str
+    namespace: str = ""
+    resourceVersion: str = ""
+
+
+class _Named(msgspec.Struct):
+    metadata: _Meta
+
+
+WatchEvent = Upsert | Deleted | Unreadable | Bookmark | Failed
 _event = msgspec.json.Decoder(_Event)
 _bookmark = msgspec.json.Decoder(_Bookmark)
 _failure = msgspec.json.Decoder(_Failure)
+_named = msgspec.json.Decoder(_Named)
 
 
 class EventReader:
-    """Reads events of one kind. Raises msgspec.DecodeError, or ObjectError for an object that cannot be read."""
+    """Reads events of one kind. Raises msgspec.DecodeError."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -86,12 +108,17 @@ class EventReader:
         if event.type == "ERROR":
             failure = _failure.decode(event.object)
             return Failed(failure.code, failure.message)
-        read, version = self._object_of(event.object)
-        return Deleted(read, version) if event.type == "DELETED" else Upsert(read, version)
+        named = _named.decode(event.object).metadata
+        if event.type == "DELETED":
+            # An object that cannot be read can be deleted.
+            return Deleted(named.namespace, named.name, named.resourceVersion)
+        try:
+            return Upsert(self._object_of(event.object), named.resourceVersion)
+        except (ObjectError, msgspec.ValidationError) as error:
+            return Unreadable(named.namespace, named.name, named.resourceVersion, str(error))
 
-    def _object_of(self, raw: msgspec.Raw) -> tuple[Workload | EgressObject, str]:
+    def _object_of(self, raw: msgspec.Raw) -> Workload | EgressObject:
         found = self._object.decode(raw)
         if self._kind in SPECS:
-            one = read_egress_object(self._kind, found, strict=False)
-            return one, one.meta.resource_version
-        return READERS[self._kind][1](found, self._labels), found.metadata.resourceVersion
+            return read_egress_object(self._kind, found, strict=False)
+        return READERS[self._kind][1](found, self._labels)

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     ALLOCATION_NOT_OWNED = "AllocationNotOwned"
     ALLOCATION_MISNAMED = "AllocationMisnamed"
     EXHAUSTED = "Exhausted"
+    UNREADABLE = "Unreadable"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,6 +6,8 @@ from enum import StrEnum
 DURATION_S = 15.0
 RENEW_WITHIN_S = 10.0
 RETRY_S = 2.0
+LONGEST_S = 60.0
+"""A newer release may hold its Lease for longer, up to this. Edited by hand, a Lease must not be held for ever."""
 
 
 class Step(StrEnum):
@@ -26,10 +28,13 @@ class SeenLease:
 
 
 def seen(before: SeenLease | None, holder: str, version: str, duration_s: float, now: float) -> SeenLease:
-    """Note what a Lease looks like at `now`; the time stays while nothing of it changes."""
+    """Note what a Lease looks like at `now`; the time stays while nothing of it changes.
+
+    `duration_s`: as the Lease says. Its holder may write for RENEW_WITHIN_S, so a shorter one counts as DURATION_S.
+    """
     if before is not None and before.version == version:
         return before
-    return SeenLease(holder, version, now, duration_s)
+    return SeenLease(holder, version, now, min(max(duration_s, DURATION_S), LONGEST_S))
 
 
 def next_step(lease: SeenLease | None, identity: str, now: float) -> Step:

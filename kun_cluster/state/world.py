@@ -8,7 +8,7 @@ from kun_cluster.formats.egress_objects import EgressObject
 from kun_cluster.formats.workload_objects import Workload
 from kun_cluster.model.egress import EgressAllocation, EgressGateway, EgressPolicy, EgressPool
 from kun_cluster.model.objects import Rules
-from kun_cluster.model.problem import Problem
+from kun_cluster.model.problem import Problem, Reason
 from kun_cluster.model.workload import Namespace, Node, Pod
 from kun_cluster.policy.ruleset import compile_rules
 from kun_cluster.state.live_table import LiveTable, Touched
@@ -27,6 +27,7 @@ class World:
         self.versions: dict[str, int] = {}
         self.live = LiveTable(compile_rules(Rules()))
         self.lost = LostAllocations()
+        self.unreadable: dict[tuple[str, str, str], Problem] = {}
         self._rules_changed = True
 
     @property
@@ -48,6 +49,7 @@ class World:
 
     def list_all(self, kind: str, objects: Iterable[Object]) -> None:
         """Take all objects of a kind: what is not among them is gone."""
+        self.unreadable = {key: problem for key, problem in self.unreadable.items() if key[0] != kind}
         if kind == "Pod":
             self.live.replace_pods(one for one in objects if isinstance(one, Pod))
             return
@@ -61,6 +63,8 @@ class World:
 
     def put(self, kind: str, one: Object) -> None:
         """Take one object that is new or has changed."""
+        if self.unreadable:
+            self.unreadable.pop((kind, *_place_of(one)), None)
         if isinstance(one, Pod):
             self.live.put_pod(one)
         elif self.objects[kind].get(key_of(one)) != one:
@@ -70,14 +74,24 @@ class World:
                 self.lost.came(one.meta.name)
             self._rules_changed |= not _same_but_for_version(before, one)
 
-    def drop(self, kind: str, one: Object) -> None:
-        """Forget one object."""
-        if isinstance(one, Pod):
-            self.live.drop_pod(one.key)
-        elif (gone := self.objects[kind].pop(key_of(one), None)) is not None:
+    def drop(self, kind: str, namespace: str, name: str) -> None:
+        """Forget one object. `namespace` "": its kind has none."""
+        self.unreadable.pop((kind, namespace, name), None)
+        if kind == "Pod":
+            self.live.drop_pod((namespace, name))
+        elif (gone := self.objects[kind].pop((namespace, name) if namespace else name, None)) is not None:
             if isinstance(gone, EgressAllocation):
                 self.lost.went(gone)
             self._rules_changed = True
+
+    def cannot_read(self, kind: str, namespace: str, name: str, why: str) -> None:
+        """Note an object as it is now and cannot be read: what was read of it last stays in force."""
+        where = f"{namespace}/{name}" if namespace else name
+        known = self.live.pods if kind == "Pod" else self.objects[kind]
+        key = (namespace, name) if namespace else name
+        stays = "what was read of it last stays in force" if key in known else "it is not in force"
+        text = f"cannot be read, {stays}: {why}"
+        self.unreadable[kind, namespace, name] = Problem(f"{kind} {where}", Reason.UNREADABLE, text, fatal=False)
 
     def see(self, kind: str, version: str) -> None:
         """Note how far a watch has come."""
@@ -93,7 +107,7 @@ class World:
 
     def problems(self) -> list[Problem]:
         """What is wrong with objects that the API server accepted."""
-        return self.live.problems()
+        return [*self.unreadable.values(), *self.live.problems()]
 
 
 def key_of(one: Object) -> Any:
@@ -107,6 +121,17 @@ def key_of(one: Object) -> Any:
             return one.key
         case Namespace() | Node():
             return one.name
+
+
+def _place_of(one: Object) -> tuple[str, str]:
+    """Namespace ("" for a kind without one) and name."""
+    match one:
+        case Pod():
+            return one.key
+        case Namespace() | Node():
+            return "", one.name
+        case _:
+            return one.meta.namespace, one.meta.name
 
 
 def _same_but_for_version(before: Object | None, now: Object) -> bool:

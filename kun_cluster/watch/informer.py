@@ -13,8 +13,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kun_cluster.formats.egress_objects import EgressObject, ObjectError
-from kun_cluster.formats.watch_events import Bookmark, Deleted, EventReader, Failed, Upsert
+from kun_cluster.formats.egress_objects import EgressObject
+from kun_cluster.formats.watch_events import (
+    Bookmark,
+    Deleted,
+    EventReader,
+    Failed,
+    Unreadable,
+    Upsert,
+    WatchEvent,
+)
 from kun_cluster.formats.workload_objects import Workload
 from kun_cluster.watch.kube_client import PATHS, KubeClient
 from kun_cluster.watch.kube_error import KubeError
@@ -31,14 +39,14 @@ Object = Workload | EgressObject
 
 @dataclass(slots=True)
 class Sink:
-    """Where an informer puts what it hears. `listed` gets the whole first state, `unreadable` the rest."""
+    """Where an informer puts what it hears. `listed` gets the whole first state, and those that cannot be read."""
 
-    listed: Callable[[str, list[Object]], None]
+    listed: Callable[[str, list[Object], list[Unreadable]], None]
     changed: Callable[[str, Object], None]
-    deleted: Callable[[str, Object], None]
+    deleted: Callable[[str, Deleted], None]
     seen: Callable[[str, str], None]
     failed: Callable[[str, str], None]
-    unreadable: Callable[[str, str], None]
+    unreadable: Callable[[str, Unreadable], None]
 
 
 class Informer:
@@ -49,7 +57,7 @@ class Informer:
         self._client, self._sink, self._silence_s = client, sink, silence_s
         self._reader = EventReader(kind)
         self._version = ""
-        self._first: list[Object] | None = None
+        self._first: list[Upsert | Unreadable] | None = None
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -85,12 +93,7 @@ class Informer:
             self._first = []
         async for line in self._client.lines(self.kind, parameters, self._silence_s):
             self.last_heard = time.monotonic()
-            try:
-                event = self._reader.read(line)
-            except ObjectError as error:
-                self._sink.unreadable(self.kind, str(error))
-                continue
-            self._take(event)
+            self._take(self._reader.read(line))
 
     async def _is_from_the_future(self) -> bool:
         """Whether the cluster was restored from an older state.
@@ -98,33 +101,36 @@ class Informer:
         The API server takes a watch from a version it has not reached, and stays silent until it gets there.
         """
         answer = await self._client.ask("GET", PATHS[self.kind], parameters={"limit": "1"})
-        newest = str(answer.get("metadata", {}).get("resourceVersion", ""))
+        metadata = answer.get("metadata")
+        newest = str(metadata.get("resourceVersion", "")) if isinstance(metadata, dict) else ""
         return newest.isdigit() and self._version.isdigit() and int(newest) < int(self._version)
 
-    def _take(self, event: Upsert | Deleted | Bookmark | Failed) -> None:
+    def _take(self, event: WatchEvent) -> None:
         match event:
             case Failed(code, message):
                 raise KubeError(code, message)
             case Bookmark(version, ends_initial):
                 if ends_initial and self._first is not None:
                     first, self._first = self._first, None
-                    self._sink.listed(self.kind, first)
+                    read = [one.read for one in first if isinstance(one, Upsert)]
+                    self._sink.listed(self.kind, read, [one for one in first if isinstance(one, Unreadable)])
                     self.is_synced = True
                 if self._first is None:
                     self._note(version)
+            case Upsert() | Unreadable() if self._first is not None:
+                self._first.append(event)
+            case Deleted() if self._first is not None:
+                # Cannot come before the first state is complete.
+                raise KubeError(GONE, "an object was deleted before the first state was complete")
             case Upsert(read, version):
-                if self._first is not None:
-                    self._first.append(read)
-                    return
                 self._sink.changed(self.kind, read)
                 self._note(version)
-            case Deleted(read, version):
-                if self._first is not None:
-                    # Cannot come before the first state is complete; taken literally if it does.
-                    self._first = [one for one in self._first if str(one) != str(read)]
-                    return
-                self._sink.deleted(self.kind, read)
-                self._note(version)
+            case Unreadable():
+                self._sink.unreadable(self.kind, event)
+                self._note(event.version)
+            case Deleted():
+                self._sink.deleted(self.kind, event)
+                self._note(event.version)
 
     def _note(self, version: str) -> None:
         self._version = version

@@ -3,7 +3,6 @@
 lightkube's own `watch` asks for no bookmarks and has no deadline on silence, so requests are built with its parts.
 """
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,8 +15,8 @@ from lightkube.core.generic_client import BasicRequest, GenericAsyncClient
 
 from kun_base.errors import ConfigError, Fault
 from kun_cluster.model.egress import GROUP, VERSION
-from kun_cluster.watch.kube_error import KubeError
-from kun_cluster.watch.watch_stream import WatchStream
+from kun_cluster.watch.kube_error import KubeError, words_of
+from kun_cluster.watch.watch_stream import UNUSABLE, WatchStream
 
 PATHS = {
     "Pod": "api/v1/pods",
@@ -69,12 +68,16 @@ class KubeClient:
         try:
             response = await self._client.send(self._client.build_adapter_request(request))
             self._client.raise_for_status(response)
-            found: dict[str, Any] = response.json()
-            return found
+            found: Any = response.json()
         except httpx2.HTTPError as error:
             raise translated(error) from None
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise KubeError(0, f"an answer that is no JSON: {error}") from None
+        except UNUSABLE as error:
+            raise KubeError(0, words_of(error)) from None
+        if not isinstance(found, dict):
+            raise KubeError(0, f"an answer that is no object: {str(found)[:80]}")
+        return found
 
     async def apply_status(self, kind: str, namespace: str, name: str, body: dict[str, Any]) -> None:
         """Server-side apply of a status, which is ours alone. Raises KubeError."""
@@ -95,4 +98,4 @@ def translated(error: httpx2.HTTPError) -> KubeError:
         return KubeError(error.status.code or error.response.status_code, error.status.message or "")
     if isinstance(error, httpx2.HTTPStatusError):
         return KubeError(error.response.status_code, error.response.text[:300])
-    return KubeError(0, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    return KubeError(0, words_of(error))

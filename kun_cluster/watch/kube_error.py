@@ -7,3 +7,8 @@ class KubeError(Exception):
     def __init__(self, code: int, message: str) -> None:
         self.code = code
         super().__init__(f"{code}: {message}" if code else message)
+
+
+def words_of(error: Exception) -> str:
+    """Name an error of a library, with its message where it has one."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

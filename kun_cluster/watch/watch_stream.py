@@ -11,12 +11,15 @@ import aiohttp
 import httpx2
 from lightkube.config.client_adapter import user_auth, verify_cluster
 from lightkube.config.kubeconfig import SingleConfig
+from lightkube.core.exceptions import ConfigError
 
-from kun_cluster.watch.kube_error import KubeError
+from kun_cluster.watch.kube_error import KubeError, words_of
 
 CONNECT_S = 10.0
 MAX_LINE = 8 * 1024 * 1024
 UNAUTHORIZED = 401
+# What lightkube raises for a token file that is away, or for a program that gives no token. Both may be back soon.
+UNUSABLE = (ConfigError, OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class WatchStream:
@@ -33,10 +36,10 @@ class WatchStream:
         """Give the lines of a watch, until the server ends it. Raises KubeError, also after `silence_s` of silence."""
         session = self._session = self._session or aiohttp.ClientSession(auto_decompress=False)
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_connect=CONNECT_S, sock_read=silence_s)
-        # Compressed, an event could wait in the compressor for the next one.
-        headers = {"Accept-Encoding": "identity", **await self._credentials(are_refused=False)}
         url = f"{self._server}/{path}"
         try:
+            # Compressed, an event could wait in the compressor for the next one.
+            headers = {"Accept-Encoding": "identity", **await self._credentials(are_refused=False)}
             response = await session.get(url, params=parameters, headers=headers, timeout=timeout, ssl=self._context)
             if response.status == UNAUTHORIZED:
                 response.close()
@@ -49,8 +52,8 @@ class WatchStream:
                     raise _refusal(response.status, await response.content.read(65536))
                 async for line in split(response.content.iter_any()):
                     yield line
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise KubeError(0, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from None
+        except (aiohttp.ClientError, TimeoutError, *UNUSABLE) as error:
+            raise KubeError(0, words_of(error)) from None
 
     async def close(self) -> None:
         """Close all connections."""

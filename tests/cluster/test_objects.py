@@ -59,6 +59,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         allocation("192-0-2-11-20480", address="192.0.2.11", use="Share", firstPort=20480, lastPort=20000),
         "firstPort is larger",
     ),
+    "a time in a zone that is none": (
+        allocation("192-0-2-11", address="192.0.2.11", since="2026-01-01T00:00:00+99:99"),
+        "spec.since",
+    ),
+    "a release in the year 0": (
+        allocation("192-0-2-11", address="192.0.2.11", releasedAt="0000-01-01T00:00:00Z"),
+        "spec.releasedAt",
+    ),
+    "a release that no clock reaches": (
+        allocation("192-0-2-11", address="192.0.2.11", releasedAt="9999-12-31T23:59:59-23:59"),
+        "must be a time from 1970 to 9999",
+    ),
 }
 
 

@@ -34,14 +34,14 @@ def test_an_allocation_missing_in_a_new_list_cools_from_then_on() -> None:
 
 def test_one_that_somebody_deleted_cools_too() -> None:
     world = knowing(SHARE)
-    world.drop(KIND, SHARE)
+    world.drop(KIND, "", SHARE.meta.name)
     assert world.lost.cooling(POOLS, 100.0).keys() == {"192-0-2-1-1024"}
 
 
 def test_one_that_is_there_again_is_not_lost() -> None:
     for again in (lambda world: world.put(KIND, SHARE), lambda world: world.list_all(KIND, [SHARE])):
         world = knowing(SHARE)
-        world.drop(KIND, SHARE)
+        world.drop(KIND, "", SHARE.meta.name)
         world.lost.cooling(POOLS, 100.0)
         again(world)
         assert not world.lost.cooling(POOLS, 101.0)
@@ -50,10 +50,10 @@ def test_one_that_is_there_again_is_not_lost() -> None:
 def test_one_that_was_deleted_because_it_had_cooled_is_not_kept() -> None:
     released = replace(SHARE, released_at=50.0)
     world = knowing(released)
-    world.drop(KIND, released)
+    world.drop(KIND, "", released.meta.name)
     assert not world.lost.cooling(POOLS, 650.0)
     world = knowing(released)
-    world.drop(KIND, released)
+    world.drop(KIND, "", released.meta.name)
     (lost,) = world.lost.cooling(POOLS, 649.0).values()
     assert lost.released_at == 50.0
 
